@@ -1,0 +1,680 @@
+//! A state in memory: what state files are loaded into and what the SDK's native tests run against.
+//!
+//! Records are kept under a canonical key: storage, entity, then the key's fields sorted by name, numbers in their
+//! shortest form. So the order in which a guest puts its key fields does not matter, and rows are read in the order
+//! of those bytes: non-negative integers ascend, texts come by length and then by content.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::ops::Bound;
+use minicbor::encode::Encoder;
+
+use crate::intent::{self, Operation};
+use crate::key::Key;
+use crate::storage;
+use crate::value::{Kind, ObjectWriter, ValueError, ValueRef};
+use crate::wire::WireError;
+
+/// Why the state refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StateError {
+    /// The storage is neither well known nor does any record or declaration name it.
+    UnsupportedStorage {
+        /// The storage that was asked for.
+        storage: String,
+    },
+    /// A key that no record can have.
+    InvalidKey {
+        /// Its storage.
+        storage: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An intent updates a record that does not exist.
+    UpdateOfAbsent {
+        /// Storage of the record.
+        storage: String,
+        /// Entity of the record.
+        entity: String,
+    },
+    /// The intents are not what the contract says.
+    Malformed(WireError),
+}
+
+impl core::fmt::Display for StateError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::UnsupportedStorage { storage } => write!(
+                f,
+                "unsupported storage `{storage}`: it is not a well-known one; declare it by a record in the state"
+            ),
+            Self::InvalidKey { storage, reason } => {
+                write!(f, "invalid key for storage `{storage}`: {reason}")
+            }
+            Self::UpdateOfAbsent { storage, entity } => write!(
+                f,
+                "an intent updates a record of `{storage}` `{entity}` that does not exist; query it first and use `new_value`"
+            ),
+            Self::Malformed(error) => write!(f, "malformed intents: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for StateError {}
+
+impl From<WireError> for StateError {
+    fn from(error: WireError) -> Self {
+        Self::Malformed(error)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Record {
+    /// The key's fields as a map of definite length.
+    key: Vec<u8>,
+    /// The value as an object of definite length.
+    value: Vec<u8>,
+}
+
+/// Records in memory, with the semantics of a host's state.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryState {
+    declared: BTreeSet<String>,
+    records: BTreeMap<Vec<u8>, Record>,
+    scratch: Vec<u8>,
+}
+
+impl PartialEq for MemoryState {
+    fn eq(&self, other: &Self) -> bool {
+        self.declared == other.declared && self.records == other.records
+    }
+}
+
+impl MemoryState {
+    /// A state without records.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes a storage known, so that reading it finds nothing instead of failing.
+    pub fn declare_storage(&mut self, storage: &str) {
+        if !storage::is_well_known(storage) {
+            self.declared.insert(storage.to_string());
+        }
+    }
+
+    /// Writes a record whose key fields and value fields the closures fill.
+    ///
+    /// ```
+    /// use guest_abi::{MemoryState, storage};
+    /// let mut state = MemoryState::new();
+    /// state.put(storage::VIEW, "shop.Orders", |key| { key.put_i32("Year", 2023); }, |value| { value.put_i64("Amount", 400); })?;
+    /// # Ok::<(), guest_abi::StateError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`StateError`] when the key is not valid.
+    pub fn put(
+        &mut self,
+        storage: &str,
+        entity: &str,
+        key: impl FnOnce(&mut ObjectWriter<'_, Vec<u8>>),
+        value: impl FnOnce(&mut ObjectWriter<'_, Vec<u8>>),
+    ) -> Result<(), StateError> {
+        let mut key_bytes = Vec::new();
+        let _ = Encoder::new(&mut key_bytes).str(storage);
+        let _ = Encoder::new(&mut key_bytes).str(entity);
+        let mut fields = ObjectWriter::begin(&mut key_bytes);
+        key(&mut fields);
+        fields.end();
+        let mut value_bytes = Vec::new();
+        let mut fields = ObjectWriter::begin(&mut value_bytes);
+        value(&mut fields);
+        fields.end();
+        self.insert(&Key::parse(&key_bytes)?, ValueRef::new(&value_bytes))
+    }
+
+    /// Writes a record; a record with the same key is replaced. Its storage becomes known.
+    ///
+    /// # Errors
+    /// [`StateError`] when the key or the value is not valid.
+    pub fn insert(&mut self, key: &Key<'_>, value: ValueRef<'_>) -> Result<(), StateError> {
+        let mut canonical = Vec::new();
+        let (start, fields) = canonical_key(key, &mut canonical)?;
+        let record = Record {
+            key: key_map(&canonical[start..], fields),
+            value: definite(value)?,
+        };
+        self.declare_storage(key.storage);
+        self.records.insert(canonical, record);
+        Ok(())
+    }
+
+    /// Number of records.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there is no record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The value of the record with this key.
+    ///
+    /// # Errors
+    /// [`StateError::UnsupportedStorage`] or [`StateError::InvalidKey`]; a record that is not there is no error.
+    pub fn get(&mut self, key: &Key<'_>) -> Result<Option<&[u8]>, StateError> {
+        let mut canonical = core::mem::take(&mut self.scratch);
+        canonical.clear();
+        let found =
+            canonical_key(key, &mut canonical).map(|_| self.records.get(canonical.as_slice()));
+        self.scratch = canonical;
+        match found? {
+            Some(record) => Ok(Some(&record.value)),
+            None => {
+                // Not through `self`: the record's borrow reaches the end of this match.
+                known(&self.declared, key.storage)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Fails unless the storage may be read.
+    ///
+    /// # Errors
+    /// [`StateError::UnsupportedStorage`].
+    pub fn check_storage(&self, storage: &str) -> Result<(), StateError> {
+        known(&self.declared, storage)
+    }
+
+    /// Writes rows that match a partial key into `out`, as many whole ones as fit: for each its key map and its
+    /// value. Starts behind the row whose key map is `after`.
+    ///
+    /// Returns the bytes written; 0 when there are no more rows; and when not even the first row fits, the bytes
+    /// that it needs, which are more than `out` has.
+    ///
+    /// # Errors
+    /// [`StateError::UnsupportedStorage`] or [`StateError::InvalidKey`].
+    pub fn read(
+        &mut self,
+        key: &Key<'_>,
+        after: Option<ValueRef<'_>>,
+        out: &mut [u8],
+    ) -> Result<usize, StateError> {
+        self.check_storage(key.storage)?;
+        let mut prefix = Vec::new();
+        canonical_prefix(key, &mut prefix);
+        let wanted = canonical_fields(key.object()).map_err(|reason| invalid(key, reason))?;
+        let start = match after {
+            None => prefix.clone(),
+            Some(row) => {
+                let mut start = prefix.clone();
+                append_fields(row, &mut start).map_err(|reason| invalid(key, reason))?;
+                start
+            }
+        };
+        let start = match after {
+            None => Bound::Included(start),
+            Some(_) => Bound::Excluded(start),
+        };
+        let mut written = 0;
+        for (canonical, record) in self.records.range((start, Bound::Unbounded)) {
+            if !canonical.starts_with(&prefix) {
+                break;
+            }
+            if !matches(&record.key, &wanted) {
+                continue;
+            }
+            let size = record.key.len() + record.value.len();
+            let Some(room) = out.get_mut(written..written + size) else {
+                return Ok(if written == 0 { size } else { written });
+            };
+            room[..record.key.len()].copy_from_slice(&record.key);
+            room[record.key.len()..].copy_from_slice(&record.value);
+            written += size;
+        }
+        Ok(written)
+    }
+
+    /// Applies a stream of intents, all or none, and returns how many there were.
+    ///
+    /// A new intent writes its record, whether or not there was one; an update changes the fields that it names and
+    /// leaves the others.
+    ///
+    /// # Errors
+    /// [`StateError`] of the first intent that cannot be applied; nothing has changed then.
+    pub fn apply(&mut self, stream: &[u8]) -> Result<usize, StateError> {
+        let mut changed: BTreeMap<Vec<u8>, Record> = BTreeMap::new();
+        let mut declared = Vec::new();
+        let mut count = 0;
+        for intent in intent::intents(stream) {
+            let intent = intent?;
+            count += 1;
+            let mut canonical = Vec::new();
+            let (start, fields) = canonical_key(&intent.key, &mut canonical)?;
+            let value = match intent.operation {
+                Operation::New => definite(intent.value)?,
+                Operation::Update => {
+                    let existing = changed
+                        .get(&canonical)
+                        .or_else(|| self.records.get(&canonical));
+                    let existing = existing.ok_or_else(|| StateError::UpdateOfAbsent {
+                        storage: intent.key.storage.to_string(),
+                        entity: intent.key.entity.to_string(),
+                    })?;
+                    merged(ValueRef::new(&existing.value), intent.value)?
+                }
+            };
+            declared.push(intent.key.storage);
+            let key = key_map(&canonical[start..], fields);
+            changed.insert(canonical, Record { key, value });
+        }
+        for storage in declared {
+            self.declare_storage(storage);
+        }
+        self.records.extend(changed);
+        Ok(count)
+    }
+}
+
+fn known(declared: &BTreeSet<String>, storage: &str) -> Result<(), StateError> {
+    if storage::is_well_known(storage) || declared.contains(storage) {
+        Ok(())
+    } else {
+        Err(StateError::UnsupportedStorage {
+            storage: storage.to_string(),
+        })
+    }
+}
+
+fn invalid(key: &Key<'_>, reason: String) -> StateError {
+    StateError::InvalidKey {
+        storage: key.storage.to_string(),
+        reason,
+    }
+}
+
+/// Appends the canonical form of the whole key; returns where its fields begin and how many there are.
+fn canonical_key(key: &Key<'_>, out: &mut Vec<u8>) -> Result<(usize, u64), StateError> {
+    canonical_prefix(key, out);
+    let start = out.len();
+    let fields = append_fields(key.object(), out).map_err(|reason| invalid(key, reason))?;
+    Ok((start, fields))
+}
+
+fn canonical_prefix(key: &Key<'_>, out: &mut Vec<u8>) {
+    // Writing to a vector cannot fail.
+    let _ = Encoder::new(&mut *out).str(key.storage);
+    let _ = Encoder::new(out).str(key.entity);
+}
+
+/// Appends the fields of an object sorted by name and returns how many there are.
+fn append_fields(object: ValueRef<'_>, out: &mut Vec<u8>) -> Result<u64, String> {
+    let start = out.len();
+    let mut last = None;
+    let mut count = 0;
+    for field in object.fields().map_err(|error| error.to_string())? {
+        let (name, value) = field.map_err(|error| error.to_string())?;
+        if last.is_some_and(|last| last >= name) {
+            out.truncate(start);
+            return append_sorted(object, out);
+        }
+        append_field(name, value, out)?;
+        last = Some(name);
+        count += 1;
+    }
+    Ok(count)
+}
+
+#[cold]
+fn append_sorted(object: ValueRef<'_>, out: &mut Vec<u8>) -> Result<u64, String> {
+    let fields: Result<Vec<_>, ValueError> = object
+        .fields()
+        .map_err(|error| error.to_string())?
+        .collect();
+    let mut fields = fields.map_err(|error| error.to_string())?;
+    fields.sort_by_key(|(name, _)| *name);
+    for pair in fields.windows(2) {
+        if pair[0].0 == pair[1].0 {
+            return Err(alloc::format!("field `{}` is put twice", pair[0].0));
+        }
+    }
+    for (name, value) in &fields {
+        append_field(name, *value, out)?;
+    }
+    Ok(fields.len() as u64)
+}
+
+fn append_field(name: &str, value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), String> {
+    let _ = Encoder::new(&mut *out).str(name);
+    append_scalar(value, out).map_err(|error| alloc::format!("field `{name}`: {error}"))
+}
+
+/// Appends a key field's value so that equal values have equal bytes: numbers that are integers as such, in their
+/// shortest form, other floats with 64 bits.
+fn append_scalar(value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), ValueError> {
+    let mut encoder = Encoder::new(&mut *out);
+    match value.kind()? {
+        Kind::Integer => drop(encoder.i64(value.as_i64()?)),
+        Kind::Float32 | Kind::Float64 => {
+            let float = value.as_f64()?;
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "checked by converting back"
+            )]
+            let integer = float as i64;
+            #[expect(clippy::cast_precision_loss, reason = "that is the check")]
+            let exact = integer as f64 == float && integer.unsigned_abs() <= 1 << 53;
+            if exact {
+                drop(encoder.i64(integer))
+            } else {
+                drop(encoder.f64(float))
+            }
+        }
+        Kind::Text => drop(encoder.str(value.as_str()?)),
+        Kind::Bytes => drop(encoder.bytes(value.as_bytes()?)),
+        Kind::Bool => drop(encoder.bool(value.as_bool()?)),
+        Kind::QName => out.extend_from_slice(value.exact_bytes()?),
+        found => {
+            return Err(ValueError::WrongType {
+                asked: "a key field",
+                found,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn canonical_fields(object: ValueRef<'_>) -> Result<Vec<(String, Vec<u8>)>, String> {
+    let mut wanted = Vec::new();
+    for field in object.fields().map_err(|error| error.to_string())? {
+        let (name, value) = field.map_err(|error| error.to_string())?;
+        let mut bytes = Vec::new();
+        append_scalar(value, &mut bytes)
+            .map_err(|error| alloc::format!("field `{name}`: {error}"))?;
+        wanted.push((name.to_string(), bytes));
+    }
+    Ok(wanted)
+}
+
+fn matches(key: &[u8], wanted: &[(String, Vec<u8>)]) -> bool {
+    let key = ValueRef::new(key);
+    wanted.iter().all(|(name, bytes)| {
+        let found = key.field(name).ok().flatten();
+        found.and_then(|value| value.exact_bytes().ok()) == Some(bytes)
+    })
+}
+
+fn key_map(fields: &[u8], count: u64) -> Vec<u8> {
+    let mut map = Vec::with_capacity(fields.len() + 3);
+    let _ = Encoder::new(&mut map).map(count);
+    map.extend_from_slice(fields);
+    map
+}
+
+/// The value with all lengths definite; of a field that was written twice, the last.
+fn definite(value: ValueRef<'_>) -> Result<Vec<u8>, WireError> {
+    let mut out = Vec::new();
+    append_definite(value, &mut out)?;
+    Ok(out)
+}
+
+fn append_definite(value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), WireError> {
+    let wire = |error| match error {
+        ValueError::Malformed(error) => error,
+        _ => WireError::Malformed { at: 0 },
+    };
+    match value.kind().map_err(wire)? {
+        Kind::Object => {
+            let mut fields: Vec<(&str, ValueRef<'_>)> = Vec::new();
+            for field in value.fields().map_err(wire)? {
+                let (name, value) = field.map_err(wire)?;
+                set_field(&mut fields, name, value);
+            }
+            append_object(&fields, out)
+        }
+        Kind::Array => {
+            let items: Result<Vec<_>, _> = value.items().map_err(wire)?.collect();
+            let items = items.map_err(wire)?;
+            let _ = Encoder::new(&mut *out).array(items.len() as u64);
+            items
+                .into_iter()
+                .try_for_each(|item| append_definite(item, out))
+        }
+        _ => {
+            out.extend_from_slice(value.exact_bytes().map_err(wire)?);
+            Ok(())
+        }
+    }
+}
+
+fn append_object(fields: &[(&str, ValueRef<'_>)], out: &mut Vec<u8>) -> Result<(), WireError> {
+    let _ = Encoder::new(&mut *out).map(fields.len() as u64);
+    for (name, value) in fields {
+        let _ = Encoder::new(&mut *out).str(name);
+        append_definite(*value, out)?;
+    }
+    Ok(())
+}
+
+fn set_field<'a>(fields: &mut Vec<(&'a str, ValueRef<'a>)>, name: &'a str, value: ValueRef<'a>) {
+    match fields.iter_mut().find(|(found, _)| *found == name) {
+        Some((_, slot)) => *slot = value,
+        None => fields.push((name, value)),
+    }
+}
+
+fn merged(existing: ValueRef<'_>, changes: ValueRef<'_>) -> Result<Vec<u8>, WireError> {
+    let wire = |_| WireError::Malformed { at: 0 };
+    let mut fields: Vec<(&str, ValueRef<'_>)> = Vec::new();
+    for field in existing
+        .fields()
+        .map_err(wire)?
+        .chain(changes.fields().map_err(wire)?)
+    {
+        let (name, value) = field.map_err(wire)?;
+        set_field(&mut fields, name, value);
+    }
+    let mut out = Vec::new();
+    append_object(&fields, &mut out)?;
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::vec;
+
+    fn key(
+        storage: &str,
+        entity: &str,
+        fill: impl FnOnce(&mut ObjectWriter<'_, Vec<u8>>),
+    ) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        Encoder::new(&mut bytes)
+            .str(storage)
+            .unwrap()
+            .str(entity)
+            .unwrap();
+        let mut fields = ObjectWriter::begin(&mut bytes);
+        fill(&mut fields);
+        fields.end();
+        bytes
+    }
+
+    fn intent(
+        operation: Operation,
+        key: &[u8],
+        fill: impl FnOnce(&mut ObjectWriter<'_, Vec<u8>>),
+    ) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        intent::encode_header(&mut bytes, operation);
+        bytes.extend_from_slice(key);
+        let mut fields = ObjectWriter::begin(&mut bytes);
+        fill(&mut fields);
+        fields.end();
+        bytes
+    }
+
+    fn field(state: &mut MemoryState, key: &[u8], name: &str) -> Option<i64> {
+        let value = state.get(&Key::parse(key).unwrap()).unwrap()?;
+        Some(ValueRef::new(value).field(name).unwrap()?.as_i64().unwrap())
+    }
+
+    fn views() -> MemoryState {
+        let mut state = MemoryState::new();
+        for year in [2022, 2023] {
+            for month in 1..=12 {
+                let fill = |key: &mut ObjectWriter<'_, Vec<u8>>| {
+                    key.put_i32("Year", year).put_i32("Month", month);
+                };
+                state
+                    .put(storage::VIEW, "Orders", fill, |value| {
+                        value.put_i32("Amount", year + month);
+                    })
+                    .unwrap();
+            }
+        }
+        state
+    }
+
+    #[test]
+    fn the_order_and_the_width_of_key_fields_do_not_matter() {
+        let mut state = views();
+        let sorted = key(storage::VIEW, "Orders", |key| {
+            key.put_f64("Month", 3.0).put_i64("Year", 2023);
+        });
+        assert_eq!(field(&mut state, &sorted, "Amount"), Some(2026));
+        let other = key(storage::VIEW, "Orders", |key| {
+            key.put_i64("Year", 2023).put_i32("Month", 13);
+        });
+        assert_eq!(field(&mut state, &other, "Amount"), None);
+    }
+
+    #[test]
+    fn an_unknown_storage_is_an_error_and_a_missing_record_is_not() {
+        let mut state = MemoryState::new();
+        let unknown = key("my.Storage", "", |_| ());
+        let unsupported = StateError::UnsupportedStorage {
+            storage: "my.Storage".to_string(),
+        };
+        assert_eq!(state.get(&Key::parse(&unknown).unwrap()), Err(unsupported));
+        state.declare_storage("my.Storage");
+        assert_eq!(state.get(&Key::parse(&unknown).unwrap()), Ok(None));
+        assert_eq!(state.get(&Key::of_storage(storage::EVENT)), Ok(None));
+    }
+
+    #[test]
+    fn rows_come_in_chunks_of_whole_rows_and_each_once() {
+        let mut state = views();
+        let partial = key(storage::VIEW, "Orders", |key| {
+            key.put_i32("Year", 2022);
+        });
+        let partial = Key::parse(&partial).unwrap();
+        for room in [40, 64, 100, 4096] {
+            let mut out = vec![0; room];
+            let mut last: Option<Vec<u8>> = None;
+            let mut amounts = Vec::new();
+            loop {
+                let after = last.as_deref().map(ValueRef::new);
+                let written = state.read(&partial, after, &mut out).unwrap();
+                if written == 0 {
+                    break;
+                }
+                assert!(written <= room);
+                let mut rest = &out[..written];
+                while !rest.is_empty() {
+                    let key = ValueRef::new(rest).exact_bytes().unwrap();
+                    let value = ValueRef::new(&rest[key.len()..]).exact_bytes().unwrap();
+                    amounts.push(
+                        ValueRef::new(value)
+                            .field("Amount")
+                            .unwrap()
+                            .unwrap()
+                            .as_i32()
+                            .unwrap(),
+                    );
+                    last = Some(key.to_vec());
+                    rest = &rest[key.len() + value.len()..];
+                }
+            }
+            assert_eq!(amounts, (2023..=2034).collect::<Vec<_>>(), "room {room}");
+        }
+        let needed = state.read(&partial, None, &mut [0; 5]).unwrap();
+        assert!(
+            needed > 5,
+            "a row that does not fit says what it needs: {needed}"
+        );
+    }
+
+    #[test]
+    fn intents_apply_all_or_none() {
+        let mut state = views();
+        let before = state.clone();
+        let view = key(storage::VIEW, "Orders", |key| {
+            key.put_i32("Month", 1).put_i32("Year", 2023);
+        });
+        let fresh = key("my.Other", "x", |_| ());
+        let update = intent(Operation::Update, &view, |value| {
+            value.put_i32("Extra", 5);
+        });
+        let new = intent(Operation::New, &fresh, |value| {
+            value.put_i32("A", 1);
+        });
+        let change = intent(Operation::Update, &fresh, |value| {
+            value.put_i32("A", 2).put_i32("A", 3);
+        });
+        let absent = intent(Operation::Update, &key("my.Nothing", "", |_| ()), |_| ());
+
+        let failing = [update.as_slice(), &new, &absent].concat();
+        assert!(matches!(
+            state.apply(&failing),
+            Err(StateError::UpdateOfAbsent { .. })
+        ));
+        assert_eq!(state, before);
+        let cut = [update.as_slice(), &new[..new.len() - 1]].concat();
+        assert_eq!(
+            state.apply(&cut),
+            Err(StateError::Malformed(WireError::Truncated))
+        );
+        assert_eq!(state, before);
+
+        assert_eq!(state.apply(&[update, new, change].concat()), Ok(3));
+        assert_eq!(field(&mut state, &view, "Extra"), Some(5));
+        assert_eq!(
+            field(&mut state, &view, "Amount"),
+            Some(2024),
+            "an update leaves other fields"
+        );
+        assert_eq!(
+            field(&mut state, &fresh, "A"),
+            Some(3),
+            "of a field written twice the last counts"
+        );
+    }
+
+    #[test]
+    fn a_key_that_no_record_can_have_is_refused() {
+        let mut state = MemoryState::new();
+        let twice = key(storage::VIEW, "", |key| {
+            key.put_i32("A", 1).put_i32("A", 2);
+        });
+        let refused = state
+            .get(&Key::parse(&twice).unwrap())
+            .unwrap_err()
+            .to_string();
+        assert!(refused.contains("field `A` is put twice"), "{refused}");
+        let nested = key(storage::VIEW, "", |key| key.put_array("A", |_| ()));
+        assert!(matches!(
+            Key::parse(&nested),
+            Err(WireError::TooDeep { .. })
+        ));
+    }
+}
