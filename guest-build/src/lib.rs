@@ -18,6 +18,7 @@ mod allocator;
 mod environment;
 mod error;
 mod guest;
+mod listing;
 mod package;
 mod process;
 mod toolchain;
@@ -26,6 +27,7 @@ pub use allocator::{Allocator, UnknownAllocator};
 pub use environment::clean;
 pub use error::{Error, WayFailure};
 pub use guest::GuestBuild;
+pub use listing::{Guest, guests};
 pub use toolchain::{Finder, Toolchain, Way};
 
 /// The target that every guest is compiled for.

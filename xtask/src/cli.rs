@@ -1,0 +1,143 @@
+//! The command line.
+
+use clap::{Parser, Subcommand, ValueEnum};
+use guest_build::{Allocator, Way};
+
+use crate::tasks::test::Check;
+
+/// The tasks of this workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, about, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    /// Find or install what compiles wasm32, and say which way was taken.
+    ///
+    /// Tries, in this order: the target in the active toolchain; `rustup target add`; a toolchain with its library
+    /// source (rustup's rust-src, or Debian's), where cargo builds the standard library; Debian's packages, where this
+    /// runs as root on Debian. Every other task does this by itself; what failed is remembered until `setup` is run.
+    Setup(Setup),
+    /// Build every guest with every allocator into target/guests/.
+    Guests(Guests),
+    /// Measure and verify the shop guest with every allocator, and print the table.
+    ///
+    /// Does all set-up itself, writes target/report/report.json and target/report/report.html, and prints the table on
+    /// standard output.
+    Compare(Compare),
+    /// Run everything that must pass.
+    Test(Test),
+    /// Build the book into target/book/.
+    ///
+    /// Takes the mdbook that is installed, or compiles one into target/tools/ first.
+    Docs(Docs),
+    /// Run the benchmarks.
+    Bench(Bench),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Setup {
+    /// The way to take, now and in later runs; `auto` forgets an earlier choice.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) way: WayChoice,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum WayChoice {
+    /// The first that works.
+    Auto,
+    /// The target in the active toolchain, added by rustup where it is missing.
+    Target,
+    /// The active toolchain's library source.
+    RustSource,
+    /// Debian's toolchain with its library source, installed by apt-get where it is missing.
+    Debian,
+}
+
+impl WayChoice {
+    /// The ways it stands for; `None` for all.
+    pub(crate) fn ways(self) -> Option<&'static [Way]> {
+        match self {
+            Self::Auto => None,
+            Self::Target => Some(&[Way::TargetInstalled, Way::TargetAdded]),
+            Self::RustSource => Some(&[Way::RustSource]),
+            Self::Debian => Some(&[Way::DebianSource, Way::DebianPackages]),
+        }
+    }
+}
+
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Guests {
+    /// Build only this guest; may be given more than once.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) guest: Vec<String>,
+    /// Build only with this allocator (system, leaking, bump-reset, freelist, wee); may be given more than once.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) allocator: Vec<Allocator>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Compare {
+    /// Calls to measure for each row.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) calls: Option<u64>,
+    /// Measure few calls: a true table within seconds, whose times vary more.
+    #[arg(long, conflicts_with = "calls")]
+    pub(crate) quick: bool,
+    /// More arguments for `host-harness compare`.
+    #[arg(last = true, value_name = "ARGUMENT")]
+    pub(crate) more: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Test {
+    /// Run only this step; may be given more than once.
+    #[arg(long, value_enum, value_name = "STEP")]
+    pub(crate) only: Vec<Check>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Docs {
+    /// Open the book in a browser when it is built.
+    #[arg(long)]
+    pub(crate) open: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Bench {
+    /// Arguments for the benchmarks, such as a filter.
+    #[arg(last = true, value_name = "ARGUMENT")]
+    pub(crate) more: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn steps_and_allocators_are_read() {
+        let parse = |line: &str| Arguments::try_parse_from(line.split(' '));
+        let Task::Test(test) = parse("xtask test --only fmt --only features").unwrap().task else {
+            panic!("not a test");
+        };
+        assert_eq!(test.only, [Check::Fmt, Check::Features]);
+        let Task::Guests(guests) = parse("xtask guests --allocator bump-reset").unwrap().task else {
+            panic!("not guests");
+        };
+        assert_eq!(guests.allocator, [Allocator::BumpReset]);
+        let told = parse("xtask guests --allocator slab").unwrap_err().to_string();
+        assert!(told.contains("freelist"), "{told}");
+        assert!(parse("xtask compare --calls 5 --quick").is_err());
+        assert!(parse("xtask compare --calls 0").is_err());
+    }
+}

@@ -1,0 +1,44 @@
+//! Where things lie in the workspace.
+
+use std::path::{Path, PathBuf};
+
+/// The folder of the workspace's manifest.
+pub(crate) fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
+
+/// Cargo's target folder of the workspace, in which everything that is made goes.
+pub(crate) fn target() -> PathBuf {
+    root().join("target")
+}
+
+/// The manifest of the guests' own workspace.
+pub(crate) fn guests_manifest() -> PathBuf {
+    root().join("guests/Cargo.toml")
+}
+
+/// Where guests are compiled.
+pub(crate) fn guests_build() -> PathBuf {
+    target().join("guests-build")
+}
+
+/// Where built guests are put, as `<guest>-<allocator>.wasm`.
+pub(crate) fn guests_out() -> PathBuf {
+    target().join("guests")
+}
+
+/// Where reports go.
+pub(crate) fn report() -> PathBuf {
+    target().join("report")
+}
+
+/// Where the book goes.
+pub(crate) fn book() -> PathBuf {
+    target().join("book")
+}
+
+/// Where tools that the tasks need are installed.
+pub(crate) fn tools() -> PathBuf {
+    target().join("tools")
+}

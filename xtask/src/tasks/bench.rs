@@ -1,0 +1,36 @@
+//! `bench`: the benchmarks of every package that has some.
+
+use anyhow::{Result, bail};
+use cargo_metadata::MetadataCommand;
+
+use super::{cargo, guests, setup};
+use crate::{cli, console::Console, folders};
+
+/// Builds the guests and runs the benchmarks on them.
+pub(super) fn run(console: &Console, arguments: &cli::Bench) -> Result<()> {
+    let metadata = MetadataCommand::new()
+        .manifest_path(folders::root().join("Cargo.toml"))
+        .no_deps()
+        .exec()?;
+    let packages: Vec<_> = metadata
+        .workspace_packages()
+        .into_iter()
+        .filter(|package| package.targets.iter().any(cargo_metadata::Target::is_bench))
+        .map(|package| package.name.to_string())
+        .collect();
+    if packages.is_empty() {
+        bail!("no package of the workspace has a benchmark");
+    }
+    console.begin("setup");
+    let toolchain = setup::toolchain(console)?;
+    guests::build(console, &toolchain, &cli::Guests::default())?;
+    console.end();
+
+    let mut bench = cargo();
+    bench.args(["bench", "--benches"]);
+    for package in &packages {
+        bench.args(["--package", package]);
+    }
+    bench.arg("--").args(&arguments.more);
+    console.pass_through(&mut bench)
+}

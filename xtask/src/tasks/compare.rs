@@ -1,0 +1,48 @@
+//! `compare`: the measured and verified table of allocators on the shop guest.
+
+use anyhow::{Context, Result};
+
+use super::{cargo, guests, setup};
+use crate::{cli, console::Console, folders};
+
+/// The guest that is compared.
+const GUEST: &str = "shop";
+
+/// Calls for each row of a quick table.
+const QUICK_CALLS: u64 = 1_000;
+
+/// Does all set-up, builds the guest, and has the harness measure and verify it.
+pub(super) fn run(console: &Console, arguments: &cli::Compare) -> Result<()> {
+    console.begin("setup");
+    let toolchain = setup::toolchain(console)?;
+    let asked = cli::Guests {
+        guest: vec![GUEST.to_owned()],
+        allocator: Vec::new(),
+    };
+    guests::build(console, &toolchain, &asked)?;
+
+    console.begin("harness");
+    console.run(cargo().args(["build", "--release", "--package", "host-harness"]))?;
+    // From here on the harness shows its own progress.
+    console.end();
+
+    let report = folders::report();
+    std::fs::create_dir_all(&report).with_context(|| format!("making {}", report.display()))?;
+    let (json, html) = (report.join("report.json"), report.join("report.html"));
+    let mut harness = cargo();
+    harness
+        .args(["run", "--quiet", "--release", "--package", "host-harness", "--", "compare"])
+        .arg("--manifest-path")
+        .arg(folders::root().join("guests").join(GUEST).join("Cargo.toml"))
+        .arg("--export-json")
+        .arg(&json)
+        .arg("--export-html")
+        .arg(&html);
+    if let Some(calls) = arguments.calls.or(arguments.quick.then_some(QUICK_CALLS)) {
+        harness.arg("--calls").arg(calls.to_string());
+    }
+    harness.args(&arguments.more);
+    console.pass_through(&mut harness)?;
+    console.say(&format!("written: {} and {}", json.display(), html.display()));
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! `guests`: every guest with every allocator.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use guest_build::{Allocator, Guest, GuestBuild, Toolchain};
+
+use super::setup;
+use crate::{cli, console::Console, folders};
+
+/// Builds the guests that were asked for, and lists the modules on standard output.
+pub(super) fn run(console: &Console, arguments: &cli::Guests) -> Result<()> {
+    console.begin("setup");
+    let toolchain = setup::toolchain(console)?;
+    let modules = build(console, &toolchain, arguments)?;
+    console.end();
+    for module in modules {
+        println!("{}", module.display());
+    }
+    Ok(())
+}
+
+/// Builds the guests that were asked for and returns their modules.
+pub(super) fn build(console: &Console, toolchain: &Toolchain, asked: &cli::Guests) -> Result<Vec<PathBuf>> {
+    let guests = guest_build::guests(&folders::guests_manifest())?;
+    let builds = choose(&guests, asked)?;
+    let mut modules = Vec::new();
+    for (number, (guest, allocator)) in builds.iter().enumerate() {
+        console.begin(&format!(
+            "guest {} of {}: {}-{allocator}",
+            number + 1,
+            builds.len(),
+            guest.name
+        ));
+        let module = GuestBuild::new(&guest.manifest)
+            .allocator(*allocator)
+            .target_dir(folders::guests_build())
+            .out_dir(folders::guests_out())
+            .toolchain(toolchain.clone())
+            .progress(console.progress())
+            .build()?;
+        modules.push(module);
+    }
+    Ok(modules)
+}
+
+/// Each guest with each of its allocators, as far as both were asked for.
+fn choose<'a>(guests: &'a [Guest], asked: &cli::Guests) -> Result<Vec<(&'a Guest, Allocator)>> {
+    if guests.is_empty() {
+        bail!("there is no guest in {}", folders::guests_manifest().display());
+    }
+    if let Some(unknown) = asked.guest.iter().find(|name| !guests.iter().any(|guest| guest.name == **name)) {
+        let names: Vec<_> = guests.iter().map(|guest| guest.name.as_str()).collect();
+        bail!("there is no guest `{unknown}`: use one of {}", names.join(", "));
+    }
+    let mut chosen = Vec::new();
+    for guest in guests {
+        if !asked.guest.is_empty() && !asked.guest.contains(&guest.name) {
+            continue;
+        }
+        for allocator in &guest.allocators {
+            if asked.allocator.is_empty() || asked.allocator.contains(allocator) {
+                chosen.push((guest, *allocator));
+            }
+        }
+    }
+    if chosen.is_empty() {
+        bail!("no guest that was asked for forwards the feature of an allocator that was asked for");
+    }
+    Ok(chosen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guests() -> Vec<Guest> {
+        let guest = |name: &str, allocators: &[Allocator]| Guest {
+            name: name.to_owned(),
+            manifest: PathBuf::new(),
+            allocators: allocators.to_vec(),
+            features: Vec::new(),
+        };
+        vec![guest("bench", &[Allocator::System]), guest("shop", &Allocator::ALL)]
+    }
+
+    fn asked(guest: &[&str], allocator: &[Allocator]) -> cli::Guests {
+        cli::Guests {
+            guest: guest.iter().map(|name| (*name).to_owned()).collect(),
+            allocator: allocator.to_vec(),
+        }
+    }
+
+    #[test]
+    fn nothing_asked_means_all() {
+        assert_eq!(choose(&guests(), &asked(&[], &[])).unwrap().len(), 6);
+    }
+
+    #[test]
+    fn what_is_asked_for_is_chosen() {
+        let guests = guests();
+        let chosen = choose(&guests, &asked(&["shop"], &[Allocator::Wee])).unwrap();
+        assert_eq!(chosen.len(), 1);
+        assert_eq!((chosen[0].0.name.as_str(), chosen[0].1), ("shop", Allocator::Wee));
+        assert!(choose(&guests, &asked(&["bench"], &[Allocator::Wee])).is_err());
+    }
+
+    #[test]
+    fn an_unknown_guest_is_told_with_those_there_are() {
+        let told = choose(&guests(), &asked(&["shopp"], &[])).unwrap_err().to_string();
+        assert!(told.contains("`shopp`") && told.contains("bench, shop"), "{told}");
+    }
+}

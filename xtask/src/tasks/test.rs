@@ -1,0 +1,157 @@
+//! `test`: everything that must pass, in steps that can be run alone.
+
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use guest_build::{TARGET, Toolchain};
+
+use super::{cargo, docs, features, guests, licences, setup};
+use crate::{cli, console::Console, folders, steps::Steps};
+
+/// A step of `test`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Check {
+    /// Formatting of both workspaces.
+    Fmt,
+    /// Licences of everything that is depended on, against deny.toml.
+    Licences,
+    /// Clippy for the host, with every warning an error.
+    Clippy,
+    /// Every guest with every allocator.
+    Guests,
+    /// Clippy for wasm32, with every warning an error.
+    ClippyWasm,
+    /// All tests: native ones, and those on the built guests.
+    Tests,
+    /// Examples in the documentation of the code.
+    Doctests,
+    /// Every combination of features, for the host and for wasm32, and the refusal of two allocators at once.
+    Features,
+    /// The documentation of the code, with every warning an error.
+    Rustdoc,
+    /// The book.
+    Docs,
+}
+
+impl Check {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Fmt => "fmt",
+            Self::Licences => "licences",
+            Self::Clippy => "clippy",
+            Self::Guests => "guests",
+            Self::ClippyWasm => "clippy-wasm",
+            Self::Tests => "tests",
+            Self::Doctests => "doctests",
+            Self::Features => "features",
+            Self::Rustdoc => "rustdoc",
+            Self::Docs => "docs",
+        }
+    }
+
+    /// The steps that must have passed, where they are run at all.
+    const fn needs(self) -> &'static [&'static str] {
+        match self {
+            Self::Guests | Self::ClippyWasm | Self::Features => &["setup"],
+            Self::Tests => &["setup", "guests"],
+            _ => &[],
+        }
+    }
+
+    /// Whether it needs a toolchain for wasm32.
+    const fn is_for_wasm(self) -> bool {
+        matches!(self, Self::Guests | Self::ClippyWasm | Self::Features | Self::Tests)
+    }
+}
+
+/// Runs the steps that were asked for, all of them where none was, and tells how each went.
+pub(super) fn run(console: &Console, arguments: &cli::Test) -> Result<bool> {
+    let checks: Vec<_> = Check::value_variants()
+        .iter()
+        .copied()
+        .filter(|check| arguments.only.is_empty() || arguments.only.contains(check))
+        .collect();
+    let needs_setup = checks.iter().any(|check| check.is_for_wasm());
+    let mut steps = Steps::new(console, checks.len() + usize::from(needs_setup));
+    let mut toolchain = None;
+    if needs_setup {
+        steps.run("setup", &[], || {
+            toolchain = Some(setup::toolchain(console)?);
+            Ok(())
+        });
+    }
+    for check in checks {
+        steps.run(check.name(), check.needs(), || one(console, check, toolchain.as_ref()));
+    }
+    console.end();
+    print!("\n{}", steps.summary("test"));
+    Ok(steps.passed())
+}
+
+fn one(console: &Console, check: Check, toolchain: Option<&Toolchain>) -> Result<()> {
+    let toolchain = || toolchain.context("there is no toolchain for wasm32");
+    match check {
+        Check::Fmt => fmt(console),
+        Check::Licences => licences::check(console),
+        Check::Clippy => clippy(console),
+        Check::Guests => guests::build(console, toolchain()?, &cli::Guests::default()).map(drop),
+        Check::ClippyWasm => clippy_for_wasm(console, toolchain()?),
+        Check::Tests => tests(console, toolchain()?),
+        Check::Doctests => console.run(cargo().args(["test", "--workspace", "--doc"])),
+        Check::Features => features::check(console, toolchain()?),
+        Check::Rustdoc => rustdoc(console),
+        Check::Docs => docs::build(console).map(drop),
+    }
+}
+
+/// The same cargo in the guests' workspace.
+pub(super) fn in_guests(mut cargo: Command) -> Command {
+    cargo.current_dir(folders::root().join("guests"));
+    cargo
+}
+
+fn fmt(console: &Console) -> Result<()> {
+    for mut cargo in [cargo(), in_guests(cargo())] {
+        console
+            .run(cargo.args(["fmt", "--all", "--check"]))
+            .context("format by `cargo fmt --all`, in the workspace and in guests/")?;
+    }
+    Ok(())
+}
+
+fn clippy(console: &Console) -> Result<()> {
+    for mut cargo in [cargo(), in_guests(cargo())] {
+        console.run(cargo.args(["clippy", "--workspace", "--all-targets"]).args(DENY_WARNINGS))?;
+    }
+    Ok(())
+}
+
+/// What makes every warning an error of clippy's.
+pub(super) const DENY_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
+
+fn clippy_for_wasm(console: &Console, toolchain: &Toolchain) -> Result<()> {
+    let mut clippy = features::clippy_for_wasm(console, toolchain)?;
+    for package in features::guest_packages()? {
+        clippy.args(["--package", &package.name]);
+    }
+    console.run(clippy.args(DENY_WARNINGS))?;
+    let mut clippy = in_guests(features::clippy_for_wasm(console, toolchain)?);
+    console.run(clippy.arg("--workspace").args(DENY_WARNINGS))
+}
+
+fn tests(console: &Console, toolchain: &Toolchain) -> Result<()> {
+    // Alone, this step brings its guests along; after the step `guests` nothing is left to build.
+    guests::build(console, toolchain, &cli::Guests::default())?;
+    console.begin(&format!("tests, native and in {TARGET}"));
+    console.run(cargo().args(["test", "--workspace", "--lib", "--bins", "--tests", "--examples", "--no-fail-fast"]))?;
+    console.run(in_guests(cargo()).args(["test", "--workspace", "--no-fail-fast"]))
+}
+
+fn rustdoc(console: &Console) -> Result<()> {
+    console.run(
+        cargo()
+            .args(["doc", "--workspace", "--no-deps", "--document-private-items"])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )
+}
