@@ -674,7 +674,7 @@ mod tests {
         let nested = key(storage::VIEW, "", |key| key.put_array("A", |_| ()));
         assert!(matches!(
             Key::parse(&nested),
-            Err(WireError::TooDeep { .. })
+            Err(WireError::Unsupported { .. })
         ));
     }
 }

@@ -83,7 +83,11 @@ pub fn validate_map(decoder: &mut Decoder<'_>) -> Result<(), WireError> {
 /// [`WireError`] with the offset of the first item that is not of the model.
 pub fn validate_key_map(decoder: &mut Decoder<'_>) -> Result<(), WireError> {
     match item_type(decoder)? {
-        Type::Map | Type::MapIndef => validate_value(decoder, 1),
+        // Depth 1 is the map itself; what is nested in it is no scalar.
+        Type::Map | Type::MapIndef => validate_value(decoder, 1).map_err(|error| match error {
+            WireError::TooDeep { at } => WireError::Unsupported { at },
+            error => error,
+        }),
         _ => Err(WireError::Unsupported {
             at: decoder.position(),
         }),

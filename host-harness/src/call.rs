@@ -1,0 +1,244 @@
+//! What the host keeps of one call: intents, log lines, errors. Cleared, not freed, when the next call begins.
+
+use std::fmt;
+
+use guest_abi::intent::{Intents, intents};
+
+use crate::failure::Fault;
+use crate::limits::MemoryLimiter;
+use crate::state::State;
+
+/// Bounds on what one call may leave with the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallLimits {
+    /// Bytes of intents, in their wire form.
+    pub intent_bytes: usize,
+    /// Bytes of log lines; what exceeds it is cut off and counted.
+    pub log_bytes: usize,
+}
+
+impl Default for CallLimits {
+    fn default() -> Self {
+        Self {
+            intent_bytes: 16 << 20,
+            log_bytes: 64 << 10,
+        }
+    }
+}
+
+/// Severity of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Something failed.
+    Error,
+    /// Something is odd.
+    Warn,
+    /// Something happened.
+    Info,
+    /// For whoever develops the extension.
+    Debug,
+    /// Every step.
+    Trace,
+}
+
+impl Level {
+    pub(crate) fn from_number(number: u32) -> Option<Self> {
+        Some(match number {
+            0 => Self::Error,
+            1 => Self::Warn,
+            2 => Self::Info,
+            3 => Self::Debug,
+            4 => Self::Trace,
+            _ => return None,
+        })
+    }
+
+    /// The word for it in output.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A host function, as a trace of a call names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HostCall {
+    /// `get`.
+    Get,
+    /// `read`.
+    Read,
+    /// `intents`.
+    Intents,
+    /// `log`.
+    Log,
+    /// `fail`.
+    Fail,
+    /// `panic`.
+    Panic,
+}
+
+/// One crossing of a traced call: the host function and a digest of what the guest passed and got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceEntry {
+    /// Which host function.
+    pub call: HostCall,
+    /// What it returned, 0 for those that return nothing.
+    pub result: i64,
+    /// Digest of the bytes that the guest passed.
+    pub digest: u64,
+}
+
+/// Everything that the host functions of one instance work on.
+pub(crate) struct HostData {
+    pub(crate) state: Box<dyn State>,
+    pub(crate) limiter: MemoryLimiter,
+    pub(crate) limits: CallLimits,
+    pub(crate) call: Call,
+    /// The instance's memory, once it exists.
+    pub(crate) memory: Option<wasmtime::Memory>,
+    /// Whether [`Call::trace`] is kept.
+    pub(crate) tracing: bool,
+    /// Copies of what a host function must read while it writes into the same memory.
+    pub(crate) scratch: Vec<u8>,
+}
+
+impl fmt::Debug for HostData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostData")
+            .field("limiter", &self.limiter)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The running or the last call.
+#[derive(Debug, Default)]
+pub(crate) struct Call {
+    /// Intents in wire form.
+    pub(crate) intents: Vec<u8>,
+    log: Vec<u8>,
+    log_lines: Vec<(Level, usize)>,
+    log_dropped: u64,
+    /// What `fail` reported: the code; its message is in `error_message`.
+    pub(crate) error_code: Option<u32>,
+    pub(crate) error_message: String,
+    /// Why a host function ended the call.
+    pub(crate) fault: Option<Fault>,
+    /// Calls of host functions.
+    pub(crate) crossings: u64,
+    pub(crate) trace: Vec<TraceEntry>,
+}
+
+impl Call {
+    /// Forgets the last call and keeps its buffers.
+    pub(crate) fn begin(&mut self) {
+        self.intents.clear();
+        self.log.clear();
+        self.log_lines.clear();
+        self.log_dropped = 0;
+        self.error_code = None;
+        self.error_message.clear();
+        self.fault = None;
+        self.crossings = 0;
+        self.trace.clear();
+    }
+
+    /// Appends a log line, or what of it fits `limit`.
+    pub(crate) fn push_log(&mut self, level: Level, line: &str, limit: usize) {
+        let room = limit.saturating_sub(self.log.len());
+        let kept = if line.len() <= room {
+            line
+        } else {
+            &line[..line.floor_char_boundary(room)]
+        };
+        // Empty lines must end as well.
+        if kept.len() < line.len() || self.log_lines.len() >= limit {
+            self.log_dropped += 1;
+        }
+        if self.log_lines.len() < limit && (kept.len() == line.len() || !kept.is_empty()) {
+            self.log.extend_from_slice(kept.as_bytes());
+            self.log_lines.push((level, self.log.len()));
+        }
+    }
+
+    pub(crate) fn log(&self) -> LogLines<'_> {
+        LogLines {
+            call: self,
+            next: 0,
+        }
+    }
+
+    pub(crate) fn log_dropped(&self) -> u64 {
+        self.log_dropped
+    }
+
+    pub(crate) fn intents(&self) -> Intents<'_> {
+        intents(&self.intents)
+    }
+}
+
+/// The log lines of a call, in order. See [`Outcome::log`](crate::Outcome::log).
+#[derive(Debug, Clone)]
+pub struct LogLines<'a> {
+    call: &'a Call,
+    next: usize,
+}
+
+impl<'a> Iterator for LogLines<'a> {
+    type Item = (Level, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (level, end) = *self.call.log_lines.get(self.next)?;
+        let start = self
+            .next
+            .checked_sub(1)
+            .map_or(0, |last| self.call.log_lines[last].1);
+        self.next += 1;
+        // Only whole `str`s were appended.
+        let line = std::str::from_utf8(&self.call.log[start..end]).unwrap_or_default();
+        Some((level, line))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_lines_are_cut_at_the_limit_and_counted() {
+        let mut call = Call::default();
+        call.push_log(Level::Info, "größe", 10);
+        call.push_log(Level::Warn, "", 10);
+        call.push_log(Level::Error, "abéd", 10);
+        call.push_log(Level::Error, "x", 10);
+        let lines: Vec<_> = call.log().collect();
+        assert_eq!(
+            lines,
+            [
+                (Level::Info, "größe"),
+                (Level::Warn, ""),
+                (Level::Error, "ab")
+            ]
+        );
+        assert_eq!(call.log_dropped(), 2);
+        call.begin();
+        assert_eq!(call.log().count(), 0);
+        for _ in 0..20 {
+            call.push_log(Level::Trace, "", 10);
+        }
+        assert_eq!((call.log().count(), call.log_dropped()), (10, 10));
+    }
+}

@@ -1,0 +1,293 @@
+//! Host side of the native contract: the six functions that a guest imports.
+//!
+//! Nothing that a guest passes is trusted: each range is checked against the memory and each byte against the value
+//! model, and what is wrong ends the call with [`Cause::InvalidGuestData`](crate::Cause::InvalidGuestData).
+
+use std::hash::{DefaultHasher, Hasher};
+use std::ops::Range;
+
+use guest_abi::key::Key;
+use guest_abi::names;
+use guest_abi::value::ValueRef;
+use wasmtime::{Caller, Linker};
+
+use crate::call::{HostCall, HostData, Level, TraceEntry};
+use crate::failure::{Fault, InvalidData};
+
+/// Defines the contract's imports.
+pub(crate) fn define(linker: &mut Linker<HostData>) -> wasmtime::Result<()> {
+    let module = names::IMPORT_MODULE;
+    linker.func_wrap(module, names::IMPORT_GET, get)?;
+    linker.func_wrap(module, names::IMPORT_READ, read)?;
+    linker.func_wrap(module, names::IMPORT_INTENTS, intents)?;
+    linker.func_wrap(module, names::IMPORT_LOG, log)?;
+    linker.func_wrap(module, names::IMPORT_FAIL, fail)?;
+    linker.func_wrap(module, names::IMPORT_PANIC, panic)?;
+    Ok(())
+}
+
+/// Marker that ends a call from inside a host function; the reason is in [`crate::call::Call::fault`].
+#[derive(Debug, thiserror::Error)]
+#[error("the host ended the call")]
+struct EndCall;
+
+/// Runs a host function's body over the guest's memory and keeps its fault, if any, where the caller finds it.
+fn crossing<R>(
+    mut caller: Caller<'_, HostData>,
+    body: impl FnOnce(&mut [u8], &mut HostData) -> Result<R, Fault>,
+) -> wasmtime::Result<R> {
+    let Some(memory) = caller.data().memory else {
+        caller.data_mut().call.fault = Some(Fault::InvalidGuestData(InvalidData::TooEarly));
+        return Err(wasmtime::Error::new(EndCall));
+    };
+    let (memory, data) = memory.data_and_store_mut(&mut caller);
+    data.call.crossings += 1;
+    body(memory, data).map_err(|fault| {
+        data.call.fault = Some(fault);
+        wasmtime::Error::new(EndCall)
+    })
+}
+
+/// The range that a guest names by address and length, if it lies in memory of `size` bytes.
+fn range(
+    what: &'static str,
+    address: u32,
+    length: u32,
+    size: usize,
+) -> Result<Range<usize>, Fault> {
+    let end = u64::from(address) + u64::from(length);
+    if end <= size as u64 {
+        Ok(address as usize..address as usize + length as usize)
+    } else {
+        Err(Fault::InvalidGuestData(InvalidData::OutOfMemory {
+            what,
+            address,
+            length,
+            memory: size as u64,
+        }))
+    }
+}
+
+fn bytes<'m>(
+    what: &'static str,
+    address: u32,
+    length: u32,
+    memory: &'m [u8],
+) -> Result<&'m [u8], Fault> {
+    Ok(&memory[range(what, address, length, memory.len())?])
+}
+
+fn text<'m>(
+    what: &'static str,
+    address: u32,
+    length: u32,
+    memory: &'m [u8],
+) -> Result<&'m str, Fault> {
+    std::str::from_utf8(bytes(what, address, length, memory)?).map_err(|error| {
+        Fault::InvalidGuestData(InvalidData::NotUtf8 {
+            what,
+            at: error.valid_up_to(),
+        })
+    })
+}
+
+fn key<'m>(address: u32, length: u32, memory: &'m [u8]) -> Result<Key<'m>, Fault> {
+    Key::parse(bytes("key", address, length, memory)?)
+        .map_err(|error| Fault::InvalidGuestData(InvalidData::Wire { what: "key", error }))
+}
+
+/// A length as the `i32` that crosses; the guest reads it as `u32`.
+fn length(length: usize) -> Result<i32, Fault> {
+    i32::try_from(length).map_err(|_| {
+        Fault::State(crate::StateError::new(
+            "a value or row of the state is larger than 2 GiB",
+        ))
+    })
+}
+
+impl HostData {
+    fn trace(&mut self, call: HostCall, result: i64, digest: impl FnOnce(&mut DefaultHasher)) {
+        if self.tracing {
+            let mut hasher = DefaultHasher::new();
+            digest(&mut hasher);
+            self.call.trace.push(TraceEntry {
+                call,
+                result,
+                digest: hasher.finish(),
+            });
+        }
+    }
+}
+
+fn get(
+    caller: Caller<'_, HostData>,
+    key_address: u32,
+    key_length: u32,
+    out_address: u32,
+    out_capacity: u32,
+) -> wasmtime::Result<i32> {
+    crossing(caller, |memory, data| {
+        let out = range("room for a value", out_address, out_capacity, memory.len())?;
+        let key = key(key_address, key_length, memory)?;
+        let found = data.state.get(&key).map_err(Fault::State)?;
+        let result = match found {
+            Some(value) => {
+                if value.len() <= out.len() {
+                    memory[out.start..out.start + value.len()].copy_from_slice(value);
+                }
+                length(value.len())?
+            }
+            None => names::GET_ABSENT,
+        };
+        if data.tracing {
+            let key = bytes("key", key_address, key_length, memory)?.to_vec();
+            data.trace(HostCall::Get, result.into(), |hasher| hasher.write(&key));
+        }
+        Ok(result)
+    })
+}
+
+fn read(
+    caller: Caller<'_, HostData>,
+    key_address: u32,
+    key_length: u32,
+    after_address: u32,
+    after_length: u32,
+    out_address: u32,
+    out_capacity: u32,
+) -> wasmtime::Result<i32> {
+    crossing(caller, |memory, data| {
+        let out = range("room for rows", out_address, out_capacity, memory.len())?;
+        let key = bytes("key", key_address, key_length, memory)?;
+        let after = bytes("key of the last row", after_address, after_length, memory)?;
+        // The state writes rows straight into the guest's memory, where the key lies as well.
+        let mut scratch = std::mem::take(&mut data.scratch);
+        scratch.clear();
+        scratch.extend_from_slice(key);
+        scratch.extend_from_slice(after);
+        let written = read_rows(data, &scratch, key_length as usize, &mut memory[out]);
+        data.scratch = scratch;
+        let result = length(written?)?;
+        if data.tracing {
+            let passed = data.scratch.clone();
+            data.trace(HostCall::Read, result.into(), |hasher| {
+                hasher.write(&passed)
+            });
+        }
+        Ok(result)
+    })
+}
+
+fn read_rows(
+    data: &mut HostData,
+    passed: &[u8],
+    key_length: usize,
+    out: &mut [u8],
+) -> Result<usize, Fault> {
+    let wire = |what| move |error| Fault::InvalidGuestData(InvalidData::Wire { what, error });
+    let (key, after) = passed.split_at(key_length);
+    let key = Key::parse(key).map_err(wire("key"))?;
+    let after = match after {
+        [] => None,
+        after => {
+            let mut decoder = minicbor::Decoder::new(after);
+            guest_abi::wire::validate_key_map(&mut decoder).map_err(wire("key of the last row"))?;
+            Some(ValueRef::new(after))
+        }
+    };
+    data.state.read(&key, after, out).map_err(Fault::State)
+}
+
+fn intents(caller: Caller<'_, HostData>, address: u32, length: u32) -> wasmtime::Result<()> {
+    crossing(caller, |memory, data| {
+        data.append_intents(memory, address, length)
+    })
+}
+
+impl HostData {
+    /// Appends what lies at `address` to the call's intents.
+    pub(crate) fn append_intents(
+        &mut self,
+        memory: &[u8],
+        address: u32,
+        length: u32,
+    ) -> Result<(), Fault> {
+        let bytes = bytes("intents", address, length, memory)?;
+        let limit = self.limits.intent_bytes;
+        if bytes.len() > limit.saturating_sub(self.call.intents.len()) {
+            return Err(Fault::InvalidGuestData(InvalidData::TooManyIntents {
+                limit,
+            }));
+        }
+        self.call.intents.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+fn log(
+    caller: Caller<'_, HostData>,
+    level: u32,
+    address: u32,
+    length: u32,
+) -> wasmtime::Result<()> {
+    crossing(caller, |memory, data| {
+        let line = text("log line", address, length, memory)?;
+        let level = Level::from_number(level).ok_or(Fault::InvalidGuestData(
+            InvalidData::UnknownLogLevel { level },
+        ))?;
+        data.call.push_log(level, line, data.limits.log_bytes);
+        data.trace(HostCall::Log, 0, |hasher| hasher.write(line.as_bytes()));
+        Ok(())
+    })
+}
+
+fn fail(
+    caller: Caller<'_, HostData>,
+    code: u32,
+    address: u32,
+    length: u32,
+) -> wasmtime::Result<()> {
+    crossing(caller, |memory, data| {
+        let message = text("error message", address, length, memory)?;
+        data.call.error_code = Some(code);
+        data.call.error_message.clear();
+        let limit = data.limits.log_bytes;
+        data.call
+            .error_message
+            .push_str(&message[..message.floor_char_boundary(limit)]);
+        data.trace(HostCall::Fail, code.into(), |hasher| {
+            hasher.write(message.as_bytes())
+        });
+        Ok(())
+    })
+}
+
+fn panic(
+    caller: Caller<'_, HostData>,
+    message_address: u32,
+    message_length: u32,
+    file_address: u32,
+    file_length: u32,
+    line: u32,
+    column: u32,
+) -> wasmtime::Result<()> {
+    crossing(caller, |memory, data| {
+        let limit = data.limits.log_bytes;
+        let text = |what, address, length| {
+            // A panic is reported even if its text is not UTF-8.
+            let bytes = bytes(what, address, length, memory)?;
+            Ok::<_, Fault>(String::from_utf8_lossy(&bytes[..bytes.len().min(limit)]).into_owned())
+        };
+        let message = text("panic message", message_address, message_length)?;
+        let file = text("file name of a panic", file_address, file_length)?;
+        data.trace(HostCall::Panic, 0, |hasher| {
+            hasher.write(message.as_bytes())
+        });
+        Err(Fault::Panic {
+            message,
+            file,
+            line,
+            column,
+        })
+    })
+}

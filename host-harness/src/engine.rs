@@ -1,0 +1,190 @@
+//! The engine: compiled code, the instance pool and the one thread that ticks deadlines.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use wasmtime::{Cache, Config, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::error::LoadError;
+
+/// How an [`Engine`] is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EngineConfig {
+    /// Where instances get their memory.
+    pub allocation: Allocation,
+    /// How long a tick of the deadline clock takes; a deadline is exact to one tick.
+    pub tick: Duration,
+    /// Counts executed instructions exactly. It slows the guest down, so measurements of time switch it off.
+    pub fuel: bool,
+    /// Keeps compiled code on disk, in wasmtime's own cache.
+    pub compile_cache: bool,
+}
+
+/// Where instances get their memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Allocation {
+    /// Mapped for each instance: for few instances that live long.
+    OnDemand,
+    /// From a pool that is mapped once: for instances that are made anew often.
+    Pooling {
+        /// Instances that can exist at the same time.
+        instances: u32,
+        /// Bytes of a memory that are cleared by writing zeros instead of giving the pages back to the system.
+        keep_resident: usize,
+    },
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            allocation: Allocation::Pooling {
+                instances: 16,
+                keep_resident: 4 << 20,
+            },
+            tick: Duration::from_millis(1),
+            fuel: false,
+            compile_cache: false,
+        }
+    }
+}
+
+/// Compiles guests and ticks their deadlines. Cheap to clone; all clones share code, pool and clock.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    wasmtime: wasmtime::Engine,
+    config: EngineConfig,
+    /// Ends the ticker with the last clone.
+    _ticker: Ticker,
+}
+
+impl Engine {
+    /// An engine with this configuration.
+    ///
+    /// # Errors
+    /// [`LoadError::Engine`] when the machine refuses what the configuration asks for.
+    pub fn new(config: &EngineConfig) -> Result<Self, LoadError> {
+        let mut wasmtime = Config::new();
+        wasmtime.epoch_interruption(true);
+        wasmtime.consume_fuel(config.fuel);
+        if let Allocation::Pooling {
+            instances,
+            keep_resident,
+        } = config.allocation
+        {
+            let mut pool = PoolingAllocationConfig::new();
+            pool.total_core_instances(instances)
+                .total_memories(instances)
+                .total_tables(instances)
+                .table_elements(1 << 16)
+                .max_core_instance_size(1 << 20)
+                .linear_memory_keep_resident(keep_resident)
+                .table_keep_resident(1 << 12)
+                .max_unused_warm_slots(instances);
+            wasmtime.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        }
+        if config.compile_cache {
+            let cache = Cache::from_file(None).map_err(LoadError::engine)?;
+            wasmtime.cache(Some(cache));
+        }
+        let wasmtime = wasmtime::Engine::new(&wasmtime).map_err(LoadError::engine)?;
+        let ticker = Ticker::start(wasmtime.clone(), config.tick).map_err(LoadError::Ticker)?;
+        let inner = Inner {
+            wasmtime,
+            config: config.clone(),
+            _ticker: ticker,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// What the engine was made with.
+    #[must_use]
+    pub fn config(&self) -> &EngineConfig {
+        &self.inner.config
+    }
+
+    /// The engine underneath, for embedders who use it beside the harness.
+    #[must_use]
+    pub fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.inner.wasmtime
+    }
+
+    /// Ticks until a deadline of this length: at least one more than fit, as the current tick has begun already.
+    pub(crate) fn ticks(&self, deadline: Duration) -> u64 {
+        let ticks = deadline
+            .as_nanos()
+            .div_ceil(self.inner.config.tick.as_nanos().max(1));
+        u64::try_from(ticks)
+            .unwrap_or(u64::MAX >> 1)
+            .min(u64::MAX >> 1)
+            + 1
+    }
+}
+
+/// The thread that increments the engine's epoch; ends when dropped.
+#[derive(Debug)]
+struct Ticker {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ticker {
+    fn start(engine: wasmtime::Engine, tick: Duration) -> std::io::Result<Self> {
+        let (stop, stopped) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name("epoch-ticker".into())
+            .spawn(move || {
+                while stopped.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
+                    engine.increment_epoch();
+                }
+            })?;
+        Ok(Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // The thread runs nothing that can panic; there would be nobody to tell either.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_never_shorter_than_asked() {
+        let engine = Engine::new(&EngineConfig::default()).unwrap();
+        assert_eq!(engine.ticks(Duration::from_millis(1)), 2);
+        assert_eq!(engine.ticks(Duration::from_micros(1001)), 3);
+        assert_eq!(engine.ticks(Duration::MAX), (u64::MAX >> 1) + 1);
+    }
+
+    #[test]
+    fn the_ticker_ends_with_the_last_clone() {
+        let engine = Engine::new(&EngineConfig::default()).unwrap();
+        let weak = Arc::downgrade(&engine.inner);
+        let clone = engine.clone();
+        drop(engine);
+        assert!(weak.upgrade().is_some());
+        drop(clone);
+        assert!(weak.upgrade().is_none(), "dropping joins the thread");
+    }
+}

@@ -1,0 +1,111 @@
+//! Why a guest could not be loaded or an instance could not be made.
+
+use std::path::PathBuf;
+
+use crate::admission::{ContractError, Refusal};
+use crate::failure::Failure;
+use crate::module_info::ModuleError;
+use crate::prepare::PrepareError;
+
+/// Why a guest could not be loaded or an instance could not be made.
+///
+/// wasmtime's own error type does not implement [`std::error::Error`], so its text is wrapped here.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The bytes are not a module.
+    #[error(transparent)]
+    Module(#[from] ModuleError),
+    /// The module does not speak the native contract.
+    #[error("{}", join(.0))]
+    Contract(Vec<ContractError>),
+    /// The module cannot be run at all.
+    #[error("{}", join(.0))]
+    NotRunnable(Vec<Refusal>),
+    /// The module cannot be restored by the strategy that was asked for.
+    #[error("strategy `{strategy}` cannot restore this guest: {}", join(.reasons))]
+    Strategy {
+        /// The strategy.
+        strategy: &'static str,
+        /// Why not.
+        reasons: Vec<Refusal>,
+    },
+    /// The module could not be prepared.
+    #[error("cannot prepare the module: {0}")]
+    Prepare(#[from] PrepareError),
+    /// The engine could not be made.
+    #[error("cannot make the engine: {0}")]
+    Engine(String),
+    /// The thread of the deadline clock could not be started.
+    #[error("cannot start the deadline clock: {0}")]
+    Ticker(std::io::Error),
+    /// The engine refused the module.
+    #[error("cannot compile the module: {0}")]
+    Compile(String),
+    /// The memory limit is below what the module declares.
+    #[error(
+        "the memory limit of {limit} bytes is below the {minimum} bytes that the module declares as its minimum; \
+         give at least `--memory-limit {minimum}`"
+    )]
+    LimitBelowMinimum {
+        /// The limit.
+        limit: u64,
+        /// What the module declares.
+        minimum: u64,
+    },
+    /// The module could not be instantiated.
+    #[error("cannot instantiate the module: {0}")]
+    Instantiate(String),
+    /// The guest failed while it was being initialised.
+    #[error("initialisation failed: {0}")]
+    Initialise(#[source] Box<Failure>),
+    /// The guest gave no exchange region.
+    #[error(
+        "the guest could not allocate an exchange region of {size} bytes; give a larger `--memory-limit` or a smaller \
+         `--exchange-size`"
+    )]
+    Exchange {
+        /// Bytes that were asked for.
+        size: u32,
+    },
+    /// The guest's exchange region does not lie in its memory.
+    #[error(
+        "the guest's exchange region of {size} bytes at address {address:#x} does not lie in its memory"
+    )]
+    ExchangeOutOfMemory {
+        /// Bytes that were asked for.
+        size: u32,
+        /// Where the guest says it is.
+        address: u32,
+    },
+    /// The in-place restore that was asked for is not supported by the allocator that was found at run time.
+    #[error("strategy `{strategy}` cannot restore this guest: {reason}")]
+    Allocator {
+        /// The strategy.
+        strategy: &'static str,
+        /// Why not.
+        reason: Refusal,
+    },
+}
+
+impl LoadError {
+    pub(crate) fn engine(error: wasmtime::Error) -> Self {
+        Self::Engine(format!("{error:#}"))
+    }
+}
+
+fn join<T: std::fmt::Display>(items: &[T]) -> String {
+    items
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
+}

@@ -1,0 +1,264 @@
+//! Why a call failed: one enum, told apart by type and never by text.
+
+use std::fmt;
+
+use guest_abi::ErrorCode;
+use guest_abi::wire::WireError;
+
+use crate::state::StateError;
+
+/// A call that failed. The instance was restored before this is handed out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub struct Failure {
+    /// The function that was invoked.
+    pub function: String,
+    /// Why it failed.
+    #[source]
+    pub cause: Cause,
+    /// Names of the functions on the guest's stack, innermost first; empty where no guest code was running.
+    pub backtrace: Vec<String>,
+    /// Whether the call was tried again on the restored instance, and failed again.
+    pub retried: bool,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` failed: {}", self.function, self.cause)?;
+        if self.retried {
+            write!(f, " (also when tried again on the restored instance)")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The guest asked for memory that it could not get.
+    #[error(
+        "out of memory: {requested} bytes were requested with {in_use} bytes of memory in use, the limit is {limit} bytes; \
+         raise the memory limit or restore more often"
+    )]
+    OutOfMemory {
+        /// Bytes of the request: of the allocation where the allocator told, otherwise of the refused growth.
+        requested: u64,
+        /// Bytes of linear memory that the guest saw.
+        in_use: u64,
+        /// Bytes of linear memory that it may have.
+        limit: u64,
+    },
+    /// The call took longer than it may.
+    #[error("the deadline of {deadline:?} passed")]
+    DeadlineExceeded {
+        /// How long it may take.
+        deadline: std::time::Duration,
+    },
+    /// The guest panicked.
+    #[error("the guest panicked at {location}: {message}")]
+    Panic {
+        /// The panic's message.
+        message: String,
+        /// `file:line:column`.
+        location: String,
+    },
+    /// The guest used up its stack: the engine's, or the shadow stack in its memory.
+    #[error("stack overflow in the guest")]
+    StackOverflow,
+    /// The guest accessed memory or a table beyond its end.
+    #[error("out-of-bounds access by the guest: {what}")]
+    OutOfBounds {
+        /// The engine's words for it.
+        what: String,
+    },
+    /// The guest executed `unreachable`, for instance by aborting.
+    #[error("the guest aborted: it executed an `unreachable` instruction")]
+    Unreachable,
+    /// Another trap, for instance a division by zero.
+    #[error("the guest trapped: {trap}")]
+    Trap {
+        /// Which.
+        trap: wasmtime::Trap,
+    },
+    /// The extension returned an error.
+    #[error("{message} (code {})", code.number())]
+    GuestError {
+        /// Its code.
+        code: ErrorCode,
+        /// Its message.
+        message: String,
+    },
+    /// What the guest passed to the host is not what the contract says.
+    #[error("the guest passed invalid data: {0}")]
+    InvalidGuestData(#[source] InvalidData),
+    /// The host's own state could not serve a read.
+    #[error("the state could not serve a read: {0}")]
+    State(#[source] StateError),
+    /// There is no extension function of this name.
+    #[error("{}", missing_export(name, nearest))]
+    MissingExport {
+        /// The name that was asked for.
+        name: String,
+        /// Similar names that there are, nearest first.
+        nearest: Vec<String>,
+    },
+    /// The instance could not be restored, and could not be replaced either.
+    #[error("the instance cannot be restored: {}", reasons.join("; "))]
+    NotRestorable {
+        /// Why.
+        reasons: Vec<String>,
+    },
+    /// The engine failed in a way that has nothing to do with the guest.
+    #[error("the engine failed: {0}")]
+    Engine(String),
+}
+
+impl Cause {
+    /// A word for the cause, for counting and for reports.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::OutOfMemory { .. } => "out-of-memory",
+            Self::DeadlineExceeded { .. } => "deadline-exceeded",
+            Self::Panic { .. } => "panic",
+            Self::StackOverflow => "stack-overflow",
+            Self::OutOfBounds { .. } => "out-of-bounds",
+            Self::Unreachable => "unreachable",
+            Self::Trap { .. } => "trap",
+            Self::GuestError { .. } => "guest-error",
+            Self::InvalidGuestData(_) => "invalid-guest-data",
+            Self::State(_) => "state",
+            Self::MissingExport { .. } => "missing-export",
+            Self::NotRestorable { .. } => "not-restorable",
+            Self::Engine(_) => "engine",
+        }
+    }
+}
+
+fn missing_export(name: &str, nearest: &[String]) -> String {
+    match nearest {
+        [] => format!("the guest has no extension function `{name}`"),
+        names => {
+            let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+            format!(
+                "the guest has no extension function `{name}`; did you mean {}?",
+                names.join(" or ")
+            )
+        }
+    }
+}
+
+/// What is wrong with what a guest passed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidData {
+    /// A range that does not lie in the guest's memory.
+    #[error(
+        "{what}: {length} bytes at address {address:#x} do not lie in its memory of {memory} bytes"
+    )]
+    OutOfMemory {
+        /// What the range is for.
+        what: &'static str,
+        /// Its address.
+        address: u32,
+        /// Its length in bytes.
+        length: u32,
+        /// Size of the memory in bytes.
+        memory: u64,
+    },
+    /// Text that is not UTF-8.
+    #[error("{what}: not UTF-8 from byte {at} on")]
+    NotUtf8 {
+        /// What the text is.
+        what: &'static str,
+        /// Bytes before the first that is wrong.
+        at: usize,
+    },
+    /// Bytes that are not of the value model.
+    #[error("{what}: {error}")]
+    Wire {
+        /// What the bytes are.
+        what: &'static str,
+        /// What is wrong with them.
+        error: WireError,
+    },
+    /// A log level that the contract does not have.
+    #[error("log level {level} does not exist, the levels are 0 to 4")]
+    UnknownLogLevel {
+        /// The level.
+        level: u32,
+    },
+    /// More intents than a call may leave.
+    #[error("more than {limit} bytes of intents in one call")]
+    TooManyIntents {
+        /// Bytes that are allowed.
+        limit: usize,
+    },
+    /// The function returned the result of a failure without having reported one.
+    #[error("the function returned that it failed but reported no error")]
+    FailureWithoutError,
+    /// The function reported an error and then returned as if it had not.
+    #[error("the function reported an error but did not return that it failed")]
+    ErrorWithoutFailure,
+    /// A host function was called from the module's start function, before there is anything to call it on.
+    #[error("a host function was called while the module was being instantiated")]
+    TooEarly,
+}
+
+/// Why a host function ended a call.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    Panic {
+        message: String,
+        file: String,
+        line: u32,
+        column: u32,
+    },
+    InvalidGuestData(InvalidData),
+    State(StateError),
+}
+
+impl From<Fault> for Cause {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Panic {
+                message,
+                file,
+                line,
+                column,
+            } => Self::Panic {
+                message,
+                location: format!("{file}:{line}:{column}"),
+            },
+            Fault::InvalidGuestData(error) => Self::InvalidGuestData(error),
+            Fault::State(error) => Self::State(error),
+        }
+    }
+}
+
+/// Names among `candidates` that somebody who wrote `name` may have meant, nearest first.
+pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut scored: Vec<(f64, &str)> = candidates
+        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
+        .filter(|(score, _)| *score > 0.7)
+        .collect();
+    scored.sort_by(|left, right| right.0.total_cmp(&left.0));
+    scored
+        .into_iter()
+        .take(3)
+        .map(|(_, candidate)| candidate.to_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_names_are_offered_and_far_ones_are_not() {
+        let names = ["calc_ordered_items", "new_order", "send_mail", "count_up"];
+        assert_eq!(nearest("new_ordr", names.into_iter())[0], "new_order");
+        assert!(nearest("zzz", names.into_iter()).is_empty());
+    }
+}

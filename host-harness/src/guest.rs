@@ -1,0 +1,175 @@
+//! A guest: a module that was analysed, admitted, prepared and compiled, ready to be instantiated.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use wasmtime::{InstancePre, Linker, Module};
+
+use crate::admission::Admission;
+use crate::call::HostData;
+use crate::contract;
+use crate::engine::Engine;
+use crate::error::LoadError;
+use crate::failure::{Cause, nearest};
+use crate::module_info::ModuleInfo;
+use crate::prepare::{PrepareOptions, Prepared, prepare};
+
+/// A loaded module. Cheap to clone.
+#[derive(Clone)]
+pub struct Guest {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: Engine,
+    name: String,
+    info: ModuleInfo,
+    admission: Admission,
+    prepared: Prepared,
+    pre: InstancePre<HostData>,
+    functions: Vec<String>,
+}
+
+impl fmt::Debug for Guest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guest")
+            .field("name", &self.inner.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One of a guest's extension functions, resolved once so that invoking it needs no look-up by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Function {
+    pub(crate) index: usize,
+}
+
+impl Guest {
+    /// Loads a module from its bytes; `name` is what reports call it.
+    ///
+    /// # Errors
+    /// [`LoadError`] when the bytes are no module, or one that this host cannot run.
+    pub fn load(
+        engine: &Engine,
+        name: &str,
+        wasm: &[u8],
+        options: PrepareOptions,
+    ) -> Result<Self, LoadError> {
+        let info = ModuleInfo::analyse(wasm)?;
+        let admission = Admission::of(&info);
+        admission.runnable().map_err(LoadError::NotRunnable)?;
+        let functions = match &admission.contract {
+            Ok(contract) => contract.functions.clone(),
+            Err(errors) => return Err(LoadError::Contract(errors.clone())),
+        };
+        let prepared = prepare(wasm, &info, options)?;
+        let wasmtime = engine.wasmtime();
+        let module = Module::new(wasmtime, &prepared.wasm)
+            .map_err(|error| LoadError::Compile(format!("{error:#}")))?;
+        let mut linker = Linker::new(wasmtime);
+        contract::define(&mut linker).map_err(LoadError::engine)?;
+        let pre = linker
+            .instantiate_pre(&module)
+            .map_err(|error| LoadError::Instantiate(format!("{error:#}")))?;
+        let inner = Inner {
+            engine: engine.clone(),
+            name: name.to_owned(),
+            info,
+            admission,
+            prepared,
+            pre,
+            functions,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Loads a module from a file; reports call it by the file's name without its ending.
+    ///
+    /// # Errors
+    /// [`LoadError`] as for [`Guest::load`], or when the file cannot be read.
+    pub fn from_file(
+        engine: &Engine,
+        path: &Path,
+        options: PrepareOptions,
+    ) -> Result<Self, LoadError> {
+        let wasm = std::fs::read(path).map_err(|source| LoadError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let name = path
+            .file_stem()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy();
+        Self::load(engine, &name, &wasm, options)
+    }
+
+    /// What reports call the guest.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// The engine for which it was compiled.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.inner.engine
+    }
+
+    /// What the module is made of.
+    #[must_use]
+    pub fn info(&self) -> &ModuleInfo {
+        &self.inner.info
+    }
+
+    /// Whether and how it can be restored.
+    #[must_use]
+    pub fn admission(&self) -> &Admission {
+        &self.inner.admission
+    }
+
+    /// The rewritten module and how to reach what was added.
+    #[must_use]
+    pub fn prepared(&self) -> &Prepared {
+        &self.inner.prepared
+    }
+
+    /// Names of the extension functions, in the module's order.
+    #[must_use]
+    pub fn functions(&self) -> &[String] {
+        &self.inner.functions
+    }
+
+    /// The extension function of this name.
+    ///
+    /// # Errors
+    /// [`Cause::MissingExport`], which offers similar names.
+    pub fn function(&self, name: &str) -> Result<Function, Cause> {
+        let found = self
+            .inner
+            .functions
+            .iter()
+            .position(|function| function == name);
+        found
+            .map(|index| Function { index })
+            .ok_or_else(|| Cause::MissingExport {
+                name: name.to_owned(),
+                nearest: nearest(name, self.inner.functions.iter().map(String::as_str)),
+            })
+    }
+
+    /// The name of a function of this guest.
+    #[must_use]
+    pub fn function_name(&self, function: Function) -> &str {
+        self.inner
+            .functions
+            .get(function.index)
+            .map_or("", String::as_str)
+    }
+
+    pub(crate) fn pre(&self) -> &InstancePre<HostData> {
+        &self.inner.pre
+    }
+}

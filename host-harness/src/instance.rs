@@ -1,0 +1,947 @@
+//! An instance: invoking its functions, and keeping it pristine.
+
+use std::fmt;
+use std::time::Duration;
+
+use guest_abi::control_block::offset;
+use guest_abi::{ErrorCode, names};
+use wasmtime::{Global, Store, Trap, TypedFunc, Val, WasmBacktrace};
+
+use crate::admission::{check_bump_reset, check_control_block};
+use crate::call::{Call, CallLimits, HostData};
+use crate::error::LoadError;
+use crate::failure::{Cause, Failure, InvalidData};
+use crate::guest::{Function, Guest};
+use crate::limits::MemoryLimiter;
+use crate::outcome::{AllocationStats, CallStats, Outcome};
+use crate::policy::{Residue, RestorePolicy, RestoreStrategy};
+use crate::restore::{BumpReset, FullCopy, Restore, RestoreError, Restored, Target, Watermark};
+use crate::snapshot::{ControlBlockAt, Handles, RegionPlan, Regions, Snapshot};
+use crate::state::State;
+
+/// How an [`Instance`] is made and kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InstanceConfig {
+    /// How it is restored.
+    pub strategy: RestoreStrategy,
+    /// When it is restored.
+    pub policy: RestorePolicy,
+    /// What becomes of residue.
+    pub residue: Residue,
+    /// Bytes of linear memory that it may have.
+    pub memory_limit: u64,
+    /// How long a call may take; `None` for ever.
+    pub deadline: Option<Duration>,
+    /// How long initialisation may take.
+    pub init_deadline: Duration,
+    /// Bytes of its exchange region.
+    pub exchange_size: u32,
+    /// Bounds on what a call may leave.
+    pub limits: CallLimits,
+    /// Whether [`CallStats`] include the allocator's counters and the page count, which costs some nanoseconds.
+    pub count: bool,
+    /// Whether calls of host functions are traced.
+    pub trace: bool,
+}
+
+impl Default for InstanceConfig {
+    fn default() -> Self {
+        Self {
+            strategy: RestoreStrategy::FullCopy,
+            policy: RestorePolicy::default(),
+            residue: Residue::default(),
+            memory_limit: 128 << 20,
+            deadline: Some(Duration::from_secs(1)),
+            init_deadline: Duration::from_secs(10),
+            exchange_size: names::DEFAULT_EXCHANGE_SIZE,
+            limits: CallLimits::default(),
+            count: false,
+            trace: false,
+        }
+    }
+}
+
+/// Whether an instance may be invoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Status {
+    /// It may.
+    Ready,
+    /// A call is under way.
+    Running,
+    /// A call or a restore did not come to its end. It is replaced before the next call.
+    Poisoned,
+}
+
+/// A guest in memory, with its snapshot.
+#[derive(Debug)]
+pub struct Instance {
+    guest: Guest,
+    config: InstanceConfig,
+    mechanism: Mechanism,
+    /// Ticks of the engine's clock that a call may take.
+    deadline_ticks: u64,
+    status: Status,
+    /// `None` only while the instance is being replaced, or after that failed.
+    live: Option<Live>,
+    /// The state, while there is no live instance to hold it.
+    orphan: Option<Box<HostData>>,
+}
+
+/// How the instance returns to its snapshot.
+#[derive(Debug)]
+enum Mechanism {
+    Replace,
+    InPlace(Box<dyn Restore>),
+}
+
+/// What exists of an instance in the engine.
+struct Live {
+    store: Store<HostData>,
+    instance: wasmtime::Instance,
+    handles: Handles,
+    snapshot: Snapshot,
+    /// Resolved when first invoked.
+    functions: Vec<Option<TypedFunc<(), i64>>>,
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live")
+            .field("handles", &self.handles)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Ticks that never pass.
+const NO_DEADLINE: u64 = u64::MAX >> 1;
+
+impl Guest {
+    /// Makes an instance that reads `state`, initialises it and takes its snapshot.
+    ///
+    /// # Errors
+    /// [`LoadError`] when it cannot be instantiated or initialised, or not be restored by the strategy.
+    pub fn instantiate(
+        &self,
+        config: &InstanceConfig,
+        state: impl State + 'static,
+    ) -> Result<Instance, LoadError> {
+        let admission = self.admission();
+        let refuse = |reasons| LoadError::Strategy {
+            strategy: config.strategy.name(),
+            reasons,
+        };
+        let mechanism = match config.strategy {
+            RestoreStrategy::Reinstantiate => Mechanism::Replace,
+            RestoreStrategy::FullCopy => {
+                admission.full_copy().map_err(refuse)?;
+                Mechanism::InPlace(Box::new(FullCopy))
+            }
+            RestoreStrategy::Watermark => {
+                admission.allocator_aware().map_err(refuse)?;
+                Mechanism::InPlace(Box::new(Watermark))
+            }
+            RestoreStrategy::BumpReset => {
+                admission.allocator_aware().map_err(refuse)?;
+                Mechanism::InPlace(Box::new(BumpReset))
+            }
+        };
+        self.instantiate_by(mechanism, config, Box::new(state))
+    }
+
+    /// Makes an instance that is restored by a strategy of the embedder's own; `config.strategy` means nothing then.
+    ///
+    /// # Errors
+    /// As for [`Guest::instantiate`].
+    pub fn instantiate_with(
+        &self,
+        restore: Box<dyn Restore>,
+        config: &InstanceConfig,
+        state: impl State + 'static,
+    ) -> Result<Instance, LoadError> {
+        self.admission()
+            .full_copy()
+            .map_err(|reasons| LoadError::Strategy {
+                strategy: "custom",
+                reasons,
+            })?;
+        self.instantiate_by(Mechanism::InPlace(restore), config, Box::new(state))
+    }
+
+    fn instantiate_by(
+        &self,
+        mechanism: Mechanism,
+        config: &InstanceConfig,
+        state: Box<dyn State>,
+    ) -> Result<Instance, LoadError> {
+        let minimum = self.info().memories.first().map_or(0, |memory| {
+            memory.ty.minimum.saturating_mul(names::PAGE_SIZE.into())
+        });
+        if config.memory_limit < minimum {
+            return Err(LoadError::LimitBelowMinimum {
+                limit: config.memory_limit,
+                minimum,
+            });
+        }
+        let limit = usize::try_from(config.memory_limit).unwrap_or(usize::MAX);
+        let data = HostData {
+            state,
+            limiter: MemoryLimiter::new(limit),
+            limits: config.limits,
+            call: Call::default(),
+            memory: None,
+            tracing: config.trace,
+            scratch: Vec::new(),
+        };
+        let mut instance = Instance {
+            guest: self.clone(),
+            config: config.clone(),
+            mechanism,
+            deadline_ticks: config
+                .deadline
+                .map_or(NO_DEADLINE, |deadline| self.engine().ticks(deadline)),
+            status: Status::Poisoned,
+            live: None,
+            orphan: Some(Box::new(data)),
+        };
+        instance.replace()?;
+        Ok(instance)
+    }
+}
+
+impl Instance {
+    /// The guest.
+    #[must_use]
+    pub fn guest(&self) -> &Guest {
+        &self.guest
+    }
+
+    /// How the instance was configured.
+    #[must_use]
+    pub fn config(&self) -> &InstanceConfig {
+        &self.config
+    }
+
+    /// Whether it may be invoked.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// Name of the strategy by which it is restored.
+    #[must_use]
+    pub fn strategy_name(&self) -> &str {
+        match &self.mechanism {
+            Mechanism::Replace => RestoreStrategy::Reinstantiate.name(),
+            Mechanism::InPlace(restore) => restore.name(),
+        }
+    }
+
+    /// The strategy, where it restores in place.
+    pub(crate) fn in_place(&self) -> Option<&dyn Restore> {
+        match &self.mechanism {
+            Mechanism::Replace => None,
+            Mechanism::InPlace(restore) => Some(restore.as_ref()),
+        }
+    }
+
+    /// The state that the guest reads.
+    pub fn state_mut(&mut self) -> Option<&mut dyn State> {
+        let data = match (&mut self.live, &mut self.orphan) {
+            (Some(live), _) => live.store.data_mut(),
+            (None, Some(orphan)) => orphan.as_mut(),
+            (None, None) => return None,
+        };
+        Some(data.state.as_mut())
+    }
+
+    /// Pages of 64 KiB that its memory physically has.
+    #[must_use]
+    pub fn physical_pages(&self) -> u64 {
+        self.live
+            .as_ref()
+            .map_or(0, |live| live.handles.memory.size(&live.store))
+    }
+
+    /// The instance's memory as it is now, and its snapshot.
+    #[must_use]
+    pub fn memory(&self) -> Option<(&[u8], &Snapshot)> {
+        self.live
+            .as_ref()
+            .map(|live| (live.handles.memory.data(&live.store), &live.snapshot))
+    }
+
+    /// The mutable globals as they are now: name, value, and the value in the snapshot.
+    pub fn globals(&mut self) -> Vec<(String, Val, Val)> {
+        let Some(live) = &mut self.live else {
+            return Vec::new();
+        };
+        let Live {
+            store,
+            handles,
+            snapshot,
+            ..
+        } = live;
+        let globals = handles.globals.iter().zip(&snapshot.globals);
+        globals
+            .map(|((name, global), saved)| (name.clone(), global.get(&mut *store), *saved))
+            .collect()
+    }
+
+    /// Names of the tables whose elements differ from the snapshot.
+    pub fn changed_tables(&mut self) -> Vec<String> {
+        let Some(live) = &mut self.live else {
+            return Vec::new();
+        };
+        let now = live.handles.table_images(&mut live.store);
+        let tables = live
+            .handles
+            .tables
+            .iter()
+            .zip(now.iter().zip(&live.snapshot.tables));
+        tables
+            .filter(|(_, (now, saved))| now != saved)
+            .map(|((name, _), _)| name.clone())
+            .collect()
+    }
+
+    /// Invokes the function of this name. See [`Instance::invoke`].
+    ///
+    /// # Errors
+    /// As for [`Instance::invoke`], and [`Cause::MissingExport`].
+    pub fn invoke_by_name(&mut self, name: &str) -> Result<Outcome<'_>, Failure> {
+        let function = self.guest.function(name).map_err(|cause| Failure {
+            function: name.to_owned(),
+            cause,
+            backtrace: Vec::new(),
+            retried: false,
+        })?;
+        self.invoke(function)
+    }
+
+    /// Invokes a function: arms the deadline, calls, collects the outcome and applies the restore policy.
+    ///
+    /// After a failure the instance is restored whatever the policy. A call that ran out of memory under a lazy
+    /// policy is tried once more on the restored instance, since extensions are pure.
+    ///
+    /// # Errors
+    /// [`Failure`] with its cause.
+    pub fn invoke(&mut self, function: Function) -> Result<Outcome<'_>, Failure> {
+        let mut stats = CallStats::default();
+        match self.attempt(function, &mut stats) {
+            Ok(()) => {}
+            Err(failed) => {
+                let retry = self.config.policy.is_lazy()
+                    && matches!(failed.cause, Cause::OutOfMemory { .. })
+                    && self.status == Status::Ready;
+                if !retry {
+                    return Err(self.failure(function, failed, false));
+                }
+                stats = CallStats {
+                    retried: true,
+                    ..CallStats::default()
+                };
+                self.attempt(function, &mut stats)
+                    .map_err(|failed| self.failure(function, failed, true))?;
+            }
+        }
+        match &self.live {
+            Some(live) => Ok(Outcome {
+                call: &live.store.data().call,
+                stats,
+            }),
+            None => Err(self.failure(
+                function,
+                Failed::new(not_restorable("it was lost")),
+                stats.retried,
+            )),
+        }
+    }
+
+    #[cold]
+    fn failure(&self, function: Function, failed: Failed, retried: bool) -> Failure {
+        let function = self.guest.function_name(function).to_owned();
+        Failure {
+            function,
+            cause: failed.cause,
+            backtrace: failed.backtrace,
+            retried,
+        }
+    }
+
+    /// One call and the restore that follows it.
+    fn attempt(&mut self, function: Function, stats: &mut CallStats) -> Result<(), Failed> {
+        if self.status != Status::Ready {
+            self.replace()
+                .map_err(|error| Failed::new(not_restorable(error)))?;
+        }
+        self.status = Status::Running;
+        let called = self.call(function, stats);
+        let restore = match called {
+            Ok(()) => self.wants_restore(),
+            Err(_) => true,
+        };
+        self.status = Status::Poisoned;
+        if restore {
+            let restored = self.restore();
+            match (restored, &called) {
+                (Ok(restored), _) => stats.restored_bytes = restored.map(|restored| restored.bytes),
+                // What the call itself failed of is the better reason.
+                (Err(_), Err(_)) => {}
+                (Err(error), Ok(())) => return Err(Failed::new(not_restorable(error))),
+            }
+        } else {
+            self.status = Status::Ready;
+        }
+        called
+    }
+
+    /// Whether the policy asks for a restore after a call that succeeded.
+    fn wants_restore(&self) -> bool {
+        match self.config.policy {
+            RestorePolicy::EveryCall => true,
+            RestorePolicy::OnError | RestorePolicy::Never => false,
+            RestorePolicy::OnHeapAbove(bytes) => self
+                .live
+                .as_ref()
+                .is_none_or(|live| live.heap_in_use() > bytes),
+        }
+    }
+
+    fn call(&mut self, function: Function, stats: &mut CallStats) -> Result<(), Failed> {
+        let Some(live) = &mut self.live else {
+            return Err(Failed::new(not_restorable("it was lost")));
+        };
+        let typed = match live.functions.get(function.index) {
+            Some(Some(typed)) => typed.clone(),
+            _ => live.resolve(&self.guest, function)?,
+        };
+        let data = live.store.data_mut();
+        data.call.begin();
+        data.limiter.begin_call();
+        live.store.set_epoch_deadline(self.deadline_ticks);
+        let counting = self.config.count;
+        let before = if counting { live.control_block() } else { None };
+        let fuel = self.guest.engine().config().fuel;
+        if fuel {
+            // Cannot fail: the engine was configured to count.
+            let _ = live.store.set_fuel(u64::MAX);
+        }
+        let called = typed.call(&mut live.store, ());
+        if fuel {
+            stats.instructions = live.store.get_fuel().ok().map(|left| u64::MAX - left);
+        }
+        if counting {
+            let after = live.control_block();
+            let counted = before.zip(after).filter(|(_, after)| after.image.counts());
+            stats.allocations = counted
+                .map(|(before, after)| AllocationStats::between(&before.image, &after.image));
+            stats.pages = live.handles.memory.size(&live.store);
+        }
+        stats.crossings = live.store.data().call.crossings;
+        match called {
+            Ok(packed) => live.collect(packed).map_err(Failed::new),
+            Err(error) => Err(live.classify(&error, &self.config)),
+        }
+    }
+
+    /// Restores the instance now, whatever the policy. `None` when it was replaced rather than restored in place.
+    ///
+    /// # Errors
+    /// [`LoadError`] when it could neither be restored nor replaced; the next call tries to replace it again.
+    pub fn restore(&mut self) -> Result<Option<Restored>, LoadError> {
+        self.status = Status::Poisoned;
+        if let (Mechanism::InPlace(restore), Some(live)) = (&mut self.mechanism, &mut self.live) {
+            let mut target = Target {
+                store: &mut live.store,
+                handles: &live.handles,
+                snapshot: &live.snapshot,
+                residue: self.config.residue,
+            };
+            if let Ok(restored) = restore.restore(&mut target) {
+                self.status = Status::Ready;
+                return Ok(Some(restored));
+            }
+        }
+        self.replace()?;
+        Ok(None)
+    }
+
+    /// Makes a new instance in the place of the old one.
+    fn replace(&mut self) -> Result<(), LoadError> {
+        self.status = Status::Poisoned;
+        let data = match (self.live.take(), self.orphan.take()) {
+            (Some(live), _) => live.store.into_data(),
+            (None, Some(orphan)) => *orphan,
+            // The state went down with a panic of the embedder's own code.
+            (None, None) => return Err(LoadError::Instantiate("its state was lost".to_owned())),
+        };
+        let mut store = Store::new(self.guest.engine().wasmtime(), data);
+        match Live::start(&self.guest, &self.config, &mut store) {
+            Ok((instance, handles, snapshot)) => {
+                let functions = vec![None; self.guest.functions().len()];
+                self.live = Some(Live {
+                    store,
+                    instance,
+                    handles,
+                    snapshot,
+                    functions,
+                });
+                self.status = Status::Ready;
+                Ok(())
+            }
+            Err(error) => {
+                self.orphan = Some(Box::new(store.into_data()));
+                Err(error)
+            }
+        }
+    }
+}
+
+fn not_restorable(reason: impl ToString) -> Cause {
+    Cause::NotRestorable {
+        reasons: vec![reason.to_string()],
+    }
+}
+
+/// A call that failed, before it is given its function's name.
+struct Failed {
+    cause: Cause,
+    backtrace: Vec<String>,
+}
+
+impl Failed {
+    fn new(cause: Cause) -> Self {
+        Self {
+            cause,
+            backtrace: Vec::new(),
+        }
+    }
+}
+
+impl Live {
+    /// Instantiates, initialises and takes the snapshot.
+    fn start(
+        guest: &Guest,
+        config: &InstanceConfig,
+        store: &mut Store<HostData>,
+    ) -> Result<(wasmtime::Instance, Handles, Snapshot), LoadError> {
+        store.data_mut().memory = None;
+        store.data_mut().call.begin();
+        store.data_mut().limiter.begin_call();
+        store.limiter(|data| &mut data.limiter);
+        store.set_epoch_deadline(guest.engine().ticks(config.init_deadline));
+        if guest.engine().config().fuel {
+            store.set_fuel(u64::MAX).map_err(LoadError::engine)?;
+        }
+        let instance = guest
+            .pre()
+            .instantiate(&mut *store)
+            .map_err(|error| LoadError::Instantiate(format!("{error:#}")))?;
+        let handles = handles(guest, &instance, store)?;
+        store.data_mut().memory = Some(handles.memory);
+        let exchange = initialise(config, &instance, &handles, store)?;
+        let snapshot = take_snapshot(guest, config, &handles, exchange, store)?;
+        Ok((instance, handles, snapshot))
+    }
+
+    #[cold]
+    fn resolve(&mut self, guest: &Guest, function: Function) -> Result<TypedFunc<(), i64>, Failed> {
+        let name = guest.function_name(function);
+        let typed = self
+            .instance
+            .get_typed_func(&mut self.store, name)
+            .map_err(|_| {
+                Failed::new(Cause::MissingExport {
+                    name: name.to_owned(),
+                    nearest: Vec::new(),
+                })
+            })?;
+        if let Some(slot) = self.functions.get_mut(function.index) {
+            *slot = Some(typed.clone());
+        }
+        Ok(typed)
+    }
+
+    fn control_block(&self) -> Option<ControlBlockAt> {
+        let address = self.snapshot.control_block?.address;
+        ControlBlockAt::read(self.handles.memory.data(&self.store), address).ok()
+    }
+
+    /// Bytes of heap in use: what the allocator says, or where it says nothing all memory above the statics.
+    fn heap_in_use(&self) -> u64 {
+        match self.control_block() {
+            Some(block) => block.image.top.saturating_sub(block.image.heap_base).into(),
+            None => {
+                let size = self.handles.memory.data_size(&self.store);
+                size.saturating_sub(self.snapshot.regions.statics().end) as u64
+            }
+        }
+    }
+
+    /// Takes over what a function that returned has left.
+    fn collect(&mut self, packed: i64) -> Result<(), Cause> {
+        let (memory, data) = self.handles.memory.data_and_store_mut(&mut self.store);
+        match (data.call.error_code, packed) {
+            (Some(code), names::RESULT_FAILED) => {
+                let message = std::mem::take(&mut data.call.error_message);
+                return Err(Cause::GuestError {
+                    code: ErrorCode::from_number(code),
+                    message,
+                });
+            }
+            (Some(_), _) => return Err(Cause::InvalidGuestData(InvalidData::ErrorWithoutFailure)),
+            (None, names::RESULT_FAILED) => {
+                return Err(Cause::InvalidGuestData(InvalidData::FailureWithoutError));
+            }
+            (None, _) => {}
+        }
+        if packed != 0 {
+            let (address, length) = names::unpack(packed);
+            data.append_intents(memory, address, length)?;
+        }
+        if !data.call.intents.is_empty() {
+            guest_abi::intent::validate(&data.call.intents).map_err(|error| {
+                Cause::InvalidGuestData(InvalidData::Wire {
+                    what: "intents",
+                    error,
+                })
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Finds out why a call trapped.
+    #[cold]
+    fn classify(&mut self, error: &wasmtime::Error, config: &InstanceConfig) -> Failed {
+        let backtrace = error
+            .downcast_ref::<WasmBacktrace>()
+            .map_or_else(Vec::new, symbols);
+        let fault = self.store.data_mut().call.fault.take();
+        let cause = match (fault, error.downcast_ref::<Trap>()) {
+            (Some(fault), _) => match Cause::from(fault) {
+                panic @ Cause::Panic { .. } => self.out_of_memory(config).unwrap_or(panic),
+                other => other,
+            },
+            (None, Some(trap)) => self.classify_trap(*trap, config),
+            (None, None) => Cause::Engine(format!("{error:#}")),
+        };
+        Failed { cause, backtrace }
+    }
+
+    fn classify_trap(&mut self, trap: Trap, config: &InstanceConfig) -> Cause {
+        match trap {
+            Trap::Interrupt => Cause::DeadlineExceeded {
+                deadline: config.deadline.unwrap_or(Duration::MAX),
+            },
+            Trap::StackOverflow => Cause::StackOverflow,
+            // The shadow stack grows down to address 0, and what lies below wraps around to the end of memory.
+            Trap::MemoryOutOfBounds if self.shadow_stack_overflowed() => Cause::StackOverflow,
+            Trap::MemoryOutOfBounds | Trap::TableOutOfBounds => Cause::OutOfBounds {
+                what: trap.to_string(),
+            },
+            Trap::UnreachableCodeReached => {
+                self.out_of_memory(config).unwrap_or(Cause::Unreachable)
+            }
+            trap => Cause::Trap { trap },
+        }
+    }
+
+    fn shadow_stack_overflowed(&mut self) -> bool {
+        let Some(index) = self.handles.stack_pointer else {
+            return false;
+        };
+        let now = self.handles.globals[index].1.get(&mut self.store);
+        match (now, &self.snapshot.globals[index]) {
+            (Val::I32(now), Val::I32(saved)) => now.cast_unsigned() > saved.cast_unsigned(),
+            _ => false,
+        }
+    }
+
+    /// Whether the guest gave up because it could not have the memory that it asked for.
+    fn out_of_memory(&self, config: &InstanceConfig) -> Option<Cause> {
+        let in_use = self.logical_bytes();
+        let requested = match self.control_block() {
+            // What failed while the guest was initialised is in the snapshot, and is not this call's doing.
+            Some(block) => {
+                let saved = self
+                    .snapshot
+                    .control_block
+                    .map(|saved| saved.image.failed_size);
+                let failed = block.image.failed_size;
+                (failed != 0 && saved != Some(failed)).then_some(failed.into())
+            }
+            None => None,
+        };
+        let refused = self
+            .store
+            .data()
+            .limiter
+            .refused()
+            .map(|size| (size as u64).saturating_sub(in_use));
+        let requested = requested.or(refused.filter(|_| self.snapshot.control_block.is_none()))?;
+        Some(Cause::OutOfMemory {
+            requested,
+            in_use,
+            limit: config.memory_limit,
+        })
+    }
+
+    fn logical_bytes(&self) -> u64 {
+        // Only the size as the engine sees it can be read without changing the store; what lies between the logical
+        // and the physical end was in use before.
+        self.handles.memory.data_size(&self.store) as u64
+    }
+}
+
+fn symbols(backtrace: &WasmBacktrace) -> Vec<String> {
+    let frame = |frame: &wasmtime::FrameInfo| match frame.func_name() {
+        Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
+        None => format!("function {}", frame.func_index()),
+    };
+    backtrace.frames().iter().map(frame).collect()
+}
+
+/// Finds the parts of an instance that a restore reaches.
+fn handles(
+    guest: &Guest,
+    instance: &wasmtime::Instance,
+    store: &mut Store<HostData>,
+) -> Result<Handles, LoadError> {
+    let missing = |what: &str| LoadError::Instantiate(format!("the instance has no {what}"));
+    let memory_name = guest
+        .info()
+        .memory_export()
+        .ok_or_else(|| missing("exported memory"))?;
+    let memory = instance
+        .get_memory(&mut *store, memory_name)
+        .ok_or_else(|| missing("memory"))?;
+    let prepared = guest.prepared();
+    let mut globals: Vec<(String, Global)> = Vec::new();
+    let stack_pointer_global = guest
+        .admission()
+        .layout
+        .as_ref()
+        .and_then(|layout| layout.stack_pointer.as_ref())
+        .map(|found| found.global);
+    let mut stack_pointer = None;
+    for exported in &prepared.globals {
+        let name = &exported.export_name;
+        let global = instance
+            .get_global(&mut *store, name)
+            .ok_or_else(|| missing(name))?;
+        if stack_pointer_global == Some(exported.index) {
+            stack_pointer = Some(globals.len());
+        }
+        let named = guest
+            .info()
+            .globals
+            .get(exported.index as usize)
+            .and_then(|global| global.name.clone());
+        globals.push((named.unwrap_or_else(|| name.clone()), global));
+    }
+    let mut logical_pages = None;
+    if let Some(name) = prepared.logical_pages_export {
+        let global = instance
+            .get_global(&mut *store, name)
+            .ok_or_else(|| missing(name))?;
+        logical_pages = Some(globals.len());
+        globals.push((name.to_owned(), global));
+    }
+    let exports: Vec<String> = guest
+        .info()
+        .exports
+        .iter()
+        .map(|export| export.name.clone())
+        .collect();
+    let tables = exports
+        .into_iter()
+        .filter_map(|name| {
+            instance
+                .get_table(&mut *store, &name)
+                .map(|table| (name, table))
+        })
+        .collect();
+    Ok(Handles {
+        memory,
+        globals,
+        stack_pointer,
+        logical_pages,
+        tables,
+    })
+}
+
+/// Runs what the contract wants run before the snapshot and returns the exchange region.
+fn initialise(
+    config: &InstanceConfig,
+    instance: &wasmtime::Instance,
+    handles: &Handles,
+    store: &mut Store<HostData>,
+) -> Result<std::ops::Range<usize>, LoadError> {
+    if let Ok(initialize) = instance.get_typed_func::<(), ()>(&mut *store, names::EXPORT_INITIALIZE)
+    {
+        initialize
+            .call(&mut *store, ())
+            .map_err(|error| init_failure(names::EXPORT_INITIALIZE, &error, store))?;
+    }
+    if let Ok(init) = instance.get_typed_func::<(), i32>(&mut *store, names::EXPORT_INIT) {
+        let result = init
+            .call(&mut *store, ())
+            .map_err(|error| init_failure(names::EXPORT_INIT, &error, store))?;
+        if result != 0 {
+            let call = &mut store.data_mut().call;
+            let cause = match call.error_code {
+                Some(code) => Cause::GuestError {
+                    code: ErrorCode::from_number(code),
+                    message: std::mem::take(&mut call.error_message),
+                },
+                None => Cause::InvalidGuestData(InvalidData::FailureWithoutError),
+            };
+            return Err(initialise_error(names::EXPORT_INIT, cause, Vec::new()));
+        }
+    }
+    let Ok(exchange) = instance.get_typed_func::<i32, i32>(&mut *store, names::EXPORT_EXCHANGE)
+    else {
+        return Ok(0..0);
+    };
+    let size = config.exchange_size;
+    let address = exchange
+        .call(&mut *store, size.cast_signed())
+        .map_err(|error| init_failure(names::EXPORT_EXCHANGE, &error, store))?
+        .cast_unsigned();
+    if address == 0 {
+        return Err(LoadError::Exchange { size });
+    }
+    let end = address as usize + size as usize;
+    if end > handles.memory.data_size(&*store) {
+        return Err(LoadError::ExchangeOutOfMemory { size, address });
+    }
+    Ok(address as usize..end)
+}
+
+fn initialise_error(function: &str, cause: Cause, backtrace: Vec<String>) -> LoadError {
+    LoadError::Initialise(Box::new(Failure {
+        function: function.to_owned(),
+        cause,
+        backtrace,
+        retried: false,
+    }))
+}
+
+#[cold]
+fn init_failure(function: &str, error: &wasmtime::Error, store: &mut Store<HostData>) -> LoadError {
+    let backtrace = error
+        .downcast_ref::<WasmBacktrace>()
+        .map_or_else(Vec::new, symbols);
+    let cause = match (
+        store.data_mut().call.fault.take(),
+        error.downcast_ref::<Trap>(),
+    ) {
+        (Some(fault), _) => fault.into(),
+        (None, Some(Trap::UnreachableCodeReached)) => Cause::Unreachable,
+        (None, Some(Trap::StackOverflow)) => Cause::StackOverflow,
+        (None, Some(trap)) => Cause::Trap { trap: *trap },
+        (None, None) => Cause::Engine(format!("{error:#}")),
+    };
+    initialise_error(function, cause, backtrace)
+}
+
+/// Sets the reset mark and saves everything that a restore puts back.
+fn take_snapshot(
+    guest: &Guest,
+    config: &InstanceConfig,
+    handles: &Handles,
+    exchange: std::ops::Range<usize>,
+    store: &mut Store<HostData>,
+) -> Result<Snapshot, LoadError> {
+    let admission = guest.admission();
+    let memory = handles.memory.data_mut(&mut *store);
+    let mut control_block = None;
+    if let Some(address) = admission.control_block.map(|address| address as usize) {
+        if let Ok(block) = ControlBlockAt::read(memory, address) {
+            if block.image.allocator() == Some(guest_abi::AllocatorKind::BumpReset) {
+                let at = address + offset::MARK;
+                memory[at..at + 4].copy_from_slice(&block.image.top.to_le_bytes());
+            }
+        }
+        control_block = ControlBlockAt::read(memory, address).ok();
+    }
+    if matches!(
+        config.strategy,
+        RestoreStrategy::Watermark | RestoreStrategy::BumpReset
+    ) {
+        check_allocator(guest, config.strategy, memory)?;
+    }
+    let memory = memory.to_vec();
+    let (shadow_stack, statics) = match &admission.layout {
+        Some(layout) => {
+            let range = |range: &std::ops::Range<u32>| range.start as usize..range.end as usize;
+            (
+                layout.stack.as_ref().map_or(0..0, range),
+                range(&layout.statics),
+            )
+        }
+        None => (0..0, 0..memory.len()),
+    };
+    let heap_end = control_block.map_or(statics.end, |block| {
+        block.image.effective_high_water() as usize
+    });
+    let plan = RegionPlan {
+        snapshot_heap: statics.end..heap_end.max(statics.end),
+        shadow_stack,
+        statics,
+        control_block: control_block.map(|block| block.address),
+        exchange,
+        memory: memory.len(),
+    };
+    Ok(Snapshot {
+        regions: Regions::new(plan),
+        globals: handles
+            .globals
+            .iter()
+            .map(|(_, global)| global.get(&mut *store))
+            .collect(),
+        tables: handles.table_images(&mut *store),
+        memory,
+        control_block,
+    })
+}
+
+/// Whether the allocator that was found supports the strategy.
+fn check_allocator(
+    guest: &Guest,
+    strategy: RestoreStrategy,
+    memory: &[u8],
+) -> Result<(), LoadError> {
+    let refuse = |reason| LoadError::Allocator {
+        strategy: strategy.name(),
+        reason,
+    };
+    let (Some(layout), Some(address)) =
+        (&guest.admission().layout, guest.admission().control_block)
+    else {
+        return Ok(());
+    };
+    let bytes = memory.get(address as usize..).unwrap_or_default();
+    let image = guest_abi::ControlBlockImage::parse(bytes);
+    let size = memory.len() as u64;
+    match strategy {
+        RestoreStrategy::BumpReset => check_bump_reset(image, layout, size).map_err(refuse),
+        _ => check_control_block(image, layout, size)
+            .map(drop)
+            .map_err(refuse),
+    }
+}
+
+impl From<crate::failure::Fault> for Failed {
+    fn from(fault: crate::failure::Fault) -> Self {
+        Self::new(fault.into())
+    }
+}
+
+impl From<RestoreError> for LoadError {
+    fn from(error: RestoreError) -> Self {
+        Self::Instantiate(error.to_string())
+    }
+}

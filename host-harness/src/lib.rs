@@ -1,0 +1,50 @@
+//! Runs, restores, measures and verifies WebAssembly guests on wasmtime.
+//!
+//! An extension is a pure function that a host calls many times a second. This crate loads such guests, puts each
+//! instance back to its snapshot after every call, measures what that costs, and proves that it is right.
+//!
+//! The modules follow a guest's way: [`module_info`] and [`admission`] look at it, [`prepare`] rewrites it, [`Guest`]
+//! is the compiled result, [`Instance`] is one of it in memory with its [`snapshot`], and [`restore`] holds the ways
+//! back. [`measure`], [`verify`] and [`report`] are built on those.
+//!
+//! ```no_run
+//! use host_harness::{Engine, EngineConfig, Guest, InstanceConfig, MemoryState, PrepareOptions, RestoreStrategy};
+//!
+//! let engine = Engine::new(&EngineConfig::default())?;
+//! let guest = Guest::from_file(&engine, "shop.wasm".as_ref(), PrepareOptions::default())?;
+//! let mut config = InstanceConfig::default();
+//! config.strategy = RestoreStrategy::BumpReset;
+//! let mut instance = guest.instantiate(&config, MemoryState::new())?;
+//! let count_up = guest.function("count_up")?;
+//! let outcome = instance.invoke(count_up)?;
+//! println!("{} intents", outcome.intents().count());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod admission;
+mod call;
+mod contract;
+mod engine;
+mod error;
+mod failure;
+mod guest;
+mod instance;
+mod limits;
+pub mod module_info;
+mod outcome;
+mod policy;
+pub mod prepare;
+pub mod restore;
+pub mod snapshot;
+mod state;
+
+pub use call::{CallLimits, HostCall, Level, LogLines, TraceEntry};
+pub use engine::{Allocation, Engine, EngineConfig};
+pub use error::LoadError;
+pub use failure::{Cause, Failure, InvalidData};
+pub use guest::{Function, Guest};
+pub use instance::{Instance, InstanceConfig, Status};
+pub use outcome::{AllocationStats, CallStats, Outcome};
+pub use policy::{Residue, RestorePolicy, RestoreStrategy, UnknownName};
+pub use prepare::PrepareOptions;
+pub use state::{MemoryState, State, StateError, StateFileError, load_state_file, parse_state};

@@ -1,0 +1,65 @@
+//! The limit on a guest's memory, and what the guest asked beyond it.
+
+use wasmtime::ResourceLimiter;
+
+/// Limits one instance's linear memory and remembers what it refused.
+#[derive(Debug, Clone)]
+pub(crate) struct MemoryLimiter {
+    /// Bytes that the memory may have.
+    limit: usize,
+    /// Size in bytes of the last growth that was refused during the running call.
+    refused: Option<usize>,
+    /// Times the memory really grew, since instantiation.
+    pub(crate) growths: u64,
+}
+
+impl MemoryLimiter {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            refused: None,
+            growths: 0,
+        }
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Forgets what an earlier call was refused.
+    pub(crate) fn begin_call(&mut self) {
+        self.refused = None;
+    }
+
+    /// Size in bytes that the memory would have had after the last refused growth of this call.
+    pub(crate) fn refused(&self) -> Option<usize> {
+        self.refused
+    }
+}
+
+impl ResourceLimiter for MemoryLimiter {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let granted = desired <= self.limit && maximum.is_none_or(|maximum| desired <= maximum);
+        if granted {
+            self.growths += 1;
+        } else {
+            self.refused = Some(desired);
+        }
+        Ok(granted)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        const MAX_TABLE_ELEMENTS: usize = 1 << 16;
+        Ok(desired <= MAX_TABLE_ELEMENTS && maximum.is_none_or(|maximum| desired <= maximum))
+    }
+}

@@ -1,0 +1,104 @@
+//! What a call that succeeded left.
+
+use guest_abi::ControlBlockImage;
+use guest_abi::intent::Intents;
+
+use crate::call::{Call, LogLines, TraceEntry};
+
+/// What a call that succeeded left. It borrows the instance's buffers; take from it what outlives the next call.
+#[derive(Debug)]
+pub struct Outcome<'a> {
+    pub(crate) call: &'a Call,
+    pub(crate) stats: CallStats,
+}
+
+impl<'a> Outcome<'a> {
+    /// The intents, in the order in which they were left. They are valid: every one decodes.
+    #[must_use]
+    pub fn intents(&self) -> Intents<'a> {
+        self.call.intents()
+    }
+
+    /// The intents in their wire form, for [`State::apply`](crate::State::apply).
+    #[must_use]
+    pub fn intent_bytes(&self) -> &'a [u8] {
+        &self.call.intents
+    }
+
+    /// The log lines.
+    #[must_use]
+    pub fn log(&self) -> LogLines<'a> {
+        self.call.log()
+    }
+
+    /// Log lines that were cut off or dropped because the call logged more than it may.
+    #[must_use]
+    pub fn log_dropped(&self) -> u64 {
+        self.call.log_dropped()
+    }
+
+    /// Calls of host functions, with digests; empty unless the instance was asked to trace.
+    #[must_use]
+    pub fn trace(&self) -> &'a [TraceEntry] {
+        &self.call.trace
+    }
+
+    /// Figures of the call.
+    #[must_use]
+    pub fn stats(&self) -> &CallStats {
+        &self.stats
+    }
+}
+
+/// Figures of one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct CallStats {
+    /// Calls of host functions.
+    pub crossings: u64,
+    /// What the allocator counted; `None` where the guest has no control block, or nobody asked.
+    pub allocations: Option<AllocationStats>,
+    /// Pages of 64 KiB that the guest's memory physically had after the call and before the restore; 0 unless asked.
+    pub pages: u64,
+    /// WebAssembly instructions executed; `None` unless the engine counts them.
+    pub instructions: Option<u64>,
+    /// Bytes that the restore after the call wrote; `None` when there was none or the instance was replaced.
+    pub restored_bytes: Option<u64>,
+    /// Whether the call ran out of memory first and succeeded on the restored instance.
+    pub retried: bool,
+}
+
+/// What an allocator counted during one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct AllocationStats {
+    /// Allocations.
+    pub allocations: u64,
+    /// Frees.
+    pub deallocations: u64,
+    /// Reallocations.
+    pub reallocations: u64,
+    /// Bytes requested.
+    pub allocated_bytes: u64,
+    /// Bytes given back.
+    pub freed_bytes: u64,
+    /// Largest number of bytes alive at one time since the instance began.
+    pub peak_live_bytes: u64,
+    /// Times that memory was grown for the heap.
+    pub grows: u64,
+}
+
+impl AllocationStats {
+    /// What happened between two readings of a control block.
+    pub(crate) fn between(before: &ControlBlockImage, after: &ControlBlockImage) -> Self {
+        Self {
+            allocations: after.allocations.wrapping_sub(before.allocations),
+            deallocations: after.deallocations.wrapping_sub(before.deallocations),
+            reallocations: after.reallocations.wrapping_sub(before.reallocations),
+            allocated_bytes: after.allocated_bytes.wrapping_sub(before.allocated_bytes),
+            freed_bytes: after.freed_bytes.wrapping_sub(before.freed_bytes),
+            peak_live_bytes: after.peak_live_bytes,
+            grows: after.grows.wrapping_sub(before.grows).into(),
+        }
+    }
+}

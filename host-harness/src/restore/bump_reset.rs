@@ -1,0 +1,66 @@
+//! Copies statics back and so returns the heap pointer to its mark.
+
+use super::{Promise, Restore, RestoreError, Restored, Target, copy_back, write_high_water, zero};
+use crate::policy::Residue;
+use crate::snapshot::RegionKind;
+
+/// As cheap as statics are small; needs `alloc-bump-reset`.
+///
+/// Heap that was in use when the snapshot was taken is copied back with the statics, since a call may have changed it.
+/// Under [`Residue::Keep`] the heap above the mark keeps what earlier calls left there. The allocator's high-water
+/// mark says how far, so that zeroed allocations are filled.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BumpReset;
+
+impl Restore for BumpReset {
+    fn name(&self) -> &'static str {
+        "bump-reset"
+    }
+
+    fn promise(&self, region: RegionKind, residue: Residue) -> Promise {
+        match (residue, region) {
+            (Residue::Scrub, _) => Promise::Exact,
+            (Residue::Keep, RegionKind::ControlBlock) => Promise::ExactButHighWater,
+            (Residue::Keep, RegionKind::Statics | RegionKind::SnapshotHeap) => Promise::Exact,
+            (Residue::Keep, _) => Promise::Residue,
+        }
+    }
+
+    fn restore(&mut self, target: &mut Target<'_>) -> Result<Restored, RestoreError> {
+        let block = target.control_block()?;
+        let residue = target.residue();
+        let (memory, snapshot) = target.memory();
+        let regions = &snapshot.regions;
+        let saved = snapshot
+            .control_block
+            .ok_or(RestoreError::NoControlBlock)?
+            .image;
+        let mark = saved.top as usize;
+        let used = block
+            .image
+            .effective_high_water()
+            .max(saved.effective_high_water());
+
+        // Statics and the snapshotted heap lie side by side; the exchange region is a hole in the latter.
+        let exchange = regions.exchange();
+        let inside = regions.statics().end <= exchange.start && exchange.end <= mark;
+        let hole = if inside { exchange.clone() } else { mark..mark };
+        let mut bytes = copy_back(memory, snapshot, regions.statics().start..hole.start);
+        bytes += copy_back(memory, snapshot, hole.end..mark);
+        match residue {
+            // Copying the statics has put `top` back to the mark, and the high-water mark with it.
+            Residue::Keep => write_high_water(memory, block.address, used),
+            Residue::Scrub => {
+                let used = (used as usize).min(memory.len());
+                let above = mark.min(used);
+                let saved_above = above..used.min(snapshot.memory.len()).max(above);
+                bytes += copy_back(memory, snapshot, saved_above.clone());
+                bytes += zero(memory, saved_above.end..used.max(saved_above.end));
+                bytes += copy_back(memory, snapshot, exchange);
+                bytes += copy_back(memory, snapshot, regions.shadow_stack());
+            }
+        }
+        target.restore_globals()?;
+        Ok(Restored { bytes })
+    }
+}

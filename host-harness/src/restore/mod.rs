@@ -1,0 +1,226 @@
+//! Putting an instance back to its snapshot, in place: one strategy per file behind one trait.
+//!
+//! The trait is public so that embedders can bring a strategy of their own, and so that
+//! [`verify`](crate::verify) can be shown to catch one that forgets something.
+
+mod bump_reset;
+mod full_copy;
+mod watermark;
+
+use std::ops::Range;
+
+use guest_abi::ControlBlockImage;
+use guest_abi::control_block::offset;
+use wasmtime::{Store, Val};
+
+pub use bump_reset::BumpReset;
+pub use full_copy::FullCopy;
+pub use watermark::Watermark;
+
+use crate::call::HostData;
+use crate::policy::Residue;
+use crate::snapshot::{ControlBlockAt, Handles, RegionKind, Regions, Snapshot};
+
+/// A way of putting an instance back to its snapshot without replacing it.
+pub trait Restore: Send + std::fmt::Debug {
+    /// Name of the strategy in reports.
+    fn name(&self) -> &str;
+
+    /// What holds of a region after [`Restore::restore`].
+    fn promise(&self, region: RegionKind, residue: Residue) -> Promise;
+
+    /// Restores the instance.
+    ///
+    /// # Errors
+    /// [`RestoreError`] when the guest left something that the strategy cannot work with; the instance is replaced
+    /// then.
+    fn restore(&mut self, target: &mut Target<'_>) -> Result<Restored, RestoreError>;
+}
+
+/// What a strategy promises of a region's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Promise {
+    /// They equal the snapshot; those grown since are zero.
+    Exact,
+    /// They may hold anything that an earlier call left, as no safe guest can reach them.
+    Residue,
+    /// They equal the snapshot, but for the high-water mark of the control block, which keeps what it was raised to.
+    ExactButHighWater,
+}
+
+/// What a restore did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Restored {
+    /// Bytes of memory that were written.
+    pub bytes: u64,
+}
+
+/// Why an instance could not be restored in place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// The control block does not parse any more.
+    #[error("the allocator's control block was overwritten: {0}")]
+    ControlBlock(#[from] guest_abi::control_block::ParseError),
+    /// The control block names an address that does not lie where it must.
+    #[error(
+        "the allocator's control block names {what} {address:#x}, which does not lie between {:#x} and {:#x}",
+        expected.start, expected.end
+    )]
+    Address {
+        /// What the address is.
+        what: &'static str,
+        /// The address.
+        address: u32,
+        /// Where it must lie.
+        expected: Range<usize>,
+    },
+    /// The strategy needs a control block and the guest has none.
+    #[error("the guest has no control block")]
+    NoControlBlock,
+    /// A global could not be written.
+    #[error("global `{name}` cannot be restored: {reason}")]
+    Global {
+        /// Its name.
+        name: String,
+        /// The engine's reason.
+        reason: String,
+    },
+}
+
+/// An instance that is to be restored, and its snapshot.
+#[derive(Debug)]
+pub struct Target<'a> {
+    pub(crate) store: &'a mut Store<HostData>,
+    pub(crate) handles: &'a Handles,
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) residue: Residue,
+}
+
+impl Target<'_> {
+    /// The instance's memory, as large as it physically is, and the snapshot to put back.
+    pub fn memory(&mut self) -> (&mut [u8], &Snapshot) {
+        (
+            self.handles.memory.data_mut(&mut *self.store),
+            self.snapshot,
+        )
+    }
+
+    /// How memory is divided.
+    #[must_use]
+    pub fn regions(&self) -> &Regions {
+        &self.snapshot.regions
+    }
+
+    /// What is to become of residue.
+    #[must_use]
+    pub fn residue(&self) -> Residue {
+        self.residue
+    }
+
+    /// Number of mutable globals.
+    #[must_use]
+    pub fn globals(&self) -> usize {
+        self.handles.globals.len()
+    }
+
+    /// Which of the globals is the shadow-stack pointer.
+    #[must_use]
+    pub fn stack_pointer(&self) -> Option<usize> {
+        self.handles.stack_pointer
+    }
+
+    /// Which of the globals is the logical memory size, where the guest was prepared for virtual growth.
+    #[must_use]
+    pub fn logical_pages(&self) -> Option<usize> {
+        self.handles.logical_pages
+    }
+
+    /// Puts one global back.
+    ///
+    /// # Errors
+    /// [`RestoreError::Global`] when the engine refuses.
+    pub fn restore_global(&mut self, index: usize) -> Result<(), RestoreError> {
+        let (name, global) = &self.handles.globals[index];
+        let saved: Val = self.snapshot.globals[index];
+        global
+            .set(&mut *self.store, saved)
+            .map_err(|error| RestoreError::Global {
+                name: name.clone(),
+                reason: error.to_string(),
+            })
+    }
+
+    /// Puts all globals back.
+    ///
+    /// # Errors
+    /// [`RestoreError::Global`] when the engine refuses.
+    pub fn restore_globals(&mut self) -> Result<(), RestoreError> {
+        (0..self.globals()).try_for_each(|index| self.restore_global(index))
+    }
+
+    /// Bytes of memory that the guest sees: without virtual growth all that there physically are.
+    #[must_use]
+    pub fn logical_size(&mut self) -> usize {
+        let logical = self
+            .handles
+            .logical_pages
+            .map(|index| self.handles.globals[index].1.get(&mut *self.store));
+        match logical {
+            Some(Val::I32(pages)) => {
+                pages.cast_unsigned() as usize * guest_abi::names::PAGE_SIZE as usize
+            }
+            _ => self.handles.memory.data_size(&*self.store),
+        }
+    }
+
+    /// The control block as the guest left it.
+    ///
+    /// # Errors
+    /// [`RestoreError`] when there is none, or none any more, or when its addresses lie outside memory.
+    pub fn control_block(&mut self) -> Result<ControlBlockAt, RestoreError> {
+        let address = self
+            .snapshot
+            .control_block
+            .ok_or(RestoreError::NoControlBlock)?
+            .address;
+        let memory = self.handles.memory.data(&*self.store);
+        let block = ControlBlockAt::read(memory, address)?;
+        let used = block.image.effective_high_water();
+        let expected = self.snapshot.regions.statics().end..memory.len();
+        // `top` may be past the end by what saturation at 4 GiB rounds away, never more.
+        if used as usize > expected.end || (used as usize) < expected.start {
+            return Err(RestoreError::Address {
+                what: "the high-water mark",
+                address: used,
+                expected,
+            });
+        }
+        Ok(block)
+    }
+}
+
+/// Copies `range` of the snapshot back into memory and returns its length.
+pub(crate) fn copy_back(memory: &mut [u8], snapshot: &Snapshot, range: Range<usize>) -> u64 {
+    let length = range.len();
+    memory[range.clone()].copy_from_slice(&snapshot.memory[range]);
+    length as u64
+}
+
+/// Zeroes `range` of memory and returns its length.
+pub(crate) fn zero(memory: &mut [u8], range: Range<usize>) -> u64 {
+    let length = range.len();
+    memory[range].fill(0);
+    length as u64
+}
+
+/// Writes the high-water mark into the control block at `address`.
+pub(crate) fn write_high_water(memory: &mut [u8], address: usize, high_water: u32) {
+    let at = address + offset::HIGH_WATER;
+    memory[at..at + 4].copy_from_slice(&high_water.to_le_bytes());
+}
+
+/// End of the heap that the snapshot used, as its control block says.
+pub(crate) fn snapshot_heap_end(image: &ControlBlockImage) -> u32 {
+    image.effective_high_water()
+}
