@@ -1,0 +1,105 @@
+//! A global allocator for WebAssembly guests: a bump pointer, a mark, and a reset that the host performs.
+//!
+//! As `alloc-leaking`, with two differences: `dealloc` of the newest allocation gives its bytes back, and all that was
+//! allocated since the mark can be given back at once.
+//!
+//! ```
+//! # #[cfg(target_arch = "wasm32")]
+//! #[global_allocator]
+//! static ALLOCATOR: alloc_bump_reset::BumpResetAllocator = alloc_bump_reset::BumpResetAllocator::new();
+//! ```
+//!
+//! # How a host resets
+//!
+//! When it takes its snapshot it writes the control block's `top` to `mark`. To reset, it puts the guest's statics
+//! back, and with them the control block, and writes `mark` to `top`. Then, as it prefers,
+//! - it zeroes from the mark to what `max(high_water, top)` was before, or
+//! - it leaves the bytes and writes what `max(high_water, top)` was before to `high_water`, so that `alloc_zeroed`
+//!   knows that they are not zero.
+//!
+//! A host that calls instead uses the exports `__alloc_mark` and `__alloc_reset`; the latter leaves the bytes and
+//! raises `high_water` itself. Both take and give nothing. Without a mark, a reset does nothing.
+//!
+//! Memory below the mark is never handed out again, so what a guest built before the snapshot stays whole even if a
+//! call frees it before the reset brings it back.
+//!
+//! All state is in the control block. See [`alloc_core`] for what the allocator assumes: one thread, and all pages its
+//! own. Natively the type exists, but has no memory unless it is given one, as the tests do, and cannot be a `static`.
+#![no_std]
+#![expect(
+    unsafe_code,
+    reason = "`GlobalAlloc` is an unsafe trait, and a reset is a promise of the caller"
+)]
+
+use alloc_core::{AllocatorKind, LinearMemory, Memory, bump};
+use core::alloc::{GlobalAlloc, Layout};
+
+#[cfg(target_arch = "wasm32")]
+mod exports;
+
+const KIND: AllocatorKind = AllocatorKind::BumpReset;
+
+/// A bump pointer with a mark to reset to. See the [crate](self).
+#[derive(Debug, Default)]
+pub struct BumpResetAllocator<M = LinearMemory> {
+    memory: M,
+}
+
+impl BumpResetAllocator {
+    /// The allocator of this module's linear memory.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self::over(LinearMemory::new())
+    }
+}
+
+impl<M> BumpResetAllocator<M> {
+    /// An allocator of another memory, for tests.
+    #[must_use]
+    pub const fn over(memory: M) -> Self {
+        Self { memory }
+    }
+}
+
+impl<M: Memory> BumpResetAllocator<M> {
+    /// Sets the mark: what has been allocated until now stays at a [`reset`](Self::reset).
+    pub fn mark(&self) {
+        bump::mark(&self.memory);
+    }
+
+    /// Gives back everything that was allocated since the [`mark`](Self::mark). Without a mark, does nothing.
+    ///
+    /// # Safety
+    /// No allocation made since the mark, and no part that an older one has grown by since, may be used any more.
+    pub unsafe fn reset(&self) {
+        // SAFETY: the caller gives up everything above the mark.
+        unsafe { bump::reset(&self.memory) }
+    }
+}
+
+// SAFETY: `bump` hands out memory between `top` and `limit` only. `top` is lowered to no less than where an allocation
+// begins that the caller gives up, or ends that the caller shortens, if it is the newest, or to the mark, above which
+// the caller of `reset` has given everything up; so allocations do not overlap, are aligned, and stay where they are.
+// It does not unwind.
+unsafe impl<M: Memory> GlobalAlloc for BumpResetAllocator<M> {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        bump::alloc(&self.memory, KIND, layout)
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        bump::dealloc_newest(&self.memory, KIND, pointer, layout);
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller keeps the same contract.
+        let pointer = unsafe { self.alloc(layout) };
+        // SAFETY: this is what `alloc` has just given.
+        unsafe { bump::fill(&self.memory, pointer, layout.size()) };
+        pointer
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller keeps the same contract, and every pointer of this allocator is from this memory.
+        unsafe { bump::realloc(&self.memory, KIND, pointer, layout, new_size) }
+    }
+}

@@ -1,0 +1,209 @@
+//! The mechanics of a bump pointer: what `alloc-leaking` and `alloc-bump-reset` share.
+//!
+//! All state is in the control block: `top` is the next free byte, `limit` the end of the memory adopted. `top` never
+//! lies below `heap_base` and never above `limit`, and `limit` never above [`ADDRESS_END`](crate::ADDRESS_END).
+//!
+//! # What is known to be zero
+//!
+//! Everything above `max(high_water, top)`. An allocation writes below `top` only, so nothing needs to be recorded
+//! while `top` rises; [`give_back`] and [`reset`], which lower it, raise `high_water` first. A host that lowers `top`
+//! itself either scrubs what was above or raises `high_water` likewise.
+#![expect(unsafe_code, reason = "fills and copies memory that it hands out")]
+
+use crate::{
+    Memory, account,
+    claim::{claim, refuse},
+};
+use core::{
+    alloc::Layout,
+    ptr,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+use guest_abi::{AllocatorKind, ControlBlock};
+
+/// Serves `GlobalAlloc::alloc`.
+#[inline]
+pub fn alloc<M: Memory>(memory: &M, kind: AllocatorKind, layout: Layout) -> *mut u8 {
+    let counter = &memory.control_block().allocations;
+    take(
+        memory,
+        kind,
+        layout.size(),
+        layout.align(),
+        layout.size(),
+        counter,
+    )
+}
+
+/// Fills with zeros what `alloc` has just given, as far as it lies below the high-water mark: the rest is zero.
+///
+/// # Safety
+/// `pointer` is null or the newest allocation of this memory, of at least `size` bytes.
+#[inline]
+pub unsafe fn fill<M: Memory>(memory: &M, pointer: *mut u8, size: usize) {
+    if !pointer.is_null() {
+        // The allocation began at `top` or above, so of the mark in force only `high_water` can lie inside it.
+        let high_water = memory.control_block().high_water.load(Relaxed);
+        let dirty = high_water.saturating_sub(memory.address(pointer)) as usize;
+        if dirty != 0 {
+            // SAFETY: no more than the allocation is filled, and the caller has not given it away yet.
+            unsafe { pointer.write_bytes(0, dirty.min(size)) };
+        }
+    }
+}
+
+/// Serves `GlobalAlloc::dealloc` for an allocator that gives the newest allocation's bytes back.
+///
+/// Touches bookkeeping only; the contract of `dealloc` is what keeps the bytes from being in use twice.
+#[inline]
+pub fn dealloc_newest<M: Memory>(
+    memory: &M,
+    kind: AllocatorKind,
+    pointer: *mut u8,
+    layout: Layout,
+) {
+    let block = memory.control_block();
+    account::deallocated(block, layout.size());
+    let address = memory.address(pointer);
+    let top = block.top.load(Relaxed);
+    if end_of(address, layout.size()) == top {
+        lower(block, kind, top, address);
+    }
+}
+
+/// Serves `GlobalAlloc::realloc`: the newest allocation grows and shrinks where it is, any other shrinks where it is
+/// and is copied to grow.
+///
+/// # Safety
+/// As `GlobalAlloc::realloc`, of an allocator that serves `pointer` from this memory.
+#[inline]
+pub unsafe fn realloc<M: Memory>(
+    memory: &M,
+    kind: AllocatorKind,
+    pointer: *mut u8,
+    layout: Layout,
+    new_size: usize,
+) -> *mut u8 {
+    let block = memory.control_block();
+    let (old_size, align) = (layout.size(), layout.align());
+    let address = memory.address(pointer);
+    let top = block.top.load(Relaxed);
+    let newest = end_of(address, old_size) == top;
+    let mut result = pointer;
+    if new_size <= old_size {
+        account::shrunk(block, old_size.wrapping_sub(new_size));
+        account::count(&block.reallocations);
+        if newest {
+            lower(block, kind, top, end_of(address, new_size));
+        }
+    } else {
+        // To grow the newest allocation is to take the difference, unaligned, from where it ends.
+        let growth = new_size.wrapping_sub(old_size);
+        let (size, align_of_size) = if newest {
+            (growth, 1)
+        } else {
+            (new_size, align)
+        };
+        let taken = take(
+            memory,
+            kind,
+            size,
+            align_of_size,
+            growth,
+            &block.reallocations,
+        );
+        if taken.is_null() {
+            return refuse(block, new_size, align);
+        }
+        if !newest {
+            result = taken;
+            // SAFETY: the caller's allocation is `old_size` bytes long; what was just taken is longer and lies in
+            // free memory, so apart from it.
+            unsafe { ptr::copy_nonoverlapping(pointer, result, old_size) };
+        }
+    }
+    result
+}
+
+/// Sets the mark that [`reset`] returns to. Everything below it stays.
+#[inline]
+pub fn mark<M: Memory>(memory: &M) {
+    let block = memory.control_block();
+    block.mark.store(block.top.load(Relaxed), Relaxed);
+}
+
+/// Returns to the mark; without one, does nothing.
+///
+/// # Safety
+/// Nothing that reaches above the mark may be used any more.
+#[inline]
+pub unsafe fn reset<M: Memory>(memory: &M) {
+    let block = memory.control_block();
+    let mark = block.mark.load(Relaxed);
+    if mark != 0 {
+        lower(block, AllocatorKind::Leaking, block.top.load(Relaxed), mark);
+    }
+}
+
+/// Takes bytes off the free memory, or gives the null pointer and records the request.
+///
+/// `requested` is what the byte counters get to see.
+fn take<M: Memory>(
+    memory: &M,
+    kind: AllocatorKind,
+    size: usize,
+    align: usize,
+    requested: usize,
+) -> *mut u8 {
+    let block = memory.control_block();
+    // A `Layout` of wasm32 is within these bounds, natively it may exceed every memory that there is.
+    #[cfg(not(target_pointer_width = "32"))]
+    if size > i32::MAX as usize || align > 1 << 30 {
+        return refuse(block, size, align);
+    }
+    loop {
+        let top = block.top.load(Relaxed);
+        // The bounds of a `Layout`, size below 2^31 and alignment at most 2^30, keep the sum below 2^32; `top` is
+        // never above `limit`, so nothing here wraps but the negation, which is meant to.
+        let padding = top.wrapping_neg() & (align as u32).wrapping_sub(1);
+        let needed = padding.wrapping_add(size as u32);
+        if needed <= block.limit.load(Relaxed).wrapping_sub(top) {
+            block.top.store(top.wrapping_add(needed), Relaxed);
+            account::requested(block, requested);
+            account::count(counter);
+            return memory.pointer(top.wrapping_add(padding));
+        }
+        if !make_room(memory, kind, needed) {
+            return refuse(block, size, align);
+        }
+    }
+}
+
+/// Adopts pages for so many bytes above `top`.
+#[cold]
+#[inline(never)]
+fn make_room<M: Memory>(memory: &M, kind: AllocatorKind, needed: u32) -> bool {
+    claim(memory, kind, needed)
+}
+
+/// Lowers `top`, remembering how high it was.
+///
+/// An allocator with a mark keeps what is below the mark: a host that resets expects it as it was when it set the mark,
+/// even if a call freed it.
+#[inline]
+fn lower(block: &ControlBlock, kind: AllocatorKind, top: u32) {
+    let high_water = block.high_water.load(Relaxed).max(block.top.load(Relaxed));
+    block.high_water.store(high_water, Relaxed);
+    let floor = if matches!(kind, AllocatorKind::BumpReset) {
+        block.mark.load(Relaxed)
+    } else {
+        0
+    };
+    block.top.store(top.max(floor), Relaxed);
+}
+
+/// Where an allocation ends. It exists, so its end is an address.
+#[inline]
+fn end_of(address: u32, size: usize) -> u32 {
+    address.wrapping_add(size as u32)
+}

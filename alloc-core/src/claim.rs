@@ -1,0 +1,75 @@
+//! Adopting pages, and recording what could not be served.
+//!
+//! The control block's `limit` is the end of the memory that the allocator knows. When a host rewinds the control
+//! block, `limit` goes back, but pages that were added since stay, because linear memory cannot shrink. So whoever
+//! needs more than `limit` first looks at how many pages there really are, and grows only for what they lack.
+
+use crate::{ADDRESS_END, Memory, PAGE_SIZE, account};
+use core::{
+    ptr,
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+};
+use guest_abi::{AllocatorKind, ControlBlock};
+
+/// Most pages that are added beyond what a request needs: 16 MiB.
+///
+/// Half as many pages as there are is added on top of the need, so that the number of steps is logarithmic in the size;
+/// the cap keeps a large guest from asking for much memory that it never uses.
+pub const MOST_PAGES_AHEAD: u32 = 256;
+
+/// A control block as a memory holds it before any allocator has run.
+///
+/// `heap_start` is the first address that belongs to the allocator. With `limit` there, the first request, whatever it
+/// is, takes the path on which pages are adopted.
+#[must_use]
+pub const fn control_block(heap_start: u32) -> ControlBlock {
+    ControlBlock {
+        heap_base: AtomicU32::new(heap_start),
+        top: AtomicU32::new(heap_start),
+        limit: AtomicU32::new(heap_start),
+        flags: AtomicU32::new(account::FLAGS),
+        ..ControlBlock::new()
+    }
+}
+
+/// Adopts pages until `limit` is at least so many bytes above `top`; whether that succeeded. If it did not, nothing has
+/// changed but that pages which existed anyway may have been adopted.
+///
+/// `needed` is not 0.
+#[inline]
+pub fn claim<M: Memory>(memory: &M, kind: AllocatorKind, needed: u32) -> bool {
+    let block = memory.control_block();
+    block.kind.store(kind as u16, Relaxed);
+    let top = block.top.load(Relaxed);
+    // If the sum wraps, it lies below `top`, whose page exists: the memory does not grow, and the last line says no.
+    let last_page = top.wrapping_add(needed).wrapping_sub(1) / PAGE_SIZE;
+    let pages = memory.pages();
+    if last_page >= pages {
+        let missing = last_page.wrapping_sub(pages).wrapping_add(1);
+        let ahead = (pages / 2).min(MOST_PAGES_AHEAD);
+        if !memory.grow(missing.wrapping_add(ahead)) && !memory.grow(missing) {
+            return false;
+        }
+        account::grown(block);
+    }
+    let limit = memory
+        .pages()
+        .checked_mul(PAGE_SIZE)
+        .map_or(ADDRESS_END, |end| end.min(ADDRESS_END));
+    block.limit.store(limit, Relaxed);
+    needed <= limit.wrapping_sub(top)
+}
+
+/// Records a request that cannot be served, for the host to find, and gives the null pointer.
+#[cold]
+pub fn refuse(block: &ControlBlock, size: usize, align: usize) -> *mut u8 {
+    block.failed_size.store(saturate(size), Relaxed);
+    block.failed_align.store(saturate(align), Relaxed);
+    ptr::null_mut()
+}
+
+/// The number, or the largest `u32`. On wasm32 a `usize` is no larger.
+#[inline]
+fn saturate(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

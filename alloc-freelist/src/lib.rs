@@ -1,0 +1,190 @@
+//! A global allocator for WebAssembly guests that frees, built to be restored.
+//!
+//! The freelist is [talc]'s: first fit by size class, neighbours coalesce, `realloc` works in place where it can, any
+//! alignment. The memory comes from this crate's own source, which adopts pages that exist before it grows, and claims
+//! in steps of [`CLAIM_STEP`] bytes while pages are added geometrically, so that a host which zeroes what was claimed
+//! since its snapshot has little to zero.
+//!
+//! ```
+//! # #[cfg(target_arch = "wasm32")]
+//! #[global_allocator]
+//! static ALLOCATOR: alloc_freelist::FreelistAllocator = alloc_freelist::FreelistAllocator::new();
+//! ```
+//!
+//! # State
+//!
+//! In the control block `top` is the end of the claimed heap; nothing above it has been written, so it is the
+//! high-water mark too. `high_water` itself stays as the host left it. The rest of the state is in the allocator's
+//! static and, between allocations, in the heap: a restore must put back both.
+//!
+//! # Near 4 GiB
+//!
+//! The heap ends 1 MiB below 4 GiB. talc adds a request's size to addresses without looking for an overflow, so a
+//! request is refused, even if a gap could hold it, when the claimed heap's end plus size and alignment exceeds 4 GiB.
+//!
+//! See [`alloc_core`] for what the allocator assumes: one thread, and all pages its own. Natively the type exists, but
+//! has no memory unless it is given one, as the tests do, and cannot be a `static`.
+#![no_std]
+#![expect(
+    unsafe_code,
+    reason = "`GlobalAlloc` is an unsafe trait, and talc's heap is raw memory"
+)]
+
+mod source;
+
+use alloc_core::{AllocatorKind, LinearMemory, Memory, account, claim::refuse};
+use core::{
+    alloc::{GlobalAlloc, Layout},
+    cell::UnsafeCell,
+    fmt, ptr,
+    sync::atomic::Ordering::Relaxed,
+};
+use source::PageSource;
+use talc::{base::Talc, wasm::WasmBinning};
+
+pub use source::{CLAIM_STEP, HEAP_END};
+
+/// A freelist over a guest's memory. See the [crate](self).
+pub struct FreelistAllocator<M: Memory = LinearMemory> {
+    talc: UnsafeCell<Talc<PageSource<M>, WasmBinning>>,
+}
+
+impl FreelistAllocator {
+    /// The allocator of this module's linear memory.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self::over(LinearMemory::new())
+    }
+}
+
+impl Default for FreelistAllocator {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<M: Memory> FreelistAllocator<M> {
+    /// An allocator of another memory, for tests.
+    #[must_use]
+    pub const fn over(memory: M) -> Self {
+        Self::of_kind(memory, AllocatorKind::Freelist)
+    }
+
+    /// An allocator that calls itself by another name in the control block: for drop-ins that are built on this one.
+    #[must_use]
+    pub const fn of_kind(memory: M, kind: AllocatorKind) -> Self {
+        Self {
+            talc: UnsafeCell::new(Talc::new(PageSource::new(memory, kind))),
+        }
+    }
+
+    /// The freelist.
+    ///
+    /// # Safety
+    /// No other reference to it may be alive.
+    #[expect(
+        clippy::mut_from_ref,
+        reason = "the cell is what makes it sound, and the caller's promise"
+    )]
+    unsafe fn talc(&self) -> &mut Talc<PageSource<M>, WasmBinning> {
+        // SAFETY: the caller holds no other reference. The type is `Sync` only where there is one thread.
+        unsafe { &mut *self.talc.get() }
+    }
+}
+
+// SAFETY: wasm32 without `atomics`, which `alloc-core` insists on, has one thread, so no two calls are in progress at
+// the same time.
+#[cfg(target_arch = "wasm32")]
+unsafe impl Sync for FreelistAllocator<LinearMemory> {}
+
+impl<M: Memory> fmt::Debug for FreelistAllocator<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FreelistAllocator").finish_non_exhaustive()
+    }
+}
+
+/// Takes memory from the freelist, or gives the null pointer.
+///
+/// # Safety
+/// `layout.size()` is not 0.
+unsafe fn take<M: Memory>(talc: &mut Talc<PageSource<M>, WasmBinning>, layout: Layout) -> *mut u8 {
+    if overflows(talc, layout.size(), layout.align()) {
+        return ptr::null_mut();
+    }
+    // SAFETY: the size is not 0.
+    unsafe { talc.allocate(layout) }.map_or(ptr::null_mut(), ptr::NonNull::as_ptr)
+}
+
+/// Whether an address in the claimed heap plus size and alignment, each rounded up as talc does, may exceed `u32`.
+///
+/// talc compares such sums with the ends of gaps; one that wrapped would look small enough.
+#[inline]
+fn overflows<M: Memory>(
+    talc: &Talc<PageSource<M>, WasmBinning>,
+    size: usize,
+    align: usize,
+) -> bool {
+    let top = talc.source.control_block().top.load(Relaxed);
+    // A `Layout` has a size below half of what a `usize` holds and an alignment of at most a quarter: no overflow here.
+    size.wrapping_add(align).wrapping_add(source::ROUNDING) > !top as usize
+}
+
+// SAFETY: talc hands out disjoint, aligned parts of the heap that its source claimed, keeps its own records outside of
+// them, and takes back only what `dealloc` and `realloc` name. The references to the freelist below live for one call
+// each, and talc and the source call nothing that allocates. It does not unwind.
+unsafe impl<M: Memory> GlobalAlloc for FreelistAllocator<M> {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: no other reference is alive, as said above.
+        let talc = unsafe { self.talc() };
+        // SAFETY: the caller promises a size that is not 0.
+        let pointer = unsafe { take(talc, layout) };
+        let block = talc.source.control_block();
+        if pointer.is_null() {
+            return refuse(block, layout.size(), layout.align());
+        }
+        account::requested(block, layout.size());
+        account::count(&block.allocations);
+        pointer
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: no other reference is alive, as said above.
+        let talc = unsafe { self.talc() };
+        // SAFETY: the caller promises that the pointer is from this allocator, with this layout.
+        unsafe { talc.deallocate(pointer, layout) };
+        account::deallocated(talc.source.control_block(), layout.size());
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        let (old_size, align) = (layout.size(), layout.align());
+        // SAFETY: no other reference is alive, as said above.
+        let talc = unsafe { self.talc() };
+        let mut result = pointer;
+        if new_size <= old_size {
+            // SAFETY: the caller promises pointer and layout, and a new size that is not 0; it is not larger.
+            unsafe { talc.shrink(pointer, layout, new_size) };
+            account::shrunk(talc.source.control_block(), old_size.wrapping_sub(new_size));
+            account::count(&talc.source.control_block().reallocations);
+            return pointer;
+        }
+        if overflows(talc, new_size, align)
+            // SAFETY: the caller promises pointer and layout; the new size is larger.
+            || !unsafe { talc.try_grow_in_place(pointer, layout, new_size) }
+        {
+            // SAFETY: the caller promises that size and alignment are those of a layout.
+            let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, align) };
+            // SAFETY: the new size is larger than another, so not 0.
+            result = unsafe { take(talc, new_layout) };
+            if result.is_null() {
+                return refuse(talc.source.control_block(), new_size, align);
+            }
+            // SAFETY: both are allocations of at least the old size, and different ones.
+            unsafe { ptr::copy_nonoverlapping(pointer, result, old_size) };
+            // SAFETY: the caller promises pointer and layout, and gives the old allocation up.
+            unsafe { talc.deallocate(pointer, layout) };
+        }
+        account::requested(talc.source.control_block(), new_size.wrapping_sub(old_size));
+        account::count(&talc.source.control_block().reallocations);
+        result
+    }
+}

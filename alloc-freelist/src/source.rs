@@ -1,0 +1,101 @@
+//! Where the freelist gets its heap from: one contiguous heap that grows upwards, in small steps.
+
+use alloc_core::{AllocatorKind, ControlBlock, Memory, claim::claim};
+use core::{alloc::Layout, fmt, ptr::NonNull, sync::atomic::Ordering::Relaxed};
+use talc::{
+    base::{CHUNK_UNIT, Talc, binning::Binning},
+    min_first_heap_size,
+    source::Source,
+};
+
+/// Bytes by which the claimed heap grows at least; its end is a multiple of it.
+///
+/// talc writes at the end of what it has claimed, so a host that zeroes up to there zeroes half a step too much on
+/// average. A smaller step calls the source more often.
+pub const CLAIM_STEP: u32 = 4096;
+
+/// Highest end of the claimed heap: 1 MiB below 4 GiB.
+pub const HEAP_END: u32 = 0xFFF0_0000;
+
+/// Bytes that talc may add to a request: a tail of one word, and rounding up to a chunk.
+pub(crate) const ROUNDING: usize = 2 * CHUNK_UNIT;
+
+/// A [`Source`] of claimed heap over a guest's memory.
+pub(crate) struct PageSource<M> {
+    memory: M,
+    kind: AllocatorKind,
+    /// End of the heap that talc has; the address of it is `top`, unless another allocator has moved that.
+    end: Option<NonNull<u8>>,
+}
+
+impl<M: Memory> PageSource<M> {
+    pub(crate) const fn new(memory: M, kind: AllocatorKind) -> Self {
+        Self {
+            memory,
+            kind,
+            end: None,
+        }
+    }
+
+    pub(crate) fn control_block(&self) -> &ControlBlock {
+        self.memory.control_block()
+    }
+}
+
+impl<M> fmt::Debug for PageSource<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PageSource")
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}
+
+// SAFETY: it calls nothing that allocates, and touches no allocator but the one that it is given. When it succeeds, it
+// has added a gap that the request fits into, so `allocate` does not ask again.
+unsafe impl<M: Memory> Source for PageSource<M> {
+    #[cold]
+    fn acquire<B: Binning>(talc: &mut Talc<Self, B>, layout: Layout) -> Result<(), ()> {
+        let memory = &talc.source.memory;
+        let top = memory.control_block().top.load(Relaxed);
+        let heap = talc
+            .source
+            .end
+            .filter(|end| memory.address(end.as_ptr()) == top);
+
+        // With an alignment above talc's own, only a gap that is longer by the alignment is sure to be found.
+        let mut needed = (layout.size() as u64).wrapping_add(ROUNDING as u64);
+        if layout.align() > CHUNK_UNIT {
+            needed = needed.wrapping_add(layout.align() as u64);
+        }
+        let from = match heap {
+            // SAFETY: `end` is what talc returned last as the end of this heap.
+            Some(end) => memory.address(unsafe { talc.reserved(end) }.up_to.as_ptr()),
+            None => {
+                needed = needed.wrapping_add(min_first_heap_size::<B>() as u64);
+                top
+            }
+        };
+        let step = u64::from(CLAIM_STEP);
+        let new_top = (u64::from(from).saturating_add(needed) | (step - 1)).wrapping_add(1);
+        if new_top > u64::from(HEAP_END) {
+            return Err(());
+        }
+        let new_top = new_top as u32;
+        if !claim(memory, talc.source.kind, new_top.wrapping_sub(top)) {
+            return Err(());
+        }
+        let new_end = memory.pointer(new_top);
+        let end = match heap {
+            // SAFETY: `claim` made the memory up to `new_top` this allocator's; what lies above `end` was not used.
+            Some(end) => Some(unsafe { talc.extend(end, new_end) }),
+            None => {
+                let base = memory.pointer(top);
+                // SAFETY: `claim` made the memory from `top` to `new_top` this allocator's.
+                unsafe { talc.claim(base, new_top.wrapping_sub(top) as usize) }
+            }
+        };
+        talc.source.end = end;
+        talc.source.control_block().top.store(new_top, Relaxed);
+        end.map(drop).ok_or(())
+    }
+}
