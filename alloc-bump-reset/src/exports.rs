@@ -4,8 +4,7 @@ use crate::{BumpResetAllocator, LinearMemory};
 use guest_abi::names::{EXPORT_ALLOC_MARK, EXPORT_ALLOC_RESET};
 
 // `export_name` takes a literal only; this keeps the literals below the contract's.
-const _: () =
-    assert!(same(EXPORT_ALLOC_MARK, "__alloc_mark") && same(EXPORT_ALLOC_RESET, "__alloc_reset"));
+const _: () = assert!(same(EXPORT_ALLOC_MARK, "__alloc_mark") && same(EXPORT_ALLOC_RESET, "__alloc_reset"));
 
 /// Whether two strings are equal, at compile time.
 const fn same(left: &str, right: &str) -> bool {

@@ -26,10 +26,7 @@
 //! All state is in the control block. See [`alloc_core`] for what the allocator assumes: one thread, and all pages its
 //! own. Natively the type exists, but has no memory unless it is given one, as the tests do, and cannot be a `static`.
 #![no_std]
-#![expect(
-    unsafe_code,
-    reason = "`GlobalAlloc` is an unsafe trait, and a reset is a promise of the caller"
-)]
+#![expect(unsafe_code, reason = "`GlobalAlloc` is an unsafe trait, and a reset is a promise of the caller")]
 
 use alloc_core::{AllocatorKind, LinearMemory, Memory, bump};
 use core::alloc::{GlobalAlloc, Layout};

@@ -4,11 +4,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use guest_abi::{ControlBlock, control_block::FLAG_COUNTERS};
 
 /// What [`ControlBlock::flags`] holds in this build.
-pub(crate) const FLAGS: u32 = if cfg!(feature = "counters") {
-    FLAG_COUNTERS
-} else {
-    0
-};
+pub(crate) const FLAGS: u32 = if cfg!(feature = "counters") { FLAG_COUNTERS } else { 0 };
 
 /// Counts bytes that were requested and served, and raises the peak to them.
 #[inline]
@@ -52,9 +48,7 @@ pub fn shrunk(block: &ControlBlock, size: usize) {
 #[inline]
 pub(crate) fn grown(block: &ControlBlock) {
     if cfg!(feature = "counters") {
-        block
-            .grows
-            .store(block.grows.load(Relaxed).wrapping_add(1), Relaxed);
+        block.grows.store(block.grows.load(Relaxed).wrapping_add(1), Relaxed);
     }
 }
 

@@ -25,14 +25,7 @@ use guest_abi::{AllocatorKind, ControlBlock};
 #[inline]
 pub fn alloc<M: Memory>(memory: &M, kind: AllocatorKind, layout: Layout) -> *mut u8 {
     let counter = &memory.control_block().allocations;
-    take(
-        memory,
-        kind,
-        layout.size(),
-        layout.align(),
-        layout.size(),
-        counter,
-    )
+    take(memory, kind, layout.size(), layout.align(), layout.size(), counter)
 }
 
 /// Fills with zeros what `alloc` has just given, as far as it lies below the high-water mark: the rest is zero.
@@ -56,12 +49,7 @@ pub unsafe fn fill<M: Memory>(memory: &M, pointer: *mut u8, size: usize) {
 ///
 /// Touches bookkeeping only; the contract of `dealloc` is what keeps the bytes from being in use twice.
 #[inline]
-pub fn dealloc_newest<M: Memory>(
-    memory: &M,
-    kind: AllocatorKind,
-    pointer: *mut u8,
-    layout: Layout,
-) {
+pub fn dealloc_newest<M: Memory>(memory: &M, kind: AllocatorKind, pointer: *mut u8, layout: Layout) {
     let block = memory.control_block();
     account::deallocated(block, layout.size());
     let address = memory.address(pointer);
@@ -99,19 +87,8 @@ pub unsafe fn realloc<M: Memory>(
     } else {
         // To grow the newest allocation is to take the difference, unaligned, from where it ends.
         let growth = new_size.wrapping_sub(old_size);
-        let (size, align_of_size) = if newest {
-            (growth, 1)
-        } else {
-            (new_size, align)
-        };
-        let taken = take(
-            memory,
-            kind,
-            size,
-            align_of_size,
-            growth,
-            &block.reallocations,
-        );
+        let (size, align_of_size) = if newest { (growth, 1) } else { (new_size, align) };
+        let taken = take(memory, kind, size, align_of_size, growth, &block.reallocations);
         if taken.is_null() {
             return refuse(block, new_size, align);
         }
@@ -147,13 +124,14 @@ pub unsafe fn reset<M: Memory>(memory: &M) {
 
 /// Takes bytes off the free memory, or gives the null pointer and records the request.
 ///
-/// `requested` is what the byte counters get to see.
+/// `requested` is what the byte counters get to see, `counter` counts what is served.
 fn take<M: Memory>(
     memory: &M,
     kind: AllocatorKind,
     size: usize,
     align: usize,
     requested: usize,
+    counter: &AtomicU64,
 ) -> *mut u8 {
     let block = memory.control_block();
     // A `Layout` of wasm32 is within these bounds, natively it may exceed every memory that there is.
@@ -190,16 +168,10 @@ fn make_room<M: Memory>(memory: &M, kind: AllocatorKind, needed: u32) -> bool {
 ///
 /// An allocator with a mark keeps what is below the mark: a host that resets expects it as it was when it set the mark,
 /// even if a call freed it.
-#[inline]
-fn lower(block: &ControlBlock, kind: AllocatorKind, top: u32) {
-    let high_water = block.high_water.load(Relaxed).max(block.top.load(Relaxed));
-    block.high_water.store(high_water, Relaxed);
-    let floor = if matches!(kind, AllocatorKind::BumpReset) {
-        block.mark.load(Relaxed)
-    } else {
-        0
-    };
-    block.top.store(top.max(floor), Relaxed);
+fn lower(block: &ControlBlock, kind: AllocatorKind, top: u32, new_top: u32) {
+    block.high_water.store(block.high_water.load(Relaxed).max(top), Relaxed);
+    let floor = if matches!(kind, AllocatorKind::BumpReset) { block.mark.load(Relaxed) } else { 0 };
+    block.top.store(new_top.max(floor), Relaxed);
 }
 
 /// Where an allocation ends. It exists, so its end is an address.

@@ -52,10 +52,7 @@ pub fn claim<M: Memory>(memory: &M, kind: AllocatorKind, needed: u32) -> bool {
         }
         account::grown(block);
     }
-    let limit = memory
-        .pages()
-        .checked_mul(PAGE_SIZE)
-        .map_or(ADDRESS_END, |end| end.min(ADDRESS_END));
+    let limit = memory.pages().checked_mul(PAGE_SIZE).map_or(ADDRESS_END, |end| end.min(ADDRESS_END));
     block.limit.store(limit, Relaxed);
     needed <= limit.wrapping_sub(top)
 }

@@ -1,8 +1,5 @@
 //! The linear memory of the module itself, and the control block in it; natively, a memory without pages.
-#![expect(
-    unsafe_code,
-    reason = "the promise of `Memory`; on wasm32 an exported static and a symbol of the linker"
-)]
+#![expect(unsafe_code, reason = "the promise of `Memory`; on wasm32 an exported static and a symbol of the linker")]
 
 use crate::Memory;
 use guest_abi::ControlBlock;

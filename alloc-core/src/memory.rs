@@ -1,8 +1,5 @@
 //! The memory that an allocator hands out: pages, addresses, and the control block that lies in it.
-#![expect(
-    unsafe_code,
-    reason = "implementing the trait is a promise about raw memory"
-)]
+#![expect(unsafe_code, reason = "implementing the trait is a promise about raw memory")]
 
 use guest_abi::ControlBlock;
 

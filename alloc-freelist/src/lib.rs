@@ -25,10 +25,7 @@
 //! See [`alloc_core`] for what the allocator assumes: one thread, and all pages its own. Natively the type exists, but
 //! has no memory unless it is given one, as the tests do, and cannot be a `static`.
 #![no_std]
-#![expect(
-    unsafe_code,
-    reason = "`GlobalAlloc` is an unsafe trait, and talc's heap is raw memory"
-)]
+#![expect(unsafe_code, reason = "`GlobalAlloc` is an unsafe trait, and talc's heap is raw memory")]
 
 mod source;
 
@@ -73,19 +70,14 @@ impl<M: Memory> FreelistAllocator<M> {
     /// An allocator that calls itself by another name in the control block: for drop-ins that are built on this one.
     #[must_use]
     pub const fn of_kind(memory: M, kind: AllocatorKind) -> Self {
-        Self {
-            talc: UnsafeCell::new(Talc::new(PageSource::new(memory, kind))),
-        }
+        Self { talc: UnsafeCell::new(Talc::new(PageSource::new(memory, kind))) }
     }
 
     /// The freelist.
     ///
     /// # Safety
     /// No other reference to it may be alive.
-    #[expect(
-        clippy::mut_from_ref,
-        reason = "the cell is what makes it sound, and the caller's promise"
-    )]
+    #[expect(clippy::mut_from_ref, reason = "the cell is what makes it sound, and the caller's promise")]
     unsafe fn talc(&self) -> &mut Talc<PageSource<M>, WasmBinning> {
         // SAFETY: the caller holds no other reference. The type is `Sync` only where there is one thread.
         unsafe { &mut *self.talc.get() }
@@ -119,11 +111,7 @@ unsafe fn take<M: Memory>(talc: &mut Talc<PageSource<M>, WasmBinning>, layout: L
 ///
 /// talc compares such sums with the ends of gaps; one that wrapped would look small enough.
 #[inline]
-fn overflows<M: Memory>(
-    talc: &Talc<PageSource<M>, WasmBinning>,
-    size: usize,
-    align: usize,
-) -> bool {
+fn overflows<M: Memory>(talc: &Talc<PageSource<M>, WasmBinning>, size: usize, align: usize) -> bool {
     let top = talc.source.control_block().top.load(Relaxed);
     // A `Layout` has a size below half of what a `usize` holds and an alignment of at most a quarter: no overflow here.
     size.wrapping_add(align).wrapping_add(source::ROUNDING) > !top as usize

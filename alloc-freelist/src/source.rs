@@ -30,11 +30,7 @@ pub(crate) struct PageSource<M> {
 
 impl<M: Memory> PageSource<M> {
     pub(crate) const fn new(memory: M, kind: AllocatorKind) -> Self {
-        Self {
-            memory,
-            kind,
-            end: None,
-        }
+        Self { memory, kind, end: None }
     }
 
     pub(crate) fn control_block(&self) -> &ControlBlock {
@@ -44,9 +40,7 @@ impl<M: Memory> PageSource<M> {
 
 impl<M> fmt::Debug for PageSource<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PageSource")
-            .field("end", &self.end)
-            .finish_non_exhaustive()
+        f.debug_struct("PageSource").field("end", &self.end).finish_non_exhaustive()
     }
 }
 
@@ -57,10 +51,7 @@ unsafe impl<M: Memory> Source for PageSource<M> {
     fn acquire<B: Binning>(talc: &mut Talc<Self, B>, layout: Layout) -> Result<(), ()> {
         let memory = &talc.source.memory;
         let top = memory.control_block().top.load(Relaxed);
-        let heap = talc
-            .source
-            .end
-            .filter(|end| memory.address(end.as_ptr()) == top);
+        let heap = talc.source.end.filter(|end| memory.address(end.as_ptr()) == top);
 
         // With an alignment above talc's own, only a gap that is longer by the alignment is sure to be found.
         let mut needed = (layout.size() as u64).wrapping_add(ROUNDING as u64);

@@ -33,14 +33,8 @@ type Inner = alloc_freelist::FreelistAllocator;
 #[cfg(not(target_arch = "wasm32"))]
 const INNER: Inner = std::alloc::System;
 #[cfg(target_arch = "wasm32")]
-#[expect(
-    clippy::declare_interior_mutable_const,
-    reason = "an initial value, as `INIT` is"
-)]
-const INNER: Inner = Inner::of_kind(
-    alloc_core::LinearMemory::new(),
-    alloc_core::AllocatorKind::Wee,
-);
+#[expect(clippy::declare_interior_mutable_const, reason = "an initial value, as `INIT` is")]
+const INNER: Inner = Inner::of_kind(alloc_core::LinearMemory::new(), alloc_core::AllocatorKind::Wee);
 
 /// A number of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,15 +53,9 @@ impl WeeAlloc<'_> {
     /// An allocator that has not allocated yet, to initialise a `static` with.
     #[cfg_attr(
         target_arch = "wasm32",
-        expect(
-            clippy::declare_interior_mutable_const,
-            reason = "the interface that this crate stands in for"
-        )
+        expect(clippy::declare_interior_mutable_const, reason = "the interface that this crate stands in for")
     )]
-    pub const INIT: Self = Self {
-        inner: INNER,
-        lifetime: PhantomData,
-    };
+    pub const INIT: Self = Self { inner: INNER, lifetime: PhantomData };
 }
 
 impl fmt::Debug for WeeAlloc<'_> {
