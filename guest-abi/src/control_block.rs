@@ -212,15 +212,9 @@ impl core::fmt::Display for ParseError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Truncated => write!(f, "it does not lie inside the guest's memory"),
-            Self::Magic(found) => write!(
-                f,
-                "its first word is {found:#010x} instead of {MAGIC:#010x}"
-            ),
+            Self::Magic(found) => write!(f, "its first word is {found:#010x} instead of {MAGIC:#010x}"),
             Self::Version(found) => {
-                write!(
-                    f,
-                    "its layout has version {found}, this host knows version {LAYOUT_VERSION}"
-                )
+                write!(f, "its layout has version {found}, this host knows version {LAYOUT_VERSION}")
             }
         }
     }
@@ -230,10 +224,7 @@ impl core::error::Error for ParseError {}
 
 /// A control block as bytes of linear memory hold it: a value, read at one moment. Fields as in [`ControlBlock`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(
-    missing_docs,
-    reason = "the fields are those of ControlBlock, documented there"
-)]
+#[expect(missing_docs, reason = "the fields are those of ControlBlock, documented there")]
 pub struct ControlBlockImage {
     pub kind: u16,
     pub heap_base: u32,
@@ -261,9 +252,7 @@ impl ControlBlockImage {
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
         let bytes: &[u8; SIZE] = bytes.first_chunk().ok_or(ParseError::Truncated)?;
         let u16_at = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
-        let u32_at = |at: usize| {
-            u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-        };
+        let u32_at = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let u64_at = |at: usize| u64::from(u32_at(at)) | u64::from(u32_at(at + 4)) << 32;
         macro_rules! field {
             ($read:ident, $name:ident) => {
@@ -327,10 +316,7 @@ mod tests {
     #[test]
     fn the_layout_is_the_documented_one() {
         assert_eq!(SIZE, 96);
-        assert_eq!(
-            (offset::TOP, offset::HIGH_WATER, offset::MARK),
-            (12, 16, 24)
-        );
+        assert_eq!((offset::TOP, offset::HIGH_WATER, offset::MARK), (12, 16, 24));
         assert_eq!(core::mem::offset_of!(ControlBlock, allocations), 48);
         assert_eq!(core::mem::offset_of!(ControlBlock, peak_live_bytes), 88);
     }
@@ -354,20 +340,11 @@ mod tests {
 
     #[test]
     fn what_is_not_a_control_block_is_refused_with_its_reason() {
-        assert_eq!(
-            ControlBlockImage::parse(&[0; SIZE - 1]),
-            Err(ParseError::Truncated)
-        );
-        assert_eq!(
-            ControlBlockImage::parse(&[0; SIZE]),
-            Err(ParseError::Magic(0))
-        );
+        assert_eq!(ControlBlockImage::parse(&[0; SIZE - 1]), Err(ParseError::Truncated));
+        assert_eq!(ControlBlockImage::parse(&[0; SIZE]), Err(ParseError::Magic(0)));
         let mut bytes = [0_u8; SIZE];
         bytes[..4].copy_from_slice(b"CBLK");
         bytes[4] = 9;
-        assert_eq!(
-            ControlBlockImage::parse(&bytes),
-            Err(ParseError::Version(9))
-        );
+        assert_eq!(ControlBlockImage::parse(&bytes), Err(ParseError::Version(9)));
     }
 }

@@ -72,11 +72,7 @@ impl<'a> Intent<'a> {
         let start = decoder.position();
         wire::validate_map(decoder)?;
         let value = ValueRef::new(&decoder.input()[start..decoder.position()]);
-        Ok(Self {
-            operation,
-            key,
-            value,
-        })
+        Ok(Self { operation, key, value })
     }
 }
 
@@ -96,9 +92,7 @@ pub fn validate(stream: &[u8]) -> Result<usize, WireError> {
 /// The intents of a stream, in the order in which they were left.
 #[must_use]
 pub fn intents(stream: &[u8]) -> Intents<'_> {
-    Intents {
-        decoder: Decoder::new(stream),
-    }
+    Intents { decoder: Decoder::new(stream) }
 }
 
 /// Iterator over a stream of intents; ends after the first that is not valid.

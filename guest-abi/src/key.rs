@@ -25,11 +25,7 @@ impl<'a> Key<'a> {
         let entity = wire::text(decoder)?;
         let start = decoder.position();
         wire::validate_key_map(decoder)?;
-        Ok(Self {
-            storage,
-            entity,
-            fields: &decoder.input()[start..decoder.position()],
-        })
+        Ok(Self { storage, entity, fields: &decoder.input()[start..decoder.position()] })
     }
 
     /// The key that `bytes` hold, all of them.
@@ -48,11 +44,7 @@ impl<'a> Key<'a> {
     /// A key without an entity and without fields.
     #[must_use]
     pub const fn of_storage(storage: &'a str) -> Self {
-        Self {
-            storage,
-            entity: "",
-            fields: &[0xA0],
-        }
+        Self { storage, entity: "", fields: &[0xA0] }
     }
 
     /// The fields as an object.
@@ -67,8 +59,6 @@ impl<'a> Key<'a> {
     /// Never: the map was checked when the key was read.
     #[must_use]
     pub fn fields(&self) -> Fields<'a> {
-        self.object()
-            .fields()
-            .expect("the map was checked when the key was read")
+        self.object().fields().expect("the map was checked when the key was read")
     }
 }

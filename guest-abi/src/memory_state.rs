@@ -144,10 +144,7 @@ impl MemoryState {
     pub fn insert(&mut self, key: &Key<'_>, value: ValueRef<'_>) -> Result<(), StateError> {
         let mut canonical = Vec::new();
         let (start, fields) = canonical_key(key, &mut canonical)?;
-        let record = Record {
-            key: key_map(&canonical[start..], fields),
-            value: definite(value)?,
-        };
+        let record = Record { key: key_map(&canonical[start..], fields), value: definite(value)? };
         self.declare_storage(key.storage);
         self.records.insert(canonical, record);
         Ok(())
@@ -172,8 +169,7 @@ impl MemoryState {
     pub fn get(&mut self, key: &Key<'_>) -> Result<Option<&[u8]>, StateError> {
         let mut canonical = core::mem::take(&mut self.scratch);
         canonical.clear();
-        let found =
-            canonical_key(key, &mut canonical).map(|_| self.records.get(canonical.as_slice()));
+        let found = canonical_key(key, &mut canonical).map(|_| self.records.get(canonical.as_slice()));
         self.scratch = canonical;
         match found? {
             Some(record) => Ok(Some(&record.value)),
@@ -201,12 +197,7 @@ impl MemoryState {
     ///
     /// # Errors
     /// [`StateError::UnsupportedStorage`] or [`StateError::InvalidKey`].
-    pub fn read(
-        &mut self,
-        key: &Key<'_>,
-        after: Option<ValueRef<'_>>,
-        out: &mut [u8],
-    ) -> Result<usize, StateError> {
+    pub fn read(&mut self, key: &Key<'_>, after: Option<ValueRef<'_>>, out: &mut [u8]) -> Result<usize, StateError> {
         self.check_storage(key.storage)?;
         let mut prefix = Vec::new();
         canonical_prefix(key, &mut prefix);
@@ -261,9 +252,7 @@ impl MemoryState {
             let value = match intent.operation {
                 Operation::New => definite(intent.value)?,
                 Operation::Update => {
-                    let existing = changed
-                        .get(&canonical)
-                        .or_else(|| self.records.get(&canonical));
+                    let existing = changed.get(&canonical).or_else(|| self.records.get(&canonical));
                     let existing = existing.ok_or_else(|| StateError::UpdateOfAbsent {
                         storage: intent.key.storage.to_string(),
                         entity: intent.key.entity.to_string(),
@@ -287,17 +276,12 @@ fn known(declared: &BTreeSet<String>, storage: &str) -> Result<(), StateError> {
     if storage::is_well_known(storage) || declared.contains(storage) {
         Ok(())
     } else {
-        Err(StateError::UnsupportedStorage {
-            storage: storage.to_string(),
-        })
+        Err(StateError::UnsupportedStorage { storage: storage.to_string() })
     }
 }
 
 fn invalid(key: &Key<'_>, reason: String) -> StateError {
-    StateError::InvalidKey {
-        storage: key.storage.to_string(),
-        reason,
-    }
+    StateError::InvalidKey { storage: key.storage.to_string(), reason }
 }
 
 /// Appends the canonical form of the whole key; returns where its fields begin and how many there are.
@@ -334,10 +318,7 @@ fn append_fields(object: ValueRef<'_>, out: &mut Vec<u8>) -> Result<u64, String>
 
 #[cold]
 fn append_sorted(object: ValueRef<'_>, out: &mut Vec<u8>) -> Result<u64, String> {
-    let fields: Result<Vec<_>, ValueError> = object
-        .fields()
-        .map_err(|error| error.to_string())?
-        .collect();
+    let fields: Result<Vec<_>, ValueError> = object.fields().map_err(|error| error.to_string())?.collect();
     let mut fields = fields.map_err(|error| error.to_string())?;
     fields.sort_by_key(|(name, _)| *name);
     for pair in fields.windows(2) {
@@ -364,28 +345,18 @@ fn append_scalar(value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), ValueErro
         Kind::Integer => drop(encoder.i64(value.as_i64()?)),
         Kind::Float32 | Kind::Float64 => {
             let float = value.as_f64()?;
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "checked by converting back"
-            )]
+            #[expect(clippy::cast_possible_truncation, reason = "checked by converting back")]
             let integer = float as i64;
             #[expect(clippy::cast_precision_loss, reason = "that is the check")]
             let exact = integer as f64 == float && integer.unsigned_abs() <= 1 << 53;
-            if exact {
-                drop(encoder.i64(integer))
-            } else {
-                drop(encoder.f64(float))
-            }
+            if exact { drop(encoder.i64(integer)) } else { drop(encoder.f64(float)) }
         }
         Kind::Text => drop(encoder.str(value.as_str()?)),
         Kind::Bytes => drop(encoder.bytes(value.as_bytes()?)),
         Kind::Bool => drop(encoder.bool(value.as_bool()?)),
         Kind::QName => out.extend_from_slice(value.exact_bytes()?),
         found => {
-            return Err(ValueError::WrongType {
-                asked: "a key field",
-                found,
-            });
+            return Err(ValueError::WrongType { asked: "a key field", found });
         }
     }
     Ok(())
@@ -396,8 +367,7 @@ fn canonical_fields(object: ValueRef<'_>) -> Result<Vec<(String, Vec<u8>)>, Stri
     for field in object.fields().map_err(|error| error.to_string())? {
         let (name, value) = field.map_err(|error| error.to_string())?;
         let mut bytes = Vec::new();
-        append_scalar(value, &mut bytes)
-            .map_err(|error| alloc::format!("field `{name}`: {error}"))?;
+        append_scalar(value, &mut bytes).map_err(|error| alloc::format!("field `{name}`: {error}"))?;
         wanted.push((name.to_string(), bytes));
     }
     Ok(wanted)
@@ -443,9 +413,7 @@ fn append_definite(value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), WireErr
             let items: Result<Vec<_>, _> = value.items().map_err(wire)?.collect();
             let items = items.map_err(wire)?;
             let _ = Encoder::new(&mut *out).array(items.len() as u64);
-            items
-                .into_iter()
-                .try_for_each(|item| append_definite(item, out))
+            items.into_iter().try_for_each(|item| append_definite(item, out))
         }
         _ => {
             out.extend_from_slice(value.exact_bytes().map_err(wire)?);
@@ -473,11 +441,7 @@ fn set_field<'a>(fields: &mut Vec<(&'a str, ValueRef<'a>)>, name: &'a str, value
 fn merged(existing: ValueRef<'_>, changes: ValueRef<'_>) -> Result<Vec<u8>, WireError> {
     let wire = |_| WireError::Malformed { at: 0 };
     let mut fields: Vec<(&str, ValueRef<'_>)> = Vec::new();
-    for field in existing
-        .fields()
-        .map_err(wire)?
-        .chain(changes.fields().map_err(wire)?)
-    {
+    for field in existing.fields().map_err(wire)?.chain(changes.fields().map_err(wire)?) {
         let (name, value) = field.map_err(wire)?;
         set_field(&mut fields, name, value);
     }
@@ -492,28 +456,16 @@ mod tests {
     use super::*;
     use std::vec;
 
-    fn key(
-        storage: &str,
-        entity: &str,
-        fill: impl FnOnce(&mut ObjectWriter<'_, Vec<u8>>),
-    ) -> Vec<u8> {
+    fn key(storage: &str, entity: &str, fill: impl FnOnce(&mut ObjectWriter<'_, Vec<u8>>)) -> Vec<u8> {
         let mut bytes = Vec::new();
-        Encoder::new(&mut bytes)
-            .str(storage)
-            .unwrap()
-            .str(entity)
-            .unwrap();
+        Encoder::new(&mut bytes).str(storage).unwrap().str(entity).unwrap();
         let mut fields = ObjectWriter::begin(&mut bytes);
         fill(&mut fields);
         fields.end();
         bytes
     }
 
-    fn intent(
-        operation: Operation,
-        key: &[u8],
-        fill: impl FnOnce(&mut ObjectWriter<'_, Vec<u8>>),
-    ) -> Vec<u8> {
+    fn intent(operation: Operation, key: &[u8], fill: impl FnOnce(&mut ObjectWriter<'_, Vec<u8>>)) -> Vec<u8> {
         let mut bytes = Vec::new();
         intent::encode_header(&mut bytes, operation);
         bytes.extend_from_slice(key);
@@ -562,9 +514,7 @@ mod tests {
     fn an_unknown_storage_is_an_error_and_a_missing_record_is_not() {
         let mut state = MemoryState::new();
         let unknown = key("my.Storage", "", |_| ());
-        let unsupported = StateError::UnsupportedStorage {
-            storage: "my.Storage".to_string(),
-        };
+        let unsupported = StateError::UnsupportedStorage { storage: "my.Storage".to_string() };
         assert_eq!(state.get(&Key::parse(&unknown).unwrap()), Err(unsupported));
         state.declare_storage("my.Storage");
         assert_eq!(state.get(&Key::parse(&unknown).unwrap()), Ok(None));
@@ -593,14 +543,7 @@ mod tests {
                 while !rest.is_empty() {
                     let key = ValueRef::new(rest).exact_bytes().unwrap();
                     let value = ValueRef::new(&rest[key.len()..]).exact_bytes().unwrap();
-                    amounts.push(
-                        ValueRef::new(value)
-                            .field("Amount")
-                            .unwrap()
-                            .unwrap()
-                            .as_i32()
-                            .unwrap(),
-                    );
+                    amounts.push(ValueRef::new(value).field("Amount").unwrap().unwrap().as_i32().unwrap());
                     last = Some(key.to_vec());
                     rest = &rest[key.len() + value.len()..];
                 }
@@ -608,10 +551,7 @@ mod tests {
             assert_eq!(amounts, (2023..=2034).collect::<Vec<_>>(), "room {room}");
         }
         let needed = state.read(&partial, None, &mut [0; 5]).unwrap();
-        assert!(
-            needed > 5,
-            "a row that does not fit says what it needs: {needed}"
-        );
+        assert!(needed > 5, "a row that does not fit says what it needs: {needed}");
     }
 
     #[test]
@@ -634,30 +574,16 @@ mod tests {
         let absent = intent(Operation::Update, &key("my.Nothing", "", |_| ()), |_| ());
 
         let failing = [update.as_slice(), &new, &absent].concat();
-        assert!(matches!(
-            state.apply(&failing),
-            Err(StateError::UpdateOfAbsent { .. })
-        ));
+        assert!(matches!(state.apply(&failing), Err(StateError::UpdateOfAbsent { .. })));
         assert_eq!(state, before);
         let cut = [update.as_slice(), &new[..new.len() - 1]].concat();
-        assert_eq!(
-            state.apply(&cut),
-            Err(StateError::Malformed(WireError::Truncated))
-        );
+        assert_eq!(state.apply(&cut), Err(StateError::Malformed(WireError::Truncated)));
         assert_eq!(state, before);
 
         assert_eq!(state.apply(&[update, new, change].concat()), Ok(3));
         assert_eq!(field(&mut state, &view, "Extra"), Some(5));
-        assert_eq!(
-            field(&mut state, &view, "Amount"),
-            Some(2024),
-            "an update leaves other fields"
-        );
-        assert_eq!(
-            field(&mut state, &fresh, "A"),
-            Some(3),
-            "of a field written twice the last counts"
-        );
+        assert_eq!(field(&mut state, &view, "Amount"), Some(2024), "an update leaves other fields");
+        assert_eq!(field(&mut state, &fresh, "A"), Some(3), "of a field written twice the last counts");
     }
 
     #[test]
@@ -666,15 +592,9 @@ mod tests {
         let twice = key(storage::VIEW, "", |key| {
             key.put_i32("A", 1).put_i32("A", 2);
         });
-        let refused = state
-            .get(&Key::parse(&twice).unwrap())
-            .unwrap_err()
-            .to_string();
+        let refused = state.get(&Key::parse(&twice).unwrap()).unwrap_err().to_string();
         assert!(refused.contains("field `A` is put twice"), "{refused}");
         let nested = key(storage::VIEW, "", |key| key.put_array("A", |_| ()));
-        assert!(matches!(
-            Key::parse(&nested),
-            Err(WireError::Unsupported { .. })
-        ));
+        assert!(matches!(Key::parse(&nested), Err(WireError::Unsupported { .. })));
     }
 }

@@ -64,20 +64,14 @@ pub const DEFAULT_EXCHANGE_SIZE: u32 = 65_536;
 /// assert_eq!(guest_abi::names::unpack(guest_abi::names::pack(0x8000_0000, 7)), (0x8000_0000, 7));
 /// ```
 #[must_use]
-#[expect(
-    clippy::cast_possible_wrap,
-    reason = "the bits are what crosses; the sign means nothing"
-)]
+#[expect(clippy::cast_possible_wrap, reason = "the bits are what crosses; the sign means nothing")]
 pub const fn pack(address: u32, length: u32) -> i64 {
     (((address as u64) << 32) | length as u64) as i64
 }
 
 /// The address and the length that [`pack`] packed.
 #[must_use]
-#[expect(
-    clippy::cast_sign_loss,
-    reason = "the bits are what crosses; the sign means nothing"
-)]
+#[expect(clippy::cast_sign_loss, reason = "the bits are what crosses; the sign means nothing")]
 pub const fn unpack(packed: i64) -> (u32, u32) {
     let bits = packed as u64;
     ((bits >> 32) as u32, bits as u32)

@@ -151,9 +151,7 @@ impl<'a> ValueRef<'a> {
     /// # Errors
     /// [`ValueError::Malformed`] when it has none of the model's.
     pub fn kind(self) -> Result<Kind, ValueError> {
-        let kind = Decoder::new(self.bytes)
-            .datatype()
-            .map_err(|_| WireError::Truncated)?;
+        let kind = Decoder::new(self.bytes).datatype().map_err(|_| WireError::Truncated)?;
         Ok(match kind {
             Type::U8 | Type::U16 | Type::U32 | Type::U64 => Kind::Integer,
             Type::I8 | Type::I16 | Type::I32 | Type::I64 => Kind::Integer,
@@ -183,10 +181,7 @@ impl<'a> ValueRef<'a> {
     /// [`ValueError`] unless it is a number that `i32` holds exactly.
     pub fn as_i32(self) -> Result<i32, ValueError> {
         let value = self.integer("i32")?;
-        i32::try_from(value).map_err(|_| ValueError::OutOfRange {
-            asked: "i32",
-            found: Kind::Integer,
-        })
+        i32::try_from(value).map_err(|_| ValueError::OutOfRange { asked: "i32", found: Kind::Integer })
     }
 
     /// The value as `i64`.
@@ -198,19 +193,14 @@ impl<'a> ValueRef<'a> {
     }
 
     fn integer(self, asked: &'static str) -> Result<i64, ValueError> {
-        Decoder::new(self.bytes)
-            .i64()
-            .map_err(|_| self.wrong_type(asked))
+        Decoder::new(self.bytes).i64().map_err(|_| self.wrong_type(asked))
     }
 
     /// The value as `f32`.
     ///
     /// # Errors
     /// [`ValueError`] unless it is a float, or an integer, that `f32` holds exactly. NaN stays NaN.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "exactness is checked by converting back"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "exactness is checked by converting back")]
     pub fn as_f32(self) -> Result<f32, ValueError> {
         let mut decoder = Decoder::new(self.bytes);
         match self.kind()? {
@@ -221,25 +211,16 @@ impl<'a> ValueRef<'a> {
                 if f64::from(narrow) == value || value.is_nan() {
                     Ok(narrow)
                 } else {
-                    Err(ValueError::OutOfRange {
-                        asked: "f32",
-                        found: Kind::Float64,
-                    })
+                    Err(ValueError::OutOfRange { asked: "f32", found: Kind::Float64 })
                 }
             }
             Kind::Integer => {
                 let value = self.integer("f32")?;
                 exact_float(value, 24)
                     .map(|value| value as f32)
-                    .ok_or(ValueError::OutOfRange {
-                        asked: "f32",
-                        found: Kind::Integer,
-                    })
+                    .ok_or(ValueError::OutOfRange { asked: "f32", found: Kind::Integer })
             }
-            found => Err(ValueError::WrongType {
-                asked: "f32",
-                found,
-            }),
+            found => Err(ValueError::WrongType { asked: "f32", found }),
         }
     }
 
@@ -252,14 +233,9 @@ impl<'a> ValueRef<'a> {
         match self.kind()? {
             Kind::Float32 => decoder.f32().map(f64::from).map_err(|_| MALFORMED),
             Kind::Float64 => decoder.f64().map_err(|_| MALFORMED),
-            Kind::Integer => exact_float(self.integer("f64")?, 53).ok_or(ValueError::OutOfRange {
-                asked: "f64",
-                found: Kind::Integer,
-            }),
-            found => Err(ValueError::WrongType {
-                asked: "f64",
-                found,
-            }),
+            Kind::Integer => exact_float(self.integer("f64")?, 53)
+                .ok_or(ValueError::OutOfRange { asked: "f64", found: Kind::Integer }),
+            found => Err(ValueError::WrongType { asked: "f64", found }),
         }
     }
 
@@ -268,9 +244,7 @@ impl<'a> ValueRef<'a> {
     /// # Errors
     /// [`ValueError`] unless it is text.
     pub fn as_str(self) -> Result<&'a str, ValueError> {
-        Decoder::new(self.bytes)
-            .str()
-            .map_err(|_| self.wrong_type("string"))
+        Decoder::new(self.bytes).str().map_err(|_| self.wrong_type("string"))
     }
 
     /// The value as bytes.
@@ -278,9 +252,7 @@ impl<'a> ValueRef<'a> {
     /// # Errors
     /// [`ValueError`] unless it is bytes.
     pub fn as_bytes(self) -> Result<&'a [u8], ValueError> {
-        Decoder::new(self.bytes)
-            .bytes()
-            .map_err(|_| self.wrong_type("bytes"))
+        Decoder::new(self.bytes).bytes().map_err(|_| self.wrong_type("bytes"))
     }
 
     /// The value as a truth value.
@@ -288,9 +260,7 @@ impl<'a> ValueRef<'a> {
     /// # Errors
     /// [`ValueError`] unless it is one.
     pub fn as_bool(self) -> Result<bool, ValueError> {
-        Decoder::new(self.bytes)
-            .bool()
-            .map_err(|_| self.wrong_type("bool"))
+        Decoder::new(self.bytes).bool().map_err(|_| self.wrong_type("bool"))
     }
 
     /// The value as a qualified name.
@@ -307,10 +277,7 @@ impl<'a> ValueRef<'a> {
         if !matches!(decoder.array(), Ok(Some(2))) {
             return Err(MALFORMED);
         }
-        Ok(QName {
-            package: wire::text(&mut decoder)?,
-            entity: wire::text(&mut decoder)?,
-        })
+        Ok(QName { package: wire::text(&mut decoder)?, entity: wire::text(&mut decoder)? })
     }
 
     /// The fields of an object, in the order in which they were written.
@@ -320,13 +287,7 @@ impl<'a> ValueRef<'a> {
     pub fn fields(self) -> Result<Fields<'a>, ValueError> {
         let mut decoder = Decoder::new(self.bytes);
         let left = decoder.map().map_err(|_| self.wrong_type("object"))?;
-        Ok(Fields {
-            items: Items {
-                bytes: self.bytes,
-                at: decoder.position(),
-                left,
-            },
-        })
+        Ok(Fields { items: Items { bytes: self.bytes, at: decoder.position(), left } })
     }
 
     /// The elements of an array.
@@ -336,11 +297,7 @@ impl<'a> ValueRef<'a> {
     pub fn items(self) -> Result<Items<'a>, ValueError> {
         let mut decoder = Decoder::new(self.bytes);
         let left = decoder.array().map_err(|_| self.wrong_type("array"))?;
-        Ok(Items {
-            bytes: self.bytes,
-            at: decoder.position(),
-            left,
-        })
+        Ok(Items { bytes: self.bytes, at: decoder.position(), left })
     }
 
     /// The field of an object with this name, if it has one. A name that was written twice means its first value.
@@ -365,10 +322,7 @@ fn exact_float(value: i64, precision: u32) -> Option<f64> {
         return Some(0.0);
     }
     let significant = 64 - magnitude.leading_zeros() - magnitude.trailing_zeros();
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "checked: the significant bits fit"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "checked: the significant bits fit")]
     (significant <= precision).then_some(value as f64)
 }
 
@@ -451,9 +405,7 @@ impl<'a> Iterator for Fields<'a> {
             return Some(Err(MALFORMED));
         };
         self.items.at += decoder.position();
-        let value = ValueRef {
-            bytes: &bytes[decoder.position()..],
-        };
+        let value = ValueRef { bytes: &bytes[decoder.position()..] };
         Some(self.items.step().map(|()| (name, value)))
     }
 }
@@ -543,21 +495,13 @@ impl<'s, S: Sink> ObjectWriter<'s, S> {
     }
 
     /// Puts a nested object, whose fields `fill` writes.
-    pub fn put_object<R>(
-        &mut self,
-        name: &str,
-        fill: impl FnOnce(&mut ObjectWriter<'_, S>) -> R,
-    ) -> R {
+    pub fn put_object<R>(&mut self, name: &str, fill: impl FnOnce(&mut ObjectWriter<'_, S>) -> R) -> R {
         encode!(self.sink, str(name));
         nested_object(self.sink, fill)
     }
 
     /// Puts a nested array, whose elements `fill` writes.
-    pub fn put_array<R>(
-        &mut self,
-        name: &str,
-        fill: impl FnOnce(&mut ArrayWriter<'_, S>) -> R,
-    ) -> R {
+    pub fn put_array<R>(&mut self, name: &str, fill: impl FnOnce(&mut ArrayWriter<'_, S>) -> R) -> R {
         encode!(self.sink, str(name));
         nested_array(self.sink, fill)
     }
@@ -655,22 +599,9 @@ mod tests {
     fn sample() -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut object = ObjectWriter::begin(&mut bytes);
-        object
-            .put_i32("i32", -7)
-            .put_i64("i64", 1 << 40)
-            .put_f32("f32", 1.5)
-            .put_f64("f64", 0.1);
-        object
-            .put_string("text", "größe")
-            .put_bytes("bytes", &[0, 255])
-            .put_bool("bool", true);
-        object.put_qname(
-            "name",
-            QName {
-                package: "shop",
-                entity: "Order",
-            },
-        );
+        object.put_i32("i32", -7).put_i64("i64", 1 << 40).put_f32("f32", 1.5).put_f64("f64", 0.1);
+        object.put_string("text", "größe").put_bytes("bytes", &[0, 255]).put_bool("bool", true);
+        object.put_qname("name", QName { package: "shop", entity: "Order" });
         object.put_object("object", |inner| {
             inner.put_array("empty", |_| ());
             inner.put_i32("last", 1);
@@ -701,28 +632,12 @@ mod tests {
         assert_eq!(field("text").as_str(), Ok("größe"));
         assert_eq!(field("bytes").as_bytes(), Ok(&[0, 255][..]));
         assert_eq!(field("bool").as_bool(), Ok(true));
-        assert_eq!(
-            field("name").as_qname(),
-            Ok(QName {
-                package: "shop",
-                entity: "Order"
-            })
-        );
-        assert_eq!(
-            field("object").field("last").unwrap().unwrap().as_i32(),
-            Ok(1)
-        );
-        let array: Vec<_> = field("array")
-            .items()
-            .unwrap()
-            .collect::<Result<_, _>>()
-            .unwrap();
+        assert_eq!(field("name").as_qname(), Ok(QName { package: "shop", entity: "Order" }));
+        assert_eq!(field("object").field("last").unwrap().unwrap().as_i32(), Ok(1));
+        let array: Vec<_> = field("array").items().unwrap().collect::<Result<_, _>>().unwrap();
         assert_eq!(array.len(), 4);
         assert_eq!(array[1].as_str(), Ok("two"));
-        assert_eq!(
-            array[3].items().unwrap().next().unwrap().unwrap().as_f64(),
-            Ok(4.0)
-        );
+        assert_eq!(array[3].items().unwrap().next().unwrap().unwrap().as_f64(), Ok(4.0));
         assert_eq!(value.field("absent"), Ok(None));
         assert_eq!(value.fields().unwrap().count(), 10);
     }
@@ -743,50 +658,22 @@ mod tests {
             })
         };
         let out_of_range = |asked, found| Err(ValueError::OutOfRange { asked, found });
-        assert_eq!(
-            ValueRef::new(&int(1 << 31)).as_i32(),
-            out_of_range("i32", Kind::Integer).map(|()| 0)
-        );
-        assert_eq!(
-            ValueRef::new(&int(i64::MIN)).as_f64(),
-            Ok(-9_223_372_036_854_775_808.0)
-        );
-        assert_eq!(
-            ValueRef::new(&int((1 << 53) + 1)).as_f64(),
-            out_of_range("f64", Kind::Integer).map(|()| 0.0)
-        );
+        assert_eq!(ValueRef::new(&int(1 << 31)).as_i32(), out_of_range("i32", Kind::Integer).map(|()| 0));
+        assert_eq!(ValueRef::new(&int(i64::MIN)).as_f64(), Ok(-9_223_372_036_854_775_808.0));
+        assert_eq!(ValueRef::new(&int((1 << 53) + 1)).as_f64(), out_of_range("f64", Kind::Integer).map(|()| 0.0));
         assert_eq!(ValueRef::new(&int(1 << 24)).as_f32(), Ok(16_777_216.0));
-        assert_eq!(
-            ValueRef::new(&int((1 << 24) + 1)).as_f32(),
-            out_of_range("f32", Kind::Integer).map(|()| 0.0)
-        );
+        assert_eq!(ValueRef::new(&int((1 << 24) + 1)).as_f32(), out_of_range("f32", Kind::Integer).map(|()| 0.0));
         assert_eq!(ValueRef::new(&int(0)).as_f32(), Ok(0.0));
         let tenth = number(&|array| {
             array.push_f64(0.1);
         });
-        assert_eq!(
-            ValueRef::new(&tenth).as_f32(),
-            out_of_range("f32", Kind::Float64).map(|()| 0.0)
-        );
-        let wrong = ValueError::WrongType {
-            asked: "i64",
-            found: Kind::Float64,
-        };
-        assert_eq!(
-            ValueRef::new(&tenth).as_i64(),
-            Err(wrong),
-            "a float is not read as an integer"
-        );
+        assert_eq!(ValueRef::new(&tenth).as_f32(), out_of_range("f32", Kind::Float64).map(|()| 0.0));
+        let wrong = ValueError::WrongType { asked: "i64", found: Kind::Float64 };
+        assert_eq!(ValueRef::new(&tenth).as_i64(), Err(wrong), "a float is not read as an integer");
         let text = number(&|array| {
             array.push_string("1");
         });
-        assert_eq!(
-            ValueRef::new(&text).as_f64(),
-            Err(ValueError::WrongType {
-                asked: "f64",
-                found: Kind::Text
-            })
-        );
+        assert_eq!(ValueRef::new(&text).as_f64(), Err(ValueError::WrongType { asked: "f64", found: Kind::Text }));
     }
 
     #[test]

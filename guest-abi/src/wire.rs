@@ -42,14 +42,8 @@ impl core::fmt::Display for WireError {
             Self::Malformed { at } => {
                 write!(f, "malformed CBOR or text that is not UTF-8 at byte {at}")
             }
-            Self::Unsupported { at } => write!(
-                f,
-                "a CBOR item that the value model does not have at byte {at}"
-            ),
-            Self::TooDeep { at } => write!(
-                f,
-                "values nested deeper than {MAX_DEPTH} levels at byte {at}"
-            ),
+            Self::Unsupported { at } => write!(f, "a CBOR item that the value model does not have at byte {at}"),
+            Self::TooDeep { at } => write!(f, "values nested deeper than {MAX_DEPTH} levels at byte {at}"),
         }
     }
 }
@@ -71,9 +65,7 @@ pub fn validate(decoder: &mut Decoder<'_>) -> Result<(), WireError> {
 pub fn validate_map(decoder: &mut Decoder<'_>) -> Result<(), WireError> {
     match item_type(decoder)? {
         Type::Map | Type::MapIndef => validate_value(decoder, MAX_DEPTH),
-        _ => Err(WireError::Unsupported {
-            at: decoder.position(),
-        }),
+        _ => Err(WireError::Unsupported { at: decoder.position() }),
     }
 }
 
@@ -88,9 +80,7 @@ pub fn validate_key_map(decoder: &mut Decoder<'_>) -> Result<(), WireError> {
             WireError::TooDeep { at } => WireError::Unsupported { at },
             error => error,
         }),
-        _ => Err(WireError::Unsupported {
-            at: decoder.position(),
-        }),
+        _ => Err(WireError::Unsupported { at: decoder.position() }),
     }
 }
 
@@ -107,31 +97,20 @@ pub fn text<'b>(decoder: &mut Decoder<'b>) -> Result<&'b str, WireError> {
 }
 
 fn item_type(decoder: &Decoder<'_>) -> Result<Type, WireError> {
-    decoder
-        .datatype()
-        .map_err(|error| wire_error(&error, decoder.position()))
+    decoder.datatype().map_err(|error| wire_error(&error, decoder.position()))
 }
 
 fn wire_error(error: &minicbor::decode::Error, at: usize) -> WireError {
-    if error.is_end_of_input() {
-        WireError::Truncated
-    } else {
-        WireError::Malformed { at }
-    }
+    if error.is_end_of_input() { WireError::Truncated } else { WireError::Malformed { at } }
 }
 
 fn validate_value(decoder: &mut Decoder<'_>, depth: u32) -> Result<(), WireError> {
     let at = decoder.position();
     let wire = |error: minicbor::decode::Error| wire_error(&error, at);
     match item_type(decoder)? {
-        Type::U8
-        | Type::U16
-        | Type::U32
-        | Type::U64
-        | Type::I8
-        | Type::I16
-        | Type::I32
-        | Type::I64 => decoder.i64().map(drop).map_err(wire),
+        Type::U8 | Type::U16 | Type::U32 | Type::U64 | Type::I8 | Type::I16 | Type::I32 | Type::I64 => {
+            decoder.i64().map(drop).map_err(wire)
+        }
         Type::F32 => decoder.f32().map(drop).map_err(wire),
         Type::F64 => decoder.f64().map(drop).map_err(wire),
         Type::Bool => decoder.bool().map(drop).map_err(wire),
@@ -206,15 +185,8 @@ fn skip_item(bytes: &[u8], at: usize, depth: u32) -> Result<usize, WireError> {
         0..24 => (u64::from(info), at + 1),
         24..28 => {
             let width = 1_usize << (info - 24);
-            let digits = bytes
-                .get(at + 1..at + 1 + width)
-                .ok_or(WireError::Truncated)?;
-            (
-                digits
-                    .iter()
-                    .fold(0, |value, digit| value << 8 | u64::from(*digit)),
-                at + 1 + width,
-            )
+            let digits = bytes.get(at + 1..at + 1 + width).ok_or(WireError::Truncated)?;
+            (digits.iter().fold(0, |value, digit| value << 8 | u64::from(*digit)), at + 1 + width)
         }
         31 if major == 4 || major == 5 => (u64::MAX, at + 1),
         _ => return Err(WireError::Malformed { at }),
@@ -238,11 +210,7 @@ fn skip_item(bytes: &[u8], at: usize, depth: u32) -> Result<usize, WireError> {
         _ => {
             let depth = nested()?;
             let mut behind = behind;
-            let items = if major == 5 {
-                argument.saturating_mul(2)
-            } else {
-                argument
-            };
+            let items = if major == 5 { argument.saturating_mul(2) } else { argument };
             for _ in 0..items {
                 behind = skip_item(bytes, behind, depth)?;
             }
@@ -280,62 +248,22 @@ mod tests {
             assert_eq!(validated(sample), Ok(sample.len()), "{sample:x?}");
             assert_eq!(skip(sample, 0), Ok(sample.len()), "{sample:x?}");
             for cut in 0..sample.len() {
-                assert_eq!(
-                    validated(&sample[..cut]),
-                    Err(WireError::Truncated),
-                    "{sample:x?} cut at {cut}"
-                );
-                assert_eq!(
-                    skip(&sample[..cut], 0),
-                    Err(WireError::Truncated),
-                    "{sample:x?} cut at {cut}"
-                );
+                assert_eq!(validated(&sample[..cut]), Err(WireError::Truncated), "{sample:x?} cut at {cut}");
+                assert_eq!(skip(&sample[..cut], 0), Err(WireError::Truncated), "{sample:x?} cut at {cut}");
             }
         }
     }
 
     #[test]
     fn what_is_not_of_the_model_is_refused_where_it_stands() {
-        assert_eq!(
-            validated(&[0xF6]),
-            Err(WireError::Unsupported { at: 0 }),
-            "null"
-        );
-        assert_eq!(
-            validated(b"\x82\x01\xF7"),
-            Err(WireError::Unsupported { at: 2 }),
-            "undefined"
-        );
-        assert_eq!(
-            validated(b"\xA1\x01\x01"),
-            Err(WireError::Unsupported { at: 1 }),
-            "a key that is no text"
-        );
-        assert_eq!(
-            validated(b"\xC1\x01"),
-            Err(WireError::Unsupported { at: 0 }),
-            "another tag"
-        );
-        assert_eq!(
-            validated(b"\x62\xC3\x28"),
-            Err(WireError::Malformed { at: 0 }),
-            "not UTF-8"
-        );
-        assert_eq!(
-            validated(b"\x1B\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"),
-            Err(WireError::Malformed { at: 0 }),
-            "u64"
-        );
-        assert_eq!(
-            validated(b"\x7F\x61a\xFF"),
-            Err(WireError::Unsupported { at: 0 }),
-            "chunked text"
-        );
-        assert_eq!(
-            validated(b"\x9B\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"),
-            Err(WireError::Truncated),
-            "a huge array"
-        );
+        assert_eq!(validated(&[0xF6]), Err(WireError::Unsupported { at: 0 }), "null");
+        assert_eq!(validated(b"\x82\x01\xF7"), Err(WireError::Unsupported { at: 2 }), "undefined");
+        assert_eq!(validated(b"\xA1\x01\x01"), Err(WireError::Unsupported { at: 1 }), "a key that is no text");
+        assert_eq!(validated(b"\xC1\x01"), Err(WireError::Unsupported { at: 0 }), "another tag");
+        assert_eq!(validated(b"\x62\xC3\x28"), Err(WireError::Malformed { at: 0 }), "not UTF-8");
+        assert_eq!(validated(b"\x1B\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"), Err(WireError::Malformed { at: 0 }), "u64");
+        assert_eq!(validated(b"\x7F\x61a\xFF"), Err(WireError::Unsupported { at: 0 }), "chunked text");
+        assert_eq!(validated(b"\x9B\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"), Err(WireError::Truncated), "a huge array");
     }
 
     #[test]
@@ -347,9 +275,6 @@ mod tests {
         nested[depth] = 0x81;
         nested[depth + 1] = 0x01;
         assert_eq!(validated(&nested), Err(WireError::TooDeep { at: depth }));
-        assert_eq!(
-            skip(&[0x81; 5000], 0),
-            Err(WireError::TooDeep { at: depth + 2 })
-        );
+        assert_eq!(skip(&[0x81; 5000], 0), Err(WireError::TooDeep { at: depth + 2 }));
     }
 }

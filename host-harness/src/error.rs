@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::admission::{ContractError, Refusal};
-use crate::failure::Failure;
+use crate::failure::{Cause, Failure};
 use crate::module_info::ModuleError;
 use crate::prepare::PrepareError;
 
@@ -41,6 +41,9 @@ pub enum LoadError {
     /// The module could not be prepared.
     #[error("cannot prepare the module: {0}")]
     Prepare(#[from] PrepareError),
+    /// There is no such extension function.
+    #[error(transparent)]
+    Function(Cause),
     /// The engine could not be made.
     #[error("cannot make the engine: {0}")]
     Engine(String),
@@ -77,9 +80,7 @@ pub enum LoadError {
         size: u32,
     },
     /// The guest's exchange region does not lie in its memory.
-    #[error(
-        "the guest's exchange region of {size} bytes at address {address:#x} does not lie in its memory"
-    )]
+    #[error("the guest's exchange region of {size} bytes at address {address:#x} does not lie in its memory")]
     ExchangeOutOfMemory {
         /// Bytes that were asked for.
         size: u32,
@@ -103,9 +104,5 @@ impl LoadError {
 }
 
 fn join<T: std::fmt::Display>(items: &[T]) -> String {
-    items
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -87,6 +87,8 @@ pub struct Instance {
     live: Option<Live>,
     /// The state, while there is no live instance to hold it.
     orphan: Option<Box<HostData>>,
+    /// Figures of the last call, also of one that failed.
+    last_stats: CallStats,
 }
 
 /// How the instance returns to its snapshot.
@@ -108,9 +110,7 @@ struct Live {
 
 impl fmt::Debug for Live {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Live")
-            .field("handles", &self.handles)
-            .finish_non_exhaustive()
+        f.debug_struct("Live").field("handles", &self.handles).finish_non_exhaustive()
     }
 }
 
@@ -122,16 +122,9 @@ impl Guest {
     ///
     /// # Errors
     /// [`LoadError`] when it cannot be instantiated or initialised, or not be restored by the strategy.
-    pub fn instantiate(
-        &self,
-        config: &InstanceConfig,
-        state: impl State + 'static,
-    ) -> Result<Instance, LoadError> {
+    pub fn instantiate(&self, config: &InstanceConfig, state: impl State + 'static) -> Result<Instance, LoadError> {
         let admission = self.admission();
-        let refuse = |reasons| LoadError::Strategy {
-            strategy: config.strategy.name(),
-            reasons,
-        };
+        let refuse = |reasons| LoadError::Strategy { strategy: config.strategy.name(), reasons };
         let mechanism = match config.strategy {
             RestoreStrategy::Reinstantiate => Mechanism::Replace,
             RestoreStrategy::FullCopy => {
@@ -160,12 +153,7 @@ impl Guest {
         config: &InstanceConfig,
         state: impl State + 'static,
     ) -> Result<Instance, LoadError> {
-        self.admission()
-            .full_copy()
-            .map_err(|reasons| LoadError::Strategy {
-                strategy: "custom",
-                reasons,
-            })?;
+        self.admission().full_copy().map_err(|reasons| LoadError::Strategy { strategy: "custom", reasons })?;
         self.instantiate_by(Mechanism::InPlace(restore), config, Box::new(state))
     }
 
@@ -175,14 +163,10 @@ impl Guest {
         config: &InstanceConfig,
         state: Box<dyn State>,
     ) -> Result<Instance, LoadError> {
-        let minimum = self.info().memories.first().map_or(0, |memory| {
-            memory.ty.minimum.saturating_mul(names::PAGE_SIZE.into())
-        });
+        let minimum =
+            self.info().memories.first().map_or(0, |memory| memory.ty.minimum.saturating_mul(names::PAGE_SIZE.into()));
         if config.memory_limit < minimum {
-            return Err(LoadError::LimitBelowMinimum {
-                limit: config.memory_limit,
-                minimum,
-            });
+            return Err(LoadError::LimitBelowMinimum { limit: config.memory_limit, minimum });
         }
         let limit = usize::try_from(config.memory_limit).unwrap_or(usize::MAX);
         let data = HostData {
@@ -198,12 +182,11 @@ impl Guest {
             guest: self.clone(),
             config: config.clone(),
             mechanism,
-            deadline_ticks: config
-                .deadline
-                .map_or(NO_DEADLINE, |deadline| self.engine().ticks(deadline)),
+            deadline_ticks: config.deadline.map_or(NO_DEADLINE, |deadline| self.engine().ticks(deadline)),
             status: Status::Poisoned,
             live: None,
             orphan: Some(Box::new(data)),
+            last_stats: CallStats::default(),
         };
         instance.replace()?;
         Ok(instance)
@@ -259,17 +242,13 @@ impl Instance {
     /// Pages of 64 KiB that its memory physically has.
     #[must_use]
     pub fn physical_pages(&self) -> u64 {
-        self.live
-            .as_ref()
-            .map_or(0, |live| live.handles.memory.size(&live.store))
+        self.live.as_ref().map_or(0, |live| live.handles.memory.size(&live.store))
     }
 
     /// The instance's memory as it is now, and its snapshot.
     #[must_use]
     pub fn memory(&self) -> Option<(&[u8], &Snapshot)> {
-        self.live
-            .as_ref()
-            .map(|live| (live.handles.memory.data(&live.store), &live.snapshot))
+        self.live.as_ref().map(|live| (live.handles.memory.data(&live.store), &live.snapshot))
     }
 
     /// The mutable globals as they are now: name, value, and the value in the snapshot.
@@ -277,16 +256,20 @@ impl Instance {
         let Some(live) = &mut self.live else {
             return Vec::new();
         };
-        let Live {
-            store,
-            handles,
-            snapshot,
-            ..
-        } = live;
+        let Live { store, handles, snapshot, .. } = live;
         let globals = handles.globals.iter().zip(&snapshot.globals);
-        globals
-            .map(|((name, global), saved)| (name.clone(), global.get(&mut *store), *saved))
-            .collect()
+        globals.map(|((name, global), saved)| (name.clone(), global.get(&mut *store), *saved)).collect()
+    }
+
+    /// Figures of the last call, also of one that failed.
+    #[must_use]
+    pub fn last_stats(&self) -> &CallStats {
+        &self.last_stats
+    }
+
+    /// What the last call left with the host, also one that failed.
+    pub(crate) fn last_call(&self) -> Option<&Call> {
+        self.live.as_ref().map(|live| &live.store.data().call)
     }
 
     /// Names of the tables whose elements differ from the snapshot.
@@ -295,15 +278,8 @@ impl Instance {
             return Vec::new();
         };
         let now = live.handles.table_images(&mut live.store);
-        let tables = live
-            .handles
-            .tables
-            .iter()
-            .zip(now.iter().zip(&live.snapshot.tables));
-        tables
-            .filter(|(_, (now, saved))| now != saved)
-            .map(|((name, _), _)| name.clone())
-            .collect()
+        let tables = live.handles.tables.iter().zip(now.iter().zip(&live.snapshot.tables));
+        tables.filter(|(_, (now, saved))| now != saved).map(|((name, _), _)| name.clone()).collect()
     }
 
     /// Invokes the function of this name. See [`Instance::invoke`].
@@ -328,56 +304,35 @@ impl Instance {
     /// # Errors
     /// [`Failure`] with its cause.
     pub fn invoke(&mut self, function: Function) -> Result<Outcome<'_>, Failure> {
-        let mut stats = CallStats::default();
-        match self.attempt(function, &mut stats) {
-            Ok(()) => {}
-            Err(failed) => {
-                let retry = self.config.policy.is_lazy()
-                    && matches!(failed.cause, Cause::OutOfMemory { .. })
-                    && self.status == Status::Ready;
-                if !retry {
-                    return Err(self.failure(function, failed, false));
-                }
-                stats = CallStats {
-                    retried: true,
-                    ..CallStats::default()
-                };
-                self.attempt(function, &mut stats)
-                    .map_err(|failed| self.failure(function, failed, true))?;
-            }
+        let mut called = self.attempt(function, false);
+        if let Err(failed) = &called
+            && self.config.policy.is_lazy()
+            && matches!(failed.cause, Cause::OutOfMemory { .. })
+            && self.status == Status::Ready
+        {
+            called = self.attempt(function, true);
         }
-        match &self.live {
-            Some(live) => Ok(Outcome {
-                call: &live.store.data().call,
-                stats,
-            }),
-            None => Err(self.failure(
-                function,
-                Failed::new(not_restorable("it was lost")),
-                stats.retried,
-            )),
+        match (called, &self.live) {
+            (Ok(()), Some(live)) => Ok(Outcome { call: &live.store.data().call, stats: &self.last_stats }),
+            (Ok(()), None) => Err(self.failure(function, Failed::new(not_restorable("it was lost")))),
+            (Err(failed), _) => Err(self.failure(function, failed)),
         }
     }
 
     #[cold]
-    fn failure(&self, function: Function, failed: Failed, retried: bool) -> Failure {
+    fn failure(&self, function: Function, failed: Failed) -> Failure {
         let function = self.guest.function_name(function).to_owned();
-        Failure {
-            function,
-            cause: failed.cause,
-            backtrace: failed.backtrace,
-            retried,
-        }
+        Failure { function, cause: failed.cause, backtrace: failed.backtrace, retried: self.last_stats.retried }
     }
 
     /// One call and the restore that follows it.
-    fn attempt(&mut self, function: Function, stats: &mut CallStats) -> Result<(), Failed> {
+    fn attempt(&mut self, function: Function, retried: bool) -> Result<(), Failed> {
+        self.last_stats = CallStats { retried, ..CallStats::default() };
         if self.status != Status::Ready {
-            self.replace()
-                .map_err(|error| Failed::new(not_restorable(error)))?;
+            self.replace().map_err(|error| Failed::new(not_restorable(error)))?;
         }
         self.status = Status::Running;
-        let called = self.call(function, stats);
+        let called = self.call(function);
         let restore = match called {
             Ok(()) => self.wants_restore(),
             Err(_) => true,
@@ -386,7 +341,7 @@ impl Instance {
         if restore {
             let restored = self.restore();
             match (restored, &called) {
-                (Ok(restored), _) => stats.restored_bytes = restored.map(|restored| restored.bytes),
+                (Ok(restored), _) => self.last_stats.restored_bytes = restored.map(|restored| restored.bytes),
                 // What the call itself failed of is the better reason.
                 (Err(_), Err(_)) => {}
                 (Err(error), Ok(())) => return Err(Failed::new(not_restorable(error))),
@@ -402,14 +357,12 @@ impl Instance {
         match self.config.policy {
             RestorePolicy::EveryCall => true,
             RestorePolicy::OnError | RestorePolicy::Never => false,
-            RestorePolicy::OnHeapAbove(bytes) => self
-                .live
-                .as_ref()
-                .is_none_or(|live| live.heap_in_use() > bytes),
+            RestorePolicy::OnHeapAbove(bytes) => self.live.as_ref().is_none_or(|live| live.heap_in_use() > bytes),
         }
     }
 
-    fn call(&mut self, function: Function, stats: &mut CallStats) -> Result<(), Failed> {
+    fn call(&mut self, function: Function) -> Result<(), Failed> {
+        let stats = &mut self.last_stats;
         let Some(live) = &mut self.live else {
             return Err(Failed::new(not_restorable("it was lost")));
         };
@@ -435,8 +388,7 @@ impl Instance {
         if counting {
             let after = live.control_block();
             let counted = before.zip(after).filter(|(_, after)| after.image.counts());
-            stats.allocations = counted
-                .map(|(before, after)| AllocationStats::between(&before.image, &after.image));
+            stats.allocations = counted.map(|(before, after)| AllocationStats::between(&before.image, &after.image));
             stats.pages = live.handles.memory.size(&live.store);
         }
         stats.crossings = live.store.data().call.crossings;
@@ -471,23 +423,21 @@ impl Instance {
     /// Makes a new instance in the place of the old one.
     fn replace(&mut self) -> Result<(), LoadError> {
         self.status = Status::Poisoned;
-        let data = match (self.live.take(), self.orphan.take()) {
+        let mut data = match (self.live.take(), self.orphan.take()) {
             (Some(live), _) => live.store.into_data(),
             (None, Some(orphan)) => *orphan,
             // The state went down with a panic of the embedder's own code.
             (None, None) => return Err(LoadError::Instantiate("its state was lost".to_owned())),
         };
+        // The last call's outcome outlives the instance that it came from.
+        let last_call = std::mem::take(&mut data.call);
         let mut store = Store::new(self.guest.engine().wasmtime(), data);
-        match Live::start(&self.guest, &self.config, &mut store) {
+        let started = Live::start(&self.guest, &self.config, &mut store);
+        store.data_mut().call = last_call;
+        match started {
             Ok((instance, handles, snapshot)) => {
                 let functions = vec![None; self.guest.functions().len()];
-                self.live = Some(Live {
-                    store,
-                    instance,
-                    handles,
-                    snapshot,
-                    functions,
-                });
+                self.live = Some(Live { store, instance, handles, snapshot, functions });
                 self.status = Status::Ready;
                 Ok(())
             }
@@ -500,9 +450,7 @@ impl Instance {
 }
 
 fn not_restorable(reason: impl ToString) -> Cause {
-    Cause::NotRestorable {
-        reasons: vec![reason.to_string()],
-    }
+    Cause::NotRestorable { reasons: vec![reason.to_string()] }
 }
 
 /// A call that failed, before it is given its function's name.
@@ -513,10 +461,7 @@ struct Failed {
 
 impl Failed {
     fn new(cause: Cause) -> Self {
-        Self {
-            cause,
-            backtrace: Vec::new(),
-        }
+        Self { cause, backtrace: Vec::new() }
     }
 }
 
@@ -535,10 +480,8 @@ impl Live {
         if guest.engine().config().fuel {
             store.set_fuel(u64::MAX).map_err(LoadError::engine)?;
         }
-        let instance = guest
-            .pre()
-            .instantiate(&mut *store)
-            .map_err(|error| LoadError::Instantiate(format!("{error:#}")))?;
+        let instance =
+            guest.pre().instantiate(&mut *store).map_err(|error| LoadError::Instantiate(format!("{error:#}")))?;
         let handles = handles(guest, &instance, store)?;
         store.data_mut().memory = Some(handles.memory);
         let exchange = initialise(config, &instance, &handles, store)?;
@@ -552,12 +495,7 @@ impl Live {
         let typed = self
             .instance
             .get_typed_func(&mut self.store, name)
-            .map_err(|_| {
-                Failed::new(Cause::MissingExport {
-                    name: name.to_owned(),
-                    nearest: Vec::new(),
-                })
-            })?;
+            .map_err(|_| Failed::new(Cause::MissingExport { name: name.to_owned(), nearest: Vec::new() }))?;
         if let Some(slot) = self.functions.get_mut(function.index) {
             *slot = Some(typed.clone());
         }
@@ -586,10 +524,7 @@ impl Live {
         match (data.call.error_code, packed) {
             (Some(code), names::RESULT_FAILED) => {
                 let message = std::mem::take(&mut data.call.error_message);
-                return Err(Cause::GuestError {
-                    code: ErrorCode::from_number(code),
-                    message,
-                });
+                return Err(Cause::GuestError { code: ErrorCode::from_number(code), message });
             }
             (Some(_), _) => return Err(Cause::InvalidGuestData(InvalidData::ErrorWithoutFailure)),
             (None, names::RESULT_FAILED) => {
@@ -602,12 +537,8 @@ impl Live {
             data.append_intents(memory, address, length)?;
         }
         if !data.call.intents.is_empty() {
-            guest_abi::intent::validate(&data.call.intents).map_err(|error| {
-                Cause::InvalidGuestData(InvalidData::Wire {
-                    what: "intents",
-                    error,
-                })
-            })?;
+            guest_abi::intent::validate(&data.call.intents)
+                .map_err(|error| Cause::InvalidGuestData(InvalidData::Wire { what: "intents", error }))?;
         }
         Ok(())
     }
@@ -615,9 +546,7 @@ impl Live {
     /// Finds out why a call trapped.
     #[cold]
     fn classify(&mut self, error: &wasmtime::Error, config: &InstanceConfig) -> Failed {
-        let backtrace = error
-            .downcast_ref::<WasmBacktrace>()
-            .map_or_else(Vec::new, symbols);
+        let backtrace = error.downcast_ref::<WasmBacktrace>().map_or_else(Vec::new, symbols);
         let fault = self.store.data_mut().call.fault.take();
         let cause = match (fault, error.downcast_ref::<Trap>()) {
             (Some(fault), _) => match Cause::from(fault) {
@@ -632,18 +561,12 @@ impl Live {
 
     fn classify_trap(&mut self, trap: Trap, config: &InstanceConfig) -> Cause {
         match trap {
-            Trap::Interrupt => Cause::DeadlineExceeded {
-                deadline: config.deadline.unwrap_or(Duration::MAX),
-            },
+            Trap::Interrupt => Cause::DeadlineExceeded { deadline: config.deadline.unwrap_or(Duration::MAX) },
             Trap::StackOverflow => Cause::StackOverflow,
             // The shadow stack grows down to address 0, and what lies below wraps around to the end of memory.
             Trap::MemoryOutOfBounds if self.shadow_stack_overflowed() => Cause::StackOverflow,
-            Trap::MemoryOutOfBounds | Trap::TableOutOfBounds => Cause::OutOfBounds {
-                what: trap.to_string(),
-            },
-            Trap::UnreachableCodeReached => {
-                self.out_of_memory(config).unwrap_or(Cause::Unreachable)
-            }
+            Trap::MemoryOutOfBounds | Trap::TableOutOfBounds => Cause::OutOfBounds { what: trap.to_string() },
+            Trap::UnreachableCodeReached => self.out_of_memory(config).unwrap_or(Cause::Unreachable),
             trap => Cause::Trap { trap },
         }
     }
@@ -660,38 +583,25 @@ impl Live {
     }
 
     /// Whether the guest gave up because it could not have the memory that it asked for.
-    fn out_of_memory(&self, config: &InstanceConfig) -> Option<Cause> {
+    fn out_of_memory(&mut self, config: &InstanceConfig) -> Option<Cause> {
         let in_use = self.logical_bytes();
         let requested = match self.control_block() {
             // What failed while the guest was initialised is in the snapshot, and is not this call's doing.
             Some(block) => {
-                let saved = self
-                    .snapshot
-                    .control_block
-                    .map(|saved| saved.image.failed_size);
+                let saved = self.snapshot.control_block.map(|saved| saved.image.failed_size);
                 let failed = block.image.failed_size;
                 (failed != 0 && saved != Some(failed)).then_some(failed.into())
             }
             None => None,
         };
-        let refused = self
-            .store
-            .data()
-            .limiter
-            .refused()
-            .map(|size| (size as u64).saturating_sub(in_use));
+        let refused = self.store.data().limiter.refused().map(|size| (size as u64).saturating_sub(in_use));
         let requested = requested.or(refused.filter(|_| self.snapshot.control_block.is_none()))?;
-        Some(Cause::OutOfMemory {
-            requested,
-            in_use,
-            limit: config.memory_limit,
-        })
+        Some(Cause::OutOfMemory { requested, in_use, limit: config.memory_limit })
     }
 
-    fn logical_bytes(&self) -> u64 {
-        // Only the size as the engine sees it can be read without changing the store; what lies between the logical
-        // and the physical end was in use before.
-        self.handles.memory.data_size(&self.store) as u64
+    /// Bytes of memory that the guest sees.
+    fn logical_bytes(&mut self) -> u64 {
+        self.handles.logical_size(&mut self.store) as u64
     }
 }
 
@@ -704,72 +614,36 @@ fn symbols(backtrace: &WasmBacktrace) -> Vec<String> {
 }
 
 /// Finds the parts of an instance that a restore reaches.
-fn handles(
-    guest: &Guest,
-    instance: &wasmtime::Instance,
-    store: &mut Store<HostData>,
-) -> Result<Handles, LoadError> {
+fn handles(guest: &Guest, instance: &wasmtime::Instance, store: &mut Store<HostData>) -> Result<Handles, LoadError> {
     let missing = |what: &str| LoadError::Instantiate(format!("the instance has no {what}"));
-    let memory_name = guest
-        .info()
-        .memory_export()
-        .ok_or_else(|| missing("exported memory"))?;
-    let memory = instance
-        .get_memory(&mut *store, memory_name)
-        .ok_or_else(|| missing("memory"))?;
+    let memory_name = guest.info().memory_export().ok_or_else(|| missing("exported memory"))?;
+    let memory = instance.get_memory(&mut *store, memory_name).ok_or_else(|| missing("memory"))?;
     let prepared = guest.prepared();
     let mut globals: Vec<(String, Global)> = Vec::new();
-    let stack_pointer_global = guest
-        .admission()
-        .layout
-        .as_ref()
-        .and_then(|layout| layout.stack_pointer.as_ref())
-        .map(|found| found.global);
+    let stack_pointer_global =
+        guest.admission().layout.as_ref().and_then(|layout| layout.stack_pointer.as_ref()).map(|found| found.global);
     let mut stack_pointer = None;
     for exported in &prepared.globals {
         let name = &exported.export_name;
-        let global = instance
-            .get_global(&mut *store, name)
-            .ok_or_else(|| missing(name))?;
+        let global = instance.get_global(&mut *store, name).ok_or_else(|| missing(name))?;
         if stack_pointer_global == Some(exported.index) {
             stack_pointer = Some(globals.len());
         }
-        let named = guest
-            .info()
-            .globals
-            .get(exported.index as usize)
-            .and_then(|global| global.name.clone());
+        let named = guest.info().globals.get(exported.index as usize).and_then(|global| global.name.clone());
         globals.push((named.unwrap_or_else(|| name.clone()), global));
     }
     let mut logical_pages = None;
     if let Some(name) = prepared.logical_pages_export {
-        let global = instance
-            .get_global(&mut *store, name)
-            .ok_or_else(|| missing(name))?;
+        let global = instance.get_global(&mut *store, name).ok_or_else(|| missing(name))?;
         logical_pages = Some(globals.len());
         globals.push((name.to_owned(), global));
     }
-    let exports: Vec<String> = guest
-        .info()
-        .exports
-        .iter()
-        .map(|export| export.name.clone())
-        .collect();
+    let exports: Vec<String> = guest.info().exports.iter().map(|export| export.name.clone()).collect();
     let tables = exports
         .into_iter()
-        .filter_map(|name| {
-            instance
-                .get_table(&mut *store, &name)
-                .map(|table| (name, table))
-        })
+        .filter_map(|name| instance.get_table(&mut *store, &name).map(|table| (name, table)))
         .collect();
-    Ok(Handles {
-        memory,
-        globals,
-        stack_pointer,
-        logical_pages,
-        tables,
-    })
+    Ok(Handles { memory, globals, stack_pointer, logical_pages, tables })
 }
 
 /// Runs what the contract wants run before the snapshot and returns the exchange region.
@@ -779,16 +653,11 @@ fn initialise(
     handles: &Handles,
     store: &mut Store<HostData>,
 ) -> Result<std::ops::Range<usize>, LoadError> {
-    if let Ok(initialize) = instance.get_typed_func::<(), ()>(&mut *store, names::EXPORT_INITIALIZE)
-    {
-        initialize
-            .call(&mut *store, ())
-            .map_err(|error| init_failure(names::EXPORT_INITIALIZE, &error, store))?;
+    if let Ok(initialize) = instance.get_typed_func::<(), ()>(&mut *store, names::EXPORT_INITIALIZE) {
+        initialize.call(&mut *store, ()).map_err(|error| init_failure(names::EXPORT_INITIALIZE, &error, store))?;
     }
     if let Ok(init) = instance.get_typed_func::<(), i32>(&mut *store, names::EXPORT_INIT) {
-        let result = init
-            .call(&mut *store, ())
-            .map_err(|error| init_failure(names::EXPORT_INIT, &error, store))?;
+        let result = init.call(&mut *store, ()).map_err(|error| init_failure(names::EXPORT_INIT, &error, store))?;
         if result != 0 {
             let call = &mut store.data_mut().call;
             let cause = match call.error_code {
@@ -801,8 +670,7 @@ fn initialise(
             return Err(initialise_error(names::EXPORT_INIT, cause, Vec::new()));
         }
     }
-    let Ok(exchange) = instance.get_typed_func::<i32, i32>(&mut *store, names::EXPORT_EXCHANGE)
-    else {
+    let Ok(exchange) = instance.get_typed_func::<i32, i32>(&mut *store, names::EXPORT_EXCHANGE) else {
         return Ok(0..0);
     };
     let size = config.exchange_size;
@@ -821,23 +689,13 @@ fn initialise(
 }
 
 fn initialise_error(function: &str, cause: Cause, backtrace: Vec<String>) -> LoadError {
-    LoadError::Initialise(Box::new(Failure {
-        function: function.to_owned(),
-        cause,
-        backtrace,
-        retried: false,
-    }))
+    LoadError::Initialise(Box::new(Failure { function: function.to_owned(), cause, backtrace, retried: false }))
 }
 
 #[cold]
 fn init_failure(function: &str, error: &wasmtime::Error, store: &mut Store<HostData>) -> LoadError {
-    let backtrace = error
-        .downcast_ref::<WasmBacktrace>()
-        .map_or_else(Vec::new, symbols);
-    let cause = match (
-        store.data_mut().call.fault.take(),
-        error.downcast_ref::<Trap>(),
-    ) {
+    let backtrace = error.downcast_ref::<WasmBacktrace>().map_or_else(Vec::new, symbols);
+    let cause = match (store.data_mut().call.fault.take(), error.downcast_ref::<Trap>()) {
         (Some(fault), _) => fault.into(),
         (None, Some(Trap::UnreachableCodeReached)) => Cause::Unreachable,
         (None, Some(Trap::StackOverflow)) => Cause::StackOverflow,
@@ -859,34 +717,26 @@ fn take_snapshot(
     let memory = handles.memory.data_mut(&mut *store);
     let mut control_block = None;
     if let Some(address) = admission.control_block.map(|address| address as usize) {
-        if let Ok(block) = ControlBlockAt::read(memory, address) {
-            if block.image.allocator() == Some(guest_abi::AllocatorKind::BumpReset) {
-                let at = address + offset::MARK;
-                memory[at..at + 4].copy_from_slice(&block.image.top.to_le_bytes());
-            }
+        if let Ok(block) = ControlBlockAt::read(memory, address)
+            && block.image.allocator() == Some(guest_abi::AllocatorKind::BumpReset)
+        {
+            let at = address + offset::MARK;
+            memory[at..at + 4].copy_from_slice(&block.image.top.to_le_bytes());
         }
         control_block = ControlBlockAt::read(memory, address).ok();
     }
-    if matches!(
-        config.strategy,
-        RestoreStrategy::Watermark | RestoreStrategy::BumpReset
-    ) {
+    if matches!(config.strategy, RestoreStrategy::Watermark | RestoreStrategy::BumpReset) {
         check_allocator(guest, config.strategy, memory)?;
     }
     let memory = memory.to_vec();
     let (shadow_stack, statics) = match &admission.layout {
         Some(layout) => {
             let range = |range: &std::ops::Range<u32>| range.start as usize..range.end as usize;
-            (
-                layout.stack.as_ref().map_or(0..0, range),
-                range(&layout.statics),
-            )
+            (layout.stack.as_ref().map_or(0..0, range), range(&layout.statics))
         }
         None => (0..0, 0..memory.len()),
     };
-    let heap_end = control_block.map_or(statics.end, |block| {
-        block.image.effective_high_water() as usize
-    });
+    let heap_end = control_block.map_or(statics.end, |block| block.image.effective_high_water() as usize);
     let plan = RegionPlan {
         snapshot_heap: statics.end..heap_end.max(statics.end),
         shadow_stack,
@@ -897,11 +747,7 @@ fn take_snapshot(
     };
     Ok(Snapshot {
         regions: Regions::new(plan),
-        globals: handles
-            .globals
-            .iter()
-            .map(|(_, global)| global.get(&mut *store))
-            .collect(),
+        globals: handles.globals.iter().map(|(_, global)| global.get(&mut *store)).collect(),
         tables: handles.table_images(&mut *store),
         memory,
         control_block,
@@ -909,18 +755,9 @@ fn take_snapshot(
 }
 
 /// Whether the allocator that was found supports the strategy.
-fn check_allocator(
-    guest: &Guest,
-    strategy: RestoreStrategy,
-    memory: &[u8],
-) -> Result<(), LoadError> {
-    let refuse = |reason| LoadError::Allocator {
-        strategy: strategy.name(),
-        reason,
-    };
-    let (Some(layout), Some(address)) =
-        (&guest.admission().layout, guest.admission().control_block)
-    else {
+fn check_allocator(guest: &Guest, strategy: RestoreStrategy, memory: &[u8]) -> Result<(), LoadError> {
+    let refuse = |reason| LoadError::Allocator { strategy: strategy.name(), reason };
+    let (Some(layout), Some(address)) = (&guest.admission().layout, guest.admission().control_block) else {
         return Ok(());
     };
     let bytes = memory.get(address as usize..).unwrap_or_default();
@@ -928,9 +765,7 @@ fn check_allocator(
     let size = memory.len() as u64;
     match strategy {
         RestoreStrategy::BumpReset => check_bump_reset(image, layout, size).map_err(refuse),
-        _ => check_control_block(image, layout, size)
-            .map(drop)
-            .map_err(refuse),
+        _ => check_control_block(image, layout, size).map(drop).map_err(refuse),
     }
 }
 

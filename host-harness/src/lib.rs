@@ -37,6 +37,7 @@ pub mod prepare;
 pub mod restore;
 pub mod snapshot;
 mod state;
+pub mod verify;
 
 pub use call::{CallLimits, HostCall, Level, LogLines, TraceEntry};
 pub use engine::{Allocation, Engine, EngineConfig};

@@ -15,15 +15,7 @@ pub(crate) struct MemoryLimiter {
 
 impl MemoryLimiter {
     pub(crate) fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            refused: None,
-            growths: 0,
-        }
-    }
-
-    pub(crate) fn limit(&self) -> usize {
-        self.limit
+        Self { limit, refused: None, growths: 0 }
     }
 
     /// Forgets what an earlier call was refused.
@@ -38,12 +30,7 @@ impl MemoryLimiter {
 }
 
 impl ResourceLimiter for MemoryLimiter {
-    fn memory_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         let granted = desired <= self.limit && maximum.is_none_or(|maximum| desired <= maximum);
         if granted {
             self.growths += 1;
@@ -53,12 +40,7 @@ impl ResourceLimiter for MemoryLimiter {
         Ok(granted)
     }
 
-    fn table_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    fn table_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         const MAX_TABLE_ELEMENTS: usize = 1 << 16;
         Ok(desired <= MAX_TABLE_ELEMENTS && maximum.is_none_or(|maximum| desired <= maximum))
     }

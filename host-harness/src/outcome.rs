@@ -9,7 +9,7 @@ use crate::call::{Call, LogLines, TraceEntry};
 #[derive(Debug)]
 pub struct Outcome<'a> {
     pub(crate) call: &'a Call,
-    pub(crate) stats: CallStats,
+    pub(crate) stats: &'a CallStats,
 }
 
 impl<'a> Outcome<'a> {
@@ -45,8 +45,8 @@ impl<'a> Outcome<'a> {
 
     /// Figures of the call.
     #[must_use]
-    pub fn stats(&self) -> &CallStats {
-        &self.stats
+    pub fn stats(&self) -> &'a CallStats {
+        self.stats
     }
 }
 

@@ -60,10 +60,7 @@ impl ControlBlockAt {
     /// Reads the control block at `address`.
     pub(crate) fn read(memory: &[u8], address: usize) -> Result<Self, control_block::ParseError> {
         let bytes = memory.get(address..).unwrap_or_default();
-        Ok(Self {
-            address,
-            image: ControlBlockImage::parse(bytes)?,
-        })
+        Ok(Self { address, image: ControlBlockImage::parse(bytes)? })
     }
 }
 
@@ -85,6 +82,14 @@ pub(crate) struct Handles {
 }
 
 impl Handles {
+    /// Bytes of memory that the guest sees: without virtual growth all that there physically are.
+    pub(crate) fn logical_size(&self, mut store: impl AsContextMut) -> usize {
+        match self.logical_pages.map(|index| self.globals[index].1.get(&mut store)) {
+            Some(Val::I32(pages)) => pages.cast_unsigned() as usize * guest_abi::names::PAGE_SIZE as usize,
+            _ => self.memory.data_size(&store),
+        }
+    }
+
     /// Reads the tables.
     pub(crate) fn table_images(&self, mut store: impl AsContextMut) -> Vec<TableImage> {
         let mut images = Vec::with_capacity(self.tables.len());
@@ -175,9 +180,7 @@ impl Regions {
         let clip = |range: &Range<usize>| range.start.min(memory)..range.end.min(memory);
         let (shadow_stack, statics) = (clip(&plan.shadow_stack), clip(&plan.statics));
         let (snapshot_heap, exchange) = (clip(&plan.snapshot_heap), clip(&plan.exchange));
-        let block = plan
-            .control_block
-            .map_or(0..0, |at| at..at + control_block::SIZE);
+        let block = plan.control_block.map_or(0..0, |at| at..at + control_block::SIZE);
         // From the least to the most specific; a later region takes its part out of an earlier one.
         let layers = [
             (RegionKind::Statics, 0..memory),
@@ -188,19 +191,12 @@ impl Regions {
             (RegionKind::ShadowStack, shadow_stack.clone()),
             (RegionKind::ControlBlock, clip(&block)),
         ];
-        let mut cuts: Vec<usize> = layers
-            .iter()
-            .flat_map(|(_, range)| [range.start, range.end])
-            .collect();
+        let mut cuts: Vec<usize> = layers.iter().flat_map(|(_, range)| [range.start, range.end]).collect();
         cuts.sort_unstable();
         cuts.dedup();
         let mut regions: Vec<(RegionKind, Range<usize>)> = Vec::new();
         for pair in cuts.windows(2) {
-            let kind = layers
-                .iter()
-                .rev()
-                .find(|(_, range)| range.contains(&pair[0]))
-                .map(|(kind, _)| *kind);
+            let kind = layers.iter().rev().find(|(_, range)| range.contains(&pair[0])).map(|(kind, _)| *kind);
             let Some(kind) = kind else { continue };
             match regions.last_mut() {
                 Some((last, range)) if *last == kind => range.end = pair[1],
@@ -208,13 +204,7 @@ impl Regions {
             }
         }
         regions.push((RegionKind::Tail, memory..usize::MAX));
-        Self {
-            regions,
-            shadow_stack,
-            statics,
-            snapshot_heap,
-            exchange,
-        }
+        Self { regions, shadow_stack, statics, snapshot_heap, exchange }
     }
 
     /// The regions in the order of their addresses.
@@ -225,10 +215,7 @@ impl Regions {
     /// The region that holds `address`.
     #[must_use]
     pub fn at(&self, address: usize) -> RegionKind {
-        let found = self
-            .regions
-            .iter()
-            .find(|(_, range)| range.contains(&address));
+        let found = self.regions.iter().find(|(_, range)| range.contains(&address));
         found.map_or(RegionKind::Tail, |(kind, _)| *kind)
     }
 
@@ -291,18 +278,8 @@ mod tests {
 
     #[test]
     fn without_a_layout_everything_is_statics() {
-        let plan = RegionPlan {
-            statics: 0..1000,
-            memory: 1000,
-            ..RegionPlan::default()
-        };
+        let plan = RegionPlan { statics: 0..1000, memory: 1000, ..RegionPlan::default() };
         let found: Vec<_> = Regions::new(plan).iter().collect();
-        assert_eq!(
-            found,
-            [
-                (RegionKind::Statics, 0..1000),
-                (RegionKind::Tail, 1000..usize::MAX)
-            ]
-        );
+        assert_eq!(found, [(RegionKind::Statics, 0..1000), (RegionKind::Tail, 1000..usize::MAX)]);
     }
 }

@@ -31,15 +31,9 @@ impl Restore for BumpReset {
         let residue = target.residue();
         let (memory, snapshot) = target.memory();
         let regions = &snapshot.regions;
-        let saved = snapshot
-            .control_block
-            .ok_or(RestoreError::NoControlBlock)?
-            .image;
+        let saved = snapshot.control_block.ok_or(RestoreError::NoControlBlock)?.image;
         let mark = saved.top as usize;
-        let used = block
-            .image
-            .effective_high_water()
-            .max(saved.effective_high_water());
+        let used = block.image.effective_high_water().max(saved.effective_high_water());
 
         // Statics and the snapshotted heap lie side by side; the exchange region is a hole in the latter.
         let exchange = regions.exchange();

@@ -100,10 +100,7 @@ pub struct Target<'a> {
 impl Target<'_> {
     /// The instance's memory, as large as it physically is, and the snapshot to put back.
     pub fn memory(&mut self) -> (&mut [u8], &Snapshot) {
-        (
-            self.handles.memory.data_mut(&mut *self.store),
-            self.snapshot,
-        )
+        (self.handles.memory.data_mut(&mut *self.store), self.snapshot)
     }
 
     /// How memory is divided.
@@ -145,10 +142,7 @@ impl Target<'_> {
         let saved: Val = self.snapshot.globals[index];
         global
             .set(&mut *self.store, saved)
-            .map_err(|error| RestoreError::Global {
-                name: name.clone(),
-                reason: error.to_string(),
-            })
+            .map_err(|error| RestoreError::Global { name: name.clone(), reason: error.to_string() })
     }
 
     /// Puts all globals back.
@@ -162,16 +156,7 @@ impl Target<'_> {
     /// Bytes of memory that the guest sees: without virtual growth all that there physically are.
     #[must_use]
     pub fn logical_size(&mut self) -> usize {
-        let logical = self
-            .handles
-            .logical_pages
-            .map(|index| self.handles.globals[index].1.get(&mut *self.store));
-        match logical {
-            Some(Val::I32(pages)) => {
-                pages.cast_unsigned() as usize * guest_abi::names::PAGE_SIZE as usize
-            }
-            _ => self.handles.memory.data_size(&*self.store),
-        }
+        self.handles.logical_size(&mut *self.store)
     }
 
     /// The control block as the guest left it.
@@ -179,22 +164,14 @@ impl Target<'_> {
     /// # Errors
     /// [`RestoreError`] when there is none, or none any more, or when its addresses lie outside memory.
     pub fn control_block(&mut self) -> Result<ControlBlockAt, RestoreError> {
-        let address = self
-            .snapshot
-            .control_block
-            .ok_or(RestoreError::NoControlBlock)?
-            .address;
+        let address = self.snapshot.control_block.ok_or(RestoreError::NoControlBlock)?.address;
         let memory = self.handles.memory.data(&*self.store);
         let block = ControlBlockAt::read(memory, address)?;
         let used = block.image.effective_high_water();
         let expected = self.snapshot.regions.statics().end..memory.len();
         // `top` may be past the end by what saturation at 4 GiB rounds away, never more.
         if used as usize > expected.end || (used as usize) < expected.start {
-            return Err(RestoreError::Address {
-                what: "the high-water mark",
-                address: used,
-                expected,
-            });
+            return Err(RestoreError::Address { what: "the high-water mark", address: used, expected });
         }
         Ok(block)
     }

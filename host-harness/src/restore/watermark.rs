@@ -28,21 +28,14 @@ impl Restore for Watermark {
         let residue = target.residue();
         let logical = target.logical_size();
         let (memory, snapshot) = target.memory();
-        let saved = snapshot
-            .control_block
-            .ok_or(RestoreError::NoControlBlock)?
-            .image;
+        let saved = snapshot.control_block.ok_or(RestoreError::NoControlBlock)?.image;
         let regions = &snapshot.regions;
 
         let heap_end = (snapshot_heap_end(&saved) as usize).min(snapshot.memory.len());
         // Who grew memory without the allocator may have written up to the end of what it saw.
         let adopted = (block.image.limit as usize).max(snapshot.memory.len());
         let grown_unseen = logical.saturating_sub(adopted) > SATURATION;
-        let used = if grown_unseen {
-            logical
-        } else {
-            block.image.effective_high_water() as usize
-        };
+        let used = if grown_unseen { logical } else { block.image.effective_high_water() as usize };
         let used = used.min(memory.len());
 
         let mut bytes = copy_back(memory, snapshot, regions.statics().start..heap_end);

@@ -70,10 +70,8 @@ struct RecordInFile {
 /// # Errors
 /// [`StateFileError`] with line and column.
 pub fn load_state_file(path: &Path) -> Result<MemoryState, StateFileError> {
-    let text = std::fs::read_to_string(path).map_err(|source| StateFileError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let text =
+        std::fs::read_to_string(path).map_err(|source| StateFileError::Read { path: path.to_owned(), source })?;
     parse_state(&text, path)
 }
 
@@ -85,33 +83,22 @@ pub fn parse_state(text: &str, path: &Path) -> Result<MemoryState, StateFileErro
     let syntax = |error: &serde_json::Error, (line, column): (usize, usize)| {
         // serde_json counts from the start of what it was given, and says so at the end of its text.
         let reason = error.to_string();
-        let reason = reason
-            .split(" at line ")
-            .next()
-            .unwrap_or_default()
-            .to_owned();
+        let reason = reason.split(" at line ").next().unwrap_or_default().to_owned();
         let (line, column) = match error.line() {
             0 => (line, column),
             1 => (line, column + error.column().max(1) - 1),
             further => (line + further - 1, error.column().max(1)),
         };
-        StateFileError::Syntax {
-            path: path.to_owned(),
-            line,
-            column,
-            reason,
-        }
+        StateFileError::Syntax { path: path.to_owned(), line, column, reason }
     };
     // Raw values keep their place in the text, which tells where a record with an error begins.
-    let raw: Vec<&serde_json::value::RawValue> =
-        serde_json::from_str(text).map_err(|error| syntax(&error, (1, 1)))?;
+    let raw: Vec<&serde_json::value::RawValue> = serde_json::from_str(text).map_err(|error| syntax(&error, (1, 1)))?;
     let mut state = MemoryState::new();
     for (index, raw) in raw.into_iter().enumerate() {
         let raw = raw.get();
         let offset = raw.as_ptr().addr() - text.as_ptr().addr();
         let place = line_and_column(text, offset);
-        let record: RecordInFile =
-            serde_json::from_str(raw).map_err(|error| syntax(&error, place))?;
+        let record: RecordInFile = serde_json::from_str(raw).map_err(|error| syntax(&error, place))?;
         insert(&mut state, &record).map_err(|reason| StateFileError::Record {
             path: path.to_owned(),
             line: place.0,
@@ -127,10 +114,7 @@ pub fn parse_state(text: &str, path: &Path) -> Result<MemoryState, StateFileErro
 fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let before = &text[..offset];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (
-        before.matches('\n').count() + 1,
-        before[line_start..].chars().count() + 1,
-    )
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
 fn insert(state: &mut MemoryState, record: &RecordInFile) -> Result<(), String> {
@@ -149,9 +133,7 @@ fn insert(state: &mut MemoryState, record: &RecordInFile) -> Result<(), String> 
     key.extend_from_slice(&object(&record.key, "key")?);
     let key = Key::parse(&key).map_err(|error| format!("key: {error}"))?;
     let value = object(&record.value, "value")?;
-    state
-        .insert(&key, ValueRef::new(&value))
-        .map_err(|error| error.to_string())
+    state.insert(&key, ValueRef::new(&value)).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -159,9 +141,7 @@ mod tests {
     use super::*;
 
     fn error(text: &str) -> String {
-        parse_state(text, Path::new("state.json"))
-            .unwrap_err()
-            .to_string()
+        parse_state(text, Path::new("state.json")).unwrap_err().to_string()
     }
 
     #[test]
@@ -196,9 +176,7 @@ mod tests {
     fn errors_name_the_field() {
         let null = error(r#"[{"storage": "a", "value": {"x": {"y": [1, null]}}}]"#);
         assert!(
-            null.contains(
-                "state.json:1:2: record 0 (storage `a`): value at `x.y.1`: null is not a value"
-            ),
+            null.contains("state.json:1:2: record 0 (storage `a`): value at `x.y.1`: null is not a value"),
             "{null}"
         );
         let bytes = error(r#"[{"storage": "a", "value": {"x": {"$bytes": "?"}}}]"#);

@@ -15,10 +15,7 @@ pub(crate) struct NotOfTheModel {
 
 impl NotOfTheModel {
     fn new(reason: impl Into<String>) -> Self {
-        Self {
-            path: Vec::new(),
-            reason: reason.into(),
-        }
+        Self { path: Vec::new(), reason: reason.into() }
     }
 
     fn under(mut self, step: String) -> Self {
@@ -48,11 +45,7 @@ pub(crate) fn write_fields(
     Ok(())
 }
 
-fn write_field(
-    name: &str,
-    value: &Value,
-    writer: &mut ObjectWriter<'_, Vec<u8>>,
-) -> Result<(), NotOfTheModel> {
+fn write_field(name: &str, value: &Value, writer: &mut ObjectWriter<'_, Vec<u8>>) -> Result<(), NotOfTheModel> {
     match Scalar::of(value)? {
         Scalar::Int(int) => drop_writer(writer.put_i64(name, int)),
         Scalar::Float(float) => drop_writer(writer.put_f64(name, float)),
@@ -68,10 +61,7 @@ fn write_field(
     Ok(())
 }
 
-fn write_items(
-    items: &[Value],
-    writer: &mut ArrayWriter<'_, Vec<u8>>,
-) -> Result<(), NotOfTheModel> {
+fn write_items(items: &[Value], writer: &mut ArrayWriter<'_, Vec<u8>>) -> Result<(), NotOfTheModel> {
     for (index, item) in items.iter().enumerate() {
         write_item(item, writer).map_err(|error| error.under(index.to_string()))?;
     }
@@ -111,21 +101,17 @@ impl<'a> Scalar<'a> {
     fn of(value: &'a Value) -> Result<Self, NotOfTheModel> {
         Ok(match value {
             Value::Null => {
-                return Err(NotOfTheModel::new(
-                    "null is not a value; leave the field out instead",
-                ));
+                return Err(NotOfTheModel::new("null is not a value; leave the field out instead"));
             }
             Value::Bool(bool) => Self::Bool(*bool),
             Value::Number(number) => return Self::of_number(number),
             Value::String(text) => Self::Text(text),
             Value::Array(items) => Self::Array(items),
-            Value::Object(fields) => {
-                match (fields.len(), fields.get("$bytes"), fields.get("$qname")) {
-                    (1, Some(bytes), None) => Self::Bytes(decode_bytes(bytes)?),
-                    (1, None, Some(qname)) => Self::QName(decode_qname(qname)?),
-                    _ => Self::Object(fields),
-                }
-            }
+            Value::Object(fields) => match (fields.len(), fields.get("$bytes"), fields.get("$qname")) {
+                (1, Some(bytes), None) => Self::Bytes(decode_bytes(bytes)?),
+                (1, None, Some(qname)) => Self::QName(decode_qname(qname)?),
+                _ => Self::Object(fields),
+            },
         })
     }
 
@@ -133,9 +119,7 @@ impl<'a> Scalar<'a> {
         if let Some(int) = number.as_i64() {
             Ok(Self::Int(int))
         } else if number.is_u64() {
-            Err(NotOfTheModel::new(format!(
-                "{number} does not fit a 64-bit integer with sign"
-            )))
+            Err(NotOfTheModel::new(format!("{number} does not fit a 64-bit integer with sign")))
         } else {
             number
                 .as_f64()
@@ -146,20 +130,14 @@ impl<'a> Scalar<'a> {
 }
 
 fn decode_bytes(value: &Value) -> Result<Vec<u8>, NotOfTheModel> {
-    let text = value
-        .as_str()
-        .ok_or_else(|| NotOfTheModel::new("`$bytes` wants a string in base64"))?;
-    BASE64
-        .decode(text)
-        .map_err(|error| NotOfTheModel::new(format!("`$bytes` is not base64: {error}")))
+    let text = value.as_str().ok_or_else(|| NotOfTheModel::new("`$bytes` wants a string in base64"))?;
+    BASE64.decode(text).map_err(|error| NotOfTheModel::new(format!("`$bytes` is not base64: {error}")))
 }
 
 fn decode_qname(value: &Value) -> Result<QName<'_>, NotOfTheModel> {
     match value.as_array().map(Vec::as_slice) {
         Some([Value::String(package), Value::String(entity)]) => Ok(QName { package, entity }),
-        _ => Err(NotOfTheModel::new(
-            "`$qname` wants an array of two strings, package and entity",
-        )),
+        _ => Err(NotOfTheModel::new("`$qname` wants an array of two strings, package and entity")),
     }
 }
 
@@ -180,8 +158,7 @@ pub(crate) fn to_json(value: ValueRef<'_>) -> Result<Value, ValueError> {
             serde_json::json!({ "$qname": [name.package, name.entity] })
         }
         Kind::Array => {
-            let items: Result<Vec<Value>, ValueError> =
-                value.items()?.map(|item| to_json(item?)).collect();
+            let items: Result<Vec<Value>, ValueError> = value.items()?.map(|item| to_json(item?)).collect();
             Value::from(items?)
         }
         // The kinds are the contract's, and all are listed.

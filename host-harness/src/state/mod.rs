@@ -27,12 +27,7 @@ pub trait State: Send {
     ///
     /// # Errors
     /// As for [`State::get`].
-    fn read(
-        &mut self,
-        key: &Key<'_>,
-        after: Option<ValueRef<'_>>,
-        out: &mut [u8],
-    ) -> Result<usize, StateError>;
+    fn read(&mut self, key: &Key<'_>, after: Option<ValueRef<'_>>, out: &mut [u8]) -> Result<usize, StateError>;
 
     /// Applies a call's stream of intents, all or none, and returns how many there were.
     ///
@@ -64,12 +59,7 @@ impl State for MemoryState {
         Ok(MemoryState::get(self, key)?)
     }
 
-    fn read(
-        &mut self,
-        key: &Key<'_>,
-        after: Option<ValueRef<'_>>,
-        out: &mut [u8],
-    ) -> Result<usize, StateError> {
+    fn read(&mut self, key: &Key<'_>, after: Option<ValueRef<'_>>, out: &mut [u8]) -> Result<usize, StateError> {
         Ok(MemoryState::read(self, key, after, out)?)
     }
 

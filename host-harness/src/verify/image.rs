@@ -1,0 +1,97 @@
+//! Comparing what an instance looks like with its snapshot, as far as its strategy promises.
+
+use std::ops::Range;
+
+use guest_abi::control_block::offset;
+use wasmtime::Val;
+
+use super::What;
+use crate::instance::Instance;
+use crate::restore::Promise;
+use crate::snapshot::{RegionKind, Snapshot};
+
+/// Compares memory, globals and tables with the snapshot.
+pub(super) fn compare(instance: &mut Instance, differences: &mut Vec<What>) {
+    let residue = instance.config().residue;
+    if let Some((memory, snapshot)) = instance.memory() {
+        for (region, range) in snapshot.regions().iter() {
+            let promise = match instance.in_place() {
+                Some(restore) => restore.promise(region, residue),
+                // A new instance is its own snapshot.
+                None => Promise::Exact,
+            };
+            compare_region(memory, snapshot, region, range, promise, differences);
+        }
+    }
+    for (name, now, saved) in instance.globals() {
+        if bits(&now) != bits(&saved) {
+            let (expected, found) = (format!("{saved:?}"), format!("{now:?}"));
+            differences.push(What::Global { name, expected, found });
+        }
+    }
+    differences.extend(instance.changed_tables().into_iter().map(|name| What::Table { name }));
+}
+
+fn compare_region(
+    memory: &[u8],
+    snapshot: &Snapshot,
+    region: RegionKind,
+    range: Range<usize>,
+    promise: Promise,
+    differences: &mut Vec<What>,
+) {
+    match promise {
+        Promise::Residue => {}
+        Promise::Exact => compare_range(memory, snapshot, region, range, differences),
+        Promise::ExactButHighWater => {
+            let block = range.start + offset::HIGH_WATER;
+            compare_range(memory, snapshot, region, range.start..block, differences);
+            compare_range(memory, snapshot, region, block + 4..range.end, differences);
+        }
+    }
+}
+
+fn compare_range(
+    memory: &[u8],
+    snapshot: &Snapshot,
+    region: RegionKind,
+    range: Range<usize>,
+    differences: &mut Vec<What>,
+) {
+    let range = range.start.min(memory.len())..range.end.min(memory.len());
+    let saved = snapshot.memory();
+    let split = range.end.min(saved.len()).max(range.start);
+    let (in_snapshot, beyond) = (range.start..split, split..range.end);
+    if memory[in_snapshot.clone()] == saved[in_snapshot.clone()] && is_zero(&memory[beyond.clone()]) {
+        return;
+    }
+    let expected = |address: usize| saved.get(address).copied().unwrap_or(0);
+    let mut differing = in_snapshot.chain(beyond).filter(|address| memory[*address] != expected(*address));
+    if let Some(first) = differing.next() {
+        differences.push(What::Memory {
+            region,
+            address: first as u64,
+            expected: expected(first),
+            found: memory[first],
+            bytes: 1 + differing.count() as u64,
+        });
+    }
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    bytes.chunks(ZEROS.len()).all(|chunk| *chunk == ZEROS[..chunk.len()])
+}
+
+/// A number's bits, so that one NaN equals itself.
+fn bits(value: &Val) -> (u8, u128) {
+    match value {
+        Val::I32(value) => (0, value.cast_unsigned().into()),
+        Val::I64(value) => (1, value.cast_unsigned().into()),
+        Val::F32(bits) => (2, (*bits).into()),
+        Val::F64(bits) => (3, (*bits).into()),
+        Val::V128(value) => (4, value.as_u128()),
+        // Modules with mutable references are not restored in place.
+        _ => (5, 0),
+    }
+}
