@@ -1,0 +1,271 @@
+//! A test for each reason that admission knows.
+
+use guest_abi::AllocatorKind;
+use guest_abi::control_block::{ControlBlockImage, ParseError};
+
+use super::*;
+
+fn admit(body: &str) -> Admission {
+    let wasm = wat::parse_str(format!("(module {body})")).unwrap();
+    Admission::of(&ModuleInfo::analyse(&wasm).unwrap())
+}
+
+/// Asserts that exactly this one reason stands against a restore in place, and what its message says.
+#[track_caller]
+fn refused(body: &str, instead: Instead, parts: &[&str]) {
+    let admission = admit(body);
+    let [refusal] = admission.in_place.as_slice() else { panic!("{:?}", admission.in_place) };
+    assert_eq!(refusal.instead(), instead);
+    let message = refusal.to_string();
+    for part in parts {
+        assert!(message.contains(part), "{message:?} lacks {part:?}");
+    }
+    assert!(message.ends_with(&instead.to_string()), "{message}");
+    assert!(admission.full_copy().is_err() && admission.allocator_aware().is_err());
+    assert_eq!(admission.runnable().is_err(), instead == Instead::Nothing);
+}
+
+const MEMORY: &str = r#"(memory (export "memory") 1)"#;
+
+#[test]
+fn a_plain_module_is_restored_by_full_copy() {
+    let admission = admit(&format!(
+        "{MEMORY} (table 2 funcref) (elem (i32.const 0) $f) (data (i32.const 0) \"x\")
+         (global (mut i32) (i32.const 1)) (global funcref (ref.null func))
+         (func $f (memory.copy (i32.const 0) (i32.const 1) (memory.grow (i32.const 1))))"
+    ));
+    assert_eq!(admission.full_copy(), Ok(()));
+    let [Refusal::NoControlBlock, Refusal::LayoutUnknown { .. }] = admission.allocator.as_slice() else {
+        panic!("{:?}", admission.allocator)
+    };
+    let refusals = admission.allocator_aware().unwrap_err();
+    assert!(refusals.iter().all(|refusal| refusal.instead() == Instead::FullCopy));
+    assert!(refusals[0].to_string().contains("__allocator_control_block"));
+    assert!(refusals[1].to_string().contains("__heap_base"));
+}
+
+#[test]
+fn a_module_of_ours_is_restored_by_its_allocator() {
+    let admission = admit(&format!(
+        r#"{MEMORY} (global (export "__heap_base") i32 (i32.const 2000))
+           (global (export "__allocator_control_block") i32 (i32.const 1024))"#
+    ));
+    assert_eq!(admission.allocator_aware(), Ok(()));
+    assert_eq!(admission.control_block, Some(1024));
+    assert_eq!(admission.layout.unwrap().statics, 0..2000);
+}
+
+#[test]
+fn tables_that_change_are_refused() {
+    let body = |code: &str| format!("{MEMORY} (table $t 1 funcref) (elem $e func $f) (func $f) (func $changes {code})");
+    for (code, name) in [
+        ("(table.set (i32.const 0) (ref.null func))", "`table.set`"),
+        ("(drop (table.grow (ref.null func) (i32.const 1)))", "`table.grow`"),
+        ("(table.fill (i32.const 0) (ref.null func) (i32.const 1))", "`table.fill`"),
+        ("(table.copy (i32.const 0) (i32.const 0) (i32.const 1))", "`table.copy`"),
+        ("(table.init $e (i32.const 0) (i32.const 0) (i32.const 1))", "`table.init`"),
+    ] {
+        refused(&body(code), Instead::Reinstantiate, &[name, "`changes`", "re-instantiated"]);
+    }
+    let twice = "(table.set (i32.const 0) (ref.null func)) (table.set (i32.const 0) (ref.null func))";
+    refused(&body(twice), Instead::Reinstantiate, &["and 1 other place"]);
+}
+
+#[test]
+fn segments_that_change_are_refused() {
+    let body = |code: &str| format!("{MEMORY} (data $d \"x\") (elem $e func $f) (func $f) (func $drops {code})");
+    refused(&body("data.drop $d"), Instead::Reinstantiate, &["`data.drop`", "`drops`"]);
+    refused(&body("elem.drop $e"), Instead::Reinstantiate, &["`elem.drop`", "`drops`"]);
+    let init = "(memory.init $d (i32.const 0) (i32.const 0) (i32.const 1))";
+    refused(&body(init), Instead::Reinstantiate, &["`memory.init`", "data segment 0"]);
+    assert_eq!(admit(&body("")).full_copy(), Ok(()), "a passive segment that nobody uses changes nothing");
+}
+
+#[test]
+fn globals_that_cannot_be_saved_are_refused() {
+    refused(
+        &format!("{MEMORY} (global $g (mut funcref) (ref.null func))"),
+        Instead::Reinstantiate,
+        &["global 0 (`g`)", "funcref"],
+    );
+    refused(
+        &format!("(import \"env\" \"g\" (global (mut i32))) {MEMORY}"),
+        Instead::Reinstantiate,
+        &["global 0", "imported"],
+    );
+    let immutable = admit(&format!("(import \"env\" \"g\" (global i32)) {MEMORY} (global funcref (ref.null func))"));
+    assert_eq!(immutable.full_copy(), Ok(()));
+}
+
+#[test]
+fn memories_that_cannot_be_put_back_are_refused() {
+    refused("", Instead::Reinstantiate, &["no memory"]);
+    refused("(memory 1)", Instead::Reinstantiate, &["not exported"]);
+    refused("(import \"env\" \"memory\" (memory 1))", Instead::Reinstantiate, &["imported"]);
+    refused(&format!("{MEMORY} (memory 1)"), Instead::Reinstantiate, &["2 memories"]);
+    refused("(memory (export \"memory\") i64 1)", Instead::Reinstantiate, &["64-bit"]);
+    refused(&format!("(import \"env\" \"t\" (table 1 funcref)) {MEMORY}"), Instead::Reinstantiate, &["table"]);
+}
+
+#[test]
+fn what_the_engine_lacks_cannot_be_run() {
+    let shared = admit("(memory (export \"memory\") 1 2 shared)");
+    assert!(shared.in_place.contains(&Refusal::SharedMemory));
+    assert!(shared.runnable().is_err());
+    let atomic = admit(&format!("{MEMORY} (func $spin (drop (i32.atomic.load (i32.const 0))))"));
+    assert!(atomic.in_place.iter().any(|refusal| {
+        matches!(refusal, Refusal::Threads { at } if at.first_function == "spin" && refusal.instead() == Instead::Nothing)
+    }));
+    refused(&format!("{MEMORY} (tag)"), Instead::Nothing, &["exceptions", "cannot be run"]);
+}
+
+#[test]
+fn all_reasons_are_given_at_once() {
+    let admission = admit("(memory 1) (global (mut funcref) (ref.null func)) (data $d \"x\") (func data.drop $d)");
+    assert_eq!(admission.in_place.len(), 3, "{:?}", admission.in_place);
+}
+
+const ABI: &str = r#"(@custom "guest-abi" "\01\00\00\00")"#;
+const EXCHANGE: &str = r#"(func (export "__guest_exchange") (param i32) (result i32) i32.const 8)"#;
+
+fn contract_errors(body: &str) -> Vec<ContractError> {
+    admit(body).contract.unwrap_err()
+}
+
+#[test]
+fn a_guest_that_keeps_the_contract_is_recognised() {
+    let admission = admit(&format!(
+        r#"{ABI} (import "extension" "get" (func (param i32 i32 i32 i32) (result i32)))
+           (import "extension" "panic" (func (param i32 i32 i32 i32 i32 i32)))
+           {MEMORY} {EXCHANGE} (func (export "_initialize")) (func (export "__guest_init") (result i32) i32.const 0)
+           (func (export "calc") (result i64) i64.const 0) (func (export "_hidden") (result i64) i64.const 0)"#
+    ));
+    let contract = admission.contract.unwrap();
+    assert_eq!((contract.version, contract.initialize, contract.init_hook), (1, true, true));
+    assert_eq!(contract.functions, ["calc"]);
+}
+
+#[test]
+fn a_missing_or_other_version_is_named() {
+    let [missing] = contract_errors(MEMORY).try_into().unwrap();
+    assert!(missing.to_string().contains("`guest-abi`") && missing.to_string().contains("guest-sdk"), "{missing}");
+    let [other] = contract_errors(&format!("{MEMORY} (func (export \"WasmAbiVersion_0_0_1\"))")).try_into().unwrap();
+    assert!(other.to_string().contains("exttinygo"), "{other}");
+    let version = |bytes: &str| {
+        contract_errors(&format!("(@custom \"guest-abi\" \"{bytes}\") {MEMORY} {EXCHANGE}")).remove(0).to_string()
+    };
+    let newer = version(r"\07\00\00\00");
+    assert!(newer.contains("version 7") && newer.contains("version 1") && newer.contains("newer host"), "{newer}");
+    assert!(version(r"\00\00\00\00").contains("newer `guest-sdk`"));
+    assert!(version(r"\01").contains("1 bytes instead of 4"));
+}
+
+#[test]
+fn unknown_imports_are_listed_with_the_nearest_known_name() {
+    let errors = contract_errors(&format!(
+        r#"{ABI} (import "extension" "intent" (func)) (import "wasi_snapshot_preview1" "fd_write" (func))
+           {MEMORY} {EXCHANGE}"#
+    ));
+    let [ContractError::UnknownImports { imports }] = errors.as_slice() else { panic!("{errors:?}") };
+    assert_eq!(imports[0].nearest.as_deref(), Some("extension.intents"));
+    assert_eq!(imports[1].nearest, None);
+    let message = errors[0].to_string();
+    assert!(message.contains("`extension.intent` (did you mean `extension.intents`?)"), "{message}");
+    assert!(message.contains("`wasi_snapshot_preview1.fd_write`"), "{message}");
+}
+
+#[test]
+fn a_host_may_offer_more() {
+    let wasm =
+        wat::parse_str(format!(r#"(module {ABI} (import "mine" "now" (func (result i64))) {MEMORY} {EXCHANGE})"#));
+    let info = ModuleInfo::analyse(&wasm.unwrap()).unwrap();
+    assert!(Admission::of(&info).contract.is_err());
+    let mut offered = native_imports();
+    let signature = crate::module_info::Signature::new([], [ValueType::I64]);
+    offered.push(KnownImport { module: "mine".into(), name: "now".into(), signature });
+    assert!(Admission::with_imports(&info, &offered).contract.is_ok());
+}
+
+#[test]
+fn types_that_differ_from_the_contract_are_named() {
+    let errors = contract_errors(&format!(
+        r#"{ABI} (import "extension" "log" (func (param i64))) {MEMORY}
+           (func (export "__guest_exchange") (result i32) i32.const 0) (global (export "__guest_init") i32 (i32.const 0))"#
+    ));
+    let messages: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(messages.len(), 3, "{messages:?}");
+    assert!(messages[0].contains("as (i64) -> (), and this host offers it as (i32, i32, i32) -> ()"));
+    assert!(messages[1].contains("as () -> i32, and the contract has it as (i32) -> i32"));
+    assert!(messages[2].contains("as global of type i32"));
+}
+
+#[test]
+fn exports_that_the_contract_requires_are_missed() {
+    let errors = contract_errors(ABI);
+    let missing: Vec<&str> = errors
+        .iter()
+        .map(|error| match error {
+            ContractError::MissingExport { name, .. } => *name,
+            other => panic!("{other}"),
+        })
+        .collect();
+    assert_eq!(missing, ["memory", "__guest_exchange"]);
+}
+
+fn layout() -> MemoryLayout {
+    let admission = admit(
+        r#"(memory (export "memory") 2) (global (export "__stack_pointer") (mut i32) (i32.const 65536))
+           (global (export "__heap_base") i32 (i32.const 66000)) (data (i32.const 65536) "x")"#,
+    );
+    admission.layout.unwrap()
+}
+
+const BLOCK: ControlBlockImage = ControlBlockImage {
+    kind: AllocatorKind::BumpReset as u16,
+    heap_base: 66_000,
+    top: 67_000,
+    high_water: 68_000,
+    limit: 131_072,
+    mark: 66_500,
+    flags: 1,
+    failed_size: 0,
+    failed_align: 0,
+    grows: 0,
+    allocations: 0,
+    deallocations: 0,
+    reallocations: 0,
+    allocated_bytes: 0,
+    freed_bytes: 0,
+    peak_live_bytes: 0,
+};
+
+#[test]
+fn a_sound_control_block_is_believed() {
+    assert_eq!(check_control_block(Ok(BLOCK), &layout(), 131_072), Ok(AllocatorKind::BumpReset));
+    assert_eq!(check_bump_reset(Ok(BLOCK), &layout(), 131_072), Ok(()));
+    let freelist = ControlBlockImage { kind: AllocatorKind::Freelist as u16, mark: 0, ..BLOCK };
+    assert_eq!(check_control_block(Ok(freelist), &layout(), 131_072), Ok(AllocatorKind::Freelist));
+    let refusal = check_bump_reset(Ok(freelist), &layout(), 131_072).unwrap_err();
+    assert_eq!(refusal.instead(), Instead::Watermark);
+    assert!(refusal.to_string().contains("`freelist`"), "{refusal}");
+}
+
+#[test]
+fn a_control_block_that_lies_is_not_believed() {
+    let refuse = |block| check_control_block(block, &layout(), 131_072).unwrap_err();
+    assert_eq!(refuse(Err(ParseError::Magic(0))), Refusal::BadControlBlock { reason: ParseError::Magic(0) });
+    assert_eq!(refuse(Ok(ControlBlockImage { kind: 0, ..BLOCK })), Refusal::AllocatorNotRun);
+    assert_eq!(refuse(Ok(ControlBlockImage { kind: 77, ..BLOCK })), Refusal::UnknownAllocator { kind: 77 });
+    for (block, what) in [
+        (ControlBlockImage { heap_base: 65_999, ..BLOCK }, "below the end of the statics"),
+        (ControlBlockImage { top: 65_999, ..BLOCK }, "top lies below the heap"),
+        (ControlBlockImage { top: 131_073, ..BLOCK }, "top lies behind"),
+        (ControlBlockImage { high_water: u32::MAX, ..BLOCK }, "high-water mark lies behind"),
+        (ControlBlockImage { mark: 65_999, ..BLOCK }, "mark lies below"),
+        (ControlBlockImage { mark: 67_001, ..BLOCK }, "mark lies above"),
+    ] {
+        let refusal = refuse(Ok(block));
+        assert!(refusal.to_string().contains(what), "{refusal}");
+        assert_eq!(refusal.instead(), Instead::FullCopy);
+    }
+}

@@ -1,0 +1,214 @@
+//! Where stack, statics and heap lie in a module's linear memory, and how that is known.
+//!
+//! LLVM's linker puts the shadow stack either first (`--stack-first`, which rustc and TinyGo ask for) or between
+//! statics and heap, and says where the heap begins in the global `__heap_base`. The bytes of zero-initialised
+//! statics appear nowhere in the module, so only that global tells where the statics end.
+
+use std::ops::Range;
+
+use guest_abi::names::{EXPORT_DATA_END, EXPORT_HEAP_BASE, EXPORT_STACK_POINTER, PAGE_SIZE};
+
+use super::{Global, ModuleInfo, Placement, ValueType};
+
+/// How a fact about a module's memory is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Evidence {
+    /// The module exports a global of the linker's name.
+    Export,
+    /// The name section calls a global by the linker's name.
+    NameSection,
+    /// A global looks like it: the first mutable `i32` of a module without names, where its value fits.
+    Guess,
+}
+
+/// The global that holds the shadow-stack pointer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StackPointer {
+    /// Its index.
+    pub global: u32,
+    /// Its first value: the stack grows down from there.
+    pub initial: u32,
+    /// How it is known.
+    pub evidence: Evidence,
+}
+
+impl StackPointer {
+    /// The module's shadow-stack pointer, if it has one that can be told.
+    #[must_use]
+    pub fn find(info: &ModuleInfo) -> Option<Self> {
+        let address = |global: &Global| {
+            let fits = global.ty.mutable && global.ty.value == ValueType::I32 && !global.imported;
+            global.init.filter(|_| fits)?.address()
+        };
+        let found = |evidence, has_name: &dyn Fn(&Global) -> bool| {
+            let global = info.globals.iter().find(|global| has_name(global) && address(global).is_some())?;
+            Some(Self { global: global.index, initial: address(global)?, evidence })
+        };
+        found(Evidence::Export, &|global| global.exports.iter().any(|name| name == EXPORT_STACK_POINTER))
+            .or_else(|| found(Evidence::NameSection, &|global| global.name.as_deref() == Some(EXPORT_STACK_POINTER)))
+            .or_else(|| Self::guess(info, address))
+    }
+
+    /// The linker defines the stack pointer before any other global, aligns it to 16 bytes, and has no data across it.
+    fn guess(info: &ModuleInfo, address: impl Fn(&Global) -> Option<u32>) -> Option<Self> {
+        let global = info.globals.iter().find(|global| global.ty.mutable && !global.imported)?;
+        let initial = address(global).filter(|_| global.name.is_none())?;
+        let memory_end = info.memories.first()?.ty.minimum.saturating_mul(PAGE_SIZE.into());
+        let data = data_ranges(info)?;
+        let plausible = initial != 0
+            && initial.is_multiple_of(16)
+            && u64::from(initial) <= memory_end
+            && (data.iter().all(|range| range.start >= initial.into())
+                || data.iter().all(|range| range.end <= initial.into()));
+        plausible.then_some(Self { global: global.index, initial, evidence: Evidence::Guess })
+    }
+}
+
+/// Where stack, statics and heap lie. Addresses are bytes from the start of linear memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemoryLayout {
+    /// The shadow stack, where the module itself says so. A guessed stack pointer ([`Evidence::Guess`]) gives none:
+    /// what lies there then counts as statics.
+    pub stack: Option<Range<u32>>,
+    /// All that a restore must put back below the heap: everything below [`Self::heap_base`] that is not
+    /// [`Self::stack`].
+    pub statics: Range<u32>,
+    /// First address of the heap.
+    pub heap_base: u32,
+    /// How the heap base is known.
+    pub heap_base_evidence: Evidence,
+    /// The shadow-stack pointer, also when it is only guessed.
+    pub stack_pointer: Option<StackPointer>,
+}
+
+/// Why a module's layout cannot be told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LayoutUnknown {
+    /// It has no memory, or not one 32-bit memory of its own.
+    #[error("it does not have exactly one 32-bit memory of its own")]
+    Memory,
+    /// It does not say where its heap begins.
+    #[error("it does not say where its heap begins; export the linker's global `__heap_base`")]
+    HeapBase,
+    /// Data is placed at an address that is only known at instantiation.
+    #[error("data segment {segment} goes to an address that is only known at instantiation")]
+    ComputedData {
+        /// Index of the segment.
+        segment: usize,
+    },
+    /// Data lies where the heap is said to be, so the heap base cannot be right.
+    #[error("data segment {segment} ends at {end:#x}, above the heap base {heap_base:#x} that the module declares")]
+    DataAboveHeapBase {
+        /// Index of the segment.
+        segment: usize,
+        /// Where it ends.
+        end: u64,
+        /// The heap base that the module declares.
+        heap_base: u32,
+    },
+    /// Data lies where the stack is said to be, so the stack pointer cannot be right.
+    #[error("data segment {segment} lies inside the shadow stack {:#x}..{:#x}", stack.start, stack.end)]
+    DataInStack {
+        /// Index of the segment.
+        segment: usize,
+        /// The shadow stack as it follows from the module's globals.
+        stack: Range<u32>,
+    },
+    /// The heap base lies outside the memory that the module starts with.
+    #[error("the heap base {heap_base:#x} lies behind the memory's end {memory_end:#x}")]
+    HeapBaseOutside {
+        /// The heap base that the module declares.
+        heap_base: u32,
+        /// End of the memory at instantiation.
+        memory_end: u64,
+    },
+}
+
+impl MemoryLayout {
+    pub(super) fn of(info: &ModuleInfo) -> Result<Self, LayoutUnknown> {
+        let [memory] = info.memories.as_slice() else {
+            return Err(LayoutUnknown::Memory);
+        };
+        if memory.imported || memory.ty.memory64 {
+            return Err(LayoutUnknown::Memory);
+        }
+        let (heap_base, heap_base_evidence) = address(info, EXPORT_HEAP_BASE).ok_or(LayoutUnknown::HeapBase)?;
+        let memory_end = memory.ty.minimum.saturating_mul(PAGE_SIZE.into());
+        if u64::from(heap_base) > memory_end {
+            return Err(LayoutUnknown::HeapBaseOutside { heap_base, memory_end });
+        }
+        let stack_pointer = StackPointer::find(info);
+        let stack = stack_pointer
+            .filter(|pointer| pointer.evidence != Evidence::Guess)
+            .and_then(|pointer| stack_range(info, pointer.initial, heap_base));
+        let statics = match &stack {
+            Some(stack) if stack.start == 0 => stack.end..heap_base,
+            Some(stack) => 0..stack.start,
+            None => 0..heap_base,
+        };
+        check_data(info, stack.as_ref(), heap_base)?;
+        Ok(Self { stack, statics, heap_base, heap_base_evidence, stack_pointer })
+    }
+}
+
+/// The stack ends where its pointer starts. It begins at 0 if it lies first; else behind the statics, whose end only
+/// `__data_end` tells, and then it reaches up to the heap.
+fn stack_range(info: &ModuleInfo, initial: u32, heap_base: u32) -> Option<Range<u32>> {
+    if initial == 0 || initial > heap_base {
+        return None;
+    }
+    let data = data_ranges(info)?;
+    let data_end = address(info, EXPORT_DATA_END).map(|(end, _)| end);
+    let is_first = data.iter().all(|range| range.start >= initial.into()) && data_end.is_none_or(|end| end >= initial);
+    if is_first {
+        // Without data above it, the stack may just as well follow zero-initialised statics of unknown size.
+        return (!data.is_empty() || data_end.is_some()).then_some(0..initial);
+    }
+    // What lies between the top of the stack and the heap base is alignment.
+    data_end.filter(|end| *end < initial && heap_base - initial < 16).map(|end| end..heap_base)
+}
+
+fn check_data(info: &ModuleInfo, stack: Option<&Range<u32>>, heap_base: u32) -> Result<(), LayoutUnknown> {
+    for (segment, data) in info.data_segments.iter().enumerate() {
+        let range = match data.placement {
+            Placement::At(start) => start..start.saturating_add(data.length),
+            Placement::Passive => continue,
+            Placement::Computed => return Err(LayoutUnknown::ComputedData { segment }),
+        };
+        if range.is_empty() {
+            continue;
+        }
+        if range.end > heap_base.into() {
+            return Err(LayoutUnknown::DataAboveHeapBase { segment, end: range.end, heap_base });
+        }
+        if let Some(stack) = stack.filter(|stack| range.start < stack.end.into() && range.end > stack.start.into()) {
+            return Err(LayoutUnknown::DataInStack { segment, stack: stack.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// Where active data goes; `None` if that is not known for all of it.
+fn data_ranges(info: &ModuleInfo) -> Option<Vec<Range<u64>>> {
+    let mut ranges = Vec::new();
+    for segment in &info.data_segments {
+        match segment.placement {
+            Placement::At(start) if segment.length > 0 => ranges.push(start..start.saturating_add(segment.length)),
+            Placement::At(_) | Placement::Passive => {}
+            Placement::Computed => return None,
+        }
+    }
+    Some(ranges)
+}
+
+/// An address that the linker publishes in an immutable global of this name.
+fn address(info: &ModuleInfo, name: &str) -> Option<(u32, Evidence)> {
+    if let Some(address) = info.exported_address(name) {
+        return Some((address, Evidence::Export));
+    }
+    let global = info.globals.iter().find(|global| !global.ty.mutable && global.name.as_deref() == Some(name))?;
+    Some((global.init?.address()?, Evidence::NameSection))
+}

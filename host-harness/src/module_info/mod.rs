@@ -1,0 +1,253 @@
+//! What a module is made of: the analysis on which admission and preparation rest.
+//!
+//! [`ModuleInfo::analyse`] validates a module and collects, in one pass over its bytes, everything that the harness
+//! asks about it later. It judges nothing ([`crate::admission`] does) and changes nothing ([`crate::prepare`] does),
+//! and it knows no engine.
+
+mod collect;
+mod custom;
+mod instructions;
+mod layout;
+mod types;
+
+use std::collections::BTreeMap;
+
+use wasmparser::WasmFeatures;
+
+pub use custom::{AbiVersion, Producer, Producers};
+pub use instructions::{InstructionUse, Occurrences, Tracked};
+pub use layout::{Evidence, LayoutUnknown, MemoryLayout, StackPointer};
+pub use types::{
+    Constant, DataSegment, Export, ExternType, Global, GlobalType, Import, Memory, MemoryType, Placement, Signature,
+    Sizes, Table, TableType, ValueType,
+};
+
+/// Proposals of WebAssembly that the engine is built and configured with: version 3.0 without threads, exceptions and
+/// garbage-collected types.
+pub const ENGINE_FEATURES: WasmFeatures =
+    UNDERSTOOD_FEATURES.difference(WasmFeatures::THREADS.union(WasmFeatures::EXCEPTIONS).union(WasmFeatures::GC_TYPES));
+
+/// Proposals that an analysis understands, so that it can say precisely what the engine would refuse.
+const UNDERSTOOD_FEATURES: WasmFeatures = WasmFeatures::WASM3;
+
+/// Why bytes are not a module that can be analysed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModuleError {
+    /// The bytes are something else than WebAssembly.
+    #[error(
+        "not a WebAssembly file: {found}; give a core module in binary form, such as cargo's target \
+         wasm32-unknown-unknown makes"
+    )]
+    NotWasm {
+        /// What they look like.
+        found: String,
+    },
+    /// The bytes are WebAssembly in text form.
+    #[error("this is WebAssembly text; convert it to a binary module first, for instance with `wasm-tools parse -o`")]
+    Text,
+    /// The bytes are a component.
+    #[error(
+        "this is a WebAssembly component; give the core module from which it was made, or take it out with \
+         `wasm-tools component unbundle`"
+    )]
+    Component,
+    /// The module is damaged, or not valid under the proposals that the harness understands.
+    #[error("the module is not valid: {message} (at byte {offset}); it may be damaged or cut short, build it again")]
+    Invalid {
+        /// What the validator says.
+        message: String,
+        /// Where, in bytes from the start of the file.
+        offset: u64,
+    },
+}
+
+/// A module's parts, as far as the harness cares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ModuleInfo {
+    /// The module's name in its name section.
+    pub name: Option<String>,
+    /// Its imports, in the module's order.
+    pub imports: Vec<Import>,
+    /// Its exports, in the module's order.
+    pub exports: Vec<Export>,
+    /// Its linear memories by index, imported ones first.
+    pub memories: Vec<Memory>,
+    /// Its globals by index, imported ones first.
+    pub globals: Vec<Global>,
+    /// Its tables by index, imported ones first.
+    pub tables: Vec<Table>,
+    /// Types that it declares.
+    pub types: u32,
+    /// Functions that it imports.
+    pub imported_functions: u32,
+    /// Functions that it defines.
+    pub defined_functions: u32,
+    /// Index of the function that runs at instantiation.
+    pub start: Option<u32>,
+    /// Its data segments.
+    pub data_segments: Vec<DataSegment>,
+    /// The instructions that matter.
+    pub instructions: InstructionUse,
+    /// The contract version that it names.
+    pub abi_version: AbiVersion,
+    /// What made it.
+    pub producers: Producers,
+    /// Target features that its compiler recorded, with `+` (used) or `-` (disallowed) before the name.
+    pub target_features: Vec<String>,
+    /// Whether it carries DWARF debug information.
+    pub debug_information: bool,
+    /// Sizes of its parts.
+    pub sizes: Sizes,
+    /// Why the engine would refuse it although it is valid: it needs a proposal outside [`ENGINE_FEATURES`].
+    pub engine_refusal: Option<String>,
+    function_names: BTreeMap<u32, String>,
+}
+
+impl ModuleInfo {
+    /// Validates and analyses a binary module.
+    ///
+    /// # Errors
+    /// [`ModuleError`] when the bytes are not a valid core module.
+    pub fn analyse(wasm: &[u8]) -> Result<Self, ModuleError> {
+        recognise(wasm)?;
+        match collect::collect(wasm, ENGINE_FEATURES) {
+            Ok(info) => Ok(info),
+            Err(refusal) => match collect::collect(wasm, UNDERSTOOD_FEATURES) {
+                Ok(info) => Ok(Self { engine_refusal: Some(refusal.message().to_owned()), ..info }),
+                Err(error) => Err(ModuleError::Invalid { message: error.message().to_owned(), offset: error.offset() }),
+            },
+        }
+    }
+
+    /// The exports that an embedder may invoke under the native contract: functions of type `() -> i64` whose name
+    /// does not begin with [`guest_abi::names::RESERVED_PREFIX`].
+    pub fn extension_functions(&self) -> impl Iterator<Item = &Export> {
+        self.exports.iter().filter(|export| is_extension_function(export))
+    }
+
+    /// The exported functions that are no extension functions, with their signatures.
+    pub fn other_functions(&self) -> impl Iterator<Item = (&Export, &Signature)> {
+        self.exports.iter().filter(|export| !is_extension_function(export)).filter_map(|export| match &export.ty {
+            ExternType::Function(signature) => Some((export, signature)),
+            _ => None,
+        })
+    }
+
+    /// The export of this name.
+    #[must_use]
+    pub fn export(&self, name: &str) -> Option<&Export> {
+        self.exports.iter().find(|export| export.name == name)
+    }
+
+    /// The signature of the exported function of this name.
+    #[must_use]
+    pub fn exported_function(&self, name: &str) -> Option<&Signature> {
+        match &self.export(name)?.ty {
+            ExternType::Function(signature) => Some(signature),
+            _ => None,
+        }
+    }
+
+    /// The name under which the module's first memory is exported: `memory` where there are several.
+    #[must_use]
+    pub fn memory_export(&self) -> Option<&str> {
+        let names = &self.memories.first()?.exports;
+        let preferred = names.iter().find(|name| *name == guest_abi::names::EXPORT_MEMORY);
+        preferred.or_else(|| names.first()).map(String::as_str)
+    }
+
+    /// The value of an exported immutable `i32` global: how linkers and `no_mangle` statics publish an address.
+    #[must_use]
+    pub fn exported_address(&self, name: &str) -> Option<u32> {
+        let Export { index, ty: ExternType::Global(ty), .. } = self.export(name)? else {
+            return None;
+        };
+        let global = self.globals.get(*index as usize)?;
+        global.init.filter(|_| !ty.mutable)?.address()
+    }
+
+    /// Address of the control block that one of this project's allocators maintains, if the module has one.
+    #[must_use]
+    pub fn control_block_address(&self) -> Option<u32> {
+        self.exported_address(guest_abi::names::EXPORT_CONTROL_BLOCK)
+    }
+
+    /// All functions, imported and defined.
+    #[must_use]
+    pub const fn functions(&self) -> u32 {
+        self.imported_functions.saturating_add(self.defined_functions)
+    }
+
+    /// How to call a function in a message: its name in the name section, or the name under which it is exported, or
+    /// its index.
+    #[must_use]
+    pub fn function_name(&self, index: u32) -> String {
+        if let Some(name) = self.function_names.get(&index) {
+            return name.clone();
+        }
+        let exported =
+            self.exports.iter().find(|export| export.index == index && matches!(export.ty, ExternType::Function(_)));
+        exported.map_or_else(|| format!("function {index}"), |export| export.name.clone())
+    }
+
+    /// Where stack, statics and heap lie in the module's memory.
+    ///
+    /// # Errors
+    /// [`LayoutUnknown`] when the module does not say where its heap begins, or contradicts itself.
+    pub fn layout(&self) -> Result<MemoryLayout, LayoutUnknown> {
+        MemoryLayout::of(self)
+    }
+}
+
+fn is_extension_function(export: &Export) -> bool {
+    let ExternType::Function(signature) = &export.ty else {
+        return false;
+    };
+    !export.name.starts_with(guest_abi::names::RESERVED_PREFIX)
+        && signature.params.is_empty()
+        && signature.results == [ValueType::I64]
+}
+
+/// Tells a binary core module from what people give by mistake.
+fn recognise(bytes: &[u8]) -> Result<(), ModuleError> {
+    const MAGIC: &[u8] = b"\0asm";
+    const COMPONENT_LAYER: [u8; 2] = [1, 0];
+
+    if let Some(rest) = bytes.strip_prefix(MAGIC) {
+        return match rest {
+            [_, _, layer @ ..] if layer.starts_with(&COMPONENT_LAYER) => Err(ModuleError::Component),
+            _ => Ok(()),
+        };
+    }
+    let found = match bytes {
+        [] => "it is empty",
+        [0x7F, b'E', b'L', b'F', ..] => "it is a native program or library (ELF)",
+        [b'M', b'Z', ..] => "it is a native program or library (PE)",
+        [0xCF | 0xCE, 0xFA, 0xED, 0xFE, ..] => "it is a native program or library (Mach-O)",
+        [b'!', b'<', b'a', b'r', b'c', b'h', b'>', ..] => "it is an archive of object files (.a or .rlib)",
+        [b'B', b'C', 0xC0, 0xDE, ..] => "it is LLVM bitcode",
+        [0x1F, 0x8B, ..] => "it is compressed with gzip",
+        _ if MAGIC.starts_with(bytes) => "it is cut short",
+        _ if is_text(bytes) => return Err(ModuleError::Text),
+        _ => "it does not begin with the bytes `\\0asm`",
+    };
+    Err(ModuleError::NotWasm { found: found.to_owned() })
+}
+
+/// Whether the first thing that is neither white space nor a comment opens a module in text form.
+fn is_text(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    loop {
+        rest = rest.trim_ascii_start();
+        let Some(comment) = rest.strip_prefix(b";;") else {
+            break;
+        };
+        rest = comment.iter().position(|byte| *byte == b'\n').map_or(&[], |end| &comment[end..]);
+    }
+    rest.starts_with(b"(module") || rest.starts_with(b"(component") || rest.starts_with(b"(;")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! Preparing a module at load, so that its instances can be restored exactly.
+//!
+//! A module is rewritten in steps, one file for each:
+//!
+//! 1. [`globals`]: every mutable global that is not exported gets an export under a reserved name, so that a restore
+//!    reaches the shadow-stack pointer too.
+//! 2. [`growth`]: `memory.grow` and `memory.size` work on a logical size, kept in an added global. A restore puts the
+//!    logical size back, which it cannot do with the physical one; so memory cannot creep from restore to restore.
+//!
+//! A step plans; [`splice`] carries all plans out in one pass over the module's bytes. Everything that a step adds is
+//! appended, so that indices stay what they were, and bytes that no step changes are copied as they stand: custom
+//! sections, names, data, and every function body without one of the replaced instructions. That is why the module is
+//! not decoded and encoded anew as a whole: encoders write numbers in their shortest form, linkers often do not, so
+//! every offset into the code would move.
+//!
+//! Custom sections are copied too, and those that hold offsets into the code (DWARF's `.debug_*`, branch hints) go on
+//! describing the *original* code. [`Prepared::offsets`] translates an offset in the prepared module, as a trap
+//! reports it, to the original one.
+//!
+//! What a guest can observe of a prepared module: the pages between logical and physical end are zeros where a fresh
+//! instance would trap; `memory.grow` takes a few more instructions, and fuel.
+
+mod globals;
+mod growth;
+mod offsets;
+mod splice;
+
+use crate::module_info::{GlobalType, ModuleInfo};
+
+pub use offsets::OffsetMap;
+
+/// Exports whose name begins with this are the harness's.
+pub const RESERVED_PREFIX: &str = "__harness_";
+
+/// Exports of globals that the module does not export itself: this, and the global's index.
+pub const GLOBAL_EXPORT_PREFIX: &str = "__harness_global_";
+
+/// Export of the mutable `i32` global that holds the memory's logical size, in pages of 64 KiB.
+pub const LOGICAL_PAGES_EXPORT: &str = "__harness_logical_pages";
+
+/// Which steps to take. Exporting globals is not optional: every restore in place needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PrepareOptions {
+    /// Whether `memory.grow` and `memory.size` work on a logical size that a restore can put back.
+    pub virtual_growth: bool,
+}
+
+impl Default for PrepareOptions {
+    fn default() -> Self {
+        Self { virtual_growth: true }
+    }
+}
+
+/// A mutable global and the export through which the host reaches it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ExportedGlobal {
+    /// Its index.
+    pub index: u32,
+    /// Its type.
+    pub ty: GlobalType,
+    /// Name of its export: the module's own (the first, if there are several), or one under
+    /// [`GLOBAL_EXPORT_PREFIX`].
+    pub export_name: String,
+}
+
+/// A module that has been prepared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Prepared {
+    /// The rewritten module.
+    pub wasm: Vec<u8>,
+    /// Every mutable global of the module's own, by index. Imported ones belong to whoever provides them, and the
+    /// logical size stands apart, in [`Self::logical_pages_export`].
+    pub globals: Vec<ExportedGlobal>,
+    /// Name of the global that holds the logical size. `None` where growth is not virtual: it was not asked for, the
+    /// module never grows its memory, or it has no 32-bit memory of its own that alone it could mean. The physical
+    /// size is the logical one then.
+    pub logical_pages_export: Option<&'static str>,
+    /// Where the original module had the code of the prepared one.
+    pub offsets: OffsetMap,
+}
+
+/// Why a module cannot be prepared.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrepareError {
+    /// The module uses one of the names under which preparation exports.
+    #[error(
+        "the module exports `{name}`, and names beginning with `{RESERVED_PREFIX}` are the harness's: give the module \
+         as it was built, not one that was prepared before, or rename the export"
+    )]
+    ReservedName {
+        /// The name.
+        name: String,
+    },
+    /// The module could not be read. It was validated before, so the bytes are others than those that were analysed.
+    #[error("the module could not be rewritten: {message} (at byte {offset})")]
+    Malformed {
+        /// What the parser says.
+        message: String,
+        /// Where, in bytes from the start of the file.
+        offset: u64,
+    },
+}
+
+impl From<wasmparser::Error> for PrepareError {
+    fn from(error: wasmparser::Error) -> Self {
+        Self::Malformed { message: error.message().to_owned(), offset: error.offset() }
+    }
+}
+
+/// Prepares a module. `info` is the analysis of the same bytes.
+///
+/// # Errors
+/// [`PrepareError`] when the module exports a reserved name, or when `info` is of other bytes.
+pub fn prepare(wasm: &[u8], info: &ModuleInfo, options: PrepareOptions) -> Result<Prepared, PrepareError> {
+    if let Some(export) = info.exports.iter().find(|export| export.name.starts_with(RESERVED_PREFIX)) {
+        return Err(PrepareError::ReservedName { name: export.name.clone() });
+    }
+    let mut additions = splice::Additions::default();
+    let globals = globals::plan(info, &mut additions);
+    let growth = options.virtual_growth.then(|| growth::VirtualGrowth::plan(info, &mut additions)).flatten();
+    let edits: Vec<&dyn splice::Edit> = growth.iter().map(|growth| growth as &dyn splice::Edit).collect();
+    let (wasm, offsets) = splice::splice(wasm, &additions, &edits)?;
+    Ok(Prepared { wasm, globals, logical_pages_export: growth.map(|_| LOGICAL_PAGES_EXPORT), offsets })
+}
+
+#[cfg(test)]
+mod tests;

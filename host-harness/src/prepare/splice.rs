@@ -1,0 +1,238 @@
+//! One pass over a module's bytes that appends entries to sections and replaces instructions, and copies the rest.
+
+use std::ops::Range;
+
+use wasm_encoder::{Encode, InstructionSink, SectionId};
+use wasmparser::{BinaryReader, FunctionBody, Operator, Parser, Payload, Result};
+
+use super::offsets::OffsetMap;
+
+/// What a step replaces in function bodies.
+pub(super) trait Edit {
+    /// Writes what stands in the place of an instruction and returns true; or writes nothing and returns false.
+    fn replace(&self, operator: &Operator<'_>, code: &mut InstructionSink<'_>) -> bool;
+}
+
+/// Entries to append to one section.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    count: u32,
+    bytes: Vec<u8>,
+}
+
+impl Entries {
+    /// Adds the entry that `encode` writes.
+    pub(super) fn push(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
+        encode(&mut self.bytes);
+        self.count += 1;
+    }
+}
+
+/// What all steps together append.
+#[derive(Debug, Default)]
+pub(super) struct Additions {
+    pub(super) types: Entries,
+    pub(super) functions: Entries,
+    pub(super) globals: Entries,
+    pub(super) exports: Entries,
+    pub(super) code: Entries,
+}
+
+impl Additions {
+    /// Sections to which something can be appended, in the order that the format prescribes.
+    const SECTIONS: [SectionId; 5] =
+        [SectionId::Type, SectionId::Function, SectionId::Global, SectionId::Export, SectionId::Code];
+
+    fn of(&self, section: SectionId) -> &Entries {
+        match section {
+            SectionId::Type => &self.types,
+            SectionId::Function => &self.functions,
+            SectionId::Global => &self.globals,
+            SectionId::Export => &self.exports,
+            _ => &self.code,
+        }
+    }
+}
+
+/// Appends `additions` to the module, and lets `edits` replace instructions. An instruction goes to the first edit
+/// that takes it; what edits write is not offered again.
+pub(super) fn splice(wasm: &[u8], additions: &Additions, edits: &[&dyn Edit]) -> Result<(Vec<u8>, OffsetMap)> {
+    let mut splicer = Splicer {
+        wasm,
+        additions,
+        edits,
+        out: Vec::with_capacity(wasm.len() + 1024),
+        pending: Additions::SECTIONS.to_vec(),
+        copied_to: 0,
+        offsets: OffsetMap::default(),
+    };
+    let mut bodies: Vec<FunctionBody<'_>> = Vec::new();
+    let mut code: Option<Range<usize>> = None;
+    for payload in Parser::new(0).parse_all(wasm) {
+        let payload = payload?;
+        match &payload {
+            Payload::Version { range, .. } => splicer.copy(span(range)),
+            Payload::CodeSectionStart { unchecked_range, count, .. } => {
+                code = Some(span(unchecked_range));
+                bodies.reserve(*count as usize);
+            }
+            Payload::CodeSectionEntry(body) => bodies.push(body.clone()),
+            Payload::CustomSection(section) => {
+                splicer.finish_code(code.take(), &bodies)?;
+                splicer.copy(span(&section.range()));
+            }
+            Payload::End(_) => splicer.finish_code(code.take(), &bodies)?,
+            _ => {
+                splicer.finish_code(code.take(), &bodies)?;
+                if let Some((id, range)) = payload.as_section() {
+                    splicer.section(id, span(&range))?;
+                }
+            }
+        }
+    }
+    splicer.open_missing(None);
+    splicer.offsets.simplify();
+    Ok((splicer.out, splicer.offsets))
+}
+
+struct Splicer<'a> {
+    wasm: &'a [u8],
+    additions: &'a Additions,
+    edits: &'a [&'a dyn Edit],
+    out: Vec<u8>,
+    /// Sections to which additions may still go.
+    pending: Vec<SectionId>,
+    /// How far the original has been dealt with. The next section's header begins there.
+    copied_to: usize,
+    offsets: OffsetMap,
+}
+
+impl Splicer<'_> {
+    /// Copies the section (or the file's header) that ends where `contents` ends, header and all.
+    fn copy(&mut self, contents: Range<usize>) {
+        self.out.extend_from_slice(self.wasm.get(self.copied_to..contents.end).unwrap_or_default());
+        self.copied_to = contents.end;
+    }
+
+    fn section(&mut self, id: u8, contents: Range<usize>) -> Result<()> {
+        self.open_missing(Some(id));
+        let Some(section) = self.pending.iter().copied().find(|section| *section as u8 == id) else {
+            self.copy(contents);
+            return Ok(());
+        };
+        self.pending.retain(|pending| *pending != section);
+        let added = self.additions.of(section);
+        if added.count == 0 {
+            self.copy(contents);
+            return Ok(());
+        }
+        let bytes = self.wasm.get(contents.clone()).unwrap_or_default();
+        let mut reader = BinaryReader::new(bytes, contents.start as u64);
+        let count = reader.read_var_u32()?;
+        let entries = bytes.get(reader.current_position()..).unwrap_or_default();
+        self.write_section(section, count.saturating_add(added.count), &[entries, &added.bytes]);
+        self.copied_to = contents.end;
+        Ok(())
+    }
+
+    /// Writes the sections that the module lacks and that belong before the section `next`.
+    fn open_missing(&mut self, next: Option<u8>) {
+        let due = |section: SectionId| next.is_none_or(|next| rank(section as u8) < rank(next));
+        let (missing, pending) = std::mem::take(&mut self.pending).into_iter().partition(|section| due(*section));
+        self.pending = pending;
+        let missing: Vec<SectionId> = missing;
+        for section in missing {
+            let added = self.additions.of(section);
+            if added.count > 0 {
+                self.write_section(section, added.count, &[&added.bytes]);
+            }
+        }
+    }
+
+    fn write_section(&mut self, section: SectionId, count: u32, parts: &[&[u8]]) {
+        let mut number = Vec::new();
+        count.encode(&mut number);
+        let length = number.len() + parts.iter().map(|part| part.len()).sum::<usize>();
+        self.out.push(section as u8);
+        length.encode(&mut self.out);
+        self.out.extend_from_slice(&number);
+        for part in parts {
+            self.out.extend_from_slice(part);
+        }
+    }
+
+    /// Writes the code section, whose bodies the parser hands out one by one behind the section's start.
+    fn finish_code(&mut self, contents: Option<Range<usize>>, bodies: &[FunctionBody<'_>]) -> Result<()> {
+        let Some(contents) = contents else {
+            return Ok(());
+        };
+        self.open_missing(Some(SectionId::Code as u8));
+        self.pending.retain(|pending| *pending != SectionId::Code);
+        let added = self.additions.of(SectionId::Code);
+        let mut entries = Vec::with_capacity(contents.len() + added.bytes.len());
+        for body in bodies {
+            self.body(body, &mut entries)?;
+        }
+        self.offsets.added(entries.len() as u64);
+        entries.extend_from_slice(&added.bytes);
+        let count = u32::try_from(bodies.len()).unwrap_or(u32::MAX).saturating_add(added.count);
+        self.write_section(SectionId::Code, count, &[&entries]);
+        self.offsets.shift((self.out.len() - entries.len()) as u64);
+        self.offsets.added(self.out.len() as u64);
+        self.copied_to = contents.end;
+        Ok(())
+    }
+
+    fn body(&mut self, body: &FunctionBody<'_>, entries: &mut Vec<u8>) -> Result<()> {
+        let original = span(&body.range());
+        let mut rewritten = Vec::new();
+        // Where the bytes stand that are not written yet.
+        let mut rest = original.start;
+        let mut runs = Vec::new();
+        if !self.edits.is_empty() {
+            let mut operators = body.get_operators_reader()?;
+            while !operators.eof() {
+                let (operator, at) = operators.read_with_offset()?;
+                let mut replacement = Vec::new();
+                let mut code = InstructionSink::new(&mut replacement);
+                if self.edits.iter().any(|edit| edit.replace(&operator, &mut code)) {
+                    let at = usize_of(at);
+                    runs.push((rewritten.len(), rest, false));
+                    rewritten.extend_from_slice(self.wasm.get(rest..at).unwrap_or_default());
+                    runs.push((rewritten.len(), at, true));
+                    rewritten.extend_from_slice(&replacement);
+                    rest = usize_of(operators.original_position());
+                }
+            }
+        }
+        runs.push((rewritten.len(), rest, false));
+        rewritten.extend_from_slice(self.wasm.get(rest..original.end).unwrap_or_default());
+        rewritten.len().encode(entries);
+        for (at, from, replaced) in runs {
+            let start = (entries.len() + at) as u64;
+            if replaced { self.offsets.replaced(start, from as u64) } else { self.offsets.copied(start, from as u64) }
+        }
+        entries.extend_from_slice(&rewritten);
+        Ok(())
+    }
+}
+
+/// Place of a section in the order that the format prescribes. It is that of the numbers, but for two.
+fn rank(id: u8) -> u8 {
+    const TAG: u8 = SectionId::Tag as u8;
+    const DATA_COUNT: u8 = SectionId::DataCount as u8;
+    match id {
+        TAG => SectionId::Memory as u8 * 2 + 1,
+        DATA_COUNT => SectionId::Element as u8 * 2 + 1,
+        other => other.saturating_mul(2),
+    }
+}
+
+/// A range of offsets into bytes that are in memory, so it fits.
+fn span(range: &Range<u64>) -> Range<usize> {
+    usize_of(range.start)..usize_of(range.end)
+}
+
+fn usize_of(offset: u64) -> usize {
+    usize::try_from(offset).unwrap_or(usize::MAX)
+}
