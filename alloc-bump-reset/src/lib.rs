@@ -12,16 +12,16 @@
 //! # How a host resets
 //!
 //! When it takes its snapshot it writes the control block's `top` to `mark`. To reset, it puts the guest's statics
-//! back, and with them the control block, and writes `mark` to `top`. Then, as it prefers,
+//! back, and with them the control block; it puts back the heap below the mark, which a call may have changed, or freed
+//! and used for something else; and it writes `mark` to `top`. Then, as it prefers,
 //! - it zeroes from the mark to what `max(high_water, top)` was before, or
 //! - it leaves the bytes and writes what `max(high_water, top)` was before to `high_water`, so that `alloc_zeroed`
 //!   knows that they are not zero.
 //!
-//! A host that calls instead uses the exports `__alloc_mark` and `__alloc_reset`; the latter leaves the bytes and
-//! raises `high_water` itself. Both take and give nothing. Without a mark, a reset does nothing.
-//!
-//! Memory below the mark is never handed out again, so what a guest built before the snapshot stays whole even if a
-//! call frees it before the reset brings it back.
+//! For hosts that call instead there are the exports `__alloc_mark` and `__alloc_reset`, unless the feature `exports`,
+//! which is on by default, is off. They take and give nothing. A reset without a mark does nothing; with one it gives
+//! back what lies above, leaves the bytes and raises `high_water` itself. Statics, and heap below the mark, are still
+//! the host's to put back.
 //!
 //! All state is in the control block. See [`alloc_core`] for what the allocator assumes: one thread, and all pages its
 //! own. Natively the type exists, but has no memory unless it is given one, as the tests do, and cannot be a `static`.
@@ -31,7 +31,7 @@
 use alloc_core::{AllocatorKind, LinearMemory, Memory, bump};
 use core::alloc::{GlobalAlloc, Layout};
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", feature = "exports"))]
 mod exports;
 
 const KIND: AllocatorKind = AllocatorKind::BumpReset;
@@ -84,7 +84,7 @@ unsafe impl<M: Memory> GlobalAlloc for BumpResetAllocator<M> {
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        bump::dealloc_newest(&self.memory, KIND, pointer, layout);
+        bump::dealloc_newest(&self.memory, pointer, layout);
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {

@@ -16,7 +16,7 @@ use crate::{
 };
 use core::{
     alloc::Layout,
-    ptr,
+    hint, ptr,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 use guest_abi::{AllocatorKind, ControlBlock};
@@ -49,13 +49,12 @@ pub unsafe fn fill<M: Memory>(memory: &M, pointer: *mut u8, size: usize) {
 ///
 /// Touches bookkeeping only; the contract of `dealloc` is what keeps the bytes from being in use twice.
 #[inline]
-pub fn dealloc_newest<M: Memory>(memory: &M, kind: AllocatorKind, pointer: *mut u8, layout: Layout) {
+pub fn dealloc_newest<M: Memory>(memory: &M, pointer: *mut u8, layout: Layout) {
     let block = memory.control_block();
     account::deallocated(block, layout.size());
     let address = memory.address(pointer);
-    let top = block.top.load(Relaxed);
-    if end_of(address, layout.size()) == top {
-        lower(block, kind, top, address);
+    if end_of(address, layout.size()) == block.top.load(Relaxed) {
+        lower(block, address);
     }
 }
 
@@ -75,14 +74,13 @@ pub unsafe fn realloc<M: Memory>(
     let block = memory.control_block();
     let (old_size, align) = (layout.size(), layout.align());
     let address = memory.address(pointer);
-    let top = block.top.load(Relaxed);
-    let newest = end_of(address, old_size) == top;
+    let newest = end_of(address, old_size) == block.top.load(Relaxed);
     let mut result = pointer;
     if new_size <= old_size {
         account::shrunk(block, old_size.wrapping_sub(new_size));
         account::count(&block.reallocations);
         if newest {
-            lower(block, kind, top, end_of(address, new_size));
+            lower(block, end_of(address, new_size));
         }
     } else {
         // To grow the newest allocation is to take the difference, unaligned, from where it ends.
@@ -118,7 +116,7 @@ pub unsafe fn reset<M: Memory>(memory: &M) {
     let block = memory.control_block();
     let mark = block.mark.load(Relaxed);
     if mark != 0 {
-        lower(block, AllocatorKind::Leaking, block.top.load(Relaxed), mark);
+        lower(block, mark);
     }
 }
 
@@ -139,22 +137,22 @@ fn take<M: Memory>(
     if size > i32::MAX as usize || align > 1 << 30 {
         return refuse(block, size, align);
     }
-    loop {
-        let top = block.top.load(Relaxed);
-        // The bounds of a `Layout`, size below 2^31 and alignment at most 2^30, keep the sum below 2^32; `top` is
-        // never above `limit`, so nothing here wraps but the negation, which is meant to.
-        let padding = top.wrapping_neg() & (align as u32).wrapping_sub(1);
-        let needed = padding.wrapping_add(size as u32);
-        if needed <= block.limit.load(Relaxed).wrapping_sub(top) {
-            block.top.store(top.wrapping_add(needed), Relaxed);
-            account::requested(block, requested);
-            account::count(counter);
-            return memory.pointer(top.wrapping_add(padding));
-        }
-        if !make_room(memory, kind, needed) {
-            return refuse(block, size, align);
-        }
+    let top = block.top.load(Relaxed);
+    // The bounds of a `Layout`, size below 2^31 and alignment at most 2^30, keep the sum below 2^32; `top` is never
+    // above `limit`, so nothing here wraps but the negation, which is meant to.
+    let padding = top.wrapping_neg() & (align as u32).wrapping_sub(1);
+    let needed = padding.wrapping_add(size as u32);
+    if needed > block.limit.load(Relaxed).wrapping_sub(top) && !make_room(memory, kind, needed) {
+        return refuse(block, size, align);
     }
+    block.top.store(top.wrapping_add(needed), Relaxed);
+    account::requested(block, requested);
+    account::count(counter);
+    let address = top.wrapping_add(padding);
+    // SAFETY: `top` is at least `heap_base`, which is not 0, and its sum with `needed` is an address, so none with the
+    // padding wraps.
+    unsafe { hint::assert_unchecked(address != 0) };
+    memory.pointer(address)
 }
 
 /// Adopts pages for so many bytes above `top`.
@@ -165,13 +163,11 @@ fn make_room<M: Memory>(memory: &M, kind: AllocatorKind, needed: u32) -> bool {
 }
 
 /// Lowers `top`, remembering how high it was.
-///
-/// An allocator with a mark keeps what is below the mark: a host that resets expects it as it was when it set the mark,
-/// even if a call freed it.
-fn lower(block: &ControlBlock, kind: AllocatorKind, top: u32, new_top: u32) {
-    block.high_water.store(block.high_water.load(Relaxed).max(top), Relaxed);
-    let floor = if matches!(kind, AllocatorKind::BumpReset) { block.mark.load(Relaxed) } else { 0 };
-    block.top.store(new_top.max(floor), Relaxed);
+#[inline(never)]
+fn lower(block: &ControlBlock, new_top: u32) {
+    let high_water = block.high_water.load(Relaxed).max(block.top.load(Relaxed));
+    block.high_water.store(high_water, Relaxed);
+    block.top.store(new_top, Relaxed);
 }
 
 /// Where an allocation ends. It exists, so its end is an address.
