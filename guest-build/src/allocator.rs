@@ -20,13 +20,7 @@ pub enum Allocator {
 
 impl Allocator {
     /// Every allocator, in the order in which reports list them.
-    pub const ALL: [Self; 5] = [
-        Self::System,
-        Self::Leaking,
-        Self::BumpReset,
-        Self::Freelist,
-        Self::Wee,
-    ];
+    pub const ALL: [Self; 5] = [Self::System, Self::Leaking, Self::BumpReset, Self::Freelist, Self::Wee];
 
     /// The name used in file names, reports and on the command line.
     #[must_use]

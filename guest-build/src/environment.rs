@@ -11,31 +11,14 @@ use std::{
 };
 
 /// Where cargo looks for its home, registries and the network: facts about the machine, which stay.
-const KEPT: [&str; 6] = [
-    "CARGO_HOME",
-    "CARGO_HTTP_",
-    "CARGO_NET_",
-    "CARGO_REGISTRY_",
-    "CARGO_REGISTRIES_",
-    "CARGO_SOURCE_",
-];
+const KEPT: [&str; 6] =
+    ["CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRY_", "CARGO_REGISTRIES_", "CARGO_SOURCE_"];
 
 /// What an outer cargo, rustup or user sets for another build.
-const REMOVED: [&str; 6] = [
-    "CARGO",
-    "RUSTC",
-    "RUSTDOC",
-    "RUSTFLAGS",
-    "RUSTUP_TOOLCHAIN",
-    "RUST_RECURSION_COUNT",
-];
+const REMOVED: [&str; 6] = ["CARGO", "RUSTC", "RUSTDOC", "RUSTFLAGS", "RUSTUP_TOOLCHAIN", "RUST_RECURSION_COUNT"];
 
 /// Variables by which cargo and rustup point their children at a toolchain's own shared libraries.
-const LIBRARY_PATHS: [&str; 3] = [
-    "LD_LIBRARY_PATH",
-    "DYLD_LIBRARY_PATH",
-    "DYLD_FALLBACK_LIBRARY_PATH",
-];
+const LIBRARY_PATHS: [&str; 3] = ["LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"];
 
 /// Takes out of `command`'s environment what an outer cargo, rustup or caller set for another build.
 ///
@@ -73,9 +56,7 @@ fn verdict(name: &OsStr, value: &OsStr) -> Verdict {
     if KEPT.iter().any(|kept| text.starts_with(kept)) {
         return Verdict::Keep;
     }
-    let removed = REMOVED
-        .iter()
-        .any(|removed| text == *removed || text.starts_with(&format!("{removed}_")))
+    let removed = REMOVED.iter().any(|removed| text == *removed || text.starts_with(&format!("{removed}_")))
         || text.starts_with("RUSTDOCFLAGS")
         || text == "__CARGO_DEFAULT_LIB_METADATA";
     if removed { Verdict::Remove } else { Verdict::Keep }
@@ -95,9 +76,7 @@ fn library_path(value: &OsStr) -> Verdict {
 
 /// Whether a library folder belongs to a toolchain of rustup's or to a target folder of cargo's.
 fn is_of_a_build(entry: &Path) -> bool {
-    let is_toolchain = entry
-        .components()
-        .any(|part| part.as_os_str() == "rustlib" || part.as_os_str() == "toolchains");
+    let is_toolchain = entry.components().any(|part| part.as_os_str() == "rustlib" || part.as_os_str() == "toolchains");
     let is_target = ["debug", "release", "deps"].iter().any(|name| entry.ends_with(name))
         || entry.components().any(|part| part.as_os_str() == "target");
     is_toolchain || is_target
@@ -156,10 +135,7 @@ mod tests {
     fn a_library_path_loses_only_what_builds_added() {
         let added = "/w/target/debug/deps:/w/target/debug:/home/u/.rustup/toolchains/stable/lib";
         assert_eq!(decide("LD_LIBRARY_PATH", added), Verdict::Remove);
-        assert_eq!(
-            decide("LD_LIBRARY_PATH", &format!("{added}:/opt/lib")),
-            Verdict::Replace("/opt/lib".into())
-        );
+        assert_eq!(decide("LD_LIBRARY_PATH", &format!("{added}:/opt/lib")), Verdict::Replace("/opt/lib".into()));
         assert_eq!(decide("LD_LIBRARY_PATH", "/opt/lib"), Verdict::Keep);
     }
 }

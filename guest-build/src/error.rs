@@ -125,10 +125,7 @@ impl Error {
     }
 
     pub(crate) fn start(program: impl fmt::Display) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Start {
-            program: program.to_string(),
-            source,
-        }
+        move |source| Self::Start { program: program.to_string(), source }
     }
 }
 
@@ -170,14 +167,8 @@ mod tests {
     #[test]
     fn no_toolchain_lists_every_way_and_every_reason() {
         let told = Error::NoToolchain(vec![
-            WayFailure {
-                way: Way::TargetAdded,
-                reason: "no route to host".to_owned(),
-            },
-            WayFailure {
-                way: Way::DebianPackages,
-                reason: "this user is not root".to_owned(),
-            },
+            WayFailure { way: Way::TargetAdded, reason: "no route to host".to_owned() },
+            WayFailure { way: Way::DebianPackages, reason: "this user is not root".to_owned() },
         ])
         .to_string();
         for part in [

@@ -150,10 +150,7 @@ impl GuestBuild {
         match (&self.toolchain, &self.progress) {
             (Some(toolchain), _) => Ok(toolchain.clone()),
             (None, None) => Toolchain::find_or_install(target_dir),
-            (None, Some(progress)) => Finder::new()
-                .remember_in(target_dir)
-                .progress(progress.clone())
-                .find(),
+            (None, Some(progress)) => Finder::new().remember_in(target_dir).progress(progress.clone()).find(),
         }
     }
 
@@ -194,14 +191,9 @@ impl GuestBuild {
         let program = cargo.get_program().to_string_lossy().into_owned();
         let told = process::run(&mut cargo, None, self.progress.as_ref()).map_err(Error::start(program))?;
         if !told.status.success() {
-            return Err(Error::Compile {
-                package: chosen.name.to_string(),
-                stderr: told.stderr.trim_end().to_owned(),
-            });
+            return Err(Error::Compile { package: chosen.name.to_string(), stderr: told.stderr.trim_end().to_owned() });
         }
-        module_of(&told.stdout, chosen).ok_or_else(|| Error::NoModule {
-            package: chosen.name.to_string(),
-        })
+        module_of(&told.stdout, chosen).ok_or_else(|| Error::NoModule { package: chosen.name.to_string() })
     }
 }
 

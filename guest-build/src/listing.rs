@@ -33,11 +33,7 @@ pub fn guests(manifest: &Path) -> Result<Vec<Guest>, Error> {
             manifest: package.manifest_path.clone().into(),
             allocators: Allocator::ALL
                 .into_iter()
-                .filter(|allocator| {
-                    allocator
-                        .feature()
-                        .is_none_or(|feature| package.features.contains_key(feature))
-                })
+                .filter(|allocator| allocator.feature().is_none_or(|feature| package.features.contains_key(feature)))
                 .collect(),
             features: package.features.keys().cloned().collect(),
         })

@@ -21,10 +21,7 @@ pub(crate) fn metadata(mut cargo: Command, manifest: &Path) -> Result<Metadata, 
         .arg(&manifest)
         .current_dir(folder(&manifest));
     let told = process::run(&mut cargo, None, None).map_err(Error::start(program))?;
-    let complaint = |complaint: String| Error::Metadata {
-        manifest: manifest.clone(),
-        complaint,
-    };
+    let complaint = |complaint: String| Error::Metadata { manifest: manifest.clone(), complaint };
     if !told.status.success() {
         return Err(complaint(told.stderr.trim_end().to_owned()));
     }
@@ -53,21 +50,16 @@ pub(crate) fn folder(manifest: &Path) -> &Path {
 }
 
 /// The package that `manifest`, and `name` where it is given, stand for; it builds a module.
-pub(crate) fn choose<'a>(
-    metadata: &'a Metadata,
-    manifest: &Path,
-    name: Option<&str>,
-) -> Result<&'a Package, Error> {
+pub(crate) fn choose<'a>(metadata: &'a Metadata, manifest: &Path, name: Option<&str>) -> Result<&'a Package, Error> {
     let members = metadata.workspace_packages();
     let package = match name {
-        Some(name) => members
-            .iter()
-            .find(|package| package.name.as_str() == name)
-            .ok_or_else(|| Error::NoSuchPackage {
+        Some(name) => {
+            members.iter().find(|package| package.name.as_str() == name).ok_or_else(|| Error::NoSuchPackage {
                 manifest: manifest.to_owned(),
                 package: name.to_owned(),
                 packages: names(members.iter().copied()),
-            })?,
+            })?
+        }
         None => match members.iter().find(|package| is_at(package, manifest)) {
             Some(package) => package,
             None => {
@@ -107,10 +99,8 @@ pub(crate) fn feature(package: &Package, feature: &str) -> Result<String, Error>
     if feature.contains('/') || package.features.contains_key(feature) {
         return Ok(feature.to_owned());
     }
-    let depends_on_sdk = package
-        .dependencies
-        .iter()
-        .any(|dependency| dependency.name == SDK && dependency.rename.is_none());
+    let depends_on_sdk =
+        package.dependencies.iter().any(|dependency| dependency.name == SDK && dependency.rename.is_none());
     if feature.starts_with("alloc-") && depends_on_sdk {
         return Ok(format!("{SDK}/{feature}"));
     }
@@ -144,10 +134,7 @@ pub(crate) fn place(from: &Path, to: &Path) -> Result<(), Error> {
     if std::fs::read(to).is_ok_and(|there| there == bytes) {
         return Ok(());
     }
-    let mut file = tempfile::Builder::new()
-        .prefix(".building-")
-        .tempfile_in(into)
-        .map_err(Error::file(into))?;
+    let mut file = tempfile::Builder::new().prefix(".building-").tempfile_in(into).map_err(Error::file(into))?;
     file.write_all(&bytes).map_err(Error::file(into))?;
     file.persist(to).map_err(|error| Error::file(to)(error.error))?;
     Ok(())

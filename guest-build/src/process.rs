@@ -39,22 +39,11 @@ impl Finished {
 /// # Errors
 ///
 /// The command cannot be started, or it ran out of time ([`io::ErrorKind::TimedOut`]; it was ended).
-pub(crate) fn run(
-    command: &mut Command,
-    limit: Option<Duration>,
-    progress: Option<&Progress>,
-) -> io::Result<Finished> {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
+pub(crate) fn run(command: &mut Command, limit: Option<Duration>, progress: Option<&Progress>) -> io::Result<Finished> {
+    let mut child = start(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()))?;
     let (sender, lines) = mpsc::channel();
     let stdout = child.stdout.take().map(|pipe| thread::spawn(move || read_all(pipe)));
-    let stderr = child
-        .stderr
-        .take()
-        .map(|pipe| thread::spawn(move || read_lines(pipe, &sender)));
+    let stderr = child.stderr.take().map(|pipe| thread::spawn(move || read_lines(pipe, &sender)));
 
     let deadline = limit.map(|limit| Instant::now() + limit);
     loop {
@@ -92,16 +81,26 @@ pub(crate) fn run(
     })
 }
 
+/// Starts it, and waits a little for a program that is just being written, by an update of its own for example.
+fn start(command: &mut Command) -> io::Result<Child> {
+    for _ in 0..100 {
+        match command.spawn() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            result => return result,
+        }
+    }
+    command.spawn()
+}
+
 /// Ends a child that ran out of time, and says so.
 fn end(child: &mut Child, limit: Option<Duration>) -> io::Error {
     // Either may fail only because the child has ended by itself in the meantime.
     let _ = child.kill();
     let _ = child.wait();
     let seconds = limit.unwrap_or_default().as_secs_f32();
-    io::Error::new(
-        io::ErrorKind::TimedOut,
-        format!("gave no result within {seconds} seconds"),
-    )
+    io::Error::new(io::ErrorKind::TimedOut, format!("gave no result within {seconds} seconds"))
 }
 
 fn read_all(mut pipe: impl Read) -> String {
@@ -144,12 +143,8 @@ mod tests {
             let seen = Arc::clone(&seen);
             Arc::new(move |line: &str| seen.lock().unwrap().push(line.to_owned()))
         };
-        let finished = run(
-            &mut shell("echo out; echo one >&2; echo 'error: two' >&2; exit 3"),
-            None,
-            Some(&progress),
-        )
-        .unwrap();
+        let finished =
+            run(&mut shell("echo out; echo one >&2; echo 'error: two' >&2; exit 3"), None, Some(&progress)).unwrap();
         assert_eq!(finished.stdout, "out\n");
         assert_eq!(finished.stderr, "one\nerror: two\n");
         assert_eq!(finished.status.code(), Some(3));

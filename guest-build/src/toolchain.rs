@@ -45,13 +45,8 @@ pub enum Way {
 
 impl Way {
     /// Every way, in the order in which they are tried.
-    pub const ALL: [Self; 5] = [
-        Self::TargetInstalled,
-        Self::TargetAdded,
-        Self::RustSource,
-        Self::DebianSource,
-        Self::DebianPackages,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::TargetInstalled, Self::TargetAdded, Self::RustSource, Self::DebianSource, Self::DebianPackages];
 
     /// The name on the command line.
     #[must_use]
@@ -170,11 +165,7 @@ impl Toolchain {
     }
 
     fn ensure_clippy(&self, progress: Option<&Progress>) -> Result<(), Error> {
-        let is_there = || {
-            ["cargo-clippy", "clippy-driver"]
-                .iter()
-                .all(|name| self.program(name).is_file())
-        };
+        let is_there = || ["cargo-clippy", "clippy-driver"].iter().all(|name| self.program(name).is_file());
         if is_there() {
             return Ok(());
         }
@@ -187,10 +178,7 @@ impl Toolchain {
         } else {
             "`rustup component add clippy`".to_owned()
         };
-        Err(Error::NoClippy {
-            toolchain: self.version.clone(),
-            advice,
-        })
+        Err(Error::NoClippy { toolchain: self.version.clone(), advice })
     }
 
     fn prepare(&self, command: &mut Command) {

@@ -27,9 +27,7 @@ impl Console {
         let is_interactive = io::stderr().is_terminal()
             && env::var_os("TERM").is_none_or(|term| term != "dumb")
             && env::var_os("CI").is_none();
-        Self {
-            spinner: is_interactive.then(spinner),
-        }
+        Self { spinner: is_interactive.then(spinner) }
     }
 
     /// Says that `what` begins.
@@ -89,15 +87,8 @@ impl Console {
     pub(crate) fn pass_through(&self, command: &mut Command) -> Result<()> {
         let told = describe(command);
         eprintln!("$ {told}");
-        let status = command
-            .stdin(Stdio::null())
-            .status()
-            .with_context(|| format!("cannot run `{told}`"))?;
-        if status.success() {
-            Ok(())
-        } else {
-            bail!("`{told}` failed ({status})")
-        }
+        let status = command.stdin(Stdio::null()).status().with_context(|| format!("cannot run `{told}`"))?;
+        if status.success() { Ok(()) } else { bail!("`{told}` failed ({status})") }
     }
 
     /// Runs a command and returns whether it succeeded, with all it wrote.
@@ -149,11 +140,7 @@ fn wants_color() -> bool {
 pub(crate) fn describe(command: &Command) -> String {
     let program = std::path::Path::new(command.get_program());
     let name = program.file_name().unwrap_or(program.as_os_str());
-    std::iter::once(name)
-        .chain(command.get_args())
-        .map(quote)
-        .collect::<Vec<_>>()
-        .join(" ")
+    std::iter::once(name).chain(command.get_args()).map(quote).collect::<Vec<_>>().join(" ")
 }
 
 fn quote(argument: &OsStr) -> String {

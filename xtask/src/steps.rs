@@ -28,11 +28,7 @@ pub(crate) struct Steps<'a> {
 impl<'a> Steps<'a> {
     /// None done yet of `planned`.
     pub(crate) fn new(console: &'a Console, planned: usize) -> Self {
-        Self {
-            console,
-            planned,
-            done: Vec::new(),
-        }
+        Self { console, planned, done: Vec::new() }
     }
 
     /// Runs a step, unless one of the steps that it `needs` failed or was left out.
@@ -47,8 +43,7 @@ impl<'a> Steps<'a> {
             self.done.push((name, Outcome::Skipped(missing), Duration::ZERO));
             return;
         }
-        self.console
-            .begin(&format!("[{}/{}] {name}", self.done.len() + 1, self.planned));
+        self.console.begin(&format!("[{}/{}] {name}", self.done.len() + 1, self.planned));
         let begun = Instant::now();
         let outcome = match step() {
             Ok(()) => Outcome::Passed,

@@ -33,12 +33,8 @@ impl Active {
         };
         let version = ask(&["--version", "--verbose"])?;
         let sysroot = ask(&["--print", "sysroot"])?;
-        Self::read(&version, &sysroot).ok_or_else(|| {
-            format!(
-                "`{}` did not say what it is: {version}{sysroot}",
-                rustc.display()
-            )
-        })
+        Self::read(&version, &sysroot)
+            .ok_or_else(|| format!("`{}` did not say what it is: {version}{sysroot}", rustc.display()))
     }
 
     fn read(version: &str, sysroot: &str) -> Option<Self> {
@@ -64,10 +60,7 @@ impl Active {
         }
         match release(&self.version) {
             Some(release) if release >= MINIMUM_RUST => Ok(()),
-            Some(_) => Err(format!(
-                "{} is too old: guests need {}.{}",
-                self.version, MINIMUM_RUST.0, MINIMUM_RUST.1
-            )),
+            Some(_) => Err(format!("{} is too old: guests need {}.{}", self.version, MINIMUM_RUST.0, MINIMUM_RUST.1)),
             None => Err(format!("its version cannot be read: {}", self.version)),
         }
     }
@@ -80,16 +73,8 @@ impl Active {
             let name = name.to_string_lossy();
             name.starts_with("libstd-") && name.ends_with(".rlib")
         };
-        let found = fs::read_dir(&folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .any(is_std);
-        if found {
-            Ok(())
-        } else {
-            Err(format!("{} has no standard library for it", self.version))
-        }
+        let found = fs::read_dir(&folder).into_iter().flatten().flatten().any(is_std);
+        if found { Ok(()) } else { Err(format!("{} has no standard library for it", self.version)) }
     }
 
     /// Whether cargo can build the standard library: its source, and a linker for wasm.

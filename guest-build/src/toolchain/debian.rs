@@ -1,23 +1,12 @@
 //! Debian's own toolchain: it lives beside rustup's, brings the library's source, and comes by `apt-get`.
 
-use std::{
-    fs,
-    path::PathBuf,
-    process::Command,
-    time::Duration,
-};
+use std::{fs, path::PathBuf, process::Command, time::Duration};
 
 use crate::{Progress, process};
 
 /// What is told to install by hand: compiler, cargo, library source, wasm linker and clippy.
-pub(crate) const PACKAGES: [&str; 6] = [
-    "rustc-web",
-    "cargo-web",
-    "rust-web-src",
-    "rust-web-llvm",
-    "lld-22",
-    CLIPPY_PACKAGE,
-];
+pub(crate) const PACKAGES: [&str; 6] =
+    ["rustc-web", "cargo-web", "rust-web-src", "rust-web-llvm", "lld-22", CLIPPY_PACKAGE];
 
 /// The package with `cargo clippy` for this toolchain.
 pub(crate) const CLIPPY_PACKAGE: &str = "rust-web-clippy";
@@ -40,12 +29,7 @@ pub(super) struct Debian {
 
 impl Default for Debian {
     fn default() -> Self {
-        Self {
-            mark: "/etc/debian_version".into(),
-            apt_get: "apt-get".into(),
-            id: "id".into(),
-            prefix: "/usr".into(),
-        }
+        Self { mark: "/etc/debian_version".into(), apt_get: "apt-get".into(), id: "id".into(), prefix: "/usr".into() }
     }
 }
 
@@ -58,10 +42,7 @@ impl Debian {
     /// Installs the toolchain; the reason why that did not work otherwise.
     pub(super) fn install(&self, progress: Option<&Progress>) -> Result<(), String> {
         self.check_may_install()?;
-        let without_linker: Vec<_> = PACKAGES
-            .into_iter()
-            .filter(|package| !package.starts_with("lld-"))
-            .collect();
+        let without_linker: Vec<_> = PACKAGES.into_iter().filter(|package| !package.starts_with("lld-")).collect();
         self.install_packages(&without_linker, progress)?;
         // The linker belongs to the compiler's LLVM; the link that the packages leave tells which one it is.
         let link = self.prefix.join("bin/rust-lld");
@@ -87,11 +68,7 @@ impl Debian {
         }
         let user = process::run(Command::new(&self.id).arg("-u"), None, None)
             .map_err(|error| format!("`{}` cannot be run: {error}", self.id.display()))?;
-        if user.stdout.trim() == "0" {
-            Ok(())
-        } else {
-            Err("this user is not root".to_owned())
-        }
+        if user.stdout.trim() == "0" { Ok(()) } else { Err("this user is not root".to_owned()) }
     }
 
     fn install_packages(&self, packages: &[&str], progress: Option<&Progress>) -> Result<(), String> {
@@ -110,27 +87,16 @@ impl Debian {
         }
         let mut command = Command::new(&self.apt_get);
         command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        let finished = process::run(&mut command, Some(LIMIT), progress)
-            .map_err(|error| format!("`{told}`: {error}"))?;
-        if finished.status.success() {
-            Ok(())
-        } else {
-            Err(format!("`{told}` failed: {}", finished.reason()))
-        }
+        let finished =
+            process::run(&mut command, Some(LIMIT), progress).map_err(|error| format!("`{told}`: {error}"))?;
+        if finished.status.success() { Ok(()) } else { Err(format!("`{told}` failed: {}", finished.reason())) }
     }
 }
 
 /// `--no-remove`, because Debian's compiler conflicts with Debian's own package of rustup.
 fn install_arguments<'a>(packages: &[&'a str]) -> Vec<&'a str> {
-    let mut arguments = vec![
-        "install",
-        "-y",
-        "-q",
-        "--no-install-recommends",
-        "--no-remove",
-        "-o",
-        "DPkg::Lock::Timeout=120",
-    ];
+    let mut arguments =
+        vec!["install", "-y", "-q", "--no-install-recommends", "--no-remove", "-o", "DPkg::Lock::Timeout=120"];
     arguments.extend(packages);
     arguments
 }

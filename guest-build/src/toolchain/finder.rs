@@ -35,12 +35,7 @@ pub(super) struct Surroundings {
 
 impl Default for Surroundings {
     fn default() -> Self {
-        Self {
-            rustc: "rustc".into(),
-            rustup: "rustup".into(),
-            rustup_limit: RUSTUP_LIMIT,
-            debian: Debian::default(),
-        }
+        Self { rustc: "rustc".into(), rustup: "rustup".into(), rustup_limit: RUSTUP_LIMIT, debian: Debian::default() }
     }
 }
 
@@ -117,11 +112,7 @@ impl Finder {
         found
     }
 
-    fn try_ways(
-        &self,
-        active: Result<&Active, &String>,
-        memory: &mut Memory,
-    ) -> Result<Toolchain, Error> {
+    fn try_ways(&self, active: Result<&Active, &String>, memory: &mut Memory) -> Result<Toolchain, Error> {
         let ways = memory.among.clone().unwrap_or_else(|| Way::ALL.to_vec());
         let mut failures = Vec::new();
         let mut skipped = false;
@@ -151,10 +142,7 @@ impl Finder {
                     memory.rustup_failure = None;
                     return Ok(toolchain);
                 }
-                Err(reason) => failures.push(WayFailure {
-                    way: Way::TargetAdded,
-                    reason,
-                }),
+                Err(reason) => failures.push(WayFailure { way: Way::TargetAdded, reason }),
             }
         }
         Err(Error::NoToolchain(failures))
@@ -187,12 +175,9 @@ impl Finder {
 
     fn add_target(&self, active: &Active) -> Result<(), String> {
         let rustup = &self.surroundings.rustup;
-        let which = process::run(
-            Command::new(rustup).args(["which", "rustc"]),
-            Some(self.surroundings.rustup_limit),
-            None,
-        )
-        .map_err(|error| format!("`{}` cannot be run: {error}", rustup.display()))?;
+        let which =
+            process::run(Command::new(rustup).args(["which", "rustc"]), Some(self.surroundings.rustup_limit), None)
+                .map_err(|error| format!("`{}` cannot be run: {error}", rustup.display()))?;
         let rustups = Path::new(which.stdout.trim());
         if !is_same_file(rustups, &active.bin().join(format!("rustc{}", std::env::consts::EXE_SUFFIX))) {
             return Err("the active rustc is not one of rustup's".to_owned());
@@ -207,12 +192,8 @@ impl Finder {
         if std::env::var_os("RUSTUP_MAX_RETRIES").is_none() {
             command.env("RUSTUP_MAX_RETRIES", "1");
         }
-        let finished = process::run(
-            &mut command,
-            Some(self.surroundings.rustup_limit),
-            self.progress.as_ref(),
-        )
-        .map_err(|error| format!("`{told}` {error}"))?;
+        let finished = process::run(&mut command, Some(self.surroundings.rustup_limit), self.progress.as_ref())
+            .map_err(|error| format!("`{told}` {error}"))?;
         if !finished.status.success() {
             return Err(format!("`{told}` failed: {}", finished.reason()));
         }
@@ -221,11 +202,7 @@ impl Finder {
 }
 
 fn toolchain(way: Way, of: &Active) -> Toolchain {
-    Toolchain {
-        way,
-        bin: of.bin(),
-        version: of.version.clone(),
-    }
+    Toolchain { way, bin: of.bin(), version: of.version.clone() }
 }
 
 fn is_same_file(one: &Path, other: &Path) -> bool {

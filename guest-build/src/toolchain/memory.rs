@@ -44,9 +44,7 @@ impl Memory {
     /// Reads what is remembered in `folder`; nothing where it is of another toolchain or cannot be read.
     pub(super) fn load(folder: &Path, active: Result<&Active, &String>) -> Self {
         let fresh = Self::new(active);
-        let read = fs::read(path(folder))
-            .ok()
-            .and_then(|text| serde_json::from_slice::<Self>(&text).ok());
+        let read = fs::read(path(folder)).ok().and_then(|text| serde_json::from_slice::<Self>(&text).ok());
         match read {
             Some(memory) if memory.schema == fresh.schema && memory.active == fresh.active => memory,
             _ => fresh,

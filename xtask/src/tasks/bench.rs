@@ -8,10 +8,7 @@ use crate::{cli, console::Console, folders};
 
 /// Builds the guests and runs the benchmarks on them.
 pub(super) fn run(console: &Console, arguments: &cli::Bench) -> Result<()> {
-    let metadata = MetadataCommand::new()
-        .manifest_path(folders::root().join("Cargo.toml"))
-        .no_deps()
-        .exec()?;
+    let metadata = MetadataCommand::new().manifest_path(folders::root().join("Cargo.toml")).no_deps().exec()?;
     let packages: Vec<_> = metadata
         .workspace_packages()
         .into_iter()

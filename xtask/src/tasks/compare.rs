@@ -15,10 +15,7 @@ const QUICK_CALLS: u64 = 1_000;
 pub(super) fn run(console: &Console, arguments: &cli::Compare) -> Result<()> {
     console.begin("setup");
     let toolchain = setup::toolchain(console)?;
-    let asked = cli::Guests {
-        guest: vec![GUEST.to_owned()],
-        allocator: Vec::new(),
-    };
+    let asked = cli::Guests { guest: vec![GUEST.to_owned()], allocator: Vec::new() };
     guests::build(console, &toolchain, &asked)?;
 
     console.begin("harness");

@@ -47,12 +47,7 @@ pub(super) fn build(console: &Console) -> Result<PathBuf> {
 
 fn build_command(mdbook: &Path) -> Command {
     let mut command = Command::new(mdbook);
-    command
-        .arg("build")
-        .arg(folders::root().join("docs"))
-        .arg("--dest-dir")
-        .arg(folders::book())
-        .env("NO_COLOR", "1");
+    command.arg("build").arg(folders::root().join("docs")).arg("--dest-dir").arg(folders::book()).env("NO_COLOR", "1");
     command
 }
 
@@ -60,10 +55,7 @@ fn build_command(mdbook: &Path) -> Command {
 fn installed() -> Option<PathBuf> {
     let compiled = folders::tools().join("bin").join(format!("mdbook{}", std::env::consts::EXE_SUFFIX));
     [compiled, PathBuf::from("mdbook")].into_iter().find(|mdbook| {
-        Command::new(mdbook)
-            .arg("--version")
-            .output()
-            .is_ok_and(|told| serves(&String::from_utf8_lossy(&told.stdout)))
+        Command::new(mdbook).arg("--version").output().is_ok_and(|told| serves(&String::from_utf8_lossy(&told.stdout)))
     })
 }
 

@@ -41,10 +41,7 @@ pub(super) fn guest_packages() -> Result<Vec<Package>> {
 /// Clippy for wasm32, which compiles where the guests are compiled.
 pub(super) fn clippy_for_wasm(console: &Console, toolchain: &Toolchain) -> Result<Command> {
     let mut clippy = toolchain.clippy_for_wasm(Some(&console.progress()))?;
-    clippy
-        .current_dir(folders::root())
-        .arg("--target-dir")
-        .arg(folders::guests_build());
+    clippy.current_dir(folders::root()).arg("--target-dir").arg(folders::guests_build());
     Ok(clippy)
 }
 
@@ -57,11 +54,7 @@ pub(super) fn check(console: &Console, toolchain: &Toolchain) -> Result<()> {
     for package in &all {
         for combination in package.combinations() {
             checked += 1;
-            let told = if combination.is_empty() {
-                "none".to_owned()
-            } else {
-                combination.join(",")
-            };
+            let told = if combination.is_empty() { "none".to_owned() } else { combination.join(",") };
             console.begin(&format!("features {checked} of {total}: {} with {told}", package.name));
             for mut clippy in package.clippies(console, toolchain)? {
                 select(&mut clippy, package, &combination);
@@ -133,11 +126,8 @@ fn packages(manifest: PathBuf, is_guest: bool) -> Result<Vec<Package>> {
         .no_deps()
         .exec()
         .with_context(|| format!("reading {}", manifest.display()))?;
-    let mut packages: Vec<_> = metadata
-        .workspace_packages()
-        .into_iter()
-        .map(|package| Package::new(package, is_guest))
-        .collect();
+    let mut packages: Vec<_> =
+        metadata.workspace_packages().into_iter().map(|package| Package::new(package, is_guest)).collect();
     packages.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(packages)
 }
@@ -167,9 +157,8 @@ fn refuses(console: &Console, command: &mut Command, pair: &[String]) -> Result<
     if succeeded {
         bail!("`{told}` compiled, although it asks for two allocators");
     }
-    let names_both = output
-        .lines()
-        .any(|line| line.contains("error") && pair.iter().all(|name| line.contains(name.as_str())));
+    let names_both =
+        output.lines().any(|line| line.contains("error") && pair.iter().all(|name| line.contains(name.as_str())));
     if !names_both {
         console.say(&output);
         bail!("`{told}` failed as it must, but no error names both allocators in one line");
@@ -181,10 +170,7 @@ fn refuses(console: &Console, command: &mut Command, pair: &[String]) -> Result<
 fn subsets(of: &[String]) -> Vec<Vec<String>> {
     let mut all = vec![Vec::new()];
     for item in of {
-        let with: Vec<_> = all
-            .iter()
-            .map(|set| set.iter().chain([item]).cloned().collect())
-            .collect();
+        let with: Vec<_> = all.iter().map(|set| set.iter().chain([item]).cloned().collect()).collect();
         all.extend::<Vec<Vec<String>>>(with);
     }
     all

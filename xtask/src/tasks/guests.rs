@@ -26,12 +26,7 @@ pub(super) fn build(console: &Console, toolchain: &Toolchain, asked: &cli::Guest
     let builds = choose(&guests, asked)?;
     let mut modules = Vec::new();
     for (number, (guest, allocator)) in builds.iter().enumerate() {
-        console.begin(&format!(
-            "guest {} of {}: {}-{allocator}",
-            number + 1,
-            builds.len(),
-            guest.name
-        ));
+        console.begin(&format!("guest {} of {}: {}-{allocator}", number + 1, builds.len(), guest.name));
         let module = GuestBuild::new(&guest.manifest)
             .allocator(*allocator)
             .target_dir(folders::guests_build())
@@ -85,10 +80,7 @@ mod tests {
     }
 
     fn asked(guest: &[&str], allocator: &[Allocator]) -> cli::Guests {
-        cli::Guests {
-            guest: guest.iter().map(|name| (*name).to_owned()).collect(),
-            allocator: allocator.to_vec(),
-        }
+        cli::Guests { guest: guest.iter().map(|name| (*name).to_owned()).collect(), allocator: allocator.to_vec() }
     }
 
     #[test]

@@ -57,17 +57,11 @@ pub(super) fn check(console: &Console) -> Result<()> {
         for (package, complaint) in &complaints {
             console.say(&format!("{package}: {complaint}"));
         }
-        bail!(
-            "{} packages have a licence that deny.toml does not allow",
-            complaints.len()
-        );
+        bail!("{} packages have a licence that deny.toml does not allow", complaints.len());
     }
     console.say(&format!("licences of {checked} packages are allowed"));
 
-    let has_cargo_deny = Command::new("cargo-deny")
-        .arg("--version")
-        .output()
-        .is_ok_and(|told| told.status.success());
+    let has_cargo_deny = Command::new("cargo-deny").arg("--version").output().is_ok_and(|told| told.status.success());
     if has_cargo_deny {
         console.run(cargo().args(["deny", "check", "licenses", "bans", "sources"]))?;
     }

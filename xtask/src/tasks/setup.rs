@@ -26,7 +26,5 @@ pub(super) fn toolchain(console: &Console) -> Result<Toolchain> {
 }
 
 fn finder(console: &Console) -> Finder {
-    Finder::new()
-        .remember_in(folders::guests_build())
-        .progress(console.progress())
+    Finder::new().remember_in(folders::guests_build()).progress(console.progress())
 }

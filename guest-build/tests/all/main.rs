@@ -1,0 +1,3 @@
+//! Integration tests of `guest-build`.
+
+mod building;
