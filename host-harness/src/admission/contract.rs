@@ -148,7 +148,7 @@ fn list(imports: &[UnknownImport]) -> String {
 
 pub(super) fn judge(info: &ModuleInfo, offered: &[KnownImport]) -> Result<NativeContract, Vec<ContractError>> {
     let mut errors = Vec::new();
-    let version = version(info).map_err(|error| errors.push(error)).ok();
+    let version = version(info, &mut errors);
     imports(info, offered, &mut errors);
     // Without a version there is no telling what else the module should have.
     if version.is_some() {
@@ -165,16 +165,17 @@ pub(super) fn judge(info: &ModuleInfo, offered: &[KnownImport]) -> Result<Native
     }
 }
 
-fn version(info: &ModuleInfo) -> Result<u32, ContractError> {
-    match info.abi_version {
-        AbiVersion::Version(names::ABI_VERSION) => Ok(names::ABI_VERSION),
-        AbiVersion::Version(found) => Err(ContractError::AbiVersion { found, supported: names::ABI_VERSION }),
-        AbiVersion::Malformed { length } => Err(ContractError::AbiMalformed { length }),
+fn version(info: &ModuleInfo, errors: &mut Vec<ContractError>) -> Option<u32> {
+    errors.push(match info.abi_version {
+        AbiVersion::Version(names::ABI_VERSION) => return Some(names::ABI_VERSION),
+        AbiVersion::Version(found) => ContractError::AbiVersion { found, supported: names::ABI_VERSION },
+        AbiVersion::Malformed { length } => ContractError::AbiMalformed { length },
         AbiVersion::Absent => {
             let exttinygo = info.exports.iter().any(|export| export.name.starts_with("WasmAbiVersion_"));
-            Err(ContractError::AbiMissing { looks_like: exttinygo.then_some("exttinygo") })
+            ContractError::AbiMissing { looks_like: exttinygo.then_some("exttinygo") }
         }
-    }
+    });
+    None
 }
 
 fn imports(info: &ModuleInfo, offered: &[KnownImport], errors: &mut Vec<ContractError>) {

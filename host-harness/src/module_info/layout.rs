@@ -18,7 +18,11 @@ pub enum Evidence {
     Export,
     /// The name section calls a global by the linker's name.
     NameSection,
-    /// A global looks like it: the first mutable `i32` of a module without names, where its value fits.
+    /// The module exports the linker's `__heap_base`, and where LLVM's linker puts the stack pointer, before any other
+    /// global, stands a mutable `i32` that points to where a stack ends: right below the data, or at the heap base.
+    /// That is how modules look from which the names were stripped.
+    Convention,
+    /// A global looks like it: the first mutable one, an `i32` without a name, whose value fits.
     Guess,
 }
 
@@ -61,7 +65,17 @@ impl StackPointer {
             && u64::from(initial) <= memory_end
             && (data.iter().all(|range| range.start >= initial.into())
                 || data.iter().all(|range| range.end <= initial.into()));
-        plausible.then_some(Self { global: global.index, initial, evidence: Evidence::Guess })
+        // What lies between is alignment.
+        let gap = 16_u64;
+        let data_start = data.iter().map(|range| range.start).min();
+        let below_data = data_start.is_some_and(|start| start >= initial.into() && start - u64::from(initial) < gap);
+        let zeroed_only = data.is_empty() && info.exported_address(EXPORT_DATA_END).is_some_and(|end| end >= initial);
+        let heap_base = info.exported_address(EXPORT_HEAP_BASE);
+        let below_heap = heap_base.is_some_and(|base| base >= initial && u64::from(base - initial) < gap);
+        let is_first = !info.globals.iter().any(|other| !other.imported && other.index < global.index);
+        let conventional = is_first && heap_base.is_some() && (below_data || zeroed_only || below_heap);
+        let evidence = if conventional { Evidence::Convention } else { Evidence::Guess };
+        plausible.then_some(Self { global: global.index, initial, evidence })
     }
 }
 

@@ -213,16 +213,40 @@ fn a_stack_behind_the_statics_is_told_too() {
     assert_eq!(found.stack_pointer.unwrap().evidence, Evidence::Export);
 }
 
+/// The module without its names.
+fn stripped() -> String {
+    STACK_FIRST.replace("$__stack_pointer", "")
+}
+
+#[test]
+fn a_stripped_module_is_known_by_the_linkers_conventions() {
+    let found = layout(&stripped()).unwrap();
+    assert_eq!((found.stack, found.statics), (Some(0..65_536), 65_536..65_616));
+    assert_eq!(found.stack_pointer.unwrap().evidence, Evidence::Convention);
+    let zeroed_only = layout(&stripped().replace("(data (i32.const 65536) \"abc\")", "")).unwrap();
+    assert_eq!((zeroed_only.stack, zeroed_only.statics), (Some(0..65_536), 65_536..65_616));
+    let behind = r#"(memory (export "memory") 2) (global (mut i32) (i32.const 70000))
+        (global (export "__data_end") i32 (i32.const 1100)) (global (export "__heap_base") i32 (i32.const 70000))
+        (data (i32.const 1024) "abc")"#;
+    let found = layout(behind).unwrap();
+    assert_eq!((found.stack, found.statics), (Some(1100..70_000), 0..1100));
+}
+
 #[test]
 fn a_guessed_stack_pointer_excludes_nothing_from_the_statics() {
-    let found = layout(&STACK_FIRST.replace("$__stack_pointer", "")).unwrap();
+    // Far below the data: some other pointer, for all anybody knows.
+    let found = layout(&stripped().replace("(mut i32) (i32.const 65536)", "(mut i32) (i32.const 4096)")).unwrap();
     assert_eq!((found.stack, found.statics), (None, 0..65_616));
     assert_eq!(found.stack_pointer.unwrap().evidence, Evidence::Guess);
+    // Behind another global, where the linker does not put it.
+    let second = stripped().replace("(global  (mut i32)", "(global i32 (i32.const 1)) (global (mut i32)");
+    let found = layout(&second).unwrap();
+    assert_eq!((found.stack, found.stack_pointer.unwrap().evidence), (None, Evidence::Guess));
     // A counter is no stack pointer.
-    let counter = STACK_FIRST.replace("$__stack_pointer (mut i32) (i32.const 65536)", "(mut i32) (i32.const 7)");
+    let counter = stripped().replace("(mut i32) (i32.const 65536)", "(mut i32) (i32.const 7)");
     assert_eq!(layout(&counter).unwrap().stack_pointer, None);
     // Neither is one in whose stack data lies.
-    let crossed = STACK_FIRST.replace("$__stack_pointer (mut i32) (i32.const 65536)", "(mut i32) (i32.const 65552)");
+    let crossed = stripped().replace("(mut i32) (i32.const 65536)", "(mut i32) (i32.const 65552)");
     let crossed = crossed.replace("\"abc\"", "\"0123456789abcdef0123456789abcdef\"");
     assert_eq!(layout(&crossed).unwrap().stack_pointer, None);
 }
