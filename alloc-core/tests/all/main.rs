@@ -1,1 +1,4 @@
-//! to be written
+//! Integration tests: the runner finds what is broken, pages are claimed as documented.
+
+mod broken;
+mod claiming;

@@ -1,1 +1,14 @@
-//! to be written
+//! Integration tests over a fake memory.
+
+mod heap;
+mod programs;
+
+use alloc_core::{AllocatorKind, testing::Rules};
+use alloc_freelist::{CLAIM_STEP, HEAP_END};
+
+/// What the freelist may need beyond a request: a step of the claim, its records, and rounding.
+const OVERHEAD: u64 = CLAIM_STEP as u64 + 1024;
+
+fn rules<A>() -> Rules<A> {
+    Rules { kind: AllocatorKind::Freelist, heap_end: HEAP_END, overhead: OVERHEAD, resets: None }
+}

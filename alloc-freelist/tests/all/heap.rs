@@ -1,0 +1,115 @@
+//! The claimed heap: how it grows, what comes back, and where it ends.
+#![expect(unsafe_code, reason = "calls a `GlobalAlloc`")]
+
+use alloc_core::{Memory, testing::FakeMemory};
+use alloc_freelist::{CLAIM_STEP, FreelistAllocator, HEAP_END};
+use core::alloc::{GlobalAlloc, Layout};
+
+const START: u32 = 0x0010_0000;
+
+/// An allocation of so many bytes, or null.
+fn alloc(allocator: &impl GlobalAlloc, size: usize, align: usize) -> *mut u8 {
+    // SAFETY: no test asks for 0 bytes.
+    unsafe { allocator.alloc(layout(size, align)) }
+}
+
+fn layout(size: usize, align: usize) -> Layout {
+    Layout::from_size_align(size, align).unwrap()
+}
+
+#[test]
+fn the_heap_is_claimed_in_steps() {
+    let memory = FakeMemory::new(START, 100);
+    let allocator = FreelistAllocator::over(&memory);
+    alloc(&allocator, 10, 1);
+    assert_eq!(memory.image().top, START + CLAIM_STEP);
+    alloc(&allocator, 3000, 1);
+    assert_eq!(memory.image().top, START + CLAIM_STEP);
+    alloc(&allocator, 10_000, 1);
+    assert_eq!(memory.image().top, START + 4 * CLAIM_STEP);
+}
+
+#[test]
+fn what_was_freed_serves_again_and_neighbours_coalesce() {
+    let memory = FakeMemory::new(START, 1000);
+    let allocator = FreelistAllocator::over(&memory);
+    let round = || {
+        let blocks: Vec<_> = (0..8).map(|_| alloc(&allocator, 100_000, 8)).collect();
+        // Every second one first, so that gaps have to find each other.
+        for block in blocks.iter().step_by(2).chain(blocks.iter().skip(1).step_by(2)) {
+            // SAFETY: allocated above.
+            unsafe { allocator.dealloc(*block, layout(100_000, 8)) };
+        }
+        let whole = alloc(&allocator, 800_000, 8);
+        // SAFETY: allocated above.
+        unsafe { allocator.dealloc(whole, layout(800_000, 8)) };
+    };
+    round();
+    let image = memory.image();
+    for _ in 0..100 {
+        round();
+    }
+    assert_eq!((memory.image().top, memory.image().limit), (image.top, image.limit));
+}
+
+#[test]
+fn an_allocation_grows_into_what_is_free_behind_it() {
+    let memory = FakeMemory::new(START, 100);
+    let allocator = FreelistAllocator::over(&memory);
+    let pointer = alloc(&allocator, 100, 8);
+    let behind = alloc(&allocator, 1000, 8);
+    // SAFETY: allocated above, with the layouts that they have by then.
+    unsafe {
+        allocator.dealloc(behind, layout(1000, 8));
+        assert_eq!(allocator.realloc(pointer, layout(100, 8), 1000), pointer);
+        assert_eq!(allocator.realloc(pointer, layout(1000, 8), 10), pointer);
+    }
+}
+
+#[test]
+fn large_alignments_are_served_and_freed() {
+    let memory = FakeMemory::new(START + 1, 100);
+    let allocator = FreelistAllocator::over(&memory);
+    let round = || {
+        for align in [32, 4096, 1 << 16, 1 << 20] {
+            let pointer = alloc(&allocator, 40, align);
+            assert_eq!((pointer.addr() % align, memory.address(pointer) as usize % align), (0, 0));
+            // SAFETY: allocated above.
+            unsafe { allocator.dealloc(pointer, layout(40, align)) };
+        }
+    };
+    round();
+    let top = memory.image().top;
+    (0..20).for_each(|_| round());
+    assert_eq!(memory.image().top, top);
+}
+
+#[test]
+fn near_4_gib_requests_that_would_wrap_are_refused() {
+    let memory = FakeMemory::new(HEAP_END - 0x20_0000, 1000);
+    let allocator = FreelistAllocator::over(&memory);
+    let mut served = 0;
+    while !alloc(&allocator, 60_000, 8).is_null() {
+        served += 60_000;
+    }
+    assert!((0x1C_0000..0x20_0000).contains(&served), "{served:#x}");
+    assert!(memory.image().top <= HEAP_END);
+    for size in [1 << 20, 1 << 24, 1 << 30, i32::MAX as usize, u32::MAX as usize, isize::MAX as usize] {
+        assert!(alloc(&allocator, size, 1).is_null(), "{size:#x}");
+        assert_eq!(memory.image().failed_size, u32::try_from(size).unwrap_or(u32::MAX));
+    }
+    let small = alloc(&allocator, 1, 1);
+    assert!(!small.is_null());
+    // SAFETY: allocated above.
+    assert!(unsafe { allocator.realloc(small, layout(1, 1), i32::MAX as usize) }.is_null());
+}
+
+#[test]
+fn memory_behind_the_claimed_heap_is_untouched() {
+    let memory = FakeMemory::new(START, 100);
+    let allocator = FreelistAllocator::over(&memory);
+    for size in [1, 5000, 100_000, 3_000_000] {
+        alloc(&allocator, size, 8);
+        assert_eq!(memory.first_dirty(memory.image().top), None);
+    }
+}
