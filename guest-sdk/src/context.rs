@@ -1,0 +1,160 @@
+//! What an extension is handed: reading state, leaving intents, writing log lines.
+#![expect(unsafe_code, reason = "log lines are an import, and a scope gives room back")]
+
+use guest_abi::intent::Operation;
+
+use crate::error::{Error, Result};
+use crate::intent_sink::IntentSink;
+use crate::key::KeyBuilder;
+use crate::level::Level;
+use crate::raw;
+use crate::region::Region;
+use crate::rows::Rows;
+use crate::value::Value;
+use crate::writer::IntentWriter;
+
+/// The call that an extension serves.
+///
+/// Values that are read are views into the exchange region and live as long as the call; nothing on these paths takes
+/// anything from the guest's heap.
+pub struct Context<'call> {
+    region: &'call Region,
+    sink: &'call mut IntentSink,
+}
+
+impl<'call> Context<'call> {
+    pub(crate) const fn new(region: &'call Region, sink: &'call mut IntentSink) -> Self {
+        Self { region, sink }
+    }
+
+    /// The value of the record with this key.
+    ///
+    /// # Errors
+    /// [`Absent`](crate::ErrorCode::Absent) when there is none,
+    /// [`KeyTooLong`](crate::ErrorCode::KeyTooLong), [`ExchangeFull`](crate::ErrorCode::ExchangeFull).
+    #[inline]
+    pub fn get_value<const N: usize>(&mut self, key: &KeyBuilder<N>) -> Result<Value<'call>> {
+        let key = key.bytes()?;
+        match self.region.get(key)? {
+            Some(value) => Ok(Value::new(value)),
+            None => Err(Error::absent(key)),
+        }
+    }
+
+    /// The value of the record with this key, if there is one.
+    ///
+    /// # Errors
+    /// [`KeyTooLong`](crate::ErrorCode::KeyTooLong), [`ExchangeFull`](crate::ErrorCode::ExchangeFull).
+    #[inline]
+    pub fn query_value<const N: usize>(&mut self, key: &KeyBuilder<N>) -> Result<Option<Value<'call>>> {
+        Ok(self.region.get(key.bytes()?)?.map(Value::new))
+    }
+
+    /// The rows whose keys have the fields of this one, and possibly more.
+    ///
+    /// They come in chunks, for which half of what is left of the exchange region is kept until the rows are dropped.
+    ///
+    /// # Errors
+    /// [`KeyTooLong`](crate::ErrorCode::KeyTooLong).
+    #[inline]
+    pub fn read_values<'key, const N: usize>(&mut self, key: &'key KeyBuilder<N>) -> Result<Rows<'call, 'key>> {
+        Ok(Rows::new(self.region.chunk(), key.bytes()?))
+    }
+
+    /// Leaves the intent to write a new record with this key. Its fields are put into what this returns.
+    ///
+    /// # Errors
+    /// [`KeyTooLong`](crate::ErrorCode::KeyTooLong).
+    #[inline]
+    pub fn new_value<const N: usize>(&mut self, key: &KeyBuilder<N>) -> Result<IntentWriter<'_>> {
+        Ok(IntentWriter::begin(self.sink, Operation::New, key.bytes()?))
+    }
+
+    /// Leaves the intent to change fields of the record with this key. Its other fields stay.
+    ///
+    /// `_found` is what was read of the record: there must be one.
+    ///
+    /// # Errors
+    /// [`KeyTooLong`](crate::ErrorCode::KeyTooLong).
+    #[inline]
+    pub fn update_value<const N: usize>(
+        &mut self,
+        key: &KeyBuilder<N>,
+        _found: &Value<'_>,
+    ) -> Result<IntentWriter<'_>> {
+        Ok(IntentWriter::begin(self.sink, Operation::Update, key.bytes()?))
+    }
+
+    /// Runs `body` and gives back the room of all values that it read, so that a loop may read more than the exchange
+    /// region holds.
+    ///
+    /// What `body` reads cannot leave it; what it makes of it can:
+    ///
+    /// ```
+    /// # use guest_sdk::{Context, KeyBuilder, Result, storage};
+    /// # fn total(cx: &mut Context) -> Result<i64> {
+    /// let mut total = 0;
+    /// for id in 0..10_000 {
+    ///     let mut key = KeyBuilder::new(storage::RECORD, "");
+    ///     key.put_i64("Id", id);
+    ///     total += cx.scope(|cx| cx.get_value(&key)?.get_i64("Amount"))?;
+    /// }
+    /// # Ok(total)
+    /// # }
+    /// ```
+    ///
+    /// ```compile_fail
+    /// # use guest_sdk::{Context, KeyBuilder, Result, storage};
+    /// # fn first(cx: &mut Context) -> Result<()> {
+    /// let value = cx.scope(|cx| cx.get_value(&KeyBuilder::new(storage::EVENT, "")))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    pub fn scope<R>(&mut self, body: impl FnOnce(&mut Context<'_>) -> R) -> R {
+        let cursor = self.region.cursor();
+        let result = body(&mut Context::new(self.region, self.sink));
+        // SAFETY: `body` accepts a context of any lifetime, so nothing that it read is in its result or anywhere
+        // outside; and nobody else could read values meanwhile, because `self` is borrowed.
+        unsafe { self.region.rewind(cursor) };
+        result
+    }
+
+    /// Writes a log line.
+    #[inline]
+    pub fn log(&mut self, level: Level, text: &str) {
+        // SAFETY: the text is borrowed during the call.
+        unsafe { raw::log(level as u32, text.as_ptr(), text.len()) };
+    }
+
+    /// Writes a log line of [`Level::Error`].
+    pub fn error(&mut self, text: &str) {
+        self.log(Level::Error, text);
+    }
+
+    /// Writes a log line of [`Level::Warn`].
+    pub fn warn(&mut self, text: &str) {
+        self.log(Level::Warn, text);
+    }
+
+    /// Writes a log line of [`Level::Info`].
+    pub fn info(&mut self, text: &str) {
+        self.log(Level::Info, text);
+    }
+
+    /// Writes a log line of [`Level::Debug`].
+    pub fn debug(&mut self, text: &str) {
+        self.log(Level::Debug, text);
+    }
+
+    /// Writes a log line of [`Level::Trace`].
+    pub fn trace(&mut self, text: &str) {
+        self.log(Level::Trace, text);
+    }
+}
+
+impl core::fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Context").finish_non_exhaustive()
+    }
+}

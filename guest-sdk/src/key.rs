@@ -1,0 +1,215 @@
+//! Keys, built in place.
+#![expect(unsafe_code, reason = "the buffer is filled as it is used, not zeroed before")]
+
+use core::convert::Infallible;
+use core::mem::MaybeUninit;
+
+use guest_abi::value::{ObjectWriter, QName};
+use minicbor::encode::{Encoder, Write};
+
+use crate::copy::copy_bytes;
+use crate::error::{Error, Result};
+
+/// Ends the map of fields, whose length is not said before.
+const BREAK: u8 = 0xFF;
+
+/// Builds a key: a storage, an entity and fields.
+///
+/// The key is encoded in the builder itself, in at most `N` bytes, and takes nothing from the heap. Putting never
+/// fails; a key that is too long is an error ([`KeyTooLong`](crate::ErrorCode::KeyTooLong)) where it is used.
+///
+/// ```
+/// use guest_sdk::{KeyBuilder, storage};
+/// let mut key = KeyBuilder::new(storage::VIEW, "example.com/shop.OrderedItems");
+/// key.put_i32("Year", 2023).put_i32("Month", 1);
+/// ```
+#[derive(Clone)]
+pub struct KeyBuilder<const N: usize = 512> {
+    buffer: Buffer<N>,
+    /// Where the fields begin; nowhere when not even storage and entity fit.
+    fields: Option<usize>,
+}
+
+impl KeyBuilder {
+    /// A key of up to 512 bytes without fields. `entity` is empty where the storage has none.
+    #[must_use]
+    #[inline]
+    pub fn new(storage: &str, entity: &str) -> Self {
+        Self::with_capacity(storage, entity)
+    }
+}
+
+impl<const N: usize> KeyBuilder<N> {
+    /// A key of up to `N` bytes without fields.
+    ///
+    /// ```
+    /// use guest_sdk::{KeyBuilder, storage};
+    /// let key = KeyBuilder::<2048>::with_capacity(storage::RECORD, "");
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn with_capacity(storage: &str, entity: &str) -> Self {
+        let mut buffer = Buffer { bytes: [const { MaybeUninit::uninit() }; N], length: 0, overflowed: false };
+        // The buffer is infallible, and none of these calls fails by itself.
+        let _ = Encoder::new(&mut buffer).str(storage);
+        let _ = Encoder::new(&mut buffer).str(entity);
+        let _ = Encoder::new(&mut buffer).begin_map();
+        buffer.end();
+        let fields = (!buffer.overflowed).then_some(buffer.length);
+        Self { buffer, fields }
+    }
+
+    /// Removes all fields; storage and entity stay.
+    pub fn clear(&mut self) -> &mut Self {
+        if let Some(fields) = self.fields {
+            self.buffer.overflowed = false;
+            self.buffer.length = fields;
+            self.buffer.end();
+        }
+        self
+    }
+
+    #[inline]
+    fn put(&mut self, put: impl FnOnce(&mut ObjectWriter<'_, Buffer<N>>)) -> &mut Self {
+        put(&mut ObjectWriter::resume(&mut self.buffer));
+        self.buffer.end();
+        self
+    }
+
+    /// Puts an `i32`.
+    #[inline]
+    pub fn put_i32(&mut self, name: &str, value: i32) -> &mut Self {
+        self.put(|fields| {
+            fields.put_i32(name, value);
+        })
+    }
+
+    /// Puts an `i64`.
+    #[inline]
+    pub fn put_i64(&mut self, name: &str, value: i64) -> &mut Self {
+        self.put(|fields| {
+            fields.put_i64(name, value);
+        })
+    }
+
+    /// Puts an `f32`.
+    #[inline]
+    pub fn put_f32(&mut self, name: &str, value: f32) -> &mut Self {
+        self.put(|fields| {
+            fields.put_f32(name, value);
+        })
+    }
+
+    /// Puts an `f64`.
+    #[inline]
+    pub fn put_f64(&mut self, name: &str, value: f64) -> &mut Self {
+        self.put(|fields| {
+            fields.put_f64(name, value);
+        })
+    }
+
+    /// Puts text.
+    #[inline]
+    pub fn put_string(&mut self, name: &str, value: &str) -> &mut Self {
+        self.put(|fields| {
+            fields.put_string(name, value);
+        })
+    }
+
+    /// Puts bytes.
+    #[inline]
+    pub fn put_bytes(&mut self, name: &str, value: &[u8]) -> &mut Self {
+        self.put(|fields| {
+            fields.put_bytes(name, value);
+        })
+    }
+
+    /// Puts a truth value.
+    #[inline]
+    pub fn put_bool(&mut self, name: &str, value: bool) -> &mut Self {
+        self.put(|fields| {
+            fields.put_bool(name, value);
+        })
+    }
+
+    /// Puts a qualified name.
+    #[inline]
+    pub fn put_qname(&mut self, name: &str, value: QName<'_>) -> &mut Self {
+        self.put(|fields| {
+            fields.put_qname(name, value);
+        })
+    }
+
+    /// The key's wire form.
+    ///
+    /// # Errors
+    /// [`KeyTooLong`](crate::ErrorCode::KeyTooLong).
+    #[inline]
+    pub fn bytes(&self) -> Result<&[u8]> {
+        if self.buffer.overflowed {
+            return Err(Error::key_too_long(self.buffer.written(), N));
+        }
+        // `end` has written the break behind the last field.
+        Ok(self.buffer.with_break())
+    }
+}
+
+impl<const N: usize> core::fmt::Debug for KeyBuilder<N> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self.bytes().map(guest_abi::key::Key::parse) {
+            Ok(Ok(key)) => key.fmt(f),
+            _ => f.write_str("KeyBuilder(too long)"),
+        }
+    }
+}
+
+/// The bytes so far, without the break that stands behind them.
+#[derive(Clone)]
+struct Buffer<const N: usize> {
+    bytes: [MaybeUninit<u8>; N],
+    length: usize,
+    overflowed: bool,
+}
+
+impl<const N: usize> Buffer<N> {
+    #[inline]
+    fn end(&mut self) {
+        match self.bytes.get_mut(self.length) {
+            Some(byte) => {
+                byte.write(BREAK);
+            }
+            None => self.overflowed = true,
+        }
+    }
+
+    fn written(&self) -> &[u8] {
+        // SAFETY: the first `length` bytes have been written.
+        unsafe { core::slice::from_raw_parts(self.bytes.as_ptr().cast(), self.length) }
+    }
+
+    /// Only if it has not overflowed.
+    #[inline]
+    fn with_break(&self) -> &[u8] {
+        // SAFETY: `end` has written one byte more, since it has not overflowed.
+        unsafe { core::slice::from_raw_parts(self.bytes.as_ptr().cast(), self.length + 1) }
+    }
+}
+
+impl<const N: usize> Write for Buffer<N> {
+    type Error = Infallible;
+
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Infallible> {
+        if bytes.len() > N - self.length || self.overflowed {
+            self.overflowed = true;
+        } else {
+            // SAFETY: they fit what is left of the buffer, which is borrowed mutably.
+            unsafe {
+                let to = self.bytes.as_mut_ptr().cast::<u8>().add(self.length);
+                copy_bytes(bytes.as_ptr(), to, bytes.len());
+            }
+            self.length += bytes.len();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,103 @@
+//! The SDK for extensions: functions that a host calls, that read state and leave intents.
+//!
+//! ```
+//! use guest_sdk::{extension, storage, Context, KeyBuilder, Result};
+//!
+//! /// Adds the order's total to the view of ordered items.
+//! #[extension]
+//! fn calc_ordered_items(cx: &mut Context) -> Result<()> {
+//!     let event = cx.get_value(&KeyBuilder::new(storage::EVENT, ""))?;
+//!     let order = event.get("ArgumentObject")?;
+//!     let mut total = 0;
+//!     for item in order.get("Items")?.items()? {
+//!         total += i64::from(item.get_i32("Quantity")?) * item.get_i64("SinglePrice")?;
+//!     }
+//!     let mut key = KeyBuilder::new(storage::VIEW, "example.com/shop.OrderedItems");
+//!     key.put_i32("Year", order.get_i32("Year")?).put_i32("Month", order.get_i32("Month")?);
+//!     match cx.query_value(&key)? {
+//!         None => {
+//!             cx.new_value(&key)?.put_i64("Amount", total);
+//!         }
+//!         Some(found) => {
+//!             let amount = found.get_i64("Amount")? + total;
+//!             cx.update_value(&key, &found)?.put_i64("Amount", amount);
+//!         }
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # What costs what
+//!
+//! A get is one crossing to the host. Intents cost none: they are written where the host reads them when the function
+//! has returned, and only what exceeds that room is handed over before. Keys, values, intents, errors and log lines
+//! take nothing from the guest's heap; the room for values is the exchange region, which a host makes as large as it
+//! likes, [`Context::scope`] reuses, and [`Context::read_values`] fills chunk by chunk.
+//!
+//! # Features
+//!
+//! | feature | default | |
+//! |---|---|---|
+//! | `std` | on | panics are reported by a hook of std; a `no_std` guest turns it off |
+//! | `panic-handler` | | defines the panic handler of a `no_std` guest |
+//! | `alloc-leaking`, `alloc-bump-reset`, `alloc-freelist`, `alloc-wee` | | defines the guest's global allocator; at most one |
+//! | `counters` | on | the allocator counts, for the host's reports |
+//!
+//! Without an allocator feature a guest has Rust's default one, or its own. Natively these features have no effect.
+//!
+//! # Tests
+//!
+//! An extension is a plain function when it is compiled for anything but wasm32. The module `testing` runs it against an
+//! in-memory state, over the same wire form and within the same limits as a host, so `cargo test` is enough.
+//!
+//! # What it assumes
+//!
+//! One thread. A build with the target feature `atomics` is refused.
+#![no_std]
+
+extern crate alloc;
+
+#[cfg(any(feature = "std", not(target_arch = "wasm32")))]
+extern crate std;
+
+#[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
+compile_error!("guest-sdk is for single-threaded guests: build without the target feature `atomics`");
+
+#[cfg(target_arch = "wasm32")]
+mod allocator;
+mod context;
+mod copy;
+mod entry;
+mod error;
+mod intent_sink;
+mod key;
+mod level;
+#[cfg(target_arch = "wasm32")]
+mod panics;
+mod raw;
+mod region;
+mod rows;
+mod scan;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
+mod value;
+mod writer;
+
+pub use context::Context;
+pub use entry::InitResult;
+pub use error::{Error, Result};
+pub use guest_abi::value::{Kind, QName};
+pub use guest_abi::{ErrorCode, storage};
+pub use guest_sdk_macros::{extension, init};
+pub use key::KeyBuilder;
+pub use level::Level;
+pub use rows::{Row, Rows};
+pub use value::{Fields, Items, Value};
+pub use writer::{ArrayWriter, IntentWriter, ObjectWriter};
+
+/// What the attribute macros expand to. Not for use by hand.
+#[doc(hidden)]
+pub mod generated {
+    #[cfg(target_arch = "wasm32")]
+    pub use crate::entry::exports::{extension, init};
+}

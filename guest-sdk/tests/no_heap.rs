@@ -1,0 +1,168 @@
+//! The paths of the SDK take nothing from the heap: counted by the test's own global allocator, exactly 0.
+//!
+//! What the native host allocates while it answers is not the extension's and is left out.
+#![expect(unsafe_code, reason = "a global allocator that counts")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use guest_sdk::testing::{Host, MemoryState, Outcome, host_is_running};
+use guest_sdk::{Context, Error, KeyBuilder, QName, Result, storage};
+
+struct Counting;
+
+thread_local! {
+    static COUNTED: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+fn count() {
+    if !host_is_running()
+        && let Some(count) = COUNTED.get()
+    {
+        COUNTED.set(Some(count + 1));
+    }
+}
+
+// SAFETY: every call is handed to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promise.
+        unsafe { System.realloc(pointer, layout, new_size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations of an extension, and what the call left.
+fn allocations(exchange: usize, extension: impl FnOnce(&mut Context<'_>) -> Result<()>) -> (usize, Outcome) {
+    let mut state = MemoryState::new();
+    for id in 0..200 {
+        let put = state.put(
+            storage::VIEW,
+            "shop.Numbers",
+            |key| {
+                key.put_i32("Id", id);
+            },
+            |value| {
+                value.put_i32("Number", id).put_string("Text", "text").put_f64("Float", 0.5);
+                value.put_bytes("Bytes", b"bytes").put_bool("Truth", true).put_f32("Narrow", 0.5);
+                value.put_qname("Name", QName { package: "shop", entity: "Order" });
+                value.put_array("Array", |array| {
+                    array.push_i32(1).push_string("two");
+                });
+            },
+        );
+        put.unwrap();
+    }
+    let mut counted = 0;
+    let outcome = Host::new(state).exchange_size(exchange).call(|cx| {
+        COUNTED.set(Some(0));
+        let result = extension(cx);
+        counted = COUNTED.take().unwrap();
+        result
+    });
+    (counted, outcome)
+}
+
+fn number(id: i32) -> KeyBuilder {
+    let mut key = KeyBuilder::new(storage::VIEW, "shop.Numbers");
+    key.put_i32("Id", id);
+    key
+}
+
+#[test]
+fn the_counter_counts() {
+    let (count, outcome) = allocations(65_536, |_| {
+        drop(std::hint::black_box(vec![1_u8]));
+        Ok(())
+    });
+    outcome.unwrap();
+    assert_eq!(count, 1);
+}
+
+#[test]
+fn reading_and_writing_allocates_nothing() {
+    // With little room, so that chunks are many and intents are flushed.
+    for exchange in [2048, 65_536] {
+        let (count, outcome) = allocations(exchange, |cx| {
+            let found = cx.get_value(&number(1))?;
+            let sum =
+                f64::from(found.get_i32("Number")?) + found.get_f64("Float")? + f64::from(found.get_f32("Narrow")?);
+            assert!(
+                found.get_bool("Truth")?
+                    && found.get_bytes("Bytes")?.len() == 5
+                    && found.get_qname("Name")?.package == "shop"
+            );
+            assert!(cx.query_value(&number(1000))?.is_none());
+            for item in found.get("Array")?.items()? {
+                let _ = (item.kind()?, item.as_i32().is_ok());
+            }
+            assert_eq!(found.get("Array")?.get_str_at(1)?, "two");
+            assert_eq!(found.fields()?.count(), 8);
+            let key = KeyBuilder::new(storage::VIEW, "shop.Numbers");
+            let mut rows = cx.read_values(&key)?;
+            while let Some(row) = rows.next()? {
+                let id = row.key().get_i32("Id")?;
+                let text = row.value().get_str("Text")?;
+                let mut record = cx.update_value(&number(id), &row.value())?;
+                record.put_string("Text", text).put_f64("Float", sum).put_value("Copy", row.value())?;
+                record.put_object("Object", |object| {
+                    object.put_i32("One", 1).put_i64("Two", 2).put_f32("Three", 3.0).put_bool("Four", true);
+                    object.put_bytes("Five", b"5").put_qname("Six", QName { package: "a", entity: "b" });
+                    object.put_array("Seven", |array| {
+                        array.push_i32(1).push_string("2");
+                    });
+                });
+            }
+            drop(rows);
+            cx.scope(|cx| cx.get_value(&number(5)).map(drop))?;
+            cx.info("a log line");
+            Ok(())
+        });
+        outcome.unwrap();
+        assert_eq!(outcome.intents().count(), 200);
+        assert_eq!(count, 0, "with an exchange region of {exchange} bytes");
+    }
+}
+
+#[test]
+fn failing_allocates_nothing() {
+    let failing: [fn(&mut Context<'_>) -> Result<()>; 8] = [
+        |cx| cx.get_value(&number(1000)).map(drop),
+        |cx| cx.get_value(&number(1))?.get_i32("Text").map(drop),
+        |cx| {
+            cx.get_value(&number(1))?
+                .get("a name that is longer than what an error keeps of it, by some bytes")
+                .map(drop)
+        },
+        |cx| cx.get_value(&number(1))?.get("Array")?.item(9).map(drop),
+        |cx| {
+            let mut key = number(1);
+            key.put_bytes("Long", &[0; 600]);
+            cx.new_value(&key).map(drop)
+        },
+        |cx| loop {
+            cx.get_value(&number(1))?;
+        },
+        |_| Err("literal".into()),
+        |_| Err(Error::application(1, "literal")),
+    ];
+    for (at, extension) in failing.into_iter().enumerate() {
+        let (count, outcome) = allocations(65_536, extension);
+        assert!(outcome.result.is_err());
+        assert_eq!(count, 0, "the {at}th");
+    }
+}
