@@ -2,12 +2,12 @@
 //!
 //! A module is rewritten in steps, one file for each:
 //!
-//! 1. [`globals`]: every mutable global that is not exported gets an export under a reserved name, so that a restore
+//! 1. `globals`: every mutable global that is not exported gets an export under a reserved name, so that a restore
 //!    reaches the shadow-stack pointer too.
-//! 2. [`growth`]: `memory.grow` and `memory.size` work on a logical size, kept in an added global. A restore puts the
+//! 2. `growth`: `memory.grow` and `memory.size` work on a logical size, kept in an added global. A restore puts the
 //!    logical size back, which it cannot do with the physical one; so memory cannot creep from restore to restore.
 //!
-//! A step plans; [`splice`] carries all plans out in one pass over the module's bytes. Everything that a step adds is
+//! A step plans; `splice` carries all plans out in one pass over the module's bytes. Everything that a step adds is
 //! appended, so that indices stay what they were, and bytes that no step changes are copied as they stand: custom
 //! sections, names, data, and every function body without one of the replaced instructions. That is why the module is
 //! not decoded and encoded anew as a whole: encoders write numbers in their shortest form, linkers often do not, so
