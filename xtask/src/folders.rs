@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 /// The folder of the workspace's manifest.
 pub(crate) fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Cargo sets it when it runs this; what was compiled in is for who runs the program by itself.
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let here = Path::new(&here);
     here.parent().unwrap_or(here).to_owned()
 }
 

@@ -2,7 +2,11 @@
 //!
 //! Clippy compiles as `cargo check` does and finds what only a combination of features leaves unused.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, bail};
 use cargo_metadata::{MetadataCommand, Package as CargoPackage};
@@ -14,6 +18,9 @@ use crate::{console::Console, folders};
 /// Members of the workspace that are never part of a guest; a procedural macro runs in the compiler.
 const HOST_ONLY: [&str; 5] = ["benches", "guest-build", "guest-sdk-macros", "host-harness", "xtask"];
 
+/// Features for tests that run on the host, with dependencies that no guest can have.
+const HOST_FEATURES: [&str; 1] = ["testing"];
+
 /// The features that pick an allocator, of which a guest may have one at most, begin like this.
 const ALLOCATOR_PREFIX: &str = "alloc-";
 
@@ -22,8 +29,10 @@ const ALLOCATOR_PREFIX: &str = "alloc-";
 pub(super) struct Package {
     /// Its name.
     pub(super) name: String,
-    /// The features that can be combined at will.
+    /// The features that can be combined at will and change what is compiled.
     free: Vec<String>,
+    /// The features that change nothing: they enable nothing, and no source file asks for them.
+    inert: Vec<String>,
     /// The features of which one at most may be given.
     allocators: Vec<String>,
     /// Whether it is one of the guests' workspace.
@@ -45,52 +54,67 @@ pub(super) fn clippy_for_wasm(console: &Console, toolchain: &Toolchain) -> Resul
     Ok(clippy)
 }
 
-/// Checks every combination of every package, of both workspaces.
+/// Checks every combination of every package, of both workspaces, and tells all that fail.
 pub(super) fn check(console: &Console, toolchain: &Toolchain) -> Result<()> {
     let mut all = packages("Cargo.toml".into(), false)?;
     all.extend(packages("guests/Cargo.toml".into(), true)?);
     let total: usize = all.iter().map(|package| package.combinations().len()).sum();
     let mut checked = 0;
+    let mut failed = 0;
+    let mut note = |result: Result<()>| {
+        if let Err(error) = result {
+            failed += 1;
+            console.say(&format!("{error:#}"));
+        }
+    };
     for package in &all {
         for combination in package.combinations() {
             checked += 1;
             let told = if combination.is_empty() { "none".to_owned() } else { combination.join(",") };
             console.begin(&format!("features {checked} of {total}: {} with {told}", package.name));
-            for mut clippy in package.clippies(console, toolchain)? {
-                select(&mut clippy, package, &combination);
-                run_quietly(console, clippy.args(test::DENY_WARNINGS))?;
+            for mut clippy in package.clippies(&combination, console, toolchain)? {
+                note(run_quietly(console, clippy.args(test::DENY_WARNINGS)));
             }
         }
         for pair in pairs(&package.allocators) {
             console.begin(&format!("features: {} refuses {} and {}", package.name, pair[0], pair[1]));
-            for mut clippy in package.clippies(console, toolchain)? {
-                select(&mut clippy, package, &pair);
-                refuses(console, &mut clippy, &pair)?;
+            for mut clippy in package.clippies(&pair, console, toolchain)? {
+                note(refuses(console, &mut clippy, &pair));
             }
         }
+    }
+    if failed > 0 {
+        bail!("{failed} of the commands for {total} combinations of features failed");
     }
     console.say(&format!("{total} combinations of features in {} packages", all.len()));
     Ok(())
 }
 
 impl Package {
-    fn new(package: &CargoPackage, is_guest: bool) -> Self {
-        let (allocators, free) = package
+    fn new(package: &CargoPackage, is_guest: bool) -> Result<Self> {
+        let (allocators, others): (Vec<_>, Vec<_>) = package
             .features
             .keys()
             .filter(|feature| *feature != "default")
             .cloned()
             .partition(|feature| feature.starts_with(ALLOCATOR_PREFIX));
-        Self {
+        let folder = package.manifest_path.parent().map(|folder| folder.as_std_path().to_owned());
+        let mut sources = String::new();
+        if let Some(folder) = folder {
+            read_sources(&folder, &mut sources)?;
+        }
+        let (inert, free) = others.into_iter().partition(|feature| is_inert(feature, &package.features, &sources));
+        Ok(Self {
             name: package.name.to_string(),
             free,
+            inert,
             allocators,
             is_guest,
             is_for_wasm: is_guest || !HOST_ONLY.contains(&package.name.as_str()),
-        }
+        })
     }
 
-    /// Every set of free features, each with no allocator and with each one.
+    /// Every set of free features, each with no allocator and with each one; the inert ones together once.
     fn combinations(&self) -> Vec<Vec<String>> {
         let mut all = Vec::new();
         for set in subsets(&self.free) {
@@ -101,19 +125,29 @@ impl Package {
                 all.push(with);
             }
         }
+        if !self.inert.is_empty() {
+            all.push(self.inert.clone());
+        }
         all
     }
 
-    /// Clippy for the host and, where the package is for it, for wasm32.
-    fn clippies(&self, console: &Console, toolchain: &Toolchain) -> Result<Vec<Command>> {
+    /// Clippy with these features for the host and, where package and features are for it, for wasm32.
+    fn clippies(&self, features: &[String], console: &Console, toolchain: &Toolchain) -> Result<Vec<Command>> {
         let mut host = cargo();
         host.arg("clippy");
         let mut clippies = vec![host];
-        if self.is_for_wasm {
+        let is_for_host = features.iter().any(|feature| HOST_FEATURES.contains(&feature.as_str()));
+        if self.is_for_wasm && !is_for_host {
             clippies.push(clippy_for_wasm(console, toolchain)?);
         }
         if self.is_guest {
             clippies = clippies.into_iter().map(test::in_guests).collect();
+        }
+        for clippy in &mut clippies {
+            clippy.args(["--package", &self.name, "--no-default-features"]);
+            if !features.is_empty() {
+                clippy.args(["--features", &features.join(",")]);
+            }
         }
         Ok(clippies)
     }
@@ -132,11 +166,27 @@ fn packages(manifest: PathBuf, is_guest: bool) -> Result<Vec<Package>> {
     Ok(packages)
 }
 
-fn select(cargo: &mut Command, package: &Package, features: &[String]) {
-    cargo.args(["--package", &package.name, "--no-default-features"]);
-    if !features.is_empty() {
-        cargo.args(["--features", &features.join(",")]);
+/// Whether a feature enables nothing, save others like it, and no source file asks for it.
+fn is_inert(feature: &str, features: &BTreeMap<String, Vec<String>>, sources: &str) -> bool {
+    let enables_nothing =
+        features.get(feature).is_some_and(|enabled| enabled.iter().all(|other| is_inert(other, features, sources)));
+    enables_nothing && !sources.contains(&format!("\"{feature}\""))
+}
+
+/// Appends all Rust source below `folder`.
+fn read_sources(folder: &Path, sources: &mut String) -> Result<()> {
+    let context = || format!("reading {}", folder.display());
+    for entry in std::fs::read_dir(folder).with_context(context)? {
+        let path = entry.with_context(context)?.path();
+        if path.is_dir() {
+            if !path.ends_with("target") {
+                read_sources(&path, sources)?;
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            sources.push_str(&std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?);
+        }
     }
+    Ok(())
 }
 
 /// Runs one of very many commands, whose output matters only where it fails.
@@ -194,18 +244,36 @@ mod tests {
         let package = Package {
             name: "guest".to_owned(),
             free: names(&["counters", "std"]),
+            inert: names(&["old", "older"]),
             allocators: names(&["alloc-a", "alloc-b"]),
             is_guest: true,
             is_for_wasm: true,
         };
         let all = package.combinations();
-        assert_eq!(all.len(), 4 * 3);
+        assert_eq!(all.len(), 4 * 3 + 1);
         for combination in &all {
             let allocators = combination.iter().filter(|name| name.starts_with("alloc-")).count();
             assert!(allocators <= 1, "{combination:?}");
         }
         assert!(all.contains(&Vec::new()));
         assert!(all.contains(&names(&["counters", "std", "alloc-b"])));
+    }
+
+    #[test]
+    fn a_feature_is_inert_only_where_nothing_depends_on_it() {
+        let features: BTreeMap<_, _> = [
+            ("asked", names(&[])),
+            ("enabling", names(&["dep:some"])),
+            ("old", names(&[])),
+            ("older", names(&["old"])),
+            ("through", names(&["asked"])),
+        ]
+        .into_iter()
+        .map(|(name, enabled)| (name.to_owned(), enabled))
+        .collect();
+        let inert = |name| is_inert(name, &features, "#[cfg(feature = \"asked\")] fn old() {}");
+        assert!(inert("old") && inert("older"));
+        assert!(!inert("asked") && !inert("enabling") && !inert("through"));
     }
 
     #[test]

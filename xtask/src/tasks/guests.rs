@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use guest_build::{Allocator, Guest, GuestBuild, Toolchain};
 
 use super::setup;
-use crate::{cli, console::Console, folders};
+use crate::{Usage, cli, console::Console, folders};
 
 /// Builds the guests that were asked for, and lists the modules on standard output.
 pub(super) fn run(console: &Console, arguments: &cli::Guests) -> Result<()> {
@@ -46,7 +46,7 @@ fn choose<'a>(guests: &'a [Guest], asked: &cli::Guests) -> Result<Vec<(&'a Guest
     }
     if let Some(unknown) = asked.guest.iter().find(|name| !guests.iter().any(|guest| guest.name == **name)) {
         let names: Vec<_> = guests.iter().map(|guest| guest.name.as_str()).collect();
-        bail!("there is no guest `{unknown}`: use one of {}", names.join(", "));
+        bail!(Usage(format!("there is no guest `{unknown}`: use one of {}", names.join(", "))));
     }
     let mut chosen = Vec::new();
     for guest in guests {
@@ -60,7 +60,7 @@ fn choose<'a>(guests: &'a [Guest], asked: &cli::Guests) -> Result<Vec<(&'a Guest
         }
     }
     if chosen.is_empty() {
-        bail!("no guest that was asked for forwards the feature of an allocator that was asked for");
+        bail!(Usage("no guest that was asked for forwards the feature of an allocator that was asked for".to_owned()));
     }
     Ok(chosen)
 }
