@@ -160,8 +160,11 @@ fn packages(manifest: PathBuf, is_guest: bool) -> Result<Vec<Package>> {
         .no_deps()
         .exec()
         .with_context(|| format!("reading {}", manifest.display()))?;
-    let mut packages: Vec<_> =
-        metadata.workspace_packages().into_iter().map(|package| Package::new(package, is_guest)).collect();
+    let mut packages = metadata
+        .workspace_packages()
+        .into_iter()
+        .map(|package| Package::new(package, is_guest))
+        .collect::<Result<Vec<_>>>()?;
     packages.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(packages)
 }
