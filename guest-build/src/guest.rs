@@ -17,6 +17,7 @@ pub struct GuestBuild {
     manifest: PathBuf,
     package: Option<String>,
     allocator: Allocator,
+    variant: Option<String>,
     features: Vec<String>,
     no_default_features: bool,
     profile: String,
@@ -33,6 +34,7 @@ impl GuestBuild {
             manifest: manifest.into(),
             package: None,
             allocator: Allocator::System,
+            variant: None,
             features: Vec::new(),
             no_default_features: false,
             profile: "release".to_owned(),
@@ -52,6 +54,12 @@ impl GuestBuild {
     /// Builds it with this allocator. A guest that does not forward the feature gets it through `guest-sdk`.
     pub fn allocator(mut self, allocator: Allocator) -> Self {
         self.allocator = allocator;
+        self
+    }
+
+    /// Names what else sets this module apart, such as other features: its file is `<guest>-<allocator>-<variant>.wasm`.
+    pub fn variant(mut self, name: impl Into<String>) -> Self {
+        self.variant = Some(name.into());
         self
     }
 
@@ -117,7 +125,8 @@ impl GuestBuild {
         // Builds that differ in features write the same file, so it is taken away before the next may start.
         let _turn = take_turn(&target_dir)?;
         let built = self.compile(&toolchain, chosen, &manifest, &features, &target_dir)?;
-        let module = out_dir.join(format!("{}-{}.wasm", chosen.name, self.allocator));
+        let variant = self.variant.as_ref().map(|name| format!("-{name}")).unwrap_or_default();
+        let module = out_dir.join(format!("{}-{}{variant}.wasm", chosen.name, self.allocator));
         package::place(&built, &module)?;
         Ok(module)
     }

@@ -7,7 +7,7 @@ use std::{
     ffi::OsStr,
     io::{self, BufRead, BufReader, IsTerminal, Write},
     process::{Command, Stdio},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -20,6 +20,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 pub(crate) struct Console {
     /// The spinner, on a terminal.
     spinner: Option<ProgressBar>,
+    /// The step that what begins is a part of; empty where the task has none.
+    step: Arc<Mutex<String>>,
 }
 
 impl Console {
@@ -27,14 +29,29 @@ impl Console {
         let is_interactive = io::stderr().is_terminal()
             && env::var_os("TERM").is_none_or(|term| term != "dumb")
             && env::var_os("CI").is_none();
-        Self { spinner: is_interactive.then(spinner) }
+        Self { spinner: is_interactive.then(spinner), step: Arc::default() }
+    }
+
+    /// Says that a step begins; what begins from now on is told as a part of it.
+    pub(crate) fn begin_step(&self, step: &str) {
+        self.set_step("");
+        self.begin(step);
+        self.set_step(step);
+    }
+
+    fn set_step(&self, step: &str) {
+        // A thread that panicked while it held the name left a name all the same.
+        let mut current = self.step.lock().unwrap_or_else(PoisonError::into_inner);
+        step.clone_into(&mut current);
     }
 
     /// Says that `what` begins.
     pub(crate) fn begin(&self, what: &str) {
+        let step = self.step.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let what = if step.is_empty() { what.to_owned() } else { format!("{step}: {what}") };
         match &self.spinner {
             Some(spinner) => {
-                spinner.set_prefix(what.to_owned());
+                spinner.set_prefix(what);
                 spinner.set_message("");
                 spinner.reset_elapsed();
                 spinner.enable_steady_tick(Duration::from_millis(100));
@@ -167,7 +184,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn output_is_captured_with_its_verdict() {
-        let console = Console { spinner: None };
+        let console = Console { spinner: None, step: Arc::default() };
         let mut command = Command::new("sh");
         command.args(["-c", "echo out; echo err >&2; exit 3"]);
         let (succeeded, output) = console.capture(&mut command).unwrap();

@@ -43,7 +43,7 @@ impl<'a> Steps<'a> {
             self.done.push((name, Outcome::Skipped(missing), Duration::ZERO));
             return;
         }
-        self.console.begin(&format!("[{}/{}] {name}", self.done.len() + 1, self.planned));
+        self.console.begin_step(&format!("[{}/{}] {name}", self.done.len() + 1, self.planned));
         let begun = Instant::now();
         let outcome = match step() {
             Ok(()) => Outcome::Passed,

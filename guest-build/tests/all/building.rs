@@ -100,6 +100,15 @@ fn each_allocator_gets_a_module_of_its_own() {
 }
 
 #[test]
+fn a_variant_has_a_file_of_its_own() {
+    let guest = Written::new(GUEST, SOURCE);
+    let build = GuestBuild::new(guest.manifest()).target_dir(target_dir()).out_dir(guest.out());
+    let module = build.features(["alloc-leaking", "extra"]).variant("extra").build().unwrap();
+    assert_eq!(module, guest.out().join("written-guest-system-extra.wasm"));
+    assert!(contains(&module, "only_with_leaking"));
+}
+
+#[test]
 fn what_does_not_compile_is_told_in_the_compilers_words_and_leaves_the_old_module() {
     let guest = Written::new(GUEST, SOURCE);
     let module = guest.build(Allocator::System).unwrap();

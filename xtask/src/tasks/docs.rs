@@ -30,7 +30,7 @@ pub(super) fn build(console: &Console) -> Result<PathBuf> {
     if !folders::root().join("docs/book.toml").is_file() {
         bail!("there is no book: docs/book.toml is missing");
     }
-    console.begin("docs");
+    console.begin("the book");
     let mdbook = match installed() {
         Some(mdbook) => mdbook,
         None => install(console)?,

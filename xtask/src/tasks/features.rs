@@ -71,13 +71,13 @@ pub(super) fn check(console: &Console, toolchain: &Toolchain) -> Result<()> {
         for combination in package.combinations() {
             checked += 1;
             let told = if combination.is_empty() { "none".to_owned() } else { combination.join(",") };
-            console.begin(&format!("features {checked} of {total}: {} with {told}", package.name));
+            console.begin(&format!("{checked} of {total}: {} with {told}", package.name));
             for mut clippy in package.clippies(&combination, console, toolchain)? {
                 note(run_quietly(console, clippy.args(test::DENY_WARNINGS)));
             }
         }
         for pair in pairs(&package.allocators) {
-            console.begin(&format!("features: {} refuses {} and {}", package.name, pair[0], pair[1]));
+            console.begin(&format!("{} refuses {} and {}", package.name, pair[0], pair[1]));
             for mut clippy in package.clippies(&pair, console, toolchain)? {
                 note(refuses(console, &mut clippy, &pair));
             }
