@@ -21,19 +21,24 @@ at_most_one! {
 
 // Each `not` keeps the error above the only one.
 
-#[cfg(feature = "alloc-leaking")]
+#[cfg(all(target_arch = "wasm32", feature = "alloc-leaking"))]
 #[global_allocator]
 static ALLOCATOR: alloc_leaking::LeakingAllocator = alloc_leaking::LeakingAllocator::new();
 
-#[cfg(all(feature = "alloc-bump-reset", not(feature = "alloc-leaking")))]
+#[cfg(all(target_arch = "wasm32", feature = "alloc-bump-reset", not(feature = "alloc-leaking")))]
 #[global_allocator]
 static ALLOCATOR: alloc_bump_reset::BumpResetAllocator = alloc_bump_reset::BumpResetAllocator::new();
 
-#[cfg(all(feature = "alloc-freelist", not(any(feature = "alloc-leaking", feature = "alloc-bump-reset"))))]
+#[cfg(all(
+    target_arch = "wasm32",
+    feature = "alloc-freelist",
+    not(any(feature = "alloc-leaking", feature = "alloc-bump-reset"))
+))]
 #[global_allocator]
 static ALLOCATOR: alloc_freelist::FreelistAllocator = alloc_freelist::FreelistAllocator::new();
 
 #[cfg(all(
+    target_arch = "wasm32",
     feature = "alloc-wee",
     not(any(feature = "alloc-leaking", feature = "alloc-bump-reset", feature = "alloc-freelist"))
 ))]

@@ -87,7 +87,7 @@ impl InitResult for Result<()> {
 }
 
 #[cfg(target_arch = "wasm32")]
-pub mod exports {
+pub(crate) mod exports {
     //! The exports that every guest has, and what the attribute macros call.
     #![expect(clippy::missing_safety_doc, reason = "called by generated code alone")]
 

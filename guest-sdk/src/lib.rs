@@ -43,7 +43,8 @@
 //! | `alloc-leaking`, `alloc-bump-reset`, `alloc-freelist`, `alloc-wee` | | defines the guest's global allocator; at most one |
 //! | `counters` | on | the allocator counts, for the host's reports |
 //!
-//! Without an allocator feature a guest has Rust's default one, or its own. Natively these features have no effect.
+//! Without an allocator feature a guest has Rust's default one, or its own. Natively these features define
+//! nothing, so an extension's tests run with any of them.
 //!
 //! # Tests
 //!
@@ -63,7 +64,6 @@ extern crate std;
 #[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
 compile_error!("guest-sdk is for single-threaded guests: build without the target feature `atomics`");
 
-#[cfg(target_arch = "wasm32")]
 mod allocator;
 mod context;
 mod copy;

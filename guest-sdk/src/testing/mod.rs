@@ -37,3 +37,6 @@ pub use guest_abi::{MemoryState, StateError};
 pub use host::Host;
 pub use imports::host_is_running;
 pub use outcome::{Crossings, Failure, Intent, LogLine, Outcome};
+
+/// Writes the key fields or the value fields of a record of a [`MemoryState`].
+pub type RecordWriter<'a> = guest_abi::value::ObjectWriter<'a, std::vec::Vec<u8>>;
