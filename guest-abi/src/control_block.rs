@@ -18,7 +18,7 @@ pub const SIZE: usize = size_of::<ControlBlock>();
 /// Bit of [`ControlBlock::flags`]: the counters are maintained.
 pub const FLAG_COUNTERS: u32 = 1;
 
-/// Byte offsets of the fields that a host writes.
+/// Byte offsets of the fields that a restore reads or writes one by one.
 pub mod offset {
     use super::ControlBlock;
 
@@ -26,6 +26,8 @@ pub mod offset {
     pub const TOP: usize = core::mem::offset_of!(ControlBlock, top);
     /// Of [`ControlBlock::high_water`].
     pub const HIGH_WATER: usize = core::mem::offset_of!(ControlBlock, high_water);
+    /// Of [`ControlBlock::limit`].
+    pub const LIMIT: usize = core::mem::offset_of!(ControlBlock, limit);
     /// Of [`ControlBlock::mark`].
     pub const MARK: usize = core::mem::offset_of!(ControlBlock, mark);
 }

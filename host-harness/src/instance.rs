@@ -15,6 +15,7 @@ use crate::guest::{Function, Guest};
 use crate::limits::MemoryLimiter;
 use crate::outcome::{AllocationStats, CallStats, Outcome};
 use crate::policy::{Residue, RestorePolicy, RestoreStrategy};
+use crate::prepare::SAVED_EXPORT_PREFIX;
 use crate::restore::{BumpReset, FullCopy, Restore, RestoreError, Restored, Target, Watermark};
 use crate::snapshot::{ControlBlockAt, Handles, RegionPlan, Regions, Snapshot};
 use crate::state::State;
@@ -95,7 +96,11 @@ pub struct Instance {
 #[derive(Debug)]
 enum Mechanism {
     Replace,
-    InPlace(Box<dyn Restore>),
+    InPlace {
+        restore: Box<dyn Restore>,
+        /// Whether calls go through the entrances that put globals back, which is one of the harness's own ways.
+        entrances: bool,
+    },
 }
 
 /// What exists of an instance in the engine.
@@ -106,6 +111,8 @@ struct Live {
     snapshot: Snapshot,
     /// Resolved when first invoked.
     functions: Vec<Option<TypedFunc<(), i64>>>,
+    /// Functions of the module; those behind them were added by the preparation.
+    own_functions: u32,
 }
 
 impl fmt::Debug for Live {
@@ -125,19 +132,21 @@ impl Guest {
     pub fn instantiate(&self, config: &InstanceConfig, state: impl State + 'static) -> Result<Instance, LoadError> {
         let admission = self.admission();
         let refuse = |reasons| LoadError::Strategy { strategy: config.strategy.name(), reasons };
+        let entrances = config.policy == RestorePolicy::EveryCall && !self.engine().config().fuel;
+        let own = |restore| Mechanism::InPlace { restore, entrances };
         let mechanism = match config.strategy {
             RestoreStrategy::Reinstantiate => Mechanism::Replace,
             RestoreStrategy::FullCopy => {
                 admission.full_copy().map_err(refuse)?;
-                Mechanism::InPlace(Box::new(FullCopy))
+                own(Box::new(FullCopy))
             }
             RestoreStrategy::Watermark => {
                 admission.allocator_aware().map_err(refuse)?;
-                Mechanism::InPlace(Box::new(Watermark))
+                own(Box::new(Watermark))
             }
             RestoreStrategy::BumpReset => {
                 admission.allocator_aware().map_err(refuse)?;
-                Mechanism::InPlace(Box::new(BumpReset))
+                own(Box::new(BumpReset))
             }
         };
         self.instantiate_by(mechanism, config, Box::new(state))
@@ -154,7 +163,7 @@ impl Guest {
         state: impl State + 'static,
     ) -> Result<Instance, LoadError> {
         self.admission().full_copy().map_err(|reasons| LoadError::Strategy { strategy: "custom", reasons })?;
-        self.instantiate_by(Mechanism::InPlace(restore), config, Box::new(state))
+        self.instantiate_by(Mechanism::InPlace { restore, entrances: false }, config, Box::new(state))
     }
 
     fn instantiate_by(
@@ -217,7 +226,7 @@ impl Instance {
     pub fn strategy_name(&self) -> &str {
         match &self.mechanism {
             Mechanism::Replace => RestoreStrategy::Reinstantiate.name(),
-            Mechanism::InPlace(restore) => restore.name(),
+            Mechanism::InPlace { restore, .. } => restore.name(),
         }
     }
 
@@ -225,7 +234,7 @@ impl Instance {
     pub(crate) fn in_place(&self) -> Option<&dyn Restore> {
         match &self.mechanism {
             Mechanism::Replace => None,
-            Mechanism::InPlace(restore) => Some(restore.as_ref()),
+            Mechanism::InPlace { restore, .. } => Some(restore.as_ref()),
         }
     }
 
@@ -314,8 +323,8 @@ impl Instance {
         }
         match (called, &self.live) {
             (Ok(()), Some(live)) => Ok(Outcome { call: &live.store.data().call, stats: &self.last_stats }),
-            (Ok(()), None) => Err(self.failure(function, Failed::new(not_restorable("it was lost")))),
-            (Err(failed), _) => Err(self.failure(function, failed)),
+            (Ok(()), None) => Err(self.failure(function, *Failed::boxed(not_restorable("it was lost")))),
+            (Err(failed), _) => Err(self.failure(function, *failed)),
         }
     }
 
@@ -326,10 +335,10 @@ impl Instance {
     }
 
     /// One call and the restore that follows it.
-    fn attempt(&mut self, function: Function, retried: bool) -> Result<(), Failed> {
+    fn attempt(&mut self, function: Function, retried: bool) -> Result<(), Box<Failed>> {
         self.last_stats = CallStats { retried, ..CallStats::default() };
         if self.status != Status::Ready {
-            self.replace().map_err(|error| Failed::new(not_restorable(error)))?;
+            self.replace().map_err(|error| Failed::boxed(not_restorable(error)))?;
         }
         self.status = Status::Running;
         let called = self.call(function);
@@ -339,17 +348,23 @@ impl Instance {
         };
         self.status = Status::Poisoned;
         if restore {
-            let restored = self.restore();
+            let restored = self.restore_after(called.is_ok() && self.uses_entrances());
             match (restored, &called) {
                 (Ok(restored), _) => self.last_stats.restored_bytes = restored.map(|restored| restored.bytes),
                 // What the call itself failed of is the better reason.
                 (Err(_), Err(_)) => {}
-                (Err(error), Ok(())) => return Err(Failed::new(not_restorable(error))),
+                (Err(error), Ok(())) => return Err(Failed::boxed(not_restorable(error))),
             }
         } else {
             self.status = Status::Ready;
         }
         called
+    }
+
+    /// Whether calls go through entrances that put the guest's own globals back.
+    fn uses_entrances(&self) -> bool {
+        matches!(self.mechanism, Mechanism::InPlace { entrances: true, .. })
+            && !self.guest.prepared().entrances.is_empty()
     }
 
     /// Whether the policy asks for a restore after a call that succeeded.
@@ -361,15 +376,18 @@ impl Instance {
         }
     }
 
-    fn call(&mut self, function: Function) -> Result<(), Failed> {
+    fn call(&mut self, function: Function) -> Result<(), Box<Failed>> {
+        let entrances = self.uses_entrances();
         let stats = &mut self.last_stats;
         let Some(live) = &mut self.live else {
-            return Err(Failed::new(not_restorable("it was lost")));
+            return Err(Failed::boxed(not_restorable("it was lost")));
         };
-        let typed = match live.functions.get(function.index) {
-            Some(Some(typed)) => typed.clone(),
-            _ => live.resolve(&self.guest, function)?,
-        };
+        if !matches!(live.functions.get(function.index), Some(Some(_))) {
+            let name = self.guest.function_name(function);
+            let prepared = self.guest.prepared();
+            let entrance = prepared.entrances.iter().find(|entrance| entrances && entrance.function == name);
+            live.resolve(entrance.map_or(name, |entrance| &entrance.export_name), function)?;
+        }
         let data = live.store.data_mut();
         data.call.begin();
         data.limiter.begin_call();
@@ -381,7 +399,11 @@ impl Instance {
             // Cannot fail: the engine was configured to count.
             let _ = live.store.set_fuel(u64::MAX);
         }
-        let called = typed.call(&mut live.store, ());
+        // Not cloned: a clone of a typed function counts its type's references, which costs more than the call.
+        let called = match &live.functions[function.index] {
+            Some(typed) => typed.call(&mut live.store, ()),
+            None => return Err(Failed::boxed(not_restorable("its function was lost"))),
+        };
         if fuel {
             stats.instructions = live.store.get_fuel().ok().map(|left| u64::MAX - left);
         }
@@ -393,7 +415,7 @@ impl Instance {
         }
         stats.crossings = live.store.data().call.crossings;
         match called {
-            Ok(packed) => live.collect(packed).map_err(Failed::new),
+            Ok(packed) => live.collect(packed),
             Err(error) => Err(live.classify(&error, &self.config)),
         }
     }
@@ -403,13 +425,20 @@ impl Instance {
     /// # Errors
     /// [`LoadError`] when it could neither be restored nor replaced; the next call tries to replace it again.
     pub fn restore(&mut self) -> Result<Option<Restored>, LoadError> {
+        self.restore_after(false)
+    }
+
+    /// Restores the instance; `globals_restored` says that the guest's own globals are back already.
+    fn restore_after(&mut self, globals_restored: bool) -> Result<Option<Restored>, LoadError> {
         self.status = Status::Poisoned;
-        if let (Mechanism::InPlace(restore), Some(live)) = (&mut self.mechanism, &mut self.live) {
+        if let (Mechanism::InPlace { restore, .. }, Some(live)) = (&mut self.mechanism, &mut self.live) {
             let mut target = Target {
                 store: &mut live.store,
                 handles: &live.handles,
                 snapshot: &live.snapshot,
                 residue: self.config.residue,
+                globals_restored,
+                physical: None,
             };
             if let Ok(restored) = restore.restore(&mut target) {
                 self.status = Status::Ready;
@@ -437,7 +466,8 @@ impl Instance {
         match started {
             Ok((instance, handles, snapshot)) => {
                 let functions = vec![None; self.guest.functions().len()];
-                self.live = Some(Live { store, instance, handles, snapshot, functions });
+                let own_functions = self.guest.info().functions();
+                self.live = Some(Live { store, instance, handles, snapshot, functions, own_functions });
                 self.status = Status::Ready;
                 Ok(())
             }
@@ -460,8 +490,10 @@ struct Failed {
 }
 
 impl Failed {
-    fn new(cause: Cause) -> Self {
-        Self { cause, backtrace: Vec::new() }
+    /// Boxed, as a large error would be copied around for every call that succeeds.
+    #[cold]
+    fn boxed(cause: Cause) -> Box<Self> {
+        Box::new(Self { cause, backtrace: Vec::new() })
     }
 }
 
@@ -490,16 +522,15 @@ impl Live {
     }
 
     #[cold]
-    fn resolve(&mut self, guest: &Guest, function: Function) -> Result<TypedFunc<(), i64>, Failed> {
-        let name = guest.function_name(function);
+    fn resolve(&mut self, name: &str, function: Function) -> Result<(), Box<Failed>> {
         let typed = self
             .instance
             .get_typed_func(&mut self.store, name)
-            .map_err(|_| Failed::new(Cause::MissingExport { name: name.to_owned(), nearest: Vec::new() }))?;
+            .map_err(|_| Failed::boxed(Cause::MissingExport { name: name.to_owned(), nearest: Vec::new() }))?;
         if let Some(slot) = self.functions.get_mut(function.index) {
-            *slot = Some(typed.clone());
+            *slot = Some(typed);
         }
-        Ok(typed)
+        Ok(())
     }
 
     fn control_block(&self) -> Option<ControlBlockAt> {
@@ -519,34 +550,40 @@ impl Live {
     }
 
     /// Takes over what a function that returned has left.
-    fn collect(&mut self, packed: i64) -> Result<(), Cause> {
+    fn collect(&mut self, packed: i64) -> Result<(), Box<Failed>> {
+        let call = &self.store.data().call;
+        if packed == 0 && call.error_code.is_none() && call.intents.is_empty() {
+            return Ok(());
+        }
         let (memory, data) = self.handles.memory.data_and_store_mut(&mut self.store);
         match (data.call.error_code, packed) {
             (Some(code), names::RESULT_FAILED) => {
                 let message = std::mem::take(&mut data.call.error_message);
-                return Err(Cause::GuestError { code: ErrorCode::from_number(code), message });
+                return Err(Failed::boxed(Cause::GuestError { code: ErrorCode::from_number(code), message }));
             }
-            (Some(_), _) => return Err(Cause::InvalidGuestData(InvalidData::ErrorWithoutFailure)),
+            (Some(_), _) => return Err(Failed::boxed(Cause::InvalidGuestData(InvalidData::ErrorWithoutFailure))),
             (None, names::RESULT_FAILED) => {
-                return Err(Cause::InvalidGuestData(InvalidData::FailureWithoutError));
+                return Err(Failed::boxed(Cause::InvalidGuestData(InvalidData::FailureWithoutError)));
             }
             (None, _) => {}
         }
         if packed != 0 {
             let (address, length) = names::unpack(packed);
-            data.append_intents(memory, address, length)?;
+            data.append_intents(memory, address, length).map_err(|fault| Failed::boxed(fault.into()))?;
         }
         if !data.call.intents.is_empty() {
-            guest_abi::intent::validate(&data.call.intents)
-                .map_err(|error| Cause::InvalidGuestData(InvalidData::Wire { what: "intents", error }))?;
+            guest_abi::intent::validate(&data.call.intents).map_err(|error| {
+                Failed::boxed(Cause::InvalidGuestData(InvalidData::Wire { what: "intents", error }))
+            })?;
         }
         Ok(())
     }
 
     /// Finds out why a call trapped.
     #[cold]
-    fn classify(&mut self, error: &wasmtime::Error, config: &InstanceConfig) -> Failed {
-        let backtrace = error.downcast_ref::<WasmBacktrace>().map_or_else(Vec::new, symbols);
+    fn classify(&mut self, error: &wasmtime::Error, config: &InstanceConfig) -> Box<Failed> {
+        let own_functions = self.own_functions;
+        let backtrace = error.downcast_ref().map_or_else(Vec::new, |found| symbols(found, own_functions));
         let fault = self.store.data_mut().call.fault.take();
         let cause = match (fault, error.downcast_ref::<Trap>()) {
             (Some(fault), _) => match Cause::from(fault) {
@@ -556,7 +593,7 @@ impl Live {
             (None, Some(trap)) => self.classify_trap(*trap, config),
             (None, None) => Cause::Engine(format!("{error:#}")),
         };
-        Failed { cause, backtrace }
+        Box::new(Failed { cause, backtrace })
     }
 
     fn classify_trap(&mut self, trap: Trap, config: &InstanceConfig) -> Cause {
@@ -605,12 +642,14 @@ impl Live {
     }
 }
 
-fn symbols(backtrace: &WasmBacktrace) -> Vec<String> {
+/// Names of the guest's own functions on the stack.
+fn symbols(backtrace: &WasmBacktrace, own_functions: u32) -> Vec<String> {
     let frame = |frame: &wasmtime::FrameInfo| match frame.func_name() {
         Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
         None => format!("function {}", frame.func_index()),
     };
-    backtrace.frames().iter().map(frame).collect()
+    let own = |frame: &&wasmtime::FrameInfo| frame.func_index() < own_functions;
+    backtrace.frames().iter().filter(own).map(frame).collect()
 }
 
 /// Finds the parts of an instance that a restore reaches.
@@ -623,6 +662,7 @@ fn handles(guest: &Guest, instance: &wasmtime::Instance, store: &mut Store<HostD
     let stack_pointer_global =
         guest.admission().layout.as_ref().and_then(|layout| layout.stack_pointer.as_ref()).map(|found| found.global);
     let mut stack_pointer = None;
+    let mut saved = Vec::new();
     for exported in &prepared.globals {
         let name = &exported.export_name;
         let global = instance.get_global(&mut *store, name).ok_or_else(|| missing(name))?;
@@ -631,6 +671,10 @@ fn handles(guest: &Guest, instance: &wasmtime::Instance, store: &mut Store<HostD
         }
         let named = guest.info().globals.get(exported.index as usize).and_then(|global| global.name.clone());
         globals.push((named.unwrap_or_else(|| name.clone()), global));
+        if !prepared.entrances.is_empty() {
+            let name = format!("{SAVED_EXPORT_PREFIX}{}", exported.index);
+            saved.push(instance.get_global(&mut *store, &name).ok_or_else(|| missing(&name))?);
+        }
     }
     let mut logical_pages = None;
     if let Some(name) = prepared.logical_pages_export {
@@ -643,7 +687,7 @@ fn handles(guest: &Guest, instance: &wasmtime::Instance, store: &mut Store<HostD
         .into_iter()
         .filter_map(|name| instance.get_table(&mut *store, &name).map(|table| (name, table)))
         .collect();
-    Ok(Handles { memory, globals, stack_pointer, logical_pages, tables })
+    Ok(Handles { memory, globals, saved, stack_pointer, logical_pages, tables })
 }
 
 /// Runs what the contract wants run before the snapshot and returns the exchange region.
@@ -694,7 +738,7 @@ fn initialise_error(function: &str, cause: Cause, backtrace: Vec<String>) -> Loa
 
 #[cold]
 fn init_failure(function: &str, error: &wasmtime::Error, store: &mut Store<HostData>) -> LoadError {
-    let backtrace = error.downcast_ref::<WasmBacktrace>().map_or_else(Vec::new, symbols);
+    let backtrace = error.downcast_ref::<WasmBacktrace>().map_or_else(Vec::new, |found| symbols(found, u32::MAX));
     let cause = match (store.data_mut().call.fault.take(), error.downcast_ref::<Trap>()) {
         (Some(fault), _) => fault.into(),
         (None, Some(Trap::UnreachableCodeReached)) => Cause::Unreachable,
@@ -745,9 +789,13 @@ fn take_snapshot(
         exchange,
         memory: memory.len(),
     };
+    let globals: Vec<Val> = handles.globals.iter().map(|(_, global)| global.get(&mut *store)).collect();
+    for (saved, value) in handles.saved.iter().zip(&globals) {
+        saved.set(&mut *store, *value).map_err(LoadError::engine)?;
+    }
     Ok(Snapshot {
         regions: Regions::new(plan),
-        globals: handles.globals.iter().map(|(_, global)| global.get(&mut *store)).collect(),
+        globals,
         tables: handles.table_images(&mut *store),
         memory,
         control_block,
@@ -766,12 +814,6 @@ fn check_allocator(guest: &Guest, strategy: RestoreStrategy, memory: &[u8]) -> R
     match strategy {
         RestoreStrategy::BumpReset => check_bump_reset(image, layout, size).map_err(refuse),
         _ => check_control_block(image, layout, size).map(drop).map_err(refuse),
-    }
-}
-
-impl From<crate::failure::Fault> for Failed {
-    fn from(fault: crate::failure::Fault) -> Self {
-        Self::new(fault.into())
     }
 }
 

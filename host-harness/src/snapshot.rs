@@ -74,6 +74,8 @@ pub(crate) struct Handles {
     pub(crate) memory: Memory,
     /// Every mutable global, with its name: exported by the guest or by the preparation.
     pub(crate) globals: Vec<(String, Global)>,
+    /// Where the entrances that restore globals find their values; in the order of `globals`, the logical size aside.
+    pub(crate) saved: Vec<Global>,
     /// Which of the globals is the shadow-stack pointer.
     pub(crate) stack_pointer: Option<usize>,
     /// Which of the globals is the logical memory size, in pages.

@@ -1,6 +1,6 @@
 //! Step 1: exports for mutable globals, so that a restore reaches all of them.
 
-use wasm_encoder::{Encode, ExportKind};
+use wasm_encoder::ExportKind;
 
 use super::splice::Additions;
 use super::{ExportedGlobal, GLOBAL_EXPORT_PREFIX};
@@ -18,15 +18,4 @@ pub(super) fn plan(info: &ModuleInfo, additions: &mut Additions) -> Vec<Exported
         ExportedGlobal { index: global.index, ty: global.ty.clone(), export_name }
     })
     .collect()
-}
-
-impl Additions {
-    /// Adds an export.
-    pub(super) fn export(&mut self, name: &str, kind: ExportKind, index: u32) {
-        self.exports.push(|bytes| {
-            name.encode(bytes);
-            kind.encode(bytes);
-            index.encode(bytes);
-        });
-    }
 }

@@ -4,7 +4,7 @@
 //! uses up pages that exist from before a restore and asks the engine only for what is missing. Until the first
 //! restore logical and physical size are the same, so the guest sees what it would see without this step.
 
-use wasm_encoder::{BlockType, ExportKind, Function, InstructionSink, ValType};
+use wasm_encoder::{BlockType, ConstExpr, ExportKind, Function, InstructionSink, ValType};
 use wasmparser::Operator;
 
 use super::LOGICAL_PAGES_EXPORT;
@@ -36,35 +36,35 @@ impl VirtualGrowth {
         }
         let minimum = u32::try_from(ty.minimum).ok()?;
         let limit = u32::try_from(ty.maximum.unwrap_or(MOST_PAGES).min(MOST_PAGES)).ok()?;
-        let planned = Self { logical_pages: u32::try_from(info.globals.len()).ok()?, grow: info.functions() };
-        additions.mutable_i32(minimum);
-        additions.export(LOGICAL_PAGES_EXPORT, ExportKind::Global, planned.logical_pages);
-        additions.function(info.types, &planned.body(limit));
-        Some(planned)
+        let initial = ConstExpr::i32_const(minimum.cast_signed());
+        let logical_pages = additions.global(info, ValType::I32, true, &initial);
+        additions.export(LOGICAL_PAGES_EXPORT, ExportKind::Global, logical_pages);
+        let grow = additions.function(info, &[ValType::I32], &[ValType::I32], &body(logical_pages, limit));
+        Some(Self { logical_pages, grow })
     }
+}
 
-    /// `(delta: i32) -> i32`: what `memory.grow` does, on the logical size.
-    ///
-    /// The logical size never exceeds `limit`, which is the declared maximum or 4 GiB, so `limit - old` does not wrap;
-    /// and once `delta` is known to fit below that, `old + delta` does not either.
-    fn body(&self, limit: u32) -> Function {
-        const REFUSED: i32 = -1;
-        let (delta, old, new) = (0, 1, 2);
-        let mut function = Function::new([(2, ValType::I32)]);
-        let mut code = function.instructions();
-        code.global_get(self.logical_pages).local_set(old);
-        code.local_get(delta).i32_const(limit.cast_signed()).local_get(old).i32_sub().i32_gt_u();
-        code.if_(BlockType::Empty).i32_const(REFUSED).return_().end();
-        code.local_get(old).local_get(delta).i32_add().local_tee(new);
-        code.memory_size(0).i32_gt_u();
-        code.if_(BlockType::Empty);
-        code.local_get(new).memory_size(0).i32_sub().memory_grow(0);
-        code.i32_const(REFUSED).i32_eq().if_(BlockType::Empty).i32_const(REFUSED).return_().end();
-        code.end();
-        code.local_get(new).global_set(self.logical_pages);
-        code.local_get(old).end();
-        function
-    }
+/// `(delta: i32) -> i32`: what `memory.grow` does, on the logical size.
+///
+/// The logical size never exceeds `limit`, which is the declared maximum or 4 GiB, so `limit - old` does not wrap;
+/// and once `delta` is known to fit below that, `old + delta` does not either.
+fn body(logical_pages: u32, limit: u32) -> Function {
+    const REFUSED: i32 = -1;
+    let (delta, old, new) = (0, 1, 2);
+    let mut function = Function::new([(2, ValType::I32)]);
+    let mut code = function.instructions();
+    code.global_get(logical_pages).local_set(old);
+    code.local_get(delta).i32_const(limit.cast_signed()).local_get(old).i32_sub().i32_gt_u();
+    code.if_(BlockType::Empty).i32_const(REFUSED).return_().end();
+    code.local_get(old).local_get(delta).i32_add().local_tee(new);
+    code.memory_size(0).i32_gt_u();
+    code.if_(BlockType::Empty);
+    code.local_get(new).memory_size(0).i32_sub().memory_grow(0);
+    code.i32_const(REFUSED).i32_eq().if_(BlockType::Empty).i32_const(REFUSED).return_().end();
+    code.end();
+    code.local_get(new).global_set(logical_pages);
+    code.local_get(old).end();
+    function
 }
 
 impl Edit for VirtualGrowth {
@@ -75,31 +75,5 @@ impl Edit for VirtualGrowth {
             _ => return false,
         };
         true
-    }
-}
-
-impl Additions {
-    /// Adds a mutable `i32` global.
-    fn mutable_i32(&mut self, value: u32) {
-        let ty = wasm_encoder::GlobalType { val_type: ValType::I32, mutable: true, shared: false };
-        self.globals.push(|bytes| {
-            wasm_encoder::Encode::encode(&ty, bytes);
-            wasm_encoder::Encode::encode(&wasm_encoder::ConstExpr::i32_const(value.cast_signed()), bytes);
-        });
-    }
-
-    /// Adds a function `(i32) -> i32` and its type, which becomes the type of index `ty`.
-    fn function(&mut self, ty: u32, body: &Function) {
-        let signature = wasm_encoder::FuncType::new([ValType::I32], [ValType::I32]);
-        self.types.push(|bytes| {
-            let mut types = wasm_encoder::TypeSection::new();
-            types.ty().func_type(&signature);
-            let mut section = Vec::new();
-            wasm_encoder::Encode::encode(&types, &mut section);
-            // Behind the section's length and its number of entries, one byte each.
-            bytes.extend_from_slice(&section[2..]);
-        });
-        self.functions.push(|bytes| wasm_encoder::Encode::encode(&ty, bytes));
-        self.code.push(|bytes| wasm_encoder::Encode::encode(body, bytes));
     }
 }

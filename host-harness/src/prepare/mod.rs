@@ -6,6 +6,7 @@
 //!    reaches the shadow-stack pointer too.
 //! 2. `growth`: `memory.grow` and `memory.size` work on a logical size, kept in an added global. A restore puts the
 //!    logical size back, which it cannot do with the physical one; so memory cannot creep from restore to restore.
+//! 3. [`calls`]: every extension function gets a second entrance that leaves the globals as the snapshot has them.
 //!
 //! A step plans; `splice` carries all plans out in one pass over the module's bytes. Everything that a step adds is
 //! appended, so that indices stay what they were, and bytes that no step changes are copied as they stand: custom
@@ -20,6 +21,7 @@
 //! What a guest can observe of a prepared module: the pages between logical and physical end are zeros where a fresh
 //! instance would trap; `memory.grow` takes a few more instructions, and fuel.
 
+mod calls;
 mod globals;
 mod growth;
 mod offsets;
@@ -37,6 +39,12 @@ pub const GLOBAL_EXPORT_PREFIX: &str = "__harness_global_";
 
 /// Export of the mutable `i32` global that holds the memory's logical size, in pages of 64 KiB.
 pub const LOGICAL_PAGES_EXPORT: &str = "__harness_logical_pages";
+
+/// Exports of the entrances that leave the globals as the snapshot has them: this, and the function's name.
+pub const CALL_EXPORT_PREFIX: &str = "__harness_call_";
+
+/// Exports of the globals that hold the saved values for those entrances: this, and the saved global's index.
+pub const SAVED_EXPORT_PREFIX: &str = "__harness_saved_";
 
 /// Which steps to take. Exporting globals is not optional: every restore in place needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -63,6 +71,15 @@ pub struct ExportedGlobal {
     pub export_name: String,
 }
 
+/// A second entrance to an extension function: one that leaves the globals as the snapshot has them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Entrance {
+    /// The function's own export.
+    pub function: String,
+    /// Export of the entrance.
+    pub export_name: String,
+}
+
 /// A module that has been prepared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -72,6 +89,9 @@ pub struct Prepared {
     /// Every mutable global of the module's own, by index. Imported ones belong to whoever provides them, and the
     /// logical size stands apart, in [`Self::logical_pages_export`].
     pub globals: Vec<ExportedGlobal>,
+    /// Entrances that put [`Self::globals`] back by themselves when the function returns, from saved values that the
+    /// host writes into the globals exported under [`SAVED_EXPORT_PREFIX`]. Empty where a global is no number.
+    pub entrances: Vec<Entrance>,
     /// Name of the global that holds the logical size. `None` where growth is not virtual: it was not asked for, the
     /// module never grows its memory, or it has no 32-bit memory of its own that alone it could mean. The physical
     /// size is the logical one then.
@@ -120,9 +140,10 @@ pub fn prepare(wasm: &[u8], info: &ModuleInfo, options: PrepareOptions) -> Resul
     let mut additions = splice::Additions::default();
     let globals = globals::plan(info, &mut additions);
     let growth = options.virtual_growth.then(|| growth::VirtualGrowth::plan(info, &mut additions)).flatten();
+    let entrances = calls::plan(info, &globals, &mut additions);
     let edits: Vec<&dyn splice::Edit> = growth.iter().map(|growth| growth as &dyn splice::Edit).collect();
     let (wasm, offsets) = splice::splice(wasm, &additions, &edits)?;
-    Ok(Prepared { wasm, globals, logical_pages_export: growth.map(|_| LOGICAL_PAGES_EXPORT), offsets })
+    Ok(Prepared { wasm, globals, entrances, logical_pages_export: growth.map(|_| LOGICAL_PAGES_EXPORT), offsets })
 }
 
 #[cfg(test)]

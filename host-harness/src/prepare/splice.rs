@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use wasm_encoder::{Encode, InstructionSink, SectionId};
+use wasm_encoder::{ConstExpr, Encode, ExportKind, Function, GlobalType, InstructionSink, SectionId, ValType};
 use wasmparser::{BinaryReader, FunctionBody, Operator, Parser, Payload, Result};
 
 use super::offsets::OffsetMap;
+use crate::module_info::ModuleInfo;
 
 /// What a step replaces in function bodies.
 pub(super) trait Edit {
@@ -42,6 +43,46 @@ impl Additions {
     /// Sections to which something can be appended, in the order that the format prescribes.
     const SECTIONS: [SectionId; 5] =
         [SectionId::Type, SectionId::Function, SectionId::Global, SectionId::Export, SectionId::Code];
+
+    /// Adds an export.
+    pub(super) fn export(&mut self, name: &str, kind: ExportKind, index: u32) {
+        self.exports.push(|bytes| {
+            name.encode(bytes);
+            kind.encode(bytes);
+            index.encode(bytes);
+        });
+    }
+
+    /// Adds a global and returns its index.
+    pub(super) fn global(&mut self, info: &ModuleInfo, val_type: ValType, mutable: bool, init: &ConstExpr) -> u32 {
+        let index = u32::try_from(info.globals.len()).unwrap_or(u32::MAX).saturating_add(self.globals.count);
+        self.globals.push(|bytes| {
+            GlobalType { val_type, mutable, shared: false }.encode(bytes);
+            init.encode(bytes);
+        });
+        index
+    }
+
+    /// Adds a function with a type of its own and returns its index.
+    pub(super) fn function(
+        &mut self,
+        info: &ModuleInfo,
+        params: &[ValType],
+        results: &[ValType],
+        body: &Function,
+    ) -> u32 {
+        const FUNCTION_TYPE: u8 = 0x60;
+        let ty = info.types.saturating_add(self.types.count);
+        let index = info.functions().saturating_add(self.functions.count);
+        self.types.push(|bytes| {
+            bytes.push(FUNCTION_TYPE);
+            params.encode(bytes);
+            results.encode(bytes);
+        });
+        self.functions.push(|bytes| ty.encode(bytes));
+        self.code.push(|bytes| body.encode(bytes));
+        index
+    }
 
     fn of(&self, section: SectionId) -> &Entries {
         match section {

@@ -27,13 +27,11 @@ impl Restore for BumpReset {
     }
 
     fn restore(&mut self, target: &mut Target<'_>) -> Result<Restored, RestoreError> {
-        let block = target.control_block()?;
         let residue = target.residue();
-        let (memory, snapshot) = target.memory();
+        let (memory, snapshot, heap) = target.heap()?;
         let regions = &snapshot.regions;
-        let saved = snapshot.control_block.ok_or(RestoreError::NoControlBlock)?.image;
-        let mark = saved.top as usize;
-        let used = block.image.effective_high_water().max(saved.effective_high_water());
+        let mark = heap.saved.image.top as usize;
+        let used = heap.high_water.max(heap.saved.image.effective_high_water());
 
         // Statics and the snapshotted heap lie side by side; the exchange region is a hole in the latter.
         let exchange = regions.exchange();
@@ -43,7 +41,7 @@ impl Restore for BumpReset {
         bytes += copy_back(memory, snapshot, hole.end..mark);
         match residue {
             // Copying the statics has put `top` back to the mark, and the high-water mark with it.
-            Residue::Keep => write_high_water(memory, block.address, used),
+            Residue::Keep => write_high_water(memory, heap.saved.address, used),
             Residue::Scrub => {
                 let used = (used as usize).min(memory.len());
                 let above = mark.min(used);

@@ -9,7 +9,6 @@ mod watermark;
 
 use std::ops::Range;
 
-use guest_abi::ControlBlockImage;
 use guest_abi::control_block::offset;
 use wasmtime::{Store, Val};
 
@@ -59,9 +58,6 @@ pub struct Restored {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestoreError {
-    /// The control block does not parse any more.
-    #[error("the allocator's control block was overwritten: {0}")]
-    ControlBlock(#[from] guest_abi::control_block::ParseError),
     /// The control block names an address that does not lie where it must.
     #[error(
         "the allocator's control block names {what} {address:#x}, which does not lie between {:#x} and {:#x}",
@@ -95,12 +91,18 @@ pub struct Target<'a> {
     pub(crate) handles: &'a Handles,
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) residue: Residue,
+    /// The call returned through an entrance that put the guest's own globals back.
+    pub(crate) globals_restored: bool,
+    /// Bytes of memory, once somebody asked: the engine takes some nanoseconds to tell.
+    pub(crate) physical: Option<usize>,
 }
 
 impl Target<'_> {
     /// The instance's memory, as large as it physically is, and the snapshot to put back.
     pub fn memory(&mut self) -> (&mut [u8], &Snapshot) {
-        (self.handles.memory.data_mut(&mut *self.store), self.snapshot)
+        let memory = self.handles.memory.data_mut(&mut *self.store);
+        self.physical = Some(memory.len());
+        (memory, self.snapshot)
     }
 
     /// How memory is divided.
@@ -150,7 +152,17 @@ impl Target<'_> {
     /// # Errors
     /// [`RestoreError::Global`] when the engine refuses.
     pub fn restore_globals(&mut self) -> Result<(), RestoreError> {
-        (0..self.globals()).try_for_each(|index| self.restore_global(index))
+        // The logical size lies between that of the snapshot and the physical one. Where those are equal, it is both.
+        let physical = self.physical.unwrap_or_else(|| self.handles.memory.data_size(&*self.store));
+        let grown = physical != self.snapshot.memory.len();
+        if let Some(logical) = self.handles.logical_pages.filter(|_| grown) {
+            self.restore_global(logical)?;
+        }
+        if self.globals_restored {
+            return Ok(());
+        }
+        let own = (0..self.globals()).filter(|index| Some(*index) != self.handles.logical_pages);
+        own.into_iter().try_for_each(|index| self.restore_global(index))
     }
 
     /// Bytes of memory that the guest sees: without virtual growth all that there physically are.
@@ -159,22 +171,37 @@ impl Target<'_> {
         self.handles.logical_size(&mut *self.store)
     }
 
-    /// The control block as the guest left it.
+    /// The instance's memory, the snapshot to put back, and what the allocator says of its heap.
     ///
     /// # Errors
-    /// [`RestoreError`] when there is none, or none any more, or when its addresses lie outside memory.
-    pub fn control_block(&mut self) -> Result<ControlBlockAt, RestoreError> {
-        let address = self.snapshot.control_block.ok_or(RestoreError::NoControlBlock)?.address;
-        let memory = self.handles.memory.data(&*self.store);
-        let block = ControlBlockAt::read(memory, address)?;
-        let used = block.image.effective_high_water();
-        let expected = self.snapshot.regions.statics().end..memory.len();
-        // `top` may be past the end by what saturation at 4 GiB rounds away, never more.
-        if used as usize > expected.end || (used as usize) < expected.start {
-            return Err(RestoreError::Address { what: "the high-water mark", address: used, expected });
+    /// [`RestoreError`] when there is no control block, or when what it says cannot be.
+    pub fn heap(&mut self) -> Result<(&mut [u8], &Snapshot, Heap), RestoreError> {
+        let (memory, snapshot) = self.memory();
+        let block = snapshot.control_block.ok_or(RestoreError::NoControlBlock)?;
+        let Some(words) = memory.get(block.address..).and_then(<[u8]>::first_chunk::<{ offset::MARK }>) else {
+            return Err(RestoreError::NoControlBlock);
+        };
+        // Three words, not the whole block: this runs on every restore.
+        let word = |at: usize| u32::from_le_bytes([words[at], words[at + 1], words[at + 2], words[at + 3]]);
+        let high_water = word(offset::HIGH_WATER).max(word(offset::TOP));
+        let expected = snapshot.regions.statics().end..memory.len();
+        if high_water as usize > expected.end || (high_water as usize) < expected.start {
+            return Err(RestoreError::Address { what: "the high-water mark", address: high_water, expected });
         }
-        Ok(block)
+        let heap = Heap { saved: block, high_water, adopted: word(offset::LIMIT) };
+        Ok((memory, snapshot, heap))
     }
+}
+
+/// What an allocator says of its heap.
+#[derive(Debug, Clone, Copy)]
+pub struct Heap {
+    /// The control block in the snapshot.
+    pub saved: ControlBlockAt,
+    /// End of what was ever handed out since everything above was zero.
+    pub high_water: u32,
+    /// End of the memory that the allocator has adopted.
+    pub adopted: u32,
 }
 
 /// Copies `range` of the snapshot back into memory and returns its length.
@@ -195,9 +222,4 @@ pub(crate) fn zero(memory: &mut [u8], range: Range<usize>) -> u64 {
 pub(crate) fn write_high_water(memory: &mut [u8], address: usize, high_water: u32) {
     let at = address + offset::HIGH_WATER;
     memory[at..at + 4].copy_from_slice(&high_water.to_le_bytes());
-}
-
-/// End of the heap that the snapshot used, as its control block says.
-pub(crate) fn snapshot_heap_end(image: &ControlBlockImage) -> u32 {
-    image.effective_high_water()
 }

@@ -1,6 +1,6 @@
 //! Copies statics and the snapshotted heap back and zeroes what the allocator really used.
 
-use super::{Promise, Restore, RestoreError, Restored, Target, copy_back, snapshot_heap_end, zero};
+use super::{Promise, Restore, RestoreError, Restored, Target, copy_back, zero};
 use crate::policy::Residue;
 use crate::snapshot::RegionKind;
 
@@ -24,18 +24,16 @@ impl Restore for Watermark {
     }
 
     fn restore(&mut self, target: &mut Target<'_>) -> Result<Restored, RestoreError> {
-        let block = target.control_block()?;
         let residue = target.residue();
         let logical = target.logical_size();
-        let (memory, snapshot) = target.memory();
-        let saved = snapshot.control_block.ok_or(RestoreError::NoControlBlock)?.image;
+        let (memory, snapshot, heap) = target.heap()?;
         let regions = &snapshot.regions;
 
-        let heap_end = (snapshot_heap_end(&saved) as usize).min(snapshot.memory.len());
+        let heap_end = (heap.saved.image.effective_high_water() as usize).min(snapshot.memory.len());
         // Who grew memory without the allocator may have written up to the end of what it saw.
-        let adopted = (block.image.limit as usize).max(snapshot.memory.len());
+        let adopted = (heap.adopted as usize).max(snapshot.memory.len());
         let grown_unseen = logical.saturating_sub(adopted) > SATURATION;
-        let used = if grown_unseen { logical } else { block.image.effective_high_water() as usize };
+        let used = if grown_unseen { logical } else { heap.high_water as usize };
         let used = used.min(memory.len());
 
         let mut bytes = copy_back(memory, snapshot, regions.statics().start..heap_end);
