@@ -23,17 +23,21 @@
 
 pub mod admission;
 mod call;
+pub mod compare;
 mod contract;
 mod engine;
 mod error;
 mod failure;
 mod guest;
+pub mod inspect;
 mod instance;
 mod limits;
+pub mod measure;
 pub mod module_info;
 mod outcome;
 mod policy;
 pub mod prepare;
+pub mod report;
 pub mod restore;
 pub mod snapshot;
 mod state;

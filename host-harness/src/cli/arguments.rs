@@ -1,0 +1,242 @@
+//! What can be asked on the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use guest_build::Allocator;
+use host_harness::report::Destination;
+use host_harness::{InstanceConfig, PrepareOptions, Residue, RestorePolicy, RestoreStrategy};
+
+use super::values::{Deadline, policy, size, size_u32};
+
+/// Runs, restores, measures and verifies WebAssembly guests.
+#[derive(Debug, Parser)]
+#[command(name = "host-harness", version, about, max_term_width = 100, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show what a guest is made of, and by which strategies it can be restored.
+    ///
+    /// Exit status 1 when the guest cannot be run.
+    Inspect(Inspect),
+    /// Call a function and print its result, intents, log lines and counters.
+    ///
+    /// With --times the intents of each call are applied to the state before the next. Instructions are counted, which
+    /// slows the guest down; `measure` is for times.
+    Run(Run),
+    /// Measure what calls and restores cost.
+    ///
+    /// Every function of every guest is measured without a restore, with a new instance for each call, and with each
+    /// strategy that can restore the guest. Counts are exact; times are percentiles over batches of calls.
+    Measure(Measure),
+    /// Verify that restored instances behave and look like fresh ones.
+    ///
+    /// Makes a random sequence of calls on an instance that is restored after each, and on a fresh instance for each,
+    /// and says what differs and where. The same seed and functions give the same sequence.
+    Verify(Verify),
+    /// Build your guest crate with each allocator, then measure and verify all of them.
+    ///
+    /// An allocator whose feature the crate lacks is skipped. The state is read from --state, or from `state.json`
+    /// beside the manifest where there is one.
+    Compare(Compare),
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Common options")]
+pub(crate) struct Common {
+    /// Format of what is printed.
+    #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(crate) format: Format,
+    /// Write the report as JSON to this file as well; `-` prints it instead of the ordinary output.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) export_json: Option<Destination>,
+    /// Write the report as one HTML file as well; `-` prints it instead of the ordinary output.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) export_html: Option<Destination>,
+    /// When instances are restored: every-call, on-error, on-heap-above=SIZE or never.
+    #[arg(long, global = true, value_name = "POLICY", default_value = "every-call", value_parser = policy)]
+    pub(crate) restore: RestorePolicy,
+    /// How instances are restored: reinstantiate, full-copy, watermark or bump-reset; several with commas.
+    ///
+    /// Default: `run` takes the cheapest that can restore the guest, the others take all that can.
+    #[arg(long, global = true, value_name = "STRATEGY", value_delimiter = ',')]
+    pub(crate) strategy: Vec<RestoreStrategy>,
+    /// What becomes of bytes that an earlier call left behind out of reach: scrub or keep.
+    ///
+    /// Default: `run` scrubs, the others do both where the strategy lets them.
+    #[arg(long, global = true, value_name = "RESIDUE")]
+    pub(crate) residue: Option<Residue>,
+    /// Memory that an instance may have, such as 64MiB, 1GiB or a number of bytes.
+    #[arg(long, global = true, value_name = "SIZE", default_value = "128MiB", value_parser = size)]
+    pub(crate) memory_limit: u64,
+    /// Time that a call may take, such as 100ms, 1s or none.
+    #[arg(long, global = true, value_name = "TIME", default_value = "1s")]
+    pub(crate) deadline: Deadline,
+    /// Size of the region through which values reach the guest, such as 64KiB.
+    #[arg(long, global = true, value_name = "SIZE", default_value = "64KiB", value_parser = size_u32)]
+    pub(crate) exchange_size: u32,
+    /// Whether a restore puts the memory's size back as well, as the guest sees it.
+    #[arg(long, global = true, value_enum, default_value = "on", value_name = "SWITCH")]
+    pub(crate) virtual_growth: Switch,
+}
+
+impl Common {
+    /// How instances are made; the strategy is for the command to say.
+    pub(crate) fn config(&self) -> InstanceConfig {
+        let mut config = InstanceConfig::default();
+        config.policy = self.restore;
+        config.residue = self.residue.unwrap_or_default();
+        config.memory_limit = self.memory_limit;
+        config.deadline = self.deadline.0;
+        config.exchange_size = self.exchange_size;
+        config
+    }
+
+    /// How modules are prepared.
+    pub(crate) fn prepare(&self) -> PrepareOptions {
+        PrepareOptions { virtual_growth: self.virtual_growth == Switch::On }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// The guest: a WebAssembly module.
+    #[arg(value_name = "GUEST.wasm")]
+    pub(crate) guest: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The guest: a WebAssembly module.
+    #[arg(value_name = "GUEST.wasm")]
+    pub(crate) guest: PathBuf,
+    /// The extension function to call.
+    #[arg(value_name = "FUNCTION")]
+    pub(crate) function: String,
+    /// The state that the guest reads: a JSON array of records.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+    /// Calls to make.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) times: u64,
+}
+
+/// What to measure, of the functions of all guests.
+#[derive(Debug, Args)]
+pub(crate) struct Work {
+    /// Take only this function; may be given more than once.
+    #[arg(long, value_name = "FUNCTION")]
+    pub(crate) function: Vec<String>,
+    /// The state that the guests read: a JSON array of records.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Extent {
+    /// Calls to time for each row; a row that takes long makes do with fewer.
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) calls: u64,
+    /// Calls to count for each row, in each of two passes.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) counted_calls: u64,
+    /// Time after which a figure makes do with the calls that were timed.
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = super::values::duration)]
+    pub(crate) budget: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Measure {
+    /// The guests: WebAssembly modules.
+    #[arg(value_name = "GUEST.wasm", required = true)]
+    pub(crate) guests: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) work: Work,
+    #[command(flatten)]
+    pub(crate) extent: Extent,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The guests: WebAssembly modules.
+    #[arg(value_name = "GUEST.wasm", required = true)]
+    pub(crate) guests: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) work: Work,
+    /// Calls to make for each strategy.
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) calls: u64,
+    /// Seed of the random sequence of calls.
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
+    /// Manifest of the guest crate.
+    #[arg(long, value_name = "Cargo.toml", default_value = "Cargo.toml")]
+    pub(crate) manifest_path: PathBuf,
+    /// Package to take, where the manifest is that of a workspace.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) package: Option<String>,
+    /// Build only with this allocator (system, leaking, bump-reset, freelist, wee); may be given more than once.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) allocator: Vec<Allocator>,
+    /// Features of the crate's own to build it with; several with commas.
+    #[arg(long, value_name = "FEATURE", value_delimiter = ',')]
+    pub(crate) features: Vec<String>,
+    #[command(flatten)]
+    pub(crate) work: Work,
+    #[command(flatten)]
+    pub(crate) extent: Extent,
+    /// Calls that verification makes for each strategy; 0 leaves it out.
+    #[arg(long, value_name = "N", default_value_t = 300)]
+    pub(crate) verify_calls: u64,
+    /// Seed of the random sequence of calls.
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn common_options_stand_before_or_behind_the_command() {
+        for line in [
+            "host-harness --strategy watermark,full-copy inspect a.wasm --deadline none --memory-limit 1GiB",
+            "host-harness inspect a.wasm --strategy watermark --strategy full-copy --deadline none --memory-limit 1GiB",
+        ] {
+            let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
+            let common = &arguments.common;
+            assert_eq!(common.strategy, [RestoreStrategy::Watermark, RestoreStrategy::FullCopy], "{line}");
+            assert_eq!((common.config().deadline, common.config().memory_limit), (None, 1 << 30));
+        }
+    }
+}

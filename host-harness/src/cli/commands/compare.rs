@@ -1,0 +1,93 @@
+//! `compare`.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use guest_build::{Allocator, Progress as Lines};
+use host_harness::compare::{Built, build, state_file_beside};
+use host_harness::measure::{Row, RowVerdict};
+use host_harness::report::{Content, VerdictReport};
+
+use super::table::{Job, table};
+use super::verify::Check;
+use crate::cli::arguments::{Common, Compare};
+use crate::cli::progress::Progress;
+use crate::cli::source;
+
+pub(crate) fn run(arguments: &Compare, common: &Common) -> Result<Content> {
+    // What can be wrong with the state is told before anything is built.
+    let state_file = arguments.work.state.clone().or_else(|| state_file_beside(&arguments.manifest_path));
+    let state = source::state(state_file.as_deref())?;
+    let (modules, mut notes) = modules(arguments)?;
+    match &state_file {
+        Some(path) => notes.push(format!("state: {}", path.display())),
+        None => notes.push("state: empty; give --state, or put state.json beside the manifest".to_owned()),
+    }
+    let job = Job {
+        files: source::guests(&modules)?,
+        functions: &arguments.work.function,
+        state: &state,
+        extent: &arguments.extent,
+        common,
+    };
+    let (mut report, measured) = table(&job)?;
+    report.notes.extend(notes);
+    if arguments.verify_calls > 0 {
+        for guest in &measured {
+            let check = Check {
+                guest: &guest.guest,
+                allocator: &guest.allocator,
+                functions: &arguments.work.function,
+                state: &state,
+                calls: arguments.verify_calls,
+                seed: arguments.seed,
+                common,
+            };
+            report.verdicts.extend(check.all(&guest.variants)?);
+        }
+    }
+    for row in &mut report.rows {
+        row.verdict = report.verdicts.iter().find(|verdict| is_of(verdict, row)).map(|verdict| RowVerdict {
+            passed: verdict.passed,
+            calls: verdict.calls,
+            seed: verdict.seed,
+            differences: verdict.differences.len() as u64,
+        });
+    }
+    Ok(Content::Compare(report))
+}
+
+fn is_of(verdict: &VerdictReport, row: &Row) -> bool {
+    verdict.guest == row.guest && verdict.strategy == row.strategy && verdict.residue == row.residue
+}
+
+/// Builds the crate with each allocator; returns the modules, and a note for each allocator that it does not offer.
+fn modules(arguments: &Compare) -> Result<(Vec<PathBuf>, Vec<String>)> {
+    let allocators = match arguments.allocator.as_slice() {
+        [] => Allocator::ALL.to_vec(),
+        asked => asked.to_vec(),
+    };
+    let progress = Progress::spinner();
+    progress.doing("looking for a compiler of wasm32");
+    let bar = progress.bar();
+    let lines: Lines = std::sync::Arc::new(move |line: &str| bar.set_message(line.trim().to_owned()));
+    let built = build(&arguments.manifest_path, &allocators, |build| {
+        let build = build.features(&arguments.features).progress(lines.clone());
+        match &arguments.package {
+            Some(package) => build.package(package),
+            None => build,
+        }
+    })?;
+    drop(progress);
+    let (mut modules, mut notes) = (Vec::new(), Vec::new());
+    for built in built {
+        match built {
+            Built::Module { path, .. } => modules.push(path),
+            Built::Skipped { allocator, reason } => notes.push(format!("skipped {allocator}: {reason}")),
+        }
+    }
+    if modules.is_empty() {
+        anyhow::bail!("nothing to compare: {}", notes.join("; "));
+    }
+    Ok((modules, notes))
+}

@@ -1,0 +1,86 @@
+//! `run`.
+
+use anyhow::Result;
+use host_harness::inspect::best_strategy;
+use host_harness::measure::FailedCall;
+use host_harness::report::{CallReport, Content, Counters, IntentReport, LogReport, RunReport};
+use host_harness::{Engine, EngineConfig, Function, Guest, Instance, LoadError, Outcome, StateError};
+
+use crate::cli::arguments::{Common, Run};
+use crate::cli::progress::Progress;
+use crate::cli::source;
+
+/// Calls at the start of a long run that are reported; the last one is reported besides.
+const REPORTED: u64 = 10;
+
+pub(crate) fn run(arguments: &Run, common: &Common) -> Result<Content> {
+    let file = source::guest(&arguments.guest)?;
+    let state = source::state(arguments.state.as_deref())?;
+    let mut engine = EngineConfig::default();
+    engine.fuel = true;
+    let engine = Engine::new(&engine)?;
+    let guest = Guest::load(&engine, &file.name, &file.wasm, common.prepare())?;
+    let function = guest.function(&arguments.function).map_err(LoadError::Function)?;
+
+    let mut config = common.config();
+    config.count = true;
+    config.strategy = match common.strategy.as_slice() {
+        [] => best_strategy(&guest, &config)?,
+        [strategy] => *strategy,
+        _ => anyhow::bail!("`run` restores by one strategy; give --strategy once, without commas"),
+    };
+    let mut instance = guest.instantiate(&config, state)?;
+
+    let progress = Progress::steps(arguments.times);
+    let (mut calls, mut failed_calls) = (Vec::new(), 0);
+    for number in 1..=arguments.times {
+        let call = one_call(&mut instance, function, number)?;
+        failed_calls += u64::from(call.failure.is_some());
+        if number <= REPORTED || number == arguments.times {
+            calls.push(call);
+        }
+        progress.step();
+    }
+    drop(progress);
+    let mut report = RunReport::new(guest.name(), &arguments.function, &config, common.prepare().virtual_growth);
+    (report.times, report.failed_calls, report.calls) = (arguments.times, failed_calls, calls);
+    Ok(Content::Run(Box::new(report)))
+}
+
+/// One call, after which its intents are applied.
+fn one_call(instance: &mut Instance, function: Function, number: u64) -> Result<CallReport> {
+    let mut report = CallReport::new(number);
+    let intents = match instance.invoke(function) {
+        Ok(outcome) => {
+            fill(&mut report, &outcome)?;
+            outcome.intent_bytes().to_vec()
+        }
+        Err(failure) => {
+            report.failure = Some(FailedCall::of(&failure, number));
+            report.backtrace = failure.backtrace;
+            return Ok(report);
+        }
+    };
+    let applied = match instance.state_mut() {
+        Some(state) => state.apply(&intents).map(drop),
+        None => Err(StateError::new("the state was lost")),
+    };
+    if let Err(error) = applied {
+        let message = format!("the intents could not be applied, and none of them was: {error}");
+        report.failure = Some(FailedCall { cause: "state".to_owned(), message, call: number });
+    }
+    Ok(report)
+}
+
+fn fill(report: &mut CallReport, outcome: &Outcome<'_>) -> Result<()> {
+    for intent in outcome.intents() {
+        let intent = intent.map_err(|error| anyhow::anyhow!("an intent cannot be read: {error}"))?;
+        report.intents.push(IntentReport::of(&intent)?);
+    }
+    for (level, line) in outcome.log() {
+        report.log.push(LogReport { level: level.name().to_owned(), line: line.to_owned() });
+    }
+    report.log_dropped = outcome.log_dropped();
+    report.counters = Some(Counters::of(outcome.stats()));
+    Ok(())
+}

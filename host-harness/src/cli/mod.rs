@@ -1,0 +1,115 @@
+//! The command line: what is asked is in [`arguments`], and each command has its file.
+//!
+//! Data goes to standard output, progress and errors to standard error. Exit status: 0 fine, 1 a check failed or the
+//! guest did, 2 wrong usage or unreadable input.
+
+mod arguments;
+mod commands;
+mod progress;
+mod source;
+mod values;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use host_harness::LoadError;
+use host_harness::report::{Destination, Exporter, Html, Json, Report, Text, hold_writes};
+
+use arguments::{Arguments, Command, Common, Format};
+
+/// A check failed, or the guest did.
+const FAILED: u8 = 1;
+
+/// Wrong usage, or input that cannot be read.
+const BAD_INPUT: u8 = 2;
+
+/// Ended by the user, as shells number it.
+const INTERRUPTED: i32 = 130;
+
+/// Runs what the command line asks for.
+pub(crate) fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // Without a handler an interrupt could leave the temporary file of a report behind. That none could be set is no
+    // reason to refuse the work.
+    let _ = ctrlc::set_handler(|| {
+        let _held = hold_writes();
+        std::process::exit(INTERRUPTED);
+    });
+    match run(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(FAILED),
+        Err(error) => {
+            // Each error's own text says all there is to say of it. Nobody may be there to read it.
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            ExitCode::from(status(&error))
+        }
+    }
+}
+
+/// Runs the command, writes its report, and says whether nothing failed.
+fn run(arguments: &Arguments) -> Result<bool> {
+    let common = &arguments.common;
+    let exports = exports(common)?;
+    for (destination, _) in &exports {
+        destination.check()?;
+    }
+    let content = match &arguments.command {
+        Command::Inspect(arguments) => commands::inspect::run(arguments, common)?,
+        Command::Run(arguments) => commands::run::run(arguments, common)?,
+        Command::Measure(arguments) => commands::measure::run(arguments, common)?,
+        Command::Verify(arguments) => commands::verify::run(arguments, common)?,
+        Command::Compare(arguments) => commands::compare::run(arguments, common)?,
+    };
+    let report = Report::new(content);
+    for (destination, exporter) in &exports {
+        destination.write(&exporter.render(&report))?;
+    }
+    Ok(report.passed())
+}
+
+/// Where the report goes, and in which format. An export to standard output takes the place of the ordinary output.
+fn exports(common: &Common) -> Result<Vec<(Destination, Box<dyn Exporter>)>> {
+    let mut exports: Vec<(Destination, Box<dyn Exporter>)> = Vec::new();
+    if let Some(destination) = &common.export_json {
+        exports.push((destination.clone(), Box::new(Json)));
+    }
+    if let Some(destination) = &common.export_html {
+        exports.push((destination.clone(), Box::new(Html)));
+    }
+    let to_stdout = exports.iter().filter(|(destination, _)| *destination == Destination::Stdout).count();
+    match to_stdout {
+        0 => {
+            let exporter: Box<dyn Exporter> = match common.format {
+                Format::Text => Box::new(Text { wrap: std::io::stdout().is_terminal() }),
+                Format::Json => Box::new(Json),
+            };
+            exports.push((Destination::Stdout, exporter));
+        }
+        1 => {}
+        _ => anyhow::bail!(
+            "only one report can go to standard output; give one of --export-json and --export-html a file"
+        ),
+    }
+    Ok(exports)
+}
+
+/// The exit status for an error that kept a command from its end.
+fn status(error: &anyhow::Error) -> u8 {
+    match error.downcast_ref::<LoadError>() {
+        Some(error) if is_of_the_guest(error) => FAILED,
+        _ => BAD_INPUT,
+    }
+}
+
+/// Whether the guest itself failed, rather than what was given or asked.
+pub(crate) fn is_of_the_guest(error: &LoadError) -> bool {
+    matches!(
+        error,
+        LoadError::Instantiate(_)
+            | LoadError::Initialise(_)
+            | LoadError::Exchange { .. }
+            | LoadError::ExchangeOutOfMemory { .. }
+    )
+}

@@ -1,0 +1,36 @@
+//! Reading what the command line names: guests and the state.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use host_harness::{LoadError, MemoryState, load_state_file};
+
+/// A guest's bytes and what reports call it.
+pub(crate) struct GuestFile {
+    pub(crate) name: String,
+    pub(crate) wasm: Vec<u8>,
+}
+
+/// Reads a guest's file.
+pub(crate) fn guest(path: &Path) -> Result<GuestFile, LoadError> {
+    let wasm = std::fs::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+    let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    Ok(GuestFile { name, wasm })
+}
+
+/// Reads several guests. Those whose names would be the same are called by their paths.
+pub(crate) fn guests(paths: &[PathBuf]) -> Result<Vec<GuestFile>, LoadError> {
+    let mut guests: Vec<GuestFile> = paths.iter().map(|path| guest(path)).collect::<Result<_, _>>()?;
+    let names: Vec<String> = guests.iter().map(|guest| guest.name.clone()).collect();
+    for (guest, path) in guests.iter_mut().zip(paths) {
+        if names.iter().filter(|name| **name == guest.name).count() > 1 {
+            guest.name = path.display().to_string();
+        }
+    }
+    Ok(guests)
+}
+
+/// Reads the state, which is empty where no file is given.
+pub(crate) fn state(path: Option<&Path>) -> Result<MemoryState> {
+    Ok(path.map(load_state_file).transpose()?.unwrap_or_default())
+}

@@ -1,0 +1,56 @@
+//! Comparing the allocators on a guest crate: which of them it can be built with, and what came of each build.
+//!
+//! Building is `guest-build`'s, measuring [`crate::measure`]'s, verifying [`crate::verify`]'s; this joins them.
+
+use std::path::{Path, PathBuf};
+
+use guest_build::{Allocator, GuestBuild};
+
+/// What came of building a guest with one allocator.
+#[derive(Debug)]
+pub enum Built {
+    /// The module.
+    Module {
+        /// The allocator.
+        allocator: Allocator,
+        /// The file.
+        path: PathBuf,
+    },
+    /// The crate cannot be built with the allocator, which is no failure: it does not offer it.
+    Skipped {
+        /// The allocator.
+        allocator: Allocator,
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// Builds a guest crate once with each allocator, as `prepare` has it built.
+///
+/// # Errors
+/// [`guest_build::Error`] when the crate cannot be found or compiled. That it lacks an allocator's feature is no error.
+pub fn build(
+    manifest: &Path,
+    allocators: &[Allocator],
+    prepare: impl Fn(GuestBuild) -> GuestBuild,
+) -> Result<Vec<Built>, guest_build::Error> {
+    let mut built = Vec::new();
+    for allocator in allocators {
+        let build = prepare(GuestBuild::new(manifest).allocator(*allocator));
+        built.push(match build.build() {
+            Ok(path) => Built::Module { allocator: *allocator, path },
+            Err(error @ guest_build::Error::NoSuchFeature { .. }) => {
+                Built::Skipped { allocator: *allocator, reason: error.to_string() }
+            }
+            Err(error) => return Err(error),
+        });
+    }
+    Ok(built)
+}
+
+/// The state file that a guest crate brings along: `state.json` beside its manifest.
+#[must_use]
+pub fn state_file_beside(manifest: &Path) -> Option<PathBuf> {
+    let beside = manifest.with_file_name("state.json");
+    beside.is_file().then_some(beside)
+}

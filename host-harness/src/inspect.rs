@@ -1,0 +1,332 @@
+//! What a module is, whether it keeps the contract, and by which strategies it can be restored.
+//!
+//! An [`Inspection`] is made of any valid core module, also of one that the harness then refuses to run: it says why.
+//! The JSON report has its fields under their names.
+
+use serde::{Deserialize, Serialize};
+
+use crate::admission::{Admission, Refusal};
+use crate::engine::Engine;
+use crate::error::LoadError;
+use crate::guest::Guest;
+use crate::instance::InstanceConfig;
+use crate::measure::SYSTEM_ALLOCATOR;
+use crate::module_info::{AbiVersion, MemoryLayout, ModuleError, ModuleInfo, Tracked};
+use crate::policy::RestoreStrategy;
+use crate::prepare::PrepareOptions;
+use crate::snapshot::ControlBlockAt;
+use crate::state::MemoryState;
+
+/// What was found about a module.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// What reports call it.
+    pub guest: String,
+    /// Why it cannot be run at all; empty when it can.
+    pub problems: Vec<String>,
+    /// Version of the native contract that it names; null when it names none.
+    pub abi_version: Option<u32>,
+    /// What made it, as it says itself.
+    pub built_with: Vec<String>,
+    /// Names of its extension functions.
+    pub functions: Vec<String>,
+    /// All its exports.
+    pub exports: Vec<Item>,
+    /// Its imports.
+    pub imports: Vec<Item>,
+    /// Sizes in bytes.
+    pub sizes: ModuleSizes,
+    /// Its memories, each in the text format's words.
+    pub memories: Vec<String>,
+    /// Where stack, statics and heap lie; null when it does not tell.
+    pub layout: Option<Layout>,
+    /// Why the layout is not known.
+    pub layout_unknown: Option<String>,
+    /// Mutable globals that it does not export itself, which preparation therefore exports.
+    pub hidden_globals: u64,
+    /// Instructions that matter to a restore, and how often each occurs.
+    pub instructions: Vec<InstructionCount>,
+    /// Name of its allocator: from its control block, otherwise `system`; null when that could not be read.
+    pub allocator: Option<String>,
+    /// Its allocator's control block after initialisation.
+    pub control_block: Option<ControlBlock>,
+    /// Why no instance could be made of it.
+    pub instance_error: Option<String>,
+    /// Each strategy, and whether it can restore the module.
+    pub strategies: Vec<StrategyVerdict>,
+}
+
+/// An import or an export.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// Its name; for imports `module.name`.
+    pub name: String,
+    /// Its type, in the text format's words.
+    #[serde(rename = "type")]
+    pub ty: String,
+}
+
+/// Sizes of a module's parts in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleSizes {
+    /// Of the file.
+    pub file: u64,
+    /// Of the file without custom sections.
+    pub stripped: u64,
+    /// Of the code.
+    pub code: u64,
+    /// Of the data.
+    pub data: u64,
+    /// Of the prepared module, as it is compiled; null when it cannot be prepared.
+    pub prepared: Option<u64>,
+}
+
+/// Addresses of stack, statics and heap. Ends are exclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layout {
+    /// The shadow stack, where the module says so.
+    pub stack: Option<[u32; 2]>,
+    /// The statics.
+    pub statics: [u32; 2],
+    /// Where the heap begins.
+    pub heap_base: u32,
+}
+
+/// How often an instruction occurs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstructionCount {
+    /// The instruction.
+    pub instruction: String,
+    /// Occurrences in the code.
+    pub count: u32,
+}
+
+/// An allocator's control block as it was when the snapshot was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ControlBlock {
+    /// Its address.
+    pub address: u64,
+    /// Number of its allocator.
+    pub kind: u16,
+    /// Whether it counts.
+    pub counters: bool,
+    /// First address of the heap.
+    pub heap_base: u32,
+    /// Next free address, or the end of the claimed heap.
+    pub top: u32,
+    /// High-water mark in force.
+    pub high_water: u32,
+    /// End of the memory that the allocator took over.
+    pub limit: u32,
+    /// Reset mark; 0 where there is none.
+    pub mark: u32,
+    /// Bytes that initialisation left allocated.
+    pub live_bytes: u64,
+}
+
+/// Whether a strategy can restore a module.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StrategyVerdict {
+    /// The strategy.
+    pub strategy: String,
+    /// Whether it can.
+    pub admitted: bool,
+    /// Why not.
+    pub reasons: Vec<Reason>,
+}
+
+/// A reason against a strategy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// What stands against it.
+    pub reason: String,
+    /// What can be done instead.
+    pub instead: String,
+}
+
+/// Inspects a module.
+///
+/// # Errors
+/// [`ModuleError`] when the bytes are no valid core module. All else is part of what was found.
+pub fn inspect(
+    engine: &Engine,
+    name: &str,
+    wasm: &[u8],
+    options: PrepareOptions,
+    config: &InstanceConfig,
+) -> Result<Inspection, ModuleError> {
+    let info = ModuleInfo::analyse(wasm)?;
+    let admission = Admission::of(&info);
+    let mut found = of_module(name, &info, &admission);
+    match Guest::load(engine, name, wasm, options) {
+        Ok(guest) => add_instance(&mut found, &guest, config),
+        Err(error) => {
+            found.problems.push(error.to_string());
+            found.strategies = verdicts_by_module(&admission);
+        }
+    }
+    Ok(found)
+}
+
+/// A strategy, and why it cannot restore a guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// The strategy.
+    pub strategy: RestoreStrategy,
+    /// Why not; empty when it can.
+    pub refusals: Vec<Refusal>,
+}
+
+/// Which strategies can restore a guest: what the module allows and, where an instance decides, what that does.
+///
+/// # Errors
+/// [`LoadError`] when no instance can be made whatever the strategy.
+pub fn strategies(guest: &Guest, config: &InstanceConfig) -> Result<Vec<Judgement>, LoadError> {
+    let judge = |strategy| {
+        let config = InstanceConfig { strategy, ..config.clone() };
+        let refusals = match guest.instantiate(&config, MemoryState::new()) {
+            Ok(_) => Vec::new(),
+            Err(LoadError::Strategy { reasons, .. }) => reasons,
+            Err(LoadError::Allocator { reason, .. }) => vec![reason],
+            Err(error) => return Err(error),
+        };
+        Ok(Judgement { strategy, refusals })
+    };
+    RestoreStrategy::ALL.into_iter().map(judge).collect()
+}
+
+/// The strategy that is cheapest for a guest among those that can restore it.
+///
+/// # Errors
+/// As for [`strategies`].
+pub fn best_strategy(guest: &Guest, config: &InstanceConfig) -> Result<RestoreStrategy, LoadError> {
+    let judged = strategies(guest, config)?;
+    let admitted = judged.iter().rev().find(|judgement| judgement.refusals.is_empty());
+    Ok(admitted.map_or(RestoreStrategy::Reinstantiate, |judgement| judgement.strategy))
+}
+
+/// What the module alone says of a strategy.
+fn by_module(admission: &Admission, strategy: RestoreStrategy) -> Judgement {
+    let judged = match strategy {
+        RestoreStrategy::Reinstantiate => admission.runnable(),
+        RestoreStrategy::FullCopy => admission.full_copy(),
+        RestoreStrategy::Watermark | RestoreStrategy::BumpReset => admission.allocator_aware(),
+    };
+    Judgement { strategy, refusals: judged.err().unwrap_or_default() }
+}
+
+fn verdict(judgement: &Judgement) -> StrategyVerdict {
+    let reason = |refusal: &Refusal| Reason { reason: refusal.reason(), instead: refusal.instead().to_string() };
+    StrategyVerdict {
+        strategy: judgement.strategy.name().to_owned(),
+        admitted: judgement.refusals.is_empty(),
+        reasons: judgement.refusals.iter().map(reason).collect(),
+    }
+}
+
+/// The verdicts that the module alone allows.
+fn verdicts_by_module(admission: &Admission) -> Vec<StrategyVerdict> {
+    RestoreStrategy::ALL.into_iter().map(|strategy| verdict(&by_module(admission, strategy))).collect()
+}
+
+fn of_module(name: &str, info: &ModuleInfo, admission: &Admission) -> Inspection {
+    let layout = |layout: &MemoryLayout| Layout {
+        stack: layout.stack.as_ref().map(|stack| [stack.start, stack.end]),
+        statics: [layout.statics.start, layout.statics.end],
+        heap_base: layout.heap_base,
+    };
+    let hidden =
+        info.globals.iter().filter(|global| global.ty.mutable && !global.imported && global.exports.is_empty());
+    Inspection {
+        guest: name.to_owned(),
+        problems: Vec::new(),
+        abi_version: match info.abi_version {
+            AbiVersion::Version(version) => Some(version),
+            _ => None,
+        },
+        built_with: built_with(info),
+        functions: info.extension_functions().map(|export| export.name.clone()).collect(),
+        exports: info
+            .exports
+            .iter()
+            .map(|export| Item { name: export.name.clone(), ty: export.ty.to_string() })
+            .collect(),
+        imports: info
+            .imports
+            .iter()
+            .map(|import| Item { name: format!("{}.{}", import.module, import.name), ty: import.ty.to_string() })
+            .collect(),
+        sizes: ModuleSizes {
+            file: info.sizes.total,
+            stripped: info.sizes.stripped,
+            code: info.sizes.code,
+            data: info.sizes.data,
+            prepared: None,
+        },
+        memories: info.memories.iter().map(|memory| memory.ty.to_string()).collect(),
+        layout: admission.layout.as_ref().map(layout),
+        layout_unknown: info.layout().err().map(|reason| reason.to_string()),
+        hidden_globals: hidden.count() as u64,
+        instructions: Tracked::ALL
+            .into_iter()
+            .map(|kind| InstructionCount {
+                instruction: kind.mnemonic().to_owned(),
+                count: info.instructions.count(kind),
+            })
+            .filter(|instruction| instruction.count > 0)
+            .collect(),
+        allocator: admission.control_block.is_none().then(|| SYSTEM_ALLOCATOR.to_owned()),
+        control_block: None,
+        instance_error: None,
+        strategies: Vec::new(),
+    }
+}
+
+/// The compilers and tools that a module names, such as `rustc 1.96.0`.
+#[must_use]
+pub fn built_with(info: &ModuleInfo) -> Vec<String> {
+    let producers = info.producers.processed_by.iter();
+    producers.map(|producer| format!("{} {}", producer.name, producer.version).trim_end().to_owned()).collect()
+}
+
+fn add_instance(found: &mut Inspection, guest: &Guest, config: &InstanceConfig) {
+    found.sizes.prepared = Some(guest.prepared().wasm.len() as u64);
+    match strategies(guest, config) {
+        Ok(judged) => found.strategies = judged.iter().map(verdict).collect(),
+        Err(error) => {
+            found.instance_error = Some(error.to_string());
+            found.strategies = verdicts_by_module(guest.admission());
+            return;
+        }
+    }
+    let config = InstanceConfig { strategy: RestoreStrategy::Reinstantiate, ..config.clone() };
+    let block = guest.instantiate(&config, MemoryState::new()).map(|instance| {
+        let memory = instance.memory();
+        memory.and_then(|(_, snapshot)| snapshot.control_block())
+    });
+    match block {
+        Ok(Some(block)) => {
+            let name = block.image.allocator().map_or(SYSTEM_ALLOCATOR, guest_abi::AllocatorKind::name);
+            found.allocator = Some(name.to_owned());
+            found.control_block = Some(control_block(&block));
+        }
+        Ok(None) => {}
+        Err(error) => found.instance_error = Some(error.to_string()),
+    }
+}
+
+fn control_block(block: &ControlBlockAt) -> ControlBlock {
+    let image = &block.image;
+    ControlBlock {
+        address: block.address as u64,
+        kind: image.kind,
+        counters: image.counts(),
+        heap_base: image.heap_base,
+        top: image.top,
+        high_water: image.effective_high_water(),
+        limit: image.limit,
+        mark: image.mark,
+        live_bytes: image.live_bytes(),
+    }
+}

@@ -1,0 +1,395 @@
+//! The data of reports, as JSON has them. Measured rows are [`crate::measure::Row`]s, inspections
+//! [`crate::inspect::Inspection`]s.
+
+use guest_abi::intent::Intent;
+use guest_abi::value::ValueError;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::guest::Guest;
+use crate::inspect::built_with;
+use crate::instance::InstanceConfig;
+use crate::measure::{FailedCall, Row, Spread};
+use crate::outcome::{AllocationStats, CallStats};
+use crate::policy::Residue;
+use crate::state::json;
+use crate::verify::Verdict;
+
+/// How instances were made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Bytes of linear memory that an instance may have.
+    pub memory_limit: u64,
+    /// Nanoseconds that a call may take; null for ever.
+    pub deadline_ns: Option<u64>,
+    /// Bytes of the exchange region.
+    pub exchange_size: u32,
+    /// Whether guests grow virtually.
+    pub virtual_growth: bool,
+}
+
+impl Settings {
+    /// The settings of this configuration.
+    #[must_use]
+    pub fn of(config: &InstanceConfig, virtual_growth: bool) -> Self {
+        Self {
+            memory_limit: config.memory_limit,
+            deadline_ns: config.deadline.map(|deadline| u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX)),
+            exchange_size: config.exchange_size,
+            virtual_growth,
+        }
+    }
+}
+
+/// A guest that was measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct GuestSummary {
+    /// Its name: [`Row::guest`].
+    pub guest: String,
+    /// Its allocator.
+    pub allocator: String,
+    /// Bytes of the module without custom sections.
+    pub wasm_bytes: u64,
+    /// Bytes of its statics; null where the module does not tell.
+    pub statics_bytes: Option<u64>,
+    /// What made it, as it says itself.
+    pub built_with: Vec<String>,
+    /// Strategies that cannot restore it, and why.
+    pub not_admitted: Vec<NotAdmitted>,
+}
+
+/// A strategy that cannot restore a guest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotAdmitted {
+    /// The strategy.
+    pub strategy: String,
+    /// Why not, and what happens instead.
+    pub reasons: Vec<String>,
+}
+
+impl GuestSummary {
+    /// The summary of a guest with this allocator.
+    #[must_use]
+    pub fn of(guest: &Guest, allocator: String) -> Self {
+        let statics = guest.admission().layout.as_ref().map(|layout| layout.statics.clone());
+        Self {
+            guest: guest.name().to_owned(),
+            allocator,
+            wasm_bytes: guest.info().sizes.stripped,
+            statics_bytes: statics.map(|statics| u64::from(statics.end - statics.start)),
+            built_with: built_with(guest.info()),
+            not_admitted: Vec::new(),
+        }
+    }
+}
+
+/// What `measure` and `compare` found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct MeasureReport {
+    /// How instances were made.
+    pub settings: Settings,
+    /// Time of wasmtime's typed call of an empty function `() -> i64`, epoch deadline armed, in nanoseconds.
+    pub bare_call: Spread,
+    /// What reading the clock costs, in nanoseconds; taken off the figures already.
+    pub clock_cost: f64,
+    /// The guests.
+    pub guests: Vec<GuestSummary>,
+    /// The measured rows.
+    pub rows: Vec<Row>,
+    /// What verification found, for each guest and way of restoring; empty where nothing was verified.
+    pub verdicts: Vec<VerdictReport>,
+    /// What a reader should know besides, for instance what was skipped.
+    pub notes: Vec<String>,
+}
+
+impl MeasureReport {
+    /// A report without rows.
+    #[must_use]
+    pub fn new(settings: Settings, bare_call: Spread, clock_cost: f64) -> Self {
+        Self {
+            settings,
+            bare_call,
+            clock_cost,
+            guests: Vec::new(),
+            rows: Vec::new(),
+            verdicts: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Whether no call failed and no check did.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.rows.iter().all(|row| row.failure.is_none()) && self.verdicts.iter().all(|verdict| verdict.passed)
+    }
+}
+
+/// What `verify` found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct VerifyReport {
+    /// How instances were made.
+    pub settings: Settings,
+    /// A verdict for each guest and way of restoring.
+    pub verdicts: Vec<VerdictReport>,
+}
+
+impl VerifyReport {
+    /// A report of these verdicts.
+    #[must_use]
+    pub fn new(settings: Settings, verdicts: Vec<VerdictReport>) -> Self {
+        Self { settings, verdicts }
+    }
+}
+
+/// What verification found of one guest and one way of restoring.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct VerdictReport {
+    /// The guest.
+    pub guest: String,
+    /// Its allocator.
+    pub allocator: String,
+    /// The strategy.
+    pub strategy: String,
+    /// `scrub` or `keep`; null where the strategy leaves no residue.
+    pub residue: Option<String>,
+    /// Seed of the sequence of calls.
+    pub seed: u64,
+    /// Calls that were compared with those of fresh instances.
+    pub calls: u64,
+    /// Calls among them that failed, in the same way on both sides.
+    pub failed_calls: u64,
+    /// Whether nothing differed.
+    pub passed: bool,
+    /// What differed.
+    pub differences: Vec<String>,
+    /// Why nothing could be verified; null when it could.
+    pub error: Option<String>,
+}
+
+impl VerdictReport {
+    /// The verdict on a guest with this allocator and residue.
+    #[must_use]
+    pub fn of(guest: &str, allocator: &str, residue: Option<Residue>, verdict: &Verdict) -> Self {
+        Self {
+            guest: guest.to_owned(),
+            allocator: allocator.to_owned(),
+            strategy: verdict.strategy.clone(),
+            residue: residue.map(|residue| residue.name().to_owned()),
+            seed: verdict.seed,
+            calls: verdict.calls,
+            failed_calls: verdict.failures,
+            passed: verdict.passed(),
+            differences: verdict.differences.iter().map(ToString::to_string).collect(),
+            error: None,
+        }
+    }
+
+    /// That nothing could be verified.
+    #[must_use]
+    pub fn not_verified(
+        guest: &str,
+        allocator: &str,
+        strategy: &str,
+        residue: Option<Residue>,
+        seed: u64,
+        error: &dyn std::fmt::Display,
+    ) -> Self {
+        Self {
+            guest: guest.to_owned(),
+            allocator: allocator.to_owned(),
+            strategy: strategy.to_owned(),
+            residue: residue.map(|residue| residue.name().to_owned()),
+            seed,
+            calls: 0,
+            failed_calls: 0,
+            passed: false,
+            differences: Vec::new(),
+            error: Some(error.to_string()),
+        }
+    }
+}
+
+/// What `run` found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RunReport {
+    /// The guest.
+    pub guest: String,
+    /// The function.
+    pub function: String,
+    /// How the instance is restored.
+    pub strategy: String,
+    /// When.
+    pub policy: String,
+    /// What becomes of residue.
+    pub residue: String,
+    /// How the instance was made.
+    pub settings: Settings,
+    /// Calls that were made.
+    pub times: u64,
+    /// Calls that failed.
+    pub failed_calls: u64,
+    /// The calls in order: all of them, or the first ones and the last.
+    pub calls: Vec<CallReport>,
+}
+
+impl RunReport {
+    /// The report of a run of which no call was made yet.
+    #[must_use]
+    pub fn new(guest: &str, function: &str, config: &InstanceConfig, virtual_growth: bool) -> Self {
+        Self {
+            guest: guest.to_owned(),
+            function: function.to_owned(),
+            strategy: config.strategy.name().to_owned(),
+            policy: config.policy.to_string(),
+            residue: config.residue.name().to_owned(),
+            settings: Settings::of(config, virtual_growth),
+            times: 0,
+            failed_calls: 0,
+            calls: Vec::new(),
+        }
+    }
+}
+
+/// One call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CallReport {
+    /// Its number, from 1.
+    pub call: u64,
+    /// Why it failed; null when it succeeded.
+    pub failure: Option<FailedCall>,
+    /// Names of the functions on the guest's stack when it failed, innermost first.
+    pub backtrace: Vec<String>,
+    /// The intents that it left, in order.
+    pub intents: Vec<IntentReport>,
+    /// Its log lines.
+    pub log: Vec<LogReport>,
+    /// Log lines that were cut off or dropped.
+    pub log_dropped: u64,
+    /// What it did; null when it failed.
+    pub counters: Option<Counters>,
+}
+
+impl CallReport {
+    /// The report of a call of which nothing is known yet.
+    #[must_use]
+    pub fn new(call: u64) -> Self {
+        Self {
+            call,
+            failure: None,
+            backtrace: Vec::new(),
+            intents: Vec::new(),
+            log: Vec::new(),
+            log_dropped: 0,
+            counters: None,
+        }
+    }
+}
+
+/// An intent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IntentReport {
+    /// `new` or `update`.
+    pub operation: String,
+    /// The storage.
+    pub storage: String,
+    /// The entity; may be empty.
+    pub entity: String,
+    /// The key's fields, as a state file writes them.
+    pub key: Value,
+    /// The value's fields, as a state file writes them.
+    pub value: Value,
+}
+
+impl IntentReport {
+    /// The intent, as a state file would write it.
+    ///
+    /// # Errors
+    /// [`ValueError`] when the intent is not of the value model; those of an [`Outcome`](crate::Outcome) all are.
+    pub fn of(intent: &Intent<'_>) -> Result<Self, ValueError> {
+        Ok(Self {
+            operation: intent.operation.name().to_owned(),
+            storage: intent.key.storage.to_owned(),
+            entity: intent.key.entity.to_owned(),
+            key: json::key_to_json(&intent.key)?,
+            value: json::to_json(intent.value)?,
+        })
+    }
+}
+
+/// A log line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogReport {
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: String,
+    /// The line.
+    pub line: String,
+}
+
+/// What one call did.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Counters {
+    /// WebAssembly instructions, of the prepared module.
+    pub instructions: Option<u64>,
+    /// Calls of host functions.
+    pub crossings: u64,
+    /// Physical pages of 64 KiB after the call, before the restore.
+    pub pages: u64,
+    /// Bytes that the restore wrote; null when there was none in place.
+    pub restored_bytes: Option<u64>,
+    /// Whether it ran out of memory first and succeeded on the restored instance.
+    pub retried: bool,
+    /// What the allocator counted; null without a control block that counts.
+    pub allocator: Option<AllocatorCounters>,
+}
+
+/// What the allocator counted during one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AllocatorCounters {
+    /// Allocations.
+    pub allocations: u64,
+    /// Frees.
+    pub frees: u64,
+    /// Reallocations.
+    pub reallocations: u64,
+    /// Bytes requested.
+    pub allocated_bytes: u64,
+    /// Bytes given back.
+    pub freed_bytes: u64,
+    /// Most bytes alive at one time, initialisation included.
+    pub peak_live_bytes: u64,
+    /// Times that memory was grown.
+    pub grows: u64,
+}
+
+impl Counters {
+    /// The counters of these figures.
+    #[must_use]
+    pub fn of(stats: &CallStats) -> Self {
+        let allocator = |allocator: AllocationStats| AllocatorCounters {
+            allocations: allocator.allocations,
+            frees: allocator.deallocations,
+            reallocations: allocator.reallocations,
+            allocated_bytes: allocator.allocated_bytes,
+            freed_bytes: allocator.freed_bytes,
+            peak_live_bytes: allocator.peak_live_bytes,
+            grows: allocator.grows,
+        };
+        Self {
+            instructions: stats.instructions,
+            crossings: stats.crossings,
+            pages: stats.pages,
+            restored_bytes: stats.restored_bytes,
+            retried: stats.retried,
+            allocator: stats.allocations.map(allocator),
+        }
+    }
+}

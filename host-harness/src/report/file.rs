@@ -1,0 +1,157 @@
+//! Where a report goes: to a file, as a whole or not at all, or to standard output.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+
+/// Held while a temporary file exists.
+static WRITING: Mutex<()> = Mutex::new(());
+
+/// Waits until no report is half written, and keeps any other from being begun while the result lives: for whoever is
+/// about to end the process.
+#[must_use]
+pub fn hold_writes() -> impl Sized {
+    WRITING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where a report goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// Standard output.
+    Stdout,
+    /// A file, which is replaced if it exists.
+    File(PathBuf),
+}
+
+impl FromStr for Destination {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(if text == "-" { Self::Stdout } else { Self::File(text.into()) })
+    }
+}
+
+/// Why a report was not written. What was at its place before is there still.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// The folder does not exist.
+    #[error("cannot write {}: there is no folder {}; make it first", path.display(), folder.display())]
+    NoFolder {
+        /// The report's file.
+        path: PathBuf,
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// There is a folder of the file's name.
+    #[error("cannot write {}: it is a folder; name a file in it", .0.display())]
+    IsFolder(PathBuf),
+    /// The system refused.
+    #[error("cannot write {}: {source}", path.display())]
+    Io {
+        /// The report's file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Standard output could not be written.
+    #[error("cannot write to standard output: {0}")]
+    Stdout(#[source] io::Error),
+}
+
+impl Destination {
+    /// Finds out, before long work, whether a file could be written.
+    ///
+    /// # Errors
+    /// [`ExportError`] when it could not.
+    pub fn check(&self) -> Result<(), ExportError> {
+        let Self::File(path) = self else { return Ok(()) };
+        let folder = folder(path);
+        if !folder.is_dir() {
+            return Err(ExportError::NoFolder { path: path.clone(), folder: folder.to_owned() });
+        }
+        if path.is_dir() {
+            return Err(ExportError::IsFolder(path.clone()));
+        }
+        let _writing = hold_writes();
+        temporary(folder).map(drop).map_err(|source| ExportError::Io { path: path.clone(), source })
+    }
+
+    /// Writes a report. A file appears under its name when all of it is on disk, and not before.
+    ///
+    /// # Errors
+    /// [`ExportError`]; a reader of standard output that has gone away is none.
+    pub fn write(&self, bytes: &[u8]) -> Result<(), ExportError> {
+        match self {
+            Self::Stdout => print(bytes).map_err(ExportError::Stdout),
+            Self::File(path) => {
+                write_file(path, bytes).map_err(|source| ExportError::Io { path: path.clone(), source })
+            }
+        }
+    }
+}
+
+fn print(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        // Whoever read it has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let _writing = hold_writes();
+    let mut file = temporary(folder(path))?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// A temporary file with the permissions that a new file has here.
+fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".report-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.json");
+        std::fs::write(&path, "an older and longer report").unwrap();
+        let destination = Destination::File(path.clone());
+        destination.check().unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "an older and longer report");
+        destination.write(b"new").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn a_missing_folder_is_told_before_the_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = Destination::File(folder.path().join("none").join("report.json"));
+        assert!(missing.check().unwrap_err().to_string().contains("there is no folder"));
+        let is_folder = Destination::File(folder.path().to_owned());
+        assert!(is_folder.check().unwrap_err().to_string().contains("it is a folder"));
+    }
+}

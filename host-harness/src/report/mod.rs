@@ -1,0 +1,124 @@
+//! Reports: what a command found, in one document for every format.
+//!
+//! A [`Report`] is data. [`Section`]s are how it reads: the text and the HTML exporter print them. JSON is the data
+//! itself. One file for each format, behind [`Exporter`].
+
+mod data;
+mod file;
+mod header;
+mod html;
+mod json;
+mod numbers;
+mod section;
+mod text;
+mod views;
+
+use std::io::{self, Write};
+
+pub use data::{
+    AllocatorCounters, CallReport, Counters, GuestSummary, IntentReport, LogReport, MeasureReport, NotAdmitted,
+    RunReport, Settings, VerdictReport, VerifyReport,
+};
+pub use file::{Destination, ExportError, hold_writes};
+pub use header::{Header, Machine};
+pub use html::Html;
+pub use json::{Json, ReadError, read};
+pub use section::{Body, Section, Table};
+pub use text::Text;
+
+use serde::{Deserialize, Serialize};
+
+use crate::inspect::Inspection;
+
+/// Version of the JSON report's schema. It is raised when a field is taken away or changes its meaning; fields may be
+/// added without.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What a command found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// Version of the schema: [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// When, where and with what it was made.
+    pub header: Header,
+    /// What was found; its field `command` tells which of the commands it is.
+    #[serde(flatten)]
+    pub content: Content,
+}
+
+/// What was found, by command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Content {
+    /// By `inspect`.
+    Inspect(Box<Inspection>),
+    /// By `run`.
+    Run(Box<RunReport>),
+    /// By `measure`.
+    Measure(MeasureReport),
+    /// By `verify`.
+    Verify(VerifyReport),
+    /// By `compare`: measured and verified.
+    Compare(MeasureReport),
+}
+
+impl Report {
+    /// A report that is made here and now.
+    #[must_use]
+    pub fn new(content: Content) -> Self {
+        Self { schema_version: SCHEMA_VERSION, header: Header::here_and_now(), content }
+    }
+
+    /// The command that it is of.
+    #[must_use]
+    pub fn command(&self) -> &'static str {
+        match self.content {
+            Content::Inspect(_) => "inspect",
+            Content::Run(_) => "run",
+            Content::Measure(_) => "measure",
+            Content::Verify(_) => "verify",
+            Content::Compare(_) => "compare",
+        }
+    }
+
+    /// Whether no call failed and no check did.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        match &self.content {
+            Content::Inspect(inspection) => inspection.problems.is_empty() && inspection.instance_error.is_none(),
+            Content::Run(run) => run.failed_calls == 0,
+            Content::Measure(report) | Content::Compare(report) => report.passed(),
+            Content::Verify(report) => report.verdicts.iter().all(|verdict| verdict.passed),
+        }
+    }
+
+    /// The report as a reader sees it.
+    #[must_use]
+    pub fn sections(&self) -> Vec<Section> {
+        match &self.content {
+            Content::Inspect(inspection) => views::inspect::sections(inspection),
+            Content::Run(run) => views::run::sections(run),
+            Content::Measure(report) | Content::Compare(report) => views::measure::sections(report),
+            Content::Verify(report) => views::verify::sections(&report.verdicts),
+        }
+    }
+}
+
+/// A format.
+pub trait Exporter {
+    /// Writes the whole report.
+    ///
+    /// # Errors
+    /// The writer's.
+    fn write(&self, report: &Report, out: &mut dyn Write) -> io::Result<()>;
+
+    /// The whole report as bytes.
+    fn render(&self, report: &Report) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // Writing to a vector does not fail, and no report holds what JSON cannot.
+        let _ = self.write(report, &mut bytes);
+        bytes
+    }
+}

@@ -1,0 +1,78 @@
+//! Figures in words that people read.
+
+use crate::measure::PerCall;
+
+/// What stands where there is no figure.
+pub(super) const NONE: &str = "-";
+
+/// `optional`, or a dash.
+pub(super) fn or_dash<T>(optional: Option<T>, show: impl FnOnce(T) -> String) -> String {
+    optional.map_or_else(|| NONE.to_owned(), show)
+}
+
+/// A whole number, its digits in groups of three.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A count per call: whole, or with its fraction.
+pub(super) fn per_call(count: PerCall) -> String {
+    count.whole().map_or_else(|| format!("{:.2}", count.0), grouped)
+}
+
+/// Bytes, in the largest unit that leaves at least one.
+pub(super) fn bytes(count: u64) -> String {
+    const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    #[expect(clippy::cast_precision_loss, reason = "shown with one digit behind the point")]
+    let in_unit = |unit: u64| count as f64 / unit as f64;
+    match UNITS.iter().find(|(_, unit)| count >= *unit) {
+        Some((name, unit)) if count.is_multiple_of(*unit) => format!("{} {name}", count / unit),
+        Some((name, unit)) => format!("{:.1} {name}", in_unit(*unit)),
+        None => format!("{count} B"),
+    }
+}
+
+/// Nanoseconds, in the unit that suits them.
+pub(super) fn time(nanoseconds: f64) -> String {
+    match nanoseconds {
+        short if short < 999.5 => format!("{short:.0} ns"),
+        short if short < 99_950.0 => format!("{:.1} us", short / 1e3),
+        medium if medium < 999_500.0 => format!("{:.0} us", medium / 1e3),
+        medium if medium < 99_950_000.0 => format!("{:.1} ms", medium / 1e6),
+        long => format!("{:.0} ms", long / 1e6),
+    }
+}
+
+/// How many times something is something else.
+pub(super) fn ratio(ratio: f64) -> String {
+    match ratio {
+        small if small < 0.01 => format!("{small:.4}"),
+        small if small < 9.995 => format!("{small:.2}"),
+        large if large < 99.95 => format!("{large:.1}"),
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded and at least 100")]
+        huge => grouped(huge.round() as u64),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_read_well() {
+        assert_eq!([grouped(7), grouped(1000), grouped(12_345_678)], ["7", "1,000", "12,345,678"]);
+        assert_eq!([bytes(816), bytes(65_536), bytes(1_500_000)], ["816 B", "64 KiB", "1.4 MiB"]);
+        assert_eq!([time(50.4), time(999.6), time(9_440.0), time(123_456.0)], ["50 ns", "1.0 us", "9.4 us", "123 us"]);
+        assert_eq!([time(3.4e6), time(2.5e8)], ["3.4 ms", "250 ms"]);
+        assert_eq!([ratio(0.0025), ratio(1.0), ratio(35.55), ratio(1234.5)], ["0.0025", "1.00", "35.5", "1,235"]);
+        assert_eq!(per_call(PerCall(1.5)), "1.50");
+    }
+}

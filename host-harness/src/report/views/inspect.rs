@@ -1,0 +1,107 @@
+//! How an inspection reads.
+
+use super::super::numbers::{bytes, grouped, or_dash};
+use super::super::section::{Body, Section, Table};
+use super::list;
+use crate::inspect::{Inspection, Item, StrategyVerdict};
+
+pub(in super::super) fn sections(inspection: &Inspection) -> Vec<Section> {
+    let mut sections = vec![module(inspection)];
+    if !inspection.problems.is_empty() {
+        sections.push(Section::new("Cannot be run", Body::Lines(inspection.problems.clone())));
+    }
+    if let Some(error) = &inspection.instance_error {
+        sections.push(Section::new("Cannot be instantiated", Body::Lines(vec![error.clone()])));
+    }
+    sections.push(admission(inspection));
+    sections.push(memory(inspection));
+    if let Some(block) = &inspection.control_block {
+        sections.push(Section::facts(
+            "Allocator's control block, after initialisation",
+            vec![
+                ("address", hex(block.address)),
+                ("counters", if block.counters { "maintained" } else { "not maintained" }.to_owned()),
+                ("heap base", hex(block.heap_base)),
+                ("top", hex(block.top)),
+                ("high-water mark", hex(block.high_water)),
+                ("limit", hex(block.limit)),
+                ("reset mark", if block.mark == 0 { "none".to_owned() } else { hex(block.mark) }),
+                ("live bytes", grouped(block.live_bytes)),
+            ],
+        ));
+    }
+    sections.push(items("Imports", &inspection.imports));
+    sections.push(items("Exports", &inspection.exports));
+    sections
+}
+
+fn module(inspection: &Inspection) -> Section {
+    let sizes = &inspection.sizes;
+    let abi = inspection.abi_version.map_or_else(|| "not named".to_owned(), |version| format!("version {version}"));
+    Section::facts(
+        format!("Guest {}", inspection.guest),
+        vec![
+            ("contract", abi),
+            ("allocator", inspection.allocator.clone().unwrap_or_else(|| "unknown".to_owned())),
+            ("extension functions", list(&inspection.functions)),
+            ("built with", list(&inspection.built_with)),
+            (
+                "size",
+                format!(
+                    "{} bytes, {} without custom sections ({} code, {} data)",
+                    grouped(sizes.file),
+                    grouped(sizes.stripped),
+                    grouped(sizes.code),
+                    grouped(sizes.data)
+                ),
+            ),
+            ("prepared", or_dash(sizes.prepared, |size| format!("{} bytes", grouped(size)))),
+        ],
+    )
+}
+
+fn admission(inspection: &Inspection) -> Section {
+    let verdict = |strategy: &StrategyVerdict| {
+        if strategy.admitted {
+            return "admitted".to_owned();
+        }
+        let reasons = strategy.reasons.iter().map(|reason| format!("{}; {}", reason.reason, reason.instead));
+        format!("refused: {}", reasons.collect::<Vec<_>>().join(". Also: "))
+    };
+    let facts = inspection.strategies.iter().map(|strategy| (strategy.strategy.clone(), verdict(strategy)));
+    Section::facts("Admission, by strategy", facts.collect())
+}
+
+fn memory(inspection: &Inspection) -> Section {
+    let mut facts = vec![("memories", list(&inspection.memories))];
+    let range =
+        |[start, end]: [u32; 2]| format!("{start:#x}..{end:#x} ({})", bytes(u64::from(end.saturating_sub(start))));
+    match (&inspection.layout, &inspection.layout_unknown) {
+        (Some(layout), _) => {
+            facts.push(("shadow stack", layout.stack.map_or_else(|| "not known".to_owned(), range)));
+            facts.push(("statics", range(layout.statics)));
+            facts.push(("heap base", hex(layout.heap_base)));
+        }
+        (None, Some(reason)) => facts.push(("layout", format!("not known: {reason}"))),
+        (None, None) => {}
+    }
+    facts.push(("globals that preparation exports", grouped(inspection.hidden_globals)));
+    let counts = inspection.instructions.iter();
+    let counts: Vec<String> =
+        counts.map(|found| format!("{} {}", grouped(found.count.into()), found.instruction)).collect();
+    facts.push(("instructions", list(&counts)));
+    Section::facts("Memory", facts)
+}
+
+fn items(title: &str, items: &[Item]) -> Section {
+    let mut table = Table::new(&["name", "type"], &[]);
+    for item in items {
+        table.row([item.name.clone(), item.ty.clone()]);
+    }
+    let count = items.len();
+    Section::new(format!("{title}: {count}"), if count == 0 { Body::Lines(Vec::new()) } else { Body::Table(table) })
+}
+
+fn hex(address: impl std::fmt::LowerHex) -> String {
+    format!("{address:#x}")
+}

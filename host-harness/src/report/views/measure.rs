@@ -1,0 +1,175 @@
+//! How a measurement reads: the guests, what a call does, how long it takes, what verification found.
+
+use super::super::data::{GuestSummary, MeasureReport, Settings};
+use super::super::numbers::{NONE, bytes, grouped, or_dash, per_call, ratio, time};
+use super::super::section::{Body, Section, Table};
+use super::{list, verify};
+use crate::measure::{Counts, PerCall, Row, Spread};
+
+pub(in super::super) fn sections(report: &MeasureReport) -> Vec<Section> {
+    let mut sections = vec![guests(report), counts(&report.rows), times(report)];
+    sections.extend(verify::sections(&report.verdicts));
+    sections.push(Section::facts("Settings", settings(&report.settings)));
+    if !report.notes.is_empty() {
+        sections.push(Section::new("Notes", Body::Lines(report.notes.clone())));
+    }
+    sections
+}
+
+pub(super) fn settings(settings: &Settings) -> Vec<(&'static str, String)> {
+    #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+    let deadline = |nanoseconds: u64| time(nanoseconds as f64);
+    vec![
+        ("memory limit", bytes(settings.memory_limit)),
+        ("deadline", settings.deadline_ns.map_or_else(|| "none".to_owned(), deadline)),
+        ("exchange region", bytes(settings.exchange_size.into())),
+        ("virtual growth", if settings.virtual_growth { "on" } else { "off" }.to_owned()),
+    ]
+}
+
+fn guests(report: &MeasureReport) -> Section {
+    let mut table = Table::new(&["guest", "allocator"], &["wasm bytes", "statics bytes"]).word("built with");
+    let mut remarks = Vec::new();
+    for guest in &report.guests {
+        let GuestSummary { guest, allocator, wasm_bytes, statics_bytes, built_with, not_admitted } = guest;
+        table.row([
+            guest.clone(),
+            allocator.clone(),
+            grouped(*wasm_bytes),
+            or_dash(*statics_bytes, grouped),
+            list(built_with),
+        ]);
+        for strategy in not_admitted {
+            remarks.push(format!("{guest}: not by {}: {}", strategy.strategy, strategy.reasons.join("; ")));
+        }
+    }
+    Section::new("Guests", Body::Table(table)).remarks(remarks)
+}
+
+/// What a call does is the same however it is restored, unless something is wrong; so equal rows are joined.
+fn counts(rows: &[Row]) -> Section {
+    const FIGURES: [&str; 9] =
+        ["allocations", "frees", "reallocs", "bytes", "peak live", "pages", "grows", "instructions", "crossings"];
+    let mut table = Table::new(&["guest", "function", "restored by"], &FIGURES);
+    let mut remarks = Vec::new();
+    let mut groups: Vec<(&Row, Vec<String>, Vec<String>)> = Vec::new();
+    for row in rows {
+        let Some(counts) = &row.counts else { continue };
+        let cells = count_cells(counts);
+        let group = groups
+            .iter_mut()
+            .find(|(first, _, shown)| first.guest == row.guest && first.function == row.function && *shown == cells);
+        match group {
+            Some((_, ways, _)) => ways.push(row.way()),
+            None => groups.push((row, vec![row.way()], cells)),
+        }
+        for name in &counts.varies {
+            remarks.push(format!(
+                "{} `{}` ({}): {name} varied between two passes over fresh instances, so its figure is worth nothing",
+                row.guest,
+                row.function,
+                row.way()
+            ));
+        }
+    }
+    for (row, ways, cells) in &groups {
+        let alone =
+            groups.iter().filter(|(other, ..)| other.guest == row.guest && other.function == row.function).count() == 1;
+        let ways = if alone { "any".to_owned() } else { ways.join(" / ") };
+        table.row([row.guest.clone(), row.function.clone(), ways].into_iter().chain(cells.iter().cloned()));
+    }
+    if groups.iter().any(|(row, ..)| row.counts.as_ref().is_some_and(|counts| !counts.uneven.is_empty())) {
+        remarks.push("~ not the same for every call: the mean".to_owned());
+    }
+    Section::new("Per call, counted", Body::Table(table)).remarks(remarks)
+}
+
+fn count_cells(counts: &Counts) -> Vec<String> {
+    let shown = |name: &str, count: Option<PerCall>| {
+        if counts.varies.iter().any(|varying| varying == name) {
+            return "varies".to_owned();
+        }
+        let mark = if counts.uneven.iter().any(|uneven| uneven == name) { "~" } else { "" };
+        or_dash(count, |count| format!("{mark}{}", per_call(count)))
+    };
+    let pages = match (counts.pages_before, counts.pages_after) {
+        (before, after) if before == after => grouped(before),
+        (before, after) => format!("{} -> {}", grouped(before), grouped(after)),
+    };
+    vec![
+        shown("allocations", counts.allocations),
+        shown("frees", counts.frees),
+        shown("reallocations", counts.reallocations),
+        shown("allocated_bytes", counts.allocated_bytes),
+        or_dash(counts.peak_live_bytes, grouped),
+        pages,
+        shown("grows", counts.grows),
+        shown("instructions", Some(counts.instructions)),
+        shown("crossings", Some(counts.crossings)),
+    ]
+}
+
+fn times(report: &MeasureReport) -> Section {
+    let figures = [
+        "call p50",
+        "p99",
+        "restore p50",
+        "p99",
+        "both p50",
+        "p99",
+        "restored",
+        "x bare call",
+        "x no restore",
+        "x new instance",
+    ];
+    let mut table = Table::new(&["guest", "function", "restored by"], &figures).word("verdict");
+    let mut remarks = Vec::new();
+    let every_call = crate::RestorePolicy::EveryCall.to_string();
+    for row in &report.rows {
+        let times = row.times.as_ref();
+        let spread = |spread: Option<Spread>| [or_dash(spread, |s| time(s.p50)), or_dash(spread, |s| time(s.p99))];
+        let restored = row.counts.as_ref().and_then(|counts| counts.restored_bytes);
+        let ratios = times.map(|times| times.ratios).unwrap_or_default();
+        let way = match row.policy == every_call || row.strategy == crate::measure::NO_RESTORE {
+            true => row.way(),
+            false => format!("{} ({})", row.way(), row.policy),
+        };
+        let mut cells = vec![row.guest.clone(), row.function.clone(), way];
+        cells.extend(spread(times.and_then(|times| times.call)));
+        cells.extend(spread(times.and_then(|times| times.restore)));
+        cells.extend(spread(times.map(|times| times.invoke)));
+        cells.push(or_dash(restored, |count| match count.whole() {
+            Some(whole) => bytes(whole),
+            None => format!("{:.0} B", count.0),
+        }));
+        cells.extend([ratios.to_bare_call, ratios.to_no_restore, ratios.to_reinstantiate].map(|of| or_dash(of, ratio)));
+        cells.push(verdict(row));
+        table.row(cells);
+        if let Some(failure) = &row.failure {
+            let when = match failure.call {
+                0 => String::new(),
+                call => format!(" in call {call}"),
+            };
+            remarks.push(format!("{} `{}` ({}){when}: {}", row.guest, row.function, row.way(), failure.message));
+        }
+    }
+    remarks.dedup();
+    remarks.push(format!(
+        "bare call: wasmtime's typed call of an empty function, epoch deadline armed, {} (p99 {}); reading the clock costs {}, \
+         which is taken off",
+        time(report.bare_call.p50),
+        time(report.bare_call.p99),
+        time(report.clock_cost)
+    ));
+    Section::new("Times", Body::Table(table)).remarks(remarks)
+}
+
+fn verdict(row: &Row) -> String {
+    match (&row.failure, &row.verdict) {
+        (Some(failure), _) => failure.cause.clone(),
+        (None, Some(verdict)) if verdict.passed => "passed".to_owned(),
+        (None, Some(verdict)) if verdict.differences == 0 => "not verified".to_owned(),
+        (None, Some(_)) => "DIFFERS".to_owned(),
+        (None, None) => NONE.to_owned(),
+    }
+}

@@ -1,0 +1,11 @@
+//! How each command's data reads: one file for each kind of data.
+
+pub(super) mod inspect;
+pub(super) mod measure;
+pub(super) mod run;
+pub(super) mod verify;
+
+/// Words in a row, `none` where there are none.
+fn list(items: &[String]) -> String {
+    if items.is_empty() { "none".to_owned() } else { items.join(", ") }
+}

@@ -1,0 +1,89 @@
+//! How a run reads: for each call its result, intents, log lines and counters.
+
+use super::super::data::{CallReport, Counters, RunReport};
+use super::super::numbers::{bytes, grouped, or_dash};
+use super::super::section::{Body, Section};
+use super::measure::settings;
+
+pub(in super::super) fn sections(run: &RunReport) -> Vec<Section> {
+    let mut sections = Vec::new();
+    let mut shown = 0;
+    for call in &run.calls {
+        if call.call > shown + 1 {
+            sections.push(Section::new(
+                String::new(),
+                Body::Lines(vec![format!("... {} calls are not shown ...", grouped(call.call - shown - 1))]),
+            ));
+        }
+        shown = call.call;
+        sections.extend(of_call(call, run.times));
+    }
+    let mut facts = vec![
+        ("guest", run.guest.clone()),
+        ("function", run.function.clone()),
+        ("calls", grouped(run.times)),
+        ("failed", grouped(run.failed_calls)),
+        ("restored by", format!("{}, {}, residue: {}", run.strategy, run.policy, run.residue)),
+    ];
+    facts.extend(settings(&run.settings));
+    sections.push(Section::facts("Run", facts));
+    sections
+}
+
+fn of_call(call: &CallReport, times: u64) -> Vec<Section> {
+    let prefix = if times == 1 { String::new() } else { format!("Call {}: ", grouped(call.call)) };
+    let mut sections = Vec::new();
+    let result = match &call.failure {
+        None => "ok".to_owned(),
+        Some(failure) => format!("failed ({}): {}", failure.cause, failure.message),
+    };
+    sections.push(Section::new(format!("{prefix}Result"), Body::Lines(vec![result])));
+    if !call.backtrace.is_empty() {
+        sections.push(Section::new(
+            "Backtrace, innermost first",
+            Body::Lines(call.backtrace.iter().map(|frame| format!("at {frame}")).collect()),
+        ));
+    }
+    if call.failure.is_none() {
+        let intents = call.intents.iter().map(|intent| serde_json::to_string(intent).unwrap_or_default());
+        let lines: Vec<String> = intents.collect();
+        let title = format!("Intents: {}", lines.len());
+        sections.push(Section::new(title, Body::Lines(lines)));
+    }
+    if !call.log.is_empty() || call.log_dropped > 0 {
+        let mut lines: Vec<String> = call.log.iter().map(|line| format!("{:5} {}", line.level, line.line)).collect();
+        if call.log_dropped > 0 {
+            lines.push(format!("... {} lines were cut off or dropped", grouped(call.log_dropped)));
+        }
+        sections.push(Section::new("Log", Body::Lines(lines)));
+    }
+    if let Some(counters) = &call.counters {
+        sections.push(Section::facts("Counters", facts(counters)));
+    }
+    sections
+}
+
+fn facts(counters: &Counters) -> Vec<(&'static str, String)> {
+    let mut facts = vec![
+        ("instructions", or_dash(counters.instructions, grouped)),
+        ("host crossings", grouped(counters.crossings)),
+        ("pages after the call", grouped(counters.pages)),
+        ("bytes restored", or_dash(counters.restored_bytes, bytes)),
+    ];
+    if counters.retried {
+        facts.push(("retried", "it ran out of memory first, and succeeded on the restored instance".to_owned()));
+    }
+    match counters.allocator {
+        Some(allocator) => facts.extend([
+            ("allocations", grouped(allocator.allocations)),
+            ("frees", grouped(allocator.frees)),
+            ("reallocations", grouped(allocator.reallocations)),
+            ("bytes allocated", grouped(allocator.allocated_bytes)),
+            ("bytes freed", grouped(allocator.freed_bytes)),
+            ("peak live bytes", grouped(allocator.peak_live_bytes)),
+            ("grows", grouped(allocator.grows)),
+        ]),
+        None => facts.push(("allocations", "not counted: the guest has no control block that counts".to_owned())),
+    }
+    facts
+}
