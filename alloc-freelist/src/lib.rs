@@ -17,10 +17,12 @@
 //! high-water mark too. `high_water` itself stays as the host left it. The rest of the state is in the allocator's
 //! static and, between allocations, in the heap: a restore must put back both.
 //!
-//! # Near 4 GiB
+//! # Limits
 //!
-//! The heap ends 1 MiB below 4 GiB. talc adds a request's size to addresses without looking for an overflow, so a
+//! The heap ends 1 MiB below 4 GiB. talc 5.1 adds a request's size to addresses without looking for an overflow, so a
 //! request is refused, even if a gap could hold it, when the claimed heap's end plus size and alignment exceeds 4 GiB.
+//! (Unguarded, a request of 1.3 times the size of a gap that ends at 4 GiB is "served" from that gap.) No request
+//! larger than [`LARGEST_REQUEST`] is served.
 //!
 //! See [`alloc_core`] for what the allocator assumes: one thread, and all pages its own. Natively the type exists, but
 //! has no memory unless it is given one, as the tests do, and cannot be a `static`.
@@ -39,7 +41,7 @@ use core::{
 use source::PageSource;
 use talc::{base::Talc, wasm::WasmBinning};
 
-pub use source::{CLAIM_STEP, HEAP_END};
+pub use source::{CLAIM_STEP, HEAP_END, LARGEST_REQUEST};
 
 /// A freelist over a guest's memory. See the [crate](self).
 pub struct FreelistAllocator<M: Memory = LinearMemory> {

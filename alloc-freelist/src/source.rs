@@ -17,6 +17,10 @@ pub const CLAIM_STEP: u32 = 4096;
 /// Highest end of the claimed heap: 1 MiB below 4 GiB.
 pub const HEAP_END: u32 = 0xFFF0_0000;
 
+/// Largest request, in bytes. On wasm32 a `Layout` may be a few bytes larger; rounded up, such a request belongs to
+/// talc's last size class, in which it looks for no gap that this source could make.
+pub const LARGEST_REQUEST: usize = (1 << 31) - 64;
+
 /// Bytes that talc may add to a request: a tail of one word, and rounding up to a chunk.
 pub(crate) const ROUNDING: usize = 2 * CHUNK_UNIT;
 
@@ -68,7 +72,10 @@ unsafe impl<M: Memory> Source for PageSource<M> {
         };
         let step = u64::from(CLAIM_STEP);
         let new_top = (u64::from(from).saturating_add(needed) | (step - 1)).wrapping_add(1);
-        if new_top > u64::from(HEAP_END) {
+        // Without progress talc would ask for ever. A gap that holds the request would have been found, so `new_top` is
+        // above `top`; should talc ever search otherwise, the request fails.
+        let possible = u64::from(top) + 1..=u64::from(HEAP_END);
+        if layout.size() > LARGEST_REQUEST || !possible.contains(&new_top) {
             return Err(());
         }
         let new_top = new_top as u32;
