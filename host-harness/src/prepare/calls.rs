@@ -16,6 +16,9 @@ use crate::module_info::{ExternType, ModuleInfo, ValueType};
 
 /// Plans the entrances. None where a global's type has no value that the host could save.
 pub(super) fn plan(info: &ModuleInfo, globals: &[ExportedGlobal], additions: &mut Additions) -> Vec<Entrance> {
+    if info.extension_functions().next().is_none() {
+        return Vec::new();
+    }
     let Some(types) = globals.iter().map(|global| number(&global.ty.value)).collect::<Option<Vec<_>>>() else {
         return Vec::new();
     };

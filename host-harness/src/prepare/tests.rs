@@ -193,3 +193,27 @@ fn offsets_lead_back_to_the_original_instruction() {
         assert_eq!(&translated, old);
     }
 }
+
+#[test]
+fn an_extension_function_gets_an_entrance_that_copies_every_global() {
+    let (_, info, prepared) = prepare_text(
+        r#"(module (memory (export "memory") 1) (global $sp (mut i32) (i32.const 64)) (global (mut f64) (f64.const 1))
+            (func (export "f") (result i64) i64.const 0) (func (export "_hidden") (result i64) i64.const 0))"#,
+    );
+    let [entrance] = prepared.entrances.as_slice() else { panic!("{:?}", prepared.entrances) };
+    assert_eq!((entrance.function.as_str(), entrance.export_name.as_str()), ("f", "__harness_call_f"));
+    let after = ModuleInfo::analyse(&prepared.wasm).unwrap();
+    assert_eq!(after.exported_function("__harness_call_f"), info.exported_function("f"));
+    for (saved, global) in ["__harness_saved_0", "__harness_saved_1"].into_iter().zip(&info.globals) {
+        assert_eq!(after.export(saved).unwrap().ty, ExternType::Global(global.ty.clone()));
+    }
+}
+
+#[test]
+fn a_global_that_is_no_number_leaves_the_globals_to_the_host() {
+    let (_, _, prepared) = prepare_text(
+        r#"(module (memory (export "memory") 1) (global (mut funcref) (ref.null func))
+            (func (export "f") (result i64) i64.const 0))"#,
+    );
+    assert_eq!(prepared.entrances, []);
+}
