@@ -37,7 +37,7 @@ impl Exchange {
         match extension(&mut Context::new(&region, &mut sink)) {
             Ok(()) => finish(Ok(sink.pending())),
             Err(error) => {
-                report(&error);
+                report(error);
                 finish(Err(Failed))
             }
         }
@@ -48,9 +48,11 @@ impl Exchange {
 #[derive(Debug)]
 pub(crate) struct Failed;
 
-/// Tells the host why the call fails.
+/// Tells the host why the call fails. Takes the error, so that dropping it is not a part of every extension.
 #[cold]
-pub(crate) fn report(error: &Error) {
+#[inline(never)]
+#[expect(clippy::needless_pass_by_value, reason = "it is dropped here")]
+pub(crate) fn report(error: Error) {
     let code = error.code().number();
     if let Some(message) = error.own_message() {
         // SAFETY: the message is borrowed during the call.
@@ -89,7 +91,6 @@ impl InitResult for Result<()> {
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod exports {
     //! The exports that every guest has, and what the attribute macros call.
-    #![expect(clippy::missing_safety_doc, reason = "called by generated code alone")]
 
     use alloc::alloc::{Layout, alloc};
     use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
@@ -162,7 +163,7 @@ pub(crate) mod exports {
         match hook().into_result() {
             Ok(()) => 0,
             Err(error) => {
-                report(&error);
+                report(error);
                 1
             }
         }

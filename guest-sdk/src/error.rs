@@ -63,16 +63,19 @@ impl Error {
     }
 
     #[cold]
+    #[inline(never)]
     pub(crate) fn absent(key: &[u8]) -> Self {
         Self { code: ErrorCode::Absent, subject: Subject::key(key), detail: Detail::Absent }
     }
 
     #[cold]
+    #[inline(never)]
     pub(crate) fn missing_field(name: &str) -> Self {
         Self { code: ErrorCode::MissingField, subject: Subject::field(name), detail: Detail::MissingField }
     }
 
     #[cold]
+    #[inline(never)]
     pub(crate) fn missing_element(index: usize, length: usize) -> Self {
         Self {
             code: ErrorCode::MissingElement,
@@ -82,21 +85,25 @@ impl Error {
     }
 
     #[cold]
+    #[inline(never)]
     pub(crate) fn exchange_full(wanted: usize, left: usize) -> Self {
         Self { code: ErrorCode::ExchangeFull, subject: Subject::NONE, detail: Detail::ExchangeFull { wanted, left } }
     }
 
     #[cold]
+    #[inline(never)]
     pub(crate) fn key_too_long(begun: &[u8], capacity: usize) -> Self {
         Self { code: ErrorCode::KeyTooLong, subject: Subject::key(begun), detail: Detail::KeyTooLong { capacity } }
     }
 
     #[cold]
+    #[inline(never)]
     pub(crate) fn of_field(name: &str, error: ValueError) -> Self {
         Self { subject: Subject::field(name), ..error.into() }
     }
 
     #[cold]
+    #[inline(never)]
     pub(crate) fn of_element(index: usize, error: ValueError) -> Self {
         Self { subject: Subject::element(index), ..error.into() }
     }
@@ -289,6 +296,7 @@ impl core::error::Error for Error {}
 
 impl From<ValueError> for Error {
     #[cold]
+    #[inline(never)]
     fn from(error: ValueError) -> Self {
         let (code, detail) = match error {
             ValueError::WrongType { asked, found } => (ErrorCode::WrongType, Detail::WrongType { asked, found }),
@@ -302,6 +310,7 @@ impl From<ValueError> for Error {
 
 impl From<WireError> for Error {
     #[cold]
+    #[inline(never)]
     fn from(error: WireError) -> Self {
         let at = match error {
             WireError::Malformed { at } | WireError::Unsupported { at } | WireError::TooDeep { at } => Some(at),

@@ -1,32 +1,33 @@
 //! How a panic reaches the host: with its message, file, line and column.
 //!
 //! With std the message of a panic that formats is a `String` that std makes, from the heap, before its hook runs.
-//! Without it the message is formatted into [`MESSAGE_LIMIT`] bytes of the stack and cut there. A message that is a
+//! Without it the message is formatted into 1024 bytes of the stack and cut there. A message that is a
 //! literal is handed over as it is, in both.
-#![expect(unsafe_code, reason = "reporting a panic is an import")]
+#![cfg_attr(
+    any(feature = "std", feature = "panic-handler"),
+    expect(unsafe_code, reason = "reporting a panic is an import")
+)]
 
-use core::panic::Location;
-
-use crate::raw;
-
-/// Bytes of a formatted message that a guest without std keeps.
-#[cfg(not(feature = "std"))]
-pub const MESSAGE_LIMIT: usize = 1024;
-
-fn report(message: &str, location: Option<&Location<'_>>) -> ! {
+#[cfg(any(feature = "std", feature = "panic-handler"))]
+fn report(message: &str, location: Option<&core::panic::Location<'_>>) -> ! {
     let (file, line, column) = match location {
         Some(location) => (location.file(), location.line(), location.column()),
         None => ("", 0, 0),
     };
     // SAFETY: both texts are borrowed, and the call does not come back.
-    unsafe { raw::panic(message.as_ptr(), message.len(), file.as_ptr(), file.len(), line, column) }
+    unsafe { crate::raw::panic(message.as_ptr(), message.len(), file.as_ptr(), file.len(), line, column) }
 }
 
 /// Makes panics reach the host.
 #[cfg(feature = "std")]
 pub(crate) fn install() {
     std::panic::set_hook(std::boxed::Box::new(|panic| {
-        let message = panic.payload_as_str().unwrap_or("a panic whose payload is no text");
+        let payload = panic.payload();
+        let message = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<alloc::string::String>()) {
+            (Some(message), _) => message,
+            (_, Some(message)) => message.as_str(),
+            _ => "a panic whose payload is no text",
+        };
         report(message, panic.location());
     }));
 }
@@ -39,8 +40,11 @@ pub(crate) fn install() {}
 mod handler {
     use core::fmt::Write;
 
-    use super::{MESSAGE_LIMIT, report};
+    use super::report;
     use crate::error::FloorCharBoundary;
+
+    /// Bytes that are kept of a message that has to be formatted.
+    const MESSAGE_LIMIT: usize = 1024;
 
     #[panic_handler]
     fn handle(panic: &core::panic::PanicInfo<'_>) -> ! {

@@ -19,6 +19,7 @@ mod imports {
         pub(crate) fn intents(bytes: *const u8, len: usize);
         pub(crate) fn log(level: u32, text: *const u8, len: usize);
         pub(crate) fn fail(code: u32, message: *const u8, len: usize);
+        #[cfg(any(feature = "std", feature = "panic-handler"))]
         pub(crate) fn panic(
             message: *const u8,
             message_len: usize,

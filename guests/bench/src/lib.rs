@@ -63,6 +63,7 @@ fn read_1000_rows(cx: &mut Context) -> Result<()> {
 /// Keeps growing a static vector by 10,000 integers, each in a box of its own, and leaves its length.
 #[extension]
 fn append_10000(cx: &mut Context) -> Result<()> {
+    #[expect(clippy::vec_box, reason = "the boxes are what is allocated")]
     static NUMBERS: Mutex<Vec<Box<i64>>> = Mutex::new(Vec::new());
     let mut numbers = NUMBERS.lock().unwrap_or_else(PoisonError::into_inner);
     for number in 0..10_000 {
