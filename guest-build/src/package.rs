@@ -134,7 +134,12 @@ pub(crate) fn place(from: &Path, to: &Path) -> Result<(), Error> {
     if std::fs::read(to).is_ok_and(|there| there == bytes) {
         return Ok(());
     }
-    let mut file = tempfile::Builder::new().prefix(".building-").tempfile_in(into).map_err(Error::file(into))?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".building-");
+    // A temporary file is its maker's alone; a module may be read by whoever may read other files.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(into).map_err(Error::file(into))?;
     file.write_all(&bytes).map_err(Error::file(into))?;
     file.persist(to).map_err(|error| Error::file(to)(error.error))?;
     Ok(())

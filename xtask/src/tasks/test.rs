@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use guest_build::{TARGET, Toolchain};
 
@@ -111,20 +111,36 @@ pub(super) fn in_guests(mut cargo: Command) -> Command {
     cargo
 }
 
-fn fmt(console: &Console) -> Result<()> {
-    for mut cargo in [cargo(), in_guests(cargo())] {
-        console
-            .run(cargo.args(["fmt", "--all", "--check"]))
-            .context("format by `cargo fmt --all`, in the workspace and in guests/")?;
+/// Runs all of them, so that the first that fails does not hide what the others would find.
+fn run_all(console: &Console, commands: impl IntoIterator<Item = Command>) -> Result<()> {
+    let mut failures = Vec::new();
+    for mut command in commands {
+        if let Err(error) = console.run(&mut command) {
+            failures.push(format!("{error:#}"));
+        }
     }
-    Ok(())
+    if failures.is_empty() { Ok(()) } else { bail!(failures.join("; ")) }
+}
+
+/// The same cargo command in both workspaces.
+fn in_both(arguments: &[&str]) -> [Command; 2] {
+    [cargo(), in_guests(cargo())].map(|mut cargo| {
+        cargo.args(arguments);
+        cargo
+    })
+}
+
+fn fmt(console: &Console) -> Result<()> {
+    run_all(console, in_both(&["fmt", "--all", "--check"]))
+        .context("format by `cargo fmt --all`, in the workspace and in guests/")
 }
 
 fn clippy(console: &Console) -> Result<()> {
-    for mut cargo in [cargo(), in_guests(cargo())] {
-        console.run(cargo.args(["clippy", "--workspace", "--all-targets"]).args(DENY_WARNINGS))?;
+    let mut commands = in_both(&["clippy", "--workspace", "--all-targets", "--keep-going"]);
+    for command in &mut commands {
+        command.args(DENY_WARNINGS);
     }
-    Ok(())
+    run_all(console, commands)
 }
 
 /// What makes every warning an error of clippy's.
@@ -132,20 +148,22 @@ pub(super) const DENY_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
 
 fn clippy_for_wasm(console: &Console, toolchain: &Toolchain) -> Result<()> {
     let mut clippy = features::clippy_for_wasm(console, toolchain)?;
+    clippy.arg("--keep-going");
     for package in features::guest_packages()? {
         clippy.args(["--package", &package.name]);
     }
-    console.run(clippy.args(DENY_WARNINGS))?;
-    let mut clippy = in_guests(features::clippy_for_wasm(console, toolchain)?);
-    console.run(clippy.arg("--workspace").args(DENY_WARNINGS))
+    clippy.args(DENY_WARNINGS);
+    let mut guests = in_guests(features::clippy_for_wasm(console, toolchain)?);
+    guests.args(["--workspace", "--keep-going"]).args(DENY_WARNINGS);
+    run_all(console, [clippy, guests])
 }
 
 fn tests(console: &Console, toolchain: &Toolchain) -> Result<()> {
     // Alone, this step brings its guests along; after the step `guests` nothing is left to build.
     guests::build(console, toolchain, &cli::Guests::default())?;
     console.begin(&format!("tests, native and in {TARGET}"));
-    console.run(cargo().args(["test", "--workspace", "--lib", "--bins", "--tests", "--examples", "--no-fail-fast"]))?;
-    console.run(in_guests(cargo()).args(["test", "--workspace", "--no-fail-fast"]))
+    let arguments = ["test", "--workspace", "--lib", "--bins", "--tests", "--examples", "--no-fail-fast"];
+    run_all(console, in_both(&arguments))
 }
 
 fn rustdoc(console: &Console) -> Result<()> {
