@@ -84,7 +84,8 @@ unsafe impl<M: Memory> GlobalAlloc for BumpResetAllocator<M> {
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        bump::dealloc_newest(&self.memory, pointer, layout);
+        // SAFETY: the caller keeps the same contract, and every pointer of this allocator is from this memory.
+        unsafe { bump::dealloc_newest(&self.memory, pointer, layout) };
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {

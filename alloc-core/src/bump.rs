@@ -6,8 +6,8 @@
 //! # What is known to be zero
 //!
 //! Everything above `max(high_water, top)`. An allocation writes below `top` only, so nothing needs to be recorded
-//! while `top` rises; [`give_back`] and [`reset`], which lower it, raise `high_water` first. A host that lowers `top`
-//! itself either scrubs what was above or raises `high_water` likewise.
+//! while `top` rises; whatever lowers it raises `high_water` first. A host that lowers `top` itself either scrubs what
+//! was above or raises `high_water` likewise.
 #![expect(unsafe_code, reason = "fills and copies memory that it hands out")]
 
 use crate::{
@@ -47,9 +47,10 @@ pub unsafe fn fill<M: Memory>(memory: &M, pointer: *mut u8, size: usize) {
 
 /// Serves `GlobalAlloc::dealloc` for an allocator that gives the newest allocation's bytes back.
 ///
-/// Touches bookkeeping only; the contract of `dealloc` is what keeps the bytes from being in use twice.
+/// # Safety
+/// As `GlobalAlloc::dealloc`, of an allocator that serves `pointer` from this memory.
 #[inline]
-pub fn dealloc_newest<M: Memory>(memory: &M, pointer: *mut u8, layout: Layout) {
+pub unsafe fn dealloc_newest<M: Memory>(memory: &M, pointer: *mut u8, layout: Layout) {
     let block = memory.control_block();
     account::deallocated(block, layout.size());
     let address = memory.address(pointer);
