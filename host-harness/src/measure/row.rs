@@ -152,7 +152,7 @@ pub struct Times {
     pub batch: u64,
     /// An invocation as an embedder sees it: deadline armed, call, outcome collected, restore as the policy has it.
     pub invoke: Spread,
-    /// The invocation without the restore; null where the policy does not restore after every call.
+    /// The invocation without the restore; null where the policy restores after some calls only.
     pub call: Option<Spread>,
     /// The restore alone; null as for `call`.
     pub restore: Option<Spread>,
@@ -198,7 +198,7 @@ pub struct Ratios {
 pub struct FailedCall {
     /// A word for the cause, see [`Cause::kind`](crate::Cause::kind); `load` when there was no instance to call.
     pub cause: String,
-    /// The cause in a sentence.
+    /// The cause in a sentence, without the function's name.
     pub message: String,
     /// Number of the call since the instance was made, from 1; 0 when there was no instance.
     pub call: u64,
@@ -208,7 +208,8 @@ impl FailedCall {
     /// That this call failed.
     #[must_use]
     pub fn of(failure: &Failure, call: u64) -> Self {
-        Self { cause: failure.cause.kind().to_owned(), message: failure.to_string(), call }
+        let again = if failure.retried { " (also when tried again on the restored instance)" } else { "" };
+        Self { cause: failure.cause.kind().to_owned(), message: format!("{}{again}", failure.cause), call }
     }
 
     /// That no instance could be made.

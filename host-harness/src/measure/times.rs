@@ -49,8 +49,15 @@ pub(super) fn time(
         Err(failure) => return Ok(Err(FailedCall::of(&failure, whole.calls))),
     };
     drop(whole);
-    let mut times = Times { calls, batch: plan.batch, invoke, call: None, restore: None, ratios: Ratios::default() };
-    if variant.policy == RestorePolicy::EveryCall {
+    let mut times = Times {
+        calls,
+        batch: plan.batch,
+        invoke,
+        call: variant.strategy.is_none().then_some(invoke),
+        restore: None,
+        ratios: Ratios::default(),
+    };
+    if variant.strategy.is_some() && variant.policy == RestorePolicy::EveryCall {
         let config = InstanceConfig { policy: RestorePolicy::Never, ..config };
         let mut parts = Stopwatch { instance: guest.instantiate(&config, state.clone())?, function, calls: 0 };
         match parts.parts(plan, clock_cost())? {

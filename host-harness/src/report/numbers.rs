@@ -47,7 +47,8 @@ pub(super) fn time(nanoseconds: f64) -> String {
         short if short < 99_950.0 => format!("{:.1} us", short / 1e3),
         medium if medium < 999_500.0 => format!("{:.0} us", medium / 1e3),
         medium if medium < 99_950_000.0 => format!("{:.1} ms", medium / 1e6),
-        long => format!("{:.0} ms", long / 1e6),
+        long if long < 999_500_000.0 => format!("{:.0} ms", long / 1e6),
+        longer => format!("{:.1} s", longer / 1e9),
     }
 }
 
@@ -71,7 +72,7 @@ mod tests {
         assert_eq!([grouped(7), grouped(1000), grouped(12_345_678)], ["7", "1,000", "12,345,678"]);
         assert_eq!([bytes(816), bytes(65_536), bytes(1_500_000)], ["816 B", "64 KiB", "1.4 MiB"]);
         assert_eq!([time(50.4), time(999.6), time(9_440.0), time(123_456.0)], ["50 ns", "1.0 us", "9.4 us", "123 us"]);
-        assert_eq!([time(3.4e6), time(2.5e8)], ["3.4 ms", "250 ms"]);
+        assert_eq!([time(3.4e6), time(2.5e8), time(1e9)], ["3.4 ms", "250 ms", "1.0 s"]);
         assert_eq!([ratio(0.0025), ratio(1.0), ratio(35.55), ratio(1234.5)], ["0.0025", "1.00", "35.5", "1,235"]);
         assert_eq!(per_call(PerCall(1.5)), "1.50");
     }

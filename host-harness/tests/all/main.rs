@@ -1,5 +1,8 @@
 //! Integration tests of the harness, a file for each topic.
 
 mod admission;
+mod cli;
+mod cli_guests;
+mod measure;
 mod prepare;
 mod prepare_random;

@@ -37,13 +37,18 @@ fn guests(report: &MeasureReport) -> Section {
             allocator.clone(),
             grouped(*wasm_bytes),
             or_dash(*statics_bytes, grouped),
-            list(built_with),
+            list(&built_with.iter().map(|tool| without_remark(tool)).collect::<Vec<_>>()),
         ]);
         for strategy in not_admitted {
             remarks.push(format!("{guest}: not by {}: {}", strategy.strategy, strategy.reasons.join("; ")));
         }
     }
     Section::new("Guests", Body::Table(table)).remarks(remarks)
+}
+
+/// A tool and its version, without what it says of its own build.
+fn without_remark(tool: &str) -> String {
+    tool.split(" (").next().unwrap_or(tool).to_owned()
 }
 
 /// What a call does is the same however it is restored, unless something is wrong; so equal rows are joined.
@@ -120,40 +125,24 @@ fn times(report: &MeasureReport) -> Section {
         "restored",
         "x bare call",
         "x no restore",
-        "x new instance",
+        "x cheaper than new",
     ];
     let mut table = Table::new(&["guest", "function", "restored by"], &figures).word("verdict");
     let mut remarks = Vec::new();
-    let every_call = crate::RestorePolicy::EveryCall.to_string();
-    for row in &report.rows {
-        let times = row.times.as_ref();
-        let spread = |spread: Option<Spread>| [or_dash(spread, |s| time(s.p50)), or_dash(spread, |s| time(s.p99))];
-        let restored = row.counts.as_ref().and_then(|counts| counts.restored_bytes);
-        let ratios = times.map(|times| times.ratios).unwrap_or_default();
-        let way = match row.policy == every_call || row.strategy == crate::measure::NO_RESTORE {
-            true => row.way(),
-            false => format!("{} ({})", row.way(), row.policy),
-        };
-        let mut cells = vec![row.guest.clone(), row.function.clone(), way];
-        cells.extend(spread(times.and_then(|times| times.call)));
-        cells.extend(spread(times.and_then(|times| times.restore)));
-        cells.extend(spread(times.map(|times| times.invoke)));
-        cells.push(or_dash(restored, |count| match count.whole() {
-            Some(whole) => bytes(whole),
-            None => format!("{:.0} B", count.0),
-        }));
-        cells.extend([ratios.to_bare_call, ratios.to_no_restore, ratios.to_reinstantiate].map(|of| or_dash(of, ratio)));
+    for rows in joined_failures(&report.rows) {
+        let (row, way) = (rows[0], ways(&rows, &report.rows));
+        let mut cells = vec![row.guest.clone(), row.function.clone(), way.clone()];
+        cells.extend(time_cells(row));
         cells.push(verdict(row));
         table.row(cells);
         if let Some(failure) = &row.failure {
             let when = match failure.call {
-                0 => String::new(),
-                call => format!(" in call {call}"),
+                0 | 1 => String::new(),
+                call => format!(" in call {}", grouped(call)),
             };
-            remarks.push(format!("{} `{}` ({}){when}: {}", row.guest, row.function, row.way(), failure.message));
+            remarks.push(format!("{} `{}` ({way}){when}: {}", row.guest, row.function, failure.message));
         }
     }
-    remarks.dedup();
     remarks.push(format!(
         "bare call: wasmtime's typed call of an empty function, epoch deadline armed, {} (p99 {}); reading the clock costs {}, \
          which is taken off",
@@ -161,7 +150,57 @@ fn times(report: &MeasureReport) -> Section {
         time(report.bare_call.p99),
         time(report.clock_cost)
     ));
+    remarks.push("new: a new instance after each call; percentiles are those of batches of calls".to_owned());
     Section::new("Times", Body::Table(table)).remarks(remarks)
+}
+
+fn time_cells(row: &Row) -> Vec<String> {
+    let times = row.times.as_ref();
+    let spread = |spread: Option<Spread>| [or_dash(spread, |s| time(s.p50)), or_dash(spread, |s| time(s.p99))];
+    let restored = row.counts.as_ref().and_then(|counts| counts.restored_bytes);
+    let ratios = times.map(|times| times.ratios).unwrap_or_default();
+    let mut cells = Vec::new();
+    cells.extend(spread(times.and_then(|times| times.call)));
+    cells.extend(spread(times.and_then(|times| times.restore)));
+    cells.extend(spread(times.map(|times| times.invoke)));
+    cells.push(or_dash(restored, |count| match count.whole() {
+        Some(whole) => bytes(whole),
+        None => format!("{:.0} B", count.0),
+    }));
+    let cheaper = ratios.to_reinstantiate.filter(|ratio| *ratio > 0.0).map(f64::recip);
+    cells.extend([ratios.to_bare_call, ratios.to_no_restore, cheaper].map(|of| or_dash(of, ratio)));
+    cells
+}
+
+/// The rows one by one, but those of one function that failed alike together.
+fn joined_failures(rows: &[Row]) -> Vec<Vec<&Row>> {
+    let mut joined: Vec<Vec<&Row>> = Vec::new();
+    for row in rows {
+        let alike = joined.iter_mut().find(|rows| {
+            let first = rows[0];
+            row.failure.is_some()
+                && (&first.guest, &first.function, &first.failure) == (&row.guest, &row.function, &row.failure)
+        });
+        match alike {
+            Some(rows) => rows.push(row),
+            None => joined.push(vec![row]),
+        }
+    }
+    joined
+}
+
+/// How the rows that were joined are restored: `any` where they are all of their function.
+fn ways(joined: &[&Row], all: &[Row]) -> String {
+    let of_function = |row: &&Row| row.guest == joined[0].guest && row.function == joined[0].function;
+    if joined.len() > 1 && joined.len() == all.iter().filter(of_function).count() {
+        return "any".to_owned();
+    }
+    let every_call = crate::RestorePolicy::EveryCall.to_string();
+    let way = |row: &&Row| match row.policy == every_call || row.strategy == crate::measure::NO_RESTORE {
+        true => row.way(),
+        false => format!("{} ({})", row.way(), row.policy),
+    };
+    joined.iter().map(way).collect::<Vec<_>>().join(" / ")
 }
 
 fn verdict(row: &Row) -> String {
