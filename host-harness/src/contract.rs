@@ -49,46 +49,22 @@ fn crossing<R>(
 }
 
 /// The range that a guest names by address and length, if it lies in memory of `size` bytes.
-fn range(
-    what: &'static str,
-    address: u32,
-    length: u32,
-    size: usize,
-) -> Result<Range<usize>, Fault> {
+fn range(what: &'static str, address: u32, length: u32, size: usize) -> Result<Range<usize>, Fault> {
     let end = u64::from(address) + u64::from(length);
     if end <= size as u64 {
         Ok(address as usize..address as usize + length as usize)
     } else {
-        Err(Fault::InvalidGuestData(InvalidData::OutOfMemory {
-            what,
-            address,
-            length,
-            memory: size as u64,
-        }))
+        Err(Fault::InvalidGuestData(InvalidData::OutOfMemory { what, address, length, memory: size as u64 }))
     }
 }
 
-fn bytes<'m>(
-    what: &'static str,
-    address: u32,
-    length: u32,
-    memory: &'m [u8],
-) -> Result<&'m [u8], Fault> {
+fn bytes<'m>(what: &'static str, address: u32, length: u32, memory: &'m [u8]) -> Result<&'m [u8], Fault> {
     Ok(&memory[range(what, address, length, memory.len())?])
 }
 
-fn text<'m>(
-    what: &'static str,
-    address: u32,
-    length: u32,
-    memory: &'m [u8],
-) -> Result<&'m str, Fault> {
-    std::str::from_utf8(bytes(what, address, length, memory)?).map_err(|error| {
-        Fault::InvalidGuestData(InvalidData::NotUtf8 {
-            what,
-            at: error.valid_up_to(),
-        })
-    })
+fn text<'m>(what: &'static str, address: u32, length: u32, memory: &'m [u8]) -> Result<&'m str, Fault> {
+    std::str::from_utf8(bytes(what, address, length, memory)?)
+        .map_err(|error| Fault::InvalidGuestData(InvalidData::NotUtf8 { what, at: error.valid_up_to() }))
 }
 
 fn key<'m>(address: u32, length: u32, memory: &'m [u8]) -> Result<Key<'m>, Fault> {
@@ -98,11 +74,8 @@ fn key<'m>(address: u32, length: u32, memory: &'m [u8]) -> Result<Key<'m>, Fault
 
 /// A length as the `i32` that crosses; the guest reads it as `u32`.
 fn length(length: usize) -> Result<i32, Fault> {
-    i32::try_from(length).map_err(|_| {
-        Fault::State(crate::StateError::new(
-            "a value or row of the state is larger than 2 GiB",
-        ))
-    })
+    i32::try_from(length)
+        .map_err(|_| Fault::State(crate::StateError::new("a value or row of the state is larger than 2 GiB")))
 }
 
 impl HostData {
@@ -110,11 +83,7 @@ impl HostData {
         if self.tracing {
             let mut hasher = DefaultHasher::new();
             digest(&mut hasher);
-            self.call.trace.push(TraceEntry {
-                call,
-                result,
-                digest: hasher.finish(),
-            });
+            self.call.trace.push(TraceEntry { call, result, digest: hasher.finish() });
         }
     }
 }
@@ -170,20 +139,13 @@ fn read(
         let result = length(written?)?;
         if data.tracing {
             let passed = data.scratch.clone();
-            data.trace(HostCall::Read, result.into(), |hasher| {
-                hasher.write(&passed)
-            });
+            data.trace(HostCall::Read, result.into(), |hasher| hasher.write(&passed));
         }
         Ok(result)
     })
 }
 
-fn read_rows(
-    data: &mut HostData,
-    passed: &[u8],
-    key_length: usize,
-    out: &mut [u8],
-) -> Result<usize, Fault> {
+fn read_rows(data: &mut HostData, passed: &[u8], key_length: usize, out: &mut [u8]) -> Result<usize, Fault> {
     let wire = |what| move |error| Fault::InvalidGuestData(InvalidData::Wire { what, error });
     let (key, after) = passed.split_at(key_length);
     let key = Key::parse(key).map_err(wire("key"))?;
@@ -199,65 +161,40 @@ fn read_rows(
 }
 
 fn intents(caller: Caller<'_, HostData>, address: u32, length: u32) -> wasmtime::Result<()> {
-    crossing(caller, |memory, data| {
-        data.append_intents(memory, address, length)
-    })
+    crossing(caller, |memory, data| data.append_intents(memory, address, length))
 }
 
 impl HostData {
     /// Appends what lies at `address` to the call's intents.
-    pub(crate) fn append_intents(
-        &mut self,
-        memory: &[u8],
-        address: u32,
-        length: u32,
-    ) -> Result<(), Fault> {
+    pub(crate) fn append_intents(&mut self, memory: &[u8], address: u32, length: u32) -> Result<(), Fault> {
         let bytes = bytes("intents", address, length, memory)?;
         let limit = self.limits.intent_bytes;
         if bytes.len() > limit.saturating_sub(self.call.intents.len()) {
-            return Err(Fault::InvalidGuestData(InvalidData::TooManyIntents {
-                limit,
-            }));
+            return Err(Fault::InvalidGuestData(InvalidData::TooManyIntents { limit }));
         }
         self.call.intents.extend_from_slice(bytes);
         Ok(())
     }
 }
 
-fn log(
-    caller: Caller<'_, HostData>,
-    level: u32,
-    address: u32,
-    length: u32,
-) -> wasmtime::Result<()> {
+fn log(caller: Caller<'_, HostData>, level: u32, address: u32, length: u32) -> wasmtime::Result<()> {
     crossing(caller, |memory, data| {
         let line = text("log line", address, length, memory)?;
-        let level = Level::from_number(level).ok_or(Fault::InvalidGuestData(
-            InvalidData::UnknownLogLevel { level },
-        ))?;
+        let level = Level::from_number(level).ok_or(Fault::InvalidGuestData(InvalidData::UnknownLogLevel { level }))?;
         data.call.push_log(level, line, data.limits.log_bytes);
         data.trace(HostCall::Log, 0, |hasher| hasher.write(line.as_bytes()));
         Ok(())
     })
 }
 
-fn fail(
-    caller: Caller<'_, HostData>,
-    code: u32,
-    address: u32,
-    length: u32,
-) -> wasmtime::Result<()> {
+fn fail(caller: Caller<'_, HostData>, code: u32, address: u32, length: u32) -> wasmtime::Result<()> {
     crossing(caller, |memory, data| {
         let message = text("error message", address, length, memory)?;
         data.call.error_code = Some(code);
         data.call.error_message.clear();
         let limit = data.limits.log_bytes;
-        data.call
-            .error_message
-            .push_str(&message[..message.floor_char_boundary(limit)]);
-        data.trace(HostCall::Fail, code.into(), |hasher| {
-            hasher.write(message.as_bytes())
-        });
+        data.call.error_message.push_str(&message[..message.floor_char_boundary(limit)]);
+        data.trace(HostCall::Fail, code.into(), |hasher| hasher.write(message.as_bytes()));
         Ok(())
     })
 }
@@ -280,14 +217,7 @@ fn panic(
         };
         let message = text("panic message", message_address, message_length)?;
         let file = text("file name of a panic", file_address, file_length)?;
-        data.trace(HostCall::Panic, 0, |hasher| {
-            hasher.write(message.as_bytes())
-        });
-        Err(Fault::Panic {
-            message,
-            file,
-            line,
-            column,
-        })
+        data.trace(HostCall::Panic, 0, |hasher| hasher.write(message.as_bytes()));
+        Err(Fault::Panic { message, file, line, column })
     })
 }

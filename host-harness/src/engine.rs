@@ -41,10 +41,7 @@ pub enum Allocation {
 impl Default for EngineConfig {
     fn default() -> Self {
         Self {
-            allocation: Allocation::Pooling {
-                instances: 16,
-                keep_resident: 4 << 20,
-            },
+            allocation: Allocation::Pooling { instances: 16, keep_resident: 4 << 20 },
             tick: Duration::from_millis(1),
             fuel: false,
             compile_cache: false,
@@ -75,11 +72,7 @@ impl Engine {
         let mut wasmtime = Config::new();
         wasmtime.epoch_interruption(true);
         wasmtime.consume_fuel(config.fuel);
-        if let Allocation::Pooling {
-            instances,
-            keep_resident,
-        } = config.allocation
-        {
+        if let Allocation::Pooling { instances, keep_resident } = config.allocation {
             let mut pool = PoolingAllocationConfig::new();
             pool.total_core_instances(instances)
                 .total_memories(instances)
@@ -97,14 +90,8 @@ impl Engine {
         }
         let wasmtime = wasmtime::Engine::new(&wasmtime).map_err(LoadError::engine)?;
         let ticker = Ticker::start(wasmtime.clone(), config.tick).map_err(LoadError::Ticker)?;
-        let inner = Inner {
-            wasmtime,
-            config: config.clone(),
-            _ticker: ticker,
-        };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        let inner = Inner { wasmtime, config: config.clone(), _ticker: ticker };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// What the engine was made with.
@@ -121,13 +108,8 @@ impl Engine {
 
     /// Ticks until a deadline of this length: at least one more than fit, as the current tick has begun already.
     pub(crate) fn ticks(&self, deadline: Duration) -> u64 {
-        let ticks = deadline
-            .as_nanos()
-            .div_ceil(self.inner.config.tick.as_nanos().max(1));
-        u64::try_from(ticks)
-            .unwrap_or(u64::MAX >> 1)
-            .min(u64::MAX >> 1)
-            + 1
+        let ticks = deadline.as_nanos().div_ceil(self.inner.config.tick.as_nanos().max(1));
+        u64::try_from(ticks).unwrap_or(u64::MAX >> 1).min(u64::MAX >> 1) + 1
     }
 }
 
@@ -141,17 +123,12 @@ struct Ticker {
 impl Ticker {
     fn start(engine: wasmtime::Engine, tick: Duration) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
-        let thread = thread::Builder::new()
-            .name("epoch-ticker".into())
-            .spawn(move || {
-                while stopped.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
-                    engine.increment_epoch();
-                }
-            })?;
-        Ok(Self {
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        let thread = thread::Builder::new().name("epoch-ticker".into()).spawn(move || {
+            while stopped.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
+                engine.increment_epoch();
+            }
+        })?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }
 

@@ -141,10 +141,7 @@ fn missing_export(name: &str, nearest: &[String]) -> String {
         [] => format!("the guest has no extension function `{name}`"),
         names => {
             let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
-            format!(
-                "the guest has no extension function `{name}`; did you mean {}?",
-                names.join(" or ")
-            )
+            format!("the guest has no extension function `{name}`; did you mean {}?", names.join(" or "))
         }
     }
 }
@@ -154,9 +151,7 @@ fn missing_export(name: &str, nearest: &[String]) -> String {
 #[non_exhaustive]
 pub enum InvalidData {
     /// A range that does not lie in the guest's memory.
-    #[error(
-        "{what}: {length} bytes at address {address:#x} do not lie in its memory of {memory} bytes"
-    )]
+    #[error("{what}: {length} bytes at address {address:#x} do not lie in its memory of {memory} bytes")]
     OutOfMemory {
         /// What the range is for.
         what: &'static str,
@@ -209,12 +204,7 @@ pub enum InvalidData {
 /// Why a host function ended a call.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    Panic {
-        message: String,
-        file: String,
-        line: u32,
-        column: u32,
-    },
+    Panic { message: String, file: String, line: u32, column: u32 },
     InvalidGuestData(InvalidData),
     State(StateError),
 }
@@ -222,15 +212,9 @@ pub(crate) enum Fault {
 impl From<Fault> for Cause {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::Panic {
-                message,
-                file,
-                line,
-                column,
-            } => Self::Panic {
-                message,
-                location: format!("{file}:{line}:{column}"),
-            },
+            Fault::Panic { message, file, line, column } => {
+                Self::Panic { message, location: format!("{file}:{line}:{column}") }
+            }
             Fault::InvalidGuestData(error) => Self::InvalidGuestData(error),
             Fault::State(error) => Self::State(error),
         }
@@ -244,11 +228,7 @@ pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>)
         .filter(|(score, _)| *score > 0.7)
         .collect();
     scored.sort_by(|left, right| right.0.total_cmp(&left.0));
-    scored
-        .into_iter()
-        .take(3)
-        .map(|(_, candidate)| candidate.to_owned())
-        .collect()
+    scored.into_iter().take(3).map(|(_, candidate)| candidate.to_owned()).collect()
 }
 
 #[cfg(test)]

@@ -33,9 +33,7 @@ struct Inner {
 
 impl fmt::Debug for Guest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guest")
-            .field("name", &self.inner.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Guest").field("name", &self.inner.name).finish_non_exhaustive()
     }
 }
 
@@ -50,12 +48,7 @@ impl Guest {
     ///
     /// # Errors
     /// [`LoadError`] when the bytes are no module, or one that this host cannot run.
-    pub fn load(
-        engine: &Engine,
-        name: &str,
-        wasm: &[u8],
-        options: PrepareOptions,
-    ) -> Result<Self, LoadError> {
+    pub fn load(engine: &Engine, name: &str, wasm: &[u8], options: PrepareOptions) -> Result<Self, LoadError> {
         let info = ModuleInfo::analyse(wasm)?;
         let admission = Admission::of(&info);
         admission.runnable().map_err(LoadError::NotRunnable)?;
@@ -65,44 +58,21 @@ impl Guest {
         };
         let prepared = prepare(wasm, &info, options)?;
         let wasmtime = engine.wasmtime();
-        let module = Module::new(wasmtime, &prepared.wasm)
-            .map_err(|error| LoadError::Compile(format!("{error:#}")))?;
+        let module = Module::new(wasmtime, &prepared.wasm).map_err(|error| LoadError::Compile(format!("{error:#}")))?;
         let mut linker = Linker::new(wasmtime);
         contract::define(&mut linker).map_err(LoadError::engine)?;
-        let pre = linker
-            .instantiate_pre(&module)
-            .map_err(|error| LoadError::Instantiate(format!("{error:#}")))?;
-        let inner = Inner {
-            engine: engine.clone(),
-            name: name.to_owned(),
-            info,
-            admission,
-            prepared,
-            pre,
-            functions,
-        };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        let pre = linker.instantiate_pre(&module).map_err(|error| LoadError::Instantiate(format!("{error:#}")))?;
+        let inner = Inner { engine: engine.clone(), name: name.to_owned(), info, admission, prepared, pre, functions };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Loads a module from a file; reports call it by the file's name without its ending.
     ///
     /// # Errors
     /// [`LoadError`] as for [`Guest::load`], or when the file cannot be read.
-    pub fn from_file(
-        engine: &Engine,
-        path: &Path,
-        options: PrepareOptions,
-    ) -> Result<Self, LoadError> {
-        let wasm = std::fs::read(path).map_err(|source| LoadError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        let name = path
-            .file_stem()
-            .unwrap_or(path.as_os_str())
-            .to_string_lossy();
+    pub fn from_file(engine: &Engine, path: &Path, options: PrepareOptions) -> Result<Self, LoadError> {
+        let wasm = std::fs::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+        let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
         Self::load(engine, &name, &wasm, options)
     }
 
@@ -147,26 +117,17 @@ impl Guest {
     /// # Errors
     /// [`Cause::MissingExport`], which offers similar names.
     pub fn function(&self, name: &str) -> Result<Function, Cause> {
-        let found = self
-            .inner
-            .functions
-            .iter()
-            .position(|function| function == name);
-        found
-            .map(|index| Function { index })
-            .ok_or_else(|| Cause::MissingExport {
-                name: name.to_owned(),
-                nearest: nearest(name, self.inner.functions.iter().map(String::as_str)),
-            })
+        let found = self.inner.functions.iter().position(|function| function == name);
+        found.map(|index| Function { index }).ok_or_else(|| Cause::MissingExport {
+            name: name.to_owned(),
+            nearest: nearest(name, self.inner.functions.iter().map(String::as_str)),
+        })
     }
 
     /// The name of a function of this guest.
     #[must_use]
     pub fn function_name(&self, function: Function) -> &str {
-        self.inner
-            .functions
-            .get(function.index)
-            .map_or("", String::as_str)
+        self.inner.functions.get(function.index).map_or("", String::as_str)
     }
 
     pub(crate) fn pre(&self) -> &InstancePre<HostData> {

@@ -8,6 +8,7 @@ use guest_abi::{ErrorCode, names};
 use wasmtime::{Global, Store, Trap, TypedFunc, Val, WasmBacktrace};
 
 use crate::admission::{check_bump_reset, check_control_block};
+use crate::aligned::AlignedBytes;
 use crate::call::{Call, CallLimits, HostData};
 use crate::error::LoadError;
 use crate::failure::{Cause, Failure, InvalidData};
@@ -772,7 +773,7 @@ fn take_snapshot(
     if matches!(config.strategy, RestoreStrategy::Watermark | RestoreStrategy::BumpReset) {
         check_allocator(guest, config.strategy, memory)?;
     }
-    let memory = memory.to_vec();
+    let memory = AlignedBytes::copy_of(memory);
     let (shadow_stack, statics) = match &admission.layout {
         Some(layout) => {
             let range = |range: &std::ops::Range<u32>| range.start as usize..range.end as usize;

@@ -22,6 +22,7 @@
 //! ```
 
 pub mod admission;
+mod aligned;
 mod call;
 pub mod compare;
 mod contract;

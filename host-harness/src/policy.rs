@@ -19,12 +19,7 @@ pub enum RestoreStrategy {
 
 impl RestoreStrategy {
     /// All strategies, from the one that asks least of a guest to the one that asks most.
-    pub const ALL: [Self; 4] = [
-        Self::Reinstantiate,
-        Self::FullCopy,
-        Self::Watermark,
-        Self::BumpReset,
-    ];
+    pub const ALL: [Self; 4] = [Self::Reinstantiate, Self::FullCopy, Self::Watermark, Self::BumpReset];
 
     /// The strategy's name on the command line and in reports.
     #[must_use]
@@ -56,13 +51,10 @@ impl FromStr for RestoreStrategy {
     type Err = UnknownName;
 
     fn from_str(name: &str) -> Result<Self, UnknownName> {
-        Self::ALL
-            .into_iter()
-            .find(|strategy| strategy.name() == name)
-            .ok_or_else(|| UnknownName {
-                given: name.to_owned(),
-                expected: "reinstantiate, full-copy, watermark, bump-reset",
-            })
+        Self::ALL.into_iter().find(|strategy| strategy.name() == name).ok_or_else(|| UnknownName {
+            given: name.to_owned(),
+            expected: "reinstantiate, full-copy, watermark, bump-reset",
+        })
     }
 }
 
@@ -104,9 +96,7 @@ impl FromStr for RestorePolicy {
     type Err = UnknownName;
 
     fn from_str(name: &str) -> Result<Self, UnknownName> {
-        let bytes = name
-            .strip_prefix("on-heap-above=")
-            .and_then(|bytes| bytes.parse().ok());
+        let bytes = name.strip_prefix("on-heap-above=").and_then(|bytes| bytes.parse().ok());
         match (name, bytes) {
             ("every-call", _) => Ok(Self::EveryCall),
             ("on-error", _) => Ok(Self::OnError),
@@ -154,10 +144,7 @@ impl FromStr for Residue {
         match name {
             "scrub" => Ok(Self::Scrub),
             "keep" => Ok(Self::Keep),
-            _ => Err(UnknownName {
-                given: name.to_owned(),
-                expected: "scrub, keep",
-            }),
+            _ => Err(UnknownName { given: name.to_owned(), expected: "scrub, keep" }),
         }
     }
 }
@@ -171,22 +158,16 @@ mod tests {
         for strategy in RestoreStrategy::ALL {
             assert_eq!(strategy.to_string().parse(), Ok(strategy));
         }
-        for policy in [
-            RestorePolicy::EveryCall,
-            RestorePolicy::OnError,
-            RestorePolicy::OnHeapAbove(5),
-            RestorePolicy::Never,
-        ] {
+        for policy in
+            [RestorePolicy::EveryCall, RestorePolicy::OnError, RestorePolicy::OnHeapAbove(5), RestorePolicy::Never]
+        {
             assert_eq!(policy.to_string().parse(), Ok(policy));
         }
         for residue in [Residue::Scrub, Residue::Keep] {
             assert_eq!(residue.to_string().parse(), Ok(residue));
         }
         let error = "full".parse::<RestoreStrategy>().unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "`full` is none of: reinstantiate, full-copy, watermark, bump-reset"
-        );
+        assert_eq!(error, "`full` is none of: reinstantiate, full-copy, watermark, bump-reset");
         assert!("on-heap-above=x".parse::<RestorePolicy>().is_err());
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
+use crate::aligned::AlignedBytes;
 use guest_abi::ControlBlockImage;
 use guest_abi::control_block;
 use wasmtime::{AsContextMut, Global, Memory, Table, Val};
@@ -11,7 +12,7 @@ use wasmtime::{AsContextMut, Global, Memory, Table, Val};
 #[derive(Debug)]
 pub struct Snapshot {
     /// Linear memory, as large as the guest saw it.
-    pub(crate) memory: Vec<u8>,
+    pub(crate) memory: AlignedBytes,
     /// Values of the mutable globals, in the order of [`Handles::globals`].
     pub(crate) globals: Vec<Val>,
     /// Digests of the tables, in the order of [`Handles::tables`].

@@ -175,9 +175,9 @@ impl Target<'_> {
     ///
     /// # Errors
     /// [`RestoreError`] when there is no control block, or when what it says cannot be.
-    pub fn heap(&mut self) -> Result<(&mut [u8], &Snapshot, Heap), RestoreError> {
+    pub fn heap(&mut self) -> Result<(&mut [u8], &Snapshot, Heap<'_>), RestoreError> {
         let (memory, snapshot) = self.memory();
-        let block = snapshot.control_block.ok_or(RestoreError::NoControlBlock)?;
+        let block = snapshot.control_block.as_ref().ok_or(RestoreError::NoControlBlock)?;
         let Some(words) = memory.get(block.address..).and_then(<[u8]>::first_chunk::<{ offset::MARK }>) else {
             return Err(RestoreError::NoControlBlock);
         };
@@ -195,9 +195,9 @@ impl Target<'_> {
 
 /// What an allocator says of its heap.
 #[derive(Debug, Clone, Copy)]
-pub struct Heap {
+pub struct Heap<'a> {
     /// The control block in the snapshot.
-    pub saved: ControlBlockAt,
+    pub saved: &'a ControlBlockAt,
     /// End of what was ever handed out since everything above was zero.
     pub high_water: u32,
     /// End of the memory that the allocator has adopted.
@@ -207,9 +207,23 @@ pub struct Heap {
 /// Copies `range` of the snapshot back into memory and returns its length.
 pub(crate) fn copy_back(memory: &mut [u8], snapshot: &Snapshot, range: Range<usize>) -> u64 {
     let length = range.len();
-    memory[range.clone()].copy_from_slice(&snapshot.memory[range]);
+    let (to, from) = (&mut memory[range.clone()], &snapshot.memory[range]);
+    if length <= SMALL {
+        for (to, from) in to.chunks_mut(CHUNK).zip(from.chunks(CHUNK)) {
+            to.copy_from_slice(from);
+        }
+    } else {
+        to.copy_from_slice(from);
+    }
     length as u64
 }
+
+/// Up to this many bytes are copied in chunks of [`CHUNK`].
+///
+/// The C library copies more than 2 KiB by `rep movsb`, which takes some 20 ns to get going on the processors that this
+/// was measured on: as long as copying 4 KiB by vector registers takes.
+const SMALL: usize = 16 << 10;
+const CHUNK: usize = 2 << 10;
 
 /// Zeroes `range` of memory and returns its length.
 pub(crate) fn zero(memory: &mut [u8], range: Range<usize>) -> u64 {
