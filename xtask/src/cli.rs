@@ -28,6 +28,10 @@ pub(crate) enum Task {
     /// Does all set-up itself, writes target/report/report.json and target/report/report.html, and prints the table on
     /// standard output.
     Compare(Compare),
+    /// Write the tables of the front page and the book from the report that `compare` wrote.
+    ///
+    /// Reads target/report/report.json; writes README.md, between its marks, and docs/src/generated/compare.md.
+    Tables,
     /// Run everything that must pass.
     Test(Test),
     /// Build the book into target/book/.

@@ -7,6 +7,7 @@ mod features;
 mod guests;
 mod licences;
 mod setup;
+mod tables;
 pub(crate) mod test;
 
 use std::process::Command;
@@ -22,6 +23,7 @@ pub(crate) fn run(task: Task) -> Result<bool> {
         Task::Setup(arguments) => setup::run(&console, &arguments).map(|()| true),
         Task::Guests(arguments) => guests::run(&console, &arguments).map(|()| true),
         Task::Compare(arguments) => compare::run(&console, &arguments).map(|()| true),
+        Task::Tables => tables::run(&console).map(|()| true),
         Task::Test(arguments) => test::run(&console, &arguments),
         Task::Docs(arguments) => docs::run(&console, &arguments).map(|()| true),
         Task::Bench(arguments) => bench::run(&console, &arguments).map(|()| true),
