@@ -196,7 +196,7 @@ pub struct Ratios {
 /// A call that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedCall {
-    /// A word for the cause, see [`Cause::kind`](crate::Cause::kind); `load` when there was no instance to call.
+    /// A word for the cause, see [`Cause::kind`](crate::Cause::kind); `load` when no instance could be made.
     pub cause: String,
     /// The cause in a sentence, without the function's name.
     pub message: String,

@@ -101,7 +101,11 @@ impl Report {
             Content::Inspect(inspection) => views::inspect::sections(inspection),
             Content::Run(run) => views::run::sections(run),
             Content::Measure(report) | Content::Compare(report) => views::measure::sections(report),
-            Content::Verify(report) => views::verify::sections(&report.verdicts),
+            Content::Verify(report) => {
+                let mut sections = views::verify::sections(&report.verdicts);
+                sections.push(views::settings(&report.settings));
+                sections
+            }
         }
     }
 }

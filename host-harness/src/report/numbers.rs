@@ -25,7 +25,16 @@ pub(super) fn grouped(number: u64) -> String {
 
 /// A count per call: whole, or with its fraction.
 pub(super) fn per_call(count: PerCall) -> String {
-    count.whole().map_or_else(|| format!("{:.2}", count.0), grouped)
+    match count.whole() {
+        Some(whole) => grouped(whole),
+        None if count.0 < 1000.0 => format!("{:.2}", count.0),
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "rounded, at least 1000, saturating"
+        )]
+        None => grouped(count.0.round() as u64),
+    }
 }
 
 /// Bytes, in the largest unit that leaves at least one.
@@ -74,6 +83,6 @@ mod tests {
         assert_eq!([time(50.4), time(999.6), time(9_440.0), time(123_456.0)], ["50 ns", "1.0 us", "9.4 us", "123 us"]);
         assert_eq!([time(3.4e6), time(2.5e8), time(1e9)], ["3.4 ms", "250 ms", "1.0 s"]);
         assert_eq!([ratio(0.0025), ratio(1.0), ratio(35.55), ratio(1234.5)], ["0.0025", "1.00", "35.5", "1,235"]);
-        assert_eq!(per_call(PerCall(1.5)), "1.50");
+        assert_eq!([1.5, 3000.0, 30_487.4].map(|count| per_call(PerCall(count))), ["1.50", "3,000", "30,487"]);
     }
 }

@@ -248,6 +248,21 @@ fn a_failed_check_still_gives_a_whole_report() {
 }
 
 #[test]
+fn a_strategy_that_was_asked_for_and_is_refused_is_a_failure() {
+    let folder = Folder::new();
+    for (line, word) in [
+        ("measure plain.wasm --function grow --calls 5 --strategy bump-reset", "not-restorable"),
+        ("verify plain.wasm --function grow --calls 5 --strategy bump-reset", "not verified"),
+    ] {
+        let said = folder.run(line);
+        assert_eq!((said.status, said.stderr.as_str()), (Some(1), ""), "{line}");
+        assert!(said.stdout.contains(word) && said.stdout.contains("no allocator of this project"), "{}", said.stdout);
+    }
+    let said = folder.run("measure plain.wasm --function grow --calls 5");
+    assert_eq!(said.status, Some(0), "what is not asked for is only told: {}", said.stdout);
+}
+
+#[test]
 fn nobody_reading_the_output_is_no_error() {
     let folder = Folder::new();
     let mut command = folder.command("inspect counted.wasm --format json");

@@ -71,6 +71,10 @@ pub(super) fn table(job: &Job<'_>) -> Result<(MeasureReport, Vec<Measured>)> {
             }
             Err(error) => return Err(named(guest.name(), job, error)),
         };
+        // What was asked for by name and cannot be done has failed; what was left to choose is only told.
+        for refused in not_admitted.iter().filter(|_| !job.common.strategy.is_empty()) {
+            report.rows.extend(functions.iter().map(|function| refused_row(guest, function, refused, job.common)));
+        }
         let mut summary = GuestSummary::of(guest, allocator.clone());
         summary.not_admitted = not_admitted;
         report.guests.push(summary);
@@ -160,5 +164,14 @@ fn row(
 fn failed_row(guest: &Guest, function: &str, error: &LoadError) -> Row {
     let mut row = Row::new(guest, function, Variant::NO_RESTORE);
     row.failure = Some(FailedCall::load(error));
+    row
+}
+
+fn refused_row(guest: &Guest, function: &str, refused: &NotAdmitted, common: &Common) -> Row {
+    let strategy = refused.strategy.parse().ok();
+    let variant = Variant { strategy, policy: common.restore, residue: common.residue.unwrap_or_default() };
+    let mut row = Row::new(guest, function, variant);
+    let message = refused.reasons.join("; ");
+    row.failure = Some(FailedCall { cause: "not-restorable".to_owned(), message, call: 0 });
     row
 }

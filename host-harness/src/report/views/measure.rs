@@ -4,12 +4,13 @@ use super::super::data::{GuestSummary, MeasureReport, Settings};
 use super::super::numbers::{NONE, bytes, grouped, or_dash, per_call, ratio, time};
 use super::super::section::{Body, Section, Table};
 use super::{list, verify};
-use crate::measure::{Counts, PerCall, Row, Spread};
+use crate::measure::{Counts, NO_RESTORE, PerCall, Row, Spread};
 
 pub(in super::super) fn sections(report: &MeasureReport) -> Vec<Section> {
-    let mut sections = vec![guests(report), counts(&report.rows), times(report)];
+    let mut sections = vec![guests(report), counts(&report.rows)];
+    sections.extend(times(report));
     sections.extend(verify::sections(&report.verdicts));
-    sections.push(Section::facts("Settings", settings(&report.settings)));
+    sections.push(super::settings(&report.settings));
     if !report.notes.is_empty() {
         sections.push(Section::new("Notes", Body::Lines(report.notes.clone())));
     }
@@ -78,9 +79,13 @@ fn counts(rows: &[Row]) -> Section {
         }
     }
     for (row, ways, cells) in &groups {
-        let alone =
-            groups.iter().filter(|(other, ..)| other.guest == row.guest && other.function == row.function).count() == 1;
-        let ways = if alone { "any".to_owned() } else { ways.join(" / ") };
+        let same = |other: &Row| other.guest == row.guest && other.function == row.function;
+        let all = rows.iter().filter(|other| other.counts.is_some() && same(other)).count();
+        let ways = match ways.len() {
+            joined if joined == all => "any".to_owned(),
+            joined if joined + 1 == all && !ways.iter().any(|way| way == NO_RESTORE) => "any but none".to_owned(),
+            _ => ways.join(" / "),
+        };
         table.row([row.guest.clone(), row.function.clone(), ways].into_iter().chain(cells.iter().cloned()));
     }
     if groups.iter().any(|(row, ..)| row.counts.as_ref().is_some_and(|counts| !counts.uneven.is_empty())) {
@@ -114,7 +119,29 @@ fn count_cells(counts: &Counts) -> Vec<String> {
     ]
 }
 
-fn times(report: &MeasureReport) -> Section {
+/// One table for each function, so that guests and ways of restoring stand side by side.
+fn times(report: &MeasureReport) -> Vec<Section> {
+    let mut functions: Vec<&str> = Vec::new();
+    for row in &report.rows {
+        if !functions.contains(&row.function.as_str()) {
+            functions.push(&row.function);
+        }
+    }
+    let mut sections: Vec<Section> = functions.iter().map(|function| times_of(function, &report.rows)).collect();
+    if let Some(last) = sections.last_mut() {
+        last.remarks.push(format!(
+            "bare call: wasmtime's typed call of an empty function, epoch deadline armed, {} (p99 {}); reading the clock \
+             costs {}, which is taken off",
+            time(report.bare_call.p50),
+            time(report.bare_call.p99),
+            time(report.clock_cost)
+        ));
+        last.remarks.push("new: a new instance after each call; percentiles are those of batches of calls".to_owned());
+    }
+    sections
+}
+
+fn times_of(function: &str, rows: &[Row]) -> Section {
     let figures = [
         "call p50",
         "p99",
@@ -127,31 +154,23 @@ fn times(report: &MeasureReport) -> Section {
         "x no restore",
         "x cheaper than new",
     ];
-    let mut table = Table::new(&["guest", "function", "restored by"], &figures).word("verdict");
+    let mut table = Table::new(&["guest", "restored by"], &figures).word("verdict");
     let mut remarks = Vec::new();
-    for rows in joined_failures(&report.rows) {
-        let (row, way) = (rows[0], ways(&rows, &report.rows));
-        let mut cells = vec![row.guest.clone(), row.function.clone(), way.clone()];
+    for joined in joined_failures(rows.iter().filter(|row| row.function == function)) {
+        let (row, way) = (joined[0], ways(&joined, rows));
+        let mut cells = vec![row.guest.clone(), way.clone()];
         cells.extend(time_cells(row));
         cells.push(verdict(row));
         table.row(cells);
         if let Some(failure) = &row.failure {
             let when = match failure.call {
                 0 | 1 => String::new(),
-                call => format!(" in call {}", grouped(call)),
+                call => format!(", call {}", grouped(call)),
             };
-            remarks.push(format!("{} `{}` ({way}){when}: {}", row.guest, row.function, failure.message));
+            remarks.push(format!("{} ({way}{when}): {}", row.guest, failure.message));
         }
     }
-    remarks.push(format!(
-        "bare call: wasmtime's typed call of an empty function, epoch deadline armed, {} (p99 {}); reading the clock costs {}, \
-         which is taken off",
-        time(report.bare_call.p50),
-        time(report.bare_call.p99),
-        time(report.clock_cost)
-    ));
-    remarks.push("new: a new instance after each call; percentiles are those of batches of calls".to_owned());
-    Section::new("Times", Body::Table(table)).remarks(remarks)
+    Section::new(format!("Times of `{function}`"), Body::Table(table)).remarks(remarks)
 }
 
 fn time_cells(row: &Row) -> Vec<String> {
@@ -172,14 +191,13 @@ fn time_cells(row: &Row) -> Vec<String> {
     cells
 }
 
-/// The rows one by one, but those of one function that failed alike together.
-fn joined_failures(rows: &[Row]) -> Vec<Vec<&Row>> {
+/// The rows of a function one by one, but those of one guest that failed alike together.
+fn joined_failures<'r>(rows: impl Iterator<Item = &'r Row>) -> Vec<Vec<&'r Row>> {
     let mut joined: Vec<Vec<&Row>> = Vec::new();
     for row in rows {
         let alike = joined.iter_mut().find(|rows| {
             let first = rows[0];
-            row.failure.is_some()
-                && (&first.guest, &first.function, &first.failure) == (&row.guest, &row.function, &row.failure)
+            row.failure.is_some() && (&first.guest, &first.failure) == (&row.guest, &row.failure)
         });
         match alike {
             Some(rows) => rows.push(row),
@@ -196,7 +214,7 @@ fn ways(joined: &[&Row], all: &[Row]) -> String {
         return "any".to_owned();
     }
     let every_call = crate::RestorePolicy::EveryCall.to_string();
-    let way = |row: &&Row| match row.policy == every_call || row.strategy == crate::measure::NO_RESTORE {
+    let way = |row: &&Row| match row.policy == every_call || row.strategy == NO_RESTORE {
         true => row.way(),
         false => format!("{} ({})", row.way(), row.policy),
     };
