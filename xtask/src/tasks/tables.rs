@@ -186,7 +186,9 @@ fn book(report: &Report) -> String {
     text.push_str("| guest | allocator | wasm bytes | statics bytes | built with |\n|---|---|--:|--:|---|\n");
     for guest in &report.guests {
         let statics = or_dash(guest.statics_bytes, grouped);
-        let built_with = guest.built_with.join(", ");
+        // The hash and the date of a compiler say nothing to a reader.
+        let built_with: Vec<_> = guest.built_with.iter().filter_map(|tool| tool.split(" (").next()).collect();
+        let built_with = built_with.join(", ");
         let _ = writeln!(
             text,
             "| {} | {} | {} | {statics} | {built_with} |",
