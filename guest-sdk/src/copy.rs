@@ -10,7 +10,7 @@ const SHORT: usize = 32;
 ///
 /// # Safety
 /// As [`copy_nonoverlapping`]: the source is readable, the target writable, and they do not overlap.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn copy_bytes(from: *const u8, to: *mut u8, length: usize) {
     /// Copies the first and the last `N` bytes, which may overlap each other.
     ///

@@ -7,11 +7,12 @@ use core::slice;
 use minicbor::encode::Write;
 
 use crate::copy::copy_bytes;
+use crate::encode::Target;
 use crate::raw;
 
 /// Takes the encoding of intents. What is left in it at the end of a call, the call returns.
 #[derive(Debug)]
-pub struct IntentSink {
+pub(crate) struct IntentSink {
     start: *mut u8,
     capacity: usize,
     length: usize,
@@ -65,5 +66,19 @@ impl Write for IntentSink {
             self.length += bytes.len();
         }
         Ok(())
+    }
+}
+
+// SAFETY: the room is what is left of the buffer, which is the sink's own.
+unsafe impl Target for IntentSink {
+    #[inline]
+    fn room(&mut self, bytes: usize) -> Option<*mut u8> {
+        // SAFETY: `length` is at most `capacity`.
+        (bytes <= self.capacity - self.length).then(|| unsafe { self.start.add(self.length) })
+    }
+
+    #[inline]
+    unsafe fn written(&mut self, end: *mut u8) {
+        self.length = end.addr() - self.start.addr();
     }
 }

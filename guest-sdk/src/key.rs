@@ -4,14 +4,12 @@
 use core::convert::Infallible;
 use core::mem::MaybeUninit;
 
-use guest_abi::value::{ObjectWriter, QName};
-use minicbor::encode::{Encoder, Write};
+use guest_abi::value::QName;
+use minicbor::encode::Write;
 
 use crate::copy::copy_bytes;
+use crate::encode::{self, Scalar, Target};
 use crate::error::{Error, Result};
-
-/// Ends the map of fields, whose length is not said before.
-const BREAK: u8 = 0xFF;
 
 /// Builds a key: a storage, an entity and fields.
 ///
@@ -33,7 +31,7 @@ pub struct KeyBuilder<const N: usize = 512> {
 impl KeyBuilder {
     /// A key of up to 512 bytes without fields. `entity` is empty where the storage has none.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn new(storage: &str, entity: &str) -> Self {
         Self::with_capacity(storage, entity)
     }
@@ -47,16 +45,17 @@ impl<const N: usize> KeyBuilder<N> {
     /// let key = KeyBuilder::<2048>::with_capacity(storage::RECORD, "");
     /// ```
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn with_capacity(storage: &str, entity: &str) -> Self {
-        let mut buffer = Buffer { bytes: [const { MaybeUninit::uninit() }; N], length: 0, overflowed: false };
-        // The buffer is infallible, and none of these calls fails by itself.
-        let _ = Encoder::new(&mut buffer).str(storage);
-        let _ = Encoder::new(&mut buffer).str(entity);
-        let _ = Encoder::new(&mut buffer).begin_map();
-        buffer.end();
-        let fields = (!buffer.overflowed).then_some(buffer.length);
-        Self { buffer, fields }
+        let buffer = Buffer { bytes: [const { MaybeUninit::uninit() }; N], length: 0, overflowed: false };
+        // In place: it is larger than is nice to move.
+        let mut key = Self { buffer, fields: None };
+        encode::name(&mut key.buffer, storage);
+        encode::name(&mut key.buffer, entity);
+        encode::mark(&mut key.buffer, encode::BEGIN_OBJECT);
+        key.buffer.end();
+        key.fields = (!key.buffer.overflowed).then_some(key.buffer.length);
+        key
     }
 
     /// Removes all fields; storage and entity stay.
@@ -69,9 +68,9 @@ impl<const N: usize> KeyBuilder<N> {
         self
     }
 
-    #[inline]
-    fn put(&mut self, put: impl FnOnce(&mut ObjectWriter<'_, Buffer<N>>)) -> &mut Self {
-        put(&mut ObjectWriter::resume(&mut self.buffer));
+    #[inline(always)]
+    fn put(&mut self, name: &str, value: impl Scalar) -> &mut Self {
+        encode::field(&mut self.buffer, name, value);
         self.buffer.end();
         self
     }
@@ -79,65 +78,52 @@ impl<const N: usize> KeyBuilder<N> {
     /// Puts an `i32`.
     #[inline]
     pub fn put_i32(&mut self, name: &str, value: i32) -> &mut Self {
-        self.put(|fields| {
-            fields.put_i32(name, value);
-        })
+        self.put(name, i64::from(value))
     }
 
     /// Puts an `i64`.
     #[inline]
     pub fn put_i64(&mut self, name: &str, value: i64) -> &mut Self {
-        self.put(|fields| {
-            fields.put_i64(name, value);
-        })
+        self.put(name, value)
     }
 
     /// Puts an `f32`.
     #[inline]
     pub fn put_f32(&mut self, name: &str, value: f32) -> &mut Self {
-        self.put(|fields| {
-            fields.put_f32(name, value);
-        })
+        self.put(name, value)
     }
 
     /// Puts an `f64`.
     #[inline]
     pub fn put_f64(&mut self, name: &str, value: f64) -> &mut Self {
-        self.put(|fields| {
-            fields.put_f64(name, value);
-        })
+        self.put(name, value)
     }
 
     /// Puts text.
     #[inline]
     pub fn put_string(&mut self, name: &str, value: &str) -> &mut Self {
-        self.put(|fields| {
-            fields.put_string(name, value);
-        })
+        self.put(name, value)
     }
 
     /// Puts bytes.
     #[inline]
     pub fn put_bytes(&mut self, name: &str, value: &[u8]) -> &mut Self {
-        self.put(|fields| {
-            fields.put_bytes(name, value);
-        })
+        self.put(name, value)
     }
 
     /// Puts a truth value.
     #[inline]
     pub fn put_bool(&mut self, name: &str, value: bool) -> &mut Self {
-        self.put(|fields| {
-            fields.put_bool(name, value);
-        })
+        self.put(name, value)
     }
 
     /// Puts a qualified name.
     #[inline]
     pub fn put_qname(&mut self, name: &str, value: QName<'_>) -> &mut Self {
-        self.put(|fields| {
-            fields.put_qname(name, value);
-        })
+        encode::name(&mut self.buffer, name);
+        encode::qname(&mut self.buffer, value);
+        self.buffer.end();
+        self
     }
 
     /// The key's wire form.
@@ -176,7 +162,7 @@ impl<const N: usize> Buffer<N> {
     fn end(&mut self) {
         match self.bytes.get_mut(self.length) {
             Some(byte) => {
-                byte.write(BREAK);
+                byte.write(encode::END);
             }
             None => self.overflowed = true,
         }
@@ -211,5 +197,22 @@ impl<const N: usize> Write for Buffer<N> {
             self.length += bytes.len();
         }
         Ok(())
+    }
+}
+
+// SAFETY: the room is what is left of the buffer.
+unsafe impl<const N: usize> Target for Buffer<N> {
+    #[inline]
+    fn room(&mut self, bytes: usize) -> Option<*mut u8> {
+        if bytes > N - self.length || self.overflowed {
+            return None;
+        }
+        // SAFETY: `length` is at most `N`.
+        Some(unsafe { self.bytes.as_mut_ptr().cast::<u8>().add(self.length) })
+    }
+
+    #[inline]
+    unsafe fn written(&mut self, end: *mut u8) {
+        self.length = end.addr() - self.bytes.as_ptr().addr();
     }
 }

@@ -67,6 +67,7 @@ compile_error!("guest-sdk is for single-threaded guests: build without the targe
 mod allocator;
 mod context;
 mod copy;
+mod encode;
 mod entry;
 mod error;
 mod intent_sink;

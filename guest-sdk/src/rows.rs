@@ -3,11 +3,10 @@
 
 use core::ops::Range;
 
-use guest_abi::wire;
-
 use crate::error::Result;
 use crate::region::Chunk;
-use crate::value::Value;
+use crate::scan;
+use crate::value::{Value, malformed};
 
 /// The rows that match a partial key, in the host's order. See [`Context::read_values`](crate::Context::read_values).
 ///
@@ -59,8 +58,8 @@ impl<'call, 'key> Rows<'call, 'key> {
         // SAFETY: the host has written the rows up to the end, and the kept key before them.
         let bytes = unsafe { self.chunk.bytes(self.end) };
         let start = self.at;
-        let middle = wire::skip(bytes, start)?;
-        let behind = wire::skip(bytes, middle)?;
+        let middle = scan::skip(bytes, start).map_err(malformed)?;
+        let behind = scan::skip(bytes, middle).map_err(malformed)?;
         self.last = start..middle;
         self.at = behind;
         Ok(Some(Row { key: Value::new(&bytes[start..middle]), value: Value::new(&bytes[middle..behind]) }))

@@ -1,9 +1,10 @@
 //! Values as extensions read them: views into the exchange region, borrowed for the call.
 
-use guest_abi::value::{self, Kind, QName, ValueError, ValueRef};
+use guest_abi::value::{Kind, QName, ValueError, ValueRef};
+use guest_abi::wire::WireError;
 
 use crate::error::{Error, Result};
-use crate::scan;
+use crate::scan::{self, Members, Unreadable};
 
 /// A value that the host gave. Reading decodes it where it lies; nothing is copied.
 ///
@@ -133,13 +134,22 @@ impl<'call> Value<'call> {
     }
 
     #[inline]
-    fn read_fields(&self) -> Result<value::Fields<'call>, ValueError> {
-        self.of("object", |initial| initial >> 5 == 5)?.fields()
+    fn fields_in(&self) -> Result<Members<'call>, ValueError> {
+        Members::of_object(self.value.bytes()).map_err(|Unreadable| self.not_a("object", 5))
     }
 
     #[inline]
-    fn read_items(&self) -> Result<value::Items<'call>, ValueError> {
-        self.of("array", |initial| initial >> 5 == 4)?.items()
+    fn items_in(&self) -> Result<Members<'call>, ValueError> {
+        Members::of_array(self.value.bytes()).map_err(|Unreadable| self.not_a("array", 4))
+    }
+
+    /// Why the value is not one of this kind, whose encodings begin with this major type.
+    #[cold]
+    fn not_a(&self, asked: &'static str, major: u8) -> ValueError {
+        match self.of(asked, |initial| initial >> 5 == major) {
+            Ok(_) => WireError::Truncated.into(),
+            Err(error) => error,
+        }
     }
 
     /// Kind of the value.
@@ -170,7 +180,7 @@ impl<'call> Value<'call> {
     pub fn find(&self, name: &str) -> Result<Option<Value<'call>>> {
         match scan::field(self.value.bytes(), name) {
             Ok(found) => Ok(found.map(Self::new)),
-            Err(scan::NotAnObject) => self.find_slowly(name),
+            Err(Unreadable) => self.find_slowly(name),
         }
     }
 
@@ -187,7 +197,7 @@ impl<'call> Value<'call> {
     /// # Errors
     /// The value is no object.
     pub fn fields(&self) -> Result<Fields<'call>> {
-        Ok(Fields { fields: self.read_fields()? })
+        Ok(Fields { fields: self.fields_in()? })
     }
 
     /// The elements of an array.
@@ -196,7 +206,7 @@ impl<'call> Value<'call> {
     /// The value is no array.
     #[inline]
     pub fn items(&self) -> Result<Items<'call>> {
-        Ok(Items { items: self.read_items()? })
+        Ok(Items { items: self.items_in()? })
     }
 
     /// The array element with this index. It is found by stepping over those before it.
@@ -204,11 +214,12 @@ impl<'call> Value<'call> {
     /// # Errors
     /// The value is no array, or shorter.
     pub fn item(&self, index: usize) -> Result<Value<'call>> {
+        let mut items = self.items_in()?;
         let mut length = 0;
-        for item in self.read_items()? {
-            let value = item?;
+        while let Some(item) = items.next_element() {
+            let item = item.map_err(malformed)?;
             if length == index {
-                return Ok(Self { value });
+                return Ok(Self::new(item));
             }
             length += 1;
         }
@@ -221,14 +232,25 @@ impl<'call> Value<'call> {
     /// The value is neither.
     #[expect(clippy::len_without_is_empty, reason = "most values have no length")]
     pub fn len(&self) -> Result<usize> {
-        let (known, slow) = match self.value.kind()? {
-            Kind::Object => (self.read_fields()?.left(), true),
-            _ => (self.read_items()?.left(), false),
+        let mut members = match self.value.kind()? {
+            Kind::Object => self.fields_in()?,
+            _ => self.items_in()?,
         };
-        match known {
-            Some(length) => Ok(usize::try_from(length)?),
-            None if slow => count(self.read_fields()?),
-            None => count(self.read_items()?),
+        if let Some(length) = members.left() {
+            return Ok(usize::try_from(length)?);
+        }
+        let is_object = self.value.kind()? == Kind::Object;
+        let mut length = 0;
+        loop {
+            let member = match is_object {
+                true => members.next_field().map(|field| field.map(drop)),
+                false => members.next_element().map(|item| item.map(drop)),
+            };
+            match member {
+                Some(member) => member.map_err(malformed)?,
+                None => return Ok(length),
+            }
+            length += 1;
         }
     }
 
@@ -237,17 +259,18 @@ impl<'call> Value<'call> {
     /// # Errors
     /// The host's bytes are not a value.
     pub fn encoded(&self) -> Result<&'call [u8]> {
-        Ok(self.value.exact_bytes()?)
+        let bytes = self.value.bytes();
+        match scan::skip(bytes, 0) {
+            Ok(end) => Ok(&bytes[..end]),
+            Err(error) => Err(malformed(error)),
+        }
     }
 }
 
-fn count<T>(items: impl Iterator<Item = Result<T, ValueError>>) -> Result<usize> {
-    let mut count = 0;
-    for item in items {
-        item?;
-        count += 1;
-    }
-    Ok(count)
+/// What is wrong with bytes that should be a value.
+#[cold]
+pub(crate) fn malformed(_: Unreadable) -> Error {
+    WireError::Truncated.into()
 }
 
 impl core::fmt::Debug for Value<'_> {
@@ -276,7 +299,7 @@ impl core::fmt::Debug for Value<'_> {
 /// that reading it is an error.
 #[derive(Debug, Clone)]
 pub struct Items<'call> {
-    items: value::Items<'call>,
+    items: Members<'call>,
 }
 
 impl<'call> Iterator for Items<'call> {
@@ -284,8 +307,8 @@ impl<'call> Iterator for Items<'call> {
 
     #[inline]
     fn next(&mut self) -> Option<Value<'call>> {
-        let item = self.items.next()?;
-        Some(item.map_or(Value::new(&[]), |value| Value { value }))
+        let item = self.items.next_element()?;
+        Some(Value::new(item.unwrap_or_default()))
     }
 }
 
@@ -293,15 +316,17 @@ impl<'call> Iterator for Items<'call> {
 /// as for [`Items`].
 #[derive(Debug, Clone)]
 pub struct Fields<'call> {
-    fields: value::Fields<'call>,
+    fields: Members<'call>,
 }
 
 impl<'call> Iterator for Fields<'call> {
     type Item = (&'call str, Value<'call>);
 
-    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let field = self.fields.next()?;
-        Some(field.map_or(("", Value::new(&[])), |(name, value)| (name, Value { value })))
+        let (name, value) = self.fields.next_field()?.unwrap_or_default();
+        match core::str::from_utf8(name) {
+            Ok(name) => Some((name, Value::new(value))),
+            Err(_) => Some(("", Value::new(&[]))),
+        }
     }
 }

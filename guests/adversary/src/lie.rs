@@ -2,7 +2,7 @@
 //!
 //! Addresses and lengths are plain numbers here: nothing in these functions touches the memory that they name.
 #![expect(unsafe_code, reason = "raw imports and exports")]
-#![expect(missing_docs, reason = "the names say it, and the README has a table")]
+
 
 use std::fmt::Write;
 
@@ -40,7 +40,7 @@ macro_rules! lies {
     ($($(#[$attribute:meta])* fn $name:ident() $body:block)+) => {$(
         $(#[$attribute])*
         #[unsafe(no_mangle)]
-        pub extern "C" fn $name() -> i64 {
+        extern "C" fn $name() -> i64 {
             #[allow(unused_unsafe, reason = "some lies need no import")]
             // SAFETY: the imports check what they are given; that they do is what is to be seen.
             unsafe { $body }
