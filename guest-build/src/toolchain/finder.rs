@@ -30,12 +30,20 @@ pub(super) struct Surroundings {
     pub(super) rustc: PathBuf,
     pub(super) rustup: PathBuf,
     pub(super) rustup_limit: Duration,
+    /// Whether rustup may install by itself; `RUSTUP_AUTO_INSTALL=0` is how its users say no.
+    pub(super) rustup_may_install: bool,
     pub(super) debian: Debian,
 }
 
 impl Default for Surroundings {
     fn default() -> Self {
-        Self { rustc: "rustc".into(), rustup: "rustup".into(), rustup_limit: RUSTUP_LIMIT, debian: Debian::default() }
+        Self {
+            rustc: "rustc".into(),
+            rustup: "rustup".into(),
+            rustup_limit: RUSTUP_LIMIT,
+            rustup_may_install: std::env::var_os("RUSTUP_AUTO_INSTALL").is_none_or(|value| value != "0"),
+            debian: Debian::default(),
+        }
     }
 }
 
@@ -174,6 +182,9 @@ impl Finder {
     }
 
     fn add_target(&self, active: &Active) -> Result<(), String> {
+        if !self.surroundings.rustup_may_install {
+            return Err("`RUSTUP_AUTO_INSTALL=0` is set, so rustup is not asked to install anything".to_owned());
+        }
         let rustup = &self.surroundings.rustup;
         let which =
             process::run(Command::new(rustup).args(["which", "rustc"]), Some(self.surroundings.rustup_limit), None)

@@ -84,6 +84,7 @@ impl Machine {
             rustc: self.path("rustup/bin/rustc"),
             rustup: self.path("bin/rustup"),
             rustup_limit: Duration::from_secs(5),
+            rustup_may_install: true,
             debian: Debian {
                 mark: self.path("debian_version"),
                 apt_get: self.path("bin/apt-get"),
@@ -288,4 +289,15 @@ fn commands_name_their_tools_and_carry_no_one_elses_settings() {
     let command = machine.finder().find().unwrap().cargo_for_wasm("build");
     assert!(!command.get_args().any(|argument| argument.to_string_lossy().starts_with("-Z")));
     assert!(!command.get_envs().any(|(key, value)| key == "RUSTC_BOOTSTRAP" && value.is_some()));
+}
+
+#[test]
+fn rustup_is_left_alone_where_its_user_wants_no_installing() {
+    let machine = Machine::new();
+    machine.script("bin/rustup", &machine.rustup(&format!("touch '{}'", machine.path("added").display())));
+    let mut finder = machine.finder();
+    finder.surroundings.rustup_may_install = false;
+    let error = finder.find().unwrap_err().to_string();
+    assert!(error.contains("RUSTUP_AUTO_INSTALL=0"), "{error}");
+    assert_eq!(machine.calls("rustup target add"), 0);
 }
