@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn a_copy_is_equal_and_aligned() {
         for length in [0, 1, 4095, 4096, 100_000] {
-            let bytes: Vec<u8> = (0..length).map(|index| (index % 251) as u8).collect();
+            let bytes: Vec<u8> = (0..=250).cycle().take(length).collect();
             let copy = AlignedBytes::copy_of(&bytes);
             assert_eq!(*copy, *bytes);
             assert_eq!(copy.as_ptr().addr() % ALIGNMENT, 0);

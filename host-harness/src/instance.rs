@@ -462,7 +462,8 @@ impl Instance {
         // The last call's outcome outlives the instance that it came from.
         let last_call = std::mem::take(&mut data.call);
         let mut store = Store::new(self.guest.engine().wasmtime(), data);
-        let started = Live::start(&self.guest, &self.config, &mut store);
+        let in_place = matches!(self.mechanism, Mechanism::InPlace { .. });
+        let started = Live::start(&self.guest, &self.config, in_place, &mut store);
         store.data_mut().call = last_call;
         match started {
             Ok((instance, handles, snapshot)) => {
@@ -503,6 +504,7 @@ impl Live {
     fn start(
         guest: &Guest,
         config: &InstanceConfig,
+        in_place: bool,
         store: &mut Store<HostData>,
     ) -> Result<(wasmtime::Instance, Handles, Snapshot), LoadError> {
         store.data_mut().memory = None;
@@ -518,7 +520,7 @@ impl Live {
         let handles = handles(guest, &instance, store)?;
         store.data_mut().memory = Some(handles.memory);
         let exchange = initialise(config, &instance, &handles, store)?;
-        let snapshot = take_snapshot(guest, config, &handles, exchange, store)?;
+        let snapshot = take_snapshot(guest, config, in_place, &handles, exchange, store)?;
         Ok((instance, handles, snapshot))
     }
 
@@ -754,6 +756,7 @@ fn init_failure(function: &str, error: &wasmtime::Error, store: &mut Store<HostD
 fn take_snapshot(
     guest: &Guest,
     config: &InstanceConfig,
+    in_place: bool,
     handles: &Handles,
     exchange: std::ops::Range<usize>,
     store: &mut Store<HostData>,
@@ -773,13 +776,15 @@ fn take_snapshot(
     if matches!(config.strategy, RestoreStrategy::Watermark | RestoreStrategy::BumpReset) {
         check_allocator(guest, config.strategy, memory)?;
     }
-    let memory = AlignedBytes::copy_of(memory);
+    let size = memory.len();
+    // An instance that is replaced needs no copy of its memory, and making one would cost more than the rest.
+    let memory = AlignedBytes::copy_of(if in_place { memory } else { &[] });
     let (shadow_stack, statics) = match &admission.layout {
         Some(layout) => {
             let range = |range: &std::ops::Range<u32>| range.start as usize..range.end as usize;
             (layout.stack.as_ref().map_or(0..0, range), range(&layout.statics))
         }
-        None => (0..0, 0..memory.len()),
+        None => (0..0, 0..size),
     };
     let heap_end = control_block.map_or(statics.end, |block| block.image.effective_high_water() as usize);
     let plan = RegionPlan {
@@ -788,7 +793,7 @@ fn take_snapshot(
         statics,
         control_block: control_block.map(|block| block.address),
         exchange,
-        memory: memory.len(),
+        memory: size,
     };
     let globals: Vec<Val> = handles.globals.iter().map(|(_, global)| global.get(&mut *store)).collect();
     for (saved, value) in handles.saved.iter().zip(&globals) {
@@ -797,7 +802,7 @@ fn take_snapshot(
     Ok(Snapshot {
         regions: Regions::new(plan),
         globals,
-        tables: handles.table_images(&mut *store),
+        tables: if in_place { handles.table_images(&mut *store) } else { Vec::new() },
         memory,
         control_block,
     })

@@ -23,7 +23,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The saved memory.
+    /// The saved memory; empty where the instance is replaced rather than restored in place.
     #[must_use]
     pub fn memory(&self) -> &[u8] {
         &self.memory
