@@ -85,7 +85,7 @@ pub struct ControlBlock {
     pub version: AtomicU16,
     /// Number of the [`AllocatorKind`]; 0 until the allocator first ran.
     pub kind: AtomicU16,
-    /// First heap address; 0 until the allocator first ran.
+    /// First heap address. In this project's allocators the linker sets it, so it holds before the first allocation.
     pub heap_base: AtomicU32,
     /// Bump allocators: the next free byte. Freelist: the end of the claimed heap.
     pub top: AtomicU32,
@@ -93,7 +93,7 @@ pub struct ControlBlock {
     ///
     /// Bump allocators raise it lazily, when `top` goes down, so the mark in force is the larger of the two.
     pub high_water: AtomicU32,
-    /// End of the memory that the allocator has adopted. 0 sends the first allocation into the cold path.
+    /// End of the memory that the allocator has adopted; the heap's base until the allocator first ran.
     pub limit: AtomicU32,
     /// Where `top` returns to on a reset; 0 when no mark is set.
     pub mark: AtomicU32,
