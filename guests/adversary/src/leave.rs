@@ -144,15 +144,15 @@ pub fn leave_dirty_zeroed(cx: &mut Context) -> Result<()> {
 /// Recurses deep into the shadow stack and comes back: only its dead part has changed.
 #[extension]
 pub fn leave_deep_stack(cx: &mut Context) -> Result<()> {
-    found(cx, "Result", i64::from(recurse_with_locals(0, black_box(40))))
+    found(cx, "Result", i64::from(recurse_with_locals(0, black_box(15))))
 }
 
-/// Traps with 40 KB of frames on the shadow stack, whose pointer stays where it is.
+/// Traps with half of the shadow stack in use, whose pointer stays where it is.
 #[extension]
 pub fn leave_stack_pointer(_cx: &mut Context) -> Result<()> {
     fn descend(depth: u32) -> u32 {
         let locals = black_box([depth; 256]);
-        if depth == 40 {
+        if depth == 15 {
             trap();
         }
         descend(depth + 1) ^ black_box(&locals)[255]

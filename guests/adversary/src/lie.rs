@@ -3,7 +3,6 @@
 //! Addresses and lengths are plain numbers here: nothing in these functions touches the memory that they name.
 #![expect(unsafe_code, reason = "raw imports and exports")]
 
-
 use std::fmt::Write;
 
 use guest_abi::names::{RESULT_FAILED, pack};

@@ -23,50 +23,12 @@ fn address_of_a_box(cx: &mut Context) -> Result<()> {
 }
 
 #[cfg(target_arch = "wasm32")]
-mod allocator {
-    #![expect(unsafe_code, reason = "a global allocator, and the place where it keeps its pointer")]
+mod allocator;
 
-    use core::alloc::{GlobalAlloc, Layout};
-    use core::sync::atomic::Ordering::Relaxed;
+/// In the lowest bytes of the shadow stack, which grows down towards them: this guest's does not get that deep.
+#[cfg(target_arch = "wasm32")]
+const KEPT_AT: usize = 16;
 
-    use alloc_bump_reset::BumpResetAllocator;
-    use alloc_core::{LinearMemory, Memory};
-
-    /// Top and limit, in the lowest bytes of the shadow stack, which grows down towards them.
-    const KEPT: *mut [u32; 2] = core::ptr::without_provenance_mut(16);
-
-    struct PointerOutside(BumpResetAllocator);
-
-    /// Runs `step` with top and limit as they were after the step before, whatever the control block says.
-    fn with_kept<R>(step: impl FnOnce() -> R) -> R {
-        let block = LinearMemory::new();
-        let block = block.control_block();
-        // SAFETY: the stack of this guest does not get that deep, and nothing else lies there.
-        let [top, limit] = unsafe { KEPT.read_volatile() };
-        if top != 0 {
-            block.top.store(top, Relaxed);
-            block.limit.store(limit, Relaxed);
-        }
-        let result = step();
-        let kept = [block.top.load(Relaxed), block.limit.load(Relaxed)];
-        // SAFETY: as above.
-        unsafe { KEPT.write_volatile(kept) };
-        result
-    }
-
-    // SAFETY: as sound as the allocator within as long as nobody restores: it sees its own top and limit.
-    unsafe impl GlobalAlloc for PointerOutside {
-        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-            // SAFETY: the caller's promise.
-            with_kept(|| unsafe { self.0.alloc(layout) })
-        }
-
-        unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-            // SAFETY: the caller's promise.
-            with_kept(|| unsafe { self.0.dealloc(pointer, layout) });
-        }
-    }
-
-    #[global_allocator]
-    static ALLOCATOR: PointerOutside = PointerOutside(BumpResetAllocator::new());
-}
+/// The place is there from the beginning.
+#[cfg(target_arch = "wasm32")]
+fn prepare() {}
