@@ -42,19 +42,31 @@ mod no_allocator {
     #![expect(unsafe_code, reason = "`GlobalAlloc` is an unsafe trait")]
 
     use core::alloc::{GlobalAlloc, Layout};
-    use core::hint::black_box;
 
     struct NoAllocator;
+
+    /// Null, in a way that the compiler cannot see: what follows an allocation must not become unreachable, or the baseline
+    /// would lack more than the allocator.
+    #[inline(never)]
+    fn nothing() -> *mut u8 {
+        core::hint::black_box(core::ptr::null_mut())
+    }
 
     // SAFETY: it hands nothing out.
     unsafe impl GlobalAlloc for NoAllocator {
         unsafe fn alloc(&self, _layout: Layout) -> *mut u8 {
-            // If the compiler knew, it would take out whatever follows a successful allocation, and the baseline would
-            // lack code that is not the allocator's.
-            black_box(core::ptr::null_mut())
+            nothing()
         }
 
         unsafe fn dealloc(&self, _pointer: *mut u8, _layout: Layout) {}
+
+        unsafe fn alloc_zeroed(&self, _layout: Layout) -> *mut u8 {
+            nothing()
+        }
+
+        unsafe fn realloc(&self, _pointer: *mut u8, _layout: Layout, _new_size: usize) -> *mut u8 {
+            nothing()
+        }
     }
 
     #[global_allocator]
