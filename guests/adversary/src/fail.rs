@@ -237,3 +237,55 @@ pub fn fail_nested_too_deep(cx: &mut Context) -> Result<()> {
     cx.new_value(&KeyBuilder::new(storage::RESULT, ""))?.put_object("Outer", |outer| nest(outer, 100));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use guest_sdk::testing::{Failure, Host, MemoryState};
+
+    #[test]
+    fn each_fails_as_its_name_says() {
+        let mut state = MemoryState::new();
+        let put = state.put(
+            storage::EVENT,
+            "",
+            |_| {},
+            |event| {
+                event.put_string("Text", "a text").put_i64("Large", (1 << 53) + 1);
+                event.put_array("Items", |items| {
+                    items.push_i32(1);
+                });
+            },
+        );
+        put.unwrap();
+        let mut host = Host::new(state);
+        let functions: [(fn(&mut Context) -> Result<()>, ErrorCode); 12] = [
+            (fail_error, ErrorCode::Application(1007)),
+            (fail_error_long, ErrorCode::Application(1008)),
+            (fail_error_reserved, ErrorCode::Unknown(999)),
+            (fail_after_intents, ErrorCode::Application(1009)),
+            (fail_absent, ErrorCode::Absent),
+            (fail_wrong_type, ErrorCode::WrongType),
+            (fail_out_of_range, ErrorCode::OutOfRange),
+            (fail_missing_field, ErrorCode::MissingField),
+            (fail_missing_element, ErrorCode::MissingElement),
+            (fail_key_too_long, ErrorCode::KeyTooLong),
+            (fail_exchange_full, ErrorCode::ExchangeFull),
+            (crate::leave::leave_static_and_fail, ErrorCode::Application(1000)),
+        ];
+        for (at, (function, expected)) in functions.into_iter().enumerate() {
+            let outcome = host.call(function);
+            let Failure::Error { code, .. } = outcome.unwrap_failure() else {
+                panic!("the {at}th failed otherwise: {}", outcome.unwrap_failure())
+            };
+            assert_eq!(*code, expected, "the {at}th");
+        }
+        assert!(matches!(host.call(fail_unsupported_storage).result, Err(Failure::State(_))));
+        assert!(matches!(host.call(fail_key_field_twice).result, Err(Failure::State(_))));
+        assert!(matches!(host.call(fail_nested_too_deep).result, Err(Failure::InvalidGuestData(_))));
+        assert!(matches!(host.call(fail_panic_formatted).result, Err(Failure::Panic { .. })));
+        let update = host.call(fail_update_of_absent);
+        update.unwrap();
+        assert!(host.apply(&update).is_err());
+    }
+}
