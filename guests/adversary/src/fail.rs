@@ -243,6 +243,8 @@ mod tests {
     use super::*;
     use guest_sdk::testing::{Failure, Host, MemoryState};
 
+    type Function = fn(&mut Context) -> Result<()>;
+
     #[test]
     fn each_fails_as_its_name_says() {
         let mut state = MemoryState::new();
@@ -259,7 +261,7 @@ mod tests {
         );
         put.unwrap();
         let mut host = Host::new(state);
-        let functions: [(fn(&mut Context) -> Result<()>, ErrorCode); 12] = [
+        let functions: [(Function, ErrorCode); 12] = [
             (fail_error, ErrorCode::Application(1007)),
             (fail_error_long, ErrorCode::Application(1008)),
             (fail_error_reserved, ErrorCode::Unknown(999)),
