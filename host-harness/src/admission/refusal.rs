@@ -24,9 +24,9 @@ impl fmt::Display for Instead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Nothing => "the module cannot be run",
-            Self::Reinstantiate => "it is re-instantiated instead",
-            Self::FullCopy => "its whole memory is copied back instead (strategy full-copy)",
-            Self::Watermark => "it is restored by the high-water mark instead (strategy watermark)",
+            Self::Reinstantiate => "strategy `reinstantiate` serves it",
+            Self::FullCopy => "strategy `full-copy` serves it",
+            Self::Watermark => "strategy `watermark` serves it",
         })
     }
 }
