@@ -65,7 +65,7 @@ fn tables_that_change_are_refused() {
         ("(table.copy (i32.const 0) (i32.const 0) (i32.const 1))", "`table.copy`"),
         ("(table.init $e (i32.const 0) (i32.const 0) (i32.const 1))", "`table.init`"),
     ] {
-        refused(&body(code), Instead::Reinstantiate, &[name, "`changes`", "re-instantiated"]);
+        refused(&body(code), Instead::Reinstantiate, &[name, "`changes`", "strategy `reinstantiate`"]);
     }
     let twice = "(table.set (i32.const 0) (ref.null func)) (table.set (i32.const 0) (ref.null func))";
     refused(&body(twice), Instead::Reinstantiate, &["and 1 other place"]);
