@@ -51,7 +51,7 @@ impl Exporter for Html {
 fn section(section: &Section) -> Markup {
     html! {
         section {
-            @if !section.title.is_empty() { h2 { (section.title) } }
+            @if !section.title.is_empty() { h2 { (section.title.replace('`', "")) } }
             @match &section.body {
                 Body::Facts(list) => (facts(list)),
                 Body::Table(cells) => (table(cells)),
