@@ -3,6 +3,7 @@
 use std::fmt;
 
 use guest_abi::intent::{Intents, intents};
+use wasmtime::{AsContextMut, Val};
 
 use crate::failure::Fault;
 use crate::limits::MemoryLimiter;
@@ -107,10 +108,33 @@ pub(crate) struct HostData {
     pub(crate) call: Call,
     /// The instance's memory, once it exists.
     pub(crate) memory: Option<wasmtime::Memory>,
+    /// Where the guest sees the end of its memory, if that can be before the memory ends.
+    pub(crate) logical: Option<LogicalSize>,
     /// Whether [`Call::trace`] is kept.
     pub(crate) tracing: bool,
     /// Copies of what a host function must read while it writes into the same memory.
     pub(crate) scratch: Vec<u8>,
+}
+
+/// The logical size of a memory that was prepared for virtual growth.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogicalSize {
+    /// The global that holds it, in pages.
+    pub(crate) pages: wasmtime::Global,
+    /// Bytes of a memory that is certainly as large as the guest sees it: nothing was grown since the snapshot.
+    pub(crate) certain: usize,
+}
+
+/// Bytes of `memory` that the guest sees. What lies behind is as far out of its bounds as in a fresh instance.
+pub(crate) fn visible_bytes(memory: wasmtime::Memory, mut store: impl AsContextMut<Data = HostData>) -> usize {
+    let physical = memory.data_size(&store);
+    match store.as_context().data().logical {
+        Some(LogicalSize { pages, certain }) if physical != certain => match pages.get(&mut store) {
+            Val::I32(pages) => physical.min(pages.cast_unsigned() as usize * guest_abi::names::PAGE_SIZE as usize),
+            _ => physical,
+        },
+        _ => physical,
+    }
 }
 
 impl fmt::Debug for HostData {

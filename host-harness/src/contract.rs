@@ -11,7 +11,7 @@ use guest_abi::names;
 use guest_abi::value::ValueRef;
 use wasmtime::{Caller, Linker};
 
-use crate::call::{HostCall, HostData, Level, TraceEntry};
+use crate::call::{HostCall, HostData, Level, TraceEntry, visible_bytes};
 use crate::failure::{Fault, InvalidData};
 
 /// Defines the contract's imports.
@@ -31,7 +31,7 @@ pub(crate) fn define(linker: &mut Linker<HostData>) -> wasmtime::Result<()> {
 #[error("the host ended the call")]
 struct EndCall;
 
-/// Runs a host function's body over the guest's memory and keeps its fault, if any, where the caller finds it.
+/// Runs a host function's body over the memory that the guest sees and keeps its fault, if any, where the caller finds it.
 fn crossing<R>(
     mut caller: Caller<'_, HostData>,
     body: impl FnOnce(&mut [u8], &mut HostData) -> Result<R, Fault>,
@@ -40,12 +40,18 @@ fn crossing<R>(
         caller.data_mut().call.fault = Some(Fault::InvalidGuestData(InvalidData::TooEarly));
         return Err(wasmtime::Error::new(EndCall));
     };
-    let (memory, data) = memory.data_and_store_mut(&mut caller);
-    data.call.crossings += 1;
-    body(memory, data).map_err(|fault| {
+    let end = |fault, data: &mut HostData| {
         data.call.fault = Some(fault);
         wasmtime::Error::new(EndCall)
-    })
+    };
+    let (bytes, data) = memory.data_and_store_mut(&mut caller);
+    data.call.crossings += 1;
+    if data.logical.is_none_or(|logical| logical.certain == bytes.len()) {
+        return body(bytes, data).map_err(|fault| end(fault, data));
+    }
+    let visible = visible_bytes(memory, &mut caller);
+    let (bytes, data) = memory.data_and_store_mut(&mut caller);
+    body(&mut bytes[..visible], data).map_err(|fault| end(fault, data))
 }
 
 /// The range that a guest names by address and length, if it lies in memory of `size` bytes.

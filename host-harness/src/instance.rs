@@ -1,15 +1,16 @@
 //! An instance: invoking its functions, and keeping it pristine.
 
 use std::fmt;
+use std::mem::offset_of;
 use std::time::Duration;
 
 use guest_abi::control_block::offset;
-use guest_abi::{ErrorCode, names};
+use guest_abi::{ControlBlock, ErrorCode, names};
 use wasmtime::{Global, Store, Trap, TypedFunc, Val, WasmBacktrace};
 
 use crate::admission::{check_bump_reset, check_control_block};
 use crate::aligned::AlignedBytes;
-use crate::call::{Call, CallLimits, HostData};
+use crate::call::{Call, CallLimits, HostData, LogicalSize, visible_bytes};
 use crate::error::LoadError;
 use crate::failure::{Cause, Failure, InvalidData};
 use crate::guest::{Function, Guest};
@@ -185,6 +186,7 @@ impl Guest {
             limits: config.limits,
             call: Call::default(),
             memory: None,
+            logical: None,
             tracing: config.trace,
             scratch: Vec::new(),
         };
@@ -357,6 +359,9 @@ impl Instance {
                 (Err(error), Ok(())) => return Err(Failed::boxed(not_restorable(error))),
             }
         } else {
+            if let Some(live) = &mut self.live {
+                live.forget_refused_request();
+            }
             self.status = Status::Ready;
         }
         called
@@ -508,6 +513,7 @@ impl Live {
         store: &mut Store<HostData>,
     ) -> Result<(wasmtime::Instance, Handles, Snapshot), LoadError> {
         store.data_mut().memory = None;
+        store.data_mut().logical = None;
         store.data_mut().call.begin();
         store.data_mut().limiter.begin_call();
         store.limiter(|data| &mut data.limiter);
@@ -519,6 +525,8 @@ impl Live {
             guest.pre().instantiate(&mut *store).map_err(|error| LoadError::Instantiate(format!("{error:#}")))?;
         let handles = handles(guest, &instance, store)?;
         store.data_mut().memory = Some(handles.memory);
+        let logical_pages = handles.logical_pages.map(|index| handles.globals[index].1);
+        store.data_mut().logical = logical_pages.map(|pages| LogicalSize { pages, certain: 0 });
         let exchange = initialise(config, &instance, &handles, store)?;
         let snapshot = take_snapshot(guest, config, in_place, &handles, exchange, store)?;
         Ok((instance, handles, snapshot))
@@ -541,6 +549,14 @@ impl Live {
         ControlBlockAt::read(self.handles.memory.data(&self.store), address).ok()
     }
 
+    /// Takes note that the guest went on without the memory that it could not have, so that a later call which fails
+    /// for another reason does not seem to have failed for this one.
+    fn forget_refused_request(&mut self) {
+        if let Some(block) = self.snapshot.control_block.as_ref() {
+            forget_refused_request(self.handles.memory.data_mut(&mut self.store), block.address);
+        }
+    }
+
     /// Bytes of heap in use: what the allocator says, or where it says nothing all memory above the statics.
     fn heap_in_use(&self) -> u64 {
         match self.control_block() {
@@ -558,7 +574,9 @@ impl Live {
         if packed == 0 && call.error_code.is_none() && call.intents.is_empty() {
             return Ok(());
         }
+        let logical = visible_bytes(self.handles.memory, &mut self.store);
         let (memory, data) = self.handles.memory.data_and_store_mut(&mut self.store);
+        let memory = &memory[..logical];
         match (data.call.error_code, packed) {
             (Some(code), names::RESULT_FAILED) => {
                 let message = std::mem::take(&mut data.call.error_message);
@@ -626,12 +644,8 @@ impl Live {
     fn out_of_memory(&mut self, config: &InstanceConfig) -> Option<Cause> {
         let in_use = self.logical_bytes();
         let requested = match self.control_block() {
-            // What failed while the guest was initialised is in the snapshot, and is not this call's doing.
-            Some(block) => {
-                let saved = self.snapshot.control_block.map(|saved| saved.image.failed_size);
-                let failed = block.image.failed_size;
-                (failed != 0 && saved != Some(failed)).then_some(failed.into())
-            }
+            // What an earlier call could not have was forgotten when that call succeeded.
+            Some(block) => (block.image.failed_size != 0).then_some(block.image.failed_size.into()),
             None => None,
         };
         let refused = self.store.data().limiter.refused().map(|size| (size as u64).saturating_sub(in_use));
@@ -771,6 +785,9 @@ fn take_snapshot(
             let at = address + offset::MARK;
             memory[at..at + 4].copy_from_slice(&block.image.top.to_le_bytes());
         }
+        if ControlBlockAt::read(memory, address).is_ok() {
+            forget_refused_request(memory, address);
+        }
         control_block = ControlBlockAt::read(memory, address).ok();
     }
     if matches!(config.strategy, RestoreStrategy::Watermark | RestoreStrategy::BumpReset) {
@@ -795,6 +812,10 @@ fn take_snapshot(
         exchange,
         memory: size,
     };
+    if let Some(logical) = &mut store.data_mut().logical {
+        // Only a restore puts the logical size below the physical one, and never below that of the snapshot.
+        logical.certain = size;
+    }
     let globals: Vec<Val> = handles.globals.iter().map(|(_, global)| global.get(&mut *store)).collect();
     for (saved, value) in handles.saved.iter().zip(&globals) {
         saved.set(&mut *store, *value).map_err(LoadError::engine)?;
@@ -806,6 +827,15 @@ fn take_snapshot(
         memory,
         control_block,
     })
+}
+
+/// Clears the request that could not be served in the control block at `address`.
+fn forget_refused_request(memory: &mut [u8], address: usize) {
+    for at in [offset_of!(ControlBlock, failed_size), offset_of!(ControlBlock, failed_align)] {
+        if let Some(word) = memory.get_mut(address + at..address + at + 4) {
+            word.fill(0);
+        }
+    }
 }
 
 /// Whether the allocator that was found supports the strategy.
