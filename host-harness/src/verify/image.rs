@@ -5,20 +5,30 @@ use std::ops::Range;
 use guest_abi::control_block::offset;
 use wasmtime::Val;
 
-use super::What;
+use super::{Residual, What};
 use crate::instance::Instance;
 use crate::restore::Promise;
 use crate::snapshot::{RegionKind, Snapshot};
 
-/// Compares memory, globals and tables with the snapshot.
-pub(super) fn compare(instance: &mut Instance, differences: &mut Vec<What>) {
+/// Compares memory, globals and tables with the snapshot. What differs against the strategy's promise is a difference;
+/// what may differ is returned.
+pub(super) fn compare(instance: &mut Instance, differences: &mut Vec<What>) -> Vec<Residual> {
     let residue = instance.config().residue;
+    let mut residuals = Vec::new();
     if let Some((memory, snapshot)) = instance.memory() {
         for (region, range) in snapshot.regions().iter() {
             // A new instance has nothing to be compared with.
-            let Some(restore) = instance.in_place() else { return };
+            let Some(restore) = instance.in_place() else { return residuals };
             let promise = restore.promise(region, residue);
-            compare_region(memory, snapshot, region, range, promise, differences);
+            match promise {
+                Promise::Residue => residuals.extend(compare_range(memory, snapshot, region, range)),
+                Promise::Exact => broken(compare_range(memory, snapshot, region, range), differences),
+                Promise::ExactButHighWater => {
+                    let word = range.start + offset::HIGH_WATER;
+                    broken(compare_range(memory, snapshot, region, range.start..word), differences);
+                    broken(compare_range(memory, snapshot, region, word + 4..range.end), differences);
+                }
+            }
         }
     }
     for (name, now, saved) in instance.globals() {
@@ -28,52 +38,35 @@ pub(super) fn compare(instance: &mut Instance, differences: &mut Vec<What>) {
         }
     }
     differences.extend(instance.changed_tables().into_iter().map(|name| What::Table { name }));
+    residuals
 }
 
-fn compare_region(
-    memory: &[u8],
-    snapshot: &Snapshot,
-    region: RegionKind,
-    range: Range<usize>,
-    promise: Promise,
-    differences: &mut Vec<What>,
-) {
-    match promise {
-        Promise::Residue => {}
-        Promise::Exact => compare_range(memory, snapshot, region, range, differences),
-        Promise::ExactButHighWater => {
-            let block = range.start + offset::HIGH_WATER;
-            compare_range(memory, snapshot, region, range.start..block, differences);
-            compare_range(memory, snapshot, region, block + 4..range.end, differences);
-        }
-    }
+fn broken(found: Option<Residual>, differences: &mut Vec<What>) {
+    differences.extend(found.map(|found| {
+        let Residual { region, address, expected, found, bytes } = found;
+        What::Memory { region, address, expected, found, bytes }
+    }));
 }
 
-fn compare_range(
-    memory: &[u8],
-    snapshot: &Snapshot,
-    region: RegionKind,
-    range: Range<usize>,
-    differences: &mut Vec<What>,
-) {
+/// The first byte of the range that differs from the snapshot, or from zero beyond it.
+fn compare_range(memory: &[u8], snapshot: &Snapshot, region: RegionKind, range: Range<usize>) -> Option<Residual> {
     let range = range.start.min(memory.len())..range.end.min(memory.len());
     let saved = snapshot.memory();
     let split = range.end.min(saved.len()).max(range.start);
     let (in_snapshot, beyond) = (range.start..split, split..range.end);
     if memory[in_snapshot.clone()] == saved[in_snapshot.clone()] && is_zero(&memory[beyond.clone()]) {
-        return;
+        return None;
     }
     let expected = |address: usize| saved.get(address).copied().unwrap_or(0);
     let mut differing = in_snapshot.chain(beyond).filter(|address| memory[*address] != expected(*address));
-    if let Some(first) = differing.next() {
-        differences.push(What::Memory {
-            region,
-            address: first as u64,
-            expected: expected(first),
-            found: memory[first],
-            bytes: 1 + differing.count() as u64,
-        });
-    }
+    let first = differing.next()?;
+    Some(Residual {
+        region,
+        address: first as u64,
+        expected: expected(first),
+        found: memory[first],
+        bytes: 1 + differing.count() as u64,
+    })
 }
 
 fn is_zero(bytes: &[u8]) -> bool {

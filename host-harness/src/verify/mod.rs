@@ -87,6 +87,25 @@ pub struct Difference {
     pub previous: Option<String>,
     /// What differed.
     pub what: What,
+    /// For a difference in the outcome: what earlier calls had left in memory, and the restore before this call too,
+    /// because its strategy may. It is where to look for the cause.
+    pub residue: Vec<Residual>,
+}
+
+/// A region that differs from the snapshot after a restore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Residual {
+    /// The region.
+    pub region: RegionKind,
+    /// First address that differs.
+    pub address: u64,
+    /// What the snapshot has there.
+    pub expected: u8,
+    /// What is there.
+    pub found: u8,
+    /// Bytes of the region that differ.
+    pub bytes: u64,
 }
 
 /// What differed.
@@ -146,7 +165,16 @@ impl fmt::Display for Difference {
         if let Some(previous) = &self.previous {
             write!(f, ", after `{previous}`")?;
         }
-        write!(f, "): {}", self.what)
+        write!(f, "): {}", self.what)?;
+        for (index, Residual { region, address, expected, found, bytes }) in self.residue.iter().enumerate() {
+            let lead = if index == 0 { "; before the call there was residue in the" } else { " and in the" };
+            write!(
+                f,
+                "{lead} {region}: {bytes} byte(s), first at address {address:#x} ({expected:#04x} in the snapshot, \
+                 {found:#04x} found)"
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -227,6 +255,7 @@ fn run(
     };
     let mut random = ChaCha8Rng::seed_from_u64(options.seed);
     let mut previous: Option<Function> = None;
+    let mut residue = Vec::new();
     let mut fresh_pages = reference.physical_pages().max(subject.physical_pages());
     for call in 0..options.calls {
         if functions.is_empty() || verdict.differences.len() >= options.max_differences {
@@ -244,15 +273,17 @@ fn run(
         if subject.in_place().is_some() && found.replaced {
             differences.push(What::Replaced);
         }
-        image::compare(&mut subject, &mut differences);
+        let residue_behind = image::compare(&mut subject, &mut differences);
         verdict.calls += 1;
         verdict.failures += u64::from(expected.failed());
         verdict.differences.extend(differences.into_iter().map(|what| Difference {
             call: call + 1,
             function: guest.function_name(function).to_owned(),
             previous: previous.map(|previous| guest.function_name(previous).to_owned()),
+            residue: if matches!(what, What::Outcome { .. }) { residue.clone() } else { Vec::new() },
             what,
         }));
+        residue = residue_behind;
         previous = Some(function);
         progress(call + 1);
     }
