@@ -3,6 +3,7 @@
 mod admission;
 mod cli;
 mod cli_guests;
+mod guests;
 mod measure;
 mod prepare;
 mod prepare_random;

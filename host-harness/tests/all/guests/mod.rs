@@ -1,0 +1,149 @@
+//! Tests on the built guests: every allocator, every strategy, inside wasm.
+//!
+//! The guests are those of `guests/`, built by `cargo xtask guests` into `target/guests/`.
+
+mod allocators;
+mod causes;
+mod heap;
+mod init;
+mod oracle;
+mod policies;
+mod sizes;
+mod specimens;
+mod state_machine;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use guest_build::Allocator;
+use host_harness::{
+    Allocation, Engine, EngineConfig, Guest, Instance, InstanceConfig, LoadError, MemoryState, Outcome, PrepareOptions,
+    Residue, RestorePolicy, RestoreStrategy, load_state_file,
+};
+
+/// Bytes of memory that most of these tests give a guest: little, so that comparing all of it is quick.
+const MEMORY: u64 = 4 << 20;
+
+/// A deadline that no call reaches, however busy the machine is.
+const NEVER_REACHED: Duration = Duration::from_secs(60);
+
+/// A deadline for calls that never end.
+const SHORT: Duration = Duration::from_millis(50);
+
+/// The root of the repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace").to_owned()
+}
+
+/// The bytes of a built guest.
+fn module(guest: &str, allocator: Allocator) -> Vec<u8> {
+    let path = root().join(format!("target/guests/{guest}-{allocator}.wasm"));
+    std::fs::read(&path).unwrap_or_else(|error| {
+        panic!("the guest {} is missing ({error}): run `cargo xtask guests` first", path.display())
+    })
+}
+
+/// One engine for all tests: its instances come from one pool.
+fn engine() -> &'static Engine {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    ENGINE.get_or_init(|| {
+        let mut config = EngineConfig::default();
+        config.allocation = Allocation::Pooling { instances: 64, keep_resident: 4 << 20 };
+        Engine::new(&config).expect("the machine can run the engine")
+    })
+}
+
+/// A built guest, compiled once.
+fn load(guest: &str, allocator: Allocator) -> Guest {
+    load_with(guest, allocator, PrepareOptions::default())
+}
+
+/// A built guest, prepared in this way and compiled once.
+fn load_with(guest: &str, allocator: Allocator, options: PrepareOptions) -> Guest {
+    type Key = (String, Allocator, PrepareOptions);
+    static LOADED: OnceLock<Mutex<HashMap<Key, &'static OnceLock<Guest>>>> = OnceLock::new();
+    let key = (guest.to_owned(), allocator, options);
+    // Each guest has a lock of its own, so that several can be compiled at the same time.
+    let loaded = *LOADED
+        .get_or_init(Mutex::default)
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .entry(key)
+        .or_insert_with(|| Box::leak(Box::default()));
+    loaded
+        .get_or_init(|| {
+            let name = format!("{guest}-{allocator}");
+            Guest::load(engine(), &name, &module(guest, allocator), options).expect("a built guest is admitted")
+        })
+        .clone()
+}
+
+/// The state that lies beside a guest's source, or an empty one.
+fn state_of(guest: &str) -> MemoryState {
+    let path = root().join("guests").join(guest).join("state.json");
+    if path.exists() { load_state_file(&path).expect("the guest's state file is right") } else { MemoryState::new() }
+}
+
+/// A configuration with little memory and without a deadline that matters.
+fn config(strategy: RestoreStrategy, residue: Residue) -> InstanceConfig {
+    let mut config = InstanceConfig::default();
+    config.strategy = strategy;
+    config.residue = residue;
+    config.memory_limit = MEMORY;
+    config.deadline = Some(NEVER_REACHED);
+    config.count = true;
+    config
+}
+
+/// The same with another policy.
+fn config_with_policy(strategy: RestoreStrategy, policy: RestorePolicy) -> InstanceConfig {
+    let mut config = config(strategy, Residue::Scrub);
+    config.policy = policy;
+    config
+}
+
+/// An instance of a built guest with its own state.
+fn instance(guest: &str, allocator: Allocator, config: &InstanceConfig) -> Instance {
+    load(guest, allocator).instantiate(config, state_of(guest)).expect("the guest serves the strategy")
+}
+
+/// An integer that a call left in one of its intents.
+fn field(outcome: &Outcome<'_>, name: &str) -> i64 {
+    let intents = outcome.intents().map(|intent| intent.expect("the harness has checked them").value);
+    let found = intents.filter_map(|value| value.field(name).expect("the harness has checked them"));
+    let value = found.last().unwrap_or_else(|| panic!("no intent has a field `{name}`"));
+    value.as_i64().expect("it is an integer")
+}
+
+/// The strategies that a guest with this allocator can be restored by, as the allocators are documented.
+fn strategies(allocator: Allocator) -> &'static [RestoreStrategy] {
+    use RestoreStrategy::{BumpReset, FullCopy, Reinstantiate, Watermark};
+    match allocator {
+        Allocator::System => &[Reinstantiate, FullCopy],
+        Allocator::BumpReset => &[Reinstantiate, FullCopy, Watermark, BumpReset],
+        _ => &[Reinstantiate, FullCopy, Watermark],
+    }
+}
+
+/// The strategy that is made for an allocator, the last of those that serve it.
+fn best(allocator: Allocator) -> RestoreStrategy {
+    *strategies(allocator).last().expect("every guest can at least be re-instantiated")
+}
+
+const RESIDUES: [Residue; 2] = [Residue::Scrub, Residue::Keep];
+
+#[test]
+fn admission_allows_the_documented_strategies_and_no_others() {
+    for allocator in Allocator::ALL {
+        let guest = load("bench", allocator);
+        for strategy in RestoreStrategy::ALL {
+            let made = guest.instantiate(&config(strategy, Residue::Scrub), MemoryState::new());
+            let refused = matches!(made, Err(LoadError::Strategy { .. } | LoadError::Allocator { .. }));
+            let expected = strategies(allocator).contains(&strategy);
+            assert_eq!(made.is_ok(), expected, "{allocator} with {strategy}");
+            assert_eq!(refused, !expected, "{allocator} with {strategy}");
+        }
+    }
+}
