@@ -36,7 +36,9 @@ impl fmt::Display for Failure {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The guest asked for memory that it could not get.
+    /// The guest asked for memory that it could not get, and trapped or panicked.
+    ///
+    /// A call that did without that memory and trapped later for another reason looks the same from outside.
     #[error(
         "out of memory: {requested} bytes were requested with {in_use} bytes of memory in use, the limit is {limit} bytes; \
          raise the memory limit or restore more often"

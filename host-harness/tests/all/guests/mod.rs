@@ -30,7 +30,7 @@ const MEMORY: u64 = 4 << 20;
 const NEVER_REACHED: Duration = Duration::from_secs(60);
 
 /// A deadline for calls that never end.
-const SHORT: Duration = Duration::from_millis(50);
+const SHORT: Duration = Duration::from_millis(100);
 
 /// The root of the repository.
 fn root() -> PathBuf {
