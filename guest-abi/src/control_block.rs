@@ -294,6 +294,7 @@ impl ControlBlockImage {
 
     /// The high-water mark in force: bump allocators raise the stored one only when `top` goes down.
     #[must_use]
+    #[inline]
     pub fn effective_high_water(&self) -> u32 {
         self.high_water.max(self.top)
     }

@@ -85,6 +85,8 @@ pub struct Instance {
     mechanism: Mechanism,
     /// Ticks of the engine's clock that a call may take.
     deadline_ticks: u64,
+    /// Whether the engine counts instructions.
+    fuel: bool,
     status: Status,
     /// `None` only while the instance is being replaced, or after that failed.
     live: Option<Live>,
@@ -134,7 +136,9 @@ impl Guest {
     pub fn instantiate(&self, config: &InstanceConfig, state: impl State + 'static) -> Result<Instance, LoadError> {
         let admission = self.admission();
         let refuse = |reasons| LoadError::Strategy { strategy: config.strategy.name(), reasons };
-        let entrances = config.policy == RestorePolicy::EveryCall && !self.engine().config().fuel;
+        let entrances = config.policy == RestorePolicy::EveryCall
+            && !self.engine().config().fuel
+            && !self.prepared().entrances.is_empty();
         let own = |restore| Mechanism::InPlace { restore, entrances };
         let mechanism = match config.strategy {
             RestoreStrategy::Reinstantiate => Mechanism::Replace,
@@ -195,6 +199,7 @@ impl Guest {
             config: config.clone(),
             mechanism,
             deadline_ticks: config.deadline.map_or(NO_DEADLINE, |deadline| self.engine().ticks(deadline)),
+            fuel: self.engine().config().fuel,
             status: Status::Poisoned,
             live: None,
             orphan: Some(Box::new(data)),
@@ -339,24 +344,23 @@ impl Instance {
 
     /// One call and the restore that follows it.
     fn attempt(&mut self, function: Function, retried: bool) -> Result<(), Box<Failed>> {
-        self.last_stats = CallStats { retried, ..CallStats::default() };
+        self.last_stats.begin(retried);
         if self.status != Status::Ready {
             self.replace().map_err(|error| Failed::boxed(not_restorable(error)))?;
         }
         self.status = Status::Running;
         let called = self.call(function);
-        let restore = match called {
-            Ok(()) => self.wants_restore(),
-            Err(_) => true,
-        };
+        let restore = called.is_err() || self.config.policy == RestorePolicy::EveryCall || self.wants_restore();
         self.status = Status::Poisoned;
         if restore {
-            let restored = self.restore_after(called.is_ok() && self.uses_entrances());
-            match (restored, &called) {
-                (Ok(restored), _) => self.last_stats.restored_bytes = restored.map(|restored| restored.bytes),
-                // What the call itself failed of is the better reason.
-                (Err(_), Err(_)) => {}
-                (Err(error), Ok(())) => return Err(Failed::boxed(not_restorable(error))),
+            let globals_restored = called.is_ok() && self.uses_entrances();
+            if let Some(restored) = self.restore_in_place(globals_restored) {
+                self.last_stats.restored_bytes = Some(restored.bytes);
+            } else if let Err(error) = self.replace()
+                && called.is_ok()
+            {
+                // Where the call itself failed, what it failed of is the better reason.
+                return Err(Failed::boxed(not_restorable(error)));
             }
         } else {
             if let Some(live) = &mut self.live {
@@ -370,7 +374,6 @@ impl Instance {
     /// Whether calls go through entrances that put the guest's own globals back.
     fn uses_entrances(&self) -> bool {
         matches!(self.mechanism, Mechanism::InPlace { entrances: true, .. })
-            && !self.guest.prepared().entrances.is_empty()
     }
 
     /// Whether the policy asks for a restore after a call that succeeded.
@@ -400,7 +403,7 @@ impl Instance {
         live.store.set_epoch_deadline(self.deadline_ticks);
         let counting = self.config.count;
         let before = if counting { live.control_block() } else { None };
-        let fuel = self.guest.engine().config().fuel;
+        let fuel = self.fuel;
         if fuel {
             // Cannot fail: the engine was configured to count.
             let _ = live.store.set_fuel(u64::MAX);
@@ -431,28 +434,31 @@ impl Instance {
     /// # Errors
     /// [`LoadError`] when it could neither be restored nor replaced; the next call tries to replace it again.
     pub fn restore(&mut self) -> Result<Option<Restored>, LoadError> {
-        self.restore_after(false)
+        match self.restore_in_place(false) {
+            Some(restored) => Ok(Some(restored)),
+            None => self.replace().map(|()| None),
+        }
     }
 
-    /// Restores the instance; `globals_restored` says that the guest's own globals are back already.
-    fn restore_after(&mut self, globals_restored: bool) -> Result<Option<Restored>, LoadError> {
+    /// Restores the instance, unless it has to be replaced; `globals_restored` says that the guest's own globals are
+    /// back already.
+    #[inline]
+    fn restore_in_place(&mut self, globals_restored: bool) -> Option<Restored> {
         self.status = Status::Poisoned;
-        if let (Mechanism::InPlace { restore, .. }, Some(live)) = (&mut self.mechanism, &mut self.live) {
-            let mut target = Target {
-                store: &mut live.store,
-                handles: &live.handles,
-                snapshot: &live.snapshot,
-                residue: self.config.residue,
-                globals_restored,
-                physical: None,
-            };
-            if let Ok(restored) = restore.restore(&mut target) {
-                self.status = Status::Ready;
-                return Ok(Some(restored));
-            }
-        }
-        self.replace()?;
-        Ok(None)
+        let (Mechanism::InPlace { restore, .. }, Some(live)) = (&mut self.mechanism, &mut self.live) else {
+            return None;
+        };
+        let mut target = Target {
+            store: &mut live.store,
+            handles: &live.handles,
+            snapshot: &live.snapshot,
+            residue: self.config.residue,
+            globals_restored,
+            physical: None,
+        };
+        let restored = restore.restore(&mut target).ok()?;
+        self.status = Status::Ready;
+        Some(restored)
     }
 
     /// Makes a new instance in the place of the old one.

@@ -68,6 +68,16 @@ pub struct CallStats {
     pub retried: bool,
 }
 
+impl CallStats {
+    /// Forgets the last call. Field by field: what is absent need not be overwritten.
+    #[inline]
+    pub(crate) fn begin(&mut self, retried: bool) {
+        let Self { crossings, allocations, pages, instructions, restored_bytes, retried: again } = self;
+        (*crossings, *pages, *again) = (0, 0, retried);
+        (*allocations, *instructions, *restored_bytes) = (None, None, None);
+    }
+}
+
 /// What an allocator counted during one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]

@@ -2,7 +2,7 @@
 
 use super::{Promise, Restore, RestoreError, Restored, Target, copy_back, write_high_water, zero};
 use crate::policy::Residue;
-use crate::snapshot::RegionKind;
+use crate::snapshot::{RegionKind, Snapshot};
 
 /// As cheap as statics are small; needs `alloc-bump-reset`.
 ///
@@ -36,23 +36,30 @@ impl Restore for BumpReset {
         // Statics and the snapshotted heap lie side by side; the exchange region is a hole in the latter.
         let exchange = regions.exchange();
         let inside = regions.statics().end <= exchange.start && exchange.end <= mark;
-        let hole = if inside { exchange.clone() } else { mark..mark };
+        let hole = if inside { exchange } else { mark..mark };
         let mut bytes = copy_back(memory, snapshot, regions.statics().start..hole.start);
-        bytes += copy_back(memory, snapshot, hole.end..mark);
+        if hole.end < mark {
+            bytes += copy_back(memory, snapshot, hole.end..mark);
+        }
         match residue {
             // Copying the statics has put `top` back to the mark, and the high-water mark with it.
             Residue::Keep => write_high_water(memory, heap.saved.address, used),
-            Residue::Scrub => {
-                let used = (used as usize).min(memory.len());
-                let above = mark.min(used);
-                let saved_above = above..used.min(snapshot.memory.len()).max(above);
-                bytes += copy_back(memory, snapshot, saved_above.clone());
-                bytes += zero(memory, saved_above.end..used.max(saved_above.end));
-                bytes += copy_back(memory, snapshot, exchange);
-                bytes += copy_back(memory, snapshot, regions.shadow_stack());
-            }
+            Residue::Scrub => bytes += scrub(memory, snapshot, mark, used as usize),
         }
         target.restore_globals()?;
         Ok(Restored { bytes })
     }
+}
+
+/// Puts back what a reset leaves alone: the heap above the mark as far as it was used, the exchange region, and the dead
+/// part of the shadow stack.
+#[inline(never)]
+fn scrub(memory: &mut [u8], snapshot: &Snapshot, mark: usize, used: usize) -> u64 {
+    let used = used.min(memory.len());
+    let above = mark.min(used);
+    let saved_above = above..used.min(snapshot.memory.len()).max(above);
+    let mut bytes = copy_back(memory, snapshot, saved_above.clone());
+    bytes += zero(memory, saved_above.end..used.max(saved_above.end));
+    bytes += copy_back(memory, snapshot, snapshot.regions.exchange());
+    bytes + copy_back(memory, snapshot, snapshot.regions.shadow_stack())
 }

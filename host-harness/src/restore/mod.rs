@@ -99,6 +99,7 @@ pub struct Target<'a> {
 
 impl Target<'_> {
     /// The instance's memory, as large as it physically is, and the snapshot to put back.
+    #[inline]
     pub fn memory(&mut self) -> (&mut [u8], &Snapshot) {
         let memory = self.handles.memory.data_mut(&mut *self.store);
         self.physical = Some(memory.len());
@@ -151,6 +152,7 @@ impl Target<'_> {
     ///
     /// # Errors
     /// [`RestoreError::Global`] when the engine refuses.
+    #[inline(always)]
     pub fn restore_globals(&mut self) -> Result<(), RestoreError> {
         // The logical size lies between that of the snapshot and the physical one. Where those are equal, it is both.
         let physical = self.physical.unwrap_or_else(|| self.handles.memory.data_size(&*self.store));
@@ -175,6 +177,7 @@ impl Target<'_> {
     ///
     /// # Errors
     /// [`RestoreError`] when there is no control block, or when what it says cannot be.
+    #[inline(always)]
     pub fn heap(&mut self) -> Result<(&mut [u8], &Snapshot, Heap<'_>), RestoreError> {
         let (memory, snapshot) = self.memory();
         let block = snapshot.control_block.as_ref().ok_or(RestoreError::NoControlBlock)?;
@@ -205,6 +208,7 @@ pub struct Heap<'a> {
 }
 
 /// Copies `range` of the snapshot back into memory and returns its length.
+#[inline]
 pub(crate) fn copy_back(memory: &mut [u8], snapshot: &Snapshot, range: Range<usize>) -> u64 {
     let length = range.len();
     let (to, from) = (&mut memory[range.clone()], &snapshot.memory[range]);
@@ -226,6 +230,7 @@ const SMALL: usize = 16 << 10;
 const CHUNK: usize = 2 << 10;
 
 /// Zeroes `range` of memory and returns its length.
+#[inline]
 pub(crate) fn zero(memory: &mut [u8], range: Range<usize>) -> u64 {
     let length = range.len();
     memory[range].fill(0);
@@ -233,6 +238,7 @@ pub(crate) fn zero(memory: &mut [u8], range: Range<usize>) -> u64 {
 }
 
 /// Writes the high-water mark into the control block at `address`.
+#[inline]
 pub(crate) fn write_high_water(memory: &mut [u8], address: usize, high_water: u32) {
     let at = address + offset::HIGH_WATER;
     memory[at..at + 4].copy_from_slice(&high_water.to_le_bytes());
