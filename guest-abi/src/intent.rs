@@ -25,6 +25,15 @@ impl Operation {
             Self::Update => "update",
         }
     }
+
+    /// That of the intent at `at`, if it begins as [`encode_header`] writes it.
+    fn quick(bytes: &[u8], at: usize) -> Option<Self> {
+        match bytes.get(at..)?.first_chunk()? {
+            [0x85, 0] => Some(Self::New),
+            [0x85, 1] => Some(Self::Update),
+            _ => None,
+        }
+    }
 }
 
 /// An intent, borrowed from its wire form: `[operation, storage, entity, key map, value map]`.
@@ -56,6 +65,10 @@ impl<'a> Intent<'a> {
     /// [`WireError`] when there is no valid intent.
     pub fn decode(decoder: &mut Decoder<'a>) -> Result<Self, WireError> {
         let at = decoder.position();
+        if let Some(operation) = Operation::quick(decoder.input(), at) {
+            decoder.set_position(at + 2);
+            return Self::decode_rest(decoder, operation);
+        }
         let unsupported = |error: minicbor::decode::Error| match error.is_end_of_input() {
             true => WireError::Truncated,
             false => WireError::Unsupported { at },
@@ -68,6 +81,10 @@ impl<'a> Intent<'a> {
             1 => Operation::Update,
             _ => return Err(WireError::Unsupported { at }),
         };
+        Self::decode_rest(decoder, operation)
+    }
+
+    fn decode_rest(decoder: &mut Decoder<'a>, operation: Operation) -> Result<Self, WireError> {
         let key = Key::decode(decoder)?;
         let start = decoder.position();
         wire::validate_map(decoder)?;

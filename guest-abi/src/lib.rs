@@ -21,6 +21,7 @@ pub mod key;
 #[cfg(feature = "alloc")]
 mod memory_state;
 pub mod names;
+mod quick;
 pub mod storage;
 pub mod value;
 pub mod wire;

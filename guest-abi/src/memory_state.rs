@@ -1,7 +1,7 @@
 //! A state in memory: what state files are loaded into and what the SDK's native tests run against.
 //!
-//! Records are kept under a canonical key: storage, entity, then the key's fields sorted by name, numbers in their
-//! shortest form. So the order in which a guest puts its key fields does not matter, and rows are read in the order
+//! Records are kept in a table for each storage and entity, under a canonical key: the key's fields sorted by name,
+//! numbers in their shortest form. So the order in which a guest puts its key fields does not matter, and rows are read in the order
 //! of those bytes: non-negative integers ascend, texts come by length and then by content.
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -12,6 +12,7 @@ use minicbor::encode::Encoder;
 
 use crate::intent::{self, Operation};
 use crate::key::Key;
+use crate::quick;
 use crate::storage;
 use crate::value::{Kind, ObjectWriter, ValueError, ValueRef};
 use crate::wire::WireError;
@@ -78,17 +79,21 @@ struct Record {
     value: Vec<u8>,
 }
 
+/// The records of one entity, by the canonical form of their keys' fields.
+type Table = BTreeMap<Vec<u8>, Record>;
+
 /// Records in memory, with the semantics of a host's state.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryState {
     declared: BTreeSet<String>,
-    records: BTreeMap<Vec<u8>, Record>,
+    /// By the canonical form of storage and entity. No table is empty.
+    tables: BTreeMap<Vec<u8>, Table>,
     scratch: Vec<u8>,
 }
 
 impl PartialEq for MemoryState {
     fn eq(&self, other: &Self) -> bool {
-        self.declared == other.declared && self.records == other.records
+        self.declared == other.declared && self.tables == other.tables
     }
 }
 
@@ -146,20 +151,21 @@ impl MemoryState {
         let (start, fields) = canonical_key(key, &mut canonical)?;
         let record = Record { key: key_map(&canonical[start..], fields), value: definite(value)? };
         self.declare_storage(key.storage);
-        self.records.insert(canonical, record);
+        let fields = canonical.split_off(start);
+        self.tables.entry(canonical).or_default().insert(fields, record);
         Ok(())
     }
 
     /// Number of records.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.records.len()
+        self.tables.values().map(Table::len).sum()
     }
 
     /// Whether there is no record.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.tables.is_empty()
     }
 
     /// The value of the record with this key.
@@ -169,7 +175,10 @@ impl MemoryState {
     pub fn get(&mut self, key: &Key<'_>) -> Result<Option<&[u8]>, StateError> {
         let mut canonical = core::mem::take(&mut self.scratch);
         canonical.clear();
-        let found = canonical_key(key, &mut canonical).map(|_| self.records.get(canonical.as_slice()));
+        let found = canonical_key(key, &mut canonical).map(|(start, _)| {
+            let (entity, fields) = canonical.split_at(start);
+            self.tables.get(entity)?.get(fields)
+        });
         self.scratch = canonical;
         match found? {
             Some(record) => Ok(Some(&record.value)),
@@ -199,26 +208,22 @@ impl MemoryState {
     /// [`StateError::UnsupportedStorage`] or [`StateError::InvalidKey`].
     pub fn read(&mut self, key: &Key<'_>, after: Option<ValueRef<'_>>, out: &mut [u8]) -> Result<usize, StateError> {
         self.check_storage(key.storage)?;
-        let mut prefix = Vec::new();
-        canonical_prefix(key, &mut prefix);
+        let mut entity = Vec::new();
+        canonical_prefix(key, &mut entity);
         let wanted = canonical_fields(key.object()).map_err(|reason| invalid(key, reason))?;
         let start = match after {
-            None => prefix.clone(),
+            None => Bound::Unbounded,
             Some(row) => {
-                let mut start = prefix.clone();
+                let mut start = Vec::new();
                 append_fields(row, &mut start).map_err(|reason| invalid(key, reason))?;
-                start
+                Bound::Excluded(start)
             }
         };
-        let start = match after {
-            None => Bound::Included(start),
-            Some(_) => Bound::Excluded(start),
+        let Some(table) = self.tables.get(&entity) else {
+            return Ok(0);
         };
         let mut written = 0;
-        for (canonical, record) in self.records.range((start, Bound::Unbounded)) {
-            if !canonical.starts_with(&prefix) {
-                break;
-            }
+        for record in table.range((start, Bound::Unbounded)).map(|(_, record)| record) {
             if !matches(&record.key, &wanted) {
                 continue;
             }
@@ -241,18 +246,20 @@ impl MemoryState {
     /// # Errors
     /// [`StateError`] of the first intent that cannot be applied; nothing has changed then.
     pub fn apply(&mut self, stream: &[u8]) -> Result<usize, StateError> {
-        let mut changed: BTreeMap<Vec<u8>, Record> = BTreeMap::new();
+        let mut changed: BTreeMap<Vec<u8>, Table> = BTreeMap::new();
         let mut declared = Vec::new();
         let mut count = 0;
         for intent in intent::intents(stream) {
             let intent = intent?;
             count += 1;
             let mut canonical = Vec::new();
-            let (start, fields) = canonical_key(&intent.key, &mut canonical)?;
+            let (start, count_of_fields) = canonical_key(&intent.key, &mut canonical)?;
+            let fields = canonical.split_off(start);
             let value = match intent.operation {
                 Operation::New => definite(intent.value)?,
                 Operation::Update => {
-                    let existing = changed.get(&canonical).or_else(|| self.records.get(&canonical));
+                    let of = |tables: &'_ BTreeMap<Vec<u8>, Table>| tables.get(&canonical)?.get(&fields).cloned();
+                    let existing = of(&changed).or_else(|| of(&self.tables));
                     let existing = existing.ok_or_else(|| StateError::UpdateOfAbsent {
                         storage: intent.key.storage.to_string(),
                         entity: intent.key.entity.to_string(),
@@ -261,13 +268,15 @@ impl MemoryState {
                 }
             };
             declared.push(intent.key.storage);
-            let key = key_map(&canonical[start..], fields);
-            changed.insert(canonical, Record { key, value });
+            let key = key_map(&fields, count_of_fields);
+            changed.entry(canonical).or_default().insert(fields, Record { key, value });
         }
         for storage in declared {
             self.declare_storage(storage);
         }
-        self.records.extend(changed);
+        for (entity, records) in changed {
+            self.tables.entry(entity).or_default().extend(records);
+        }
         Ok(count)
     }
 }
@@ -293,13 +302,29 @@ fn canonical_key(key: &Key<'_>, out: &mut Vec<u8>) -> Result<(usize, u64), State
 }
 
 fn canonical_prefix(key: &Key<'_>, out: &mut Vec<u8>) {
-    // Writing to a vector cannot fail.
-    let _ = Encoder::new(&mut *out).str(key.storage);
-    let _ = Encoder::new(out).str(key.entity);
+    append_text(key.storage, out);
+    append_text(key.entity, out);
+}
+
+fn append_text(text: &str, out: &mut Vec<u8>) {
+    /// Head of a text of no bytes; up to 23 are said in the same byte.
+    const TEXT: u8 = 0x60;
+    match u8::try_from(text.len()) {
+        Ok(length @ 0..24) => {
+            out.push(TEXT | length);
+            out.extend_from_slice(text.as_bytes());
+        }
+        // Writing to a vector cannot fail.
+        _ => drop(Encoder::new(out).str(text)),
+    }
 }
 
 /// Appends the fields of an object sorted by name and returns how many there are.
 fn append_fields(object: ValueRef<'_>, out: &mut Vec<u8>) -> Result<u64, String> {
+    if let Some((fields, count)) = quick::canonical_fields(object.bytes()) {
+        out.extend_from_slice(fields);
+        return Ok(count);
+    }
     let start = out.len();
     let mut last = None;
     let mut count = 0;

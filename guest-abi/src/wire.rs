@@ -6,6 +6,8 @@
 use minicbor::data::Type;
 use minicbor::decode::Decoder;
 
+use crate::quick;
+
 /// CBOR tag of a qualified name: an array of two texts, package and entity.
 pub const QNAME_TAG: u64 = 0x514E;
 
@@ -55,7 +57,16 @@ impl core::error::Error for WireError {}
 /// # Errors
 /// [`WireError`] with the offset of the first item that is not of the model.
 pub fn validate(decoder: &mut Decoder<'_>) -> Result<(), WireError> {
-    validate_value(decoder, MAX_DEPTH)
+    quickly(decoder, |bytes, at| quick::value(bytes, at, MAX_DEPTH))
+        .map_or_else(|| validate_value(decoder, MAX_DEPTH), Ok)
+}
+
+/// Moves behind what the quick check is certain of, if it is.
+#[inline]
+fn quickly(decoder: &mut Decoder<'_>, check: impl FnOnce(&[u8], usize) -> Option<usize>) -> Option<()> {
+    let behind = check(decoder.input(), decoder.position())?;
+    decoder.set_position(behind);
+    Some(())
 }
 
 /// Checks that `decoder` stands before a map from text to values and moves it behind.
@@ -63,6 +74,9 @@ pub fn validate(decoder: &mut Decoder<'_>) -> Result<(), WireError> {
 /// # Errors
 /// [`WireError`] with the offset of the first item that is not of the model.
 pub fn validate_map(decoder: &mut Decoder<'_>) -> Result<(), WireError> {
+    if quickly(decoder, |bytes, at| quick::map(bytes, at, MAX_DEPTH)).is_some() {
+        return Ok(());
+    }
     match item_type(decoder)? {
         Type::Map | Type::MapIndef => validate_value(decoder, MAX_DEPTH),
         _ => Err(WireError::Unsupported { at: decoder.position() }),
@@ -74,6 +88,9 @@ pub fn validate_map(decoder: &mut Decoder<'_>) -> Result<(), WireError> {
 /// # Errors
 /// [`WireError`] with the offset of the first item that is not of the model.
 pub fn validate_key_map(decoder: &mut Decoder<'_>) -> Result<(), WireError> {
+    if quickly(decoder, |bytes, at| quick::map(bytes, at, 1)).is_some() {
+        return Ok(());
+    }
     match item_type(decoder)? {
         // Depth 1 is the map itself; what is nested in it is no scalar.
         Type::Map | Type::MapIndef => validate_value(decoder, 1).map_err(|error| match error {
@@ -89,6 +106,14 @@ pub fn validate_key_map(decoder: &mut Decoder<'_>) -> Result<(), WireError> {
 /// # Errors
 /// [`WireError`] when there is none.
 pub fn text<'b>(decoder: &mut Decoder<'b>) -> Result<&'b str, WireError> {
+    if let Some((text, behind)) = quick::text(decoder.input(), decoder.position()) {
+        decoder.set_position(behind);
+        return Ok(text);
+    }
+    careful_text(decoder)
+}
+
+pub(crate) fn careful_text<'b>(decoder: &mut Decoder<'b>) -> Result<&'b str, WireError> {
     let at = decoder.position();
     match item_type(decoder)? {
         Type::String => decoder.str().map_err(|error| wire_error(&error, at)),
@@ -104,7 +129,7 @@ fn wire_error(error: &minicbor::decode::Error, at: usize) -> WireError {
     if error.is_end_of_input() { WireError::Truncated } else { WireError::Malformed { at } }
 }
 
-fn validate_value(decoder: &mut Decoder<'_>, depth: u32) -> Result<(), WireError> {
+pub(crate) fn validate_value(decoder: &mut Decoder<'_>, depth: u32) -> Result<(), WireError> {
     let at = decoder.position();
     let wire = |error: minicbor::decode::Error| wire_error(&error, at);
     match item_type(decoder)? {
@@ -125,8 +150,8 @@ fn validate_value(decoder: &mut Decoder<'_>, depth: u32) -> Result<(), WireError
                 (Type::Array, Err(error)) => return Err(wire(error)),
                 _ => return Err(WireError::Unsupported { at }),
             }
-            text(decoder)?;
-            text(decoder).map(drop)
+            careful_text(decoder)?;
+            careful_text(decoder).map(drop)
         }
         Type::Array | Type::ArrayIndef => {
             let length = decoder.array().map_err(wire)?;
@@ -137,7 +162,7 @@ fn validate_value(decoder: &mut Decoder<'_>, depth: u32) -> Result<(), WireError
             let length = decoder.map().map_err(wire)?;
             let depth = depth.checked_sub(1).ok_or(WireError::TooDeep { at })?;
             each(decoder, length, |decoder| {
-                text(decoder)?;
+                careful_text(decoder)?;
                 validate_value(decoder, depth)
             })
         }
