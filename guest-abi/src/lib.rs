@@ -18,6 +18,7 @@ pub mod control_block;
 mod error_code;
 pub mod intent;
 pub mod key;
+mod level;
 #[cfg(feature = "alloc")]
 mod memory_state;
 pub mod names;
@@ -28,5 +29,6 @@ pub mod wire;
 
 pub use control_block::{AllocatorKind, ControlBlock, ControlBlockImage};
 pub use error_code::ErrorCode;
+pub use level::Level;
 #[cfg(feature = "alloc")]
 pub use memory_state::{MemoryState, StateError};

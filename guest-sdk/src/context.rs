@@ -3,10 +3,10 @@
 
 use guest_abi::intent::Operation;
 
+use crate::Level;
 use crate::error::{Error, Result};
 use crate::intent_sink::IntentSink;
 use crate::key::KeyBuilder;
-use crate::level::Level;
 use crate::raw;
 use crate::region::Region;
 use crate::rows::Rows;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use guest_abi::Level;
 use guest_abi::intent::{Intents, intents};
 use wasmtime::{AsContextMut, Val};
 
@@ -22,52 +23,6 @@ pub struct CallLimits {
 impl Default for CallLimits {
     fn default() -> Self {
         Self { intent_bytes: 16 << 20, log_bytes: 64 << 10 }
-    }
-}
-
-/// Severity of a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Level {
-    /// Something failed.
-    Error,
-    /// Something is odd.
-    Warn,
-    /// Something happened.
-    Info,
-    /// For whoever develops the extension.
-    Debug,
-    /// Every step.
-    Trace,
-}
-
-impl Level {
-    pub(crate) fn from_number(number: u32) -> Option<Self> {
-        Some(match number {
-            0 => Self::Error,
-            1 => Self::Warn,
-            2 => Self::Info,
-            3 => Self::Debug,
-            4 => Self::Trace,
-            _ => return None,
-        })
-    }
-
-    /// The word for it in output.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        }
-    }
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

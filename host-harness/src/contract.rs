@@ -6,12 +6,13 @@
 use std::hash::{DefaultHasher, Hasher};
 use std::ops::Range;
 
+use guest_abi::Level;
 use guest_abi::key::Key;
 use guest_abi::names;
 use guest_abi::value::ValueRef;
 use wasmtime::{Caller, Linker};
 
-use crate::call::{HostCall, HostData, Level, TraceEntry, visible_bytes};
+use crate::call::{HostCall, HostData, TraceEntry, visible_bytes};
 use crate::failure::{Fault, InvalidData};
 
 /// Defines the contract's imports.

@@ -44,11 +44,12 @@ pub mod snapshot;
 mod state;
 pub mod verify;
 
-pub use call::{CallLimits, HostCall, Level, LogLines, TraceEntry};
+pub use call::{CallLimits, HostCall, LogLines, TraceEntry};
 pub use engine::{Allocation, Engine, EngineConfig};
 pub use error::LoadError;
 pub use failure::{Cause, Failure, InvalidData};
 pub use guest::{Function, Guest};
+pub use guest_abi::Level;
 pub use instance::{Instance, InstanceConfig, Status};
 pub use outcome::{AllocationStats, CallStats, Outcome};
 pub use policy::{Residue, RestorePolicy, RestoreStrategy, UnknownName};

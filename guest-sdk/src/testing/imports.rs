@@ -13,7 +13,7 @@ use guest_abi::names::GET_ABSENT;
 use guest_abi::value::ValueRef;
 
 use super::outcome::{Crossings, Failure, LogLine};
-use crate::level::Level;
+use crate::Level;
 
 /// What a running call has done so far.
 #[derive(Default)]
@@ -135,13 +135,8 @@ pub(crate) unsafe fn intents(start: *const u8, len: usize) {
 pub(crate) unsafe fn log(level: u32, start: *const u8, len: usize) {
     in_host(|call| {
         call.crossings.log += 1;
-        let level = match level {
-            0 => Level::Error,
-            1 => Level::Warn,
-            2 => Level::Info,
-            3 => Level::Debug,
-            _ => Level::Trace,
-        };
+        // The SDK passes no other number.
+        let level = Level::from_number(level).unwrap_or(Level::Trace);
         // SAFETY: the SDK lends the bytes.
         let text = text(unsafe { bytes(start, len) });
         call.log.push(LogLine { level, text });

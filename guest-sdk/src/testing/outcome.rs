@@ -8,7 +8,7 @@ use guest_abi::intent::{self, Operation};
 use guest_abi::wire::WireError;
 use guest_abi::{ErrorCode, StateError};
 
-use crate::level::Level;
+use crate::Level;
 use crate::value::Value;
 
 /// What a call left: its result, and when that is fine its intents.

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use super::What;
-use crate::call::{Level, TraceEntry};
+use guest_abi::Level;
+
+use crate::call::TraceEntry;
 use crate::failure::Cause;
 use crate::guest::{Function, Guest};
 use crate::instance::Instance;
