@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
 use crate::guests::root;
-use crate::turns::Measured;
+use crate::turns::{Measured, quantile};
 
 /// What a ratio should be.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,7 +54,17 @@ impl Ratios {
 
     /// Adds the ratio of two things that took turns.
     pub fn add(&mut self, measured: &Measured, baseline: &Measured, target: Target) {
-        let [low, ratio, high] = measured.ratio(baseline);
+        self.push(measured, baseline, measured.ratio(baseline), target);
+    }
+
+    /// Adds the ratio of the medians of two things that did not take turns.
+    pub fn add_medians(&mut self, measured: &Measured, baseline: &Measured, target: Target) {
+        let by = |share| quantile(&measured.rounds, share) / baseline.median();
+        self.push(measured, baseline, [0.25, 0.5, 0.75].map(by), target);
+    }
+
+    fn push(&mut self, measured: &Measured, baseline: &Measured, quartiles: [f64; 3], target: Target) {
+        let [low, ratio, high] = quartiles;
         let (own, other) = (measured.median(), baseline.median());
         let met = target.is_met(ratio);
         let verdict = match (target, met) {

@@ -4,6 +4,7 @@
 
 mod allocators;
 mod causes;
+mod creep;
 mod heap;
 mod init;
 mod oracle;
