@@ -6,7 +6,7 @@
 //!    reaches the shadow-stack pointer too.
 //! 2. `growth`: `memory.grow` and `memory.size` work on a logical size, kept in an added global. A restore puts the
 //!    logical size back, which it cannot do with the physical one; so memory cannot creep from restore to restore.
-//! 3. [`calls`]: every extension function gets a second entrance that leaves the globals as the snapshot has them.
+//! 3. `calls`: every extension function gets a second entrance that leaves the globals as the snapshot has them.
 //!
 //! A step plans; `splice` carries all plans out in one pass over the module's bytes. Everything that a step adds is
 //! appended, so that indices stay what they were, and bytes that no step changes are copied as they stand: custom
