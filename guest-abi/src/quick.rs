@@ -14,6 +14,7 @@ const BREAK: u8 = 0xFF;
 #[derive(Clone, Copy)]
 struct Head {
     major: u8,
+    #[cfg_attr(not(feature = "alloc"), expect(dead_code, reason = "only the state asks for canonical forms"))]
     info: u8,
     argument: usize,
     behind: usize,
@@ -35,6 +36,7 @@ impl Head {
     }
 
     /// Whether the argument could not have been written in fewer bytes.
+    #[cfg(feature = "alloc")]
     fn is_shortest(self) -> bool {
         match self.info {
             24 => self.argument >= 24,

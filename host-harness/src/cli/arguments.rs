@@ -154,10 +154,10 @@ pub(crate) struct Work {
 #[derive(Debug, Args)]
 pub(crate) struct Extent {
     /// Calls to time for each row; a row that takes long makes do with fewer.
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub(crate) calls: u64,
     /// Calls to count for each row, in each of two passes.
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub(crate) counted_calls: u64,
     /// Time after which a figure makes do with the calls that were timed.
     #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = super::values::duration)]

@@ -78,6 +78,11 @@ fn exports(common: &Common) -> Result<Vec<(Destination, Box<dyn Exporter>)>> {
     if let Some(destination) = &common.export_html {
         exports.push((destination.clone(), Box::new(Html)));
     }
+    if let [(Destination::File(json), _), (Destination::File(html), _)] = exports.as_slice()
+        && absolute(json) == absolute(html)
+    {
+        anyhow::bail!("both reports would go to {}; give --export-json and --export-html a file each", json.display());
+    }
     let to_stdout = exports.iter().filter(|(destination, _)| *destination == Destination::Stdout).count();
     match to_stdout {
         0 => {
@@ -93,6 +98,12 @@ fn exports(common: &Common) -> Result<Vec<(Destination, Box<dyn Exporter>)>> {
         ),
     }
     Ok(exports)
+}
+
+/// A path by which two names of one file can be told to be the same, whether or not it exists.
+fn absolute(path: &std::path::Path) -> std::path::PathBuf {
+    let absolute = path.canonicalize().or_else(|_| std::path::absolute(path));
+    absolute.unwrap_or_else(|_| path.to_owned())
 }
 
 /// The exit status for an error that kept a command from its end.

@@ -75,7 +75,12 @@ impl Destination {
             return Err(ExportError::IsFolder(path.clone()));
         }
         let _writing = hold_writes();
-        temporary(folder).map(drop).map_err(|source| ExportError::Io { path: path.clone(), source })
+        let writable = match Place::of(path) {
+            Ok(Place::Stream(_)) => Ok(()),
+            Ok(Place::File { path, .. }) => temporary(self::folder(&path)).map(drop),
+            Err(error) => Err(error),
+        };
+        writable.map_err(|source| ExportError::Io { path: path.clone(), source })
     }
 
     /// Writes a report. A file appears under its name when all of it is on disk, and not before.
@@ -103,11 +108,44 @@ fn print(bytes: &[u8]) -> io::Result<()> {
 
 fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let _writing = hold_writes();
-    let mut file = temporary(folder(path))?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    match Place::of(path)? {
+        Place::Stream(path) => std::fs::OpenOptions::new().write(true).open(path)?.write_all(bytes),
+        Place::File { path, permissions } => {
+            let mut file = temporary(folder(&path))?;
+            if let Some(permissions) = permissions {
+                file.as_file().set_permissions(permissions)?;
+            }
+            file.write_all(bytes)?;
+            file.as_file().sync_all()?;
+            file.persist(&path).map_err(|error| error.error)?;
+            Ok(())
+        }
+    }
+}
+
+/// What a path leads to, links followed.
+enum Place {
+    /// A device or a pipe, into which a report is written: replacing it would destroy it.
+    Stream(PathBuf),
+    /// A file that is replaced and keeps its permissions, or one that is not there yet.
+    File { path: PathBuf, permissions: Option<std::fs::Permissions> },
+}
+
+impl Place {
+    fn of(path: &Path) -> io::Result<Self> {
+        let Ok(path) = path.canonicalize() else {
+            return Ok(Self::File { path: path.to_owned(), permissions: None });
+        };
+        let metadata = std::fs::metadata(&path)?;
+        if !metadata.is_file() {
+            return Ok(Self::Stream(path));
+        }
+        let permissions = metadata.permissions();
+        if permissions.readonly() {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is read-only"));
+        }
+        Ok(Self::File { path, permissions: Some(permissions) })
+    }
 }
 
 /// A temporary file with the permissions that a new file has here.
@@ -153,5 +191,41 @@ mod tests {
         assert!(missing.check().unwrap_err().to_string().contains("there is no folder"));
         let is_folder = Destination::File(folder.path().to_owned());
         assert!(is_folder.check().unwrap_err().to_string().contains("it is a folder"));
+    }
+}
+
+#[cfg(all(test, unix))]
+mod place_tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    #[test]
+    fn a_link_stays_a_link_and_a_file_keeps_its_permissions() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        std::fs::write(&file, "old").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        symlink(&file, &link).unwrap();
+        Destination::File(link.clone()).write(b"new").unwrap();
+        assert!(link.symlink_metadata().unwrap().is_symlink());
+        assert_eq!(std::fs::read(&file).unwrap(), b"new");
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_read_only_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "old").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o444)).unwrap();
+        let destination = Destination::File(file.clone());
+        assert!(destination.check().unwrap_err().to_string().contains("read-only"));
+        assert!(destination.write(b"new").is_err());
+        assert_eq!(std::fs::read(&file).unwrap(), b"old");
+    }
+
+    #[test]
+    fn what_is_no_file_is_written_to_and_not_replaced() {
+        assert!(matches!(Place::of(Path::new("/dev/null")).unwrap(), Place::Stream(_)));
     }
 }
