@@ -36,9 +36,7 @@ fn instance(
     strategy: RestoreStrategy,
     virtual_growth: bool,
 ) -> Result<Result<Instance, LoadError>> {
-    let mut options = PrepareOptions::default();
-    options.virtual_growth = virtual_growth;
-    let guest = Guest::from_file(engine, &guests::path(name), options)?;
+    let guest = Guest::from_file(engine, &guests::path(name), PrepareOptions { virtual_growth })?;
     let mut config: InstanceConfig = guests::config(strategy, RestorePolicy::EveryCall, Residue::Keep);
     config.memory_limit = LIMIT;
     config.exchange_size = 4096;
@@ -46,7 +44,10 @@ fn instance(
 }
 
 /// Pages after so many calls each, and the call that failed, if one did.
-fn pages(mut instance: Instance, calls: u32) -> Result<(Vec<(u32, u64)>, Option<u32>)> {
+type Pages = (Vec<(u32, u64)>, Option<u32>);
+
+/// Calls and counts pages.
+fn pages(mut instance: Instance, calls: u32) -> Result<Pages> {
     let function = instance.guest().function("grow_and_keep")?;
     let mut counted = vec![(0, instance.physical_pages())];
     for call in 1..=calls {
