@@ -45,7 +45,8 @@ fn do_nothing(
     let config = guests::config(strategy, policy, residue);
     let mut instance: Instance = guest.instantiate(&config, guests::state()?)?;
     Ok(move || {
-        black_box(instance.invoke(function).expect("the guest does nothing"));
+        // Looked at where it is: moving the outcome elsewhere would wait for it to be written.
+        assert!(black_box(instance.invoke(function).is_ok()), "the guest does nothing");
     })
 }
 
