@@ -67,8 +67,11 @@ fn main() -> Result<()> {
         Contender::new("invoke, full-copy", do_nothing(&engine, FullCopy, EveryCall, Residue::Keep)?),
         Contender::new("invoke, reinstantiate", do_nothing(&engine, Reinstantiate, EveryCall, Residue::Keep)?),
         Contender::new("invoke, never restored", do_nothing(&engine, BumpReset, Never, Residue::Keep)?),
-        Contender::new("bare re-instantiation", move || {
+        Contender::new("bare re-instantiation", || {
             black_box(reinstantiation.call().expect("the guest does nothing"));
+        }),
+        Contender::new("re-instantiation + initialisation", || {
+            black_box(reinstantiation.initialise_and_call().expect("the guest does nothing"));
         }),
     ];
 
@@ -81,12 +84,15 @@ fn main() -> Result<()> {
     criterion.final_summary();
 
     let measured = take_turns(&mut contenders, rounds);
-    let [bare, keep, scrub, watermark, full_copy, reinstantiate, never, bare_reinstantiation] = &measured[..] else {
+    let [bare, keep, scrub, watermark, full_copy, reinstantiate, never, bare_reinstantiation, initialised] =
+        &measured[..]
+    else {
         unreachable!("as many as there are contenders");
     };
     let mut ratios = Ratios::new("invoke");
     ratios.add(keep, bare, Target::AtMost(3.5));
     ratios.add(bare_reinstantiation, keep, Target::AtLeast(150.0));
+    ratios.add(initialised, keep, Target::AtLeast(150.0));
     for other in [scrub, watermark, full_copy, reinstantiate, never] {
         ratios.add(other, bare, Target::None);
     }

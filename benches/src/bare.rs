@@ -1,8 +1,9 @@
 //! wasmtime without the harness: a typed call, and a new instance for each call.
 
+use guest_abi::names::{DEFAULT_EXCHANGE_SIZE, EXPORT_EXCHANGE};
 use wasmtime::{
-    Config, Enabled, Engine, Error, InstanceAllocationStrategy, InstancePre, Linker, Module, ModuleExport,
-    PoolingAllocationConfig, Result, Store, TypedFunc,
+    Config, Enabled, Engine, Error, Extern, Func, Instance, InstanceAllocationStrategy, InstancePre, Linker, Module,
+    ModuleExport, PoolingAllocationConfig, Result, Store, TypedFunc,
 };
 
 /// Ticks that never pass.
@@ -46,6 +47,7 @@ pub struct Reinstantiation {
     engine: Engine,
     pre: InstancePre<()>,
     function: ModuleExport,
+    exchange: ModuleExport,
 }
 
 impl Reinstantiation {
@@ -76,11 +78,12 @@ impl Reinstantiation {
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         let engine = Engine::new(&config)?;
         let module = Module::new(&engine, wasm)?;
-        let function = module.get_export_index(function).ok_or_else(|| Error::msg("the guest has no such function"))?;
+        let export = |name| module.get_export_index(name).ok_or_else(|| Error::msg("the guest lacks an export"));
+        let (function, exchange) = (export(function)?, export(EXPORT_EXCHANGE)?);
         let mut linker = Linker::new(&engine);
         linker.define_unknown_imports_as_traps(&module)?;
         let pre = linker.instantiate_pre(&module)?;
-        Ok(Self { name, engine, pre, function })
+        Ok(Self { name, engine, pre, function, exchange })
     }
 
     /// Instantiates, calls, and drops.
@@ -88,12 +91,30 @@ impl Reinstantiation {
     /// # Errors
     /// Instantiating or the guest failed.
     pub fn call(&self) -> Result<i64> {
+        let (mut store, instance) = self.instantiate()?;
+        Self::function(&mut store, instance, &self.function)?.typed::<(), i64>(&store)?.call(&mut store, ())
+    }
+
+    /// The same with the exchange region allocated before the call, without which the guest could read nothing.
+    ///
+    /// # Errors
+    /// Instantiating or the guest failed.
+    pub fn initialise_and_call(&self) -> Result<i64> {
+        let (mut store, instance) = self.instantiate()?;
+        let exchange = Self::function(&mut store, instance, &self.exchange)?;
+        exchange.typed::<i32, i32>(&store)?.call(&mut store, DEFAULT_EXCHANGE_SIZE.cast_signed())?;
+        Self::function(&mut store, instance, &self.function)?.typed::<(), i64>(&store)?.call(&mut store, ())
+    }
+
+    fn instantiate(&self) -> Result<(Store<()>, Instance)> {
         let mut store = Store::new(&self.engine, ());
         store.set_epoch_deadline(NO_DEADLINE);
         let instance = self.pre.instantiate(&mut store)?;
-        let export = instance.get_module_export(&mut store, &self.function);
-        let function = export.and_then(wasmtime::Extern::into_func);
-        let function = function.ok_or_else(|| Error::msg("the export is no function"))?;
-        function.typed::<(), i64>(&store)?.call(&mut store, ())
+        Ok((store, instance))
+    }
+
+    fn function(store: &mut Store<()>, instance: Instance, export: &ModuleExport) -> Result<Func> {
+        let found = instance.get_module_export(store, export).and_then(Extern::into_func);
+        found.ok_or_else(|| Error::msg("the export is no function"))
     }
 }
