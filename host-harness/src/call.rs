@@ -9,6 +9,7 @@ use wasmtime::{AsContextMut, Val};
 use crate::failure::Fault;
 use crate::limits::MemoryLimiter;
 use crate::state::State;
+use crate::window::Window;
 
 /// Bounds on what one call may leave with the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,13 +63,29 @@ pub(crate) struct HostData {
     pub(crate) limits: CallLimits,
     pub(crate) call: Call,
     /// The instance's memory, once it exists.
-    pub(crate) memory: Option<wasmtime::Memory>,
+    pub(crate) window: Option<Window>,
     /// Where the guest sees the end of its memory, if that can be before the memory ends.
     pub(crate) logical: Option<LogicalSize>,
     /// Whether [`Call::trace`] is kept.
     pub(crate) tracing: bool,
     /// Copies of what a host function must read while it writes into the same memory.
     pub(crate) scratch: Vec<u8>,
+}
+
+impl HostData {
+    /// For an instance whose memory may have `memory_limit` bytes, before the instance is there.
+    pub(crate) fn new(state: Box<dyn State>, memory_limit: usize, limits: CallLimits, tracing: bool) -> Self {
+        Self {
+            state,
+            limiter: MemoryLimiter::new(memory_limit),
+            limits,
+            call: Call::default(),
+            window: None,
+            logical: None,
+            tracing,
+            scratch: Vec::new(),
+        }
+    }
 }
 
 /// The logical size of a memory that was prepared for virtual growth.
@@ -80,9 +97,9 @@ pub(crate) struct LogicalSize {
     pub(crate) certain: usize,
 }
 
-/// Bytes of `memory` that the guest sees. What lies behind is as far out of its bounds as in a fresh instance.
-pub(crate) fn visible_bytes(memory: wasmtime::Memory, mut store: impl AsContextMut<Data = HostData>) -> usize {
-    let physical = memory.data_size(&store);
+/// Bytes that the guest sees of a memory which physically has `physical`. What lies behind is as far out of its bounds as
+/// in a fresh instance.
+pub(crate) fn visible_bytes(physical: usize, mut store: impl AsContextMut<Data = HostData>) -> usize {
     match store.as_context().data().logical {
         Some(LogicalSize { pages, certain }) if physical != certain => match pages.get(&mut store) {
             Val::I32(pages) => physical.min(pages.cast_unsigned() as usize * guest_abi::names::PAGE_SIZE as usize),

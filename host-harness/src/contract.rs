@@ -14,6 +14,7 @@ use wasmtime::{Caller, Linker};
 
 use crate::call::{HostCall, HostData, TraceEntry, visible_bytes};
 use crate::failure::{Fault, InvalidData};
+use crate::window::memory_and_data;
 
 /// Defines the contract's imports.
 pub(crate) fn define(linker: &mut Linker<HostData>) -> wasmtime::Result<()> {
@@ -37,22 +38,23 @@ fn crossing<R>(
     mut caller: Caller<'_, HostData>,
     body: impl FnOnce(&mut [u8], &mut HostData) -> Result<R, Fault>,
 ) -> wasmtime::Result<R> {
-    let Some(memory) = caller.data().memory else {
-        caller.data_mut().call.fault = Some(Fault::InvalidGuestData(InvalidData::TooEarly));
-        return Err(wasmtime::Error::new(EndCall));
-    };
     let end = |fault, data: &mut HostData| {
         data.call.fault = Some(fault);
         wasmtime::Error::new(EndCall)
     };
-    let (bytes, data) = memory.data_and_store_mut(&mut caller);
+    let Some((bytes, data)) = memory_and_data(&mut caller) else {
+        return Err(end(Fault::InvalidGuestData(InvalidData::TooEarly), caller.data_mut()));
+    };
     data.call.crossings += 1;
     if data.logical.is_none_or(|logical| logical.certain == bytes.len()) {
         return body(bytes, data).map_err(|fault| end(fault, data));
     }
-    let visible = visible_bytes(memory, &mut caller);
-    let (bytes, data) = memory.data_and_store_mut(&mut caller);
-    body(&mut bytes[..visible], data).map_err(|fault| end(fault, data))
+    let physical = bytes.len();
+    let visible = visible_bytes(physical, &mut caller);
+    match memory_and_data(&mut caller) {
+        Some((bytes, data)) => body(&mut bytes[..visible], data).map_err(|fault| end(fault, data)),
+        None => Err(end(Fault::InvalidGuestData(InvalidData::TooEarly), caller.data_mut())),
+    }
 }
 
 /// The range that a guest names by address and length, if it lies in memory of `size` bytes.

@@ -14,13 +14,13 @@ use crate::call::{Call, CallLimits, HostData, LogicalSize, visible_bytes};
 use crate::error::LoadError;
 use crate::failure::{Cause, Failure, InvalidData};
 use crate::guest::{Function, Guest};
-use crate::limits::MemoryLimiter;
 use crate::outcome::{AllocationStats, CallStats, Outcome};
 use crate::policy::{Residue, RestorePolicy, RestoreStrategy};
 use crate::prepare::SAVED_EXPORT_PREFIX;
 use crate::restore::{BumpReset, FullCopy, Restore, RestoreError, Restored, Target, Watermark};
-use crate::snapshot::{ControlBlockAt, Handles, RegionPlan, Regions, Snapshot};
+use crate::snapshot::{ControlBlockAt, Handles, RegionPlan, Regions, Snapshot, reset_ranges};
 use crate::state::State;
+use crate::window::{self, memory_and_data};
 
 /// How an [`Instance`] is made and kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,16 +184,7 @@ impl Guest {
             return Err(LoadError::LimitBelowMinimum { limit: config.memory_limit, minimum });
         }
         let limit = usize::try_from(config.memory_limit).unwrap_or(usize::MAX);
-        let data = HostData {
-            state,
-            limiter: MemoryLimiter::new(limit),
-            limits: config.limits,
-            call: Call::default(),
-            memory: None,
-            logical: None,
-            tracing: config.trace,
-            scratch: Vec::new(),
-        };
+        let data = HostData::new(state, limit, config.limits, config.trace);
         let mut instance = Instance {
             guest: self.clone(),
             config: config.clone(),
@@ -377,11 +368,11 @@ impl Instance {
     }
 
     /// Whether the policy asks for a restore after a call that succeeded.
-    fn wants_restore(&self) -> bool {
+    fn wants_restore(&mut self) -> bool {
         match self.config.policy {
             RestorePolicy::EveryCall => true,
             RestorePolicy::OnError | RestorePolicy::Never => false,
-            RestorePolicy::OnHeapAbove(bytes) => self.live.as_ref().is_none_or(|live| live.heap_in_use() > bytes),
+            RestorePolicy::OnHeapAbove(bytes) => self.live.as_mut().is_none_or(|live| live.heap_in_use() > bytes),
         }
     }
 
@@ -454,7 +445,6 @@ impl Instance {
             snapshot: &live.snapshot,
             residue: self.config.residue,
             globals_restored,
-            physical: None,
         };
         let restored = restore.restore(&mut target).ok()?;
         self.status = Status::Ready;
@@ -465,7 +455,7 @@ impl Instance {
     fn replace(&mut self) -> Result<(), LoadError> {
         self.status = Status::Poisoned;
         let mut data = match (self.live.take(), self.orphan.take()) {
-            (Some(live), _) => live.store.into_data(),
+            (Some(live), _) => window::into_data(live.store),
             (None, Some(orphan)) => *orphan,
             // The state went down with a panic of the embedder's own code.
             (None, None) => return Err(LoadError::Instantiate("its state was lost".to_owned())),
@@ -485,7 +475,7 @@ impl Instance {
                 Ok(())
             }
             Err(error) => {
-                self.orphan = Some(Box::new(store.into_data()));
+                self.orphan = Some(Box::new(window::into_data(store)));
                 Err(error)
             }
         }
@@ -518,7 +508,6 @@ impl Live {
         in_place: bool,
         store: &mut Store<HostData>,
     ) -> Result<(wasmtime::Instance, Handles, Snapshot), LoadError> {
-        store.data_mut().memory = None;
         store.data_mut().logical = None;
         store.data_mut().call.begin();
         store.data_mut().limiter.begin_call();
@@ -530,7 +519,7 @@ impl Live {
         let instance =
             guest.pre().instantiate(&mut *store).map_err(|error| LoadError::Instantiate(format!("{error:#}")))?;
         let handles = handles(guest, &instance, store)?;
-        store.data_mut().memory = Some(handles.memory);
+        window::open(store, handles.memory);
         let logical_pages = handles.logical_pages.map(|index| handles.globals[index].1);
         store.data_mut().logical = logical_pages.map(|pages| LogicalSize { pages, certain: 0 });
         let exchange = initialise(config, &instance, &handles, store)?;
@@ -550,21 +539,24 @@ impl Live {
         Ok(())
     }
 
-    fn control_block(&self) -> Option<ControlBlockAt> {
+    fn control_block(&mut self) -> Option<ControlBlockAt> {
         let address = self.snapshot.control_block?.address;
-        ControlBlockAt::read(self.handles.memory.data(&self.store), address).ok()
+        let (memory, _) = memory_and_data(&mut self.store)?;
+        ControlBlockAt::read(memory, address).ok()
     }
 
     /// Takes note that the guest went on without the memory that it could not have, so that a later call which fails
     /// for another reason does not seem to have failed for this one.
     fn forget_refused_request(&mut self) {
-        if let Some(block) = self.snapshot.control_block.as_ref() {
-            forget_refused_request(self.handles.memory.data_mut(&mut self.store), block.address);
+        if let Some(block) = self.snapshot.control_block.as_ref()
+            && let Some((memory, _)) = memory_and_data(&mut self.store)
+        {
+            forget_refused_request(memory, block.address);
         }
     }
 
     /// Bytes of heap in use: what the allocator says, or where it says nothing all memory above the statics.
-    fn heap_in_use(&self) -> u64 {
+    fn heap_in_use(&mut self) -> u64 {
         match self.control_block() {
             Some(block) => block.image.top.saturating_sub(block.image.heap_base).into(),
             None => {
@@ -580,9 +572,12 @@ impl Live {
         if packed == 0 && call.error_code.is_none() && call.intents.is_empty() {
             return Ok(());
         }
-        let logical = visible_bytes(self.handles.memory, &mut self.store);
-        let (memory, data) = self.handles.memory.data_and_store_mut(&mut self.store);
-        let memory = &memory[..logical];
+        let physical = memory_and_data(&mut self.store).map_or(0, |(memory, _)| memory.len());
+        let visible = visible_bytes(physical, &mut self.store);
+        let Some((memory, data)) = memory_and_data(&mut self.store) else {
+            return Err(Failed::boxed(not_restorable("its memory was lost")));
+        };
+        let memory = &memory[..visible];
         match (data.call.error_code, packed) {
             (Some(code), names::RESULT_FAILED) => {
                 let message = std::mem::take(&mut data.call.error_message);
@@ -826,8 +821,11 @@ fn take_snapshot(
     for (saved, value) in handles.saved.iter().zip(&globals) {
         saved.set(&mut *store, *value).map_err(LoadError::engine)?;
     }
+    let regions = Regions::new(plan);
+    let mark = control_block.map_or(0, |block| block.image.top as usize).min(size);
     Ok(Snapshot {
-        regions: Regions::new(plan),
+        reset: reset_ranges(&regions, mark),
+        regions,
         globals,
         tables: if in_place { handles.table_images(&mut *store) } else { Vec::new() },
         memory,

@@ -43,6 +43,7 @@ pub mod restore;
 pub mod snapshot;
 mod state;
 pub mod verify;
+mod window;
 
 pub use call::{CallLimits, HostCall, LogLines, TraceEntry};
 pub use engine::{Allocation, Engine, EngineConfig};

@@ -20,6 +20,22 @@ pub struct Snapshot {
     /// The control block, where the guest has one.
     pub(crate) control_block: Option<ControlBlockAt>,
     pub(crate) regions: Regions,
+    /// What a reset copies back, see [`reset_ranges`].
+    pub(crate) reset: [Range<usize>; 2],
+}
+
+/// What of memory a reset of the heap to `mark` copies back: the statics with the snapshotted heap behind them, less the
+/// exchange region, which is a hole in the latter.
+///
+/// They are worked out once, as a reset takes hardly longer than this does.
+pub(crate) fn reset_ranges(regions: &Regions, mark: usize) -> [Range<usize>; 2] {
+    let (statics, exchange) = (regions.statics(), regions.exchange());
+    let mark = mark.max(statics.end);
+    if statics.end <= exchange.start && exchange.end <= mark {
+        [statics.start..exchange.start, exchange.end..mark]
+    } else {
+        [statics.start..mark, mark..mark]
+    }
 }
 
 impl Snapshot {
@@ -277,6 +293,18 @@ mod tests {
         );
         assert_eq!(regions.at(295), RegionKind::ControlBlock);
         assert_eq!(regions.at(1 << 40), RegionKind::Tail);
+    }
+
+    #[test]
+    fn a_reset_leaves_the_exchange_region_out() {
+        let regions = |exchange| {
+            let (statics, snapshot_heap) = (100..400, 400..700);
+            Regions::new(RegionPlan { statics, snapshot_heap, exchange, memory: 1000, ..RegionPlan::default() })
+        };
+        assert_eq!(reset_ranges(&regions(500..600), 700), [100..500, 600..700]);
+        assert_eq!(reset_ranges(&regions(400..700), 700), [100..400, 700..700]);
+        assert_eq!(reset_ranges(&regions(0..0), 700), [100..700, 700..700]);
+        assert_eq!(reset_ranges(&regions(600..800), 700), [100..700, 700..700], "partly above the mark");
     }
 
     #[test]

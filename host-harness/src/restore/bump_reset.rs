@@ -29,24 +29,19 @@ impl Restore for BumpReset {
     fn restore(&mut self, target: &mut Target<'_>) -> Result<Restored, RestoreError> {
         let residue = target.residue();
         let (memory, snapshot, heap) = target.heap()?;
-        let regions = &snapshot.regions;
-        let mark = heap.saved.image.top as usize;
         let used = heap.high_water.max(heap.saved.image.effective_high_water());
-
-        // Statics and the snapshotted heap lie side by side; the exchange region is a hole in the latter.
-        let exchange = regions.exchange();
-        let inside = regions.statics().end <= exchange.start && exchange.end <= mark;
-        let hole = if inside { exchange } else { mark..mark };
-        let mut bytes = copy_back(memory, snapshot, regions.statics().start..hole.start);
-        if hole.end < mark {
-            bytes += copy_back(memory, snapshot, hole.end..mark);
+        let grown = memory.len() != snapshot.memory.len();
+        let [statics, above_exchange] = &snapshot.reset;
+        let mut bytes = copy_back(memory, snapshot, statics.clone());
+        if !above_exchange.is_empty() {
+            bytes += copy_back(memory, snapshot, above_exchange.clone());
         }
         match residue {
             // Copying the statics has put `top` back to the mark, and the high-water mark with it.
             Residue::Keep => write_high_water(memory, heap.saved.address, used),
-            Residue::Scrub => bytes += scrub(memory, snapshot, mark, used as usize),
+            Residue::Scrub => bytes += scrub(memory, snapshot, heap.saved.image.top as usize, used as usize),
         }
-        target.restore_globals()?;
+        target.restore_globals_after(grown)?;
         Ok(Restored { bytes })
     }
 }

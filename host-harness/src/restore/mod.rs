@@ -19,6 +19,7 @@ pub use watermark::Watermark;
 use crate::call::HostData;
 use crate::policy::Residue;
 use crate::snapshot::{ControlBlockAt, Handles, RegionKind, Regions, Snapshot};
+use crate::window::memory_and_data;
 
 /// A way of putting an instance back to its snapshot without replacing it.
 pub trait Restore: Send + std::fmt::Debug {
@@ -93,16 +94,14 @@ pub struct Target<'a> {
     pub(crate) residue: Residue,
     /// The call returned through an entrance that put the guest's own globals back.
     pub(crate) globals_restored: bool,
-    /// Bytes of memory, once somebody asked: the engine takes some nanoseconds to tell.
-    pub(crate) physical: Option<usize>,
 }
 
 impl Target<'_> {
     /// The instance's memory, as large as it physically is, and the snapshot to put back.
     #[inline]
     pub fn memory(&mut self) -> (&mut [u8], &Snapshot) {
-        let memory = self.handles.memory.data_mut(&mut *self.store);
-        self.physical = Some(memory.len());
+        // An instance that is restored has been initialised, and so has a memory.
+        let memory = memory_and_data(self.store).map_or_else(Default::default, |(memory, _)| memory);
         (memory, self.snapshot)
     }
 
@@ -154,9 +153,14 @@ impl Target<'_> {
     /// [`RestoreError::Global`] when the engine refuses.
     #[inline(always)]
     pub fn restore_globals(&mut self) -> Result<(), RestoreError> {
+        let grown = self.memory().0.len() != self.snapshot.memory.len();
+        self.restore_globals_after(grown)
+    }
+
+    /// Puts all globals back; `grown` says whether memory is larger now than in the snapshot.
+    #[inline(always)]
+    pub(crate) fn restore_globals_after(&mut self, grown: bool) -> Result<(), RestoreError> {
         // The logical size lies between that of the snapshot and the physical one. Where those are equal, it is both.
-        let physical = self.physical.unwrap_or_else(|| self.handles.memory.data_size(&*self.store));
-        let grown = physical != self.snapshot.memory.len();
         if let Some(logical) = self.handles.logical_pages.filter(|_| grown) {
             self.restore_global(logical)?;
         }
