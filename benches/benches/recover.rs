@@ -18,6 +18,9 @@ use host_harness::{Engine, Function, Guest, Instance, InstanceConfig, Residue, R
 /// MiB that are dirty before a restore, at least, and in how many rounds that is measured.
 const SIZES: [(usize, usize); 3] = [(2, 101), (8, 61), (67, 15)];
 
+/// Bytes that are more than any cache of the machine holds.
+const OTHER: usize = 256 << 20;
+
 /// Zeroes or copies by one plain call what `then` restores, and keeps how long the plain call took.
 #[derive(Debug)]
 struct Plain<R> {
@@ -75,6 +78,8 @@ struct Subject {
     measured: Measured,
     /// The same of a second restore right after the first, which finds in the caches what it needs.
     again: Measured,
+    /// The same of one before which something else has taken all caches.
+    cold: Measured,
     /// Bytes of heap in use before the last restore.
     dirty: usize,
 }
@@ -88,8 +93,8 @@ impl Subject {
         config.deadline = None;
         let (instance, took) = make(&guest, &config)?;
         let measured = |name: String| Measured { name, rounds: Vec::new() };
-        let (measured, again) = (measured(name.to_owned()), measured(format!("{name} again")));
-        Ok(Self { instance, append, took, measured, again, dirty: 0 })
+        let [measured, again, cold] = [name.to_owned(), format!("{name} again"), format!("{name} cold")].map(measured);
+        Ok(Self { instance, append, took, measured, again, cold, dirty: 0 })
     }
 
     /// Ours, by a strategy.
@@ -120,11 +125,29 @@ impl Subject {
         Ok((now.top - saved.image.top) as usize)
     }
 
-    fn round(&mut self, bytes: usize) -> Result<()> {
+    fn dirty(&mut self, bytes: usize) -> Result<()> {
         while self.used()? < bytes {
             self.instance.invoke(self.append)?;
         }
         self.dirty = self.used()?;
+        Ok(())
+    }
+
+    /// A restore of so much after all caches were taken by something else, whatever the guest did.
+    fn round_cold(&mut self, bytes: usize, other: &mut [u8]) -> Result<()> {
+        self.dirty(bytes)?;
+        for byte in other.iter_mut().step_by(64) {
+            *byte = byte.wrapping_add(1);
+        }
+        black_box(&mut *other);
+        let start = Instant::now();
+        black_box(self.instance.restore()?);
+        self.cold.rounds.push(nanoseconds(start.elapsed()));
+        Ok(())
+    }
+
+    fn round(&mut self, bytes: usize) -> Result<()> {
+        self.dirty(bytes)?;
         let start = Instant::now();
         black_box(self.instance.restore()?);
         let whole = start.elapsed();
@@ -144,6 +167,8 @@ struct Figures {
     measured: Vec<Measured>,
     /// A second reset right after the first.
     again: Measured,
+    /// A reset with cold caches.
+    cold: Measured,
     /// Bytes of heap in use.
     dirty: usize,
 }
@@ -157,6 +182,7 @@ fn measure(engine: &Engine, mebibytes: usize, rounds: usize) -> Result<Figures> 
         Subject::plain(engine, "copy", How::Copy(Vec::new()))?,
         Subject::ours(engine, RestoreStrategy::Reinstantiate)?,
     ];
+    let mut other = vec![0; OTHER];
     // The first round of each touches pages for the first time.
     for round in 0..=rounds {
         for subject in &mut subjects {
@@ -166,12 +192,14 @@ fn measure(engine: &Engine, mebibytes: usize, rounds: usize) -> Result<Figures> 
                 subject.again.rounds.clear();
             }
         }
+        subjects[0].round_cold(mebibytes << 20, &mut other)?;
     }
     let named =
         |one: &Measured| Measured { name: format!("{}, {mebibytes} MiB", one.name), rounds: one.rounds.clone() };
     Ok(Figures {
         measured: subjects.iter().map(|subject| named(&subject.measured)).collect(),
         again: named(&subjects[0].again),
+        cold: named(&subjects[0].cold),
         dirty: subjects[0].dirty,
     })
 }
@@ -179,9 +207,9 @@ fn measure(engine: &Engine, mebibytes: usize, rounds: usize) -> Result<Figures> 
 fn main() -> Result<()> {
     let engine = guests::engine()?;
     let mut ratios = Ratios::new("recover");
-    let mut resets: Vec<[Measured; 2]> = Vec::new();
+    let mut resets: Vec<[Measured; 3]> = Vec::new();
     for (mebibytes, rounds) in SIZES {
-        let Figures { measured, again, dirty } = measure(&engine, mebibytes, guests::rounds(rounds))?;
+        let Figures { measured, again, cold, dirty } = measure(&engine, mebibytes, guests::rounds(rounds))?;
         let [reset, watermark, fill, full_copy, copy, reinstantiate] = &measured[..] else {
             unreachable!("as many as there are subjects");
         };
@@ -189,14 +217,19 @@ fn main() -> Result<()> {
         ratios.add(full_copy, copy, Goal::AtMost(1.2));
         ratios.add(reinstantiate, fill, Goal::None);
         ratios.note(format!("{mebibytes} MiB: {dirty} bytes of heap in use when the limit was passed"));
-        resets.push([reset.clone(), again]);
+        resets.push([reset.clone(), again, cold]);
     }
     // Not from the same rounds, so by medians.
-    for [reset, again] in &resets {
-        ratios.add_medians(reset, &resets[0][0], Goal::AtMost(2.0));
-        ratios.add_medians(again, &resets[0][1], Goal::AtMost(2.0));
+    for resets_of_size in &resets {
+        for (reset, of_the_first_size) in resets_of_size.iter().zip(&resets[0]) {
+            ratios.add_medians(reset, of_the_first_size, Goal::AtMost(2.0));
+        }
     }
     ratios.note("the first reset after a call finds its own data pushed out of the caches by what the call wrote;");
-    ratios.note("\"again\" is a second one right after it, over the same dirty memory");
+    ratios.note(
+        "\"again\" is a second one right after it, over the same dirty memory; before \"cold\" something else has",
+    );
+    ratios
+        .note("taken all caches, whatever the call wrote. A full copy zeroes what was grown and so reads none of it.");
     ratios.finish()
 }
