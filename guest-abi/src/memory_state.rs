@@ -427,12 +427,12 @@ fn append_definite(value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), WireErr
     };
     match value.kind().map_err(wire)? {
         Kind::Object => {
-            let mut fields: Vec<(&str, ValueRef<'_>)> = Vec::new();
+            let mut fields = LastOfEach::default();
             for field in value.fields().map_err(wire)? {
                 let (name, value) = field.map_err(wire)?;
-                set_field(&mut fields, name, value);
+                fields.set(name, value);
             }
-            append_object(&fields, out)
+            append_object(&fields.fields, out)
         }
         Kind::Array => {
             let items: Result<Vec<_>, _> = value.items().map_err(wire)?.collect();
@@ -456,22 +456,45 @@ fn append_object(fields: &[(&str, ValueRef<'_>)], out: &mut Vec<u8>) -> Result<(
     Ok(())
 }
 
-fn set_field<'a>(fields: &mut Vec<(&'a str, ValueRef<'a>)>, name: &'a str, value: ValueRef<'a>) {
-    match fields.iter_mut().find(|(found, _)| *found == name) {
-        Some((_, slot)) => *slot = value,
-        None => fields.push((name, value)),
+/// Fields in the order in which each was first written; of one that was written again, the last value.
+#[derive(Default)]
+struct LastOfEach<'a> {
+    fields: Vec<(&'a str, ValueRef<'a>)>,
+    /// Where each name stands, once there are so many that looking at all of them for each would be slow.
+    places: BTreeMap<&'a str, usize>,
+}
+
+impl<'a> LastOfEach<'a> {
+    /// Fields up to which a look at all of them is faster than a map of their places.
+    const FEW: usize = 16;
+
+    fn set(&mut self, name: &'a str, value: ValueRef<'a>) {
+        let place = match self.fields.len() {
+            ..=Self::FEW => self.fields.iter().position(|(found, _)| *found == name),
+            many => {
+                if self.places.is_empty() {
+                    self.places = self.fields.iter().enumerate().map(|(at, (name, _))| (*name, at)).collect();
+                }
+                let place = *self.places.entry(name).or_insert(many);
+                (place < many).then_some(place)
+            }
+        };
+        match place {
+            Some(place) => self.fields[place].1 = value,
+            None => self.fields.push((name, value)),
+        }
     }
 }
 
 fn merged(existing: ValueRef<'_>, changes: ValueRef<'_>) -> Result<Vec<u8>, WireError> {
     let wire = |_| WireError::Malformed { at: 0 };
-    let mut fields: Vec<(&str, ValueRef<'_>)> = Vec::new();
+    let mut fields = LastOfEach::default();
     for field in existing.fields().map_err(wire)?.chain(changes.fields().map_err(wire)?) {
         let (name, value) = field.map_err(wire)?;
-        set_field(&mut fields, name, value);
+        fields.set(name, value);
     }
     let mut out = Vec::new();
-    append_object(&fields, &mut out)?;
+    append_object(&fields.fields, &mut out)?;
     Ok(out)
 }
 
@@ -609,6 +632,27 @@ mod tests {
         assert_eq!(field(&mut state, &view, "Extra"), Some(5));
         assert_eq!(field(&mut state, &view, "Amount"), Some(2024), "an update leaves other fields");
         assert_eq!(field(&mut state, &fresh, "A"), Some(3), "of a field written twice the last counts");
+    }
+
+    #[test]
+    fn of_many_fields_the_last_value_of_each_counts_in_the_place_of_the_first() {
+        for count in [1, LastOfEach::FEW, LastOfEach::FEW + 1, LastOfEach::FEW + 2, 200] {
+            let names: Vec<String> = (0..count).map(|number| alloc::format!("f{number}")).collect();
+            let mut state = MemoryState::new();
+            let put = |value: &mut ObjectWriter<'_, Vec<u8>>| {
+                for round in 0..3 {
+                    for (number, name) in names.iter().enumerate() {
+                        value.put_i64(name, (round * 1000 + number) as i64);
+                    }
+                }
+            };
+            state.put(storage::VIEW, "", |_| (), put).unwrap();
+            let value = state.get(&Key::of_storage(storage::VIEW)).unwrap().unwrap();
+            let fields: Result<Vec<_>, _> = ValueRef::new(value).fields().unwrap().collect();
+            let fields: Vec<_> = fields.unwrap().iter().map(|(name, value)| (*name, value.as_i64().unwrap())).collect();
+            let wanted: Vec<_> = names.iter().enumerate().map(|(at, name)| (name.as_str(), 2000 + at as i64)).collect();
+            assert_eq!(fields, wanted, "{count}");
+        }
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod engine;
 mod error;
 mod failure;
 mod guest;
+mod input;
 pub mod inspect;
 mod instance;
 mod limits;

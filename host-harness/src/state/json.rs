@@ -1,31 +1,43 @@
 //! JSON and the value model, both ways.
+//!
+//! What is read stays text until it is written in its wire form: so each error knows the place of what is wrong, a
+//! number keeps all its digits, and no field hides another of the same name.
+
+use std::collections::HashSet;
+use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use guest_abi::key::Key;
 use guest_abi::value::{ArrayWriter, Kind, ObjectWriter, QName, ValueError, ValueRef};
+use guest_abi::wire::MAX_DEPTH;
+use serde::de::{Deserializer as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
 
-/// Why a JSON value has no place in the value model. The path leads from the value to the offender.
+/// Why JSON has no place in a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NotOfTheModel {
-    pub(crate) path: Vec<String>,
-    pub(crate) reason: String,
+pub(super) struct Wrong<'t> {
+    /// What is wrong, as it stands in the text.
+    pub(super) at: &'t str,
+    /// Fields and elements that lead there.
+    path: Vec<String>,
+    reason: String,
 }
 
-impl NotOfTheModel {
-    fn new(reason: impl Into<String>) -> Self {
-        Self { path: Vec::new(), reason: reason.into() }
+impl<'t> Wrong<'t> {
+    pub(super) fn new(at: &'t str, reason: impl Into<String>) -> Self {
+        Self { at, path: Vec::new(), reason: reason.into() }
     }
 
-    fn under(mut self, step: String) -> Self {
-        self.path.insert(0, step);
+    pub(super) fn under(mut self, step: impl Into<String>) -> Self {
+        self.path.insert(0, step.into());
         self
     }
 }
 
-impl std::fmt::Display for NotOfTheModel {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Wrong<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.path.is_empty() {
             f.write_str(&self.reason)
         } else {
@@ -34,50 +46,239 @@ impl std::fmt::Display for NotOfTheModel {
     }
 }
 
-/// Encodes the fields of a JSON object into `writer`.
-pub(crate) fn write_fields(
-    fields: &Map<String, Value>,
+/// A field as it stands in the text.
+pub(super) struct Field<'t> {
+    pub(super) name: String,
+    /// The name with its quotation marks.
+    pub(super) name_at: &'t str,
+    pub(super) value: &'t RawValue,
+}
+
+/// What a JSON value means in the value model.
+pub(super) enum Parsed<'t> {
+    Int(i64),
+    Float(f64),
+    Bool(bool),
+    Text(String),
+    Bytes(Vec<u8>),
+    QName([String; 2]),
+    Array(Vec<&'t RawValue>),
+    Object(Vec<Field<'t>>),
+}
+
+impl<'t> Parsed<'t> {
+    /// Reads one level of a value.
+    pub(super) fn of(raw: &'t RawValue) -> Result<Self, Wrong<'t>> {
+        let text = raw.get();
+        Ok(match text.as_bytes().first() {
+            Some(b'n') => return Err(Wrong::new(text, "null is not a value; leave the field out instead")),
+            Some(b't' | b'f') => Self::Bool(text == "true"),
+            Some(b'"') => Self::Text(string(text)?),
+            Some(b'[') => Self::Array(read(text)?),
+            Some(b'{') => Self::of_object(text)?,
+            _ => return Self::of_number(text),
+        })
+    }
+
+    fn of_object(text: &'t str) -> Result<Self, Wrong<'t>> {
+        let fields = fields(text)?;
+        let marker = fields.iter().find(|field| field.name == "$bytes" || field.name == "$qname");
+        Ok(match marker {
+            None => Self::Object(fields),
+            Some(marker) if fields.len() > 1 => {
+                let reason = format!("`{}` stands alone in its object; take the other fields out", marker.name);
+                return Err(Wrong::new(marker.name_at, reason));
+            }
+            Some(marker) if marker.name == "$bytes" => Self::Bytes(bytes(marker.value)?),
+            Some(marker) => Self::QName(qname(marker.value)?),
+        })
+    }
+
+    /// JSON tells integers from floats by how they are written alone, and so does this: no integer becomes a float.
+    fn of_number(text: &'t str) -> Result<Self, Wrong<'t>> {
+        if text.contains(['.', 'e', 'E']) {
+            let float = text.parse().ok().filter(|float: &f64| float.is_finite());
+            return float
+                .map(Self::Float)
+                .ok_or_else(|| Wrong::new(text, format!("{text} does not fit a 64-bit float")));
+        }
+        text.parse().map(Self::Int).map_err(|_| {
+            let reason = format!(
+                "{text} does not fit a 64-bit integer with sign; write it with a point for a float, or as a string"
+            );
+            Wrong::new(text, reason)
+        })
+    }
+
+    /// What it is, for messages.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Int(_) | Self::Float(_) => "a number",
+            Self::Bool(_) => "a bool",
+            Self::Text(_) => "a string",
+            Self::Bytes(_) => "bytes",
+            Self::QName(_) => "a qualified name",
+            Self::Array(_) => "an array",
+            Self::Object(_) => "an object",
+        }
+    }
+}
+
+/// Reads what is certain to be JSON by now, of a type that its first byte has told.
+fn read<'t, T: serde::Deserialize<'t>>(text: &'t str) -> Result<T, Wrong<'t>> {
+    serde_json::from_str(text).map_err(|error| Wrong::new(text, reason(&error)))
+}
+
+fn string(text: &str) -> Result<String, Wrong<'_>> {
+    read(text)
+}
+
+/// What serde_json says, without the place: it counts from the start of what it was given.
+pub(super) fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason).to_owned()
+}
+
+/// The fields of an object in the order of the text, each name once.
+fn fields(text: &str) -> Result<Vec<Field<'_>>, Wrong<'_>> {
+    struct Pairs;
+
+    impl<'t> Visitor<'t> for Pairs {
+        type Value = Vec<(&'t RawValue, &'t RawValue)>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut pairs = Vec::new();
+            while let Some(pair) = map.next_entry()? {
+                pairs.push(pair);
+            }
+            Ok(pairs)
+        }
+    }
+
+    let pairs = serde_json::Deserializer::from_str(text).deserialize_map(Pairs);
+    let pairs = pairs.map_err(|error| Wrong::new(text, reason(&error)))?;
+    let mut fields = Vec::with_capacity(pairs.len());
+    for (name, value) in pairs {
+        fields.push(Field { name: string(name.get())?, name_at: name.get(), value });
+    }
+    let mut names = HashSet::with_capacity(fields.len());
+    if let Some(twice) = fields.iter().find(|field| !names.insert(field.name.as_str())) {
+        return Err(Wrong::new(twice.name_at, format!("field `{}` is given twice; leave one out", twice.name)));
+    }
+    Ok(fields)
+}
+
+fn bytes(value: &RawValue) -> Result<Vec<u8>, Wrong<'_>> {
+    let Ok(Parsed::Text(text)) = Parsed::of(value) else {
+        return Err(Wrong::new(value.get(), "`$bytes` wants a string in base64"));
+    };
+    BASE64.decode(text).map_err(|error| Wrong::new(value.get(), format!("`$bytes` is not base64: {error}")))
+}
+
+fn qname(value: &RawValue) -> Result<[String; 2], Wrong<'_>> {
+    read::<[String; 2]>(value.get())
+        .map_err(|_| Wrong::new(value.get(), "`$qname` wants an array of two strings, package and entity"))
+}
+
+/// Writes the fields of a value; it is the first of the levels to which values may be nested.
+pub(super) fn write_value<'t>(
+    fields: &[Field<'t>],
     writer: &mut ObjectWriter<'_, Vec<u8>>,
-) -> Result<(), NotOfTheModel> {
-    for (name, value) in fields {
-        write_field(name, value, writer).map_err(|error| error.under(name.clone()))?;
+) -> Result<(), Wrong<'t>> {
+    write_fields(fields, writer, MAX_DEPTH - 1)
+}
+
+/// Writes the fields of a key, which are scalars.
+pub(super) fn write_key<'t>(fields: &[Field<'t>], writer: &mut ObjectWriter<'_, Vec<u8>>) -> Result<(), Wrong<'t>> {
+    for Field { name, value, .. } in fields {
+        let parsed = Parsed::of(value).map_err(|wrong| wrong.under(name))?;
+        if let Parsed::Array(_) | Parsed::Object(_) = parsed {
+            let reason = format!(
+                "{} has no place in a key, whose fields are numbers, strings, bools, bytes and qualified names",
+                parsed.kind()
+            );
+            return Err(Wrong::new(value.get(), reason).under(name));
+        }
+        write_field(name, value, parsed, writer, 0).map_err(|wrong| wrong.under(name))?;
     }
     Ok(())
 }
 
-fn write_field(name: &str, value: &Value, writer: &mut ObjectWriter<'_, Vec<u8>>) -> Result<(), NotOfTheModel> {
-    match Scalar::of(value)? {
-        Scalar::Int(int) => drop_writer(writer.put_i64(name, int)),
-        Scalar::Float(float) => drop_writer(writer.put_f64(name, float)),
-        Scalar::Bool(bool) => drop_writer(writer.put_bool(name, bool)),
-        Scalar::Text(text) => drop_writer(writer.put_string(name, text)),
-        Scalar::Bytes(bytes) => drop_writer(writer.put_bytes(name, &bytes)),
-        Scalar::QName(qname) => drop_writer(writer.put_qname(name, qname)),
-        Scalar::Array(items) => return writer.put_array(name, |array| write_items(items, array)),
-        Scalar::Object(fields) => {
-            return writer.put_object(name, |object| write_fields(fields, object));
+/// `depth` is how many levels may be nested in the object.
+fn write_fields<'t>(
+    fields: &[Field<'t>],
+    writer: &mut ObjectWriter<'_, Vec<u8>>,
+    depth: u32,
+) -> Result<(), Wrong<'t>> {
+    for Field { name, value, .. } in fields {
+        Parsed::of(value)
+            .and_then(|parsed| write_field(name, value, parsed, writer, depth))
+            .map_err(|wrong| wrong.under(name))?;
+    }
+    Ok(())
+}
+
+fn write_field<'t>(
+    name: &str,
+    raw: &'t RawValue,
+    value: Parsed<'t>,
+    writer: &mut ObjectWriter<'_, Vec<u8>>,
+    depth: u32,
+) -> Result<(), Wrong<'t>> {
+    match value {
+        Parsed::Int(int) => drop_writer(writer.put_i64(name, int)),
+        Parsed::Float(float) => drop_writer(writer.put_f64(name, float)),
+        Parsed::Bool(bool) => drop_writer(writer.put_bool(name, bool)),
+        Parsed::Text(text) => drop_writer(writer.put_string(name, &text)),
+        Parsed::Bytes(bytes) => drop_writer(writer.put_bytes(name, &bytes)),
+        Parsed::QName([package, entity]) => {
+            drop_writer(writer.put_qname(name, QName { package: &package, entity: &entity }));
+        }
+        Parsed::Array(items) => {
+            let depth = deeper(raw, depth)?;
+            return writer.put_array(name, |array| write_items(&items, array, depth));
+        }
+        Parsed::Object(fields) => {
+            let depth = deeper(raw, depth)?;
+            return writer.put_object(name, |object| write_fields(&fields, object, depth));
         }
     }
     Ok(())
 }
 
-fn write_items(items: &[Value], writer: &mut ArrayWriter<'_, Vec<u8>>) -> Result<(), NotOfTheModel> {
+fn write_items<'t>(
+    items: &[&'t RawValue],
+    writer: &mut ArrayWriter<'_, Vec<u8>>,
+    depth: u32,
+) -> Result<(), Wrong<'t>> {
     for (index, item) in items.iter().enumerate() {
-        write_item(item, writer).map_err(|error| error.under(index.to_string()))?;
+        write_item(item, writer, depth).map_err(|wrong| wrong.under(index.to_string()))?;
     }
     Ok(())
 }
 
-fn write_item(value: &Value, writer: &mut ArrayWriter<'_, Vec<u8>>) -> Result<(), NotOfTheModel> {
-    match Scalar::of(value)? {
-        Scalar::Int(int) => drop_writer(writer.push_i64(int)),
-        Scalar::Float(float) => drop_writer(writer.push_f64(float)),
-        Scalar::Bool(bool) => drop_writer(writer.push_bool(bool)),
-        Scalar::Text(text) => drop_writer(writer.push_string(text)),
-        Scalar::Bytes(bytes) => drop_writer(writer.push_bytes(&bytes)),
-        Scalar::QName(qname) => drop_writer(writer.push_qname(qname)),
-        Scalar::Array(items) => return writer.push_array(|array| write_items(items, array)),
-        Scalar::Object(fields) => return writer.push_object(|object| write_fields(fields, object)),
+fn write_item<'t>(raw: &'t RawValue, writer: &mut ArrayWriter<'_, Vec<u8>>, depth: u32) -> Result<(), Wrong<'t>> {
+    match Parsed::of(raw)? {
+        Parsed::Int(int) => drop_writer(writer.push_i64(int)),
+        Parsed::Float(float) => drop_writer(writer.push_f64(float)),
+        Parsed::Bool(bool) => drop_writer(writer.push_bool(bool)),
+        Parsed::Text(text) => drop_writer(writer.push_string(&text)),
+        Parsed::Bytes(bytes) => drop_writer(writer.push_bytes(&bytes)),
+        Parsed::QName([package, entity]) => {
+            drop_writer(writer.push_qname(QName { package: &package, entity: &entity }));
+        }
+        Parsed::Array(items) => {
+            let depth = deeper(raw, depth)?;
+            return writer.push_array(|array| write_items(&items, array, depth));
+        }
+        Parsed::Object(fields) => {
+            let depth = deeper(raw, depth)?;
+            return writer.push_object(|object| write_fields(&fields, object, depth));
+        }
     }
     Ok(())
 }
@@ -85,60 +286,9 @@ fn write_item(value: &Value, writer: &mut ArrayWriter<'_, Vec<u8>>) -> Result<()
 /// Ends a chain of puts whose writer is not needed any more.
 fn drop_writer<W>(_writer: &mut W) {}
 
-/// What a JSON value means in the value model.
-enum Scalar<'a> {
-    Int(i64),
-    Float(f64),
-    Bool(bool),
-    Text(&'a str),
-    Bytes(Vec<u8>),
-    QName(QName<'a>),
-    Array(&'a [Value]),
-    Object(&'a Map<String, Value>),
-}
-
-impl<'a> Scalar<'a> {
-    fn of(value: &'a Value) -> Result<Self, NotOfTheModel> {
-        Ok(match value {
-            Value::Null => {
-                return Err(NotOfTheModel::new("null is not a value; leave the field out instead"));
-            }
-            Value::Bool(bool) => Self::Bool(*bool),
-            Value::Number(number) => return Self::of_number(number),
-            Value::String(text) => Self::Text(text),
-            Value::Array(items) => Self::Array(items),
-            Value::Object(fields) => match (fields.len(), fields.get("$bytes"), fields.get("$qname")) {
-                (1, Some(bytes), None) => Self::Bytes(decode_bytes(bytes)?),
-                (1, None, Some(qname)) => Self::QName(decode_qname(qname)?),
-                _ => Self::Object(fields),
-            },
-        })
-    }
-
-    fn of_number(number: &Number) -> Result<Self, NotOfTheModel> {
-        if let Some(int) = number.as_i64() {
-            Ok(Self::Int(int))
-        } else if number.is_u64() {
-            Err(NotOfTheModel::new(format!("{number} does not fit a 64-bit integer with sign")))
-        } else {
-            number
-                .as_f64()
-                .map(Self::Float)
-                .ok_or_else(|| NotOfTheModel::new(format!("{number} does not fit a 64-bit float")))
-        }
-    }
-}
-
-fn decode_bytes(value: &Value) -> Result<Vec<u8>, NotOfTheModel> {
-    let text = value.as_str().ok_or_else(|| NotOfTheModel::new("`$bytes` wants a string in base64"))?;
-    BASE64.decode(text).map_err(|error| NotOfTheModel::new(format!("`$bytes` is not base64: {error}")))
-}
-
-fn decode_qname(value: &Value) -> Result<QName<'_>, NotOfTheModel> {
-    match value.as_array().map(Vec::as_slice) {
-        Some([Value::String(package), Value::String(entity)]) => Ok(QName { package, entity }),
-        _ => Err(NotOfTheModel::new("`$qname` wants an array of two strings, package and entity")),
-    }
+fn deeper(raw: &RawValue, depth: u32) -> Result<u32, Wrong<'_>> {
+    let too_deep = || Wrong::new(raw.get(), format!("values may be nested to {MAX_DEPTH} levels and no deeper"));
+    depth.checked_sub(1).ok_or_else(too_deep)
 }
 
 /// A value as JSON, in the form that state files have.
