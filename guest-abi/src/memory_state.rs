@@ -641,16 +641,16 @@ mod tests {
             let mut state = MemoryState::new();
             let put = |value: &mut ObjectWriter<'_, Vec<u8>>| {
                 for round in 0..3 {
-                    for (number, name) in names.iter().enumerate() {
-                        value.put_i64(name, (round * 1000 + number) as i64);
+                    for (number, name) in (0..).zip(&names) {
+                        value.put_i32(name, round * 1000 + number);
                     }
                 }
             };
             state.put(storage::VIEW, "", |_| (), put).unwrap();
             let value = state.get(&Key::of_storage(storage::VIEW)).unwrap().unwrap();
             let fields: Result<Vec<_>, _> = ValueRef::new(value).fields().unwrap().collect();
-            let fields: Vec<_> = fields.unwrap().iter().map(|(name, value)| (*name, value.as_i64().unwrap())).collect();
-            let wanted: Vec<_> = names.iter().enumerate().map(|(at, name)| (name.as_str(), 2000 + at as i64)).collect();
+            let fields: Vec<_> = fields.unwrap().iter().map(|(name, value)| (*name, value.as_i32().unwrap())).collect();
+            let wanted: Vec<_> = (2000..).zip(&names).map(|(number, name)| (name.as_str(), number)).collect();
             assert_eq!(fields, wanted, "{count}");
         }
     }

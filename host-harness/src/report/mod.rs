@@ -9,6 +9,7 @@ mod header;
 mod html;
 mod json;
 mod numbers;
+mod printable;
 mod section;
 mod text;
 mod views;
@@ -23,6 +24,8 @@ pub use file::{Destination, ExportError, hold_writes};
 pub use header::{Header, Machine};
 pub use html::Html;
 pub use json::{Json, ReadError, read};
+pub(crate) use printable::cut;
+pub use printable::{printable, printable_lines};
 pub use section::{Body, Section, Table};
 pub use text::Text;
 

@@ -1,10 +1,15 @@
-//! The report as text for a terminal. Its tables are Markdown, so that they can be pasted where Markdown is read.
+//! The report as text for a terminal. Its tables are Markdown, so that they can be pasted where Markdown is read. What
+//! guests and files have named and said passes through [`printable`](super::printable()) here, and nowhere before.
 
 use std::io::{self, Write};
 
 use comfy_table::{CellAlignment, ContentArrangement, presets};
 
-use super::{Body, Exporter, Report, Section, Table};
+use super::printable::printable_within;
+use super::{Body, Exporter, Report, Section, Table, printable};
+
+/// Characters of a heading or of a cell that are printed: a column is as wide as its widest cell.
+const CELL: usize = 300;
 
 /// Writes text.
 #[derive(Debug, Clone, Copy, Default)]
@@ -20,7 +25,7 @@ impl Exporter for Text {
             writeln!(out)?;
         }
         for (name, value) in report.header.facts() {
-            writeln!(out, "{name}: {value}")?;
+            writeln!(out, "{name}: {}", printable(&value))?;
         }
         Ok(())
     }
@@ -29,10 +34,11 @@ impl Exporter for Text {
 impl Text {
     fn section(&self, section: &Section, out: &mut dyn Write) -> io::Result<()> {
         if !section.title.is_empty() {
-            writeln!(out, "{}\n", section.title)?;
+            writeln!(out, "{}\n", printable_within(&section.title, CELL))?;
         }
         match &section.body {
             Body::Facts(facts) => {
+                let facts: Vec<_> = facts.iter().map(|(name, value)| (printable(name), printable(value))).collect();
                 let width = facts.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
                 for (name, value) in facts {
                     writeln!(out, "  {name:width$}  {value}")?;
@@ -41,7 +47,7 @@ impl Text {
             Body::Table(table) => writeln!(out, "{}", self.table(table))?,
             Body::Lines(lines) => {
                 for line in lines {
-                    writeln!(out, "  {line}")?;
+                    writeln!(out, "  {}", printable(line))?;
                 }
             }
         }
@@ -49,7 +55,7 @@ impl Text {
             writeln!(out)?;
         }
         for remark in &section.remarks {
-            writeln!(out, "  {remark}")?;
+            writeln!(out, "  {}", printable(remark))?;
         }
         Ok(())
     }
@@ -62,7 +68,7 @@ impl Text {
         }
         text.set_header(table.columns.iter().map(|(heading, _)| heading));
         for row in &table.rows {
-            text.add_row(row);
+            text.add_row(row.iter().map(|cell| printable_within(cell, CELL)));
         }
         for (column, (_, is_figure)) in text.column_iter_mut().zip(&table.columns) {
             if *is_figure {
@@ -70,5 +76,35 @@ impl Text {
             }
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_guest_says_reaches_the_terminal_as_it_is() {
+        let bad = "x\u{1b}]0;y\u{7}\nz".to_owned();
+        let mut table = Table::new(&["name"], &[]);
+        table.row([bad.clone()]);
+        let bodies =
+            [Body::Facts(vec![("fact".to_owned(), bad.clone())]), Body::Table(table), Body::Lines(vec![bad.clone()])];
+        for body in bodies {
+            let section = Section::new(bad.clone(), body).remarks([bad.clone()]);
+            let mut out = Vec::new();
+            Text::default().section(&section, &mut out).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            assert!(!text.contains(|char: char| char.is_control() && char != '\n'), "{text:?}");
+            assert_eq!(text.matches("x\\u001b]0;y\\u0007\\nz").count(), 3, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_long_name_does_not_make_a_column_as_wide() {
+        let mut table = Table::new(&["name"], &[]);
+        table.row(["n".repeat(100_000)]);
+        let text = Text::default().table(&table).to_string();
+        assert!(text.contains("(cut: 100000 characters)") && text.len() < 2_000, "{text}");
     }
 }
