@@ -1,6 +1,6 @@
 //! Why a guest could not be loaded or an instance could not be made.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::admission::{ContractError, Refusal};
 use crate::failure::{Cause, Failure};
@@ -14,12 +14,20 @@ use crate::prepare::PrepareError;
 #[non_exhaustive]
 pub enum LoadError {
     /// The file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("{}: cannot be read: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// The system's reason, or that the file is no file or too large.
         source: std::io::Error,
+    },
+    /// Another of these errors, of the guest in this file.
+    #[error("{}: {error}", path.display())]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with the guest in it.
+        error: Box<LoadError>,
     },
     /// The bytes are not a module.
     #[error(transparent)]
@@ -98,6 +106,15 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// The error, saying in which file the guest is; one that says so already stays as it is.
+    #[must_use]
+    pub fn in_file(self, path: &Path) -> Self {
+        match self {
+            Self::Read { .. } | Self::InFile { .. } => self,
+            error => Self::InFile { path: path.to_owned(), error: Box::new(error) },
+        }
+    }
+
     pub(crate) fn engine(error: wasmtime::Error) -> Self {
         Self::Engine(format!("{error:#}"))
     }

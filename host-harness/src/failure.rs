@@ -5,6 +5,7 @@ use std::fmt;
 use guest_abi::ErrorCode;
 use guest_abi::wire::WireError;
 
+use crate::report::cut;
 use crate::state::StateError;
 
 /// A call that failed. The instance was restored before this is handed out.
@@ -98,12 +99,14 @@ pub enum Cause {
     #[error("the state could not serve a read: {0}")]
     State(#[source] StateError),
     /// There is no extension function of this name.
-    #[error("{}", missing_export(name, nearest))]
+    #[error("{}", missing_export(name, nearest, functions))]
     MissingExport {
         /// The name that was asked for.
         name: String,
         /// Similar names that there are, nearest first.
         nearest: Vec<String>,
+        /// All names that there are.
+        functions: Box<[String]>,
     },
     /// The instance could not be restored, and could not be replaced either.
     #[error("the instance cannot be restored: {}", reasons.join("; "))]
@@ -117,6 +120,12 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// That none of the guest's functions has this name.
+    pub(crate) fn missing_export(name: &str, functions: &[String]) -> Self {
+        let nearest = nearest(name, functions.iter().map(String::as_str));
+        Self::MissingExport { name: name.to_owned(), nearest, functions: functions.into() }
+    }
+
     /// A word for the cause, for counting and for reports.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -138,13 +147,24 @@ impl Cause {
     }
 }
 
-fn missing_export(name: &str, nearest: &[String]) -> String {
-    match nearest {
-        [] => format!("the guest has no extension function `{name}`"),
-        names => {
-            let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
-            format!("the guest has no extension function `{name}`; did you mean {}?", names.join(" or "))
-        }
+/// Characters of a name in an error; nobody reads more of one.
+const NAME: usize = 100;
+
+/// Names that an error lists.
+const LISTED: usize = 5;
+
+fn missing_export(name: &str, nearest: &[String], functions: &[String]) -> String {
+    let quoted = |names: &[String]| names.iter().map(|name| format!("`{}`", cut(name, NAME))).collect::<Vec<_>>();
+    let missing = format!("the guest has no extension function `{}`", cut(name, NAME));
+    match (nearest, functions) {
+        ([], []) => format!("{missing}; it has none at all"),
+        ([], few) if few.len() <= LISTED => format!("{missing}; it has {}", quoted(few).join(", ")),
+        ([], many) => format!(
+            "{missing}; it has {} and {} more, which `inspect` lists",
+            quoted(&many[..LISTED]).join(", "),
+            many.len() - LISTED
+        ),
+        (nearest, _) => format!("{missing}; did you mean {}?", quoted(nearest).join(" or ")),
     }
 }
 
@@ -225,10 +245,13 @@ impl From<Fault> for Cause {
 
 /// Names among `candidates` that somebody who wrote `name` may have meant, nearest first.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut scored: Vec<(f64, &str)> = candidates
-        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
-        .filter(|(score, _)| *score > 0.7)
-        .collect();
+    let lower = name.to_lowercase();
+    // Names that differ in case alone are as near as can be, but for the one that is written the same way.
+    let score = |candidate: &str| {
+        strsim::jaro_winkler(name, candidate).max(0.99 * strsim::jaro_winkler(&lower, &candidate.to_lowercase()))
+    };
+    let mut scored: Vec<(f64, &str)> =
+        candidates.map(|candidate| (score(candidate), candidate)).filter(|(score, _)| *score > 0.7).collect();
     scored.sort_by(|left, right| right.0.total_cmp(&left.0));
     scored.into_iter().take(3).map(|(_, candidate)| candidate.to_owned()).collect()
 }
@@ -241,6 +264,23 @@ mod tests {
     fn near_names_are_offered_and_far_ones_are_not() {
         let names = ["calc_ordered_items", "new_order", "send_mail", "count_up"];
         assert_eq!(nearest("new_ordr", names.into_iter())[0], "new_order");
+        assert_eq!(nearest("COUNT_UP", names.into_iter()), ["count_up"]);
+        assert_eq!(nearest("NewOrder", names.into_iter())[0], "new_order");
+        assert_eq!(nearest("a_b", ["A_B", "a_b2"].into_iter())[0], "A_B");
         assert!(nearest("zzz", names.into_iter()).is_empty());
+    }
+
+    #[test]
+    fn where_no_name_is_near_some_that_there_are_are_listed() {
+        let message = |name: &str, functions: &[&str]| {
+            let functions: Vec<String> = functions.iter().map(ToString::to_string).collect();
+            Cause::missing_export(name, &functions).to_string()
+        };
+        assert_eq!(message("z", &[]), "the guest has no extension function `z`; it has none at all");
+        assert!(message("z", &["ab", "cd"]).ends_with("; it has `ab`, `cd`"));
+        let many = message("z", &["aa", "bb", "cc", "dd", "ee", "ff", "gg"]);
+        assert!(many.ends_with("it has `aa`, `bb`, `cc`, `dd`, `ee` and 2 more, which `inspect` lists"), "{many}");
+        let long = message(&"z".repeat(100_000), &["a"]);
+        assert!(long.len() < 300 && long.contains("100000 characters") && long.ends_with("it has `a`"), "{long}");
     }
 }

@@ -11,7 +11,8 @@ use crate::call::HostData;
 use crate::contract;
 use crate::engine::Engine;
 use crate::error::LoadError;
-use crate::failure::{Cause, nearest};
+use crate::failure::Cause;
+use crate::input;
 use crate::module_info::ModuleInfo;
 use crate::prepare::{PrepareOptions, Prepared, prepare};
 
@@ -69,11 +70,19 @@ impl Guest {
     /// Loads a module from a file; reports call it by the file's name without its ending.
     ///
     /// # Errors
-    /// [`LoadError`] as for [`Guest::load`], or when the file cannot be read.
+    /// [`LoadError::InFile`] with an error as for [`Guest::load`], or [`LoadError::Read`].
     pub fn from_file(engine: &Engine, path: &Path, options: PrepareOptions) -> Result<Self, LoadError> {
-        let wasm = std::fs::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+        let wasm = Self::read_file(path)?;
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
-        Self::load(engine, &name, &wasm, options)
+        Self::load(engine, &name, &wasm, options).map_err(|error| error.in_file(path))
+    }
+
+    /// Reads the bytes of a guest from a file, for [`Guest::load`].
+    ///
+    /// # Errors
+    /// [`LoadError::Read`] when the system refuses, or the file is a folder, a device or larger than any module.
+    pub fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
+        input::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })
     }
 
     /// What reports call the guest.
@@ -115,13 +124,11 @@ impl Guest {
     /// The extension function of this name.
     ///
     /// # Errors
-    /// [`Cause::MissingExport`], which offers similar names.
+    /// [`Cause::MissingExport`], which offers similar names, or some of those that there are.
     pub fn function(&self, name: &str) -> Result<Function, Cause> {
-        let found = self.inner.functions.iter().position(|function| function == name);
-        found.map(|index| Function { index }).ok_or_else(|| Cause::MissingExport {
-            name: name.to_owned(),
-            nearest: nearest(name, self.inner.functions.iter().map(String::as_str)),
-        })
+        let functions = &self.inner.functions;
+        let found = functions.iter().position(|function| function == name);
+        found.map(|index| Function { index }).ok_or_else(|| Cause::missing_export(name, functions))
     }
 
     /// The name of a function of this guest.

@@ -14,6 +14,7 @@ use crate::call::{Call, CallLimits, HostData, LogicalSize, visible_bytes};
 use crate::error::LoadError;
 use crate::failure::{Cause, Failure, InvalidData};
 use crate::guest::{Function, Guest};
+use crate::module_info::ModuleInfo;
 use crate::outcome::{AllocationStats, CallStats, Outcome};
 use crate::policy::{Residue, RestorePolicy, RestoreStrategy};
 use crate::prepare::SAVED_EXPORT_PREFIX;
@@ -115,8 +116,6 @@ struct Live {
     snapshot: Snapshot,
     /// Resolved when first invoked.
     functions: Vec<Option<TypedFunc<(), i64>>>,
-    /// Functions of the module; those behind them were added by the preparation.
-    own_functions: u32,
 }
 
 impl fmt::Debug for Live {
@@ -416,7 +415,7 @@ impl Instance {
         stats.crossings = live.store.data().call.crossings;
         match called {
             Ok(packed) => live.collect(packed),
-            Err(error) => Err(live.classify(&error, &self.config)),
+            Err(error) => Err(live.classify(&error, &self.guest, &self.config)),
         }
     }
 
@@ -469,8 +468,7 @@ impl Instance {
         match started {
             Ok((instance, handles, snapshot)) => {
                 let functions = vec![None; self.guest.functions().len()];
-                let own_functions = self.guest.info().functions();
-                self.live = Some(Live { store, instance, handles, snapshot, functions, own_functions });
+                self.live = Some(Live { store, instance, handles, snapshot, functions });
                 self.status = Status::Ready;
                 Ok(())
             }
@@ -522,7 +520,7 @@ impl Live {
         window::open(store, handles.memory);
         let logical_pages = handles.logical_pages.map(|index| handles.globals[index].1);
         store.data_mut().logical = logical_pages.map(|pages| LogicalSize { pages, certain: 0 });
-        let exchange = initialise(config, &instance, &handles, store)?;
+        let exchange = initialise(guest, config, &instance, &handles, store)?;
         let snapshot = take_snapshot(guest, config, in_place, &handles, exchange, store)?;
         Ok((instance, handles, snapshot))
     }
@@ -532,7 +530,7 @@ impl Live {
         let typed = self
             .instance
             .get_typed_func(&mut self.store, name)
-            .map_err(|_| Failed::boxed(Cause::MissingExport { name: name.to_owned(), nearest: Vec::new() }))?;
+            .map_err(|_| Failed::boxed(Cause::missing_export(name, &[])))?;
         if let Some(slot) = self.functions.get_mut(function.index) {
             *slot = Some(typed);
         }
@@ -603,9 +601,8 @@ impl Live {
 
     /// Finds out why a call trapped.
     #[cold]
-    fn classify(&mut self, error: &wasmtime::Error, config: &InstanceConfig) -> Box<Failed> {
-        let own_functions = self.own_functions;
-        let backtrace = error.downcast_ref().map_or_else(Vec::new, |found| symbols(found, own_functions));
+    fn classify(&mut self, error: &wasmtime::Error, guest: &Guest, config: &InstanceConfig) -> Box<Failed> {
+        let backtrace = error.downcast_ref().map_or_else(Vec::new, |found| symbols(found, guest.info()));
         let fault = self.store.data_mut().call.fault.take();
         let cause = match (fault, error.downcast_ref::<Trap>()) {
             (Some(fault), _) => match Cause::from(fault) {
@@ -660,14 +657,10 @@ impl Live {
     }
 }
 
-/// Names of the guest's own functions on the stack.
-fn symbols(backtrace: &WasmBacktrace, own_functions: u32) -> Vec<String> {
-    let frame = |frame: &wasmtime::FrameInfo| match frame.func_name() {
-        Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
-        None => format!("function {}", frame.func_index()),
-    };
-    let own = |frame: &&wasmtime::FrameInfo| frame.func_index() < own_functions;
-    backtrace.frames().iter().filter(own).map(frame).collect()
+/// Names of the guest's own functions on the stack, those of the preparation left out.
+fn symbols(backtrace: &WasmBacktrace, info: &ModuleInfo) -> Vec<String> {
+    let own = backtrace.frames().iter().map(wasmtime::FrameInfo::func_index).filter(|index| *index < info.functions());
+    own.map(|index| format!("{:#}", rustc_demangle::demangle(&info.function_name(index)))).collect()
 }
 
 /// Finds the parts of an instance that a restore reaches.
@@ -710,16 +703,20 @@ fn handles(guest: &Guest, instance: &wasmtime::Instance, store: &mut Store<HostD
 
 /// Runs what the contract wants run before the snapshot and returns the exchange region.
 fn initialise(
+    guest: &Guest,
     config: &InstanceConfig,
     instance: &wasmtime::Instance,
     handles: &Handles,
     store: &mut Store<HostData>,
 ) -> Result<std::ops::Range<usize>, LoadError> {
     if let Ok(initialize) = instance.get_typed_func::<(), ()>(&mut *store, names::EXPORT_INITIALIZE) {
-        initialize.call(&mut *store, ()).map_err(|error| init_failure(names::EXPORT_INITIALIZE, &error, store))?;
+        initialize
+            .call(&mut *store, ())
+            .map_err(|error| init_failure(names::EXPORT_INITIALIZE, &error, guest, store))?;
     }
     if let Ok(init) = instance.get_typed_func::<(), i32>(&mut *store, names::EXPORT_INIT) {
-        let result = init.call(&mut *store, ()).map_err(|error| init_failure(names::EXPORT_INIT, &error, store))?;
+        let result =
+            init.call(&mut *store, ()).map_err(|error| init_failure(names::EXPORT_INIT, &error, guest, store))?;
         if result != 0 {
             let call = &mut store.data_mut().call;
             let cause = match call.error_code {
@@ -738,7 +735,7 @@ fn initialise(
     let size = config.exchange_size;
     let address = exchange
         .call(&mut *store, size.cast_signed())
-        .map_err(|error| init_failure(names::EXPORT_EXCHANGE, &error, store))?
+        .map_err(|error| init_failure(names::EXPORT_EXCHANGE, &error, guest, store))?
         .cast_unsigned();
     if address == 0 {
         return Err(LoadError::Exchange { size });
@@ -755,8 +752,8 @@ fn initialise_error(function: &str, cause: Cause, backtrace: Vec<String>) -> Loa
 }
 
 #[cold]
-fn init_failure(function: &str, error: &wasmtime::Error, store: &mut Store<HostData>) -> LoadError {
-    let backtrace = error.downcast_ref::<WasmBacktrace>().map_or_else(Vec::new, |found| symbols(found, u32::MAX));
+fn init_failure(function: &str, error: &wasmtime::Error, guest: &Guest, store: &mut Store<HostData>) -> LoadError {
+    let backtrace = error.downcast_ref().map_or_else(Vec::new, |found| symbols(found, guest.info()));
     let cause = match (store.data_mut().call.fault.take(), error.downcast_ref::<Trap>()) {
         (Some(fault), _) => fault.into(),
         (None, Some(Trap::UnreachableCodeReached)) => Cause::Unreachable,

@@ -147,7 +147,7 @@ fn a_memory_limit_below_what_the_module_declares_is_refused() {
 fn a_function_that_is_not_there_is_told_with_similar_ones() {
     let mut instance = instance("bench", Allocator::System, &config(RestoreStrategy::FullCopy, Residue::Scrub));
     let failure = instance.invoke_by_name("one_gett").expect_err("there is none");
-    let Cause::MissingExport { name, nearest } = &failure.cause else { panic!("{failure}") };
+    let Cause::MissingExport { name, nearest, .. } = &failure.cause else { panic!("{failure}") };
     assert_eq!((name.as_str(), nearest[0].as_str()), ("one_gett", "one_get"));
     assert_eq!(instance.status(), Status::Ready);
 }
