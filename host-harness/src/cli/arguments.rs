@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use guest_abi::names::DEFAULT_EXCHANGE_SIZE;
 use guest_build::Allocator;
 use host_harness::report::Destination;
 use host_harness::{InstanceConfig, PrepareOptions, Residue, RestorePolicy, RestoreStrategy};
 
-use super::values::{Deadline, policy, size, size_u32};
+use super::values::{Deadline, count, duration, exchange_size, memory_size, policy};
 
 /// Runs, restores, measures and verifies WebAssembly guests.
 #[derive(Debug, Parser)]
@@ -73,14 +75,14 @@ pub(crate) struct Common {
     /// Default: `run` scrubs, the others do both where the strategy lets them.
     #[arg(long, global = true, value_name = "RESIDUE")]
     pub(crate) residue: Option<Residue>,
-    /// Memory that an instance may have, such as 64MiB, 1GiB or a number of bytes.
-    #[arg(long, global = true, value_name = "SIZE", default_value = "128MiB", value_parser = size)]
+    /// Memory that an instance may have, such as 64MiB, 1GiB or a number of bytes; at most 4GiB.
+    #[arg(long, global = true, value_name = "SIZE", default_value = "128MiB", value_parser = memory_size, allow_hyphen_values = true)]
     pub(crate) memory_limit: u64,
     /// Time that a call may take, such as 100ms, 1s or none.
-    #[arg(long, global = true, value_name = "TIME", default_value = "1s")]
+    #[arg(long, global = true, value_name = "TIME", default_value = "1s", allow_hyphen_values = true)]
     pub(crate) deadline: Deadline,
-    /// Size of the region through which values reach the guest, such as 64KiB.
-    #[arg(long, global = true, value_name = "SIZE", default_value = "64KiB", value_parser = size_u32)]
+    /// Size of the region through which values reach the guest, such as 64KiB; less than 2GiB.
+    #[arg(long, global = true, value_name = "SIZE", default_value = "64KiB", value_parser = exchange_size, allow_hyphen_values = true)]
     pub(crate) exchange_size: u32,
     /// Whether a restore puts the memory's size back as well, as the guest sees it.
     #[arg(long, global = true, value_enum, default_value = "on", value_name = "SWITCH")]
@@ -97,6 +99,21 @@ impl Common {
         config.deadline = self.deadline.0;
         config.exchange_size = self.exchange_size;
         config
+    }
+
+    /// Finds what the options contradict each other in.
+    pub(crate) fn check(&self) -> Result<()> {
+        // Where the default alone is too large, so is every module, and its own error says how much it needs.
+        let given = self.exchange_size != DEFAULT_EXCHANGE_SIZE;
+        if given && u64::from(self.exchange_size) >= self.memory_limit {
+            anyhow::bail!(
+                "an exchange region of {} bytes does not fit into a memory of at most {} bytes; give a smaller \
+                 --exchange-size or a larger --memory-limit",
+                self.exchange_size,
+                self.memory_limit
+            );
+        }
+        Ok(())
     }
 
     /// How modules are prepared.
@@ -136,7 +153,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
     /// Calls to make.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = count(1..=u64::MAX), allow_hyphen_values = true)]
     pub(crate) times: u64,
 }
 
@@ -154,13 +171,13 @@ pub(crate) struct Work {
 #[derive(Debug, Args)]
 pub(crate) struct Extent {
     /// Calls to time for each row; a row that takes long makes do with fewer.
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = count(1..=1_000_000_000), allow_hyphen_values = true)]
     pub(crate) calls: u64,
     /// Calls to count for each row, in each of two passes.
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = count(1..=1_000_000), allow_hyphen_values = true)]
     pub(crate) counted_calls: u64,
     /// Time after which a figure makes do with the calls that were timed.
-    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = super::values::duration)]
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) budget: Duration,
 }
 
@@ -183,10 +200,10 @@ pub(crate) struct Verify {
     #[command(flatten)]
     pub(crate) work: Work,
     /// Calls to make for each strategy.
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = count(1..=u64::MAX), allow_hyphen_values = true)]
     pub(crate) calls: u64,
     /// Seed of the random sequence of calls.
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    #[arg(long, value_name = "SEED", default_value_t = 0, value_parser = count(0..=u64::MAX), allow_hyphen_values = true)]
     pub(crate) seed: u64,
 }
 
@@ -209,10 +226,10 @@ pub(crate) struct Compare {
     #[command(flatten)]
     pub(crate) extent: Extent,
     /// Calls that verification makes for each strategy; 0 leaves it out.
-    #[arg(long, value_name = "N", default_value_t = 300)]
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = count(0..=u64::MAX), allow_hyphen_values = true)]
     pub(crate) verify_calls: u64,
     /// Seed of the random sequence of calls.
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    #[arg(long, value_name = "SEED", default_value_t = 0, value_parser = count(0..=u64::MAX), allow_hyphen_values = true)]
     pub(crate) seed: u64,
 }
 

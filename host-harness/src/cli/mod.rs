@@ -10,12 +10,13 @@ mod source;
 mod values;
 
 use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
 use host_harness::LoadError;
-use host_harness::report::{Destination, Exporter, Html, Json, Report, Text, hold_writes};
+use host_harness::report::{Destination, Exporter, Html, Json, Report, Text, hold_writes, printable, printable_lines};
 
 use arguments::{Arguments, Command, Common, Format};
 
@@ -30,7 +31,10 @@ const INTERRUPTED: i32 = 130;
 
 /// Runs what the command line asks for.
 pub(crate) fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse(&error),
+    };
     // Without a handler an interrupt could leave the temporary file of a report behind. That none could be set is no
     // reason to refuse the work.
     let _ = ctrlc::set_handler(|| {
@@ -41,18 +45,43 @@ pub(crate) fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
         Err(error) => {
-            // Each error's own text says all there is to say of it. Nobody may be there to read it.
-            let _ = writeln!(std::io::stderr(), "error: {error}");
+            // Nobody may be there to read it.
+            let _ = writeln!(std::io::stderr(), "error: {}", message(&error));
             ExitCode::from(status(&error))
         }
+    }
+}
+
+/// Prints what the parser has to say, which may be help that was asked for.
+fn refuse(error: &clap::Error) -> ExitCode {
+    // The parser repeats what it was given, in its own colours where there is a terminal.
+    let given: Vec<_> = std::env::args_os().collect();
+    let harmless = given.iter().all(|word| word.to_str().is_some_and(|word| printable(word) == word));
+    let _ = match harmless || !error.use_stderr() {
+        true => error.print(),
+        false => write!(std::io::stderr(), "{}", printable_lines(&error.render().to_string())),
+    };
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(BAD_INPUT))
+}
+
+/// What an error says; its own text is all there is to say of it. It is a single line, but for those of building a
+/// guest, which have the compiler's own lines.
+fn message(error: &anyhow::Error) -> String {
+    let text = error.to_string();
+    match error.is::<guest_build::Error>() {
+        true => printable_lines(&text),
+        false => printable(&text).into_owned(),
     }
 }
 
 /// Runs the command, writes its report, and says whether nothing failed.
 fn run(arguments: &Arguments) -> Result<bool> {
     let common = &arguments.common;
+    common.check()?;
     let exports = exports(common)?;
+    let inputs = inputs(&arguments.command);
     for (destination, _) in &exports {
+        destination.check_apart_from(inputs.iter().map(PathBuf::as_path))?;
         destination.check()?;
     }
     let content = match &arguments.command {
@@ -67,6 +96,21 @@ fn run(arguments: &Arguments) -> Result<bool> {
         destination.write(&exporter.render(&report))?;
     }
     Ok(report.passed())
+}
+
+/// The files that the command reads.
+fn inputs(command: &Command) -> Vec<PathBuf> {
+    let with = |guests: &[PathBuf], state: &Option<PathBuf>| guests.iter().chain(state).cloned().collect();
+    match command {
+        Command::Inspect(arguments) => vec![arguments.guest.clone()],
+        Command::Run(arguments) => with(std::slice::from_ref(&arguments.guest), &arguments.state),
+        Command::Measure(arguments) => with(&arguments.guests, &arguments.work.state),
+        Command::Verify(arguments) => with(&arguments.guests, &arguments.work.state),
+        Command::Compare(arguments) => {
+            let lock = arguments.manifest_path.with_file_name("Cargo.lock");
+            with(&[arguments.manifest_path.clone(), lock], &commands::compare::state_file(arguments))
+        }
+    }
 }
 
 /// Where the report goes, and in which format. An export to standard output takes the place of the ordinary output.
@@ -101,7 +145,7 @@ fn exports(common: &Common) -> Result<Vec<(Destination, Box<dyn Exporter>)>> {
 }
 
 /// A path by which two names of one file can be told to be the same, whether or not it exists.
-fn absolute(path: &std::path::Path) -> std::path::PathBuf {
+fn absolute(path: &Path) -> PathBuf {
     let absolute = path.canonicalize().or_else(|_| std::path::absolute(path));
     absolute.unwrap_or_else(|_| path.to_owned())
 }
@@ -116,11 +160,12 @@ fn status(error: &anyhow::Error) -> u8 {
 
 /// Whether the guest itself failed, rather than what was given or asked.
 pub(crate) fn is_of_the_guest(error: &LoadError) -> bool {
-    matches!(
-        error,
+    match error {
+        LoadError::InFile { error, .. } => is_of_the_guest(error),
         LoadError::Instantiate(_)
-            | LoadError::Initialise(_)
-            | LoadError::Exchange { .. }
-            | LoadError::ExchangeOutOfMemory { .. }
-    )
+        | LoadError::Initialise(_)
+        | LoadError::Exchange { .. }
+        | LoadError::ExchangeOutOfMemory { .. } => true,
+        _ => false,
+    }
 }

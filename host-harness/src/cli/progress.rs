@@ -1,8 +1,8 @@
 //! Progress on standard error, where that is a terminal.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
+use host_harness::report::printable;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// A bar for work of known length, or a spinner.
@@ -28,8 +28,8 @@ impl Progress {
     }
 
     /// Says what is being done.
-    pub(crate) fn doing(&self, what: impl Into<Cow<'static, str>>) {
-        self.0.set_message(what);
+    pub(crate) fn doing(&self, what: impl AsRef<str>) {
+        self.0.set_message(printable(what.as_ref()).into_owned());
     }
 
     /// A step is done.

@@ -3,19 +3,27 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use host_harness::{LoadError, MemoryState, load_state_file};
+use host_harness::{Guest, LoadError, MemoryState, load_state_file};
 
 /// A guest's bytes and what reports call it.
 pub(crate) struct GuestFile {
+    pub(crate) path: PathBuf,
     pub(crate) name: String,
     pub(crate) wasm: Vec<u8>,
 }
 
+impl GuestFile {
+    /// The error, beginning with the file that was given.
+    pub(crate) fn error(&self, error: LoadError) -> LoadError {
+        error.in_file(&self.path)
+    }
+}
+
 /// Reads a guest's file.
 pub(crate) fn guest(path: &Path) -> Result<GuestFile, LoadError> {
-    let wasm = std::fs::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+    let wasm = Guest::read_file(path)?;
     let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    Ok(GuestFile { name, wasm })
+    Ok(GuestFile { path: path.to_owned(), name, wasm })
 }
 
 /// Reads several guests. Those whose names would be the same are called by their paths.

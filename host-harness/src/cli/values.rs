@@ -1,5 +1,6 @@
 //! Sizes, times and policies as they are written on the command line.
 
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ impl FromStr for Deadline {
 /// Reads a time such as `100ms`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a time: write a number and a unit, such as 500us, 100ms or 1s");
+    let too_long = || format!("`{text}` is too long a time: the longest is 100000000min");
     let (number, unit) = number_and_unit(text).ok_or_else(wrong)?;
     let nanoseconds: u64 = match unit {
         "ns" => 1,
@@ -32,15 +34,42 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         "min" => 60_000_000_000,
         _ => return Err(wrong()),
     };
-    let nanoseconds = number.checked_mul(nanoseconds).ok_or_else(wrong)?;
-    match nanoseconds {
-        0 => Err(format!("`{text}` is no time at all")),
-        nanoseconds => Ok(Duration::from_nanos(nanoseconds)),
+    let number = number.ok_or_else(too_long)?;
+    match number.checked_mul(nanoseconds).filter(|nanoseconds| *nanoseconds <= LONGEST) {
+        None => Err(too_long()),
+        Some(0) => Err(format!("`{text}` is no time at all")),
+        Some(nanoseconds) => Ok(Duration::from_nanos(nanoseconds)),
     }
 }
 
+/// Nanoseconds of the longest time, 190 years: about as many as fit 64 bits with a sign.
+const LONGEST: u64 = 100_000_000 * 60_000_000_000;
+
 /// Reads a size such as `64MiB`.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
+    bytes(text)?.ok_or_else(|| format!("`{text}` is too large a size"))
+}
+
+/// Reads the size of a memory with 32-bit addresses.
+pub(crate) fn memory_size(text: &str) -> Result<u64, String> {
+    let most = 1 << 32;
+    let fits = bytes(text)?.filter(|bytes| *bytes <= most);
+    fits.ok_or_else(|| format!("`{text}` is more than a memory with 32-bit addresses can have: give at most 4GiB"))
+}
+
+/// Reads the size of an exchange region: one allocation of the guest, which has 31 bits for that.
+pub(crate) fn exchange_size(text: &str) -> Result<u32, String> {
+    match bytes(text)?.map(i32::try_from) {
+        Some(Ok(0)) => Err("an exchange region has at least 1 byte; without the option it has 64KiB".to_owned()),
+        Some(Ok(bytes)) => Ok(bytes.unsigned_abs()),
+        _ => {
+            Err(format!("`{text}` is more than a guest can allocate at once: an exchange region is smaller than 2GiB"))
+        }
+    }
+}
+
+/// Reads a size, which is `None` where it does not fit 64 bits.
+fn bytes(text: &str) -> Result<Option<u64>, String> {
     let wrong = || format!("`{text}` is not a size: write a number of bytes, or one with a unit, such as 64MiB");
     let (number, unit) = number_and_unit(text).ok_or_else(wrong)?;
     let bytes: u64 = match unit {
@@ -50,12 +79,15 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
         "GiB" => 1 << 30,
         _ => return Err(wrong()),
     };
-    number.checked_mul(bytes).ok_or_else(wrong)
+    Ok(number.and_then(|number| number.checked_mul(bytes)))
 }
 
-/// Reads a size below 4 GiB.
-pub(crate) fn size_u32(text: &str) -> Result<u32, String> {
-    u32::try_from(size(text)?).map_err(|_| format!("`{text}` does not fit a 32-bit memory"))
+/// A reader of whole numbers in a range.
+pub(crate) fn count(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<u64, String> + Clone {
+    move |text| {
+        let wrong = || format!("`{text}` is not a whole number from {} to {}", range.start(), range.end());
+        text.parse().ok().filter(|number| range.contains(number)).ok_or_else(wrong)
+    }
 }
 
 /// Reads a restore policy; the bytes of `on-heap-above` may have a unit.
@@ -66,10 +98,11 @@ pub(crate) fn policy(text: &str) -> Result<RestorePolicy, String> {
     }
 }
 
-fn number_and_unit(text: &str) -> Option<(u64, &str)> {
+/// A number, which is `None` where it does not fit 64 bits, and what stands behind it.
+fn number_and_unit(text: &str) -> Option<(Option<u64>, &str)> {
     let digits = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
-    Some((number.parse().ok()?, unit.trim_start()))
+    (digits > 0).then(|| (number.parse().ok(), unit.trim_start()))
 }
 
 #[cfg(test)]
@@ -84,7 +117,40 @@ mod tests {
         for wrong in ["", "MiB", "-1", "1.5MiB", "64mb", "99999999999GiB"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
-        assert!(size_u32("4GiB").is_err());
+    }
+
+    #[test]
+    fn what_is_too_large_is_not_called_misspelt() {
+        for large in ["99999999999GiB", "99999999999999999999999"] {
+            assert_eq!(size(large), Err(format!("`{large}` is too large a size")));
+            assert!(memory_size(large).unwrap_err().contains("at most 4GiB"));
+            assert!(exchange_size(large).unwrap_err().contains("smaller than 2GiB"));
+        }
+        for long in ["99999999999999999999s", "100000001min"] {
+            assert!(duration(long).unwrap_err().contains("too long a time"), "{long}");
+        }
+        assert_eq!(duration("100000000min"), Ok(Duration::from_mins(100_000_000)));
+    }
+
+    #[test]
+    fn memories_and_exchange_regions_are_as_large_as_they_can_be() {
+        assert_eq!(memory_size("4GiB"), Ok(1 << 32));
+        assert!(memory_size("4294967297").unwrap_err().contains("at most 4GiB"));
+        assert!(memory_size("-1").unwrap_err().contains("is not a size"));
+        assert!(memory_size("64mb").unwrap_err().contains("is not a size"));
+        assert_eq!((exchange_size("1"), exchange_size("2147483647")), (Ok(1), Ok(0x7FFF_FFFF)));
+        assert!(exchange_size("2GiB").unwrap_err().contains("smaller than 2GiB"));
+        assert!(exchange_size("0KiB").unwrap_err().contains("at least 1 byte"));
+        assert!(exchange_size("x").unwrap_err().contains("is not a size"));
+    }
+
+    #[test]
+    fn counts_say_their_range() {
+        let count = count(1..=1_000);
+        assert_eq!((count("1"), count("1000")), (Ok(1), Ok(1_000)));
+        for wrong in ["0", "1001", "-1", "x", "99999999999999999999"] {
+            assert_eq!(count(wrong), Err(format!("`{wrong}` is not a whole number from 1 to 1000")));
+        }
     }
 
     #[test]

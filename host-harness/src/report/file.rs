@@ -25,10 +25,14 @@ pub enum Destination {
 }
 
 impl FromStr for Destination {
-    type Err = std::convert::Infallible;
+    type Err = ExportError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(if text == "-" { Self::Stdout } else { Self::File(text.into()) })
+        match text {
+            "" => Err(ExportError::NoName),
+            "-" => Ok(Self::Stdout),
+            path => Ok(Self::File(path.into())),
+        }
     }
 }
 
@@ -36,6 +40,17 @@ impl FromStr for Destination {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExportError {
+    /// The name of the file is empty.
+    #[error("a report needs the name of a file, or `-` for standard output")]
+    NoName,
+    /// The report would take the place of what it is made from.
+    #[error("cannot write {}: it is what the command reads ({}); name another file", path.display(), input.display())]
+    IsInput {
+        /// The report's file.
+        path: PathBuf,
+        /// The same file, as the command was given it.
+        input: PathBuf,
+    },
     /// The folder does not exist.
     #[error("cannot write {}: there is no folder {}; make it first", path.display(), folder.display())]
     NoFolder {
@@ -83,6 +98,18 @@ impl Destination {
         writable.map_err(|source| ExportError::Io { path: path.clone(), source })
     }
 
+    /// Finds out whether the report would overwrite one of these files, by whatever name or link.
+    ///
+    /// # Errors
+    /// [`ExportError::IsInput`] when it would.
+    pub fn check_apart_from<'a>(&self, inputs: impl IntoIterator<Item = &'a Path>) -> Result<(), ExportError> {
+        let Self::File(path) = self else { return Ok(()) };
+        match inputs.into_iter().find(|input| is_same_file(path, input)) {
+            Some(input) => Err(ExportError::IsInput { path: path.clone(), input: input.to_owned() }),
+            None => Ok(()),
+        }
+    }
+
     /// Writes a report. A file appears under its name when all of it is on disk, and not before.
     ///
     /// # Errors
@@ -95,6 +122,24 @@ impl Destination {
             }
         }
     }
+}
+
+/// Whether both names lead to one file; what is no file, such as a terminal, may be read and written.
+fn is_same_file(left: &Path, right: &Path) -> bool {
+    let (Ok(left_found), Ok(right_found)) = (std::fs::metadata(left), std::fs::metadata(right)) else {
+        return false;
+    };
+    if !left_found.is_file() {
+        return false;
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        if (left_found.dev(), left_found.ino()) == (right_found.dev(), right_found.ino()) {
+            return true;
+        }
+    }
+    right_found.is_file() && left.canonicalize().is_ok_and(|left| right.canonicalize().is_ok_and(|right| left == right))
 }
 
 fn print(bytes: &[u8]) -> io::Result<()> {
@@ -185,6 +230,12 @@ mod tests {
     }
 
     #[test]
+    fn a_report_without_a_name_is_refused() {
+        assert!(matches!("".parse::<Destination>(), Err(ExportError::NoName)));
+        assert_eq!("-".parse::<Destination>().unwrap(), Destination::Stdout);
+    }
+
+    #[test]
     fn a_missing_folder_is_told_before_the_work() {
         let folder = tempfile::tempdir().unwrap();
         let missing = Destination::File(folder.path().join("none").join("report.json"));
@@ -210,6 +261,26 @@ mod place_tests {
         assert!(link.symlink_metadata().unwrap().is_symlink());
         assert_eq!(std::fs::read(&file).unwrap(), b"new");
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn an_input_is_known_by_every_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, other) = (folder.path().join("file"), folder.path().join("other"));
+        std::fs::write(&file, "read").unwrap();
+        std::fs::write(&other, "read").unwrap();
+        let names = ["link", "hard", "./file", "absent/../file"].map(|name| folder.path().join(name));
+        symlink(&file, &names[0]).unwrap();
+        std::fs::hard_link(&file, &names[1]).unwrap();
+        std::fs::create_dir(folder.path().join("absent")).unwrap();
+        let inputs = [other.as_path(), &file];
+        for name in names.into_iter().chain([file.clone()]) {
+            let refused = Destination::File(name.clone()).check_apart_from(inputs).unwrap_err().to_string();
+            assert!(refused.contains("it is what the command reads"), "{}: {refused}", name.display());
+        }
+        Destination::File(folder.path().join("new")).check_apart_from(inputs).unwrap();
+        Destination::File(other.clone()).check_apart_from([file.as_path()]).unwrap();
+        Destination::File("/dev/null".into()).check_apart_from([Path::new("/dev/null")]).unwrap();
     }
 
     #[test]

@@ -308,8 +308,16 @@ mod tests {
             (r#"[{"storage": "a", "value": {"x": {"$bytes": "?"}}}]"#, "1:45", "at `x`: `$bytes` is not base64"),
             (r#"[{"storage": "a", "value": {"x": {"$qname": ["p"]}}}]"#, "1:45", "at `x`: `$qname` wants an array"),
             (r#"[{"storage": "a", "value": {"x": "\ud800"}}]"#, "1:34", "at `x`: "),
-            (r#"[{"storage": "a", "key": {"x": {"y": 1}}, "value": {}}]"#, "1:32", "key at `x`: an object has no place in a key"),
-            (r#"[{"storage": "a", "key": {"x": [1]}, "value": {}}]"#, "1:32", "key at `x`: an array has no place in a key"),
+            (
+                r#"[{"storage": "a", "key": {"x": {"y": 1}}, "value": {}}]"#,
+                "1:32",
+                "key at `x`: an object has no place in a key",
+            ),
+            (
+                r#"[{"storage": "a", "key": {"x": [1]}, "value": {}}]"#,
+                "1:32",
+                "key at `x`: an array has no place in a key",
+            ),
         ]);
     }
 
@@ -368,7 +376,9 @@ mod tests {
         refused(&[("\u{feff}{}", "1:1", "an object")]);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.json");
-        for (bytes, line, words) in [(&b"[\n\xe9]"[..], ":2: ", "byte 0xe9 is not UTF-8"), (b"\xff\xfe[\0", ":1: ", "UTF-16")] {
+        for (bytes, line, words) in
+            [(&b"[\n\xe9]"[..], ":2: ", "byte 0xe9 is not UTF-8"), (b"\xff\xfe[\0", ":1: ", "UTF-16")]
+        {
             std::fs::write(&path, bytes).unwrap();
             let error = load_state_file(&path).unwrap_err().to_string();
             assert!(error.contains(line) && error.contains(words), "{error}");

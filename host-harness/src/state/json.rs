@@ -185,10 +185,7 @@ fn qname(value: &RawValue) -> Result<[String; 2], Wrong<'_>> {
 }
 
 /// Writes the fields of a value; it is the first of the levels to which values may be nested.
-pub(super) fn write_value<'t>(
-    fields: &[Field<'t>],
-    writer: &mut ObjectWriter<'_, Vec<u8>>,
-) -> Result<(), Wrong<'t>> {
+pub(super) fn write_value<'t>(fields: &[Field<'t>], writer: &mut ObjectWriter<'_, Vec<u8>>) -> Result<(), Wrong<'t>> {
     write_fields(fields, writer, MAX_DEPTH - 1)
 }
 
@@ -209,11 +206,7 @@ pub(super) fn write_key<'t>(fields: &[Field<'t>], writer: &mut ObjectWriter<'_, 
 }
 
 /// `depth` is how many levels may be nested in the object.
-fn write_fields<'t>(
-    fields: &[Field<'t>],
-    writer: &mut ObjectWriter<'_, Vec<u8>>,
-    depth: u32,
-) -> Result<(), Wrong<'t>> {
+fn write_fields<'t>(fields: &[Field<'t>], writer: &mut ObjectWriter<'_, Vec<u8>>, depth: u32) -> Result<(), Wrong<'t>> {
     for Field { name, value, .. } in fields {
         Parsed::of(value)
             .and_then(|parsed| write_field(name, value, parsed, writer, depth))
@@ -250,11 +243,7 @@ fn write_field<'t>(
     Ok(())
 }
 
-fn write_items<'t>(
-    items: &[&'t RawValue],
-    writer: &mut ArrayWriter<'_, Vec<u8>>,
-    depth: u32,
-) -> Result<(), Wrong<'t>> {
+fn write_items<'t>(items: &[&'t RawValue], writer: &mut ArrayWriter<'_, Vec<u8>>, depth: u32) -> Result<(), Wrong<'t>> {
     for (index, item) in items.iter().enumerate() {
         write_item(item, writer, depth).map_err(|wrong| wrong.under(index.to_string()))?;
     }

@@ -9,47 +9,47 @@ use tempfile::TempDir;
 use crate::cli_guests;
 
 /// What the harness said and how it ended.
-struct Said {
-    status: Option<i32>,
-    stdout: String,
-    stderr: String,
+pub(crate) struct Said {
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// A folder with guests and states in it, in which the harness runs.
-struct Folder(TempDir);
+pub(crate) struct Folder(TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
         folder.file("plain.wasm", &cli_guests::plain());
         folder.file("counted.wasm", &cli_guests::counted());
         folder
     }
 
-    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.0.path().join(name);
         std::fs::write(&path, bytes).unwrap();
         path
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.path()).unwrap();
         let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }
 
-    fn command(&self, line: &str) -> Command {
+    pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_host-harness"));
         command.args(line.split_whitespace()).current_dir(self.path()).stdin(Stdio::null());
         command
     }
 
-    fn run(&self, line: &str) -> Said {
+    pub(crate) fn run(&self, line: &str) -> Said {
         let output = self.command(line).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         let said = Said { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) };
@@ -59,7 +59,7 @@ impl Folder {
     }
 
     /// Expects an error of usage or input: status 2, nothing on standard output, one sentence with these words.
-    fn refuses(&self, line: &str, words: &[&str]) {
+    pub(crate) fn refuses(&self, line: &str, words: &[&str]) {
         let before = self.names();
         let said = self.run(line);
         assert_eq!(said.status, Some(2), "{line}: {}{}", said.stdout, said.stderr);
@@ -72,7 +72,7 @@ impl Folder {
     }
 
     /// As [`Self::refuses`], for errors that are the harness's own and hence one line.
-    fn refuses_in_one_line(&self, line: &str, words: &[&str]) {
+    pub(crate) fn refuses_in_one_line(&self, line: &str, words: &[&str]) {
         self.refuses(line, words);
         let said = self.run(line);
         assert_eq!(said.stderr.lines().count(), 1, "{line}: {}", said.stderr);
@@ -98,7 +98,7 @@ fn what_is_no_guest_is_refused_by_every_command() {
     folder.file("version.wasm", &version_9.unwrap());
     folder.file("silent.wasm", &no_version.unwrap());
     let cases: [(&str, &[&str]); 11] = [
-        ("missing.wasm", &["cannot read missing.wasm"]),
+        ("missing.wasm", &["cannot be read"]),
         ("text.wasm", &["WebAssembly text", "wasm-tools parse"]),
         ("empty.wasm", &["not a WebAssembly file", "empty"]),
         ("noise.wasm", &["not a WebAssembly file"]),
@@ -113,6 +113,8 @@ fn what_is_no_guest_is_refused_by_every_command() {
     for (file, words) in cases {
         for line in ["run FILE f", "measure FILE --export-json r.json", "verify FILE --export-html r.html"] {
             folder.refuses_in_one_line(&line.replace("FILE", file), words);
+            let said = folder.run(&line.replace("FILE", file));
+            assert!(said.stderr.starts_with(&format!("error: {file}: ")), "{}", said.stderr);
         }
     }
     // An inspection is for finding out why, so it only refuses what is no module.
@@ -137,8 +139,8 @@ fn wrong_usage_is_told_with_what_to_do() {
         ("verify plain.wasm --function do_nothin", &["did you mean `do_nothing`"]),
         ("run plain.wasm do_nothing --memory-limit 64KiB", &["65536", "131072", "--memory-limit"]),
         ("measure plain.wasm --memory-limit 1KiB --export-json r.json", &["131072"]),
-        ("run plain.wasm do_nothing --state state.json", &["state.json:3:", "unknown field `valeu`"]),
-        ("measure plain.wasm --state null.json", &["null.json:1:2", "at `x`: null"]),
+        ("run plain.wasm do_nothing --state state.json", &["state.json:3:4: ", "unknown field `valeu`"]),
+        ("measure plain.wasm --state null.json", &["null.json:1:41: ", "at `x`: null"]),
         ("run plain.wasm do_nothing --state missing.json", &["cannot read the state file missing.json"]),
         ("run plain.wasm do_nothing --export-json none/r.json", &["there is no folder none"]),
         ("run plain.wasm do_nothing --strategy full-copy,watermark", &["one strategy"]),
@@ -168,7 +170,7 @@ fn a_guest_that_fails_is_status_1_and_says_why() {
     let folder = Folder::new();
     let cases: [(&str, &[&str]); 4] = [
         ("run plain.wasm refuse", &["guest-error", "hello", "code 1000"]),
-        ("run plain.wasm abort", &["unreachable", "Backtrace"]),
+        ("run plain.wasm abort", &["unreachable", "Backtrace", "at abort"]),
         ("run plain.wasm spin --deadline 20ms", &["deadline-exceeded", "20ms"]),
         ("run plain.wasm grow_or_abort --memory-limit 512KiB", &["out-of-memory", "524288"]),
     ];

@@ -3,6 +3,7 @@
 mod admission;
 mod cli;
 mod cli_guests;
+mod cli_input;
 mod guests;
 mod measure;
 mod prepare;

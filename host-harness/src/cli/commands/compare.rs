@@ -6,7 +6,7 @@ use anyhow::Result;
 use guest_build::{Allocator, Progress as Lines};
 use host_harness::compare::{Built, build, state_file_beside};
 use host_harness::measure::{Row, RowVerdict};
-use host_harness::report::{Content, VerdictReport};
+use host_harness::report::{Content, VerdictReport, printable};
 
 use super::table::{Job, table};
 use super::verify::Check;
@@ -16,7 +16,7 @@ use crate::cli::source;
 
 pub(crate) fn run(arguments: &Compare, common: &Common) -> Result<Content> {
     // What can be wrong with the state is told before anything is built.
-    let state_file = arguments.work.state.clone().or_else(|| state_file_beside(&arguments.manifest_path));
+    let state_file = state_file(arguments);
     let state = source::state(state_file.as_deref())?;
     let (modules, mut notes) = modules(arguments)?;
     match &state_file {
@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &Compare, common: &Common) -> Result<Content> {
                 seed: arguments.seed,
                 common,
             };
-            report.verdicts.extend(check.all(&guest.variants)?);
+            report.verdicts.extend(check.all(&guest.variants).map_err(|error| error.in_file(&guest.path))?);
         }
     }
     for row in &mut report.rows {
@@ -55,6 +55,11 @@ pub(crate) fn run(arguments: &Compare, common: &Common) -> Result<Content> {
         });
     }
     Ok(Content::Compare(report))
+}
+
+/// The state file that was given, or that the guest crate brings along.
+pub(crate) fn state_file(arguments: &Compare) -> Option<PathBuf> {
+    arguments.work.state.clone().or_else(|| state_file_beside(&arguments.manifest_path))
 }
 
 fn is_of(verdict: &VerdictReport, row: &Row) -> bool {
@@ -70,7 +75,7 @@ fn modules(arguments: &Compare) -> Result<(Vec<PathBuf>, Vec<String>)> {
     let progress = Progress::spinner();
     progress.doing("looking for a compiler of wasm32");
     let bar = progress.bar();
-    let lines: Lines = std::sync::Arc::new(move |line: &str| bar.set_message(line.trim().to_owned()));
+    let lines: Lines = std::sync::Arc::new(move |line: &str| bar.set_message(printable(line.trim()).into_owned()));
     let built = build(&arguments.manifest_path, &allocators, |build| {
         let build = build.features(&arguments.features).progress(lines.clone());
         match &arguments.package {

@@ -11,7 +11,7 @@ use crate::cli::source;
 pub(crate) fn run(arguments: &Inspect, common: &Common) -> Result<Content> {
     let file = source::guest(&arguments.guest)?;
     let engine = Engine::new(&EngineConfig::default())?;
-    let inspection =
-        inspect(&engine, &file.name, &file.wasm, common.prepare(), &common.config()).map_err(LoadError::from)?;
+    let inspection = inspect(&engine, &file.name, &file.wasm, common.prepare(), &common.config())
+        .map_err(|error| file.error(LoadError::from(error)))?;
     Ok(Content::Inspect(Box::new(inspection)))
 }

@@ -19,17 +19,18 @@ pub(crate) fn run(arguments: &Run, common: &Common) -> Result<Content> {
     let mut engine = EngineConfig::default();
     engine.fuel = true;
     let engine = Engine::new(&engine)?;
-    let guest = Guest::load(&engine, &file.name, &file.wasm, common.prepare())?;
-    let function = guest.function(&arguments.function).map_err(LoadError::Function)?;
+    let named = |error| file.error(error);
+    let guest = Guest::load(&engine, &file.name, &file.wasm, common.prepare()).map_err(named)?;
+    let function = guest.function(&arguments.function).map_err(LoadError::Function).map_err(named)?;
 
     let mut config = common.config();
     config.count = true;
     config.strategy = match common.strategy.as_slice() {
-        [] => best_strategy(&guest, &config)?,
+        [] => best_strategy(&guest, &config).map_err(named)?,
         [strategy] => *strategy,
         _ => anyhow::bail!("`run` restores by one strategy; give --strategy once, without commas"),
     };
-    let mut instance = guest.instantiate(&config, state)?;
+    let mut instance = guest.instantiate(&config, state).map_err(named)?;
 
     let progress = Progress::steps(arguments.times);
     let (mut calls, mut failed_calls) = (Vec::new(), 0);

@@ -1,5 +1,7 @@
 //! The table of `measure` and `compare`: every guest, function and way of restoring.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use host_harness::inspect::{Judgement, strategies};
 use host_harness::measure::{
@@ -26,6 +28,7 @@ pub(super) struct Job<'a> {
 
 /// A guest that was measured, and the ways by which it was restored.
 pub(super) struct Measured {
+    pub(super) path: PathBuf,
     pub(super) guest: Guest,
     pub(super) allocator: String,
     pub(super) variants: Vec<Variant>,
@@ -46,10 +49,10 @@ pub(super) fn table(job: &Job<'_>) -> Result<(MeasureReport, Vec<Measured>)> {
     let mut subjects = Vec::new();
     for file in &job.files {
         loading.doing(format!("compiling {}", file.name));
-        let subject = Subject::load(&engines, &file.name, &file.wasm, job.common.prepare())
-            .map_err(|error| named(&file.name, job, error))?;
-        let functions = functions(&subject, job.functions)?;
-        subjects.push((subject, functions));
+        let subject =
+            Subject::load(&engines, &file.name, &file.wasm, job.common.prepare()).map_err(|error| file.error(error))?;
+        let functions = functions(&subject, job.functions).map_err(|error| file.error(error))?;
+        subjects.push((file, subject, functions));
     }
     drop(loading);
 
@@ -59,8 +62,8 @@ pub(super) fn table(job: &Job<'_>) -> Result<(MeasureReport, Vec<Measured>)> {
     options.budget = job.extent.budget;
     options.config = config;
     let mut measured = Vec::new();
-    let progress = Progress::steps(subjects.iter().map(|(_, functions)| functions.len() as u64).sum());
-    for (subject, functions) in &subjects {
+    let progress = Progress::steps(subjects.iter().map(|(_, _, functions)| functions.len() as u64).sum());
+    for (file, subject, functions) in &subjects {
         let guest = subject.guest();
         let (allocator, variants, not_admitted) = match ways(guest, job.common) {
             Ok(ways) => ways,
@@ -69,7 +72,7 @@ pub(super) fn table(job: &Job<'_>) -> Result<(MeasureReport, Vec<Measured>)> {
                 report.guests.push(GuestSummary::of(guest, "unknown".to_owned()));
                 continue;
             }
-            Err(error) => return Err(named(guest.name(), job, error)),
+            Err(error) => return Err(file.error(error).into()),
         };
         // What was asked for by name and cannot be done has failed; what was left to choose is only told.
         for refused in not_admitted.iter().filter(|_| !job.common.strategy.is_empty()) {
@@ -81,25 +84,15 @@ pub(super) fn table(job: &Job<'_>) -> Result<(MeasureReport, Vec<Measured>)> {
         for function in functions {
             for variant in &variants {
                 progress.doing(format!("{} {function}, restored by {}", guest.name(), variant.strategy_name()));
-                report.rows.push(row(subject, function, *variant, &options, job.state)?);
+                let row = row(subject, function, *variant, &options, job.state);
+                report.rows.push(row.map_err(|error| file.error(error))?);
             }
             progress.step();
         }
-        measured.push(Measured { guest: guest.clone(), allocator, variants });
+        measured.push(Measured { path: file.path.clone(), guest: guest.clone(), allocator, variants });
     }
     relate(&mut report.rows, bare);
     Ok((report, measured))
-}
-
-/// An error that says of which guest it is, where there are several. Its kind stays: it decides the exit status.
-fn named(guest: &str, job: &Job<'_>, error: LoadError) -> anyhow::Error {
-    match job.files.len() {
-        1 => error.into(),
-        _ => {
-            let message = format!("{guest}: {error}");
-            anyhow::Error::from(error).context(message)
-        }
-    }
 }
 
 fn functions(subject: &Subject, asked: &[String]) -> Result<Vec<String>, LoadError> {

@@ -18,11 +18,12 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Content> {
     let engine = Engine::new(&EngineConfig::default())?;
     let mut verdicts = Vec::new();
     for file in files {
-        let guest = Guest::load(&engine, &file.name, &file.wasm, common.prepare())?;
+        let named = |error| file.error(error);
+        let guest = Guest::load(&engine, &file.name, &file.wasm, common.prepare()).map_err(named)?;
         for function in &arguments.work.function {
-            guest.function(function).map_err(LoadError::Function)?;
+            guest.function(function).map_err(LoadError::Function).map_err(named)?;
         }
-        let (allocator, variants, not_admitted) = ways(&guest, common)?;
+        let (allocator, variants, not_admitted) = ways(&guest, common).map_err(named)?;
         let check = Check {
             guest: &guest,
             allocator: &allocator,
@@ -32,7 +33,7 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Content> {
             seed: arguments.seed,
             common,
         };
-        verdicts.extend(check.all(&variants)?);
+        verdicts.extend(check.all(&variants).map_err(named)?);
         // What was asked for by name and cannot be done is a check that failed; what was left to choose is not.
         for refused in not_admitted.iter().filter(|_| !common.strategy.is_empty()) {
             let reasons = refused.reasons.join("; ");
