@@ -9,13 +9,15 @@ pub(crate) struct MemoryLimiter {
     limit: usize,
     /// Size in bytes of the last growth that was refused during the running call.
     refused: Option<usize>,
+    /// Size in bytes of the last growth that was granted, which the engine may still have been unable to serve.
+    granted: usize,
     /// Times the memory really grew, since instantiation.
     pub(crate) growths: u64,
 }
 
 impl MemoryLimiter {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, refused: None, growths: 0 }
+        Self { limit, refused: None, granted: 0, growths: 0 }
     }
 
     /// Forgets what an earlier call was refused.
@@ -23,7 +25,8 @@ impl MemoryLimiter {
         self.refused = None;
     }
 
-    /// Size in bytes that the memory would have had after the last refused growth of this call.
+    /// Size in bytes that the memory would have had after the last refused growth of this call; one that it has
+    /// already, where the engine did not say.
     pub(crate) fn refused(&self) -> Option<usize> {
         self.refused
     }
@@ -34,10 +37,18 @@ impl ResourceLimiter for MemoryLimiter {
         let granted = desired <= self.limit && maximum.is_none_or(|maximum| desired <= maximum);
         if granted {
             self.growths += 1;
+            self.granted = desired;
         } else {
             self.refused = Some(desired);
         }
         Ok(granted)
+    }
+
+    /// The engine could not serve what was granted, as the system has no memory left; or it did not even ask, as no
+    /// memory can be so large.
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.refused = Some(self.granted);
+        Ok(())
     }
 
     fn table_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {

@@ -26,10 +26,16 @@ pub fn fail_panic_index(_cx: &mut Context) -> Result<()> {
     Ok(())
 }
 
-/// Asks for just under 2 GiB at once, the most that Rust lets a guest ask for.
+/// Asks for just under 2 GiB at once, the most that Rust lets a guest ask for, three times over: more than the 4 GiB
+/// that a memory can have, so that no limit on it lets this succeed.
 #[extension]
 pub fn fail_out_of_memory(_cx: &mut Context) -> Result<()> {
-    black_box(vec![1_u8; black_box(0x7FFF_0000)]);
+    let mut held = [const { Vec::new() }; 3];
+    for vector in &mut held {
+        // Not filled: that would take seconds where the host allows so much memory.
+        *vector = black_box(Vec::<u8>::with_capacity(black_box(0x7FFF_0000)));
+    }
+    black_box(held);
     Ok(())
 }
 
@@ -41,12 +47,16 @@ pub fn fail_out_of_memory_slowly(_cx: &mut Context) -> Result<()> {
     }
 }
 
-/// A vector that keeps growing.
+/// A vector that keeps growing; at 512 MiB another takes over, since one that were to exceed 2 GiB would be a panic of
+/// Rust's and no question of memory.
 #[extension]
 pub fn fail_out_of_memory_by_growth(_cx: &mut Context) -> Result<()> {
-    let mut numbers = Vec::new();
     loop {
-        numbers.push(black_box(1_u64));
+        let mut numbers = Vec::new();
+        for _ in 0..black_box(1 << 26) {
+            numbers.push(black_box(1_u64));
+        }
+        Vec::leak(black_box(numbers));
     }
 }
 

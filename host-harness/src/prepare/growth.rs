@@ -47,7 +47,9 @@ impl VirtualGrowth {
 /// `(delta: i32) -> i32`: what `memory.grow` does, on the logical size.
 ///
 /// The logical size never exceeds `limit`, which is the declared maximum or 4 GiB, so `limit - old` does not wrap;
-/// and once `delta` is known to fit below that, `old + delta` does not either.
+/// and once `delta` is known to fit below that, `old + delta` does not either. What does not fit is asked of the engine
+/// all the same: it refuses, as the physical size is no smaller than the logical one, and so the host's limiter learns
+/// of the request.
 fn body(logical_pages: u32, limit: u32) -> Function {
     const REFUSED: i32 = -1;
     let (delta, old, new) = (0, 1, 2);
@@ -55,7 +57,9 @@ fn body(logical_pages: u32, limit: u32) -> Function {
     let mut code = function.instructions();
     code.global_get(logical_pages).local_set(old);
     code.local_get(delta).i32_const(limit.cast_signed()).local_get(old).i32_sub().i32_gt_u();
-    code.if_(BlockType::Empty).i32_const(REFUSED).return_().end();
+    code.if_(BlockType::Empty);
+    code.local_get(delta).memory_grow(0).drop().i32_const(REFUSED).return_();
+    code.end();
     code.local_get(old).local_get(delta).i32_add().local_tee(new);
     code.memory_size(0).i32_gt_u();
     code.if_(BlockType::Empty);
