@@ -162,7 +162,7 @@ impl Call {
     }
 
     pub(crate) fn log(&self) -> LogLines<'_> {
-        LogLines { call: self, next: 0 }
+        LogLines { bytes: &self.log, lines: &self.log_lines, start: 0 }
     }
 
     pub(crate) fn log_dropped(&self) -> u64 {
@@ -174,23 +174,27 @@ impl Call {
     }
 }
 
-/// The log lines of a call, in order. See [`Outcome::log`](crate::Outcome::log).
-#[derive(Debug, Clone)]
+/// The log lines of a call, in order. See [`Outcome::log`](crate::Outcome::log) and
+/// [`Instance::last_log`](crate::Instance::last_log).
+#[derive(Debug, Clone, Default)]
 pub struct LogLines<'a> {
-    call: &'a Call,
-    next: usize,
+    /// The text of all lines, one behind the other.
+    bytes: &'a [u8],
+    /// Levels and ends of the lines that are still to come.
+    lines: &'a [(Level, usize)],
+    /// Where the next line starts.
+    start: usize,
 }
 
 impl<'a> Iterator for LogLines<'a> {
     type Item = (Level, &'a str);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (level, end) = *self.call.log_lines.get(self.next)?;
-        let start = self.next.checked_sub(1).map_or(0, |last| self.call.log_lines[last].1);
-        self.next += 1;
+        let ((level, end), rest) = self.lines.split_first()?;
         // Only whole `str`s were appended.
-        let line = std::str::from_utf8(&self.call.log[start..end]).unwrap_or_default();
-        Some((level, line))
+        let line = std::str::from_utf8(&self.bytes[self.start..*end]).unwrap_or_default();
+        (self.lines, self.start) = (rest, *end);
+        Some((*level, line))
     }
 }
 

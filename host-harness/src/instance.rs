@@ -10,7 +10,7 @@ use wasmtime::{Global, Store, Trap, TypedFunc, Val, WasmBacktrace};
 
 use crate::admission::{check_bump_reset, check_control_block};
 use crate::aligned::AlignedBytes;
-use crate::call::{Call, CallLimits, HostData, LogicalSize, visible_bytes};
+use crate::call::{Call, CallLimits, HostData, LogLines, LogicalSize, visible_bytes};
 use crate::error::LoadError;
 use crate::failure::{Cause, Failure, InvalidData};
 use crate::guest::{Function, Guest};
@@ -123,6 +123,9 @@ impl fmt::Debug for Live {
         f.debug_struct("Live").field("handles", &self.handles).finish_non_exhaustive()
     }
 }
+
+/// Bytes that a 32-bit memory can have.
+const MOST_BYTES: u64 = 1 << 32;
 
 /// Ticks that never pass.
 const NO_DEADLINE: u64 = u64::MAX >> 1;
@@ -276,7 +279,25 @@ impl Instance {
 
     /// What the last call left with the host, also one that failed.
     pub(crate) fn last_call(&self) -> Option<&Call> {
-        self.live.as_ref().map(|live| &live.store.data().call)
+        let orphan = self.orphan.as_ref().map(|data| &data.call);
+        self.live.as_ref().map(|live| &live.store.data().call).or(orphan)
+    }
+
+    /// The log lines of the last call, whether it succeeded or failed, until the next call. Of a call that was tried
+    /// again they are those of the second try; there are none before the first call, and of a call for which there was
+    /// no instance.
+    ///
+    /// They are what a failed call leaves besides its [`Failure`]: its intents are never handed out.
+    #[must_use]
+    pub fn last_log(&self) -> LogLines<'_> {
+        self.last_call().map(Call::log).unwrap_or_default()
+    }
+
+    /// Log lines of the last call, also of one that failed, that were cut off or dropped because it logged more than it
+    /// may.
+    #[must_use]
+    pub fn last_log_dropped(&self) -> u64 {
+        self.last_call().map_or(0, Call::log_dropped)
     }
 
     /// Names of the tables whose elements differ from the snapshot.
@@ -336,7 +357,13 @@ impl Instance {
     fn attempt(&mut self, function: Function, retried: bool) -> Result<(), Box<Failed>> {
         self.last_stats.begin(retried);
         if self.status != Status::Ready {
-            self.replace().map_err(|error| Failed::boxed(not_restorable(error)))?;
+            if let Err(error) = self.replace() {
+                // The log lines of the call before are not this one's.
+                if let Some(data) = &mut self.orphan {
+                    data.call.begin();
+                }
+                return Err(Failed::boxed(not_restorable(error)));
+            }
         }
         self.status = Status::Running;
         let called = self.call(function);
@@ -646,7 +673,12 @@ impl Live {
             Some(block) => (block.image.failed_size != 0).then_some(block.image.failed_size.into()),
             None => None,
         };
-        let refused = self.store.data().limiter.refused().map(|size| (size as u64).saturating_sub(in_use));
+        let physical = self.handles.memory.data_size(&self.store);
+        let refused = self.store.data().limiter.refused().map(|size| match size > physical {
+            true => size as u64 - in_use,
+            // The engine did not say how much it was. It was more than any memory can have.
+            false => MOST_BYTES + u64::from(names::PAGE_SIZE) - in_use,
+        });
         let requested = requested.or(refused.filter(|_| self.snapshot.control_block.is_none()))?;
         Some(Cause::OutOfMemory { requested, in_use, limit: config.memory_limit })
     }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use host_harness::inspect::best_strategy;
 use host_harness::measure::FailedCall;
 use host_harness::report::{CallReport, Content, Counters, IntentReport, LogReport, RunReport};
-use host_harness::{Engine, EngineConfig, Function, Guest, Instance, LoadError, Outcome, StateError};
+use host_harness::{Engine, EngineConfig, Function, Guest, Instance, LoadError, LogLines, Outcome, StateError};
 
 use crate::cli::arguments::{Common, Run};
 use crate::cli::progress::Progress;
@@ -59,6 +59,8 @@ fn one_call(instance: &mut Instance, function: Function, number: u64) -> Result<
         Err(failure) => {
             report.failure = Some(FailedCall::of(&failure, number));
             report.backtrace = failure.backtrace;
+            report.log = log(instance.last_log());
+            report.log_dropped = instance.last_log_dropped();
             return Ok(report);
         }
     };
@@ -78,10 +80,12 @@ fn fill(report: &mut CallReport, outcome: &Outcome<'_>) -> Result<()> {
         let intent = intent.map_err(|error| anyhow::anyhow!("an intent cannot be read: {error}"))?;
         report.intents.push(IntentReport::of(&intent)?);
     }
-    for (level, line) in outcome.log() {
-        report.log.push(LogReport { level: level.name().to_owned(), line: line.to_owned() });
-    }
+    report.log = log(outcome.log());
     report.log_dropped = outcome.log_dropped();
     report.counters = Some(Counters::of(outcome.stats()));
     Ok(())
+}
+
+fn log(lines: LogLines<'_>) -> Vec<LogReport> {
+    lines.map(|(level, line)| LogReport { level: level.name().to_owned(), line: line.to_owned() }).collect()
 }

@@ -3,7 +3,7 @@
 use guest_abi::ErrorCode;
 use guest_abi::wire::WireError;
 use guest_build::Allocator;
-use host_harness::{Cause, Failure, Instance, InvalidData, Residue, RestorePolicy, Status};
+use host_harness::{Cause, Failure, Instance, InvalidData, Level, Residue, RestorePolicy, RestoreStrategy, Status};
 
 use super::{MEMORY, SHORT, best, config, config_with_policy, field, instance, load};
 
@@ -257,6 +257,25 @@ fn a_request_that_no_memory_could_serve_is_out_of_memory() {
     }
 }
 
+/// Also where the host sets no bound but that of 32-bit addresses, and nobody is asked before the engine refuses.
+#[test]
+fn what_exceeds_four_gibibytes_is_out_of_memory() {
+    for allocator in Allocator::ALL {
+        // Nothing is copied or zeroed: the guest has touched next to nothing of these 4 GiB.
+        let mut config = config(RestoreStrategy::Reinstantiate, Residue::Scrub);
+        config.memory_limit = 4 << 30;
+        let mut instance = instance("adversary", allocator, &config);
+        let Err(failure) = instance.invoke_by_name("fail_out_of_memory") else { panic!("6 GiB were served") };
+        let Cause::OutOfMemory { requested, in_use, limit } = failure.cause else { panic!("{allocator}: {failure}") };
+        assert_eq!(limit, 4 << 30, "{allocator}");
+        // The first of the three is there.
+        assert!(in_use > 0x7FFF_0000 && requested > limit - in_use, "{allocator}: {requested} beside {in_use}");
+        if allocator != Allocator::System {
+            assert_eq!(requested, 0x7FFF_0000, "{allocator}");
+        }
+    }
+}
+
 /// Functions that succeed, although they look as if they should not, and how many intents they leave.
 const ALLOWED: [(&str, usize); 5] = [
     ("lie_get_out_over_key", 0),
@@ -325,10 +344,20 @@ fn no_function_of_the_adversary_is_forgotten() {
 
 #[test]
 fn no_intent_of_a_failed_call_is_handed_out_but_its_log_is_kept() {
-    let mut instance = adversary(Allocator::BumpReset, super::NEVER_REACHED);
-    assert!(instance.invoke_by_name("fail_after_intents").is_err());
-    let outcome = instance.invoke_by_name("do_nothing").expect("it does nothing");
-    assert_eq!((outcome.intents().count(), outcome.log().count()), (0, 0));
+    // Restored in place, and replaced.
+    for strategy in [RestoreStrategy::BumpReset, RestoreStrategy::Reinstantiate] {
+        let mut instance = instance("adversary", Allocator::BumpReset, &config(strategy, Residue::Keep));
+        assert_eq!(instance.last_log().count(), 0);
+        assert!(instance.invoke_by_name("fail_after_intents").is_err());
+        assert_eq!(instance.last_log().collect::<Vec<_>>(), [(Level::Info, "before")], "{strategy}");
+        let outcome = instance.invoke_by_name("do_nothing").expect("it does nothing");
+        assert_eq!((outcome.intents().count(), outcome.log().count()), (0, 0));
+        assert_eq!(instance.last_log().count(), 0);
+        let outcome = instance.invoke_by_name("lie_log_escape_sequences").expect("it is allowed");
+        let logged: Vec<String> = outcome.log().map(|(_, line)| line.to_owned()).collect();
+        let lines: Vec<&str> = instance.last_log().map(|(_, line)| line).collect();
+        assert_eq!((lines, instance.last_log_dropped()), (logged.iter().map(String::as_str).collect(), 0));
+    }
 }
 
 #[test]
