@@ -41,7 +41,8 @@ pub(crate) enum Command {
     /// Verify that restored instances behave and look like fresh ones.
     ///
     /// Makes a random sequence of calls on an instance that is restored after each, and on a fresh instance for each,
-    /// and says what differs and where. The same seed and functions give the same sequence.
+    /// and says what differs and where. The same seed and functions give the same sequence. A call that the deadline ends
+    /// on one side only is made again, and skipped where that does not help.
     Verify(Verify),
     /// Build your guest crate with each allocator, then measure and verify all of them.
     ///
@@ -183,7 +184,7 @@ pub(crate) struct Extent {
 
 #[derive(Debug, Args)]
 pub(crate) struct Measure {
-    /// The guests: WebAssembly modules.
+    /// The guests: WebAssembly modules; one that is named twice is taken once.
     #[arg(value_name = "GUEST.wasm", required = true)]
     pub(crate) guests: Vec<PathBuf>,
     #[command(flatten)]
@@ -194,7 +195,7 @@ pub(crate) struct Measure {
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// The guests: WebAssembly modules.
+    /// The guests: WebAssembly modules; one that is named twice is taken once.
     #[arg(value_name = "GUEST.wasm", required = true)]
     pub(crate) guests: Vec<PathBuf>,
     #[command(flatten)]

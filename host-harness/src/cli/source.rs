@@ -26,11 +26,20 @@ pub(crate) fn guest(path: &Path) -> Result<GuestFile, LoadError> {
     Ok(GuestFile { path: path.to_owned(), name, wasm })
 }
 
-/// Reads several guests. Those whose names would be the same are called by their paths.
+/// Reads several guests. A file that is named twice is taken once. Those whose names would be the same are called by
+/// their paths.
 pub(crate) fn guests(paths: &[PathBuf]) -> Result<Vec<GuestFile>, LoadError> {
-    let mut guests: Vec<GuestFile> = paths.iter().map(|path| guest(path)).collect::<Result<_, _>>()?;
+    let mut files: Vec<(PathBuf, &PathBuf)> = Vec::new();
+    for path in paths {
+        // What is not there is told of when it is read.
+        let file = path.canonicalize().unwrap_or_else(|_| path.clone());
+        if files.iter().all(|(known, _)| *known != file) {
+            files.push((file, path));
+        }
+    }
+    let mut guests: Vec<GuestFile> = files.iter().map(|(_, path)| guest(path)).collect::<Result<_, _>>()?;
     let names: Vec<String> = guests.iter().map(|guest| guest.name.clone()).collect();
-    for (guest, path) in guests.iter_mut().zip(paths) {
+    for (guest, (_, path)) in guests.iter_mut().zip(&files) {
         if names.iter().filter(|name| **name == guest.name).count() > 1 {
             guest.name = path.display().to_string();
         }

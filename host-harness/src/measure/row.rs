@@ -202,20 +202,34 @@ pub struct FailedCall {
     pub message: String,
     /// Number of the call since the instance was made, from 1; 0 when there was no instance.
     pub call: u64,
+    /// Whether it was tried again on the restored instance, and failed again.
+    #[serde(default)]
+    pub retried: bool,
 }
 
 impl FailedCall {
     /// That this call failed.
     #[must_use]
     pub fn of(failure: &Failure, call: u64) -> Self {
-        let again = if failure.retried { " (also when tried again on the restored instance)" } else { "" };
-        Self { cause: failure.cause.kind().to_owned(), message: format!("{}{again}", failure.cause), call }
+        let cause = &failure.cause;
+        Self { cause: cause.kind().to_owned(), message: cause.to_string(), call, retried: failure.retried }
+    }
+
+    /// Whether another call failed of the same, and at the same call. Whether it was tried again does not matter.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        (&self.cause, &self.message, self.call) == (&other.cause, &other.message, other.call)
+    }
+
+    /// That this call did not do what it should, though the guest did not fail.
+    #[must_use]
+    pub fn by_host(cause: &str, message: String, call: u64) -> Self {
+        Self { cause: cause.to_owned(), message, call, retried: false }
     }
 
     /// That no instance could be made.
     #[must_use]
     pub fn load(message: impl ToString) -> Self {
-        Self { cause: "load".to_owned(), message: message.to_string(), call: 0 }
+        Self { cause: "load".to_owned(), message: message.to_string(), call: 0, retried: false }
     }
 }
 
@@ -226,6 +240,9 @@ pub struct RowVerdict {
     pub passed: bool,
     /// Calls that were compared with those of fresh instances.
     pub calls: u64,
+    /// Calls that were skipped, as they ended by the deadline on one side only.
+    #[serde(default)]
+    pub skipped_calls: u64,
     /// Seed of the sequence of calls.
     pub seed: u64,
     /// Differences that were found.

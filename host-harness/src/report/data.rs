@@ -163,10 +163,16 @@ pub struct VerdictReport {
     pub calls: u64,
     /// Calls among them that failed, in the same way on both sides.
     pub failed_calls: u64,
-    /// Whether nothing differed.
+    /// Calls that were skipped, as they ended by the deadline on one side only.
+    #[serde(default)]
+    pub skipped_calls: u64,
+    /// Whether nothing differed, and no function was called of which every call was skipped.
     pub passed: bool,
-    /// What differed.
+    /// What differed; the same of one function stands once, with the number of calls.
     pub differences: Vec<String>,
+    /// Functions of which calls were skipped, in sentences.
+    #[serde(default)]
+    pub inconclusive: Vec<String>,
     /// Why nothing could be verified; null when it could.
     pub error: Option<String>,
 }
@@ -183,8 +189,10 @@ impl VerdictReport {
             seed: verdict.seed,
             calls: verdict.calls,
             failed_calls: verdict.failures,
+            skipped_calls: verdict.skipped_calls(),
             passed: verdict.passed(),
             differences: verdict.differences.iter().map(ToString::to_string).collect(),
+            inconclusive: verdict.skipped.iter().map(ToString::to_string).collect(),
             error: None,
         }
     }
@@ -207,8 +215,10 @@ impl VerdictReport {
             seed,
             calls: 0,
             failed_calls: 0,
+            skipped_calls: 0,
             passed: false,
             differences: Vec::new(),
+            inconclusive: Vec::new(),
             error: Some(error.to_string()),
         }
     }

@@ -3,14 +3,19 @@
 //! Two instances run the same random sequence of calls. The *subject* is restored by the strategy under test, the
 //! *reference* is made anew for every call. After each call the outcomes are compared (result or cause of failure,
 //! intents, log lines, trace of host calls, allocation counters, memory size), and the subject's memory, globals and
-//! tables are compared with its snapshot, region by region, as far as the strategy promises them to be equal. Both
-//! apply the intents of successful calls to their own copy of the state, so calls see what earlier calls wrote.
+//! tables are compared with its snapshot, region by region, as far as the strategy promises them to be equal. The
+//! intents of calls that succeeded are applied to the state of both, so calls see what earlier calls wrote; where the
+//! intents differ, those of the fresh instance are, so that one difference does not bring others with it.
+//!
+//! A call that ends by its deadline on one side only says nothing of the restore: the machine may have been busy. It is
+//! made again on both sides, and skipped when that does not help. Memory, globals and tables are compared all the same.
 //!
 //! It finds differences; it does not look for their cause, and it cannot judge a guest that is not a pure function of
 //! its state.
 
 mod image;
 mod observe;
+mod words;
 
 use std::fmt;
 
@@ -41,7 +46,7 @@ pub struct VerifyOptions {
     pub calls: u64,
     /// Seed of the random sequence.
     pub seed: u64,
-    /// Differences after which to stop.
+    /// Differences after which to stop; what differs again in the same way counts once.
     pub max_differences: usize,
 }
 
@@ -63,15 +68,60 @@ pub struct Verdict {
     pub calls: u64,
     /// Calls among them that failed, in the same way on both sides.
     pub failures: u64,
+    /// Functions of which calls were skipped, as they ended by the deadline on one side only.
+    pub skipped: Vec<Skipped>,
     /// What differed, in the order of the calls.
     pub differences: Vec<Difference>,
 }
 
 impl Verdict {
-    /// Whether nothing differed.
+    /// Whether nothing differed, and no function was called of which every call was skipped.
     #[must_use]
     pub fn passed(&self) -> bool {
-        self.differences.is_empty()
+        self.differences.is_empty() && self.skipped.iter().all(|skipped| skipped.compared > 0)
+    }
+
+    /// Calls that were skipped.
+    #[must_use]
+    pub fn skipped_calls(&self) -> u64 {
+        self.skipped.iter().map(|skipped| skipped.calls).sum()
+    }
+
+    /// Adds what differed; what is there already, from an earlier call, is counted.
+    fn add(&mut self, difference: Difference) {
+        let known = self.differences.iter_mut();
+        match known.into_iter().find(|known| known.is_like(&difference)) {
+            Some(known) => known.again += 1,
+            None => self.differences.push(difference),
+        }
+    }
+}
+
+/// Calls of one function that could not be compared: each time that they were made, they ended by the deadline on one
+/// side only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Skipped {
+    /// The function.
+    pub function: String,
+    /// Calls of it that were skipped.
+    pub calls: u64,
+    /// Those among them that, at the last try, ended by the deadline on the restored instance and not on the fresh one.
+    pub on_restored: u64,
+    /// Calls of it that were compared.
+    pub compared: u64,
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { function, calls, on_restored, compared } = self;
+        write!(
+            f,
+            "inconclusive: {calls} call(s) of `{function}` were skipped because of the deadline, which passed on one \
+             side only: {on_restored} time(s) on the restored instance, {} on the fresh one; {compared} call(s) of it \
+             were compared",
+            calls - on_restored
+        )
     }
 }
 
@@ -85,11 +135,28 @@ pub struct Difference {
     pub function: String,
     /// The function that was called before it, which may have left what was found.
     pub previous: Option<String>,
+    /// Later calls of the function in which the same differed: the same region, global, table or part of the outcome.
+    pub again: u64,
     /// What differed.
     pub what: What,
     /// For a difference in the outcome: what earlier calls had left in memory, and the restore before this call too,
     /// because its strategy may. It is where to look for the cause.
     pub residue: Vec<Residual>,
+}
+
+impl Difference {
+    /// Whether it is of the same function, and the same differed.
+    fn is_like(&self, other: &Self) -> bool {
+        let same = match (&self.what, &other.what) {
+            (What::Memory { region: one, .. }, What::Memory { region: two, .. }) => one == two,
+            (What::Global { name: one, .. }, What::Global { name: two, .. })
+            | (What::Table { name: one }, What::Table { name: two }) => one == two,
+            (What::Outcome { aspect: one, .. }, What::Outcome { aspect: two, .. }) => one == two,
+            (What::Creep { .. }, What::Creep { .. }) | (What::Replaced, What::Replaced) => true,
+            _ => false,
+        };
+        same && self.function == other.function
+    }
 }
 
 /// A region that differs from the snapshot after a restore.
@@ -143,7 +210,9 @@ pub enum What {
     Outcome {
         /// Which part of it.
         aspect: Aspect,
-        /// What a fresh instance gave.
+        /// Where in it, for instance which intent and which of its fields.
+        place: Option<String>,
+        /// What a fresh instance gave there.
         expected: String,
         /// What the restored one gave.
         found: String,
@@ -165,7 +234,11 @@ impl fmt::Display for Difference {
         if let Some(previous) = &self.previous {
             write!(f, ", after `{previous}`")?;
         }
-        write!(f, "): {}", self.what)?;
+        f.write_str(")")?;
+        if self.again > 0 {
+            write!(f, " and {} later call(s) of it", self.again)?;
+        }
+        write!(f, ": {}", self.what)?;
         for (index, Residual { region, address, expected, found, bytes }) in self.residue.iter().enumerate() {
             let lead = if index == 0 { "; before the call there was residue in the" } else { " and in the" };
             write!(
@@ -191,8 +264,12 @@ impl fmt::Display for What {
                 "after the restore global `{name}` differs from the snapshot: {expected} expected, {found} found"
             ),
             Self::Table { name } => write!(f, "after the restore table `{name}` differs from the snapshot"),
-            Self::Outcome { aspect, expected, found } => {
-                write!(f, "{aspect} differs from that of a fresh instance: {expected} expected, {found} found")
+            Self::Outcome { aspect, place, expected, found } => {
+                write!(f, "{aspect} differs from that of a fresh instance")?;
+                if let Some(place) = place {
+                    write!(f, " in {place}")?;
+                }
+                write!(f, ": {expected} expected, {found} found")
             }
             Self::Creep { pages, fresh } => {
                 write!(f, "memory creeps: it has {pages} pages, no fresh instance needed more than {fresh}")
@@ -236,58 +313,150 @@ fn subject_config(options: &VerifyOptions) -> InstanceConfig {
     InstanceConfig { policy: RestorePolicy::EveryCall, count: true, trace: true, ..options.config.clone() }
 }
 
+/// Times that a call is made again when it ended by its deadline on one side only.
+const RETRIES: u32 = 2;
+
 fn run(
     guest: &Guest,
-    mut subject: Instance,
+    subject: Instance,
     options: &VerifyOptions,
     state: &MemoryState,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Verdict, LoadError> {
     let reference = InstanceConfig { strategy: RestoreStrategy::Reinstantiate, ..subject_config(options) };
-    let mut reference = guest.instantiate(&reference, state.clone())?;
+    let reference = guest.instantiate(&reference, state.clone())?;
     let functions = functions(guest, options)?;
     let mut verdict = Verdict {
         strategy: subject.strategy_name().to_owned(),
         seed: options.seed,
         calls: 0,
         failures: 0,
+        skipped: Vec::new(),
         differences: Vec::new(),
     };
     let mut random = ChaCha8Rng::seed_from_u64(options.seed);
-    let mut previous: Option<Function> = None;
-    let mut residue = Vec::new();
-    let mut fresh_pages = reference.physical_pages().max(subject.physical_pages());
+    let mut pair = Pair {
+        most_pages: reference.physical_pages().max(subject.physical_pages()),
+        guest,
+        subject,
+        reference,
+        residue: Vec::new(),
+        previous: None,
+    };
+    let mut compared = vec![0; guest.functions().len()];
     for call in 0..options.calls {
         if functions.is_empty() || verdict.differences.len() >= options.max_differences {
             break;
         }
         let function = next(&functions, call, &mut random);
-        let expected = Observed::of(&mut reference, function);
-        let found = Observed::of(&mut subject, function);
-        let mut differences = Vec::new();
-        expected.compare(&found, guest, &mut differences);
-        fresh_pages = fresh_pages.max(expected.pages);
-        if guest.prepared().logical_pages_export.is_some() && subject.physical_pages() > fresh_pages {
-            differences.push(What::Creep { pages: subject.physical_pages(), fresh: fresh_pages });
+        match pair.call(call + 1, function, &mut verdict) {
+            Some(OneSided { on_restored }) => {
+                let name = guest.function_name(function);
+                let known = verdict.skipped.iter().position(|skipped| skipped.function == name).unwrap_or_else(|| {
+                    let function = name.to_owned();
+                    verdict.skipped.push(Skipped { function, calls: 0, on_restored: 0, compared: 0 });
+                    verdict.skipped.len() - 1
+                });
+                verdict.skipped[known].calls += 1;
+                verdict.skipped[known].on_restored += u64::from(on_restored);
+            }
+            None => compared[function.index] += 1,
         }
-        if subject.in_place().is_some() && found.replaced {
-            differences.push(What::Replaced);
-        }
-        let residue_behind = image::compare(&mut subject, &mut differences);
-        verdict.calls += 1;
-        verdict.failures += u64::from(expected.failed());
-        verdict.differences.extend(differences.into_iter().map(|what| Difference {
-            call: call + 1,
-            function: guest.function_name(function).to_owned(),
-            previous: previous.map(|previous| guest.function_name(previous).to_owned()),
-            residue: if matches!(what, What::Outcome { .. }) { residue.clone() } else { Vec::new() },
-            what,
-        }));
-        residue = residue_behind;
-        previous = Some(function);
         progress(call + 1);
     }
+    for skipped in &mut verdict.skipped {
+        let function = guest.functions().iter().position(|name| *name == skipped.function);
+        skipped.compared = function.map_or(0, |index| compared[index]);
+    }
     Ok(verdict)
+}
+
+/// A call that ended by its deadline on one side only, however often it was made.
+struct OneSided {
+    /// It was the restored instance, at the last try.
+    on_restored: bool,
+}
+
+/// The two instances that run the same calls.
+struct Pair<'g> {
+    guest: &'g Guest,
+    /// Restored after every call.
+    subject: Instance,
+    /// Made anew for every call.
+    reference: Instance,
+    /// The most pages that a call from a fresh instance is known to need.
+    most_pages: u64,
+    /// What the restore before the next call left in the subject's memory, as it may.
+    residue: Vec<Residual>,
+    previous: Option<Function>,
+}
+
+impl Pair<'_> {
+    /// Makes one call on both sides, compares, and applies its intents. `Some` when the outcomes cannot be compared.
+    fn call(&mut self, number: u64, function: Function, verdict: &mut Verdict) -> Option<OneSided> {
+        let mut last = None;
+        for _ in 0..=RETRIES {
+            let expected = Observed::of(&mut self.reference, function);
+            let found = Observed::of(&mut self.subject, function);
+            let comparable = expected.timed_out == found.timed_out;
+            let mut differences = Vec::new();
+            if comparable {
+                expected.compare(&found, self.guest, &mut differences);
+            }
+            self.compare_instances(&expected, &found, &mut differences);
+            // What is found after a call is also what the next one, or the next try, may see.
+            let residue = std::mem::take(&mut self.residue);
+            self.residue = image::compare(&mut self.subject, &mut differences);
+            for what in differences {
+                verdict.add(Difference {
+                    call: number,
+                    function: self.guest.function_name(function).to_owned(),
+                    previous: self.previous.map(|previous| self.guest.function_name(previous).to_owned()),
+                    again: 0,
+                    residue: if matches!(what, What::Outcome { .. }) { residue.clone() } else { Vec::new() },
+                    what,
+                });
+            }
+            self.previous = Some(function);
+            if comparable {
+                self.apply(&expected.intents);
+                verdict.calls += 1;
+                verdict.failures += u64::from(expected.failed());
+                return None;
+            }
+            last = Some(OneSided { on_restored: found.timed_out });
+        }
+        last
+    }
+
+    /// Looks for creep, and for an instance that was replaced.
+    fn compare_instances(&mut self, expected: &Observed, found: &Observed, differences: &mut Vec<What>) {
+        self.most_pages = self.most_pages.max(expected.pages);
+        if found.timed_out {
+            // How far it got is chance, and so is whether a fresh instance got as far. What creeps does so again after
+            // the next call.
+            self.most_pages = self.most_pages.max(found.pages);
+        }
+        let pages = self.subject.physical_pages();
+        if self.guest.prepared().logical_pages_export.is_some() && pages > self.most_pages {
+            differences.push(What::Creep { pages, fresh: self.most_pages });
+            // Told once; it is worth telling again when there are still more.
+            self.most_pages = pages;
+        }
+        if self.subject.in_place().is_some() && found.replaced {
+            differences.push(What::Replaced);
+        }
+    }
+
+    /// Applies what a call on the fresh instance left to the states of both.
+    fn apply(&mut self, intents: &[u8]) {
+        for instance in [&mut self.reference, &mut self.subject] {
+            if let Some(state) = instance.state_mut() {
+                // The states are equal, so one that refuses them refuses them on both sides.
+                let _ = state.apply(intents);
+            }
+        }
+    }
 }
 
 fn functions(guest: &Guest, options: &VerifyOptions) -> Result<Vec<Function>, LoadError> {

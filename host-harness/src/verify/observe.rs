@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::What;
 use guest_abi::Level;
 
+use super::{What, words};
 use crate::call::TraceEntry;
 use crate::failure::Cause;
 use crate::guest::{Function, Guest};
@@ -51,8 +51,9 @@ impl fmt::Display for Aspect {
 pub(super) struct Observed {
     result: Result<(), String>,
     /// It ended by the clock, so how far it got is chance.
-    timed_out: bool,
-    intents: Vec<u8>,
+    pub(super) timed_out: bool,
+    /// In their wire form; empty where the call failed.
+    pub(super) intents: Vec<u8>,
     log: Vec<(Level, String)>,
     trace: Vec<TraceEntry>,
     allocations: Option<AllocationStats>,
@@ -61,7 +62,7 @@ pub(super) struct Observed {
 }
 
 impl Observed {
-    /// Calls `function` and, if that succeeds, applies its intents to the instance's own state.
+    /// Calls `function`. Its intents are not applied.
     pub(super) fn of(instance: &mut Instance, function: Function) -> Self {
         let called = instance.invoke(function);
         let (result, timed_out, intents) = match called {
@@ -71,16 +72,9 @@ impl Observed {
                 (Err(format!("{}: {}", failure.cause.kind(), failure.cause)), timed_out, Vec::new())
             }
         };
-        if let (Ok(()), Some(state)) = (&result, instance.state_mut()) {
-            // Both sides get the same intents or differ in them, which is reported; a state that refuses them
-            // refuses them on both sides.
-            let _ = state.apply(&intents);
-        }
         let stats = instance.last_stats();
-        let (log, trace) = instance.last_call().map_or_else(Default::default, |call| {
-            let log = call.log().map(|(level, line)| (level, line.to_owned())).collect();
-            (log, call.trace.clone())
-        });
+        let log = instance.last_log().map(|(level, line)| (level, line.to_owned())).collect();
+        let trace = instance.last_call().map_or_else(Default::default, |call| call.trace.clone());
         Self {
             result,
             timed_out,
@@ -97,43 +91,41 @@ impl Observed {
         self.result.is_err()
     }
 
-    /// Reports in which aspects `found` differs from `self`, which a fresh instance gave.
+    /// Reports in which aspects `found` differs from `self`, which a fresh instance gave. Where both ended by the
+    /// clock that is all that is compared; a call that did on one side only is not to be compared at all.
     pub(super) fn compare(&self, found: &Self, guest: &Guest, differences: &mut Vec<What>) {
-        let mut differ = |aspect, expected: &dyn fmt::Debug, found: &dyn fmt::Debug| {
-            differences.push(What::Outcome {
-                aspect,
-                expected: shortened(format!("{expected:?}")),
-                found: shortened(format!("{found:?}")),
-            });
+        let mut differ = |aspect, (place, expected, found): words::Difference| {
+            differences.push(What::Outcome { aspect, place, expected, found });
         };
         if self.result != found.result {
-            differ(Aspect::Result, &self.result, &found.result);
+            let of = |observed: &Self| observed.result.as_ref().map_or_else(Clone::clone, |()| "success".to_owned());
+            differ(Aspect::Result, (None, words::shortened(of(self)), words::shortened(of(found))));
         }
         if self.timed_out || found.timed_out {
             return;
         }
         if self.intents != found.intents {
-            differ(Aspect::Intents, &self.intents, &found.intents);
+            differ(Aspect::Intents, words::intents(&self.intents, &found.intents));
         }
-        if self.log != found.log {
-            differ(Aspect::Log, &self.log, &found.log);
+        let line = |(level, line): &(Level, String)| format!("{} {line:?}", level.name());
+        if let Some(words) = words::first_of("line", &self.log, &found.log, line) {
+            differ(Aspect::Log, words);
         }
-        if self.trace != found.trace {
-            differ(Aspect::Trace, &self.trace, &found.trace);
+        let crossing = |entry: &TraceEntry| {
+            let TraceEntry { call, result, digest } = entry;
+            format!("{call:?} that returned {result}, digest {digest:#018x}")
+        };
+        if let Some(words) = words::first_of("host call", &self.trace, &found.trace, crossing) {
+            differ(Aspect::Trace, words);
         }
         // A guest that sees physical pages finds those of earlier calls and grows less.
         let comparable = |stats: Option<AllocationStats>| match guest.prepared().logical_pages_export {
             Some(_) => stats,
             None => stats.map(|stats| AllocationStats { grows: 0, ..stats }),
         };
-        if comparable(self.allocations) != comparable(found.allocations) {
-            differ(Aspect::Allocations, &self.allocations, &found.allocations);
+        let (expected, found) = (comparable(self.allocations), comparable(found.allocations));
+        if expected != found {
+            differ(Aspect::Allocations, words::counts(expected, found));
         }
     }
-}
-
-/// Long dumps are cut: the seed repeats the run.
-fn shortened(text: String) -> String {
-    const LIMIT: usize = 300;
-    if text.len() <= LIMIT { text } else { format!("{}...", &text[..text.floor_char_boundary(LIMIT)]) }
 }

@@ -202,6 +202,22 @@ fn a_run_applies_intents_between_calls() {
 }
 
 #[test]
+fn the_log_lines_of_a_failed_call_are_printed_but_give_no_orders() {
+    let folder = Folder::new();
+    let said = folder.run("run plain.wasm say_and_abort");
+    assert_eq!(said.status, Some(1), "{}", said.stderr);
+    let log = said.stdout.split("Log\n").nth(1).unwrap_or_else(|| panic!("{}", said.stdout));
+    assert!(log.starts_with("\n  info  hello\n  warn  \\u{1b}[31mred\\r\n      Result\n"), "{log}");
+    let said = folder.run("run plain.wasm say_and_abort --times 2 --format json");
+    let Content::Run(run) = read(&said.stdout).unwrap().content else { panic!("{}", said.stdout) };
+    for call in &run.calls {
+        let lines: Vec<_> = call.log.iter().map(|log| (log.level.as_str(), log.line.as_str())).collect();
+        assert_eq!(lines, [("info", "hello"), ("warn", "\u{1b}[31mred\r\nResult")]);
+        assert_eq!((call.log_dropped, call.failure.is_some()), (0, true));
+    }
+}
+
+#[test]
 fn reports_are_read_back_as_they_were_written() {
     let folder = Folder::new();
     for line in [
@@ -255,13 +271,44 @@ fn a_strategy_that_was_asked_for_and_is_refused_is_a_failure() {
     for (line, word) in [
         ("measure plain.wasm --function grow --calls 5 --strategy bump-reset", "not-restorable"),
         ("verify plain.wasm --function grow --calls 5 --strategy bump-reset", "not verified"),
+        ("verify plain.wasm --function grow --calls 5 --strategy bump-reset", "what could not be verified is listed"),
     ] {
         let said = folder.run(line);
         assert_eq!((said.status, said.stderr.as_str()), (Some(1), ""), "{line}");
+        assert!(!said.stdout.contains("differs"), "{line}: {}", said.stdout);
         assert!(said.stdout.contains(word) && said.stdout.contains("no allocator of this project"), "{}", said.stdout);
     }
     let said = folder.run("measure plain.wasm --function grow --calls 5");
     assert_eq!(said.status, Some(0), "what is not asked for is only told: {}", said.stdout);
+}
+
+#[test]
+fn a_guest_that_is_named_twice_is_taken_once() {
+    let folder = Folder::new();
+    let said = folder.run("verify plain.wasm ./plain.wasm plain.wasm --function grow --calls 5 --format json");
+    let Content::Verify(report) = read(&said.stdout).unwrap().content else { panic!("{}", said.stdout) };
+    let ways: Vec<_> =
+        report.verdicts.iter().map(|verdict| (verdict.guest.as_str(), verdict.strategy.as_str())).collect();
+    assert_eq!(ways, [("plain", "reinstantiate"), ("plain", "full-copy")]);
+    // Another file with the same bytes is another guest.
+    folder.file("copy.wasm", &cli_guests::plain());
+    let said = folder.run("verify plain.wasm copy.wasm --function grow --calls 5 --format json");
+    let Content::Verify(report) = read(&said.stdout).unwrap().content else { panic!("{}", said.stdout) };
+    assert_eq!(report.verdicts.len(), 4);
+}
+
+#[test]
+fn a_function_that_runs_out_of_memory_is_one_row() {
+    let folder = Folder::new();
+    let said = folder.run("measure plain.wasm --function grow_or_abort --calls 5 --memory-limit 512KiB");
+    assert_eq!(said.status, Some(1), "{}", said.stderr);
+    let rows: Vec<_> =
+        said.stdout.lines().filter(|line| line.starts_with("| plain ") && line.contains("any")).collect();
+    let [row] = rows.as_slice() else { panic!("{}", said.stdout) };
+    assert!(row.trim_end_matches(['|', ' ']).ends_with("out-of-memory"), "{row}");
+    assert_eq!(said.stdout.matches("524288 bytes; raise the memory limit").count(), 1, "{}", said.stdout);
+    assert!(said.stdout.contains("(none: also when tried again on the restored instance)"), "{}", said.stdout);
+    assert!(!said.stdout.contains("Per call, counted"), "there is nothing in that table: {}", said.stdout);
 }
 
 #[test]

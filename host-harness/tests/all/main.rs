@@ -8,3 +8,4 @@ mod guests;
 mod measure;
 mod prepare;
 mod prepare_random;
+mod verify;

@@ -50,6 +50,7 @@ pub(crate) fn run(arguments: &Compare, common: &Common) -> Result<Content> {
         row.verdict = report.verdicts.iter().find(|verdict| is_of(verdict, row)).map(|verdict| RowVerdict {
             passed: verdict.passed,
             calls: verdict.calls,
+            skipped_calls: verdict.skipped_calls,
             seed: verdict.seed,
             differences: verdict.differences.len() as u64,
         });

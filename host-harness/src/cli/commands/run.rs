@@ -70,7 +70,7 @@ fn one_call(instance: &mut Instance, function: Function, number: u64) -> Result<
     };
     if let Err(error) = applied {
         let message = format!("the intents could not be applied, and none of them was: {error}");
-        report.failure = Some(FailedCall { cause: "state".to_owned(), message, call: number });
+        report.failure = Some(FailedCall::by_host("state", message, number));
     }
     Ok(report)
 }

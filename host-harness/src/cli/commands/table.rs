@@ -165,6 +165,6 @@ fn refused_row(guest: &Guest, function: &str, refused: &NotAdmitted, common: &Co
     let variant = Variant { strategy, policy: common.restore, residue: common.residue.unwrap_or_default() };
     let mut row = Row::new(guest, function, variant);
     let message = refused.reasons.join("; ");
-    row.failure = Some(FailedCall { cause: "not-restorable".to_owned(), message, call: 0 });
+    row.failure = Some(FailedCall::by_host("not-restorable", message, 0));
     row
 }

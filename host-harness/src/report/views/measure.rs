@@ -4,10 +4,11 @@ use super::super::data::{GuestSummary, MeasureReport, Settings};
 use super::super::numbers::{NONE, bytes, grouped, or_dash, per_call, ratio, time};
 use super::super::section::{Body, Section, Table};
 use super::{list, verify};
-use crate::measure::{Counts, NO_RESTORE, PerCall, Row, Spread};
+use crate::measure::{Counts, FailedCall, NO_RESTORE, PerCall, Row, Spread};
 
 pub(in super::super) fn sections(report: &MeasureReport) -> Vec<Section> {
-    let mut sections = vec![guests(report), counts(&report.rows)];
+    let mut sections = vec![guests(report)];
+    sections.extend(counts(&report.rows));
     sections.extend(times(report));
     sections.extend(verify::sections(&report.verdicts));
     sections.push(super::settings(&report.settings));
@@ -52,8 +53,9 @@ fn without_remark(tool: &str) -> String {
     tool.split(" (").next().unwrap_or(tool).to_owned()
 }
 
-/// What a call does is the same however it is restored, unless something is wrong; so equal rows are joined.
-fn counts(rows: &[Row]) -> Section {
+/// What a call does is the same however it is restored, unless something is wrong; so equal rows are joined. `None`
+/// where no call succeeded.
+fn counts(rows: &[Row]) -> Option<Section> {
     const FIGURES: [&str; 9] =
         ["allocations", "frees", "reallocs", "bytes", "peak live", "pages", "grows", "instructions", "crossings"];
     let mut table = Table::new(&["guest", "function", "restored by"], &FIGURES);
@@ -91,7 +93,7 @@ fn counts(rows: &[Row]) -> Section {
     if groups.iter().any(|(row, ..)| row.counts.as_ref().is_some_and(|counts| !counts.uneven.is_empty())) {
         remarks.push("~ not the same for every call: the mean".to_owned());
     }
-    Section::new("Per call, counted", Body::Table(table)).remarks(remarks)
+    (!groups.is_empty()).then(|| Section::new("Per call, counted", Body::Table(table)).remarks(remarks))
 }
 
 fn count_cells(counts: &Counts) -> Vec<String> {
@@ -167,7 +169,13 @@ fn times_of(function: &str, rows: &[Row]) -> Section {
                 0 | 1 => String::new(),
                 call => format!(", call {}", grouped(call)),
             };
-            remarks.push(format!("{} ({way}{when}): {}", row.guest, failure.message));
+            let retried = joined.iter().filter(|row| row.failure.as_ref().is_some_and(|failure| failure.retried));
+            let retried: Vec<String> = retried.map(|row| row.way()).collect();
+            let again = match retried.is_empty() {
+                true => String::new(),
+                false => format!(" ({}: also when tried again on the restored instance)", retried.join(" / ")),
+            };
+            remarks.push(format!("{} ({way}{when}): {}{again}", row.guest, failure.message));
         }
     }
     Section::new(format!("Times of `{function}`"), Body::Table(table)).remarks(remarks)
@@ -197,7 +205,8 @@ fn joined_failures<'r>(rows: impl Iterator<Item = &'r Row>) -> Vec<Vec<&'r Row>>
     for row in rows {
         let alike = joined.iter_mut().find(|rows| {
             let first = rows[0];
-            row.failure.is_some() && (&first.guest, &first.failure) == (&row.guest, &row.failure)
+            let same = |(one, two): (&FailedCall, &FailedCall)| one.is_like(two);
+            first.guest == row.guest && first.failure.as_ref().zip(row.failure.as_ref()).is_some_and(same)
         });
         match alike {
             Some(rows) => rows.push(row),
@@ -225,8 +234,9 @@ fn verdict(row: &Row) -> String {
     match (&row.failure, &row.verdict) {
         (Some(failure), _) => failure.cause.clone(),
         (None, Some(verdict)) if verdict.passed => "passed".to_owned(),
-        (None, Some(verdict)) if verdict.differences == 0 => "not verified".to_owned(),
-        (None, Some(_)) => "DIFFERS".to_owned(),
+        (None, Some(verdict)) if verdict.differences > 0 => "DIFFERS".to_owned(),
+        (None, Some(verdict)) if verdict.skipped_calls > 0 => "inconclusive".to_owned(),
+        (None, Some(_)) => "not verified".to_owned(),
         (None, None) => NONE.to_owned(),
     }
 }

@@ -35,7 +35,10 @@ fn of_call(call: &CallReport, times: u64) -> Vec<Section> {
     let mut sections = Vec::new();
     let result = match &call.failure {
         None => "ok".to_owned(),
-        Some(failure) => format!("failed ({}): {}", failure.cause, failure.message),
+        Some(failure) => {
+            let again = if failure.retried { " (also when tried again on the restored instance)" } else { "" };
+            format!("failed ({}): {}{again}", failure.cause, failure.message)
+        }
     };
     sections.push(Section::new(format!("{prefix}Result"), Body::Lines(vec![result])));
     if !call.backtrace.is_empty() {

@@ -43,7 +43,9 @@ fn verify_all(guest: &str, allocator: Allocator, functions: &[&str], random: u64
         let told: Vec<_> = unexpected.map(ToString::to_string).collect();
         let told = told.join("\n");
         assert!(told.is_empty(), "{guest}-{allocator}, {strategy}, {residue}, seed {SEED}:\n{told}");
-        assert_eq!(verdict.calls, options.calls);
+        // Where the deadline is short, a busy machine may make a call late on one side.
+        assert!(deadline == SHORT || verdict.skipped.is_empty(), "{:?}", verdict.skipped);
+        assert_eq!(verdict.calls + verdict.skipped_calls(), options.calls);
     }
 }
 
