@@ -21,15 +21,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     config.deadline = Some(Duration::from_millis(50));
     let mut instance = guest.instantiate(&config, MemoryState::new())?;
     let count_up = guest.function("count_up")?;
-    let intents = match instance.invoke(count_up) {
-        Ok(outcome) => {
-            for (level, line) in outcome.log() {
-                println!("{level}: {line}");
-            }
-            outcome.intent_bytes().to_vec()
-        }
-        Err(failure) => return Err(explain(failure).into()),
-    };
+    let called = instance.invoke(count_up).map(|outcome| outcome.intent_bytes().to_vec());
+    // What a call logged is there whether it succeeded or failed.
+    for (level, line) in instance.last_log() {
+        println!("{level}: {line}");
+    }
+    let intents = called.map_err(explain)?;
     instance.state_mut().ok_or("the state was lost")?.apply(&intents)?;
     // ANCHOR_END: embed
     println!("applied {} bytes of intents", intents.len());

@@ -356,14 +356,14 @@ impl Instance {
     /// One call and the restore that follows it.
     fn attempt(&mut self, function: Function, retried: bool) -> Result<(), Box<Failed>> {
         self.last_stats.begin(retried);
-        if self.status != Status::Ready {
-            if let Err(error) = self.replace() {
-                // The log lines of the call before are not this one's.
-                if let Some(data) = &mut self.orphan {
-                    data.call.begin();
-                }
-                return Err(Failed::boxed(not_restorable(error)));
+        if self.status != Status::Ready
+            && let Err(error) = self.replace()
+        {
+            // The log lines of the call before are not this one's.
+            if let Some(data) = &mut self.orphan {
+                data.call.begin();
             }
+            return Err(Failed::boxed(not_restorable(error)));
         }
         self.status = Status::Running;
         let called = self.call(function);

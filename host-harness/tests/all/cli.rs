@@ -207,7 +207,7 @@ fn the_log_lines_of_a_failed_call_are_printed_but_give_no_orders() {
     let said = folder.run("run plain.wasm say_and_abort");
     assert_eq!(said.status, Some(1), "{}", said.stderr);
     let log = said.stdout.split("Log\n").nth(1).unwrap_or_else(|| panic!("{}", said.stdout));
-    assert!(log.starts_with("\n  info  hello\n  warn  \\u{1b}[31mred\\r\n      Result\n"), "{log}");
+    assert!(log.starts_with("\n  info  hello\n  warn  \\u001b[31mred\\r\\nResult\n"), "{log}");
     let said = folder.run("run plain.wasm say_and_abort --times 2 --format json");
     let Content::Run(run) = read(&said.stdout).unwrap().content else { panic!("{}", said.stdout) };
     for call in &run.calls {
