@@ -26,16 +26,16 @@ pub(crate) fn plain() -> Vec<u8> {
         (func (export "do_nothing") (result i64) i64.const 0)
         (func (export "say_hello") (result i64) (call $log (i32.const 2) (i32.const 16) (i32.const 5)) i64.const 0)
         (func (export "refuse") (result i64) (call $fail (i32.const 1000) (i32.const 16) (i32.const 5)) i64.const -1)
-        (data (i32.const 80) "\1b[31mred\0d\0aResult")
-        (func (export "say_and_abort") (result i64)
-          (call $log (i32.const 2) (i32.const 16) (i32.const 5))
-          (call $log (i32.const 1) (i32.const 80) (i32.const 16)) unreachable)
         (func (export "new_view") (result i64) (i64.or (i64.shl (i64.const 32) (i64.const 32)) (i64.const 29)))
         (func (export "abort") (result i64) unreachable)
         (func (export "spin") (result i64) (loop $again (br $again)) i64.const 0)
         (func (export "grow") (result i64) (drop (memory.grow (i32.const 1))) i64.const 0)
         (func (export "grow_or_abort") (result i64)
-          (if (i32.eq (memory.grow (i32.const 16)) (i32.const -1)) (then unreachable)) i64.const 0)"#,
+          (if (i32.eq (memory.grow (i32.const 16)) (i32.const -1)) (then unreachable)) i64.const 0)
+        (data (i32.const 80) "\1b[31mred\0d\0aResult")
+        (func (export "say_and_abort") (result i64)
+          (call $log (i32.const 2) (i32.const 16) (i32.const 5))
+          (call $log (i32.const 1) (i32.const 80) (i32.const 16)) unreachable)"#,
     )
 }
 

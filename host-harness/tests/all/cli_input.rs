@@ -138,7 +138,7 @@ fn a_function_that_is_not_there_is_told_with_those_that_are() {
         ),
         (
             "verify plain.wasm --function zzzz",
-            "it has `do_nothing`, `say_hello`, `refuse`, `new_view`, `abort` and 3 more, which `inspect` lists",
+            "it has `do_nothing`, `say_hello`, `refuse`, `new_view`, `abort` and 4 more, which `inspect` lists",
         ),
         (
             "measure counted.wasm plain.wasm --function zzzz",
