@@ -14,6 +14,7 @@ use wasmtime::{Caller, Linker};
 
 use crate::call::{HostCall, HostData, TraceEntry, visible_bytes};
 use crate::failure::{Fault, InvalidData};
+use crate::guest_memory::GuestMemory;
 use crate::window::memory_and_data;
 
 /// Defines the contract's imports.
@@ -36,23 +37,23 @@ struct EndCall;
 /// Runs a host function's body over the memory that the guest sees and keeps its fault, if any, where the caller finds it.
 fn crossing<R>(
     mut caller: Caller<'_, HostData>,
-    body: impl FnOnce(&mut [u8], &mut HostData) -> Result<R, Fault>,
+    body: impl FnOnce(GuestMemory<'_>, &mut HostData) -> Result<R, Fault>,
 ) -> wasmtime::Result<R> {
     let end = |fault, data: &mut HostData| {
         data.call.fault = Some(fault);
         wasmtime::Error::new(EndCall)
     };
-    let Some((bytes, data)) = memory_and_data(&mut caller) else {
+    let Some((memory, data)) = memory_and_data(&mut caller) else {
         return Err(end(Fault::InvalidGuestData(InvalidData::TooEarly), caller.data_mut()));
     };
     data.call.crossings += 1;
-    if data.logical.is_none_or(|logical| logical.certain == bytes.len()) {
-        return body(bytes, data).map_err(|fault| end(fault, data));
+    if data.logical.is_none_or(|logical| logical.certain == memory.len()) {
+        return body(memory, data).map_err(|fault| end(fault, data));
     }
-    let physical = bytes.len();
+    let physical = memory.len();
     let visible = visible_bytes(physical, &mut caller);
     match memory_and_data(&mut caller) {
-        Some((bytes, data)) => body(&mut bytes[..visible], data).map_err(|fault| end(fault, data)),
+        Some((memory, data)) => body(memory.up_to(visible), data).map_err(|fault| end(fault, data)),
         None => Err(end(Fault::InvalidGuestData(InvalidData::TooEarly), caller.data_mut())),
     }
 }
@@ -104,21 +105,21 @@ fn get(
     out_address: u32,
     out_capacity: u32,
 ) -> wasmtime::Result<i32> {
-    crossing(caller, |memory, data| {
+    crossing(caller, |mut memory, data| {
         let out = range("room for a value", out_address, out_capacity, memory.len())?;
-        let key = key(key_address, key_length, memory)?;
+        let key = key(key_address, key_length, memory.read())?;
         let found = data.state.get(&key).map_err(Fault::State)?;
         let result = match found {
             Some(value) => {
                 if value.len() <= out.len() {
-                    memory[out.start..out.start + value.len()].copy_from_slice(value);
+                    memory.write(out.start..out.start + value.len()).copy_from_slice(value);
                 }
                 length(value.len())?
             }
             None => names::GET_ABSENT,
         };
         if data.tracing {
-            let key = bytes("key", key_address, key_length, memory)?.to_vec();
+            let key = bytes("key", key_address, key_length, memory.read())?.to_vec();
             data.trace(HostCall::Get, result.into(), |hasher| hasher.write(&key));
         }
         Ok(result)
@@ -134,16 +135,18 @@ fn read(
     out_address: u32,
     out_capacity: u32,
 ) -> wasmtime::Result<i32> {
-    crossing(caller, |memory, data| {
+    crossing(caller, |mut memory, data| {
         let out = range("room for rows", out_address, out_capacity, memory.len())?;
-        let key = bytes("key", key_address, key_length, memory)?;
-        let after = bytes("key of the last row", after_address, after_length, memory)?;
-        // The state writes rows straight into the guest's memory, where the key lies as well.
+        let key = bytes("key", key_address, key_length, memory.read())?;
+        let after = bytes("key of the last row", after_address, after_length, memory.read())?;
+        // What the guest passed, and behind it the rows.
         let mut scratch = std::mem::take(&mut data.scratch);
         scratch.clear();
         scratch.extend_from_slice(key);
         scratch.extend_from_slice(after);
-        let written = read_rows(data, &scratch, key_length as usize, &mut memory[out]);
+        let passed = scratch.len();
+        let written = rows(data, &mut scratch, key_length as usize, &mut memory, out);
+        scratch.truncate(passed);
         data.scratch = scratch;
         let result = length(written?)?;
         if data.tracing {
@@ -152,6 +155,28 @@ fn read(
         }
         Ok(result)
     })
+}
+
+/// Has the rows written behind what the guest passed, and puts those that there are into the guest's memory.
+///
+/// Written in place they would take longer, not less: a state writes a row in many small parts. And a restore that
+/// follows the marks would have to copy back all of the room for rows, as a state could have written anywhere in it.
+fn rows(
+    data: &mut HostData,
+    scratch: &mut Vec<u8>,
+    key_length: usize,
+    memory: &mut GuestMemory<'_>,
+    out: Range<usize>,
+) -> Result<usize, Fault> {
+    let passed = scratch.len();
+    scratch.resize(passed + out.len(), 0);
+    let (passed, rows) = scratch.split_at_mut(passed);
+    let written = read_rows(data, passed, key_length, rows)?;
+    // More than there is room for means that not even one row fits, and nothing was written.
+    if let Some(rows) = rows.get(..written) {
+        memory.write(out.start..out.start + written).copy_from_slice(rows);
+    }
+    Ok(written)
 }
 
 fn read_rows(data: &mut HostData, passed: &[u8], key_length: usize, out: &mut [u8]) -> Result<usize, Fault> {
@@ -170,7 +195,7 @@ fn read_rows(data: &mut HostData, passed: &[u8], key_length: usize, out: &mut [u
 }
 
 fn intents(caller: Caller<'_, HostData>, address: u32, length: u32) -> wasmtime::Result<()> {
-    crossing(caller, |memory, data| data.append_intents(memory, address, length))
+    crossing(caller, |memory, data| data.append_intents(memory.read(), address, length))
 }
 
 impl HostData {
@@ -188,7 +213,7 @@ impl HostData {
 
 fn log(caller: Caller<'_, HostData>, level: u32, address: u32, length: u32) -> wasmtime::Result<()> {
     crossing(caller, |memory, data| {
-        let line = text("log line", address, length, memory)?;
+        let line = text("log line", address, length, memory.read())?;
         let level = Level::from_number(level).ok_or(Fault::InvalidGuestData(InvalidData::UnknownLogLevel { level }))?;
         data.call.push_log(level, line, data.limits.log_bytes);
         data.trace(HostCall::Log, 0, |hasher| hasher.write(line.as_bytes()));
@@ -198,7 +223,7 @@ fn log(caller: Caller<'_, HostData>, level: u32, address: u32, length: u32) -> w
 
 fn fail(caller: Caller<'_, HostData>, code: u32, address: u32, length: u32) -> wasmtime::Result<()> {
     crossing(caller, |memory, data| {
-        let message = text("error message", address, length, memory)?;
+        let message = text("error message", address, length, memory.read())?;
         data.call.error_code = Some(code);
         data.call.error_message.clear();
         let limit = data.limits.log_bytes;
@@ -221,7 +246,7 @@ fn panic(
         let limit = data.limits.log_bytes;
         let text = |what, address, length| {
             // A panic is reported even if its text is not UTF-8.
-            let bytes = bytes(what, address, length, memory)?;
+            let bytes = bytes(what, address, length, memory.read())?;
             Ok::<_, Fault>(String::from_utf8_lossy(&bytes[..bytes.len().min(limit)]).into_owned())
         };
         let message = text("panic message", message_address, message_length)?;

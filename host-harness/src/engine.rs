@@ -75,7 +75,9 @@ impl Engine {
         if let Allocation::Pooling { instances, keep_resident } = config.allocation {
             let mut pool = PoolingAllocationConfig::new();
             pool.total_core_instances(instances)
-                .total_memories(instances)
+                // The second memory is the card table of a write barrier.
+                .total_memories(instances.saturating_mul(2))
+                .max_memories_per_module(2)
                 .total_tables(instances)
                 .table_elements(1 << 16)
                 .max_core_instance_size(1 << 20)

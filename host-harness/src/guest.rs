@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmtime::{InstancePre, Linker, Module};
 
@@ -27,9 +27,36 @@ struct Inner {
     name: String,
     info: ModuleInfo,
     admission: Admission,
-    prepared: Prepared,
-    pre: InstancePre<HostData>,
     functions: Vec<String>,
+    options: PrepareOptions,
+    wasm: Vec<u8>,
+    plain: Arc<Compiled>,
+    /// The module with a write barrier, once a strategy has needed it.
+    marking: Mutex<Option<Arc<Compiled>>>,
+}
+
+/// A module that was prepared in one of the ways, and compiled.
+pub(crate) struct Compiled {
+    pub(crate) prepared: Prepared,
+    pub(crate) pre: InstancePre<HostData>,
+}
+
+impl Compiled {
+    fn new(engine: &Engine, wasm: &[u8], info: &ModuleInfo, options: PrepareOptions) -> Result<Self, LoadError> {
+        let prepared = prepare(wasm, info, options)?;
+        let wasmtime = engine.wasmtime();
+        let module = Module::new(wasmtime, &prepared.wasm).map_err(|error| LoadError::Compile(format!("{error:#}")))?;
+        let mut linker = Linker::new(wasmtime);
+        contract::define(&mut linker).map_err(LoadError::engine)?;
+        let pre = linker.instantiate_pre(&module).map_err(|error| LoadError::Instantiate(format!("{error:#}")))?;
+        Ok(Self { prepared, pre })
+    }
+}
+
+impl fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compiled").field("barrier", &self.prepared.barrier).finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for Guest {
@@ -57,13 +84,18 @@ impl Guest {
             Ok(contract) => contract.functions.clone(),
             Err(errors) => return Err(LoadError::Contract(errors.clone())),
         };
-        let prepared = prepare(wasm, &info, options)?;
-        let wasmtime = engine.wasmtime();
-        let module = Module::new(wasmtime, &prepared.wasm).map_err(|error| LoadError::Compile(format!("{error:#}")))?;
-        let mut linker = Linker::new(wasmtime);
-        contract::define(&mut linker).map_err(LoadError::engine)?;
-        let pre = linker.instantiate_pre(&module).map_err(|error| LoadError::Instantiate(format!("{error:#}")))?;
-        let inner = Inner { engine: engine.clone(), name: name.to_owned(), info, admission, prepared, pre, functions };
+        let plain = Arc::new(Compiled::new(engine, wasm, &info, PrepareOptions { barrier: None, ..options })?);
+        let inner = Inner {
+            engine: engine.clone(),
+            name: name.to_owned(),
+            info,
+            admission,
+            functions,
+            options,
+            wasm: wasm.to_vec(),
+            plain,
+            marking: Mutex::new(None),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -109,10 +141,10 @@ impl Guest {
         &self.inner.admission
     }
 
-    /// The rewritten module and how to reach what was added.
+    /// The rewritten module, without a write barrier, and how to reach what was added.
     #[must_use]
     pub fn prepared(&self) -> &Prepared {
-        &self.inner.prepared
+        &self.inner.plain.prepared
     }
 
     /// Names of the extension functions, in the module's order.
@@ -137,7 +169,22 @@ impl Guest {
         self.inner.functions.get(function.index).map_or("", String::as_str)
     }
 
-    pub(crate) fn pre(&self) -> &InstancePre<HostData> {
-        &self.inner.pre
+    /// The module without a write barrier.
+    pub(crate) fn plain(&self) -> Arc<Compiled> {
+        Arc::clone(&self.inner.plain)
+    }
+
+    /// The module with a write barrier, which is prepared and compiled when it is first asked for.
+    pub(crate) fn marking(&self) -> Result<Arc<Compiled>, LoadError> {
+        // Held while it is compiled: whoever else needs it waits instead of compiling it as well.
+        let mut marking = self.inner.marking.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(compiled) = &*marking {
+            return Ok(Arc::clone(compiled));
+        }
+        let Inner { engine, wasm, info, options, .. } = &*self.inner;
+        let options = PrepareOptions { barrier: Some(options.barrier.unwrap_or_default()), ..*options };
+        let compiled = Arc::new(Compiled::new(engine, wasm, info, options)?);
+        *marking = Some(Arc::clone(&compiled));
+        Ok(compiled)
     }
 }

@@ -210,7 +210,7 @@ pub fn best_strategy(guest: &Guest, config: &InstanceConfig) -> Result<RestoreSt
 fn by_module(admission: &Admission, strategy: RestoreStrategy) -> Judgement {
     let judged = match strategy {
         RestoreStrategy::Reinstantiate => admission.runnable(),
-        RestoreStrategy::FullCopy => admission.full_copy(),
+        RestoreStrategy::FullCopy | RestoreStrategy::DirtyCards => admission.full_copy(),
         RestoreStrategy::Watermark | RestoreStrategy::BumpReset => admission.allocator_aware(),
     };
     Judgement { strategy, refusals: judged.err().unwrap_or_default() }

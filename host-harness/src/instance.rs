@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::mem::offset_of;
+use std::sync::Arc;
 use std::time::Duration;
 
 use guest_abi::control_block::offset;
@@ -13,15 +14,15 @@ use crate::aligned::AlignedBytes;
 use crate::call::{Call, CallLimits, HostData, LogLines, LogicalSize, visible_bytes};
 use crate::error::LoadError;
 use crate::failure::{Cause, Failure, InvalidData};
-use crate::guest::{Function, Guest};
+use crate::guest::{Compiled, Function, Guest};
 use crate::module_info::ModuleInfo;
 use crate::outcome::{AllocationStats, CallStats, Outcome};
 use crate::policy::{Residue, RestorePolicy, RestoreStrategy};
-use crate::prepare::SAVED_EXPORT_PREFIX;
-use crate::restore::{BumpReset, FullCopy, Restore, RestoreError, Restored, Target, Watermark};
+use crate::prepare::{Barrier, CARDS_EXPORT, Prepared, SAVED_EXPORT_PREFIX};
+use crate::restore::{BumpReset, DirtyCards, FullCopy, Restore, RestoreError, Restored, Target, Watermark};
 use crate::snapshot::{ControlBlockAt, Handles, RegionPlan, Regions, Snapshot, reset_ranges};
 use crate::state::State;
-use crate::window::{self, memory_and_data};
+use crate::window::{self, CardMemory, memory_and_data};
 
 /// How an [`Instance`] is made and kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +85,8 @@ pub struct Instance {
     guest: Guest,
     config: InstanceConfig,
     mechanism: Mechanism,
+    /// The guest's module as it is prepared for the mechanism.
+    compiled: Arc<Compiled>,
     /// Ticks of the engine's clock that a call may take.
     deadline_ticks: u64,
     /// Whether the engine counts instructions.
@@ -142,11 +145,21 @@ impl Guest {
             && !self.engine().config().fuel
             && !self.prepared().entrances.is_empty();
         let own = |restore| Mechanism::InPlace { restore, entrances };
+        let mut compiled = self.plain();
         let mechanism = match config.strategy {
             RestoreStrategy::Reinstantiate => Mechanism::Replace,
             RestoreStrategy::FullCopy => {
                 admission.full_copy().map_err(refuse)?;
                 own(Box::new(FullCopy))
+            }
+            RestoreStrategy::DirtyCards => {
+                admission.full_copy().map_err(refuse)?;
+                compiled = self.marking()?;
+                match &compiled.prepared.barrier {
+                    Some(barrier) => own(Box::new(DirtyCards::new(barrier.clone()))),
+                    // Admission refuses every module that has no barrier.
+                    None => Mechanism::Replace,
+                }
             }
             RestoreStrategy::Watermark => {
                 admission.allocator_aware().map_err(refuse)?;
@@ -157,7 +170,7 @@ impl Guest {
                 own(Box::new(BumpReset))
             }
         };
-        self.instantiate_by(mechanism, config, Box::new(state))
+        self.instantiate_by(mechanism, compiled, config, Box::new(state))
     }
 
     /// Makes an instance that is restored by a strategy of the embedder's own; `config.strategy` means nothing then.
@@ -171,12 +184,13 @@ impl Guest {
         state: impl State + 'static,
     ) -> Result<Instance, LoadError> {
         self.admission().full_copy().map_err(|reasons| LoadError::Strategy { strategy: "custom", reasons })?;
-        self.instantiate_by(Mechanism::InPlace { restore, entrances: false }, config, Box::new(state))
+        self.instantiate_by(Mechanism::InPlace { restore, entrances: false }, self.plain(), config, Box::new(state))
     }
 
     fn instantiate_by(
         &self,
         mechanism: Mechanism,
+        compiled: Arc<Compiled>,
         config: &InstanceConfig,
         state: Box<dyn State>,
     ) -> Result<Instance, LoadError> {
@@ -191,6 +205,7 @@ impl Guest {
             guest: self.clone(),
             config: config.clone(),
             mechanism,
+            compiled,
             deadline_ticks: config.deadline.map_or(NO_DEADLINE, |deadline| self.engine().ticks(deadline)),
             fuel: self.engine().config().fuel,
             status: Status::Poisoned,
@@ -410,8 +425,8 @@ impl Instance {
         };
         if !matches!(live.functions.get(function.index), Some(Some(_))) {
             let name = self.guest.function_name(function);
-            let prepared = self.guest.prepared();
-            let entrance = prepared.entrances.iter().find(|entrance| entrances && entrance.function == name);
+            let entrance =
+                self.compiled.prepared.entrances.iter().find(|entrance| entrances && entrance.function == name);
             live.resolve(entrance.map_or(name, |entrance| &entrance.export_name), function)?;
         }
         let data = live.store.data_mut();
@@ -490,7 +505,7 @@ impl Instance {
         let last_call = std::mem::take(&mut data.call);
         let mut store = Store::new(self.guest.engine().wasmtime(), data);
         let in_place = matches!(self.mechanism, Mechanism::InPlace { .. });
-        let started = Live::start(&self.guest, &self.config, in_place, &mut store);
+        let started = Live::start(&self.guest, &self.compiled, &self.config, in_place, &mut store);
         store.data_mut().call = last_call;
         match started {
             Ok((instance, handles, snapshot)) => {
@@ -529,6 +544,7 @@ impl Live {
     /// Instantiates, initialises and takes the snapshot.
     fn start(
         guest: &Guest,
+        compiled: &Compiled,
         config: &InstanceConfig,
         in_place: bool,
         store: &mut Store<HostData>,
@@ -541,14 +557,22 @@ impl Live {
         if guest.engine().config().fuel {
             store.set_fuel(u64::MAX).map_err(LoadError::engine)?;
         }
-        let instance =
-            guest.pre().instantiate(&mut *store).map_err(|error| LoadError::Instantiate(format!("{error:#}")))?;
-        let handles = handles(guest, &instance, store)?;
-        window::open(store, handles.memory);
+        let barrier = compiled.prepared.barrier.as_ref();
+        store.data_mut().limiter.grant_card_table(barrier.map(Barrier::table_size));
+        let instantiated = compiled.pre.instantiate(&mut *store);
+        store.data_mut().limiter.grant_card_table(None);
+        let instance = instantiated.map_err(|error| LoadError::Instantiate(format!("{error:#}")))?;
+        let handles = handles(guest, &compiled.prepared, &instance, store)?;
+        window::open(store, handles.memory, handles.cards);
         let logical_pages = handles.logical_pages.map(|index| handles.globals[index].1);
         store.data_mut().logical = logical_pages.map(|pages| LogicalSize { pages, certain: 0 });
         let exchange = initialise(guest, config, &instance, &handles, store)?;
         let snapshot = take_snapshot(guest, config, in_place, &handles, exchange, store)?;
+        if let Some((memory, _)) = memory_and_data(store)
+            && let (memory, Some(cards)) = memory.into_parts()
+        {
+            cards.clear(memory.len());
+        }
         Ok((instance, handles, snapshot))
     }
 
@@ -567,16 +591,19 @@ impl Live {
     fn control_block(&mut self) -> Option<ControlBlockAt> {
         let address = self.snapshot.control_block?.address;
         let (memory, _) = memory_and_data(&mut self.store)?;
-        ControlBlockAt::read(memory, address).ok()
+        ControlBlockAt::read(memory.read(), address).ok()
     }
 
     /// Takes note that the guest went on without the memory that it could not have, so that a later call which fails
     /// for another reason does not seem to have failed for this one.
     fn forget_refused_request(&mut self) {
         if let Some(block) = self.snapshot.control_block.as_ref()
-            && let Some((memory, _)) = memory_and_data(&mut self.store)
+            && let Some((mut memory, _)) = memory_and_data(&mut self.store)
         {
-            forget_refused_request(memory, block.address);
+            let words = refused_request(block.address);
+            if words.end <= memory.len() {
+                memory.write(words).fill(0);
+            }
         }
     }
 
@@ -602,7 +629,7 @@ impl Live {
         let Some((memory, data)) = memory_and_data(&mut self.store) else {
             return Err(Failed::boxed(not_restorable("its memory was lost")));
         };
-        let memory = &memory[..visible];
+        let memory = &memory.read()[..visible];
         match (data.call.error_code, packed) {
             (Some(code), names::RESULT_FAILED) => {
                 let message = std::mem::take(&mut data.call.error_message);
@@ -696,11 +723,15 @@ fn symbols(backtrace: &WasmBacktrace, info: &ModuleInfo) -> Vec<String> {
 }
 
 /// Finds the parts of an instance that a restore reaches.
-fn handles(guest: &Guest, instance: &wasmtime::Instance, store: &mut Store<HostData>) -> Result<Handles, LoadError> {
+fn handles(
+    guest: &Guest,
+    prepared: &Prepared,
+    instance: &wasmtime::Instance,
+    store: &mut Store<HostData>,
+) -> Result<Handles, LoadError> {
     let missing = |what: &str| LoadError::Instantiate(format!("the instance has no {what}"));
     let memory_name = guest.info().memory_export().ok_or_else(|| missing("exported memory"))?;
     let memory = instance.get_memory(&mut *store, memory_name).ok_or_else(|| missing("memory"))?;
-    let prepared = guest.prepared();
     let mut globals: Vec<(String, Global)> = Vec::new();
     let stack_pointer_global =
         guest.admission().layout.as_ref().and_then(|layout| layout.stack_pointer.as_ref()).map(|found| found.global);
@@ -730,7 +761,12 @@ fn handles(guest: &Guest, instance: &wasmtime::Instance, store: &mut Store<HostD
         .into_iter()
         .filter_map(|name| instance.get_table(&mut *store, &name).map(|table| (name, table)))
         .collect();
-    Ok(Handles { memory, globals, saved, stack_pointer, logical_pages, tables })
+    let mut cards = None;
+    if let Some(barrier) = &prepared.barrier {
+        let memory = instance.get_memory(&mut *store, CARDS_EXPORT).ok_or_else(|| missing(CARDS_EXPORT))?;
+        cards = Some(CardMemory { memory, shift: barrier.card_size.ilog2(), deepest: barrier.deepest as usize });
+    }
+    Ok(Handles { memory, cards, globals, saved, stack_pointer, logical_pages, tables })
 }
 
 /// Runs what the contract wants run before the snapshot and returns the exchange region.
@@ -816,7 +852,7 @@ fn take_snapshot(
             memory[at..at + 4].copy_from_slice(&block.image.top.to_le_bytes());
         }
         if ControlBlockAt::read(memory, address).is_ok() {
-            forget_refused_request(memory, address);
+            memory[refused_request(address)].fill(0);
         }
         control_block = ControlBlockAt::read(memory, address).ok();
     }
@@ -862,13 +898,9 @@ fn take_snapshot(
     })
 }
 
-/// Clears the request that could not be served in the control block at `address`.
-fn forget_refused_request(memory: &mut [u8], address: usize) {
-    for at in [offset_of!(ControlBlock, failed_size), offset_of!(ControlBlock, failed_align)] {
-        if let Some(word) = memory.get_mut(address + at..address + at + 4) {
-            word.fill(0);
-        }
-    }
+/// Where the control block at `address` has the request that could not be served.
+fn refused_request(address: usize) -> std::ops::Range<usize> {
+    address + offset_of!(ControlBlock, failed_size)..address + offset_of!(ControlBlock, failed_align) + 4
 }
 
 /// Whether the allocator that was found supports the strategy.

@@ -30,6 +30,7 @@ mod engine;
 mod error;
 mod failure;
 mod guest;
+mod guest_memory;
 mod input;
 pub mod inspect;
 mod instance;

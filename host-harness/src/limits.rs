@@ -11,13 +11,20 @@ pub(crate) struct MemoryLimiter {
     refused: Option<usize>,
     /// Size in bytes of the last growth that was granted, which the engine may still have been unable to serve.
     granted: usize,
+    /// Bytes of the card table, which is not the guest's, while it is being made.
+    card_table: Option<usize>,
     /// Times the memory really grew, since instantiation.
     pub(crate) growths: u64,
 }
 
 impl MemoryLimiter {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, refused: None, granted: 0, growths: 0 }
+        Self { limit, refused: None, granted: 0, card_table: None, growths: 0 }
+    }
+
+    /// Grants a card table of so many bytes, until it is taken back.
+    pub(crate) fn grant_card_table(&mut self, bytes: Option<usize>) {
+        self.card_table = bytes;
     }
 
     /// Forgets what an earlier call was refused.
@@ -33,7 +40,10 @@ impl MemoryLimiter {
 }
 
 impl ResourceLimiter for MemoryLimiter {
-    fn memory_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        if current == 0 && self.card_table == Some(desired) && maximum == Some(desired) {
+            return Ok(true);
+        }
         let granted = desired <= self.limit && maximum.is_none_or(|maximum| desired <= maximum);
         if granted {
             self.growths += 1;

@@ -11,6 +11,8 @@ pub enum RestoreStrategy {
     Reinstantiate,
     /// The whole snapshot is copied back and grown memory is zeroed.
     FullCopy,
+    /// What was written since is copied back, as the write barrier marked it, card by card.
+    DirtyCards,
     /// Statics and the snapshotted heap are copied back, and the heap is zeroed up to the allocator's high-water mark.
     Watermark,
     /// Statics are copied back and the heap pointer returns to its mark.
@@ -19,7 +21,8 @@ pub enum RestoreStrategy {
 
 impl RestoreStrategy {
     /// All strategies, from the one that asks least of a guest to the one that asks most.
-    pub const ALL: [Self; 4] = [Self::Reinstantiate, Self::FullCopy, Self::Watermark, Self::BumpReset];
+    pub const ALL: [Self; 5] =
+        [Self::Reinstantiate, Self::FullCopy, Self::DirtyCards, Self::Watermark, Self::BumpReset];
 
     /// The strategy's name on the command line and in reports.
     #[must_use]
@@ -27,6 +30,7 @@ impl RestoreStrategy {
         match self {
             Self::Reinstantiate => "reinstantiate",
             Self::FullCopy => "full-copy",
+            Self::DirtyCards => "dirty-cards",
             Self::Watermark => "watermark",
             Self::BumpReset => "bump-reset",
         }
@@ -53,7 +57,7 @@ impl FromStr for RestoreStrategy {
     fn from_str(name: &str) -> Result<Self, UnknownName> {
         Self::ALL.into_iter().find(|strategy| strategy.name() == name).ok_or_else(|| UnknownName {
             given: name.to_owned(),
-            expected: "reinstantiate, full-copy, watermark, bump-reset",
+            expected: "reinstantiate, full-copy, dirty-cards, watermark, bump-reset",
         })
     }
 }
@@ -167,7 +171,7 @@ mod tests {
             assert_eq!(residue.to_string().parse(), Ok(residue));
         }
         let error = "full".parse::<RestoreStrategy>().unwrap_err().to_string();
-        assert_eq!(error, "`full` is none of: reinstantiate, full-copy, watermark, bump-reset");
+        assert_eq!(error, "`full` is none of: reinstantiate, full-copy, dirty-cards, watermark, bump-reset");
         assert!("on-heap-above=x".parse::<RestorePolicy>().is_err());
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::aligned::AlignedBytes;
+use crate::window::CardMemory;
 use guest_abi::ControlBlockImage;
 use guest_abi::control_block;
 use wasmtime::{AsContextMut, Global, Memory, Table, Val};
@@ -89,6 +90,8 @@ pub(crate) struct TableImage(Vec<usize>);
 #[derive(Debug)]
 pub(crate) struct Handles {
     pub(crate) memory: Memory,
+    /// The card table, where the guest was prepared with a write barrier.
+    pub(crate) cards: Option<CardMemory>,
     /// Every mutable global, with its name: exported by the guest or by the preparation.
     pub(crate) globals: Vec<(String, Global)>,
     /// Where the entrances that restore globals find their values; in the order of `globals`, the logical size aside.

@@ -12,6 +12,7 @@ use std::slice;
 use wasmtime::{AsContextMut, Caller, Memory, Store};
 
 use crate::call::HostData;
+use crate::guest_memory::{Cards, GuestMemory};
 
 /// Where an instance's memory lies. Belongs to the [`HostData`] of the instance's store, and never leaves it.
 pub(crate) struct Window {
@@ -20,6 +21,25 @@ pub(crate) struct Window {
     size: usize,
     /// What [`MemoryLimiter::growths`](crate::limits::MemoryLimiter) was when the place was looked up.
     growths: u64,
+    /// Where the card table lies, if the guest was prepared with one.
+    cards: Option<CardWindow>,
+}
+
+/// Where a card table lies: in a memory of its own, which never grows.
+#[derive(Clone, Copy)]
+struct CardWindow {
+    base: *mut u8,
+    size: usize,
+    shift: u32,
+    deepest: usize,
+}
+
+/// A card table: its memory, the power of two of bytes that a card has, and where the depth of the stack stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CardMemory {
+    pub(crate) memory: Memory,
+    pub(crate) shift: u32,
+    pub(crate) deepest: usize,
 }
 
 // SAFETY: the address is used only by whoever has the store exclusively (see `memory_and_data`), wherever that runs.
@@ -27,13 +47,6 @@ unsafe impl Send for Window {}
 
 // SAFETY: through a shared reference nothing but the handle can be had.
 unsafe impl Sync for Window {}
-
-impl Window {
-    /// The memory's handle.
-    pub(crate) fn memory(&self) -> Memory {
-        self.memory
-    }
-}
 
 impl fmt::Debug for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -59,8 +72,12 @@ impl Exclusive for Caller<'_, HostData> {
 }
 
 /// Lets the host functions of `store` find its instance's memory.
-pub(crate) fn open(store: &mut Store<HostData>, memory: Memory) {
-    let window = look(store, memory);
+pub(crate) fn open(store: &mut Store<HostData>, memory: Memory, cards: Option<CardMemory>) {
+    let cards = cards.map(|cards| {
+        let (base, size) = (cards.memory.data_ptr(&mut *store), cards.memory.data_size(&mut *store));
+        CardWindow { base, size, shift: cards.shift, deepest: cards.deepest }
+    });
+    let window = look(store, memory, cards);
     store.data_mut().window = Some(window);
 }
 
@@ -74,7 +91,7 @@ pub(crate) fn into_data(store: Store<HostData>) -> HostData {
 
 /// The memory of the store's instance, as large as it physically is, and the store's data; `None` before there is one.
 #[inline]
-pub(crate) fn memory_and_data<S: Exclusive>(store: &mut S) -> Option<(&mut [u8], &mut HostData)> {
+pub(crate) fn memory_and_data<S: Exclusive>(store: &mut S) -> Option<(GuestMemory<'_>, &mut HostData)> {
     let data = store.host_data();
     let growths = data.limiter.growths;
     let window = data.window.as_ref()?;
@@ -92,22 +109,27 @@ pub(crate) fn memory_and_data<S: Exclusive>(store: &mut S) -> Option<(&mut [u8],
     // mapped by the engine and has no byte in common with `data`. It is not shared with other threads: admission
     // refuses shared memories.
     let bytes = unsafe { slice::from_raw_parts_mut(window.base, window.size) };
-    Some((bytes, data))
+    let cards = window.cards.map(|cards| {
+        // SAFETY: as above, and the table's memory, which is another one, was made with the only size that it may have.
+        let table = unsafe { slice::from_raw_parts_mut(cards.base, cards.size) };
+        Cards { table, shift: cards.shift, deepest: cards.deepest }
+    });
+    Some((GuestMemory::new(bytes, cards), data))
 }
 
 #[cold]
 fn look_again<S: Exclusive>(store: &mut S) {
-    if let Some(memory) = store.host_data().window.as_ref().map(Window::memory) {
-        let window = look(store, memory);
+    if let Some((memory, cards)) = store.host_data().window.as_ref().map(|window| (window.memory, window.cards)) {
+        let window = look(store, memory, cards);
         store.host_data().window = Some(window);
     }
 }
 
-fn look<S: Exclusive>(store: &mut S, memory: Memory) -> Window {
+fn look<S: Exclusive>(store: &mut S, memory: Memory, cards: Option<CardWindow>) -> Window {
     let growths = store.host_data().limiter.growths;
     // Panics where the memory is of another store.
     let (base, size) = (memory.data_ptr(&mut *store), memory.data_size(&mut *store));
-    Window { memory, base, size, growths }
+    Window { memory, base, size, growths, cards }
 }
 
 #[cfg(test)]
@@ -130,7 +152,7 @@ mod tests {
         let instance = Instance::new(&mut store, &module, &[]).unwrap();
         let memory = instance.get_memory(&mut store, "memory").unwrap();
         assert!(memory_and_data(&mut store).is_none());
-        open(&mut store, memory);
+        open(&mut store, memory, None);
         (store, instance)
     }
 
@@ -146,10 +168,10 @@ mod tests {
             assert_ne!(call(&mut store, instance, more), -1);
             let last = (pages << 16) - 1;
             write.call(&mut store, (last, pages)).unwrap();
-            let (bytes, _) = memory_and_data(&mut store).unwrap();
+            let (mut bytes, _) = memory_and_data(&mut store).unwrap();
             assert_eq!(bytes.len(), last as usize + 1);
-            assert_eq!(u32::from(bytes[last as usize]), pages);
-            bytes[0] = 9;
+            assert_eq!(u32::from(bytes.read()[last as usize]), pages);
+            bytes.write(0..1)[0] = 9;
             let memory = instance.get_memory(&mut store, "memory").unwrap();
             assert_eq!(memory.data(&store)[0], 9);
             assert_eq!(memory.data(&store).len(), last as usize + 1);

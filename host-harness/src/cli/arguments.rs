@@ -66,7 +66,7 @@ pub(crate) struct Common {
     /// When instances are restored: every-call, on-error, on-heap-above=SIZE or never.
     #[arg(long, global = true, value_name = "POLICY", default_value = "every-call", value_parser = policy)]
     pub(crate) restore: RestorePolicy,
-    /// How instances are restored: reinstantiate, full-copy, watermark or bump-reset; several with commas.
+    /// How instances are restored: reinstantiate, full-copy, dirty-cards, watermark or bump-reset; several with commas.
     ///
     /// Default: `run` takes the cheapest that can restore the guest, the others take all that can.
     #[arg(long, global = true, value_name = "STRATEGY", value_delimiter = ',')]
@@ -119,7 +119,7 @@ impl Common {
 
     /// How modules are prepared.
     pub(crate) fn prepare(&self) -> PrepareOptions {
-        PrepareOptions { virtual_growth: self.virtual_growth == Switch::On }
+        PrepareOptions { virtual_growth: self.virtual_growth == Switch::On, ..PrepareOptions::default() }
     }
 }
 

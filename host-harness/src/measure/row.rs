@@ -15,7 +15,7 @@ pub struct Row {
     pub guest: String,
     /// The function.
     pub function: String,
-    /// `none` (the baseline without a restore), `reinstantiate`, `full-copy`, `watermark` or `bump-reset`.
+    /// `none` (the baseline without a restore), `reinstantiate`, `full-copy`, `dirty-cards`, `watermark` or `bump-reset`.
     pub strategy: String,
     /// When it is restored, as `--restore` names it.
     pub policy: String,

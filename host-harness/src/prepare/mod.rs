@@ -6,7 +6,9 @@
 //!    reaches the shadow-stack pointer too.
 //! 2. `growth`: `memory.grow` and `memory.size` work on a logical size, kept in an added global. A restore puts the
 //!    logical size back, which it cannot do with the physical one; so memory cannot creep from restore to restore.
-//! 3. `calls`: every extension function gets a second entrance that leaves the globals as the snapshot has them.
+//! 3. `barrier`, where it is asked for: every store notes which part of memory it wrote, so that a restore copies back
+//!    no more.
+//! 4. `calls`: every extension function gets a second entrance that leaves the globals as the snapshot has them.
 //!
 //! A step plans; `splice` carries all plans out in one pass over the module's bytes. Everything that a step adds is
 //! appended, so that indices stay what they were, and bytes that no step changes are copied as they stand: custom
@@ -21,6 +23,7 @@
 //! What a guest can observe of a prepared module: the pages between logical and physical end are zeros where a fresh
 //! instance would trap; `memory.grow` takes a few more instructions, and fuel.
 
+mod barrier;
 mod calls;
 mod globals;
 mod growth;
@@ -29,6 +32,7 @@ mod splice;
 
 use crate::module_info::{GlobalType, ModuleInfo};
 
+pub use barrier::{Barrier, BarrierOptions, Elisions, SLACK, StoreCounts};
 pub use offsets::OffsetMap;
 
 /// Exports whose name begins with this are the harness's.
@@ -39,6 +43,9 @@ pub const GLOBAL_EXPORT_PREFIX: &str = "__harness_global_";
 
 /// Export of the mutable `i32` global that holds the memory's logical size, in pages of 64 KiB.
 pub const LOGICAL_PAGES_EXPORT: &str = "__harness_logical_pages";
+
+/// Export of the memory that holds the card table of the write barrier.
+pub const CARDS_EXPORT: &str = "__harness_cards";
 
 /// Exports of the entrances that leave the globals as the snapshot has them: this, and the function's name.
 pub const CALL_EXPORT_PREFIX: &str = "__harness_call_";
@@ -51,11 +58,14 @@ pub const SAVED_EXPORT_PREFIX: &str = "__harness_saved_";
 pub struct PrepareOptions {
     /// Whether `memory.grow` and `memory.size` work on a logical size that a restore can put back.
     pub virtual_growth: bool,
+    /// Whether and how stores note what they write. A [`Guest`](crate::Guest) is prepared without a barrier at first,
+    /// and a second time with one when a strategy needs it; this says how that one is made.
+    pub barrier: Option<BarrierOptions>,
 }
 
 impl Default for PrepareOptions {
     fn default() -> Self {
-        Self { virtual_growth: true }
+        Self { virtual_growth: true, barrier: None }
     }
 }
 
@@ -96,6 +106,8 @@ pub struct Prepared {
     /// module never grows its memory, or it has no 32-bit memory of its own that alone it could mean. The physical
     /// size is the logical one then.
     pub logical_pages_export: Option<&'static str>,
+    /// The write barrier, if there is one.
+    pub barrier: Option<Barrier>,
     /// Where the original module had the code of the prepared one.
     pub offsets: OffsetMap,
 }
@@ -112,6 +124,12 @@ pub enum PrepareError {
     ReservedName {
         /// The name.
         name: String,
+    },
+    /// Cards cannot have this size.
+    #[error("cards of {given} bytes are not possible; give a power of two from 256 to 4096")]
+    CardSize {
+        /// What was given.
+        given: u32,
     },
     /// The module could not be read. It was validated before, so the bytes are others than those that were analysed.
     #[error("the module could not be rewritten: {message} (at byte {offset})")]
@@ -140,10 +158,16 @@ pub fn prepare(wasm: &[u8], info: &ModuleInfo, options: PrepareOptions) -> Resul
     let mut additions = splice::Additions::default();
     let globals = globals::plan(info, &mut additions);
     let growth = options.virtual_growth.then(|| growth::VirtualGrowth::plan(info, &mut additions)).flatten();
+    let barrier = match options.barrier {
+        Some(options) => barrier::plan(wasm, info, options, &mut additions)?,
+        None => None,
+    };
+    let (barrier, insertions) = barrier.map_or_else(Default::default, |(barrier, code)| (Some(barrier), code));
     let entrances = calls::plan(info, &globals, &mut additions);
     let edits: Vec<&dyn splice::Edit> = growth.iter().map(|growth| growth as &dyn splice::Edit).collect();
-    let (wasm, offsets) = splice::splice(wasm, &additions, &edits)?;
-    Ok(Prepared { wasm, globals, entrances, logical_pages_export: growth.map(|_| LOGICAL_PAGES_EXPORT), offsets })
+    let (wasm, offsets) = splice::splice(wasm, &additions, &edits, &insertions)?;
+    let logical_pages_export = growth.map(|_| LOGICAL_PAGES_EXPORT);
+    Ok(Prepared { wasm, globals, entrances, logical_pages_export, barrier, offsets })
 }
 
 #[cfg(test)]

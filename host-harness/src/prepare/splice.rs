@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use wasm_encoder::{ConstExpr, Encode, ExportKind, Function, GlobalType, InstructionSink, SectionId, ValType};
+use wasm_encoder::{
+    ConstExpr, Encode, ExportKind, Function, GlobalType, InstructionSink, MemoryType, SectionId, ValType,
+};
 use wasmparser::{BinaryReader, FunctionBody, Operator, Parser, Payload, Result};
 
 use super::offsets::OffsetMap;
@@ -12,6 +14,21 @@ use crate::module_info::ModuleInfo;
 pub(super) trait Edit {
     /// Writes what stands in the place of an instruction and returns true; or writes nothing and returns false.
     fn replace(&self, operator: &Operator<'_>, code: &mut InstructionSink<'_>) -> bool;
+}
+
+/// What a step inserts into one function body, worked out beforehand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Insertions {
+    /// Locals to declare behind those that the function has.
+    pub(super) locals: Vec<(u32, ValType)>,
+    /// Code, and the offset of the instruction before which it goes. In the order of the offsets.
+    pub(super) code: Vec<(u64, Vec<u8>)>,
+}
+
+impl Insertions {
+    fn is_empty(&self) -> bool {
+        self.locals.is_empty() && self.code.is_empty()
+    }
 }
 
 /// Entries to append to one section.
@@ -34,6 +51,7 @@ impl Entries {
 pub(super) struct Additions {
     pub(super) types: Entries,
     pub(super) functions: Entries,
+    pub(super) memories: Entries,
     pub(super) globals: Entries,
     pub(super) exports: Entries,
     pub(super) code: Entries,
@@ -41,8 +59,14 @@ pub(super) struct Additions {
 
 impl Additions {
     /// Sections to which something can be appended, in the order that the format prescribes.
-    const SECTIONS: [SectionId; 5] =
-        [SectionId::Type, SectionId::Function, SectionId::Global, SectionId::Export, SectionId::Code];
+    const SECTIONS: [SectionId; 6] = [
+        SectionId::Type,
+        SectionId::Function,
+        SectionId::Memory,
+        SectionId::Global,
+        SectionId::Export,
+        SectionId::Code,
+    ];
 
     /// Adds an export.
     pub(super) fn export(&mut self, name: &str, kind: ExportKind, index: u32) {
@@ -51,6 +75,15 @@ impl Additions {
             kind.encode(bytes);
             index.encode(bytes);
         });
+    }
+
+    /// Adds a memory of this many pages of 64 KiB, no more and no less, and returns its index.
+    pub(super) fn memory(&mut self, info: &ModuleInfo, pages: u64) -> u32 {
+        let index = u32::try_from(info.memories.len()).unwrap_or(u32::MAX).saturating_add(self.memories.count);
+        let (minimum, maximum) = (pages, Some(pages));
+        let ty = MemoryType { minimum, maximum, memory64: false, shared: false, page_size_log2: None };
+        self.memories.push(|bytes| ty.encode(bytes));
+        index
     }
 
     /// Adds a global and returns its index.
@@ -88,6 +121,7 @@ impl Additions {
         match section {
             SectionId::Type => &self.types,
             SectionId::Function => &self.functions,
+            SectionId::Memory => &self.memories,
             SectionId::Global => &self.globals,
             SectionId::Export => &self.exports,
             _ => &self.code,
@@ -95,13 +129,20 @@ impl Additions {
     }
 }
 
-/// Appends `additions` to the module, and lets `edits` replace instructions. An instruction goes to the first edit
-/// that takes it; what edits write is not offered again.
-pub(super) fn splice(wasm: &[u8], additions: &Additions, edits: &[&dyn Edit]) -> Result<(Vec<u8>, OffsetMap)> {
+/// Appends `additions` to the module, lets `edits` replace instructions, and inserts into each function body what
+/// `insertions` has for it, by the order of the bodies. An instruction goes to the first edit that takes it; what edits
+/// write and what is inserted is not offered again.
+pub(super) fn splice(
+    wasm: &[u8],
+    additions: &Additions,
+    edits: &[&dyn Edit],
+    insertions: &[Insertions],
+) -> Result<(Vec<u8>, OffsetMap)> {
     let mut splicer = Splicer {
         wasm,
         additions,
         edits,
+        insertions,
         out: Vec::with_capacity(wasm.len() + 1024),
         pending: Additions::SECTIONS.to_vec(),
         copied_to: 0,
@@ -140,6 +181,7 @@ struct Splicer<'a> {
     wasm: &'a [u8],
     additions: &'a Additions,
     edits: &'a [&'a dyn Edit],
+    insertions: &'a [Insertions],
     out: Vec<u8>,
     /// Sections to which additions may still go.
     pending: Vec<SectionId>,
@@ -211,8 +253,9 @@ impl Splicer<'_> {
         self.pending.retain(|pending| *pending != SectionId::Code);
         let added = self.additions.of(SectionId::Code);
         let mut entries = Vec::with_capacity(contents.len() + added.bytes.len());
-        for body in bodies {
-            self.body(body, &mut entries)?;
+        let none = Insertions::default();
+        for (index, body) in bodies.iter().enumerate() {
+            self.body(body, self.insertions.get(index).unwrap_or(&none), &mut entries)?;
         }
         self.offsets.added(entries.len() as u64);
         entries.extend_from_slice(&added.bytes);
@@ -224,36 +267,92 @@ impl Splicer<'_> {
         Ok(())
     }
 
-    fn body(&mut self, body: &FunctionBody<'_>, entries: &mut Vec<u8>) -> Result<()> {
+    fn body(&mut self, body: &FunctionBody<'_>, insertions: &Insertions, entries: &mut Vec<u8>) -> Result<()> {
         let original = span(&body.range());
-        let mut rewritten = Vec::new();
-        // Where the bytes stand that are not written yet.
-        let mut rest = original.start;
-        let mut runs = Vec::new();
-        if !self.edits.is_empty() {
+        let mut rewriting = Rewriting { wasm: self.wasm, out: Vec::new(), rest: original.start, runs: Vec::new() };
+        if !self.edits.is_empty() || !insertions.is_empty() {
             let mut operators = body.get_operators_reader()?;
+            if !insertions.locals.is_empty() {
+                rewriting.locals(body, &insertions.locals, usize_of(operators.original_position()))?;
+            }
+            let mut inserted = insertions.code.iter().peekable();
             while !operators.eof() {
-                let (operator, at) = operators.read_with_offset()?;
+                let (operator, offset) = operators.read_with_offset()?;
+                let at = usize_of(offset);
+                while let Some((_, code)) = inserted.next_if(|(before, _)| *before == offset) {
+                    rewriting.write(at, at, code);
+                }
                 let mut replacement = Vec::new();
                 let mut code = InstructionSink::new(&mut replacement);
                 if self.edits.iter().any(|edit| edit.replace(&operator, &mut code)) {
-                    let at = usize_of(at);
-                    runs.push((rewritten.len(), rest, false));
-                    rewritten.extend_from_slice(self.wasm.get(rest..at).unwrap_or_default());
-                    runs.push((rewritten.len(), at, true));
-                    rewritten.extend_from_slice(&replacement);
-                    rest = usize_of(operators.original_position());
+                    rewriting.write(at, usize_of(operators.original_position()), &replacement);
                 }
             }
         }
-        runs.push((rewritten.len(), rest, false));
-        rewritten.extend_from_slice(self.wasm.get(rest..original.end).unwrap_or_default());
-        rewritten.len().encode(entries);
-        for (at, from, replaced) in runs {
+        let Rewriting { mut out, rest, mut runs, .. } = rewriting;
+        runs.push((out.len(), Run::Copied(rest)));
+        out.extend_from_slice(self.wasm.get(rest..original.end).unwrap_or_default());
+        out.len().encode(entries);
+        for (at, run) in runs {
             let start = (entries.len() + at) as u64;
-            if replaced { self.offsets.replaced(start, from as u64) } else { self.offsets.copied(start, from as u64) }
+            match run {
+                Run::Copied(from) => self.offsets.copied(start, from as u64),
+                Run::Written(instruction) => self.offsets.replaced(start, instruction as u64),
+                Run::Added => self.offsets.added(start),
+            }
         }
-        entries.extend_from_slice(&rewritten);
+        entries.extend_from_slice(&out);
+        Ok(())
+    }
+}
+
+/// A function body as far as it is rewritten.
+struct Rewriting<'a> {
+    wasm: &'a [u8],
+    out: Vec<u8>,
+    /// How far the original has been dealt with.
+    rest: usize,
+    /// Where in `out` something begins, and what.
+    runs: Vec<(usize, Run)>,
+}
+
+enum Run {
+    /// Copied from here.
+    Copied(usize),
+    /// On behalf of the instruction here.
+    Written(usize),
+    /// On nobody's behalf.
+    Added,
+}
+
+impl Rewriting<'_> {
+    /// Copies what is left before `at`, writes `code`, and goes on at `rest`.
+    fn write(&mut self, at: usize, rest: usize, code: &[u8]) {
+        self.copy_to(at);
+        self.runs.push((self.out.len(), Run::Written(at)));
+        self.out.extend_from_slice(code);
+        self.rest = rest;
+    }
+
+    fn copy_to(&mut self, at: usize) {
+        self.runs.push((self.out.len(), Run::Copied(self.rest)));
+        self.out.extend_from_slice(self.wasm.get(self.rest..at).unwrap_or_default());
+        self.rest = at;
+    }
+
+    /// Declares more locals; the function's own end at `end`.
+    fn locals(&mut self, body: &FunctionBody<'_>, added: &[(u32, ValType)], end: usize) -> Result<()> {
+        let mut reader = body.get_binary_reader();
+        let groups = reader.read_var_u32()?;
+        self.runs.push((self.out.len(), Run::Added));
+        groups.saturating_add(u32::try_from(added.len()).unwrap_or(u32::MAX)).encode(&mut self.out);
+        self.rest = usize_of(reader.original_position());
+        self.copy_to(end);
+        self.runs.push((self.out.len(), Run::Added));
+        for (count, ty) in added {
+            count.encode(&mut self.out);
+            ty.encode(&mut self.out);
+        }
         Ok(())
     }
 }

@@ -126,7 +126,7 @@ fn growth_stays_physical_where_asked_or_where_there_is_nothing_to_do() {
     let plain = |body: &str, virtual_growth: bool| {
         let wasm = wat::parse_str(format!("(module {body})")).unwrap();
         let info = ModuleInfo::analyse(&wasm).unwrap();
-        let prepared = prepare(&wasm, &info, PrepareOptions { virtual_growth }).unwrap();
+        let prepared = prepare(&wasm, &info, PrepareOptions { virtual_growth, ..PrepareOptions::default() }).unwrap();
         (prepared.wasm == wasm, prepared.logical_pages_export)
     };
     assert_eq!(plain(&format!("(memory 1) {grows}"), true), (false, Some(LOGICAL_PAGES_EXPORT)));
@@ -162,7 +162,7 @@ fn numbers_that_a_linker_padded_stay_padded() {
     let info = ModuleInfo::analyse(&wasm).unwrap();
     let mut additions = splice::Additions::default();
     additions.export("x", wasm_encoder::ExportKind::Func, 0);
-    let (out, _) = splice::splice(&wasm, &additions, &[]).unwrap();
+    let (out, _) = splice::splice(&wasm, &additions, &[], &[]).unwrap();
     let body = &padded[5..];
     assert!(out.windows(body.len()).any(|window| window == body));
     assert_eq!(ModuleInfo::analyse(&out).unwrap().exports.len(), info.exports.len() + 1);

@@ -4,6 +4,7 @@
 //! [`verify`](crate::verify) can be shown to catch one that forgets something.
 
 mod bump_reset;
+mod dirty_cards;
 mod full_copy;
 mod watermark;
 
@@ -13,10 +14,12 @@ use guest_abi::control_block::offset;
 use wasmtime::{Store, Val};
 
 pub use bump_reset::BumpReset;
+pub use dirty_cards::DirtyCards;
 pub use full_copy::FullCopy;
 pub use watermark::Watermark;
 
 use crate::call::HostData;
+use crate::guest_memory::Cards;
 use crate::policy::Residue;
 use crate::snapshot::{ControlBlockAt, Handles, RegionKind, Regions, Snapshot};
 use crate::window::memory_and_data;
@@ -72,6 +75,9 @@ pub enum RestoreError {
         /// Where it must lie.
         expected: Range<usize>,
     },
+    /// The strategy needs a write barrier and the guest has none.
+    #[error("the guest was prepared without a write barrier")]
+    NoBarrier,
     /// The strategy needs a control block and the guest has none.
     #[error("the guest has no control block")]
     NoControlBlock,
@@ -101,8 +107,15 @@ impl Target<'_> {
     #[inline]
     pub fn memory(&mut self) -> (&mut [u8], &Snapshot) {
         // An instance that is restored has been initialised, and so has a memory.
-        let memory = memory_and_data(self.store).map_or_else(Default::default, |(memory, _)| memory);
+        let memory = memory_and_data(self.store).map_or_else(Default::default, |(memory, _)| memory.into_parts().0);
         (memory, self.snapshot)
+    }
+
+    /// The same with the card table, where the guest was prepared with a write barrier.
+    pub(crate) fn memory_and_cards(&mut self) -> (&mut [u8], Option<Cards<'_>>, &Snapshot) {
+        let parts = memory_and_data(self.store).map(|(memory, _)| memory.into_parts());
+        let (memory, cards) = parts.unwrap_or_default();
+        (memory, cards, self.snapshot)
     }
 
     /// How memory is divided.

@@ -289,7 +289,7 @@ fn a_guest_that_is_named_twice_is_taken_once() {
     let Content::Verify(report) = read(&said.stdout).unwrap().content else { panic!("{}", said.stdout) };
     let ways: Vec<_> =
         report.verdicts.iter().map(|verdict| (verdict.guest.as_str(), verdict.strategy.as_str())).collect();
-    assert_eq!(ways, [("plain", "reinstantiate"), ("plain", "full-copy")]);
+    assert_eq!(ways, [("plain", "reinstantiate"), ("plain", "full-copy"), ("plain", "dirty-cards")]);
     // Another file with the same bytes is another guest.
     folder.file("copy.wasm", &cli_guests::plain());
     let said = folder.run("verify plain.wasm copy.wasm --function grow --calls 5 --format json");

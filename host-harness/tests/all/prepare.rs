@@ -18,7 +18,7 @@ pub(crate) fn engine() -> Engine {
 
 pub(crate) fn prepared(wasm: &[u8], virtual_growth: bool) -> Prepared {
     let info = ModuleInfo::analyse(wasm).unwrap();
-    prepare(wasm, &info, PrepareOptions { virtual_growth }).unwrap()
+    prepare(wasm, &info, PrepareOptions { virtual_growth, ..PrepareOptions::default() }).unwrap()
 }
 
 /// A guest whose memory begins with `minimum` pages, with exports to grow it and to ask for its size.

@@ -33,7 +33,7 @@ fn instance(
     residue: Residue,
     virtual_growth: bool,
 ) -> Instance {
-    let options = PrepareOptions { virtual_growth };
+    let options = PrepareOptions { virtual_growth, ..PrepareOptions::default() };
     let mut config = config(strategy, residue);
     // Little to copy, so that so many calls are quick.
     config.exchange_size = 4096;

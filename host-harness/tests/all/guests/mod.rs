@@ -120,11 +120,11 @@ fn field(outcome: &Outcome<'_>, name: &str) -> i64 {
 
 /// The strategies that a guest with this allocator can be restored by, as the allocators are documented.
 fn strategies(allocator: Allocator) -> &'static [RestoreStrategy] {
-    use RestoreStrategy::{BumpReset, FullCopy, Reinstantiate, Watermark};
+    use RestoreStrategy::{BumpReset, DirtyCards, FullCopy, Reinstantiate, Watermark};
     match allocator {
-        Allocator::System => &[Reinstantiate, FullCopy],
-        Allocator::BumpReset => &[Reinstantiate, FullCopy, Watermark, BumpReset],
-        _ => &[Reinstantiate, FullCopy, Watermark],
+        Allocator::System => &[Reinstantiate, FullCopy, DirtyCards],
+        Allocator::BumpReset => &[Reinstantiate, FullCopy, DirtyCards, Watermark, BumpReset],
+        _ => &[Reinstantiate, FullCopy, DirtyCards, Watermark],
     }
 }
 

@@ -1,0 +1,240 @@
+//! Step 3: the write barrier. Every store notes which part of memory it wrote, so that a restore copies back no more.
+//!
+//! Memory is divided into *cards* of some hundred bytes, and a second linear memory, the *card table*, holds a byte for
+//! each. A store marks the card of its address; the host, when it restores, copies back the marked cards and clears
+//! the marks. Card marking is what generational garbage collectors do to find old objects that point to young ones.
+//!
+//! A dirty card is restored with [`SLACK`] bytes on either side. So a store that straddles two cards marks one, and so
+//! does a group of stores through one base.
+//!
+//! Marks that are not needed are left out, see [`Elisions`] and the `body` module, which looks for them:
+//!
+//! - Stores to constant addresses, where the bytes that they write are few: those are copied back by every restore
+//!   ([`Barrier::always`]).
+//! - A store near an earlier one, through the same base, that has always happened before.
+//! - Stores into a function's own frame of the shadow stack. The deepest stack of the call is tracked instead, where
+//!   frames are made, and a restore copies back the stack down to there.
+//!
+//! `memory.fill`, `memory.copy` and `memory.init` mark their range through an added function.
+
+mod body;
+mod emit;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use wasm_encoder::{ExportKind, ValType};
+use wasmparser::{FuncValidatorAllocations, Parser, ValidPayload, Validator};
+
+use super::splice::{Additions, Insertions};
+use super::{CARDS_EXPORT, PrepareError};
+use crate::module_info::{ENGINE_FEATURES, Evidence, ModuleInfo};
+use body::{BodyPass, Plan};
+use emit::CardTable;
+
+/// Bytes on either side with which a dirty card is restored.
+///
+/// At least 16, since a store of so many bytes marks the card of its first only. More lets more stores do without a
+/// mark of their own.
+pub const SLACK: u32 = 64;
+
+/// Bytes of statics that may be copied back by every restore so that stores to them need no mark.
+const MOST_ALWAYS: u32 = 1024;
+
+/// Bytes between two such statics up to which they are copied in one go.
+const GAP: u32 = 64;
+
+/// Which marks to leave out where they can be shown to be unnecessary. What is restored is the same with and without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Elisions {
+    /// Those of stores to constant addresses, whose bytes every restore then copies back.
+    pub constants: bool,
+    /// Those of stores near an earlier one through the same base.
+    pub repeated: bool,
+    /// Those of stores into a function's own frame of the shadow stack.
+    pub frames: bool,
+}
+
+impl Elisions {
+    /// Every mark that can be left out is.
+    pub const ALL: Self = Self { constants: true, repeated: true, frames: true };
+    /// Every store marks.
+    pub const NONE: Self = Self { constants: false, repeated: false, frames: false };
+}
+
+/// How the write barrier is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BarrierOptions {
+    /// Bytes of a card: a power of two from 256 to 4096.
+    pub card_size: u32,
+    /// Marks to leave out.
+    pub elisions: Elisions,
+}
+
+impl Default for BarrierOptions {
+    /// Cards of 1 KiB, which measured best: the table of a memory of 1 MiB is scanned in some ten nanoseconds, and a
+    /// card is copied in as many.
+    fn default() -> Self {
+        Self { card_size: 1024, elisions: Elisions::ALL }
+    }
+}
+
+/// The write barrier of a prepared module: what a restore has to know of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Barrier {
+    /// Bytes of a card.
+    pub card_size: u32,
+    /// Cards in the table, which begins at address 0 of the memory exported as [`CARDS_EXPORT`].
+    pub cards: u32,
+    /// Address in the same memory of the greatest depth of the shadow stack since it was last cleared, in bytes below
+    /// [`Self::stack_top`]; a `u32`. A depth of more than `stack_top` says that the stack pointer left the stack.
+    pub deepest: u32,
+    /// First value of the shadow-stack pointer, where stores to the stack are not marked.
+    pub stack_top: Option<u32>,
+    /// Bytes that every restore must copy back, as stores to them are not marked.
+    pub always: Vec<Range<u32>>,
+    /// What became of the stores.
+    pub stores: StoreCounts,
+}
+
+impl Barrier {
+    /// Bytes of the memory that holds the table.
+    #[must_use]
+    pub fn table_size(&self) -> usize {
+        table_pages(self.cards) * guest_abi::names::PAGE_SIZE as usize
+    }
+}
+
+/// Bytes of a line of a processor's cache. What follows the marks in the table begins on a line of its own.
+const LINE: u32 = 64;
+
+/// Pages of a memory with so many cards and what follows them.
+const fn table_pages(cards: u32) -> usize {
+    (cards as usize + LINE as usize).div_ceil(guest_abi::names::PAGE_SIZE as usize)
+}
+
+/// What became of the stores in a module's code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct StoreCounts {
+    /// Store instructions, vector stores among them.
+    pub stores: u32,
+    /// Those that mark.
+    pub marked: u32,
+    /// Those whose address is constant and whose bytes are always restored.
+    pub constants: u32,
+    /// Those near an earlier one.
+    pub repeated: u32,
+    /// Those into the function's own frame.
+    pub frames: u32,
+    /// Bulk instructions, which mark ranges.
+    pub ranges: u32,
+}
+
+impl StoreCounts {
+    fn add(&mut self, other: &Self) {
+        self.stores += other.stores;
+        self.marked += other.marked;
+        self.constants += other.constants;
+        self.repeated += other.repeated;
+        self.frames += other.frames;
+        self.ranges += other.ranges;
+    }
+}
+
+/// Plans the step, and adds what it needs. `None` where the module has no 32-bit memory of its own that alone a store
+/// could mean, in which case admission refuses a restore in place anyway.
+pub(super) fn plan(
+    wasm: &[u8],
+    info: &ModuleInfo,
+    options: BarrierOptions,
+    additions: &mut Additions,
+) -> Result<Option<(Barrier, Vec<Insertions>)>, PrepareError> {
+    const PAGE: u64 = guest_abi::names::PAGE_SIZE as u64;
+    const MOST_PAGES: u64 = 1 << 16;
+    if !options.card_size.is_power_of_two() || !(256..=4096).contains(&options.card_size) {
+        return Err(PrepareError::CardSize { given: options.card_size });
+    }
+    let [memory] = info.memories.as_slice() else {
+        return Ok(None);
+    };
+    if memory.imported || memory.ty.memory64 || memory.ty.shared {
+        return Ok(None);
+    }
+    let bytes = memory.ty.maximum.unwrap_or(MOST_PAGES).min(MOST_PAGES) * PAGE;
+    let cards = (bytes / u64::from(options.card_size)).next_multiple_of(LINE.into());
+    let (Ok(cards), Some(shift)) = (u32::try_from(cards), options.card_size.checked_ilog2()) else {
+        return Ok(None);
+    };
+
+    let index = additions.memory(info, table_pages(cards) as u64);
+    additions.export(CARDS_EXPORT, ExportKind::Memory, index);
+    let stack = info.layout().ok().and_then(|layout| layout.stack_pointer);
+    let stack = stack.filter(|found| options.elisions.frames && found.evidence != Evidence::Guess);
+    let mut table = CardTable { memory: index, shift, cards, deepest: cards, mark_range: 0 };
+    table.mark_range = additions.function(info, &[ValType::I32, ValType::I32], &[], &table.mark_range_body());
+
+    let mut plan = Plan { table, elisions: options.elisions, stack, always: Vec::new() };
+    let mut passed = pass(wasm, &plan)?;
+    if options.elisions.constants {
+        let mut written: Vec<Range<u32>> = passed.iter().flat_map(|body| body.constants.clone()).collect();
+        plan.always = joined(&mut written);
+        if plan.always.iter().map(|range| range.end - range.start).sum::<u32>() > MOST_ALWAYS {
+            plan.always.clear();
+        }
+        if !plan.always.is_empty() {
+            passed = pass(wasm, &plan)?;
+        }
+    }
+    let mut stores = StoreCounts::default();
+    passed.iter().for_each(|body| stores.add(&body.stores));
+    let barrier = Barrier {
+        card_size: options.card_size,
+        cards,
+        deepest: table.deepest,
+        stack_top: stack.map(|stack| stack.initial),
+        always: plan.always,
+        stores,
+    };
+    Ok(Some((barrier, passed.into_iter().map(|body| body.insertions).collect())))
+}
+
+/// What came of one function body.
+struct Passed {
+    insertions: Insertions,
+    /// What stores to constant addresses write.
+    constants: Vec<Range<u32>>,
+    stores: StoreCounts,
+}
+
+/// Goes through all function bodies. The validator keeps count of operands and blocks.
+fn pass(wasm: &[u8], plan: &Plan) -> Result<Vec<Passed>, PrepareError> {
+    let mut parser = Parser::new(0);
+    parser.set_features(ENGINE_FEATURES);
+    let mut validator = Validator::new_with_features(ENGINE_FEATURES);
+    let mut allocations = FuncValidatorAllocations::default();
+    let mut passed = Vec::new();
+    for payload in parser.parse_all(wasm) {
+        if let ValidPayload::Func(function, body) = validator.payload(&payload?)? {
+            let mut validator = function.into_validator(allocations);
+            passed.push(BodyPass::run(plan, &mut validator, &body)?);
+            allocations = validator.into_allocations();
+        }
+    }
+    Ok(passed)
+}
+
+/// The same bytes in fewer ranges.
+fn joined(ranges: &mut [Range<u32>]) -> Vec<Range<u32>> {
+    ranges.sort_unstable_by_key(|range| range.start);
+    let mut joined: Vec<Range<u32>> = Vec::new();
+    for range in ranges.iter() {
+        match joined.last_mut() {
+            Some(last) if range.start <= last.end.saturating_add(GAP) => last.end = last.end.max(range.end),
+            _ => joined.push(range.clone()),
+        }
+    }
+    joined
+}

@@ -1,0 +1,164 @@
+//! Copies back what was written, as the write barrier marked it.
+
+use std::ops::Range;
+
+use wasmtime::Val;
+
+use super::{Promise, Restore, RestoreError, Restored, Target, copy_back, zero};
+use crate::guest_memory::Cards;
+use crate::policy::Residue;
+use crate::prepare::{Barrier, SLACK};
+use crate::snapshot::{RegionKind, Snapshot};
+
+/// Exact, for every guest that can be restored in place, at the cost of what a call wrote.
+///
+/// The card table is scanned as far as memory physically reaches, a byte for each card of it.
+#[derive(Debug, Clone)]
+pub struct DirtyCards {
+    barrier: Barrier,
+}
+
+impl DirtyCards {
+    pub(crate) fn new(barrier: Barrier) -> Self {
+        Self { barrier }
+    }
+}
+
+impl Restore for DirtyCards {
+    fn name(&self) -> &'static str {
+        "dirty-cards"
+    }
+
+    fn promise(&self, _region: RegionKind, _residue: Residue) -> Promise {
+        Promise::Exact
+    }
+
+    fn restore(&mut self, target: &mut Target<'_>) -> Result<Restored, RestoreError> {
+        let stack_pointer = target.stack_pointer();
+        let (memory, cards, snapshot) = target.memory_and_cards();
+        let Some(cards) = cards else {
+            return Err(RestoreError::NoBarrier);
+        };
+        let grown = memory.len() != snapshot.memory.len();
+        let mut restoring = Restoring { memory, snapshot, bytes: 0 };
+        let depth = take_depth(cards.table, cards.deepest);
+        let stack_top = self.barrier.stack_top.unwrap_or(0);
+        restoring.cards(cards);
+        for range in &self.barrier.always {
+            restoring.range(range.start as usize..range.end as usize);
+        }
+        if depth > stack_top {
+            // The stack pointer has left the stack, so what lies between says nothing of what was written.
+            restoring.range(0..usize::MAX);
+        } else if depth != 0 {
+            // Where the snapshot has the pointer above its first value, frames may reach up to there.
+            let saved = match stack_pointer.map(|index| &snapshot.globals[index]) {
+                Some(Val::I32(saved)) => saved.cast_unsigned(),
+                _ => 0,
+            };
+            restoring.range((stack_top - depth) as usize..stack_top.max(saved) as usize);
+        }
+        let bytes = restoring.bytes;
+        target.restore_globals_after(grown)?;
+        Ok(Restored { bytes })
+    }
+}
+
+/// Reads how deep the stack was and forgets it.
+fn take_depth(table: &mut [u8], at: usize) -> u32 {
+    let Some(word) = table.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<4>) else {
+        return 0;
+    };
+    u32::from_le_bytes(std::mem::take(word))
+}
+
+/// Bytes of the table that are looked at in one go.
+const GROUP: usize = 64;
+
+struct Restoring<'a> {
+    memory: &'a mut [u8],
+    snapshot: &'a Snapshot,
+    bytes: u64,
+}
+
+impl Restoring<'_> {
+    /// Restores what the marked cards cover and clears the marks.
+    fn cards(&mut self, cards: Cards<'_>) {
+        let Cards { table, shift, .. } = cards;
+        let used = self.memory.len().div_ceil(1 << shift).next_multiple_of(GROUP).min(table.len());
+        let (groups, _) = table[..used].as_chunks_mut::<GROUP>();
+        let (mut first_dirty, mut last_dirty) = (false, false);
+        for (index, group) in groups.iter_mut().enumerate() {
+            if is_clean(group) {
+                continue;
+            }
+            let mut card = 0;
+            while let Some(start) = next(group, card, |mark| mark != 0) {
+                let end = next(group, start, |mark| mark == 0).unwrap_or(GROUP);
+                let (from, to) = ((index * GROUP + start) << shift, (index * GROUP + end) << shift);
+                first_dirty |= from == 0;
+                last_dirty |= to >= self.memory.len();
+                self.range(from.saturating_sub(SLACK as usize)..to + SLACK as usize);
+                card = end;
+            }
+            group.fill(0);
+        }
+        // Of a memory that has all of 4 GiB, the end and the beginning lie side by side.
+        if self.memory.len() as u64 == 1 << 32 {
+            let end = self.memory.len();
+            if first_dirty {
+                self.range(end - SLACK as usize..end);
+            }
+            if last_dirty {
+                self.range(0..SLACK as usize);
+            }
+        }
+    }
+
+    /// Puts back what of the range lies in memory: from the snapshot, or with zeros where it was grown since.
+    fn range(&mut self, range: Range<usize>) {
+        let end = range.end.min(self.memory.len());
+        let saved = self.snapshot.memory.len().clamp(range.start.min(end), end);
+        if range.start < saved {
+            self.bytes += copy_back(self.memory, self.snapshot, range.start..saved);
+        }
+        if saved < end {
+            self.bytes += zero(self.memory, saved..end);
+        }
+    }
+}
+
+/// Whether no card of the group is marked. Without a branch on the way, so that it is done by vector instructions.
+fn is_clean(group: &[u8; GROUP]) -> bool {
+    let (words, _) = group.as_chunks::<8>();
+    words.iter().fold(0, |marks, word| marks | u64::from_ne_bytes(*word)) == 0
+}
+
+fn next(group: &[u8; GROUP], from: usize, wanted: impl Fn(u8) -> bool) -> Option<usize> {
+    group[from..].iter().position(|mark| wanted(*mark)).map(|at| from + at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_anywhere_in_a_group_is_seen() {
+        assert!(is_clean(&[0; GROUP]));
+        for at in 0..GROUP {
+            let mut group = [0; GROUP];
+            group[at] = 1;
+            assert!(!is_clean(&group));
+            assert_eq!(next(&group, 0, |mark| mark != 0), Some(at));
+            assert_eq!(next(&group, at, |mark| mark == 0), (at + 1 < GROUP).then_some(at + 1));
+        }
+    }
+
+    #[test]
+    fn the_depth_is_read_once() {
+        let mut table = [0; 16];
+        table[8..12].copy_from_slice(&300u32.to_le_bytes());
+        assert_eq!((take_depth(&mut table, 8), take_depth(&mut table, 8)), (300, 0));
+        assert_eq!(take_depth(&mut table, 14), 0);
+    }
+}
