@@ -36,7 +36,8 @@ fn instance(
     strategy: RestoreStrategy,
     virtual_growth: bool,
 ) -> Result<Result<Instance, LoadError>> {
-    let guest = Guest::from_file(engine, &guests::path(name), PrepareOptions { virtual_growth, ..PrepareOptions::default() })?;
+    let guest =
+        Guest::from_file(engine, &guests::path(name), PrepareOptions { virtual_growth, ..PrepareOptions::default() })?;
     let mut config: InstanceConfig = guests::config(strategy, RestorePolicy::EveryCall, Residue::Keep);
     config.memory_limit = LIMIT;
     config.exchange_size = 4096;

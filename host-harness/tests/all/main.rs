@@ -1,6 +1,7 @@
 //! Integration tests of the harness, a file for each topic.
 
 mod admission;
+mod barrier;
 mod cli;
 mod cli_guests;
 mod cli_input;

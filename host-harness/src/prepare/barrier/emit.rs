@@ -9,8 +9,6 @@ pub(super) struct CardTable {
     pub(super) memory: u32,
     /// A card is this power of two of bytes.
     pub(super) shift: u32,
-    /// How many cards there are.
-    pub(super) cards: u32,
     /// Where the greatest depth of the stack is kept.
     pub(super) deepest: u32,
     /// Index of the function that marks a range.
@@ -43,8 +41,7 @@ impl CardTable {
 
     /// `(address: i32, length: i32)`: marks the cards of a range.
     ///
-    /// Of a range that does not lie in memory it marks what the table has, or nothing: the instruction for which it
-    /// was called traps, or would have if the length were not 0.
+    /// Of a range that ends beyond 4 GiB it marks nothing: the instruction for which it was called traps.
     pub(super) fn mark_range_body(&self) -> Function {
         let (address, length, first, last) = (0, 1, 2, 3);
         let shift = self.shift.cast_signed();
@@ -56,8 +53,7 @@ impl CardTable {
         leave_if(code.local_get(length).i32_eqz());
         code.local_get(address).local_get(length).i32_add().i32_const(1).i32_sub().local_tee(last);
         leave_if(code.local_get(address).i32_lt_u());
-        code.local_get(last).i32_const(shift).i32_shr_u().local_tee(last);
-        leave_if(code.i32_const(self.cards.cast_signed()).i32_ge_u());
+        code.local_get(last).i32_const(shift).i32_shr_u().local_set(last);
         code.local_get(address).i32_const(shift).i32_shr_u().local_tee(first);
         code.i32_const(1).i32_store8(self.at(0));
         code.local_get(last).i32_const(1).i32_store8(self.at(0));

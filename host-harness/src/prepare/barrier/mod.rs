@@ -86,7 +86,7 @@ impl Default for BarrierOptions {
 pub struct Barrier {
     /// Bytes of a card.
     pub card_size: u32,
-    /// Cards in the table, which begins at address 0 of the memory exported as [`CARDS_EXPORT`].
+    /// Cards in the table, which begins at address 0 of the memory exported as [`CARDS_EXPORT`]; they cover 4 GiB.
     pub cards: u32,
     /// Address in the same memory of the greatest depth of the shadow stack since it was last cleared, in bytes below
     /// [`Self::stack_top`]; a `u32`. A depth of more than `stack_top` says that the stack pointer left the stack.
@@ -152,8 +152,7 @@ pub(super) fn plan(
     options: BarrierOptions,
     additions: &mut Additions,
 ) -> Result<Option<(Barrier, Vec<Insertions>)>, PrepareError> {
-    const PAGE: u64 = guest_abi::names::PAGE_SIZE as u64;
-    const MOST_PAGES: u64 = 1 << 16;
+    const ADDRESS_BITS: u32 = 32;
     if !options.card_size.is_power_of_two() || !(256..=4096).contains(&options.card_size) {
         return Err(PrepareError::CardSize { given: options.card_size });
     }
@@ -163,17 +162,16 @@ pub(super) fn plan(
     if memory.imported || memory.ty.memory64 || memory.ty.shared {
         return Ok(None);
     }
-    let bytes = memory.ty.maximum.unwrap_or(MOST_PAGES).min(MOST_PAGES) * PAGE;
-    let cards = (bytes / u64::from(options.card_size)).next_multiple_of(LINE.into());
-    let (Ok(cards), Some(shift)) = (u32::try_from(cards), options.card_size.checked_ilog2()) else {
-        return Ok(None);
-    };
+    // For all of 4 GiB, whatever the memory's maximum: a mark is made before its store, which may trap, and no mark may
+    // reach what stands behind the table.
+    let shift = options.card_size.ilog2();
+    let cards = 1 << (ADDRESS_BITS - shift);
 
     let index = additions.memory(info, table_pages(cards) as u64);
     additions.export(CARDS_EXPORT, ExportKind::Memory, index);
     let stack = info.layout().ok().and_then(|layout| layout.stack_pointer);
     let stack = stack.filter(|found| options.elisions.frames && found.evidence != Evidence::Guess);
-    let mut table = CardTable { memory: index, shift, cards, deepest: cards, mark_range: 0 };
+    let mut table = CardTable { memory: index, shift, deepest: cards, mark_range: 0 };
     table.mark_range = additions.function(info, &[ValType::I32, ValType::I32], &[], &table.mark_range_body());
 
     let mut plan = Plan { table, elisions: options.elisions, stack, always: Vec::new() };
