@@ -1,22 +1,22 @@
 //! A compact form of traces, which a guest replays without looking anything up.
 //!
 //! Blocks that are alive at one time have different *slots*, and a slot is used again when its block was freed, so
-//! that a table of as many slots as blocks are alive at one time is enough. A step is one or two integers in LEB128:
-//! the first is `value << 2 | kind`.
+//! that a table of as many slots as blocks are alive at one time is enough. A step is two little-endian integers of 32
+//! bits, as reading them must cost little beside an allocation:
 //!
-//! | kind | value | second integer |
+//! | step | first | second |
 //! |---|---|---|
-//! | 0, allocate | bytes | slot |
-//! | 1, free | slot | |
-//! | 2, reallocate | slot | bytes |
+//! | allocate | slot | bytes |
+//! | reallocate | slot | bytes, and the highest bit |
+//! | free | slot | all bits |
 
 use alloc::vec::Vec;
 
-use crate::operation::Operation;
+use crate::operation::{MAX_SIZE, Operation};
 use crate::trace::Trace;
 
-/// Most bytes that a step takes.
-pub const MAX_STEP: usize = 10;
+/// Bytes of a step.
+pub const STEP: usize = 8;
 
 /// An operation of a trace in the compact form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,10 +53,10 @@ pub struct Program {
 }
 
 impl Program {
-    /// The compact form of a trace, in chunks of at most so many bytes, or of [`MAX_STEP`] where that is more.
+    /// The compact form of a trace, in chunks of at most so many bytes, or of [`STEP`] where that is more.
     #[must_use]
     pub fn of(trace: &Trace, chunk: usize) -> Self {
-        let most = chunk.max(MAX_STEP);
+        let most = chunk.max(STEP);
         let mut chunks: Vec<Vec<u8>> = Vec::new();
         let (mut slots, mut free, mut of_allocation) = (0, Vec::new(), Vec::new());
         for operation in trace.operations() {
@@ -78,47 +78,49 @@ impl Program {
                     Step::Realloc { slot: of_allocation[allocation as usize], size }
                 }
             };
-            let mut bytes = [0; MAX_STEP];
-            let length = step.write(&mut bytes);
             match chunks.last_mut() {
-                Some(last) if last.len() + length <= most => last.extend_from_slice(&bytes[..length]),
-                _ => {
-                    let mut next = Vec::with_capacity(most.min(1 << 20));
-                    next.extend_from_slice(&bytes[..length]);
-                    chunks.push(next);
-                }
+                Some(last) if last.len() + STEP <= most => last.extend_from_slice(&step.bytes()),
+                _ => chunks.push(step.bytes().to_vec()),
             }
         }
         Self { chunks, slots }
     }
 }
 
-const ALLOC: u64 = 0;
-const FREE: u64 = 1;
-const REALLOC: u64 = 2;
+/// Marks a size as that of a reallocation; no size has this bit.
+const REALLOC: u32 = 1 << 31;
+
+/// Stands where a size would, and is none.
+const FREE: u32 = u32::MAX;
+
+const _: () = assert!(MAX_SIZE | REALLOC < FREE && MAX_SIZE < REALLOC);
 
 impl Step {
-    /// Writes the step and returns how many bytes it took.
-    fn write(self, out: &mut [u8; MAX_STEP]) -> usize {
-        let (kind, value, second) = match self {
-            Self::Alloc { slot, size } => (ALLOC, size, Some(slot)),
-            Self::Free { slot } => (FREE, slot, None),
-            Self::Realloc { slot, size } => (REALLOC, slot, Some(size)),
+    fn bytes(self) -> [u8; STEP] {
+        let (slot, second) = match self {
+            Self::Alloc { slot, size } => (slot, size),
+            Self::Free { slot } => (slot, FREE),
+            Self::Realloc { slot, size } => (slot, size | REALLOC),
         };
-        let length = write_integer(u64::from(value) << 2 | kind, out);
-        second.map_or(length, |second| length + write_integer(second.into(), &mut out[length..]))
+        let mut bytes = [0; STEP];
+        bytes[..4].copy_from_slice(&slot.to_le_bytes());
+        bytes[4..].copy_from_slice(&second.to_le_bytes());
+        bytes
     }
-}
 
-fn write_integer(mut value: u64, out: &mut [u8]) -> usize {
-    let mut at = 0;
-    loop {
-        let seven = (value & 0x7F) as u8;
-        value >>= 7;
-        out[at] = if value == 0 { seven } else { seven | 0x80 };
-        at += 1;
-        if value == 0 {
-            return at;
+    #[inline]
+    const fn of(bytes: &[u8; STEP]) -> Option<Self> {
+        let [a, b, c, d, e, f, g, h] = *bytes;
+        let (slot, second) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+        let size = second & !REALLOC;
+        if second == FREE {
+            Some(Self::Free { slot })
+        } else if size > MAX_SIZE {
+            None
+        } else if second == size {
+            Some(Self::Alloc { slot, size })
+        } else {
+            Some(Self::Realloc { slot, size })
         }
     }
 }
@@ -139,31 +141,6 @@ impl<'c> Steps<'c> {
     pub const fn new(chunk: &'c [u8]) -> Self {
         Self { bytes: chunk }
     }
-
-    #[inline]
-    fn integer(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for (index, byte) in self.bytes.iter().enumerate().take(5) {
-            value |= u64::from(byte & 0x7F) << (7 * index);
-            if byte & 0x80 == 0 {
-                self.bytes = &self.bytes[index + 1..];
-                return Some(value);
-            }
-        }
-        None
-    }
-
-    #[inline]
-    fn step(&mut self) -> Option<Step> {
-        let first = self.integer()?;
-        let value = u32::try_from(first >> 2).ok()?;
-        Some(match first & 3 {
-            ALLOC => Step::Alloc { slot: u32::try_from(self.integer()?).ok()?, size: value },
-            FREE => Step::Free { slot: value },
-            REALLOC => Step::Realloc { slot: value, size: u32::try_from(self.integer()?).ok()? },
-            _ => return None,
-        })
-    }
 }
 
 impl Iterator for Steps<'_> {
@@ -174,10 +151,12 @@ impl Iterator for Steps<'_> {
         if self.bytes.is_empty() {
             return None;
         }
-        let step = self.step().ok_or(NoStep);
-        if step.is_err() {
-            self.bytes = &[];
-        }
+        let read = self.bytes.split_first_chunk().and_then(|(first, rest)| Some((Step::of(first)?, rest)));
+        let (step, rest) = match read {
+            Some((step, rest)) => (Ok(step), rest),
+            None => (Err(NoStep), &[][..]),
+        };
+        self.bytes = rest;
         Some(step)
     }
 }
@@ -202,7 +181,7 @@ mod tests {
         for chunk in [0, 12, 1_000] {
             let program = Program::of(&trace, chunk);
             assert_eq!(program.slots, 2);
-            assert!(program.chunks.iter().all(|bytes| bytes.len() <= chunk.max(MAX_STEP)), "{program:?}");
+            assert!(program.chunks.iter().all(|bytes| bytes.len() <= chunk.max(STEP)), "{program:?}");
             let steps: Vec<_> = program.chunks.iter().flat_map(|chunk| Steps::new(chunk)).map(Result::unwrap).collect();
             assert_eq!(steps, expected);
         }
@@ -210,7 +189,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_steps_end_the_reading() {
-        for bytes in [&[3][..], &[0], &[0x80], &[0x81, 0x80, 0x80, 0x80, 0x80, 0], &[2, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F]] {
+        for bytes in [&[0; 7][..], &[0, 0, 0, 0, 0xF9, 0xFF, 0xFF, 0x7F], &[0, 0, 0, 0, 0xFE, 0xFF, 0xFF, 0xFF]] {
             let mut steps = Steps::new(bytes);
             assert_eq!((steps.next(), steps.next()), (Some(Err(NoStep)), None), "{bytes:?}");
         }

@@ -172,7 +172,10 @@ impl Block {
 
 #[cfg(test)]
 mod tests {
+    use alloc_trace::compact::Step;
+
     use super::*;
+    use crate::blocks::Blocks;
 
     #[test]
     fn a_byte_that_is_overwritten_at_begin_or_end_is_found() {
@@ -188,6 +191,41 @@ mod tests {
                 unsafe { byte.write(!byte.read()) };
                 assert_eq!(OwnHeap.free(5, block), Ok(()), "{size}");
             }
+        }
+    }
+
+    /// An allocator that is broken: it gives the same bytes to everyone.
+    struct Shared(Block);
+
+    impl Heap for Shared {
+        fn allocate(&self, slot: u32, size: u32) -> Option<Block> {
+            assert!(size <= self.0.size);
+            let block = Block { start: self.0.start, size };
+            // SAFETY: the bytes are those of a block that is alive, and no other holds on to what is in them.
+            unsafe { block.fill(slot) };
+            Some(block)
+        }
+
+        fn free(&self, slot: u32, block: Block) -> Result<(), Overwritten> {
+            // SAFETY: the bytes are those of a block that is alive, and were filled when it was given.
+            unsafe { block.check_begin(slot, block.size).and_then(|()| block.check_end(slot)) }
+        }
+
+        fn reallocate(&self, slot: u32, block: Block, size: u32) -> Result<Option<Block>, Overwritten> {
+            self.free(slot, block)?;
+            Ok(self.allocate(slot, size))
+        }
+    }
+
+    #[test]
+    fn an_allocator_that_gives_bytes_twice_is_found_out() {
+        let heap = Shared(OwnHeap.allocate(0, 64).unwrap());
+        for last in [Step::Free { slot: 0 }, Step::Realloc { slot: 0, size: 8 }] {
+            let mut blocks = Blocks::new(&heap, 2).unwrap();
+            blocks.apply(Step::Alloc { slot: 0, size: 48 }).unwrap();
+            blocks.apply(Step::Alloc { slot: 1, size: 16 }).unwrap();
+            let found = blocks.apply(last).unwrap_err();
+            assert!(found.to_string().contains("does not hold what was written"), "{found}");
         }
     }
 

@@ -4,6 +4,7 @@ mod admission;
 mod cli;
 mod cli_guests;
 mod cli_input;
+mod cli_replay;
 mod guests;
 mod measure;
 mod prepare;
