@@ -15,7 +15,7 @@ use crate::trace::{Misuse, Trace};
 /// An allocator that hands everything to another one and, while a recording is under way, writes it down.
 ///
 /// Without a recording it costs a load and a branch. What it writes down with goes to the other allocator directly, so
-/// it is never part of a trace. See the [crate](crate) for threads and alignment.
+/// it is never part of a trace. See the [crate] for threads and alignment.
 #[derive(Debug)]
 pub struct RecordingAllocator<A> {
     inner: A,

@@ -94,7 +94,8 @@ pub fn replay(
         return Ok(row);
     }
     let operations = trace.trace.operations().len() as u64;
-    let mut timed = |function| timed::time(&mut instance, function, operations, options);
+    let mut made = 1;
+    let mut timed = |function| timed::time(&mut instance, function, operations, &mut made, options);
     let ((operation, repeats), (walk, _)) = match (timed(replay)?, timed(walk)?) {
         (Ok(replay), Ok(walk)) => (replay, walk),
         (Err(failed), _) | (_, Err(failed)) => {
@@ -161,7 +162,7 @@ fn left(outcome: &Outcome<'_>) -> Option<Left> {
 
 fn no_result() -> FailedCall {
     let message = "the guest left no result of the replay; give modules that are built from guests/replay".to_owned();
-    FailedCall { cause: "invalid-guest-data".to_owned(), message, call: 1 }
+    FailedCall::by_host("invalid-guest-data", message, 1)
 }
 
 impl Left {

@@ -97,7 +97,7 @@ fn row(guest: &Guest, allocator: &str, trace: &TraceFile, options: &ReplayOption
     };
     match replay(guest, allocator, trace, options) {
         Err(error @ (LoadError::Strategy { .. } | LoadError::Allocator { .. })) => {
-            failed(FailedCall { cause: "not-restorable".to_owned(), message: error.to_string(), call: 0 })
+            failed(FailedCall::by_host("not-restorable", error.to_string(), 0))
         }
         Err(error) if is_of_the_guest(&error) => failed(FailedCall::load(error)),
         result => result,
