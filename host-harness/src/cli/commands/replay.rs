@@ -19,6 +19,9 @@ use crate::cli::source;
 /// What the names of the modules in a folder begin with.
 const PREFIX: &str = "replay-";
 
+/// What the names of modules end with that bring an allocator of their own, and so are built with none of this family.
+const OWN: &str = "-system";
+
 /// All allocators that there are.
 const ALL: &str = "all";
 
@@ -155,6 +158,7 @@ fn modules_in(folder: &Path) -> Result<Vec<Module>> {
         let path = entry.map_err(cannot)?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if let Some(allocator) = name.strip_prefix(PREFIX).and_then(|name| name.strip_suffix(".wasm")) {
+            let allocator = allocator.strip_suffix(OWN).unwrap_or(allocator);
             modules.push(Module { allocator: allocator.to_owned(), path });
         }
     }

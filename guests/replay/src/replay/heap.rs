@@ -175,7 +175,7 @@ mod tests {
     use alloc_trace::compact::Step;
 
     use super::*;
-    use crate::blocks::Blocks;
+    use crate::replay::blocks::Blocks;
 
     #[test]
     fn a_byte_that_is_overwritten_at_begin_or_end_is_found() {

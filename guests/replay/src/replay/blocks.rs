@@ -3,7 +3,7 @@
 use alloc_trace::compact::Step;
 use guest_sdk::{Error, Result};
 
-use crate::heap::{Block, Heap, Overwritten};
+use super::heap::{Block, Heap, Overwritten};
 
 /// What has been counted.
 #[derive(Debug, Clone, Copy, Default)]
