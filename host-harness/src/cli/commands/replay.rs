@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &Replay, common: &Common) -> Result<Content> {
     options.config = common.config();
     options.config.strategy = strategy(common)?;
     // What can be wrong with the traces is told before anything is built.
-    let traces = traces(arguments)?;
+    let traces = source::traces(&arguments.traces, arguments.count_from)?;
     let (modules, notes) = modules(arguments)?;
 
     let settings = Settings::of(&options.config, common.prepare().virtual_growth);
@@ -75,20 +75,6 @@ fn strategy(common: &Common) -> Result<RestoreStrategy> {
         [strategy] => Ok(*strategy),
         _ => anyhow::bail!("`replay` restores by one strategy; give --strategy once, without commas"),
     }
-}
-
-/// Reads the traces, each once. Those whose names would be the same are called by their paths.
-fn traces(arguments: &Replay) -> Result<Vec<TraceFile>> {
-    let paths: Vec<&PathBuf> = unique(&arguments.traces).collect();
-    let load = |path: &&PathBuf| TraceFile::load(path, arguments.count_from);
-    let mut traces: Vec<TraceFile> = paths.iter().map(load).collect::<Result<_, _>>()?;
-    let names: Vec<String> = traces.iter().map(|trace| trace.name.clone()).collect();
-    for (trace, path) in traces.iter_mut().zip(paths) {
-        if names.iter().filter(|name| **name == trace.name).count() > 1 {
-            trace.name = path.display().to_string();
-        }
-    }
-    Ok(traces)
 }
 
 /// One row; what keeps the guest from being instantiated this way is a row as well.
@@ -202,9 +188,9 @@ fn manifest(arguments: &Replay) -> PathBuf {
     })
 }
 
-/// Each item once, in their order.
-fn unique<T: PartialEq>(items: &[T]) -> impl Iterator<Item = &T> {
-    items.iter().enumerate().filter(|(at, item)| !items[..*at].contains(item)).map(|(_, item)| item)
+/// Each name once, in their order.
+fn unique(names: &[String]) -> impl Iterator<Item = &String> {
+    names.iter().enumerate().filter(|(at, name)| !names[..*at].contains(name)).map(|(_, name)| name)
 }
 
 /// The files that the command reads.
