@@ -5,7 +5,7 @@
 //!
 //! The modules follow a guest's way: [`module_info`] and [`admission`] look at it, [`prepare`] rewrites it, [`Guest`]
 //! is the compiled result, [`Instance`] is one of it in memory with its [`snapshot`], and [`restore`] holds the ways
-//! back. [`measure`], [`verify`] and [`report`] are built on those.
+//! back. [`measure`], [`verify`], [`replay`] and [`report`] are built on those.
 //!
 //! ```no_run
 //! use host_harness::{Engine, EngineConfig, Guest, InstanceConfig, MemoryState, PrepareOptions, RestoreStrategy};
@@ -40,6 +40,7 @@ pub mod module_info;
 mod outcome;
 mod policy;
 pub mod prepare;
+pub mod replay;
 pub mod report;
 pub mod restore;
 pub mod snapshot;

@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use guest_abi::names::DEFAULT_EXCHANGE_SIZE;
 use guest_build::Allocator;
+use host_harness::replay::Numbering;
 use host_harness::report::Destination;
 use host_harness::{InstanceConfig, PrepareOptions, Residue, RestorePolicy, RestoreStrategy};
 
@@ -49,6 +50,13 @@ pub(crate) enum Command {
     /// An allocator whose feature the crate lacks is skipped. The state is read from --state, or from `state.json`
     /// beside the manifest where there is one.
     Compare(Compare),
+    /// Replay allocation traces with each allocator.
+    ///
+    /// A trace has one operation a line: `Alloc(bytes),`, `Free(n),` or `Realloc(n, bytes),`, where n is the n-th
+    /// allocation made. Each is replayed inside WebAssembly by a guest that is built with each allocator first; prints
+    /// time, peak, pages, fragmentation and refused operations, under --memory-limit. An operation that the allocator
+    /// refuses is counted and no failure. Instances are restored by full-copy unless --strategy names another.
+    Replay(Replay),
 }
 
 #[derive(Debug, Args)]
@@ -232,6 +240,31 @@ pub(crate) struct Compare {
     /// Seed of the random sequence of calls.
     #[arg(long, value_name = "SEED", default_value_t = 0, value_parser = count(0..=u64::MAX), allow_hyphen_values = true)]
     pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// The traces: text with one operation a line.
+    #[arg(value_name = "TRACE", required = true)]
+    pub(crate) traces: Vec<PathBuf>,
+    /// Allocators to replay them with: all, or names with commas (system, leaking, bump-reset, freelist, wee).
+    #[arg(long, value_name = "all|NAME,...", value_delimiter = ',', default_value = "all")]
+    pub(crate) allocators: Vec<String>,
+    /// The number of a trace's first allocation: 0 or 1.
+    #[arg(long, value_name = "0|1", default_value = "0", allow_hyphen_values = true)]
+    pub(crate) count_from: Numbering,
+    /// Take the modules `replay-NAME.wasm` of this folder instead of building them.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "manifest_path")]
+    pub(crate) guests: Option<PathBuf>,
+    /// Manifest of the guest that replays; default: `guests/replay` where this program was built.
+    #[arg(long, value_name = "Cargo.toml")]
+    pub(crate) manifest_path: Option<PathBuf>,
+    /// Replays to time for each row; a row that takes long makes do with fewer.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = count(1..=1_000_000), allow_hyphen_values = true)]
+    pub(crate) repeats: u64,
+    /// Time after which a figure makes do with the replays that were timed.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration, allow_hyphen_values = true)]
+    pub(crate) budget: Duration,
 }
 
 #[cfg(test)]

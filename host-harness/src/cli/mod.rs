@@ -90,6 +90,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         Command::Measure(arguments) => commands::measure::run(arguments, common)?,
         Command::Verify(arguments) => commands::verify::run(arguments, common)?,
         Command::Compare(arguments) => commands::compare::run(arguments, common)?,
+        Command::Replay(arguments) => commands::replay::run(arguments, common)?,
     };
     let report = Report::new(content);
     for (destination, exporter) in &exports {
@@ -110,6 +111,7 @@ fn inputs(command: &Command) -> Vec<PathBuf> {
             let lock = arguments.manifest_path.with_file_name("Cargo.lock");
             with(&[arguments.manifest_path.clone(), lock], &commands::compare::state_file(arguments))
         }
+        Command::Replay(arguments) => commands::replay::inputs(arguments),
     }
 }
 

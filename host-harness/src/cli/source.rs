@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use host_harness::replay::{Numbering, TraceError, TraceFile};
 use host_harness::{Guest, LoadError, MemoryState, load_state_file};
 
 /// A guest's bytes and what reports call it.
@@ -29,6 +30,23 @@ pub(crate) fn guest(path: &Path) -> Result<GuestFile, LoadError> {
 /// Reads several guests. A file that is named twice is taken once. Those whose names would be the same are called by
 /// their paths.
 pub(crate) fn guests(paths: &[PathBuf]) -> Result<Vec<GuestFile>, LoadError> {
+    let paths = each_once(paths);
+    let mut guests: Vec<GuestFile> = paths.iter().map(|path| guest(path)).collect::<Result<_, _>>()?;
+    tell_apart(guests.iter_mut().map(|guest| &mut guest.name), &paths);
+    Ok(guests)
+}
+
+/// Reads several traces, as [`guests`] reads guests.
+pub(crate) fn traces(paths: &[PathBuf], numbering: Numbering) -> Result<Vec<TraceFile>, TraceError> {
+    let paths = each_once(paths);
+    let mut traces: Vec<TraceFile> =
+        paths.iter().map(|path| TraceFile::load(path, numbering)).collect::<Result<_, _>>()?;
+    tell_apart(traces.iter_mut().map(|trace| &mut trace.name), &paths);
+    Ok(traces)
+}
+
+/// The paths without those that name a file which another one named before.
+fn each_once(paths: &[PathBuf]) -> Vec<&PathBuf> {
     let mut files: Vec<(PathBuf, &PathBuf)> = Vec::new();
     for path in paths {
         // What is not there is told of when it is read.
@@ -37,14 +55,18 @@ pub(crate) fn guests(paths: &[PathBuf]) -> Result<Vec<GuestFile>, LoadError> {
             files.push((file, path));
         }
     }
-    let mut guests: Vec<GuestFile> = files.iter().map(|(_, path)| guest(path)).collect::<Result<_, _>>()?;
-    let names: Vec<String> = guests.iter().map(|guest| guest.name.clone()).collect();
-    for (guest, (_, path)) in guests.iter_mut().zip(&files) {
-        if names.iter().filter(|name| **name == guest.name).count() > 1 {
-            guest.name = path.display().to_string();
+    files.into_iter().map(|(_, path)| path).collect()
+}
+
+/// Calls what has the same name as another by its path.
+fn tell_apart<'n>(names: impl Iterator<Item = &'n mut String>, paths: &[&PathBuf]) {
+    let names: Vec<&mut String> = names.collect();
+    let taken: Vec<String> = names.iter().map(|name| (*name).clone()).collect();
+    for (name, path) in names.into_iter().zip(paths) {
+        if taken.iter().filter(|other| *other == name).count() > 1 {
+            *name = path.display().to_string();
         }
     }
-    Ok(guests)
 }
 
 /// Reads the state, which is empty where no file is given.

@@ -11,7 +11,8 @@ use crate::inspect::built_with;
 use crate::instance::InstanceConfig;
 use crate::measure::{FailedCall, Row, Spread};
 use crate::outcome::{AllocationStats, CallStats};
-use crate::policy::Residue;
+use crate::policy::{Residue, RestoreStrategy};
+use crate::replay::{Numbering, ReplayRow, TraceSummary};
 use crate::state::json;
 use crate::verify::Verdict;
 
@@ -221,6 +222,45 @@ impl VerdictReport {
             inconclusive: Vec::new(),
             error: Some(error.to_string()),
         }
+    }
+}
+
+/// What `replay` found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ReplayReport {
+    /// How instances were made.
+    pub settings: Settings,
+    /// How the instance was restored before each replay.
+    pub strategy: String,
+    /// The number of a trace's first allocation: 0 or 1.
+    pub count_from: u32,
+    /// What the traces ask for.
+    pub traces: Vec<TraceSummary>,
+    /// A row for each trace and allocator.
+    pub rows: Vec<ReplayRow>,
+    /// What a reader should know besides, for instance what was skipped.
+    pub notes: Vec<String>,
+}
+
+impl ReplayReport {
+    /// A report without rows.
+    #[must_use]
+    pub fn new(settings: Settings, strategy: RestoreStrategy, numbering: Numbering) -> Self {
+        Self {
+            settings,
+            strategy: strategy.name().to_owned(),
+            count_from: numbering.first(),
+            traces: Vec::new(),
+            rows: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Whether every replay came to its end. What an allocator refused is a figure and no failure.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.rows.iter().all(|row| row.failure.is_none())
     }
 }
 

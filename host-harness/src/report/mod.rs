@@ -18,7 +18,7 @@ use std::io::{self, Write};
 
 pub use data::{
     AllocatorCounters, CallReport, Counters, GuestSummary, IntentReport, LogReport, MeasureReport, NotAdmitted,
-    RunReport, Settings, VerdictReport, VerifyReport,
+    ReplayReport, RunReport, Settings, VerdictReport, VerifyReport,
 };
 pub use file::{Destination, ExportError, hold_writes};
 pub use header::{Header, Machine};
@@ -65,6 +65,8 @@ pub enum Content {
     Verify(VerifyReport),
     /// By `compare`: measured and verified.
     Compare(MeasureReport),
+    /// By `replay`.
+    Replay(ReplayReport),
 }
 
 impl Report {
@@ -83,6 +85,7 @@ impl Report {
             Content::Measure(_) => "measure",
             Content::Verify(_) => "verify",
             Content::Compare(_) => "compare",
+            Content::Replay(_) => "replay",
         }
     }
 
@@ -94,6 +97,7 @@ impl Report {
             Content::Run(run) => run.failed_calls == 0,
             Content::Measure(report) | Content::Compare(report) => report.passed(),
             Content::Verify(report) => report.verdicts.iter().all(|verdict| verdict.passed),
+            Content::Replay(report) => report.passed(),
         }
     }
 
@@ -109,6 +113,7 @@ impl Report {
                 sections.push(views::settings(&report.settings));
                 sections
             }
+            Content::Replay(report) => views::replay::sections(report),
         }
     }
 }

@@ -5,6 +5,7 @@ mod barrier;
 mod cli;
 mod cli_guests;
 mod cli_input;
+mod cli_replay;
 mod guests;
 mod measure;
 mod prepare;

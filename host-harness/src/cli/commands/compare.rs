@@ -1,9 +1,9 @@
 //! `compare`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use guest_build::{Allocator, Progress as Lines};
+use guest_build::{Allocator, GuestBuild, Progress as Lines};
 use host_harness::compare::{Built, build, state_file_beside};
 use host_harness::measure::{Row, RowVerdict};
 use host_harness::report::{Content, VerdictReport, printable};
@@ -73,18 +73,13 @@ fn modules(arguments: &Compare) -> Result<(Vec<PathBuf>, Vec<String>)> {
         [] => Allocator::ALL.to_vec(),
         asked => asked.to_vec(),
     };
-    let progress = Progress::spinner();
-    progress.doing("looking for a compiler of wasm32");
-    let bar = progress.bar();
-    let lines: Lines = std::sync::Arc::new(move |line: &str| bar.set_message(printable(line.trim()).into_owned()));
-    let built = build(&arguments.manifest_path, &allocators, |build| {
-        let build = build.features(&arguments.features).progress(lines.clone());
+    let built = built(&arguments.manifest_path, &allocators, |build| {
+        let build = build.features(&arguments.features);
         match &arguments.package {
             Some(package) => build.package(package),
             None => build,
         }
     })?;
-    drop(progress);
     let (mut modules, mut notes) = (Vec::new(), Vec::new());
     for built in built {
         match built {
@@ -96,4 +91,17 @@ fn modules(arguments: &Compare) -> Result<(Vec<PathBuf>, Vec<String>)> {
         anyhow::bail!("nothing to compare: {}", notes.join("; "));
     }
     Ok((modules, notes))
+}
+
+/// Builds a crate with each of these allocators, as `prepare` has it built, and shows how it goes.
+pub(super) fn built(
+    manifest: &Path,
+    allocators: &[Allocator],
+    prepare: impl Fn(GuestBuild) -> GuestBuild,
+) -> Result<Vec<Built>, guest_build::Error> {
+    let progress = Progress::spinner();
+    progress.doing("looking for a compiler of wasm32");
+    let bar = progress.bar();
+    let lines: Lines = std::sync::Arc::new(move |line: &str| bar.set_message(printable(line.trim()).into_owned()));
+    build(manifest, allocators, |build| prepare(build).progress(lines.clone()))
 }

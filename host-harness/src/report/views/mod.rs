@@ -2,6 +2,7 @@
 
 pub(super) mod inspect;
 pub(super) mod measure;
+pub(super) mod replay;
 pub(super) mod run;
 pub(super) mod verify;
 

@@ -9,6 +9,7 @@ mod heap;
 mod init;
 mod oracle;
 mod policies;
+mod replay;
 mod sizes;
 mod specimens;
 mod state_machine;

@@ -1,0 +1,16 @@
+//! Replays an allocation trace over lol_alloc's freelist.
+
+#[path = "../../../replay/src/replay/mod.rs"]
+mod replay;
+
+#[cfg(target_arch = "wasm32")]
+mod allocator {
+    #![expect(unsafe_code, reason = "the promise of a single thread")]
+
+    use lol_alloc::{AssumeSingleThreaded, FreeListAllocator};
+
+    // SAFETY: a guest has one thread.
+    #[global_allocator]
+    static ALLOCATOR: AssumeSingleThreaded<FreeListAllocator> =
+        unsafe { AssumeSingleThreaded::new(FreeListAllocator::new()) };
+}

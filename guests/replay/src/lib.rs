@@ -1,0 +1,3 @@
+//! Replays an allocation trace with the guest's own allocator.
+
+mod replay;
