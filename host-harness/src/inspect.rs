@@ -12,7 +12,7 @@ use crate::guest::Guest;
 use crate::instance::InstanceConfig;
 use crate::measure::SYSTEM_ALLOCATOR;
 use crate::module_info::{AbiVersion, MemoryLayout, ModuleError, ModuleInfo, Tracked};
-use crate::policy::RestoreStrategy;
+use crate::policy::{Residue, RestoreStrategy};
 use crate::prepare::PrepareOptions;
 use crate::snapshot::ControlBlockAt;
 use crate::state::MemoryState;
@@ -196,14 +196,26 @@ pub fn strategies(guest: &Guest, config: &InstanceConfig) -> Result<Vec<Judgemen
     RestoreStrategy::ALL.into_iter().map(judge).collect()
 }
 
-/// The strategy that is cheapest for a guest among those that can restore it.
+/// The strategy that is cheapest for a guest among those that can restore it, as far as that can be told beforehand:
+/// `bump-reset` where it may keep residue, `dirty-cards` otherwise, and a new instance where nothing can be restored in
+/// place.
 ///
 /// # Errors
-/// As for [`strategies`].
+/// As for [`Guest::instantiate`].
 pub fn best_strategy(guest: &Guest, config: &InstanceConfig) -> Result<RestoreStrategy, LoadError> {
-    let judged = strategies(guest, config)?;
-    let admitted = judged.iter().rev().find(|judgement| judgement.refusals.is_empty());
-    Ok(admitted.map_or(RestoreStrategy::Reinstantiate, |judgement| judgement.strategy))
+    // The control block says only in an instance whether its allocator can be reset.
+    if config.residue == Residue::Keep && guest.admission().allocator_aware().is_ok() {
+        let reset = InstanceConfig { strategy: RestoreStrategy::BumpReset, ..config.clone() };
+        match guest.instantiate(&reset, MemoryState::new()) {
+            Ok(_) => return Ok(RestoreStrategy::BumpReset),
+            Err(LoadError::Allocator { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(match guest.admission().full_copy() {
+        Ok(()) => RestoreStrategy::DirtyCards,
+        Err(_) => RestoreStrategy::Reinstantiate,
+    })
 }
 
 /// What the module alone says of a strategy.
