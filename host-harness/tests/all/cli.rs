@@ -294,7 +294,7 @@ fn a_guest_that_is_named_twice_is_taken_once() {
     folder.file("copy.wasm", &cli_guests::plain());
     let said = folder.run("verify plain.wasm copy.wasm --function grow --calls 5 --format json");
     let Content::Verify(report) = read(&said.stdout).unwrap().content else { panic!("{}", said.stdout) };
-    assert_eq!(report.verdicts.len(), 4);
+    assert_eq!(report.verdicts.len(), 6);
 }
 
 #[test]
