@@ -28,7 +28,7 @@ fn one_get_one_intent(
 
 fn main() -> Result<()> {
     use RestorePolicy::{EveryCall, Never};
-    use RestoreStrategy::{BumpReset, Watermark};
+    use RestoreStrategy::{BumpReset, DirtyCards, Watermark};
     let engine = guests::engine()?;
     let mut handles = HandleHost::new(engine.wasmtime()).map_err(guests::plain)?;
     let mut contenders = vec![
@@ -46,6 +46,14 @@ fn main() -> Result<()> {
         Contender::new(
             "get + intent, watermark keep",
             one_get_one_intent(&engine, Watermark, EveryCall, Residue::Keep)?,
+        ),
+        Contender::new(
+            "get + intent, dirty-cards",
+            one_get_one_intent(&engine, DirtyCards, EveryCall, Residue::Scrub)?,
+        ),
+        Contender::new(
+            "get + intent, dirty-cards never restored",
+            one_get_one_intent(&engine, DirtyCards, Never, Residue::Scrub)?,
         ),
         Contender::new("get + intent, never restored", one_get_one_intent(&engine, BumpReset, Never, Residue::Keep)?),
     ];

@@ -52,7 +52,7 @@ fn do_nothing(
 
 fn main() -> Result<()> {
     use RestorePolicy::{EveryCall, Never};
-    use RestoreStrategy::{BumpReset, FullCopy, Reinstantiate, Watermark};
+    use RestoreStrategy::{BumpReset, DirtyCards, FullCopy, Reinstantiate, Watermark};
     let rounds = guests::rounds(301);
     let engine = guests::engine()?;
     let (reinstantiation, candidates) = best_reinstantiation(rounds / 10 + 1)?;
@@ -63,6 +63,7 @@ fn main() -> Result<()> {
         }),
         Contender::new("invoke, bump-reset keep", do_nothing(&engine, BumpReset, EveryCall, Residue::Keep)?),
         Contender::new("invoke, bump-reset scrub", do_nothing(&engine, BumpReset, EveryCall, Residue::Scrub)?),
+        Contender::new("invoke, dirty-cards", do_nothing(&engine, DirtyCards, EveryCall, Residue::Scrub)?),
         Contender::new("invoke, watermark keep", do_nothing(&engine, Watermark, EveryCall, Residue::Keep)?),
         Contender::new("invoke, full-copy", do_nothing(&engine, FullCopy, EveryCall, Residue::Keep)?),
         Contender::new("invoke, reinstantiate", do_nothing(&engine, Reinstantiate, EveryCall, Residue::Keep)?),
@@ -84,13 +85,14 @@ fn main() -> Result<()> {
     criterion.final_summary();
 
     let measured = take_turns(&mut contenders, rounds);
-    let [bare, keep, scrub, watermark, full_copy, reinstantiate, never, bare_reinstantiation, initialised] =
+    let [bare, keep, scrub, dirty_cards, watermark, full_copy, reinstantiate, never, bare_reinstantiation, initialised] =
         &measured[..]
     else {
         unreachable!("as many as there are contenders");
     };
     let mut ratios = Ratios::new("invoke");
     ratios.add(keep, bare, Target::AtMost(3.5));
+    ratios.add(dirty_cards, bare, Target::AtMost(3.0));
     ratios.add(bare_reinstantiation, keep, Target::AtLeast(150.0));
     ratios.add(initialised, keep, Target::AtLeast(150.0));
     for other in [scrub, watermark, full_copy, reinstantiate, never] {

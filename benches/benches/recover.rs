@@ -181,6 +181,7 @@ fn measure(engine: &Engine, mebibytes: usize, rounds: usize) -> Result<Figures> 
         Subject::ours(engine, RestoreStrategy::FullCopy)?,
         Subject::plain(engine, "copy", How::Copy(Vec::new()))?,
         Subject::ours(engine, RestoreStrategy::Reinstantiate)?,
+        Subject::ours(engine, RestoreStrategy::DirtyCards)?,
     ];
     let mut other = vec![0; OTHER];
     // The first round of each touches pages for the first time.
@@ -210,12 +211,13 @@ fn main() -> Result<()> {
     let mut resets: Vec<[Measured; 3]> = Vec::new();
     for (mebibytes, rounds) in SIZES {
         let Figures { measured, again, cold, dirty } = measure(&engine, mebibytes, guests::rounds(rounds))?;
-        let [reset, watermark, fill, full_copy, copy, reinstantiate] = &measured[..] else {
+        let [reset, watermark, fill, full_copy, copy, reinstantiate, dirty_cards] = &measured[..] else {
             unreachable!("as many as there are subjects");
         };
         ratios.add(watermark, fill, Goal::AtMost(1.3));
         ratios.add(full_copy, copy, Goal::AtMost(1.2));
         ratios.add(reinstantiate, fill, Goal::None);
+        ratios.add(dirty_cards, fill, Goal::AtMost(1.5));
         ratios.note(format!("{mebibytes} MiB: {dirty} bytes of heap in use when the limit was passed"));
         resets.push([reset.clone(), again, cold]);
     }

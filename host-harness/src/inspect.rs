@@ -9,10 +9,10 @@ use crate::admission::{Admission, Refusal};
 use crate::engine::Engine;
 use crate::error::LoadError;
 use crate::guest::Guest;
-use crate::instance::InstanceConfig;
+use crate::instance::{Choice, InstanceConfig};
 use crate::measure::SYSTEM_ALLOCATOR;
 use crate::module_info::{AbiVersion, MemoryLayout, ModuleError, ModuleInfo, Tracked};
-use crate::policy::{Residue, RestoreStrategy};
+use crate::policy::RestoreStrategy;
 use crate::prepare::PrepareOptions;
 use crate::snapshot::ControlBlockAt;
 use crate::state::MemoryState;
@@ -196,32 +196,19 @@ pub fn strategies(guest: &Guest, config: &InstanceConfig) -> Result<Vec<Judgemen
     RestoreStrategy::ALL.into_iter().map(judge).collect()
 }
 
-/// The strategy that is cheapest for a guest among those that can restore it, as far as that can be told beforehand:
-/// `bump-reset` where it may keep residue, `dirty-cards` otherwise, and a new instance where nothing can be restored in
-/// place.
+/// What [`RestoreStrategy::Auto`] picks for a guest under a configuration, and why.
 ///
 /// # Errors
 /// As for [`Guest::instantiate`].
-pub fn best_strategy(guest: &Guest, config: &InstanceConfig) -> Result<RestoreStrategy, LoadError> {
-    // The control block says only in an instance whether its allocator can be reset.
-    if config.residue == Residue::Keep && guest.admission().allocator_aware().is_ok() {
-        let reset = InstanceConfig { strategy: RestoreStrategy::BumpReset, ..config.clone() };
-        match guest.instantiate(&reset, MemoryState::new()) {
-            Ok(_) => return Ok(RestoreStrategy::BumpReset),
-            Err(LoadError::Allocator { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(match guest.admission().full_copy() {
-        Ok(()) => RestoreStrategy::DirtyCards,
-        Err(_) => RestoreStrategy::Reinstantiate,
-    })
+pub fn best_strategy(guest: &Guest, config: &InstanceConfig) -> Result<Choice, LoadError> {
+    let config = InstanceConfig { strategy: RestoreStrategy::Auto, ..config.clone() };
+    guest.instantiate(&config, MemoryState::new()).map(|instance| instance.strategy())
 }
 
 /// What the module alone says of a strategy.
 fn by_module(admission: &Admission, strategy: RestoreStrategy) -> Judgement {
     let judged = match strategy {
-        RestoreStrategy::Reinstantiate => admission.runnable(),
+        RestoreStrategy::Auto | RestoreStrategy::Reinstantiate => admission.runnable(),
         RestoreStrategy::FullCopy | RestoreStrategy::DirtyCards => admission.full_copy(),
         RestoreStrategy::Watermark | RestoreStrategy::BumpReset => admission.allocator_aware(),
     };

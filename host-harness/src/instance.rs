@@ -28,7 +28,7 @@ use crate::window::{self, CardMemory, memory_and_data};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InstanceConfig {
-    /// How it is restored.
+    /// How it is restored. Left to the harness by default.
     pub strategy: RestoreStrategy,
     /// When it is restored.
     pub policy: RestorePolicy,
@@ -53,7 +53,7 @@ pub struct InstanceConfig {
 impl Default for InstanceConfig {
     fn default() -> Self {
         Self {
-            strategy: RestoreStrategy::FullCopy,
+            strategy: RestoreStrategy::Auto,
             policy: RestorePolicy::default(),
             residue: Residue::default(),
             memory_limit: 128 << 20,
@@ -63,6 +63,45 @@ impl Default for InstanceConfig {
             limits: CallLimits::default(),
             count: false,
             trace: false,
+        }
+    }
+}
+
+/// A strategy, and why it was picked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Choice {
+    /// The strategy; never [`RestoreStrategy::Auto`] for an instance that the harness restores.
+    pub strategy: RestoreStrategy,
+    /// Why, in words.
+    pub reason: &'static str,
+}
+
+impl Choice {
+    const RESIDUE_KEPT: Self = Self {
+        strategy: RestoreStrategy::BumpReset,
+        reason: "residue may be kept, and the guest's allocator can be reset",
+    };
+    const EVERY_BYTE: Self = Self {
+        strategy: RestoreStrategy::DirtyCards,
+        reason: "the guest can be restored in place, and what its stores mark costs least to put back",
+    };
+    const NOT_IN_PLACE: Self =
+        Self { strategy: RestoreStrategy::Reinstantiate, reason: "the guest cannot be restored in place" };
+
+    const fn asked(strategy: RestoreStrategy) -> Self {
+        Self { strategy, reason: "it was asked for" }
+    }
+
+    /// What to try first for a guest.
+    fn first(guest: &Guest, residue: Residue) -> Self {
+        let admission = guest.admission();
+        if residue == Residue::Keep && admission.allocator_aware().is_ok() {
+            Self::RESIDUE_KEPT
+        } else if admission.full_copy().is_ok() {
+            Self::EVERY_BYTE
+        } else {
+            Self::NOT_IN_PLACE
         }
     }
 }
@@ -83,7 +122,9 @@ pub enum Status {
 #[derive(Debug)]
 pub struct Instance {
     guest: Guest,
+    /// With the strategy that was picked, where that was left open.
     config: InstanceConfig,
+    choice: Choice,
     mechanism: Mechanism,
     /// The guest's module as it is prepared for the mechanism.
     compiled: Arc<Compiled>,
@@ -139,27 +180,52 @@ impl Guest {
     /// # Errors
     /// [`LoadError`] when it cannot be instantiated or initialised, or not be restored by the strategy.
     pub fn instantiate(&self, config: &InstanceConfig, state: impl State + 'static) -> Result<Instance, LoadError> {
+        let choice = match config.strategy {
+            RestoreStrategy::Auto => Choice::first(self, config.residue),
+            asked => Choice::asked(asked),
+        };
+        let (mechanism, compiled) = self.mechanism(choice.strategy, config)?;
+        let mut instance = self.unborn(mechanism, compiled, choice, config, Box::new(state))?;
+        match instance.replace() {
+            // Which allocator keeps the control block shows only in an instance.
+            Err(LoadError::Allocator { .. }) if config.strategy == RestoreStrategy::Auto => {
+                instance.choice = Choice::EVERY_BYTE;
+                instance.config.strategy = instance.choice.strategy;
+                (instance.mechanism, instance.compiled) = self.mechanism(instance.choice.strategy, config)?;
+                instance.replace()?;
+            }
+            made => made?,
+        }
+        Ok(instance)
+    }
+
+    /// How a strategy restores, and the module prepared for it.
+    fn mechanism(
+        &self,
+        strategy: RestoreStrategy,
+        config: &InstanceConfig,
+    ) -> Result<(Mechanism, Arc<Compiled>), LoadError> {
         let admission = self.admission();
-        let refuse = |reasons| LoadError::Strategy { strategy: config.strategy.name(), reasons };
+        let refuse = |reasons| LoadError::Strategy { strategy: strategy.name(), reasons };
         let entrances = config.policy == RestorePolicy::EveryCall
             && !self.engine().config().fuel
             && !self.prepared().entrances.is_empty();
         let own = |restore| Mechanism::InPlace { restore, entrances };
-        let mut compiled = self.plain();
-        let mechanism = match config.strategy {
-            RestoreStrategy::Reinstantiate => Mechanism::Replace,
+        let mechanism = match strategy {
+            RestoreStrategy::Auto | RestoreStrategy::Reinstantiate => Mechanism::Replace,
             RestoreStrategy::FullCopy => {
                 admission.full_copy().map_err(refuse)?;
                 own(Box::new(FullCopy))
             }
             RestoreStrategy::DirtyCards => {
                 admission.full_copy().map_err(refuse)?;
-                compiled = self.marking()?;
-                match &compiled.prepared.barrier {
+                let compiled = self.marking()?;
+                let mechanism = match &compiled.prepared.barrier {
                     Some(barrier) => own(Box::new(DirtyCards::new(barrier.clone()))),
                     // Admission refuses every module that has no barrier.
                     None => Mechanism::Replace,
-                }
+                };
+                return Ok((mechanism, compiled));
             }
             RestoreStrategy::Watermark => {
                 admission.allocator_aware().map_err(refuse)?;
@@ -170,7 +236,7 @@ impl Guest {
                 own(Box::new(BumpReset))
             }
         };
-        self.instantiate_by(mechanism, compiled, config, Box::new(state))
+        Ok((mechanism, self.plain()))
     }
 
     /// Makes an instance that is restored by a strategy of the embedder's own; `config.strategy` means nothing then.
@@ -184,13 +250,19 @@ impl Guest {
         state: impl State + 'static,
     ) -> Result<Instance, LoadError> {
         self.admission().full_copy().map_err(|reasons| LoadError::Strategy { strategy: "custom", reasons })?;
-        self.instantiate_by(Mechanism::InPlace { restore, entrances: false }, self.plain(), config, Box::new(state))
+        let mechanism = Mechanism::InPlace { restore, entrances: false };
+        let choice = Choice::asked(config.strategy);
+        let mut instance = self.unborn(mechanism, self.plain(), choice, config, Box::new(state))?;
+        instance.replace()?;
+        Ok(instance)
     }
 
-    fn instantiate_by(
+    /// An instance that is still to be made, in the place of none.
+    fn unborn(
         &self,
         mechanism: Mechanism,
         compiled: Arc<Compiled>,
+        choice: Choice,
         config: &InstanceConfig,
         state: Box<dyn State>,
     ) -> Result<Instance, LoadError> {
@@ -201,9 +273,10 @@ impl Guest {
         }
         let limit = usize::try_from(config.memory_limit).unwrap_or(usize::MAX);
         let data = HostData::new(state, limit, config.limits, config.trace);
-        let mut instance = Instance {
+        Ok(Instance {
             guest: self.clone(),
-            config: config.clone(),
+            config: InstanceConfig { strategy: choice.strategy, ..config.clone() },
+            choice,
             mechanism,
             compiled,
             deadline_ticks: config.deadline.map_or(NO_DEADLINE, |deadline| self.engine().ticks(deadline)),
@@ -212,9 +285,7 @@ impl Guest {
             live: None,
             orphan: Some(Box::new(data)),
             last_stats: CallStats::default(),
-        };
-        instance.replace()?;
-        Ok(instance)
+        })
     }
 }
 
@@ -235,6 +306,12 @@ impl Instance {
     #[must_use]
     pub fn status(&self) -> Status {
         self.status
+    }
+
+    /// The strategy that was asked for or picked, and why.
+    #[must_use]
+    pub fn strategy(&self) -> Choice {
+        self.choice
     }
 
     /// Name of the strategy by which it is restored.

@@ -54,7 +54,7 @@ pub use error::LoadError;
 pub use failure::{Cause, Failure, InvalidData};
 pub use guest::{Function, Guest};
 pub use guest_abi::Level;
-pub use instance::{Instance, InstanceConfig, Status};
+pub use instance::{Choice, Instance, InstanceConfig, Status};
 pub use outcome::{AllocationStats, CallStats, Outcome};
 pub use policy::{Residue, RestorePolicy, RestoreStrategy, UnknownName};
 pub use prepare::PrepareOptions;

@@ -4,9 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 
 /// How an instance is put back to its snapshot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum RestoreStrategy {
+    /// One of the others, picked when an instance is made: [`Instance::strategy`](crate::Instance::strategy) says which and why.
+    #[default]
+    Auto,
     /// A new instance takes the place of the old one.
     Reinstantiate,
     /// The whole snapshot is copied back and grown memory is zeroed.
@@ -20,7 +23,7 @@ pub enum RestoreStrategy {
 }
 
 impl RestoreStrategy {
-    /// All strategies, from the one that asks least of a guest to the one that asks most.
+    /// All strategies but [`Self::Auto`], from the one that asks least of a guest to the one that asks most.
     pub const ALL: [Self; 5] =
         [Self::Reinstantiate, Self::FullCopy, Self::DirtyCards, Self::Watermark, Self::BumpReset];
 
@@ -28,6 +31,7 @@ impl RestoreStrategy {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Auto => "auto",
             Self::Reinstantiate => "reinstantiate",
             Self::FullCopy => "full-copy",
             Self::DirtyCards => "dirty-cards",
@@ -55,9 +59,9 @@ impl FromStr for RestoreStrategy {
     type Err = UnknownName;
 
     fn from_str(name: &str) -> Result<Self, UnknownName> {
-        Self::ALL.into_iter().find(|strategy| strategy.name() == name).ok_or_else(|| UnknownName {
+        Self::ALL.into_iter().chain([Self::Auto]).find(|strategy| strategy.name() == name).ok_or_else(|| UnknownName {
             given: name.to_owned(),
-            expected: "reinstantiate, full-copy, dirty-cards, watermark, bump-reset",
+            expected: "auto, reinstantiate, full-copy, dirty-cards, watermark, bump-reset",
         })
     }
 }
@@ -171,7 +175,7 @@ mod tests {
             assert_eq!(residue.to_string().parse(), Ok(residue));
         }
         let error = "full".parse::<RestoreStrategy>().unwrap_err().to_string();
-        assert_eq!(error, "`full` is none of: reinstantiate, full-copy, dirty-cards, watermark, bump-reset");
+        assert_eq!(error, "`full` is none of: auto, reinstantiate, full-copy, dirty-cards, watermark, bump-reset");
         assert!("on-heap-above=x".parse::<RestorePolicy>().is_err());
     }
 }

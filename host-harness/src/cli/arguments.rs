@@ -74,9 +74,9 @@ pub(crate) struct Common {
     /// When instances are restored: every-call, on-error, on-heap-above=SIZE or never.
     #[arg(long, global = true, value_name = "POLICY", default_value = "every-call", value_parser = policy)]
     pub(crate) restore: RestorePolicy,
-    /// How instances are restored: reinstantiate, full-copy, dirty-cards, watermark or bump-reset; several with commas.
+    /// How instances are restored: auto, reinstantiate, full-copy, dirty-cards, watermark or bump-reset; several with commas.
     ///
-    /// Default: `run` takes the cheapest that can restore the guest, the others take all that can.
+    /// Default: `run` takes what `auto` picks as the cheapest for the guest, the others take all that can restore it.
     #[arg(long, global = true, value_name = "STRATEGY", value_delimiter = ',')]
     pub(crate) strategy: Vec<RestoreStrategy>,
     /// What becomes of bytes that an earlier call left behind out of reach: scrub or keep.

@@ -1,10 +1,11 @@
 //! `run`.
 
 use anyhow::Result;
-use host_harness::inspect::best_strategy;
 use host_harness::measure::FailedCall;
 use host_harness::report::{CallReport, Content, Counters, IntentReport, LogReport, RunReport};
-use host_harness::{Engine, EngineConfig, Function, Guest, Instance, LoadError, LogLines, Outcome, StateError};
+use host_harness::{
+    Engine, EngineConfig, Function, Guest, Instance, LoadError, LogLines, Outcome, RestoreStrategy, StateError,
+};
 
 use crate::cli::arguments::{Common, Run};
 use crate::cli::progress::Progress;
@@ -26,7 +27,7 @@ pub(crate) fn run(arguments: &Run, common: &Common) -> Result<Content> {
     let mut config = common.config();
     config.count = true;
     config.strategy = match common.strategy.as_slice() {
-        [] => best_strategy(&guest, &config).map_err(named)?,
+        [] => RestoreStrategy::Auto,
         [strategy] => *strategy,
         _ => anyhow::bail!("`run` restores by one strategy; give --strategy once, without commas"),
     };
@@ -43,7 +44,8 @@ pub(crate) fn run(arguments: &Run, common: &Common) -> Result<Content> {
         progress.step();
     }
     drop(progress);
-    let mut report = RunReport::new(guest.name(), &arguments.function, &config, common.prepare().virtual_growth);
+    let mut report =
+        RunReport::new(guest.name(), &arguments.function, instance.config(), common.prepare().virtual_growth);
     (report.times, report.failed_calls, report.calls) = (arguments.times, failed_calls, calls);
     Ok(Content::Run(Box::new(report)))
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use host_harness::inspect::{Judgement, strategies};
+use host_harness::inspect::{Judgement, best_strategy, strategies};
 use host_harness::measure::{
     Engines, FailedCall, MeasureOptions, Row, Subject, Variant, allocator_of, bare_call, clock_cost, leaves_residue,
     measure, relate,
@@ -112,8 +112,9 @@ pub(super) fn ways(guest: &Guest, common: &Common) -> Result<(String, Vec<Varian
     let allocator = allocator_of(guest, &config)?;
     let mut variants = vec![Variant::NO_RESTORE, Variant::REINSTANTIATE];
     let mut not_admitted = Vec::new();
+    let asked = asked(guest, common)?;
     for Judgement { strategy, refusals } in strategies(guest, &config)? {
-        if !common.strategy.is_empty() && !common.strategy.contains(&strategy) {
+        if !asked.is_empty() && !asked.contains(&strategy) {
             continue;
         }
         if !refusals.is_empty() {
@@ -125,6 +126,15 @@ pub(super) fn ways(guest: &Guest, common: &Common) -> Result<(String, Vec<Varian
         }
     }
     Ok((allocator, variants, not_admitted))
+}
+
+/// The strategies that were asked for, with what `auto` picks for the guest in its place; none where all are meant.
+pub(super) fn asked(guest: &Guest, common: &Common) -> Result<Vec<RestoreStrategy>, LoadError> {
+    let picked = |strategy: &RestoreStrategy| match strategy {
+        RestoreStrategy::Auto => best_strategy(guest, &common.config()).map(|choice| choice.strategy),
+        strategy => Ok(*strategy),
+    };
+    common.strategy.iter().map(picked).collect()
 }
 
 /// The residues that are worth a row: the one that was asked for, or all that make a difference.

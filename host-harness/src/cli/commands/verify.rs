@@ -6,7 +6,7 @@ use host_harness::report::{Content, Settings, VerdictReport, VerifyReport};
 use host_harness::verify::{VerifyOptions, verify};
 use host_harness::{Engine, EngineConfig, Guest, LoadError, MemoryState};
 
-use super::table::ways;
+use super::table::{asked, ways};
 use crate::cli::arguments::{Common, Verify};
 use crate::cli::is_of_the_guest;
 use crate::cli::progress::Progress;
@@ -66,9 +66,9 @@ pub(super) struct Check<'a> {
 impl Check<'_> {
     /// Verifies every way of restoring among `variants`; the baseline that is not restored is none.
     pub(super) fn all(&self, variants: &[Variant]) -> Result<Vec<VerdictReport>, LoadError> {
+        let strategies = asked(self.guest, self.common)?;
         let asked = |variant: &Variant| {
-            let asked = &self.common.strategy;
-            variant.strategy.is_some_and(|strategy| asked.is_empty() || asked.contains(&strategy))
+            variant.strategy.is_some_and(|strategy| strategies.is_empty() || strategies.contains(&strategy))
         };
         variants.iter().copied().filter(asked).map(|variant| self.one(variant)).collect()
     }

@@ -149,3 +149,34 @@ fn admission_allows_the_documented_strategies_and_no_others() {
         }
     }
 }
+
+#[test]
+fn auto_picks_what_the_guest_and_the_residue_allow() {
+    for allocator in Allocator::ALL {
+        for residue in RESIDUES {
+            let instance = instance("bench", allocator, &config(RestoreStrategy::Auto, residue));
+            let resets = residue == Residue::Keep && allocator == Allocator::BumpReset;
+            let expected = if resets { RestoreStrategy::BumpReset } else { RestoreStrategy::DirtyCards };
+            assert_eq!(instance.strategy().strategy, expected, "{allocator}, {residue}");
+            assert_eq!(instance.strategy_name(), expected.name());
+            assert_eq!(instance.config().strategy, expected);
+            assert!(!instance.strategy().reason.contains("asked"));
+        }
+    }
+    let asked = instance("bench", Allocator::System, &config(RestoreStrategy::FullCopy, Residue::Keep));
+    assert_eq!(asked.strategy().reason, "it was asked for");
+    assert_eq!(InstanceConfig::default().strategy, RestoreStrategy::Auto);
+}
+
+#[test]
+fn auto_makes_a_new_instance_of_what_cannot_be_restored_in_place() {
+    let text = r#"(module (@custom "guest-abi" "\01\00\00\00") (memory (export "memory") 1)
+        (table (export "t") 1 funcref)
+        (func (export "__guest_exchange") (param i32) (result i32) (i32.const 64))
+        (func (export "f") (result i64) (table.set (i32.const 0) (ref.null func)) (i64.const 0)))"#;
+    let wasm = wat::parse_str(text).unwrap();
+    let guest = Guest::load(engine(), "sets-its-table", &wasm, PrepareOptions::default()).unwrap();
+    let instance = guest.instantiate(&InstanceConfig::default(), MemoryState::new()).unwrap();
+    assert_eq!(instance.strategy().strategy, RestoreStrategy::Reinstantiate);
+    assert_eq!(instance.strategy_name(), "reinstantiate");
+}
