@@ -9,6 +9,7 @@ mod heap;
 mod init;
 mod oracle;
 mod policies;
+mod pool;
 mod replay;
 mod sizes;
 mod specimens;
