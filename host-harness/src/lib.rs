@@ -23,6 +23,7 @@
 
 pub mod admission;
 mod aligned;
+pub mod artefact;
 mod call;
 pub mod compare;
 mod contract;
@@ -49,8 +50,9 @@ mod state;
 pub mod verify;
 mod window;
 
+pub use artefact::{ArtefactError, ArtefactKey, ArtefactTrust, CodeOrigin};
 pub use call::{CallLimits, HostCall, LogLines, TraceEntry};
-pub use engine::{Allocation, Engine, EngineConfig};
+pub use engine::{Allocation, CacheUse, CompileCache, Engine, EngineConfig};
 pub use error::LoadError;
 pub use failure::{Cause, Failure, InvalidData};
 pub use guest::{Function, Guest};

@@ -3,7 +3,9 @@
 //! The guests are those of `guests/`, built by `cargo xtask guests` into `target/guests/`.
 
 mod allocators;
+mod artefacts;
 mod causes;
+mod compile_cache;
 mod creep;
 mod heap;
 mod init;
