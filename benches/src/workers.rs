@@ -70,7 +70,9 @@ mod tests {
         let done = Arc::new(AtomicU64::new(0));
         let workers = Workers::start((0..3).map(|_| {
             let done = Arc::clone(&done);
-            move |times| drop(done.fetch_add(times, Relaxed))
+            move |times| {
+                done.fetch_add(times, Relaxed);
+            }
         }));
         workers.run(300);
         assert_eq!(done.load(Relaxed), 300);

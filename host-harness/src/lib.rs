@@ -5,7 +5,8 @@
 //!
 //! The modules follow a guest's way: [`module_info`] and [`admission`] look at it, [`prepare`] rewrites it, [`Guest`]
 //! is the compiled result, [`Instance`] is one of it in memory with its [`snapshot`], and [`restore`] holds the ways
-//! back. [`measure`], [`verify`], [`replay`] and [`report`] are built on those.
+//! back; a [`Pool`] has instances for many threads. [`measure`], [`verify`], [`replay`] and [`report`] are built on
+//! those.
 //!
 //! ```no_run
 //! use host_harness::{Engine, EngineConfig, Guest, InstanceConfig, MemoryState, PrepareOptions, RestoreStrategy};

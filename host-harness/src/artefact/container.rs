@@ -92,7 +92,6 @@ fn checksum(format: u32, seal: &[u8; DIGEST], digest: &blake3::Hash) -> blake3::
 ///
 /// # Errors
 /// The outer one when there is no module that could be used; the inner one when only the module could.
-#[expect(clippy::type_complexity, reason = "the module outlives what is wrong with the rest")]
 pub(super) fn read(artefact: &[u8]) -> Result<(&[u8], Result<Contents<'_>, ArtefactError>), ArtefactError> {
     let mut rest = Rest(artefact.strip_prefix(&MAGIC).ok_or(ArtefactError::NotAnArtefact)?);
     let format = u32::from_le_bytes(*rest.array().ok_or(ArtefactError::ModuleDamaged)?);

@@ -144,7 +144,7 @@ impl<T> Reserve<T> {
         match self.own_slot().put(item) {
             // Whoever began to wait since then has either found it there, or is seen here.
             Ok(()) if self.attention.load(SeqCst) == 0 => None,
-            Ok(()) => self.put_central(self.from_slots()?),
+            Ok(()) => self.put_central(self.take_from_slots()?),
             Err(item) => self.put_central(item),
         }
     }
@@ -173,7 +173,7 @@ impl<T> Reserve<T> {
         if central.total <= bound || !central.queue.is_empty() {
             return None;
         }
-        let item = central.idle.pop().or_else(|| self.from_slots())?;
+        let item = central.idle.pop().or_else(|| self.take_from_slots())?;
         central.total -= 1;
         Some(item)
     }
@@ -185,7 +185,7 @@ impl<T> Reserve<T> {
         self.attention.store(CLOSED, SeqCst);
         let waiting = std::mem::take(&mut central.queue);
         let mut idle = std::mem::take(&mut central.idle);
-        while let Some(item) = self.from_slots() {
+        while let Some(item) = self.take_from_slots() {
             idle.push(item);
         }
         central.total -= idle.len();
@@ -209,7 +209,7 @@ impl<T> Reserve<T> {
             return Err(Refused::Closed);
         }
         if central.queue.is_empty() {
-            if let Some(item) = central.idle.pop().or_else(|| self.from_slots()) {
+            if let Some(item) = central.idle.pop().or_else(|| self.take_from_slots()) {
                 return Ok(Grant::Item(item));
             }
             if central.total < self.max {
@@ -223,7 +223,7 @@ impl<T> Reserve<T> {
         self.attention.fetch_add(1, SeqCst);
         // Whoever gave back without having seen that somebody waits put it where it is found now.
         if central.queue.is_empty()
-            && let Some(item) = self.from_slots()
+            && let Some(item) = self.take_from_slots()
         {
             self.attention.fetch_sub(1, SeqCst);
             return Ok(Grant::Item(item));
@@ -294,7 +294,7 @@ impl<T> Reserve<T> {
         Some(waiter)
     }
 
-    fn from_slots(&self) -> Option<Box<T>> {
+    fn take_from_slots(&self) -> Option<Box<T>> {
         self.slots.iter().find_map(Slot::take)
     }
 

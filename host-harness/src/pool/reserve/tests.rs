@@ -303,7 +303,7 @@ fn worker(
             Err(Refused::Closed) => panic!("nobody closes it"),
         };
         assert!(!used[*item].swap(true, SeqCst), "two threads have the same");
-        if choice % 5 == 0 {
+        if choice.is_multiple_of(5) {
             thread::yield_now();
         }
         assert!(used[*item].swap(false, SeqCst));

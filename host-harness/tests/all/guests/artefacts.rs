@@ -144,7 +144,8 @@ fn check_damaged(engine: &Engine, damaged: &[u8]) {
         // No artefact, then, and no module.
         Err(LoadError::Module(_)) => assert!(!is_artefact(damaged)),
         Err(error) => {
-            let known = matches!(error, LoadError::Artefact(ArtefactError::ModuleDamaged | ArtefactError::Format { .. }));
+            let known =
+                matches!(error, LoadError::Artefact(ArtefactError::ModuleDamaged | ArtefactError::Format { .. }));
             assert!(known, "{error}");
         }
     }
