@@ -9,3 +9,4 @@ pub mod guests;
 pub mod handles;
 pub mod ratios;
 pub mod turns;
+pub mod workers;

@@ -1,12 +1,14 @@
 //! The engine: compiled code, the instance pool and the one thread that ticks deadlines.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use wasmtime::{Cache, Config, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Cache, CacheConfig, Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use crate::artefact::ArtefactTrust;
 use crate::error::LoadError;
 
 /// How an [`Engine`] is made.
@@ -19,8 +21,57 @@ pub struct EngineConfig {
     pub tick: Duration,
     /// Counts executed instructions exactly. It slows the guest down, so measurements of time switch it off.
     pub fuel: bool,
-    /// Keeps compiled code on disk, in wasmtime's own cache.
-    pub compile_cache: bool,
+    /// Whether and where compiled code is kept on disk, so that a module is compiled once and not in each process.
+    pub compile_cache: CompileCache,
+    /// Whose machine code is taken from artefacts that were [compiled ahead of time](crate::artefact).
+    pub artefact_trust: ArtefactTrust,
+}
+
+/// Where wasmtime keeps compiled code. An entry is found by what was compiled, how, and by which version.
+///
+/// An entry that cannot be read is compiled and written anew. Entries have no checksum that finds every change in them,
+/// and their code is run: whoever can write to the folder can run code in the process. Keep it as safe as the program
+/// itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum CompileCache {
+    /// Nowhere.
+    #[default]
+    Off,
+    /// Where wasmtime's own configuration file says, or else in the user's folder for caches.
+    System,
+    /// In this folder, which is made if it does not exist.
+    Folder(PathBuf),
+}
+
+impl CompileCache {
+    fn open(&self) -> Result<Option<Cache>, LoadError> {
+        let cache = match self {
+            Self::Off => return Ok(None),
+            Self::System => Cache::from_file(None),
+            Self::Folder(folder) => {
+                let refused = |error: &dyn std::fmt::Display| LoadError::CompileCache {
+                    folder: folder.clone(),
+                    message: error.to_string(),
+                };
+                let absolute = std::path::absolute(folder).map_err(|error| refused(&error))?;
+                let mut config = CacheConfig::new();
+                config.with_directory(absolute);
+                return Cache::new(config).map(Some).map_err(|error| refused(&format!("{error:#}")));
+            }
+        };
+        cache.map(Some).map_err(LoadError::engine)
+    }
+}
+
+/// How often compiled code was found in the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct CacheUse {
+    /// Modules whose code was there.
+    pub hits: usize,
+    /// Modules that were compiled and kept.
+    pub misses: usize,
 }
 
 /// Where instances get their memory.
@@ -44,7 +95,8 @@ impl Default for EngineConfig {
             allocation: Allocation::Pooling { instances: 16, keep_resident: 4 << 20 },
             tick: Duration::from_millis(1),
             fuel: false,
-            compile_cache: false,
+            compile_cache: CompileCache::Off,
+            artefact_trust: ArtefactTrust::nobody(),
         }
     }
 }
@@ -59,6 +111,7 @@ pub struct Engine {
 struct Inner {
     wasmtime: wasmtime::Engine,
     config: EngineConfig,
+    cache: Option<Cache>,
     /// Ends the ticker with the last clone.
     _ticker: Ticker,
 }
@@ -86,13 +139,11 @@ impl Engine {
                 .max_unused_warm_slots(instances);
             wasmtime.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         }
-        if config.compile_cache {
-            let cache = Cache::from_file(None).map_err(LoadError::engine)?;
-            wasmtime.cache(Some(cache));
-        }
+        let cache = config.compile_cache.open()?;
+        wasmtime.cache(cache.clone());
         let wasmtime = wasmtime::Engine::new(&wasmtime).map_err(LoadError::engine)?;
         let ticker = Ticker::start(wasmtime.clone(), config.tick).map_err(LoadError::Ticker)?;
-        let inner = Inner { wasmtime, config: config.clone(), _ticker: ticker };
+        let inner = Inner { wasmtime, config: config.clone(), cache, _ticker: ticker };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -100,6 +151,13 @@ impl Engine {
     #[must_use]
     pub fn config(&self) -> &EngineConfig {
         &self.inner.config
+    }
+
+    /// How often compiled code was found in the cache; zeros where there is none.
+    #[must_use]
+    pub fn cache_use(&self) -> CacheUse {
+        let count = |cache: &Cache| CacheUse { hits: cache.cache_hits(), misses: cache.cache_misses() };
+        self.inner.cache.as_ref().map(count).unwrap_or_default()
     }
 
     /// The engine underneath, for embedders who use it beside the harness.

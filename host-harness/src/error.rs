@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::admission::{ContractError, Refusal};
+use crate::artefact::ArtefactError;
 use crate::failure::{Cause, Failure};
 use crate::module_info::ModuleError;
 use crate::prepare::PrepareError;
@@ -29,6 +30,12 @@ pub enum LoadError {
         /// What is wrong with the guest in it.
         error: Box<LoadError>,
     },
+    /// The bytes are an artefact without a module that could be used.
+    #[error("the artefact cannot be used: {0}")]
+    Artefact(#[from] ArtefactError),
+    /// The code could not be put into an artefact.
+    #[error("cannot make an artefact: {0}")]
+    MakeArtefact(String),
     /// The bytes are not a module.
     #[error(transparent)]
     Module(#[from] ModuleError),
@@ -55,6 +62,14 @@ pub enum LoadError {
     /// The engine could not be made.
     #[error("cannot make the engine: {0}")]
     Engine(String),
+    /// The folder for compiled code cannot be used.
+    #[error("cannot keep compiled code in {}: {message}", folder.display())]
+    CompileCache {
+        /// The folder.
+        folder: PathBuf,
+        /// Why not.
+        message: String,
+    },
     /// The thread of the deadline clock could not be started.
     #[error("cannot start the deadline clock: {0}")]
     Ticker(std::io::Error),

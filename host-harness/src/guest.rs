@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::{InstancePre, Linker, Module};
 
 use crate::admission::Admission;
+use crate::artefact::{self, ArtefactError, CodeOrigin, TrustedCode};
 use crate::call::HostData;
 use crate::contract;
 use crate::engine::Engine;
@@ -33,6 +34,10 @@ struct Inner {
     plain: Arc<Compiled>,
     /// The module with a write barrier, once a strategy has needed it.
     marking: Mutex<Option<Arc<Compiled>>>,
+    /// Where the code of `plain` is from.
+    origin: CodeOrigin,
+    /// Code that was compiled ahead of time.
+    code: TrustedCode,
 }
 
 /// A module that was prepared in one of the ways, and compiled.
@@ -42,14 +47,26 @@ pub(crate) struct Compiled {
 }
 
 impl Compiled {
-    fn new(engine: &Engine, wasm: &[u8], info: &ModuleInfo, options: PrepareOptions) -> Result<Self, LoadError> {
+    /// Prepares the module and compiles it, unless there is code for it; says why where that is none.
+    fn new(
+        engine: &Engine,
+        wasm: &[u8],
+        info: &ModuleInfo,
+        options: PrepareOptions,
+        code: &TrustedCode,
+    ) -> Result<(Self, Option<ArtefactError>), LoadError> {
         let prepared = prepare(wasm, info, options)?;
         let wasmtime = engine.wasmtime();
-        let module = Module::new(wasmtime, &prepared.wasm).map_err(|error| LoadError::Compile(format!("{error:#}")))?;
+        let compile =
+            || Module::new(wasmtime, &prepared.wasm).map_err(|error| LoadError::Compile(format!("{error:#}")));
+        let (module, refused) = match code.module(engine, &prepared.wasm) {
+            Ok(module) => (module, None),
+            Err(refused) => (compile()?, Some(refused)),
+        };
         let mut linker = Linker::new(wasmtime);
         contract::define(&mut linker).map_err(LoadError::engine)?;
         let pre = linker.instantiate_pre(&module).map_err(|error| LoadError::Instantiate(format!("{error:#}")))?;
-        Ok(Self { prepared, pre })
+        Ok((Self { prepared, pre }, refused))
     }
 }
 
@@ -72,11 +89,40 @@ pub struct Function {
 }
 
 impl Guest {
-    /// Loads a module from its bytes; `name` is what reports call it.
+    /// Loads a module, or an [artefact](artefact), from its bytes; `name` is what reports call it.
     ///
     /// # Errors
-    /// [`LoadError`] when the bytes are no module, or one that this host cannot run.
-    pub fn load(engine: &Engine, name: &str, wasm: &[u8], options: PrepareOptions) -> Result<Self, LoadError> {
+    /// [`LoadError`] when the bytes are neither, or a module that this host cannot run.
+    pub fn load(engine: &Engine, name: &str, bytes: &[u8], options: PrepareOptions) -> Result<Self, LoadError> {
+        if artefact::is_artefact(bytes) {
+            return Self::from_artefact(engine, name, bytes, options);
+        }
+        Self::load_module(engine, name, bytes, options, None)
+    }
+
+    /// Loads an artefact that [`Guest::to_artefact`] made. Its machine code is used where the engine
+    /// [trusts](crate::EngineConfig::artefact_trust) it, and it is whole and fits; otherwise the module in it is compiled
+    /// anew. [`Guest::code_origin`] says which, and why.
+    ///
+    /// # Errors
+    /// [`LoadError::Artefact`] when not even the module in it is whole, and as for [`Guest::load`].
+    pub fn from_artefact(
+        engine: &Engine,
+        name: &str,
+        bytes: &[u8],
+        options: PrepareOptions,
+    ) -> Result<Self, LoadError> {
+        let (module, code) = artefact::open(engine, bytes)?;
+        Self::load_module(engine, name, module, options, Some(code))
+    }
+
+    fn load_module(
+        engine: &Engine,
+        name: &str,
+        wasm: &[u8],
+        options: PrepareOptions,
+        code: Option<Result<TrustedCode, ArtefactError>>,
+    ) -> Result<Self, LoadError> {
         let info = ModuleInfo::analyse(wasm)?;
         let admission = Admission::of(&info);
         admission.runnable().map_err(LoadError::NotRunnable)?;
@@ -84,7 +130,18 @@ impl Guest {
             Ok(contract) => contract.functions.clone(),
             Err(errors) => return Err(LoadError::Contract(errors.clone())),
         };
-        let plain = Arc::new(Compiled::new(engine, wasm, &info, PrepareOptions { barrier: None, ..options })?);
+        let (code, unusable) = match code {
+            None => (TrustedCode::default(), None),
+            Some(Ok(code)) => (code, Some(None)),
+            Some(Err(error)) => (TrustedCode::default(), Some(Some(error))),
+        };
+        let without_barrier = PrepareOptions { barrier: None, ..options };
+        let (plain, refused) = Compiled::new(engine, wasm, &info, without_barrier, &code)?;
+        let origin = match (unusable, refused) {
+            (None, _) => CodeOrigin::Compiled,
+            (Some(Some(error)), _) | (Some(None), Some(error)) => CodeOrigin::Recompiled(error),
+            (Some(None), None) => CodeOrigin::Artefact,
+        };
         let inner = Inner {
             engine: engine.clone(),
             name: name.to_owned(),
@@ -93,20 +150,22 @@ impl Guest {
             functions,
             options,
             wasm: wasm.to_vec(),
-            plain,
+            plain: Arc::new(plain),
             marking: Mutex::new(None),
+            origin,
+            code,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Loads a module from a file; reports call it by the file's name without its ending.
+    /// Loads a module or an artefact from a file; reports call it by the file's name without its ending.
     ///
     /// # Errors
     /// [`LoadError::InFile`] with an error as for [`Guest::load`], or [`LoadError::Read`].
     pub fn from_file(engine: &Engine, path: &Path, options: PrepareOptions) -> Result<Self, LoadError> {
-        let wasm = Self::read_file(path)?;
+        let bytes = Self::read_file(path)?;
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
-        Self::load(engine, &name, &wasm, options).map_err(|error| error.in_file(path))
+        Self::load(engine, &name, &bytes, options).map_err(|error| error.in_file(path))
     }
 
     /// Reads the bytes of a guest from a file, for [`Guest::load`].
@@ -115,6 +174,33 @@ impl Guest {
     /// [`LoadError::Read`] when the system refuses, or the file is a folder, a device or larger than any module.
     pub fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
         input::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })
+    }
+
+    /// The module and its machine code, which [`Guest::load`] takes in the place of the module and need not compile. The
+    /// code is for engines of this configuration and version, on this kind of processor. It is sealed where this engine
+    /// trusts a [key](crate::EngineConfig::artefact_trust).
+    ///
+    /// The code is that of the module without a write barrier and, where the guest can be restored by it, with one.
+    ///
+    /// # Errors
+    /// [`LoadError::MakeArtefact`], and [`LoadError::Prepare`] or [`LoadError::Compile`] of the write barrier.
+    pub fn to_artefact(&self) -> Result<Vec<u8>, LoadError> {
+        let engine = self.engine();
+        let mut variants = vec![self.plain()];
+        if self.admission().full_copy().is_ok() {
+            variants.push(self.marking()?);
+        }
+        let serialise = |variant: &Arc<Compiled>| variant.pre.module().serialize();
+        let codes: Result<Vec<_>, _> = variants.iter().map(serialise).collect();
+        let codes = codes.map_err(|error| LoadError::MakeArtefact(format!("{error:#}")))?;
+        let prepared = variants.iter().map(|variant| variant.prepared.wasm.as_slice());
+        Ok(artefact::make(engine, &self.inner.wasm, prepared.zip(codes.iter().map(Vec::as_slice))))
+    }
+
+    /// Where the guest's machine code comes from: that without a write barrier.
+    #[must_use]
+    pub fn code_origin(&self) -> &CodeOrigin {
+        &self.inner.origin
     }
 
     /// What reports call the guest.
@@ -181,9 +267,10 @@ impl Guest {
         if let Some(compiled) = &*marking {
             return Ok(Arc::clone(compiled));
         }
-        let Inner { engine, wasm, info, options, .. } = &*self.inner;
+        let Inner { engine, wasm, info, options, code, .. } = &*self.inner;
         let options = PrepareOptions { barrier: Some(options.barrier.unwrap_or_default()), ..*options };
-        let compiled = Arc::new(Compiled::new(engine, wasm, info, options)?);
+        let (compiled, _) = Compiled::new(engine, wasm, info, options, code)?;
+        let compiled = Arc::new(compiled);
         *marking = Some(Arc::clone(&compiled));
         Ok(compiled)
     }

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::admission::{Admission, Refusal};
+use crate::artefact::{is_artefact, module_of};
 use crate::engine::Engine;
 use crate::error::LoadError;
 use crate::guest::Guest;
@@ -145,7 +146,7 @@ pub struct Reason {
     pub instead: String,
 }
 
-/// Inspects a module.
+/// Inspects a module, or that in an [artefact](crate::artefact).
 ///
 /// # Errors
 /// [`ModuleError`] when the bytes are no valid core module. All else is part of what was found.
@@ -156,7 +157,9 @@ pub fn inspect(
     options: PrepareOptions,
     config: &InstanceConfig,
 ) -> Result<Inspection, ModuleError> {
-    let info = ModuleInfo::analyse(wasm)?;
+    // One whose module is damaged is no module either.
+    let module = if is_artefact(wasm) { module_of(wasm).unwrap_or(wasm) } else { wasm };
+    let info = ModuleInfo::analyse(module)?;
     let admission = Admission::of(&info);
     let mut found = of_module(name, &info, &admission);
     match Guest::load(engine, name, wasm, options) {

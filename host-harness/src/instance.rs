@@ -133,6 +133,8 @@ pub struct Instance {
     /// Whether the engine counts instructions.
     fuel: bool,
     status: Status,
+    /// Whether nothing was called since it was made or restored.
+    pristine: bool,
     /// `None` only while the instance is being replaced, or after that failed.
     live: Option<Live>,
     /// The state, while there is no live instance to hold it.
@@ -271,8 +273,7 @@ impl Guest {
         if config.memory_limit < minimum {
             return Err(LoadError::LimitBelowMinimum { limit: config.memory_limit, minimum });
         }
-        let limit = usize::try_from(config.memory_limit).unwrap_or(usize::MAX);
-        let data = HostData::new(state, limit, config.limits, config.trace);
+        let data = host_data(config, state);
         Ok(Instance {
             guest: self.clone(),
             config: InstanceConfig { strategy: choice.strategy, ..config.clone() },
@@ -282,11 +283,18 @@ impl Guest {
             deadline_ticks: config.deadline.map_or(NO_DEADLINE, |deadline| self.engine().ticks(deadline)),
             fuel: self.engine().config().fuel,
             status: Status::Poisoned,
+            pristine: false,
             live: None,
             orphan: Some(Box::new(data)),
             last_stats: CallStats::default(),
         })
     }
+}
+
+/// What the host functions of an instance work on.
+fn host_data(config: &InstanceConfig, state: Box<dyn State>) -> HostData {
+    let limit = usize::try_from(config.memory_limit).unwrap_or(usize::MAX);
+    HostData::new(state, limit, config.limits, config.trace)
 }
 
 impl Instance {
@@ -314,6 +322,13 @@ impl Instance {
         self.choice
     }
 
+    /// Whether the guest is as its snapshot has it. Under a lazy policy it is not after a call that was not followed by a
+    /// restore.
+    #[must_use]
+    pub fn is_pristine(&self) -> bool {
+        self.status == Status::Ready && self.pristine
+    }
+
     /// Name of the strategy by which it is restored.
     #[must_use]
     pub fn strategy_name(&self) -> &str {
@@ -328,6 +343,17 @@ impl Instance {
         match &self.mechanism {
             Mechanism::Replace => None,
             Mechanism::InPlace { restore, .. } => Some(restore.as_ref()),
+        }
+    }
+
+    /// Lets the guest read another state from now on; what it read before is dropped. The snapshot stays as it is: what
+    /// the guest made of the earlier state while it was initialised remains.
+    pub fn set_state(&mut self, state: impl State + 'static) {
+        match (&mut self.live, &mut self.orphan) {
+            (Some(live), _) => live.store.data_mut().state = Box::new(state),
+            (None, Some(orphan)) => orphan.state = Box::new(state),
+            // It went down with a panic of the embedder's own code: the instance can be made again with this one.
+            (None, None) => self.orphan = Some(Box::new(host_data(&self.config, Box::new(state)))),
         }
     }
 
@@ -476,6 +502,7 @@ impl Instance {
                 live.forget_refused_request();
             }
             self.status = Status::Ready;
+            self.pristine = false;
         }
         called
     }
@@ -566,6 +593,7 @@ impl Instance {
         };
         let restored = restore.restore(&mut target).ok()?;
         self.status = Status::Ready;
+        self.pristine = true;
         Some(restored)
     }
 
@@ -589,6 +617,7 @@ impl Instance {
                 let functions = vec![None; self.guest.functions().len()];
                 self.live = Some(Live { store, instance, handles, snapshot, functions });
                 self.status = Status::Ready;
+                self.pristine = true;
                 Ok(())
             }
             Err(error) => {

@@ -5,7 +5,8 @@
 //!
 //! The modules follow a guest's way: [`module_info`] and [`admission`] look at it, [`prepare`] rewrites it, [`Guest`]
 //! is the compiled result, [`Instance`] is one of it in memory with its [`snapshot`], and [`restore`] holds the ways
-//! back. [`measure`], [`verify`], [`replay`] and [`report`] are built on those.
+//! back; a [`Pool`] has instances for many threads. [`measure`], [`verify`], [`replay`] and [`report`] are built on
+//! those.
 //!
 //! ```no_run
 //! use host_harness::{Engine, EngineConfig, Guest, InstanceConfig, MemoryState, PrepareOptions, RestoreStrategy};
@@ -23,6 +24,7 @@
 
 pub mod admission;
 mod aligned;
+pub mod artefact;
 mod call;
 pub mod compare;
 mod contract;
@@ -39,6 +41,7 @@ pub mod measure;
 pub mod module_info;
 mod outcome;
 mod policy;
+mod pool;
 pub mod prepare;
 pub mod replay;
 pub mod report;
@@ -48,8 +51,9 @@ mod state;
 pub mod verify;
 mod window;
 
+pub use artefact::{ArtefactError, ArtefactKey, ArtefactTrust, CodeOrigin};
 pub use call::{CallLimits, HostCall, LogLines, TraceEntry};
-pub use engine::{Allocation, Engine, EngineConfig};
+pub use engine::{Allocation, CacheUse, CompileCache, Engine, EngineConfig};
 pub use error::LoadError;
 pub use failure::{Cause, Failure, InvalidData};
 pub use guest::{Function, Guest};
@@ -57,5 +61,6 @@ pub use guest_abi::Level;
 pub use instance::{Choice, Instance, InstanceConfig, Status};
 pub use outcome::{AllocationStats, CallStats, Outcome};
 pub use policy::{Residue, RestorePolicy, RestoreStrategy, UnknownName};
+pub use pool::{Pool, PoolConfig, PoolError, PoolStatus, PooledInstance};
 pub use prepare::PrepareOptions;
 pub use state::{MemoryState, State, StateError, StateFileError, load_state_file, parse_state};

@@ -9,9 +9,12 @@ use guest_abi::names::DEFAULT_EXCHANGE_SIZE;
 use guest_build::Allocator;
 use host_harness::replay::Numbering;
 use host_harness::report::Destination;
-use host_harness::{InstanceConfig, PrepareOptions, Residue, RestorePolicy, RestoreStrategy};
+use host_harness::{
+    ArtefactKey, ArtefactTrust, CompileCache, EngineConfig, InstanceConfig, PrepareOptions, Residue, RestorePolicy,
+    RestoreStrategy,
+};
 
-use super::values::{Deadline, count, duration, exchange_size, memory_size, policy};
+use super::values::{Deadline, count, duration, exchange_size, file, memory_size, policy};
 
 /// Runs, restores, measures and verifies WebAssembly guests.
 #[derive(Debug, Parser)]
@@ -57,6 +60,12 @@ pub(crate) enum Command {
     /// time, peak, pages, fragmentation and refused operations, under --memory-limit. An operation that the allocator
     /// refuses is counted and no failure. Instances are restored by full-copy unless --strategy names another.
     Replay(Replay),
+    /// Compile a guest ahead of time into an artefact, which every command takes in the place of the guest.
+    ///
+    /// An artefact holds the module and machine code for this version on this kind of processor. The code is used only
+    /// where it is sealed by the key of --artefact-key; without one, or when it is damaged or does not fit, the module
+    /// in it is compiled anew and a note says why. `run` always compiles, as it counts instructions.
+    Compile(Compile),
 }
 
 #[derive(Debug, Args)]
@@ -96,6 +105,12 @@ pub(crate) struct Common {
     /// Whether a restore puts the memory's size back as well, as the guest sees it.
     #[arg(long, global = true, value_enum, default_value = "on", value_name = "SWITCH")]
     pub(crate) virtual_growth: Switch,
+    /// Keep compiled code in this folder and take it from there; it must be as safe as the program itself.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub(crate) compile_cache: Option<PathBuf>,
+    /// Secret by which `compile` seals artefacts and the others trust them: a file of 32 random bytes or more.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) artefact_key: Option<PathBuf>,
 }
 
 impl Common {
@@ -125,6 +140,18 @@ impl Common {
         Ok(())
     }
 
+    /// How engines are made.
+    pub(crate) fn engine(&self) -> Result<EngineConfig> {
+        let mut config = EngineConfig::default();
+        if let Some(folder) = &self.compile_cache {
+            config.compile_cache = CompileCache::Folder(folder.clone());
+        }
+        if let Some(path) = &self.artefact_key {
+            config.artefact_trust = ArtefactTrust::key(ArtefactKey::from_file(path)?);
+        }
+        Ok(config)
+    }
+
     /// How modules are prepared.
     pub(crate) fn prepare(&self) -> PrepareOptions {
         PrepareOptions { virtual_growth: self.virtual_growth == Switch::On, ..PrepareOptions::default() }
@@ -148,6 +175,16 @@ pub(crate) struct Inspect {
     /// The guest: a WebAssembly module.
     #[arg(value_name = "GUEST.wasm")]
     pub(crate) guest: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Compile {
+    /// The guest: a WebAssembly module, or an artefact that is to be made anew.
+    #[arg(value_name = "GUEST.wasm")]
+    pub(crate) guest: PathBuf,
+    /// Where the artefact goes.
+    #[arg(short, long, value_name = "FILE", value_parser = file)]
+    pub(crate) output: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -79,8 +79,19 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let common = &arguments.common;
     common.check()?;
     let exports = exports(common)?;
-    let inputs = inputs(&arguments.command);
+    let mut inputs = inputs(&arguments.command);
+    inputs.extend(common.artefact_key.clone());
+    let artefact = artefact(&arguments.command);
+    if let Some(artefact) = &artefact {
+        artefact.check_apart_from(inputs.iter().map(PathBuf::as_path))?;
+        artefact.check()?;
+    }
     for (destination, _) in &exports {
+        if let (Some(Destination::File(artefact)), Destination::File(report)) = (&artefact, destination)
+            && absolute(artefact) == absolute(report)
+        {
+            anyhow::bail!("the artefact and a report would go to {}; give each a file", report.display());
+        }
         destination.check_apart_from(inputs.iter().map(PathBuf::as_path))?;
         destination.check()?;
     }
@@ -91,6 +102,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         Command::Verify(arguments) => commands::verify::run(arguments, common)?,
         Command::Compare(arguments) => commands::compare::run(arguments, common)?,
         Command::Replay(arguments) => commands::replay::run(arguments, common)?,
+        Command::Compile(arguments) => commands::compile::run(arguments, common)?,
     };
     let report = Report::new(content);
     for (destination, exporter) in &exports {
@@ -104,6 +116,7 @@ fn inputs(command: &Command) -> Vec<PathBuf> {
     let with = |guests: &[PathBuf], state: &Option<PathBuf>| guests.iter().chain(state).cloned().collect();
     match command {
         Command::Inspect(arguments) => vec![arguments.guest.clone()],
+        Command::Compile(arguments) => vec![arguments.guest.clone()],
         Command::Run(arguments) => with(std::slice::from_ref(&arguments.guest), &arguments.state),
         Command::Measure(arguments) => with(&arguments.guests, &arguments.work.state),
         Command::Verify(arguments) => with(&arguments.guests, &arguments.work.state),
@@ -112,6 +125,14 @@ fn inputs(command: &Command) -> Vec<PathBuf> {
             with(&[arguments.manifest_path.clone(), lock], &commands::compare::state_file(arguments))
         }
         Command::Replay(arguments) => commands::replay::inputs(arguments),
+    }
+}
+
+/// Where the command puts what it makes besides the report.
+fn artefact(command: &Command) -> Option<Destination> {
+    match command {
+        Command::Compile(arguments) => Some(Destination::File(arguments.output.clone())),
+        _ => None,
     }
 }
 

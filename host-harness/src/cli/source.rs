@@ -1,16 +1,18 @@
 //! Reading what the command line names: guests and the state.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use host_harness::replay::{Numbering, TraceError, TraceFile};
-use host_harness::{Guest, LoadError, MemoryState, load_state_file};
+use host_harness::report::printable;
+use host_harness::{CodeOrigin, Engine, Guest, LoadError, MemoryState, PrepareOptions, artefact, load_state_file};
 
-/// A guest's bytes and what reports call it.
+/// The bytes of a guest, a module or an artefact, and what reports call it.
 pub(crate) struct GuestFile {
     pub(crate) path: PathBuf,
     pub(crate) name: String,
-    pub(crate) wasm: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl GuestFile {
@@ -18,13 +20,32 @@ impl GuestFile {
     pub(crate) fn error(&self, error: LoadError) -> LoadError {
         error.in_file(&self.path)
     }
+
+    /// Loads the guest for an engine, and says so when that takes longer than it was meant to.
+    pub(crate) fn load(&self, engine: &Engine, options: PrepareOptions) -> Result<Guest, LoadError> {
+        let guest = Guest::load(engine, &self.name, &self.bytes, options).map_err(|error| self.error(error))?;
+        self.note(&guest);
+        Ok(guest)
+    }
+
+    /// Says why the guest was compiled anew, if it was.
+    pub(crate) fn note(&self, guest: &Guest) {
+        if let CodeOrigin::Recompiled(reason) = guest.code_origin() {
+            let note = format!("note: {}: the module in the artefact was compiled anew: {reason}", self.path.display());
+            // Nobody may be there to read it.
+            let _ = writeln!(std::io::stderr(), "{}", printable(&note));
+        }
+    }
 }
 
 /// Reads a guest's file.
 pub(crate) fn guest(path: &Path) -> Result<GuestFile, LoadError> {
-    let wasm = Guest::read_file(path)?;
+    let bytes = Guest::read_file(path)?;
     let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-    Ok(GuestFile { path: path.to_owned(), name, wasm })
+    if artefact::is_artefact(&bytes) {
+        artefact::module_of(&bytes).map_err(|error| LoadError::from(error).in_file(path))?;
+    }
+    Ok(GuestFile { path: path.to_owned(), name, bytes })
 }
 
 /// Reads several guests. A file that is named twice is taken once. Those whose names would be the same are called by

@@ -1,6 +1,7 @@
 //! Sizes, times and policies as they are written on the command line.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -44,6 +45,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 
 /// Nanoseconds of the longest time, 190 years: about as many as fit 64 bits with a sign.
 const LONGEST: u64 = 100_000_000 * 60_000_000_000;
+
+/// Reads the name of a file that is written and cannot be standard output.
+pub(crate) fn file(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "" | "-" => Err("it goes to a file: give the file's name".to_owned()),
+        name => Ok(name.into()),
+    }
+}
 
 /// Reads a size such as `64MiB`.
 pub(crate) fn size(text: &str) -> Result<u64, String> {

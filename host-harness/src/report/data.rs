@@ -373,6 +373,31 @@ impl IntentReport {
     }
 }
 
+/// An artefact that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CompileReport {
+    /// The guest.
+    pub guest: String,
+    /// The artefact's file.
+    pub file: String,
+    /// Bytes of the module.
+    pub module_bytes: u64,
+    /// Bytes of the artefact.
+    pub artefact_bytes: u64,
+    /// Whether it is sealed, so that its code can be trusted by the key.
+    pub sealed: bool,
+}
+
+impl CompileReport {
+    /// Of an artefact in this file, which was made of a module of so many bytes.
+    #[must_use]
+    pub fn new(guest: &str, file: &std::path::Path, module_bytes: u64, artefact_bytes: u64, sealed: bool) -> Self {
+        let (guest, file) = (guest.to_owned(), file.display().to_string());
+        Self { guest, file, module_bytes, artefact_bytes, sealed }
+    }
+}
+
 /// A log line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogReport {

@@ -17,8 +17,8 @@ mod views;
 use std::io::{self, Write};
 
 pub use data::{
-    AllocatorCounters, CallReport, Counters, GuestSummary, IntentReport, LogReport, MeasureReport, NotAdmitted,
-    ReplayReport, RunReport, Settings, VerdictReport, VerifyReport,
+    AllocatorCounters, CallReport, CompileReport, Counters, GuestSummary, IntentReport, LogReport, MeasureReport,
+    NotAdmitted, ReplayReport, RunReport, Settings, VerdictReport, VerifyReport,
 };
 pub use file::{Destination, ExportError, hold_writes};
 pub use header::{Header, Machine};
@@ -67,6 +67,8 @@ pub enum Content {
     Compare(MeasureReport),
     /// By `replay`.
     Replay(ReplayReport),
+    /// By `compile`.
+    Compile(CompileReport),
 }
 
 impl Report {
@@ -86,6 +88,7 @@ impl Report {
             Content::Verify(_) => "verify",
             Content::Compare(_) => "compare",
             Content::Replay(_) => "replay",
+            Content::Compile(_) => "compile",
         }
     }
 
@@ -95,6 +98,7 @@ impl Report {
         match &self.content {
             Content::Inspect(inspection) => inspection.problems.is_empty() && inspection.instance_error.is_none(),
             Content::Run(run) => run.failed_calls == 0,
+            Content::Compile(_) => true,
             Content::Measure(report) | Content::Compare(report) => report.passed(),
             Content::Verify(report) => report.verdicts.iter().all(|verdict| verdict.passed),
             Content::Replay(report) => report.passed(),
@@ -107,6 +111,7 @@ impl Report {
         match &self.content {
             Content::Inspect(inspection) => views::inspect::sections(inspection),
             Content::Run(run) => views::run::sections(run),
+            Content::Compile(compiled) => views::compile::sections(compiled),
             Content::Measure(report) | Content::Compare(report) => views::measure::sections(report),
             Content::Verify(report) => {
                 let mut sections = views::verify::sections(&report.verdicts);

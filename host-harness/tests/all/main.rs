@@ -3,6 +3,7 @@
 mod admission;
 mod barrier;
 mod cli;
+mod cli_compile;
 mod cli_guests;
 mod cli_input;
 mod cli_replay;

@@ -8,7 +8,7 @@ use host_harness::compare::Built;
 use host_harness::measure::FailedCall;
 use host_harness::replay::{ReplayOptions, ReplayRow, TraceFile, TraceSummary, replay};
 use host_harness::report::{Content, ReplayReport, Settings};
-use host_harness::{Engine, EngineConfig, Guest, LoadError, RestorePolicy, RestoreStrategy};
+use host_harness::{Engine, Guest, LoadError, RestorePolicy, RestoreStrategy};
 
 use super::compare::built;
 use crate::cli::arguments::{Common, Replay};
@@ -42,14 +42,13 @@ pub(crate) fn run(arguments: &Replay, common: &Common) -> Result<Content> {
         report.notes.push("the harness was built without optimisation, so the times mean little".to_owned());
     }
     report.traces = traces.iter().map(TraceSummary::of).collect();
-    let engine = Engine::new(&EngineConfig::default())?;
+    let engine = Engine::new(&common.engine()?)?;
     let progress = Progress::steps((modules.len() * traces.len()) as u64);
     let mut of_allocators = Vec::new();
     for Module { allocator, path } in &modules {
         progress.doing(format!("compiling {}", path.display()));
         let file = source::guest(path)?;
-        let guest =
-            Guest::load(&engine, &file.name, &file.wasm, common.prepare()).map_err(|error| file.error(error))?;
+        let guest = file.load(&engine, common.prepare())?;
         let mut rows = Vec::new();
         for trace in &traces {
             progress.doing(format!("replaying {} with {allocator}", trace.name));

@@ -3,9 +3,7 @@
 use anyhow::Result;
 use host_harness::measure::FailedCall;
 use host_harness::report::{CallReport, Content, Counters, IntentReport, LogReport, RunReport};
-use host_harness::{
-    Engine, EngineConfig, Function, Guest, Instance, LoadError, LogLines, Outcome, RestoreStrategy, StateError,
-};
+use host_harness::{Engine, Function, Instance, LoadError, LogLines, Outcome, RestoreStrategy, StateError};
 
 use crate::cli::arguments::{Common, Run};
 use crate::cli::progress::Progress;
@@ -17,11 +15,11 @@ const REPORTED: u64 = 10;
 pub(crate) fn run(arguments: &Run, common: &Common) -> Result<Content> {
     let file = source::guest(&arguments.guest)?;
     let state = source::state(arguments.state.as_deref())?;
-    let mut engine = EngineConfig::default();
+    let mut engine = common.engine()?;
     engine.fuel = true;
     let engine = Engine::new(&engine)?;
     let named = |error| file.error(error);
-    let guest = Guest::load(&engine, &file.name, &file.wasm, common.prepare()).map_err(named)?;
+    let guest = file.load(&engine, common.prepare())?;
     let function = guest.function(&arguments.function).map_err(LoadError::Function).map_err(named)?;
 
     let mut config = common.config();

@@ -9,7 +9,7 @@ use host_harness::measure::{
     measure, relate,
 };
 use host_harness::report::{GuestSummary, MeasureReport, NotAdmitted, Settings};
-use host_harness::{EngineConfig, Guest, LoadError, MemoryState, Residue, RestoreStrategy};
+use host_harness::{Guest, LoadError, MemoryState, Residue, RestoreStrategy};
 
 use crate::cli::arguments::{Common, Extent};
 use crate::cli::is_of_the_guest;
@@ -36,7 +36,7 @@ pub(super) struct Measured {
 
 /// Measures everything. Without rows for a guest that could not be initialised, but with one that says why.
 pub(super) fn table(job: &Job<'_>) -> Result<(MeasureReport, Vec<Measured>)> {
-    let engines = Engines::new(&EngineConfig::default())?;
+    let engines = Engines::new(&job.common.engine()?)?;
     let config = job.common.config();
     let settings = Settings::of(&config, job.common.prepare().virtual_growth);
     let bare = bare_call(&engines.timing, job.extent.calls)?;
@@ -49,8 +49,9 @@ pub(super) fn table(job: &Job<'_>) -> Result<(MeasureReport, Vec<Measured>)> {
     let mut subjects = Vec::new();
     for file in &job.files {
         loading.doing(format!("compiling {}", file.name));
-        let subject =
-            Subject::load(&engines, &file.name, &file.wasm, job.common.prepare()).map_err(|error| file.error(error))?;
+        let subject = Subject::load(&engines, &file.name, &file.bytes, job.common.prepare())
+            .map_err(|error| file.error(error))?;
+        file.note(subject.guest());
         let functions = functions(&subject, job.functions).map_err(|error| file.error(error))?;
         subjects.push((file, subject, functions));
     }

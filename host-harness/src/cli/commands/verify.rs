@@ -4,7 +4,7 @@ use anyhow::Result;
 use host_harness::measure::{Variant, leaves_residue};
 use host_harness::report::{Content, Settings, VerdictReport, VerifyReport};
 use host_harness::verify::{VerifyOptions, verify};
-use host_harness::{Engine, EngineConfig, Guest, LoadError, MemoryState};
+use host_harness::{Engine, Guest, LoadError, MemoryState};
 
 use super::table::{asked, ways};
 use crate::cli::arguments::{Common, Verify};
@@ -15,11 +15,11 @@ use crate::cli::source;
 pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Content> {
     let files = source::guests(&arguments.guests)?;
     let state = source::state(arguments.work.state.as_deref())?;
-    let engine = Engine::new(&EngineConfig::default())?;
+    let engine = Engine::new(&common.engine()?)?;
     let mut verdicts = Vec::new();
     for file in files {
         let named = |error| file.error(error);
-        let guest = Guest::load(&engine, &file.name, &file.wasm, common.prepare()).map_err(named)?;
+        let guest = file.load(&engine, common.prepare())?;
         for function in &arguments.work.function {
             guest.function(function).map_err(LoadError::Function).map_err(named)?;
         }

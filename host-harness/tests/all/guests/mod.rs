@@ -3,12 +3,15 @@
 //! The guests are those of `guests/`, built by `cargo xtask guests` into `target/guests/`.
 
 mod allocators;
+mod artefacts;
 mod causes;
+mod compile_cache;
 mod creep;
 mod heap;
 mod init;
 mod oracle;
 mod policies;
+mod pool;
 mod replay;
 mod sizes;
 mod specimens;
@@ -170,7 +173,7 @@ fn auto_picks_what_the_guest_and_the_residue_allow() {
 
 #[test]
 fn auto_makes_a_new_instance_of_what_cannot_be_restored_in_place() {
-    let text = r#"(module (@custom "guest-abi" "\01\00\00\00") (memory (export "memory") 1)
+    let text = r#"(module (@custom "guest-abi" "\01\00\00\00") (memory (export "memory") 3)
         (table (export "t") 1 funcref)
         (func (export "__guest_exchange") (param i32) (result i32) (i32.const 64))
         (func (export "f") (result i64) (table.set (i32.const 0) (ref.null func)) (i64.const 0)))"#;

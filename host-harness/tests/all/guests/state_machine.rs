@@ -14,19 +14,19 @@ use host_harness::{Cause, Instance, LoadError, MemoryState, Residue, RestoreStra
 use super::{config, field, instance, load, state_of};
 
 /// Whether the guest sees that a call was made before, in the static that it counts in.
-fn calls_before(instance: &mut Instance) -> i64 {
+pub(super) fn calls_before(instance: &mut Instance) -> i64 {
     let outcome = instance.invoke_by_name("leave_static").expect("it succeeds");
     field(&outcome, "CallsBefore")
 }
 
 /// A full copy that does what it is told to do the next time.
 #[derive(Debug)]
-struct Next {
-    what: Arc<AtomicU32>,
+pub(super) struct Next {
+    pub(super) what: Arc<AtomicU32>,
 }
 
-const FAIL: u32 = 1;
-const PANIC: u32 = 2;
+pub(super) const FAIL: u32 = 1;
+pub(super) const PANIC: u32 = 2;
 
 impl Restore for Next {
     fn name(&self) -> &str {
@@ -78,9 +78,9 @@ fn a_restore_that_panics_leaves_a_poisoned_instance_which_the_next_call_replaces
 
 /// A state whose reads panic as long as they are told to.
 #[derive(Debug)]
-struct Panicking {
-    inner: MemoryState,
-    reads: Arc<AtomicU32>,
+pub(super) struct Panicking {
+    pub(super) inner: MemoryState,
+    pub(super) reads: Arc<AtomicU32>,
 }
 
 impl State for Panicking {

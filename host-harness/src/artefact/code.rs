@@ -1,0 +1,80 @@
+//! Machine code that was found trustworthy, and the one place where an engine takes it over.
+
+#![expect(unsafe_code, reason = "machine code is loaded that was compiled earlier")]
+
+use std::fmt;
+use std::hash::{Hash as _, Hasher};
+
+use wasmtime::Module;
+
+use super::container::Contents;
+use super::{ArtefactError, maker};
+use crate::engine::Engine;
+
+/// Everything that an engine's code depends on, but for the module: version, configuration, features of the processor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fingerprint(pub(super) [u8; 32]);
+
+impl Fingerprint {
+    pub(super) fn of(engine: &wasmtime::Engine) -> Self {
+        let mut digest = Digest(blake3::Hasher::new());
+        engine.precompile_compatibility_hash().hash(&mut digest);
+        Self(*digest.0.finalize().as_bytes())
+    }
+}
+
+/// Lets blake3 be fed by what can be hashed.
+struct Digest(blake3::Hasher);
+
+impl Hasher for Digest {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        let mut first = [0; 8];
+        first.copy_from_slice(&self.0.finalize().as_bytes()[..8]);
+        u64::from_le_bytes(first)
+    }
+}
+
+/// Machine code for one engine, made by somebody whom it trusts; a piece for each way of preparing the module.
+#[derive(Default)]
+pub(crate) struct TrustedCode {
+    /// Digest of the prepared module, and its code.
+    pieces: Vec<([u8; 32], Box<[u8]>)>,
+}
+
+impl TrustedCode {
+    /// The code for `engine` in an artefact whose checksum fits, if it is trusted.
+    pub(super) fn of(contents: &Contents<'_>, engine: &Engine) -> Result<Self, ArtefactError> {
+        engine.config().artefact_trust.judge(contents)?;
+        let own = Fingerprint::of(engine.wasmtime());
+        let entries = contents.entries.iter().filter(|entry| entry.engine == own.0);
+        let pieces: Vec<_> = entries.map(|entry| (entry.prepared, Box::from(entry.code))).collect();
+        match pieces.is_empty() {
+            false => Ok(Self { pieces }),
+            true => Err(ArtefactError::Foreign { made_by: contents.made_by.to_owned(), this: maker() }),
+        }
+    }
+
+    /// The compiled form of a prepared module.
+    pub(crate) fn module(&self, engine: &Engine, prepared: &[u8]) -> Result<Module, ArtefactError> {
+        let digest = blake3::hash(prepared);
+        let piece = self.pieces.iter().find(|(of, _)| digest == *of);
+        let (_, code) = piece.ok_or(ArtefactError::NotPreparedSo)?;
+        // SAFETY: the engine demands bytes that it serialised itself, unchanged. `of` alone makes this value, of bytes
+        // whose checksum fits, and that either were sealed by who knows the key, which is the embedder by its own word
+        // and seals in `Guest::to_artefact` alone, only what `Module::serialize` returned; or for which the embedder
+        // vouches by calling `ArtefactTrust::everybody`, which is unsafe. Whether the engine is one for which the code
+        // was made, the fingerprint tells, and the engine itself checks it again.
+        let module = unsafe { Module::deserialize(engine.wasmtime(), code) };
+        module.map_err(|error| ArtefactError::Engine(format!("{error:#}")))
+    }
+}
+
+impl fmt::Debug for TrustedCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TrustedCode").field("pieces", &self.pieces.len()).finish()
+    }
+}

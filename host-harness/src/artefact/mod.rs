@@ -1,0 +1,122 @@
+//! Guests that were compiled ahead of time.
+//!
+//! An artefact holds a guest's module as it was built, and the machine code that an engine made of it, one piece for
+//! each way of preparing the module. [`Guest::to_artefact`](crate::Guest::to_artefact) makes one, and
+//! [`Guest::load`](crate::Guest::load) takes one wherever it takes a module.
+//!
+//! Machine code can do what the process can do, and nothing about it can be checked afterwards. So an engine runs the
+//! code in an artefact only where [`ArtefactTrust`] says whose it is: by default nobody's. The module itself is as
+//! harmless as any other, so wherever the code is not used, because it is not trusted, damaged, or of another engine,
+//! the module is compiled anew, and [`Guest::code_origin`](crate::Guest::code_origin) tells why.
+
+mod code;
+mod container;
+mod trust;
+
+use code::Fingerprint;
+pub(crate) use code::TrustedCode;
+use container::Entry;
+pub use container::is_artefact;
+pub use trust::{ArtefactKey, ArtefactTrust, KeyError};
+
+use crate::engine::Engine;
+
+/// Why the machine code of an artefact, or the whole artefact, is not used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArtefactError {
+    /// The bytes are something else.
+    #[error("it is no artefact: it does not begin as one")]
+    NotAnArtefact,
+    /// It is laid out in a way that this version does not know.
+    #[error("it is an artefact of format {found}, and this version reads format {expected}; compile the guest again")]
+    Format {
+        /// The format that it names.
+        found: u32,
+        /// The format that can be read.
+        expected: u32,
+    },
+    /// Something in it is not as it was written: bits changed, or bytes are missing or too many.
+    #[error("it is damaged: its checksum does not fit its content; compile the guest again")]
+    Damaged,
+    /// The module in it is damaged, so there is nothing that could be compiled.
+    #[error("it is damaged, and the module in it as well; compile the guest again, from its module")]
+    ModuleDamaged,
+    /// The engine trusts nobody's machine code.
+    #[error("its code is trusted by a key only, and none was given")]
+    NotTrusted,
+    /// It was made without a key.
+    #[error("it is not sealed; compile the guest with the key that it is to be trusted by")]
+    NotSealed,
+    /// It was sealed by another key.
+    #[error("it is sealed by another key; compile the guest with the key that is given here")]
+    OtherKey,
+    /// Its code was made for an engine of another version, configuration or processor.
+    #[error("its code is for another engine or processor: it was made by {made_by}, this is {this}")]
+    Foreign {
+        /// What made it, as it says.
+        made_by: String,
+        /// What would run it.
+        this: String,
+    },
+    /// It has code for the engine, but of the module prepared in another way.
+    #[error("it has no code of the module as it is prepared here")]
+    NotPreparedSo,
+    /// The engine refused the code.
+    #[error("the engine refuses its code: {0}")]
+    Engine(String),
+}
+
+/// Where a guest's machine code comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CodeOrigin {
+    /// It was compiled from a module.
+    Compiled,
+    /// It was loaded from an artefact.
+    Artefact,
+    /// It was compiled from the module in an artefact, whose code was not used for this reason.
+    Recompiled(ArtefactError),
+}
+
+/// The module in an artefact, as it was built.
+///
+/// # Errors
+/// [`ArtefactError::NotAnArtefact`], [`ArtefactError::Format`] or [`ArtefactError::ModuleDamaged`] where it has none that
+/// could be used.
+pub fn module_of(artefact: &[u8]) -> Result<&[u8], ArtefactError> {
+    container::read(artefact).map(|(module, _)| module)
+}
+
+/// The module in an artefact, and its code as far as `engine` trusts it.
+pub(crate) fn open<'a>(
+    engine: &Engine,
+    artefact: &'a [u8],
+) -> Result<(&'a [u8], Result<TrustedCode, ArtefactError>), ArtefactError> {
+    let (module, contents) = container::read(artefact)?;
+    Ok((module, contents.and_then(|contents| TrustedCode::of(&contents, engine))))
+}
+
+/// An artefact of a module and of the code that `engine` made of it: for each way of preparing it, the prepared module
+/// and its code. Sealed where the engine trusts a key.
+pub(crate) fn make<'a>(
+    engine: &Engine,
+    module: &[u8],
+    codes: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+) -> Vec<u8> {
+    let Fingerprint(fingerprint) = Fingerprint::of(engine.wasmtime());
+    let entry = |(prepared, code)| Entry { engine: fingerprint, prepared: blake3::hash(prepared).into(), code };
+    let entries: Vec<_> = codes.into_iter().map(entry).collect();
+    let key = engine.config().artefact_trust.sealing_key();
+    container::write(module, &maker(), &entries, |digest| key.map(|key| key.seal(digest)))
+}
+
+/// What makes artefacts here, in words.
+fn maker() -> String {
+    format!(
+        "host-harness {} with wasmtime {} on {}",
+        env!("CARGO_PKG_VERSION"),
+        wasmtime_environ::VERSION,
+        std::env::consts::ARCH
+    )
+}

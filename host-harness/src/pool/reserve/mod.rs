@@ -1,0 +1,372 @@
+//! Who gets what, and when: a bounded number of things, lent and given back by many threads.
+//!
+//! Knows nothing of instances. A taker gets an idle thing, or leave to make one, or waits; those who wait are served in
+//! the order in which they came. Nothing is made or dropped here, so no lock is held for longer than it takes to move a
+//! pointer.
+//!
+//! Each thread has a [`Slot`] of its own, in which it finds what it gave back last: a call after a call takes neither a
+//! lock nor a cache line from another thread. What does not fit there, and everything while somebody waits, goes through
+//! [`Central`].
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::slot::Slot;
+
+/// A bounded number of things.
+#[derive(Debug)]
+pub(super) struct Reserve<T> {
+    slots: Box<[Slot<T>]>,
+    /// Those who wait, each once, and [`CLOSED`]: anything but 0 sends takers and givers to [`Central`]. Changed only
+    /// with its lock.
+    attention: AtomicUsize,
+    central: Mutex<Central<T>>,
+    max: usize,
+}
+
+/// Set in [`Reserve::attention`] for ever when the reserve is closed.
+const CLOSED: usize = 1 << (usize::BITS - 1);
+
+#[derive(Debug)]
+struct Central<T> {
+    /// What did not fit into a slot.
+    idle: Vec<Box<T>>,
+    /// Things that exist or may be made: idle, lent, or granted as a [`Permit`].
+    total: usize,
+    /// First come, first served. Where this is not empty, nothing stays idle and `total` is at the bound.
+    queue: VecDeque<Arc<Waiter<T>>>,
+    closed: bool,
+}
+
+/// Somebody who waits.
+#[derive(Debug)]
+struct Waiter<T> {
+    answer: Mutex<Option<Answer<T>>>,
+    answered: Condvar,
+}
+
+/// What is told to one who waited.
+#[derive(Debug)]
+enum Answer<T> {
+    Item(Box<T>),
+    /// One was lost; another may be made in its place.
+    Leave,
+    Closed,
+}
+
+/// What a taker gets.
+#[derive(Debug)]
+pub(super) enum Grant<'a, T> {
+    Item(Box<T>),
+    Permit(Permit<'a, T>),
+}
+
+/// Leave to make one thing, or to drop one; gone with this value unless it was used.
+#[derive(Debug)]
+pub(super) struct Permit<'a, T> {
+    reserve: &'a Reserve<T>,
+}
+
+/// How long to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    None,
+    UpTo(Duration),
+    Endless,
+}
+
+/// Why nothing was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// There is none, and no patience.
+    Exhausted,
+    TimedOut,
+    Closed,
+}
+
+/// What there is at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) total: usize,
+    pub(super) idle: usize,
+    pub(super) waiting: usize,
+}
+
+impl<T> Reserve<T> {
+    /// Empty, for at most `max` things.
+    pub(super) fn new(max: usize) -> Self {
+        // Threads are numbered as they come. With some slots more than run at once, two that run seldom share one.
+        let slots = thread::available_parallelism().map_or(8, |threads| (threads.get() * 4).next_power_of_two());
+        Self::with_slots(max, slots.min(256))
+    }
+
+    /// The same with a number of slots, a power of two.
+    fn with_slots(max: usize, slots: usize) -> Self {
+        debug_assert!(slots.is_power_of_two());
+        Self {
+            slots: (0..slots).map(|_| Slot::new()).collect(),
+            attention: AtomicUsize::new(0),
+            central: Mutex::new(Central { idle: Vec::new(), total: 0, queue: VecDeque::new(), closed: false }),
+            max,
+        }
+    }
+
+    pub(super) fn max(&self) -> usize {
+        self.max
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.attention.load(SeqCst) & CLOSED != 0
+    }
+
+    /// Takes one that is idle, or leave to make one, or waits for either.
+    #[inline]
+    pub(super) fn take(&self, patience: Patience) -> Result<Grant<'_, T>, Refused> {
+        if self.attention.load(SeqCst) == 0
+            && let Some(item) = self.own_slot().take()
+        {
+            return Ok(Grant::Item(item));
+        }
+        self.take_central(patience)
+    }
+
+    /// Gives one back; returns it where the reserve has no more use for it. It no longer counts then.
+    #[inline]
+    pub(super) fn put(&self, item: Box<T>) -> Option<Box<T>> {
+        if self.attention.load(SeqCst) != 0 {
+            return self.put_central(item);
+        }
+        match self.own_slot().put(item) {
+            // Whoever began to wait since then has either found it there, or is seen here.
+            Ok(()) if self.attention.load(SeqCst) == 0 => None,
+            Ok(()) => self.put_central(self.take_from_slots()?),
+            Err(item) => self.put_central(item),
+        }
+    }
+
+    /// Leave to make one, where fewer than `bound` are there and nobody waits.
+    pub(super) fn permit_below(&self, bound: usize) -> Result<Option<Permit<'_, T>>, Refused> {
+        let mut central = self.lock();
+        match central.closed {
+            true => Err(Refused::Closed),
+            false if central.total < bound.min(self.max) => {
+                central.total += 1;
+                Ok(Some(Permit { reserve: self }))
+            }
+            false => Ok(None),
+        }
+    }
+
+    /// Leave to drop one that was lent.
+    pub(super) fn permit_for_lent(&self) -> Permit<'_, T> {
+        Permit { reserve: self }
+    }
+
+    /// Takes an idle one while more than `bound` are there.
+    pub(super) fn take_above(&self, bound: usize) -> Option<Box<T>> {
+        let mut central = self.lock();
+        if central.total <= bound || !central.queue.is_empty() {
+            return None;
+        }
+        let item = central.idle.pop().or_else(|| self.take_from_slots())?;
+        central.total -= 1;
+        Some(item)
+    }
+
+    /// Lends nothing from now on, sends away all who wait, and returns what was idle.
+    pub(super) fn close(&self) -> Vec<Box<T>> {
+        let mut central = self.lock();
+        central.closed = true;
+        self.attention.store(CLOSED, SeqCst);
+        let waiting = std::mem::take(&mut central.queue);
+        let mut idle = std::mem::take(&mut central.idle);
+        while let Some(item) = self.take_from_slots() {
+            idle.push(item);
+        }
+        central.total -= idle.len();
+        drop(central);
+        for waiter in waiting {
+            waiter.tell(Answer::Closed);
+        }
+        idle
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        let central = self.lock();
+        let in_slots = self.slots.iter().filter(|slot| !slot.is_empty()).count();
+        Counts { total: central.total, idle: central.idle.len() + in_slots, waiting: central.queue.len() }
+    }
+
+    #[cold]
+    fn take_central(&self, patience: Patience) -> Result<Grant<'_, T>, Refused> {
+        let mut central = self.lock();
+        if central.closed {
+            return Err(Refused::Closed);
+        }
+        if central.queue.is_empty() {
+            if let Some(item) = central.idle.pop().or_else(|| self.take_from_slots()) {
+                return Ok(Grant::Item(item));
+            }
+            if central.total < self.max {
+                central.total += 1;
+                return Ok(Grant::Permit(Permit { reserve: self }));
+            }
+        }
+        if patience == Patience::None {
+            return Err(Refused::Exhausted);
+        }
+        self.attention.fetch_add(1, SeqCst);
+        // Whoever gave back without having seen that somebody waits put it where it is found now.
+        if central.queue.is_empty()
+            && let Some(item) = self.take_from_slots()
+        {
+            self.attention.fetch_sub(1, SeqCst);
+            return Ok(Grant::Item(item));
+        }
+        let waiter = Arc::new(Waiter { answer: Mutex::new(None), answered: Condvar::new() });
+        central.queue.push_back(Arc::clone(&waiter));
+        drop(central);
+        let answer = match waiter.wait(patience) {
+            Some(answer) => answer,
+            None => self.give_up(&waiter)?,
+        };
+        match answer {
+            Answer::Item(item) => Ok(Grant::Item(item)),
+            Answer::Leave => Ok(Grant::Permit(Permit { reserve: self })),
+            Answer::Closed => Err(Refused::Closed),
+        }
+    }
+
+    /// Leaves the queue, unless an answer is on its way: that is worth more than to have been in time.
+    fn give_up(&self, waiter: &Arc<Waiter<T>>) -> Result<Answer<T>, Refused> {
+        let mut central = self.lock();
+        match central.queue.iter().position(|other| Arc::ptr_eq(other, waiter)) {
+            Some(place) => {
+                central.queue.remove(place);
+                self.attention.fetch_sub(1, SeqCst);
+                Err(Refused::TimedOut)
+            }
+            None => {
+                drop(central);
+                waiter.wait(Patience::Endless).ok_or(Refused::TimedOut)
+            }
+        }
+    }
+
+    #[cold]
+    fn put_central(&self, item: Box<T>) -> Option<Box<T>> {
+        let mut central = self.lock();
+        if central.closed {
+            central.total -= 1;
+            return Some(item);
+        }
+        match self.next(&mut central) {
+            Some(waiter) => {
+                drop(central);
+                waiter.tell(Answer::Item(item));
+            }
+            None => central.idle.push(item),
+        }
+        None
+    }
+
+    /// One thing is no more, or was never made: somebody else may make one.
+    fn release(&self) {
+        let mut central = self.lock();
+        match self.next(&mut central) {
+            Some(waiter) => {
+                drop(central);
+                waiter.tell(Answer::Leave);
+            }
+            None => central.total -= 1,
+        }
+    }
+
+    /// Whose turn it is.
+    fn next(&self, central: &mut Central<T>) -> Option<Arc<Waiter<T>>> {
+        let waiter = central.queue.pop_front()?;
+        self.attention.fetch_sub(1, SeqCst);
+        Some(waiter)
+    }
+
+    fn take_from_slots(&self) -> Option<Box<T>> {
+        self.slots.iter().find_map(Slot::take)
+    }
+
+    #[inline]
+    fn own_slot(&self) -> &Slot<T> {
+        // The number of slots is a power of two.
+        &self.slots[thread_number() & (self.slots.len() - 1)]
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Central<T>> {
+        // Nothing that is done under the lock can panic half-way.
+        self.central.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Permit<'_, T> {
+    /// What was left to make is made and counts.
+    pub(super) fn used(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl<T> Drop for Permit<'_, T> {
+    fn drop(&mut self) {
+        self.reserve.release();
+    }
+}
+
+impl<T> Waiter<T> {
+    /// The answer, or `None` when patience ends before it.
+    fn wait(&self, patience: Patience) -> Option<Answer<T>> {
+        let until = match patience {
+            // A time that the clock cannot tell never comes.
+            Patience::UpTo(limit) => Instant::now().checked_add(limit),
+            Patience::None | Patience::Endless => None,
+        };
+        let mut answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        while answer.is_none() {
+            answer = match until {
+                None => self.answered.wait(answer).unwrap_or_else(PoisonError::into_inner),
+                Some(until) => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return None;
+                    }
+                    self.answered.wait_timeout(answer, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+        answer.take()
+    }
+
+    fn tell(&self, answer: Answer<T>) {
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+        self.answered.notify_one();
+    }
+}
+
+/// The thread's number, counted from 0 in the order in which threads first ask.
+#[inline]
+fn thread_number() -> usize {
+    const UNNUMBERED: usize = usize::MAX;
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local!(static NUMBER: Cell<usize> = const { Cell::new(UNNUMBERED) });
+    let number = NUMBER.get();
+    if number != UNNUMBERED {
+        return number;
+    }
+    let number = NEXT.fetch_add(1, Relaxed);
+    NUMBER.set(number);
+    number
+}
+
+#[cfg(test)]
+mod tests;

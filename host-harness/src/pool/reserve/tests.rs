@@ -1,0 +1,338 @@
+//! The reserve on plain numbers: bounds, order, and nothing lost, by one thread against a model and by many at once.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::mpsc;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const NOW: Patience = Patience::None;
+
+/// Takes one, made where there is leave to.
+fn take(reserve: &Reserve<u64>, patience: Patience) -> Result<Box<u64>, Refused> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    reserve.take(patience).map(|grant| match grant {
+        Grant::Item(item) => item,
+        Grant::Permit(permit) => {
+            permit.used();
+            Box::new(NEXT.fetch_add(1, Relaxed))
+        }
+    })
+}
+
+fn lose(reserve: &Reserve<u64>, item: Box<u64>) {
+    drop((item, reserve.permit_for_lent()));
+}
+
+fn until(condition: impl Fn() -> bool) {
+    while !condition() {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_thread_gets_what_it_gave_back_last() {
+    let reserve = Reserve::new(2);
+    let item = take(&reserve, NOW).unwrap();
+    let number = *item;
+    assert!(reserve.put(item).is_none());
+    assert_eq!(*take(&reserve, NOW).unwrap(), number);
+}
+
+#[test]
+fn what_another_thread_gave_back_is_found() {
+    let reserve = Reserve::with_slots(2, 64);
+    let items = [(); 2].map(|()| take(&reserve, NOW).unwrap());
+    thread::scope(|scope| {
+        scope.spawn(|| items.into_iter().for_each(|item| assert!(reserve.put(item).is_none())));
+    });
+    assert_eq!(reserve.counts(), Counts { total: 2, idle: 2, waiting: 0 });
+    let (one, other) = (take(&reserve, NOW).unwrap(), take(&reserve, NOW).unwrap());
+    assert_ne!(one, other);
+    assert_eq!(take(&reserve, NOW), Err(Refused::Exhausted));
+}
+
+#[test]
+fn patience_ends() {
+    let reserve = Reserve::new(1);
+    let item = take(&reserve, NOW).unwrap();
+    assert_eq!(take(&reserve, Patience::UpTo(Duration::ZERO)), Err(Refused::TimedOut));
+    assert_eq!(take(&reserve, Patience::UpTo(Duration::from_millis(5))), Err(Refused::TimedOut));
+    assert_eq!(reserve.counts().waiting, 0);
+    assert_eq!(reserve.attention.load(SeqCst), 0, "the short way is open again");
+    assert!(reserve.put(item).is_none());
+    take(&reserve, Patience::UpTo(Duration::MAX)).unwrap();
+}
+
+#[test]
+fn who_came_first_is_served_first_and_newcomers_queue_behind() {
+    const WAITING: usize = 8;
+    let reserve = Reserve::with_slots(1, 1);
+    let item = take(&reserve, NOW).unwrap();
+    let (served, order) = mpsc::channel();
+    thread::scope(|scope| {
+        for number in 0..WAITING {
+            let (served, reserve) = (served.clone(), &reserve);
+            scope.spawn(move || {
+                let item = take(reserve, Patience::Endless).unwrap();
+                served.send(number).unwrap();
+                assert!(reserve.put(item).is_none());
+            });
+            until(|| reserve.counts().waiting == number + 1);
+        }
+        assert_eq!(take(&reserve, NOW), Err(Refused::Exhausted));
+        assert!(reserve.put(item).is_none());
+        assert!((0..WAITING).eq(order.iter().take(WAITING)));
+    });
+    assert_eq!(reserve.counts(), Counts { total: 1, idle: 1, waiting: 0 });
+}
+
+#[test]
+fn one_who_gives_up_does_not_hold_up_those_behind() {
+    let reserve = Reserve::new(1);
+    let item = take(&reserve, NOW).unwrap();
+    thread::scope(|scope| {
+        let impatient = scope.spawn(|| take(&reserve, Patience::UpTo(Duration::from_millis(20))));
+        let patient = scope.spawn(|| take(&reserve, Patience::Endless));
+        assert_eq!(impatient.join().unwrap(), Err(Refused::TimedOut));
+        assert!(reserve.put(item).is_none());
+        patient.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn an_answer_that_is_on_its_way_is_taken_after_the_time() {
+    let reserve = Reserve::<u64>::new(1);
+    let waiter = Arc::new(Waiter { answer: Mutex::new(None), answered: Condvar::new() });
+    // As when the time passed between the two halves of `put_central`.
+    assert!(waiter.wait(Patience::UpTo(Duration::ZERO)).is_none());
+    waiter.tell(Answer::Item(Box::new(7)));
+    assert!(matches!(reserve.give_up(&waiter), Ok(Answer::Item(item)) if *item == 7));
+}
+
+#[test]
+fn what_is_lost_makes_room_for_whoever_waits() {
+    let reserve = Reserve::new(1);
+    let item = take(&reserve, NOW).unwrap();
+    let number = *item;
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| take(&reserve, Patience::Endless));
+        until(|| reserve.counts().waiting == 1);
+        lose(&reserve, item);
+        assert_ne!(*waiting.join().unwrap().unwrap(), number);
+    });
+    assert_eq!(reserve.counts().total, 1);
+}
+
+#[test]
+fn leave_that_was_not_used_goes_to_the_next() {
+    let reserve = Reserve::<u64>::new(1);
+    let Ok(Grant::Permit(permit)) = reserve.take(NOW) else { panic!("there is none yet") };
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| take(&reserve, Patience::Endless));
+        until(|| reserve.counts().waiting == 1);
+        // As when making one fails.
+        drop(permit);
+        waiting.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn closing_sends_away_all_who_wait_and_takes_nothing_back() {
+    let reserve = Reserve::new(3);
+    let items: Vec<_> = (0..3).map(|_| take(&reserve, NOW).unwrap()).collect();
+    thread::scope(|scope| {
+        let waiting: Vec<_> = (0..3).map(|_| scope.spawn(|| take(&reserve, Patience::Endless))).collect();
+        until(|| reserve.counts().waiting == 3);
+        assert!(reserve.close().is_empty());
+        for thread in waiting {
+            assert_eq!(thread.join().unwrap(), Err(Refused::Closed));
+        }
+    });
+    assert_eq!(take(&reserve, NOW), Err(Refused::Closed));
+    assert!(matches!(reserve.permit_below(3), Err(Refused::Closed)));
+    assert!(items.into_iter().all(|item| reserve.put(item).is_some()));
+    assert_eq!(reserve.counts(), Counts { total: 0, idle: 0, waiting: 0 });
+    assert!(reserve.close().is_empty(), "closing twice is closing");
+}
+
+#[test]
+fn closing_returns_all_that_was_idle() {
+    let reserve = Reserve::with_slots(3, 1);
+    let items: Vec<_> = (0..3).map(|_| take(&reserve, NOW).unwrap()).collect();
+    items.into_iter().for_each(|item| assert!(reserve.put(item).is_none()));
+    let idle: HashSet<_> = reserve.close().into_iter().collect();
+    assert_eq!(idle.len(), 3);
+    assert_eq!(reserve.counts().total, 0);
+}
+
+#[test]
+fn bounds_for_making_ahead_and_for_dropping() {
+    let reserve = Reserve::<u64>::new(2);
+    let first = reserve.permit_below(9).unwrap().unwrap();
+    reserve.permit_below(2).unwrap().unwrap().used();
+    assert!(reserve.permit_below(9).unwrap().is_none(), "the reserve's own bound holds");
+    drop(first);
+    assert_eq!(reserve.counts().total, 1);
+    assert!(reserve.put(Box::new(1)).is_none());
+    assert!(reserve.take_above(1).is_none());
+    assert_eq!(reserve.take_above(0), Some(Box::new(1)));
+    assert_eq!(reserve.counts(), Counts { total: 0, idle: 0, waiting: 0 });
+}
+
+/// What one thread may do.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Take,
+    Give(usize),
+    Lose(usize),
+    Prepare(usize),
+    Shrink(usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => Just(Step::Take),
+        3 => any::<usize>().prop_map(Step::Give),
+        1 => any::<usize>().prop_map(Step::Lose),
+        1 => (0..8_usize).prop_map(Step::Prepare),
+        1 => (0..8_usize).prop_map(Step::Shrink),
+    ];
+    prop::collection::vec(step, 0..200)
+}
+
+proptest! {
+    #[test]
+    fn one_thread_sees_what_a_model_says(steps in steps(), max in 1..6_usize) {
+        let reserve = Reserve::with_slots(max, 2);
+        let (mut lent, mut idle) = (Vec::new(), HashSet::new());
+        for step in steps {
+            let at = |number: usize| number % lent.len().max(1);
+            match step {
+                Step::Take => match take(&reserve, NOW) {
+                    Ok(item) => {
+                        // What is idle comes before what is new.
+                        prop_assert!(idle.remove(&*item) || idle.is_empty());
+                        prop_assert!(!lent.contains(&item));
+                        lent.push(item);
+                    }
+                    Err(refused) => prop_assert_eq!((refused, lent.len()), (Refused::Exhausted, max)),
+                },
+                Step::Give(number) if !lent.is_empty() => {
+                    let item = lent.remove(at(number));
+                    idle.insert(*item);
+                    prop_assert!(reserve.put(item).is_none());
+                }
+                Step::Lose(number) if !lent.is_empty() => {
+                    let item = lent.remove(at(number));
+                    lose(&reserve, item);
+                }
+                Step::Give(_) | Step::Lose(_) => {}
+                Step::Prepare(bound) => {
+                    let permit = reserve.permit_below(bound).unwrap();
+                    prop_assert_eq!(permit.is_some(), lent.len() + idle.len() < bound.min(max));
+                }
+                Step::Shrink(bound) => match reserve.take_above(bound) {
+                    Some(item) => {
+                        prop_assert!(lent.len() + idle.len() > bound);
+                        prop_assert!(idle.remove(&*item));
+                    }
+                    None => prop_assert!(lent.len() + idle.len() <= bound || idle.is_empty()),
+                },
+            }
+            let expected = Counts { total: lent.len() + idle.len(), idle: idle.len(), waiting: 0 };
+            prop_assert_eq!(reserve.counts(), expected);
+        }
+    }
+
+    #[test]
+    fn many_threads_never_exceed_the_bound_nor_lose_anything(
+        max in 1..5_usize,
+        threads in 1..9_usize,
+        slots in prop_oneof![Just(1_usize), Just(2), Just(16)],
+        seed in any::<u64>(),
+    ) {
+        let reserve = Reserve::with_slots(max, slots);
+        let used: Vec<AtomicBool> = (0..threads * ROUNDS).map(|_| AtomicBool::new(false)).collect();
+        let made = AtomicUsize::new(0);
+        let alive = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for thread in 0..threads as u64 {
+                let (reserve, used, made, alive) = (&reserve, &used, &made, &alive);
+                scope.spawn(move || worker(reserve, used, made, alive, max, seed.wrapping_add(thread)));
+            }
+        });
+        let counts = reserve.counts();
+        prop_assert_eq!(counts.idle, counts.total);
+        prop_assert_eq!(counts.total, alive.load(SeqCst));
+        prop_assert_eq!(reserve.attention.load(SeqCst), 0);
+        prop_assert_eq!(reserve.close().len(), counts.total);
+    }
+}
+
+const ROUNDS: usize = 300;
+
+/// Takes and gives back at random, loses some and fails to make some. Waits without end: it hangs where one is lost.
+fn worker(
+    reserve: &Reserve<usize>,
+    used: &[AtomicBool],
+    made: &AtomicUsize,
+    alive: &AtomicUsize,
+    max: usize,
+    mut seed: u64,
+) {
+    for _ in 0..ROUNDS {
+        // Knuth's generator for 64 bits.
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let choice = (seed >> 40) % 100;
+        let patience = match choice % 3 {
+            0 => Patience::None,
+            1 => Patience::UpTo(Duration::from_micros(choice)),
+            _ => Patience::Endless,
+        };
+        let item = match reserve.take(patience) {
+            Ok(Grant::Item(item)) => item,
+            Ok(Grant::Permit(permit)) if choice < 90 => {
+                permit.used();
+                assert!(alive.fetch_add(1, SeqCst) < max, "more were made than there may be");
+                Box::new(made.fetch_add(1, SeqCst))
+            }
+            Ok(Grant::Permit(_)) | Err(Refused::Exhausted | Refused::TimedOut) => continue,
+            Err(Refused::Closed) => panic!("nobody closes it"),
+        };
+        assert!(!used[*item].swap(true, SeqCst), "two threads have the same");
+        if choice.is_multiple_of(5) {
+            thread::yield_now();
+        }
+        assert!(used[*item].swap(false, SeqCst));
+        if choice < 5 {
+            alive.fetch_sub(1, SeqCst);
+            drop((item, reserve.permit_for_lent()));
+        } else {
+            assert!(reserve.put(item).is_none());
+        }
+    }
+}
+
+#[test]
+fn closing_amid_traffic_strands_nobody() {
+    for round in 0..50 {
+        let reserve = Reserve::with_slots(2, 2);
+        thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| {
+                    while let Ok(item) = take(&reserve, Patience::Endless) {
+                        drop(reserve.put(item));
+                    }
+                });
+            }
+            for _ in 0..round {
+                thread::yield_now();
+            }
+            drop(reserve.close());
+        });
+        assert_eq!(reserve.counts(), Counts { total: 0, idle: 0, waiting: 0 });
+    }
+}
