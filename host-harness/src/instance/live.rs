@@ -1,0 +1,196 @@
+//! What exists of an instance in the engine: calling into it, and finding out why a call failed.
+
+use std::fmt;
+use std::time::Duration;
+
+use guest_abi::{ErrorCode, names};
+use wasmtime::{Store, Trap, TypedFunc, Val, WasmBacktrace};
+
+use super::start::refused_request;
+use super::{InstanceConfig, not_restorable};
+use crate::call::{HostData, visible_bytes};
+use crate::failure::{Cause, InvalidData};
+use crate::guest::{Function, Guest};
+use crate::module_info::ModuleInfo;
+use crate::snapshot::{ControlBlockAt, Handles, Snapshot};
+use crate::window::memory_and_data;
+
+/// What exists of an instance in the engine.
+pub(super) struct Live {
+    pub(super) store: Store<HostData>,
+    pub(super) instance: wasmtime::Instance,
+    pub(super) handles: Handles,
+    pub(super) snapshot: Snapshot,
+    /// Resolved when first invoked.
+    pub(super) functions: Vec<Option<TypedFunc<(), i64>>>,
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live").field("handles", &self.handles).finish_non_exhaustive()
+    }
+}
+
+/// Bytes that a 32-bit memory can have.
+const MOST_BYTES: u64 = 1 << 32;
+
+/// A call that failed, before it is given its function's name.
+pub(super) struct Failed {
+    pub(super) cause: Cause,
+    pub(super) backtrace: Vec<String>,
+}
+
+impl Failed {
+    /// Boxed, as a large error would be copied around for every call that succeeds.
+    #[cold]
+    pub(super) fn boxed(cause: Cause) -> Box<Self> {
+        Box::new(Self { cause, backtrace: Vec::new() })
+    }
+}
+
+impl Live {
+    #[cold]
+    pub(super) fn resolve(&mut self, name: &str, function: Function) -> Result<(), Box<Failed>> {
+        let typed = self
+            .instance
+            .get_typed_func(&mut self.store, name)
+            .map_err(|_| Failed::boxed(Cause::missing_export(name, &[])))?;
+        if let Some(slot) = self.functions.get_mut(function.index) {
+            *slot = Some(typed);
+        }
+        Ok(())
+    }
+
+    pub(super) fn control_block(&mut self) -> Option<ControlBlockAt> {
+        let address = self.snapshot.control_block?.address;
+        let (memory, _) = memory_and_data(&mut self.store)?;
+        ControlBlockAt::read(memory.read(), address).ok()
+    }
+
+    /// Takes note that the guest went on without the memory that it could not have, so that a later call which fails
+    /// for another reason does not seem to have failed for this one.
+    pub(super) fn forget_refused_request(&mut self) {
+        if let Some(block) = self.snapshot.control_block.as_ref()
+            && let Some((mut memory, _)) = memory_and_data(&mut self.store)
+        {
+            let words = refused_request(block.address);
+            if words.end <= memory.len() {
+                memory.write(words).fill(0);
+            }
+        }
+    }
+
+    /// Bytes of heap in use: what the allocator says, or where it says nothing all memory above the statics.
+    pub(super) fn heap_in_use(&mut self) -> u64 {
+        match self.control_block() {
+            Some(block) => block.image.top.saturating_sub(block.image.heap_base).into(),
+            None => {
+                let size = self.handles.memory.data_size(&self.store);
+                size.saturating_sub(self.snapshot.regions.statics().end) as u64
+            }
+        }
+    }
+
+    /// Takes over what a function that returned has left.
+    pub(super) fn collect(&mut self, packed: i64) -> Result<(), Box<Failed>> {
+        let call = &self.store.data().call;
+        if packed == 0 && call.error_code.is_none() && call.intents.is_empty() {
+            return Ok(());
+        }
+        let physical = memory_and_data(&mut self.store).map_or(0, |(memory, _)| memory.len());
+        let visible = visible_bytes(physical, &mut self.store);
+        let Some((memory, data)) = memory_and_data(&mut self.store) else {
+            return Err(Failed::boxed(not_restorable("its memory was lost")));
+        };
+        let memory = &memory.read()[..visible];
+        match (data.call.error_code, packed) {
+            (Some(code), names::RESULT_FAILED) => {
+                let message = std::mem::take(&mut data.call.error_message);
+                return Err(Failed::boxed(Cause::GuestError { code: ErrorCode::from_number(code), message }));
+            }
+            (Some(_), _) => return Err(Failed::boxed(Cause::InvalidGuestData(InvalidData::ErrorWithoutFailure))),
+            (None, names::RESULT_FAILED) => {
+                return Err(Failed::boxed(Cause::InvalidGuestData(InvalidData::FailureWithoutError)));
+            }
+            (None, _) => {}
+        }
+        if packed != 0 {
+            let (address, length) = names::unpack(packed);
+            data.append_intents(memory, address, length).map_err(|fault| Failed::boxed(fault.into()))?;
+        }
+        if !data.call.intents.is_empty() {
+            guest_abi::intent::validate(&data.call.intents).map_err(|error| {
+                Failed::boxed(Cause::InvalidGuestData(InvalidData::Wire { what: "intents", error }))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Finds out why a call trapped.
+    #[cold]
+    pub(super) fn classify(&mut self, error: &wasmtime::Error, guest: &Guest, config: &InstanceConfig) -> Box<Failed> {
+        let backtrace = error.downcast_ref().map_or_else(Vec::new, |found| symbols(found, guest.info()));
+        let fault = self.store.data_mut().call.fault.take();
+        let cause = match (fault, error.downcast_ref::<Trap>()) {
+            (Some(fault), _) => match Cause::from(fault) {
+                panic @ Cause::Panic { .. } => self.out_of_memory(config).unwrap_or(panic),
+                other => other,
+            },
+            (None, Some(trap)) => self.classify_trap(*trap, config),
+            (None, None) => Cause::Engine(format!("{error:#}")),
+        };
+        Box::new(Failed { cause, backtrace })
+    }
+
+    pub(super) fn classify_trap(&mut self, trap: Trap, config: &InstanceConfig) -> Cause {
+        match trap {
+            Trap::Interrupt => Cause::DeadlineExceeded { deadline: config.deadline.unwrap_or(Duration::MAX) },
+            Trap::StackOverflow => Cause::StackOverflow,
+            // The shadow stack grows down to address 0, and what lies below wraps around to the end of memory.
+            Trap::MemoryOutOfBounds if self.shadow_stack_overflowed() => Cause::StackOverflow,
+            Trap::MemoryOutOfBounds | Trap::TableOutOfBounds => Cause::OutOfBounds { what: trap.to_string() },
+            Trap::UnreachableCodeReached => self.out_of_memory(config).unwrap_or(Cause::Unreachable),
+            trap => Cause::Trap { trap },
+        }
+    }
+
+    pub(super) fn shadow_stack_overflowed(&mut self) -> bool {
+        let Some(index) = self.handles.stack_pointer else {
+            return false;
+        };
+        let now = self.handles.globals[index].1.get(&mut self.store);
+        match (now, &self.snapshot.globals[index]) {
+            (Val::I32(now), Val::I32(saved)) => now.cast_unsigned() > saved.cast_unsigned(),
+            _ => false,
+        }
+    }
+
+    /// Whether the guest gave up because it could not have the memory that it asked for.
+    pub(super) fn out_of_memory(&mut self, config: &InstanceConfig) -> Option<Cause> {
+        let in_use = self.logical_bytes();
+        let requested = match self.control_block() {
+            // What an earlier call could not have was forgotten when that call succeeded.
+            Some(block) => (block.image.failed_size != 0).then_some(block.image.failed_size.into()),
+            None => None,
+        };
+        let physical = self.handles.memory.data_size(&self.store);
+        let refused = self.store.data().limiter.refused().map(|size| match size > physical {
+            true => size as u64 - in_use,
+            // The engine did not say how much it was. It was more than any memory can have.
+            false => MOST_BYTES + u64::from(names::PAGE_SIZE) - in_use,
+        });
+        let requested = requested.or(refused.filter(|_| self.snapshot.control_block.is_none()))?;
+        Some(Cause::OutOfMemory { requested, in_use, limit: config.memory_limit })
+    }
+
+    /// Bytes of memory that the guest sees.
+    pub(super) fn logical_bytes(&mut self) -> u64 {
+        self.handles.logical_size(&mut self.store) as u64
+    }
+}
+
+/// Names of the guest's own functions on the stack, those of the preparation left out.
+pub(super) fn symbols(backtrace: &WasmBacktrace, info: &ModuleInfo) -> Vec<String> {
+    let own = backtrace.frames().iter().map(wasmtime::FrameInfo::func_index).filter(|index| *index < info.functions());
+    own.map(|index| format!("{:#}", rustc_demangle::demangle(&info.function_name(index)))).collect()
+}

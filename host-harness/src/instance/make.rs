@@ -1,0 +1,135 @@
+//! Making an instance: which mechanism restores it, and which of the guest's modules that needs.
+
+use std::sync::Arc;
+
+use guest_abi::names;
+
+use super::{Choice, Instance, InstanceConfig, Mechanism, NO_DEADLINE, Status};
+use crate::call::HostData;
+use crate::error::LoadError;
+use crate::guest::{Compiled, Guest};
+use crate::outcome::CallStats;
+use crate::policy::{RestorePolicy, RestoreStrategy};
+use crate::restore::{BumpReset, DirtyCards, FullCopy, Restore, Watermark};
+use crate::state::State;
+
+impl Guest {
+    /// Makes an instance that reads `state`, initialises it and takes its snapshot.
+    ///
+    /// # Errors
+    /// [`LoadError`] when it cannot be instantiated or initialised, or not be restored by the strategy.
+    pub fn instantiate(&self, config: &InstanceConfig, state: impl State + 'static) -> Result<Instance, LoadError> {
+        let choice = match config.strategy {
+            RestoreStrategy::Auto => Choice::first(self, config.residue),
+            asked => Choice::asked(asked),
+        };
+        let (mechanism, compiled) = self.mechanism(choice.strategy, config)?;
+        let mut instance = self.unborn(mechanism, compiled, choice, config, Box::new(state))?;
+        match instance.replace() {
+            // Which allocator keeps the control block shows only in an instance.
+            Err(LoadError::Allocator { .. }) if config.strategy == RestoreStrategy::Auto => {
+                instance.choice = Choice::EVERY_BYTE;
+                instance.config.strategy = instance.choice.strategy;
+                (instance.mechanism, instance.compiled) = self.mechanism(instance.choice.strategy, config)?;
+                instance.replace()?;
+            }
+            made => made?,
+        }
+        Ok(instance)
+    }
+
+    /// How a strategy restores, and the module prepared for it.
+    fn mechanism(
+        &self,
+        strategy: RestoreStrategy,
+        config: &InstanceConfig,
+    ) -> Result<(Mechanism, Arc<Compiled>), LoadError> {
+        let admission = self.admission();
+        let refuse = |reasons| LoadError::Strategy { strategy: strategy.name(), reasons };
+        let entrances = config.policy == RestorePolicy::EveryCall
+            && !self.engine().config().fuel
+            && !self.prepared().entrances.is_empty();
+        let own = |restore| Mechanism::InPlace { restore, entrances };
+        let mechanism = match strategy {
+            RestoreStrategy::Auto | RestoreStrategy::Reinstantiate => Mechanism::Replace,
+            RestoreStrategy::FullCopy => {
+                admission.full_copy().map_err(refuse)?;
+                own(Box::new(FullCopy))
+            }
+            RestoreStrategy::DirtyCards => {
+                admission.full_copy().map_err(refuse)?;
+                let compiled = self.marking()?;
+                let mechanism = match &compiled.prepared.barrier {
+                    Some(barrier) => own(Box::new(DirtyCards::new(barrier.clone()))),
+                    // Admission refuses every module that has no barrier.
+                    None => Mechanism::Replace,
+                };
+                return Ok((mechanism, compiled));
+            }
+            RestoreStrategy::Watermark => {
+                admission.allocator_aware().map_err(refuse)?;
+                own(Box::new(Watermark))
+            }
+            RestoreStrategy::BumpReset => {
+                admission.allocator_aware().map_err(refuse)?;
+                own(Box::new(BumpReset))
+            }
+        };
+        Ok((mechanism, self.plain()))
+    }
+
+    /// Makes an instance that is restored by a strategy of the embedder's own; `config.strategy` means nothing then.
+    ///
+    /// # Errors
+    /// As for [`Guest::instantiate`].
+    pub fn instantiate_with(
+        &self,
+        restore: Box<dyn Restore>,
+        config: &InstanceConfig,
+        state: impl State + 'static,
+    ) -> Result<Instance, LoadError> {
+        self.admission().full_copy().map_err(|reasons| LoadError::Strategy { strategy: "custom", reasons })?;
+        let mechanism = Mechanism::InPlace { restore, entrances: false };
+        let choice = Choice::asked(config.strategy);
+        let mut instance = self.unborn(mechanism, self.plain(), choice, config, Box::new(state))?;
+        instance.replace()?;
+        Ok(instance)
+    }
+
+    /// An instance that is still to be made, in the place of none.
+    fn unborn(
+        &self,
+        mechanism: Mechanism,
+        compiled: Arc<Compiled>,
+        choice: Choice,
+        config: &InstanceConfig,
+        state: Box<dyn State>,
+    ) -> Result<Instance, LoadError> {
+        let minimum =
+            self.info().memories.first().map_or(0, |memory| memory.ty.minimum.saturating_mul(names::PAGE_SIZE.into()));
+        if config.memory_limit < minimum {
+            return Err(LoadError::LimitBelowMinimum { limit: config.memory_limit, minimum });
+        }
+        let data = host_data(config, state);
+        Ok(Instance {
+            guest: self.clone(),
+            config: InstanceConfig { strategy: choice.strategy, ..config.clone() },
+            choice,
+            mechanism,
+            compiled,
+            deadline_ticks: config.deadline.map_or(NO_DEADLINE, |deadline| self.engine().ticks(deadline)),
+            fuel: self.engine().config().fuel,
+            status: Status::Poisoned,
+            pristine: false,
+            live: None,
+            orphan: Some(Box::new(data)),
+            last_stats: CallStats::default(),
+        })
+    }
+}
+
+/// What the host functions of an instance work on.
+pub(super) fn host_data(config: &InstanceConfig, state: Box<dyn State>) -> HostData {
+    let limit = usize::try_from(config.memory_limit).unwrap_or(usize::MAX);
+    HostData::new(state, limit, config.limits, config.trace)
+}

@@ -1,0 +1,403 @@
+//! An instance: invoking its functions, and keeping it pristine.
+//!
+//! `config` says how it is to be kept, `make` picks the mechanism, `start` leads to the snapshot, and `live` is what exists
+//! in the engine.
+
+mod config;
+mod live;
+mod make;
+mod start;
+
+use std::sync::Arc;
+
+use wasmtime::{Store, Val};
+
+use crate::call::{Call, HostData, LogLines};
+use crate::error::LoadError;
+use crate::failure::{Cause, Failure};
+use crate::guest::{Compiled, Function, Guest};
+use crate::outcome::{AllocationStats, CallStats, Outcome};
+use crate::policy::{RestorePolicy, RestoreStrategy};
+use crate::restore::{Restore, Restored, Target};
+use crate::snapshot::Snapshot;
+use crate::state::State;
+use crate::window;
+
+pub use config::{Choice, InstanceConfig, Status};
+use live::{Failed, Live};
+use make::host_data;
+use start::start;
+
+/// A guest in memory, with its snapshot.
+#[derive(Debug)]
+pub struct Instance {
+    guest: Guest,
+    /// With the strategy that was picked, where that was left open.
+    config: InstanceConfig,
+    choice: Choice,
+    mechanism: Mechanism,
+    /// The guest's module as it is prepared for the mechanism.
+    compiled: Arc<Compiled>,
+    /// Ticks of the engine's clock that a call may take.
+    deadline_ticks: u64,
+    /// Whether the engine counts instructions.
+    fuel: bool,
+    status: Status,
+    /// Whether nothing was called since it was made or restored.
+    pristine: bool,
+    /// `None` only while the instance is being replaced, or after that failed.
+    live: Option<Live>,
+    /// The state, while there is no live instance to hold it.
+    orphan: Option<Box<HostData>>,
+    /// Figures of the last call, also of one that failed.
+    last_stats: CallStats,
+}
+
+/// How the instance returns to its snapshot.
+#[derive(Debug)]
+enum Mechanism {
+    Replace,
+    InPlace {
+        restore: Box<dyn Restore>,
+        /// Whether calls go through the entrances that put globals back, which is one of the harness's own ways.
+        entrances: bool,
+    },
+}
+
+/// Ticks that never pass.
+const NO_DEADLINE: u64 = u64::MAX >> 1;
+
+impl Instance {
+    /// The guest.
+    #[must_use]
+    pub fn guest(&self) -> &Guest {
+        &self.guest
+    }
+
+    /// How the instance was configured.
+    #[must_use]
+    pub fn config(&self) -> &InstanceConfig {
+        &self.config
+    }
+
+    /// Whether it may be invoked.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// The strategy that was asked for or picked, and why.
+    #[must_use]
+    pub fn strategy(&self) -> Choice {
+        self.choice
+    }
+
+    /// Whether the guest is as its snapshot has it. Under a lazy policy it is not after a call that was not followed by a
+    /// restore.
+    #[must_use]
+    pub fn is_pristine(&self) -> bool {
+        self.status == Status::Ready && self.pristine
+    }
+
+    /// Name of the strategy by which it is restored.
+    #[must_use]
+    pub fn strategy_name(&self) -> &str {
+        match &self.mechanism {
+            Mechanism::Replace => RestoreStrategy::Reinstantiate.name(),
+            Mechanism::InPlace { restore, .. } => restore.name(),
+        }
+    }
+
+    /// The strategy, where it restores in place.
+    pub(crate) fn in_place(&self) -> Option<&dyn Restore> {
+        match &self.mechanism {
+            Mechanism::Replace => None,
+            Mechanism::InPlace { restore, .. } => Some(restore.as_ref()),
+        }
+    }
+
+    /// Lets the guest read another state from now on; what it read before is dropped. The snapshot stays as it is: what
+    /// the guest made of the earlier state while it was initialised remains.
+    pub fn set_state(&mut self, state: impl State + 'static) {
+        match (&mut self.live, &mut self.orphan) {
+            (Some(live), _) => live.store.data_mut().state = Box::new(state),
+            (None, Some(orphan)) => orphan.state = Box::new(state),
+            // It went down with a panic of the embedder's own code: the instance can be made again with this one.
+            (None, None) => self.orphan = Some(Box::new(host_data(&self.config, Box::new(state)))),
+        }
+    }
+
+    /// The state that the guest reads.
+    pub fn state_mut(&mut self) -> Option<&mut dyn State> {
+        let data = match (&mut self.live, &mut self.orphan) {
+            (Some(live), _) => live.store.data_mut(),
+            (None, Some(orphan)) => orphan.as_mut(),
+            (None, None) => return None,
+        };
+        Some(data.state.as_mut())
+    }
+
+    /// Pages of 64 KiB that its memory physically has.
+    #[must_use]
+    pub fn physical_pages(&self) -> u64 {
+        self.live.as_ref().map_or(0, |live| live.handles.memory.size(&live.store))
+    }
+
+    /// The instance's memory as it is now, and its snapshot.
+    #[must_use]
+    pub fn memory(&self) -> Option<(&[u8], &Snapshot)> {
+        self.live.as_ref().map(|live| (live.handles.memory.data(&live.store), &live.snapshot))
+    }
+
+    /// The mutable globals as they are now: name, value, and the value in the snapshot.
+    pub fn globals(&mut self) -> Vec<(String, Val, Val)> {
+        let Some(live) = &mut self.live else {
+            return Vec::new();
+        };
+        let Live { store, handles, snapshot, .. } = live;
+        let globals = handles.globals.iter().zip(&snapshot.globals);
+        globals.map(|((name, global), saved)| (name.clone(), global.get(&mut *store), *saved)).collect()
+    }
+
+    /// Figures of the last call, also of one that failed.
+    #[must_use]
+    pub fn last_stats(&self) -> &CallStats {
+        &self.last_stats
+    }
+
+    /// What the last call left with the host, also one that failed.
+    pub(crate) fn last_call(&self) -> Option<&Call> {
+        let orphan = self.orphan.as_ref().map(|data| &data.call);
+        self.live.as_ref().map(|live| &live.store.data().call).or(orphan)
+    }
+
+    /// The log lines of the last call, whether it succeeded or failed, until the next call. Of a call that was tried
+    /// again they are those of the second try; there are none before the first call, and of a call for which there was
+    /// no instance.
+    ///
+    /// They are what a failed call leaves besides its [`Failure`]: its intents are never handed out.
+    #[must_use]
+    pub fn last_log(&self) -> LogLines<'_> {
+        self.last_call().map(Call::log).unwrap_or_default()
+    }
+
+    /// Log lines of the last call, also of one that failed, that were cut off or dropped because it logged more than it
+    /// may.
+    #[must_use]
+    pub fn last_log_dropped(&self) -> u64 {
+        self.last_call().map_or(0, Call::log_dropped)
+    }
+
+    /// Names of the tables whose elements differ from the snapshot.
+    pub fn changed_tables(&mut self) -> Vec<String> {
+        let Some(live) = &mut self.live else {
+            return Vec::new();
+        };
+        let now = live.handles.table_images(&mut live.store);
+        let tables = live.handles.tables.iter().zip(now.iter().zip(&live.snapshot.tables));
+        tables.filter(|(_, (now, saved))| now != saved).map(|((name, _), _)| name.clone()).collect()
+    }
+
+    /// Invokes the function of this name. See [`Instance::invoke`].
+    ///
+    /// # Errors
+    /// As for [`Instance::invoke`], and [`Cause::MissingExport`].
+    pub fn invoke_by_name(&mut self, name: &str) -> Result<Outcome<'_>, Failure> {
+        let function = self.guest.function(name).map_err(|cause| Failure {
+            function: name.to_owned(),
+            cause,
+            backtrace: Vec::new(),
+            retried: false,
+        })?;
+        self.invoke(function)
+    }
+
+    /// Invokes a function: arms the deadline, calls, collects the outcome and applies the restore policy.
+    ///
+    /// After a failure the instance is restored whatever the policy. A call that ran out of memory under a lazy
+    /// policy is tried once more on the restored instance, since extensions are pure.
+    ///
+    /// # Errors
+    /// [`Failure`] with its cause.
+    pub fn invoke(&mut self, function: Function) -> Result<Outcome<'_>, Failure> {
+        let mut called = self.attempt(function, false);
+        if let Err(failed) = &called
+            && self.config.policy.is_lazy()
+            && matches!(failed.cause, Cause::OutOfMemory { .. })
+            && self.status == Status::Ready
+        {
+            called = self.attempt(function, true);
+        }
+        match (called, &self.live) {
+            (Ok(()), Some(live)) => Ok(Outcome { call: &live.store.data().call, stats: &self.last_stats }),
+            (Ok(()), None) => Err(self.failure(function, *Failed::boxed(not_restorable("it was lost")))),
+            (Err(failed), _) => Err(self.failure(function, *failed)),
+        }
+    }
+
+    #[cold]
+    fn failure(&self, function: Function, failed: Failed) -> Failure {
+        let function = self.guest.function_name(function).to_owned();
+        Failure { function, cause: failed.cause, backtrace: failed.backtrace, retried: self.last_stats.retried }
+    }
+
+    /// One call and the restore that follows it.
+    fn attempt(&mut self, function: Function, retried: bool) -> Result<(), Box<Failed>> {
+        self.last_stats.begin(retried);
+        if self.status != Status::Ready
+            && let Err(error) = self.replace()
+        {
+            // The log lines of the call before are not this one's.
+            if let Some(data) = &mut self.orphan {
+                data.call.begin();
+            }
+            return Err(Failed::boxed(not_restorable(error)));
+        }
+        self.status = Status::Running;
+        let called = self.call(function);
+        let restore = called.is_err() || self.config.policy == RestorePolicy::EveryCall || self.wants_restore();
+        self.status = Status::Poisoned;
+        if restore {
+            let globals_restored = called.is_ok() && self.uses_entrances();
+            if let Some(restored) = self.restore_in_place(globals_restored) {
+                self.last_stats.restored_bytes = Some(restored.bytes);
+            } else if let Err(error) = self.replace()
+                && called.is_ok()
+            {
+                // Where the call itself failed, what it failed of is the better reason.
+                return Err(Failed::boxed(not_restorable(error)));
+            }
+        } else {
+            if let Some(live) = &mut self.live {
+                live.forget_refused_request();
+            }
+            self.status = Status::Ready;
+            self.pristine = false;
+        }
+        called
+    }
+
+    /// Whether calls go through entrances that put the guest's own globals back.
+    fn uses_entrances(&self) -> bool {
+        matches!(self.mechanism, Mechanism::InPlace { entrances: true, .. })
+    }
+
+    /// Whether the policy asks for a restore after a call that succeeded.
+    fn wants_restore(&mut self) -> bool {
+        match self.config.policy {
+            RestorePolicy::EveryCall => true,
+            RestorePolicy::OnError | RestorePolicy::Never => false,
+            RestorePolicy::OnHeapAbove(bytes) => self.live.as_mut().is_none_or(|live| live.heap_in_use() > bytes),
+        }
+    }
+
+    fn call(&mut self, function: Function) -> Result<(), Box<Failed>> {
+        let entrances = self.uses_entrances();
+        let stats = &mut self.last_stats;
+        let Some(live) = &mut self.live else {
+            return Err(Failed::boxed(not_restorable("it was lost")));
+        };
+        if !matches!(live.functions.get(function.index), Some(Some(_))) {
+            let name = self.guest.function_name(function);
+            let entrance =
+                self.compiled.prepared.entrances.iter().find(|entrance| entrances && entrance.function == name);
+            live.resolve(entrance.map_or(name, |entrance| &entrance.export_name), function)?;
+        }
+        let data = live.store.data_mut();
+        data.call.begin();
+        data.limiter.begin_call();
+        live.store.set_epoch_deadline(self.deadline_ticks);
+        let counting = self.config.count;
+        let before = if counting { live.control_block() } else { None };
+        let fuel = self.fuel;
+        if fuel {
+            // Cannot fail: the engine was configured to count.
+            let _ = live.store.set_fuel(u64::MAX);
+        }
+        // Not cloned: a clone of a typed function counts its type's references, which costs more than the call.
+        let called = match &live.functions[function.index] {
+            Some(typed) => typed.call(&mut live.store, ()),
+            None => return Err(Failed::boxed(not_restorable("its function was lost"))),
+        };
+        if fuel {
+            stats.instructions = live.store.get_fuel().ok().map(|left| u64::MAX - left);
+        }
+        if counting {
+            let after = live.control_block();
+            let counted = before.zip(after).filter(|(_, after)| after.image.counts());
+            stats.allocations = counted.map(|(before, after)| AllocationStats::between(&before.image, &after.image));
+            stats.pages = live.handles.memory.size(&live.store);
+        }
+        stats.crossings = live.store.data().call.crossings;
+        match called {
+            Ok(packed) => live.collect(packed),
+            Err(error) => Err(live.classify(&error, &self.guest, &self.config)),
+        }
+    }
+
+    /// Restores the instance now, whatever the policy. `None` when it was replaced rather than restored in place.
+    ///
+    /// # Errors
+    /// [`LoadError`] when it could neither be restored nor replaced; the next call tries to replace it again.
+    pub fn restore(&mut self) -> Result<Option<Restored>, LoadError> {
+        match self.restore_in_place(false) {
+            Some(restored) => Ok(Some(restored)),
+            None => self.replace().map(|()| None),
+        }
+    }
+
+    /// Restores the instance, unless it has to be replaced; `globals_restored` says that the guest's own globals are
+    /// back already.
+    #[inline]
+    fn restore_in_place(&mut self, globals_restored: bool) -> Option<Restored> {
+        self.status = Status::Poisoned;
+        let (Mechanism::InPlace { restore, .. }, Some(live)) = (&mut self.mechanism, &mut self.live) else {
+            return None;
+        };
+        let mut target = Target {
+            store: &mut live.store,
+            handles: &live.handles,
+            snapshot: &live.snapshot,
+            residue: self.config.residue,
+            globals_restored,
+        };
+        let restored = restore.restore(&mut target).ok()?;
+        self.status = Status::Ready;
+        self.pristine = true;
+        Some(restored)
+    }
+
+    /// Makes a new instance in the place of the old one.
+    fn replace(&mut self) -> Result<(), LoadError> {
+        self.status = Status::Poisoned;
+        let mut data = match (self.live.take(), self.orphan.take()) {
+            (Some(live), _) => window::into_data(live.store),
+            (None, Some(orphan)) => *orphan,
+            // The state went down with a panic of the embedder's own code.
+            (None, None) => return Err(LoadError::Instantiate("its state was lost".to_owned())),
+        };
+        // The last call's outcome outlives the instance that it came from.
+        let last_call = std::mem::take(&mut data.call);
+        let mut store = Store::new(self.guest.engine().wasmtime(), data);
+        let in_place = matches!(self.mechanism, Mechanism::InPlace { .. });
+        let started = start(&self.guest, &self.compiled, &self.config, in_place, &mut store);
+        store.data_mut().call = last_call;
+        match started {
+            Ok((instance, handles, snapshot)) => {
+                let functions = vec![None; self.guest.functions().len()];
+                self.live = Some(Live { store, instance, handles, snapshot, functions });
+                self.status = Status::Ready;
+                self.pristine = true;
+                Ok(())
+            }
+            Err(error) => {
+                self.orphan = Some(Box::new(window::into_data(store)));
+                Err(error)
+            }
+        }
+    }
+}
+
+fn not_restorable(reason: impl ToString) -> Cause {
+    Cause::NotRestorable { reasons: vec![reason.to_string()] }
+}

@@ -1,0 +1,259 @@
+//! From a compiled guest to an instance with its snapshot: instantiation, the initialisation that the contract wants, and
+//! what a restore will put back.
+
+use std::mem::offset_of;
+
+use guest_abi::control_block::offset;
+use guest_abi::{ControlBlock, ErrorCode, names};
+use wasmtime::{Global, Store, Trap, Val};
+
+use super::InstanceConfig;
+use super::live::symbols;
+use crate::admission::{check_bump_reset, check_control_block};
+use crate::aligned::AlignedBytes;
+use crate::call::{HostData, LogicalSize};
+use crate::error::LoadError;
+use crate::failure::{Cause, Failure, InvalidData};
+use crate::guest::{Compiled, Guest};
+use crate::policy::RestoreStrategy;
+use crate::prepare::{Barrier, CARDS_EXPORT, Prepared, SAVED_EXPORT_PREFIX};
+use crate::restore::RestoreError;
+use crate::snapshot::{ControlBlockAt, Handles, RegionPlan, Regions, Snapshot, reset_ranges};
+use crate::window::{self, CardMemory, memory_and_data};
+
+/// Instantiates, initialises and takes the snapshot.
+pub(super) fn start(
+    guest: &Guest,
+    compiled: &Compiled,
+    config: &InstanceConfig,
+    in_place: bool,
+    store: &mut Store<HostData>,
+) -> Result<(wasmtime::Instance, Handles, Snapshot), LoadError> {
+    store.data_mut().logical = None;
+    store.data_mut().call.begin();
+    store.data_mut().limiter.begin_call();
+    store.limiter(|data| &mut data.limiter);
+    store.set_epoch_deadline(guest.engine().ticks(config.init_deadline));
+    if guest.engine().config().fuel {
+        store.set_fuel(u64::MAX).map_err(LoadError::engine)?;
+    }
+    let barrier = compiled.prepared.barrier.as_ref();
+    store.data_mut().limiter.grant_card_table(barrier.map(Barrier::table_size));
+    let instantiated = compiled.pre.instantiate(&mut *store);
+    store.data_mut().limiter.grant_card_table(None);
+    let instance = instantiated.map_err(|error| LoadError::Instantiate(format!("{error:#}")))?;
+    let handles = handles(guest, &compiled.prepared, &instance, store)?;
+    window::open(store, handles.memory, handles.cards);
+    let logical_pages = handles.logical_pages.map(|index| handles.globals[index].1);
+    store.data_mut().logical = logical_pages.map(|pages| LogicalSize { pages, certain: 0 });
+    let exchange = initialise(guest, config, &instance, &handles, store)?;
+    let snapshot = take_snapshot(guest, config, in_place, &handles, exchange, store)?;
+    if let Some((memory, _)) = memory_and_data(store)
+        && let (memory, Some(cards)) = memory.into_parts()
+    {
+        cards.clear(memory.len());
+    }
+    Ok((instance, handles, snapshot))
+}
+
+/// Finds the parts of an instance that a restore reaches.
+fn handles(
+    guest: &Guest,
+    prepared: &Prepared,
+    instance: &wasmtime::Instance,
+    store: &mut Store<HostData>,
+) -> Result<Handles, LoadError> {
+    let missing = |what: &str| LoadError::Instantiate(format!("the instance has no {what}"));
+    let memory_name = guest.info().memory_export().ok_or_else(|| missing("exported memory"))?;
+    let memory = instance.get_memory(&mut *store, memory_name).ok_or_else(|| missing("memory"))?;
+    let mut globals: Vec<(String, Global)> = Vec::new();
+    let stack_pointer_global =
+        guest.admission().layout.as_ref().and_then(|layout| layout.stack_pointer.as_ref()).map(|found| found.global);
+    let mut stack_pointer = None;
+    let mut saved = Vec::new();
+    for exported in &prepared.globals {
+        let name = &exported.export_name;
+        let global = instance.get_global(&mut *store, name).ok_or_else(|| missing(name))?;
+        if stack_pointer_global == Some(exported.index) {
+            stack_pointer = Some(globals.len());
+        }
+        let named = guest.info().globals.get(exported.index as usize).and_then(|global| global.name.clone());
+        globals.push((named.unwrap_or_else(|| name.clone()), global));
+        if !prepared.entrances.is_empty() {
+            let name = format!("{SAVED_EXPORT_PREFIX}{}", exported.index);
+            saved.push(instance.get_global(&mut *store, &name).ok_or_else(|| missing(&name))?);
+        }
+    }
+    let mut logical_pages = None;
+    if let Some(name) = prepared.logical_pages_export {
+        let global = instance.get_global(&mut *store, name).ok_or_else(|| missing(name))?;
+        logical_pages = Some(globals.len());
+        globals.push((name.to_owned(), global));
+    }
+    let exports: Vec<String> = guest.info().exports.iter().map(|export| export.name.clone()).collect();
+    let tables = exports
+        .into_iter()
+        .filter_map(|name| instance.get_table(&mut *store, &name).map(|table| (name, table)))
+        .collect();
+    let mut cards = None;
+    if let Some(barrier) = &prepared.barrier {
+        let memory = instance.get_memory(&mut *store, CARDS_EXPORT).ok_or_else(|| missing(CARDS_EXPORT))?;
+        cards = Some(CardMemory { memory, shift: barrier.card_size.ilog2(), deepest: barrier.deepest as usize });
+    }
+    Ok(Handles { memory, cards, globals, saved, stack_pointer, logical_pages, tables })
+}
+
+/// Runs what the contract wants run before the snapshot and returns the exchange region.
+fn initialise(
+    guest: &Guest,
+    config: &InstanceConfig,
+    instance: &wasmtime::Instance,
+    handles: &Handles,
+    store: &mut Store<HostData>,
+) -> Result<std::ops::Range<usize>, LoadError> {
+    if let Ok(initialize) = instance.get_typed_func::<(), ()>(&mut *store, names::EXPORT_INITIALIZE) {
+        initialize
+            .call(&mut *store, ())
+            .map_err(|error| init_failure(names::EXPORT_INITIALIZE, &error, guest, store))?;
+    }
+    if let Ok(init) = instance.get_typed_func::<(), i32>(&mut *store, names::EXPORT_INIT) {
+        let result =
+            init.call(&mut *store, ()).map_err(|error| init_failure(names::EXPORT_INIT, &error, guest, store))?;
+        if result != 0 {
+            let call = &mut store.data_mut().call;
+            let cause = match call.error_code {
+                Some(code) => Cause::GuestError {
+                    code: ErrorCode::from_number(code),
+                    message: std::mem::take(&mut call.error_message),
+                },
+                None => Cause::InvalidGuestData(InvalidData::FailureWithoutError),
+            };
+            return Err(initialise_error(names::EXPORT_INIT, cause, Vec::new()));
+        }
+    }
+    let Ok(exchange) = instance.get_typed_func::<i32, i32>(&mut *store, names::EXPORT_EXCHANGE) else {
+        return Ok(0..0);
+    };
+    let size = config.exchange_size;
+    let address = exchange
+        .call(&mut *store, size.cast_signed())
+        .map_err(|error| init_failure(names::EXPORT_EXCHANGE, &error, guest, store))?
+        .cast_unsigned();
+    if address == 0 {
+        return Err(LoadError::Exchange { size });
+    }
+    let end = address as usize + size as usize;
+    if end > handles.memory.data_size(&*store) {
+        return Err(LoadError::ExchangeOutOfMemory { size, address });
+    }
+    Ok(address as usize..end)
+}
+
+fn initialise_error(function: &str, cause: Cause, backtrace: Vec<String>) -> LoadError {
+    LoadError::Initialise(Box::new(Failure { function: function.to_owned(), cause, backtrace, retried: false }))
+}
+
+#[cold]
+fn init_failure(function: &str, error: &wasmtime::Error, guest: &Guest, store: &mut Store<HostData>) -> LoadError {
+    let backtrace = error.downcast_ref().map_or_else(Vec::new, |found| symbols(found, guest.info()));
+    let cause = match (store.data_mut().call.fault.take(), error.downcast_ref::<Trap>()) {
+        (Some(fault), _) => fault.into(),
+        (None, Some(Trap::UnreachableCodeReached)) => Cause::Unreachable,
+        (None, Some(Trap::StackOverflow)) => Cause::StackOverflow,
+        (None, Some(trap)) => Cause::Trap { trap: *trap },
+        (None, None) => Cause::Engine(format!("{error:#}")),
+    };
+    initialise_error(function, cause, backtrace)
+}
+
+/// Sets the reset mark and saves everything that a restore puts back.
+fn take_snapshot(
+    guest: &Guest,
+    config: &InstanceConfig,
+    in_place: bool,
+    handles: &Handles,
+    exchange: std::ops::Range<usize>,
+    store: &mut Store<HostData>,
+) -> Result<Snapshot, LoadError> {
+    let admission = guest.admission();
+    let memory = handles.memory.data_mut(&mut *store);
+    let mut control_block = None;
+    if let Some(address) = admission.control_block.map(|address| address as usize) {
+        if let Ok(block) = ControlBlockAt::read(memory, address)
+            && block.image.allocator() == Some(guest_abi::AllocatorKind::BumpReset)
+        {
+            let at = address + offset::MARK;
+            memory[at..at + 4].copy_from_slice(&block.image.top.to_le_bytes());
+        }
+        if ControlBlockAt::read(memory, address).is_ok() {
+            memory[refused_request(address)].fill(0);
+        }
+        control_block = ControlBlockAt::read(memory, address).ok();
+    }
+    if matches!(config.strategy, RestoreStrategy::Watermark | RestoreStrategy::BumpReset) {
+        check_allocator(guest, config.strategy, memory)?;
+    }
+    let size = memory.len();
+    // An instance that is replaced needs no copy of its memory, and making one would cost more than the rest.
+    let memory = AlignedBytes::copy_of(if in_place { memory } else { &[] });
+    let (shadow_stack, statics) = match &admission.layout {
+        Some(layout) => {
+            let range = |range: &std::ops::Range<u32>| range.start as usize..range.end as usize;
+            (layout.stack.as_ref().map_or(0..0, range), range(&layout.statics))
+        }
+        None => (0..0, 0..size),
+    };
+    let heap_end = control_block.map_or(statics.end, |block| block.image.effective_high_water() as usize);
+    let plan = RegionPlan {
+        snapshot_heap: statics.end..heap_end.max(statics.end),
+        shadow_stack,
+        statics,
+        control_block: control_block.map(|block| block.address),
+        exchange,
+        memory: size,
+    };
+    if let Some(logical) = &mut store.data_mut().logical {
+        // Only a restore puts the logical size below the physical one, and never below that of the snapshot.
+        logical.certain = size;
+    }
+    let globals: Vec<Val> = handles.globals.iter().map(|(_, global)| global.get(&mut *store)).collect();
+    for (saved, value) in handles.saved.iter().zip(&globals) {
+        saved.set(&mut *store, *value).map_err(LoadError::engine)?;
+    }
+    let regions = Regions::new(plan);
+    let mark = control_block.map_or(0, |block| block.image.top as usize).min(size);
+    Ok(Snapshot {
+        reset: reset_ranges(&regions, mark),
+        regions,
+        globals,
+        tables: if in_place { handles.table_images(&mut *store) } else { Vec::new() },
+        memory,
+        control_block,
+    })
+}
+
+/// Where the control block at `address` has the request that could not be served.
+pub(super) fn refused_request(address: usize) -> std::ops::Range<usize> {
+    address + offset_of!(ControlBlock, failed_size)..address + offset_of!(ControlBlock, failed_align) + 4
+}
+
+/// Whether the allocator that was found supports the strategy.
+fn check_allocator(guest: &Guest, strategy: RestoreStrategy, memory: &[u8]) -> Result<(), LoadError> {
+    let refuse = |reason| LoadError::Allocator { strategy: strategy.name(), reason };
+    let (Some(layout), Some(address)) = (&guest.admission().layout, guest.admission().control_block) else {
+        return Ok(());
+    };
+    let bytes = memory.get(address as usize..).unwrap_or_default();
+    let image = guest_abi::ControlBlockImage::parse(bytes);
+    let size = memory.len() as u64;
+    match strategy {
+        RestoreStrategy::BumpReset => check_bump_reset(image, layout, size).map_err(refuse),
+        _ => check_control_block(image, layout, size).map(drop).map_err(refuse),
+    }
+}
+
+impl From<RestoreError> for LoadError {
+    fn from(error: RestoreError) -> Self {
+        Self::Instantiate(error.to_string())
+    }
+}
