@@ -188,7 +188,11 @@ impl Guest {
         let engine = self.engine();
         let mut variants = vec![self.plain()];
         if self.admission().full_copy().is_ok() {
-            variants.push(self.marking()?);
+            match self.marking() {
+                // Where it cannot be given a write barrier, it is not restored by one either.
+                Err(LoadError::Prepare(_) | LoadError::Compile(_)) => {}
+                marking => variants.push(marking?),
+            }
         }
         let serialise = |variant: &Arc<Compiled>| variant.pre.module().serialize();
         let codes: Result<Vec<_>, _> = variants.iter().map(serialise).collect();

@@ -14,8 +14,10 @@ pub enum Instead {
     Nothing,
     /// A new instance takes the place of the old one.
     Reinstantiate,
-    /// The whole memory is copied back.
+    /// What was written, or the whole memory, is copied back.
     FullCopy,
+    /// The whole memory is copied back.
+    FullCopyOnly,
     /// Statics and the snapshot's heap are copied back, and the rest is zeroed up to the high-water mark.
     Watermark,
 }
@@ -25,7 +27,8 @@ impl fmt::Display for Instead {
         f.write_str(match self {
             Self::Nothing => "the module cannot be run",
             Self::Reinstantiate => "strategy `reinstantiate` serves it",
-            Self::FullCopy => "strategy `full-copy` serves it",
+            Self::FullCopy => "strategies `dirty-cards` and `full-copy` serve it",
+            Self::FullCopyOnly => "strategy `full-copy` serves it",
             Self::Watermark => "strategy `watermark` serves it",
         })
     }
@@ -120,6 +123,11 @@ pub enum Refusal {
     },
     /// The module has no allocator that keeps a control block.
     NoControlBlock,
+    /// The module cannot be given a write barrier.
+    NoWriteBarrier {
+        /// Why.
+        reason: String,
+    },
     /// Nobody knows where stack, statics and heap lie.
     LayoutUnknown {
         /// Why.
@@ -159,6 +167,7 @@ impl Refusal {
     pub const fn instead(&self) -> Instead {
         match self {
             Self::EngineFeature { .. } | Self::SharedMemory | Self::Threads { .. } => Instead::Nothing,
+            Self::NoWriteBarrier { .. } => Instead::FullCopyOnly,
             Self::NoControlBlock
             | Self::LayoutUnknown { .. }
             | Self::BadControlBlock { .. }
@@ -213,6 +222,9 @@ impl Refusal {
                 "the module has no allocator of this project (no export `{}`)",
                 guest_abi::names::EXPORT_CONTROL_BLOCK
             ),
+            Self::NoWriteBarrier { reason } => {
+                format!("the module cannot be given a write barrier: {reason}")
+            }
             Self::LayoutUnknown { reason } => {
                 format!("the layout of the module's memory is not known: {reason}")
             }

@@ -28,6 +28,17 @@ impl GuestFile {
         Ok(guest)
     }
 
+    /// Refuses a guest that has nothing to call.
+    pub(crate) fn has_functions(&self, guest: &Guest) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            !guest.functions().is_empty(),
+            "{}: the module exports no extension function, so there is nothing to call; one is of type `() -> i64`, and \
+             its name does not begin with `_`",
+            self.path.display()
+        );
+        Ok(())
+    }
+
     /// Says why the guest was compiled anew, if it was.
     pub(crate) fn note(&self, guest: &Guest) {
         if let CodeOrigin::Recompiled(reason) = guest.code_origin() {

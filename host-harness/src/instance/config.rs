@@ -70,6 +70,10 @@ impl Choice {
         strategy: RestoreStrategy::DirtyCards,
         reason: "the guest can be restored in place, and what its stores mark costs least to put back",
     };
+    pub(super) const NO_BARRIER: Self = Self {
+        strategy: RestoreStrategy::FullCopy,
+        reason: "the guest can be restored in place, but not be given a write barrier",
+    };
     const NOT_IN_PLACE: Self =
         Self { strategy: RestoreStrategy::Reinstantiate, reason: "the guest cannot be restored in place" };
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use guest_abi::names;
 
 use super::{Choice, Instance, InstanceConfig, Mechanism, NO_DEADLINE, Status};
+use crate::admission::Refusal;
 use crate::call::HostData;
 use crate::error::LoadError;
 use crate::guest::{Compiled, Guest};
@@ -23,19 +24,37 @@ impl Guest {
             RestoreStrategy::Auto => Choice::first(self, config.residue),
             asked => Choice::asked(asked),
         };
-        let (mechanism, compiled) = self.mechanism(choice.strategy, config)?;
+        let auto = config.strategy == RestoreStrategy::Auto;
+        let (choice, (mechanism, compiled)) = self.take_up(choice, auto, config)?;
         let mut instance = self.unborn(mechanism, compiled, choice, config, Box::new(state))?;
         match instance.replace() {
             // Which allocator keeps the control block shows only in an instance.
-            Err(LoadError::Allocator { .. }) if config.strategy == RestoreStrategy::Auto => {
-                instance.choice = Choice::EVERY_BYTE;
+            Err(LoadError::Allocator { .. }) if auto => {
+                (instance.choice, (instance.mechanism, instance.compiled)) =
+                    self.take_up(Choice::EVERY_BYTE, auto, config)?;
                 instance.config.strategy = instance.choice.strategy;
-                (instance.mechanism, instance.compiled) = self.mechanism(instance.choice.strategy, config)?;
                 instance.replace()?;
             }
             made => made?,
         }
         Ok(instance)
+    }
+
+    /// Finds the mechanism of a choice. Where it was left open and the module cannot be given a write barrier, that is
+    /// another one.
+    fn take_up(
+        &self,
+        choice: Choice,
+        auto: bool,
+        config: &InstanceConfig,
+    ) -> Result<(Choice, (Mechanism, Arc<Compiled>)), LoadError> {
+        match self.mechanism(choice.strategy, config) {
+            Err(LoadError::Strategy { .. }) if auto && choice == Choice::EVERY_BYTE => {
+                let choice = Choice::NO_BARRIER;
+                self.mechanism(choice.strategy, config).map(|found| (choice, found))
+            }
+            found => found.map(|found| (choice, found)),
+        }
     }
 
     /// How a strategy restores, and the module prepared for it.
@@ -58,7 +77,12 @@ impl Guest {
             }
             RestoreStrategy::DirtyCards => {
                 admission.full_copy().map_err(refuse)?;
-                let compiled = self.marking()?;
+                // What the module was compiled from is the harness's own code, so that is where the fault is.
+                let compiled = self.marking().map_err(|error| match error {
+                    LoadError::Prepare(error) => refuse(vec![Refusal::NoWriteBarrier { reason: error.to_string() }]),
+                    LoadError::Compile(reason) => refuse(vec![Refusal::NoWriteBarrier { reason }]),
+                    error => error,
+                })?;
                 let mechanism = match &compiled.prepared.barrier {
                     Some(barrier) => own(Box::new(DirtyCards::new(barrier.clone()))),
                     // Admission refuses every module that has no barrier.

@@ -131,6 +131,12 @@ pub enum PrepareError {
         /// What was given.
         given: u32,
     },
+    /// A function has so many locals that the write barrier cannot add its own.
+    #[error("a function has {locals} locals, which leaves no room for those of the write barrier")]
+    TooManyLocals {
+        /// How many.
+        locals: u32,
+    },
     /// The module could not be read. It was validated before, so the bytes are others than those that were analysed.
     #[error("the module could not be rewritten: {message} (at byte {offset})")]
     Malformed {

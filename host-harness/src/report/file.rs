@@ -179,6 +179,9 @@ enum Place {
 impl Place {
     fn of(path: &Path) -> io::Result<Self> {
         let Ok(path) = path.canonicalize() else {
+            if path.is_symlink() {
+                return Err(io::Error::new(io::ErrorKind::NotFound, "it is a link that leads nowhere"));
+            }
             return Ok(Self::File { path: path.to_owned(), permissions: None });
         };
         let metadata = std::fs::metadata(&path)?;
@@ -281,6 +284,17 @@ mod place_tests {
         Destination::File(folder.path().join("new")).check_apart_from(inputs).unwrap();
         Destination::File(other.clone()).check_apart_from([file.as_path()]).unwrap();
         Destination::File("/dev/null".into()).check_apart_from([Path::new("/dev/null")]).unwrap();
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        symlink(folder.path().join("none"), &link).unwrap();
+        let destination = Destination::File(link.clone());
+        assert!(destination.check().unwrap_err().to_string().contains("leads nowhere"));
+        assert!(destination.write(b"new").is_err());
+        assert!(link.is_symlink());
     }
 
     #[test]

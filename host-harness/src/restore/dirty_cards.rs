@@ -50,13 +50,16 @@ impl Restore for DirtyCards {
         if depth > stack_top {
             // The stack pointer has left the stack, so what lies between says nothing of what was written.
             restoring.range(0..usize::MAX);
-        } else if depth != 0 {
+        } else if self.barrier.stack_top.is_some() {
             // Where the snapshot has the pointer above its first value, frames may reach up to there.
             let saved = match stack_pointer.map(|index| &snapshot.globals[index]) {
                 Some(Val::I32(saved)) => saved.cast_unsigned(),
                 _ => 0,
             };
-            restoring.range((stack_top - depth) as usize..stack_top.max(saved) as usize);
+            let stack = stack_top - depth..stack_top.max(saved);
+            if !stack.is_empty() {
+                restoring.range(stack.start as usize..stack.end as usize);
+            }
         }
         let bytes = restoring.bytes;
         target.restore_globals_after(grown)?;

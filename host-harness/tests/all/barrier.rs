@@ -6,6 +6,8 @@ use std::ops::Range;
 
 use host_harness::module_info::ModuleInfo;
 use host_harness::prepare::{BarrierOptions, CARDS_EXPORT, Elisions, PrepareOptions, Prepared, SLACK, prepare};
+use host_harness::verify::{Verdict, VerifyOptions, verify};
+use host_harness::{EngineConfig, Guest, InstanceConfig, MemoryState, RestoreStrategy};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use wasmtime::{Engine, Instance, Module, Store, Val};
@@ -35,10 +37,12 @@ enum Address {
 #[derive(Debug, Clone)]
 enum Statement {
     Set(usize, Address),
+    /// With code that is never reached between the address and the value, if so wished.
     Store {
         kind: usize,
         to: Address,
         offset: u32,
+        dead: bool,
     },
     Fill {
         to: Address,
@@ -109,7 +113,8 @@ fn statements() -> impl Strategy<Value = Vec<Statement>> {
     let offset = || prop_oneof![4 => 0_u32..80, 1 => 0_u32..3_000, 1 => 0xFFFF_FF00_u32..=0xFFFF_FFFF];
     let leaf = prop_oneof![
         3 => (0..LOCALS, address()).prop_map(|(local, to)| Statement::Set(local, to)),
-        6 => (0..STORES.len(), address(), offset()).prop_map(|(kind, to, offset)| Statement::Store { kind, to, offset }),
+        6 => (0..STORES.len(), address(), offset(), prop::bool::weighted(0.2))
+            .prop_map(|(kind, to, offset, dead)| Statement::Store { kind, to, offset, dead }),
         1 => (address(), address()).prop_map(|(to, length)| Statement::Fill { to, length }),
         1 => (address(), 0_u32..3_000).prop_map(|(to, length)| Statement::Fill { to, length: Address::Constant(length) }),
         1 => (address(), 0_u32..3_000).prop_map(|(to, length)| Statement::Copy { to, length }),
@@ -182,11 +187,13 @@ fn write_statement(text: &mut String, statement: &Statement, depth: usize, calls
             write_address(text, address);
             text.push_str(")\n");
         }
-        Statement::Store { kind, to, offset } => {
+        Statement::Store { kind, to, offset, dead } => {
             let (name, value, lane) = STORES[*kind];
-            let _ = write!(text, "({name} offset={offset} {lane} ");
             write_address(text, to);
-            let _ = writeln!(text, " {value})");
+            if *dead {
+                text.push_str(" block br 0 i32.const 0x10000 i32.add local.set $l1 i32.sub local.tee $l2 drop end ");
+            }
+            let _ = writeln!(text, "{value} {name} offset={offset} {lane}");
         }
         Statement::Fill { to, length } => {
             text.push_str("(memory.fill ");
@@ -431,4 +438,85 @@ fn cards_have_a_size_that_the_table_can_have() {
         let error = prepare(&wasm, &info, PrepareOptions { barrier, ..PrepareOptions::default() }).unwrap_err();
         assert!(error.to_string().contains("power of two"), "{error}");
     }
+}
+
+/// Verifies `dirty-cards` on a guest with this content and these functions.
+fn verdict(stack_pointer: i32, functions: &str) -> Verdict {
+    let text = format!(
+        r#"(module (@custom "guest-abi" "\01\00\00\00") (memory (export "memory") 2)
+            (global $sp (export "__stack_pointer") (mut i32) (i32.const {stack_pointer}))
+            (global (export "__heap_base") i32 (i32.const 4096)) (global (export "__data_end") i32 (i32.const 4096))
+            (func (export "__guest_exchange") (param i32) (result i32) (i32.const 65536)) {functions})"#
+    );
+    let engine = host_harness::Engine::new(&EngineConfig::default()).unwrap();
+    let guest = Guest::load(&engine, "guest", &wat::parse_str(text).unwrap(), PrepareOptions::default()).unwrap();
+    let mut options = VerifyOptions::default();
+    options.config.strategy = RestoreStrategy::DirtyCards;
+    options.config.exchange_size = 4096;
+    options.calls = 20;
+    verify(&guest, &options, &MemoryState::new(), &mut |_| ()).unwrap()
+}
+
+#[test]
+fn frames_are_restored_wherever_the_stack_pointer_goes() {
+    let frame =
+        "(local $p i32) (local.set $p (i32.sub (global.get $sp) (i32.const 16))) (global.set $sp (local.get $p))
+        (i64.store (local.get $p) (i64.const -1)) (i64.store offset=8 (local.get $p) (i64.const -1)) i64.const 0";
+    let function = |before: &str| {
+        format!(
+            r#"(func (export "f") (result i64) {})"#,
+            frame.replacen("(local.set", &format!("{before} (local.set"), 1)
+        )
+    };
+    let init = |to: i32| {
+        format!(r#"(func (export "__guest_init") (result i32) (global.set $sp (i32.const {to})) i32.const 0)"#)
+    };
+    for (what, first, functions) in [
+        ("as it is", 1024, function("")),
+        ("above its first value in the snapshot", 1024, init(1040) + &function("")),
+        ("far above it", 1024, init(4000) + &function("")),
+        ("below it", 1024, init(16) + &function("")),
+        ("set by the function", 1024, function("(global.set $sp (i32.const 3000))")),
+        ("below a frame, so that it wraps", 1024, function("(global.set $sp (i32.const 8))")),
+        ("first at the end of the address space", -1, function("(global.set $sp (i32.const 24))")),
+        ("first near the end, and low in the snapshot", -16, init(2048) + &function("")),
+    ] {
+        let verdict = verdict(first, &functions);
+        let told: Vec<_> = verdict.differences.iter().map(ToString::to_string).collect();
+        assert!(verdict.passed(), "{what}: {told:?}");
+    }
+}
+
+#[test]
+fn code_that_is_not_reached_takes_no_operands_from_around_it() {
+    let functions = r#"(func (export "f") (result i64)
+        (i32.load (i32.const 0)) block br 0 i32.const 0x10000 i32.add drop end i32.const 42 i32.store offset=8192
+        i64.const 0)"#;
+    assert!(verdict(1024, functions).passed());
+    // Nor does it lead an address into a local of another type.
+    let typed = r#"(func (export "f") (result i64) (local $wide i64)
+        (i32.load (i32.const 0)) loop br 0 local.set $wide end i32.const 42 i32.store i64.const 0)"#;
+    let wasm = wat::parse_str(format!("(module (memory (export \"memory\") 1) {typed})")).unwrap();
+    let options = PrepareOptions { barrier: Some(BarrierOptions::default()), ..PrepareOptions::default() };
+    let prepared = prepare(&wasm, &ModuleInfo::analyse(&wasm).unwrap(), options).unwrap();
+    Module::new(&engine(), &prepared.wasm).unwrap();
+}
+
+#[test]
+fn a_function_with_all_the_locals_that_there_can_be_is_restored_without_marks() {
+    let text = format!(
+        r#"(module (@custom "guest-abi" "\01\00\00\00") (memory (export "memory") 2)
+            (func (export "__guest_exchange") (param i32) (result i32) (i32.const 65536))
+            (func (export "f") (result i64) (local {}) i64.const 0))"#,
+        "i32 ".repeat(50_000)
+    );
+    let engine = host_harness::Engine::new(&EngineConfig::default()).unwrap();
+    let guest = Guest::load(&engine, "guest", &wat::parse_str(text).unwrap(), PrepareOptions::default()).unwrap();
+    let mut config = InstanceConfig::default();
+    config.exchange_size = 4096;
+    let instance = guest.instantiate(&config, MemoryState::new()).unwrap();
+    assert_eq!(instance.strategy().strategy, RestoreStrategy::FullCopy);
+    config.strategy = RestoreStrategy::DirtyCards;
+    let refused = guest.instantiate(&config, MemoryState::new()).unwrap_err().to_string();
+    assert!(refused.contains("50000 locals") && refused.contains("`full-copy` serves it"), "{refused}");
 }

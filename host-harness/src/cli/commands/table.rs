@@ -52,6 +52,7 @@ pub(super) fn table(job: &Job<'_>) -> Result<(MeasureReport, Vec<Measured>)> {
         let subject = Subject::load(&engines, &file.name, &file.bytes, job.common.prepare())
             .map_err(|error| file.error(error))?;
         file.note(subject.guest());
+        file.has_functions(subject.guest())?;
         let functions = functions(&subject, job.functions).map_err(|error| file.error(error))?;
         subjects.push((file, subject, functions));
     }

@@ -20,6 +20,7 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Content> {
     for file in files {
         let named = |error| file.error(error);
         let guest = file.load(&engine, common.prepare())?;
+        file.has_functions(&guest)?;
         for function in &arguments.work.function {
             guest.function(function).map_err(LoadError::Function).map_err(named)?;
         }

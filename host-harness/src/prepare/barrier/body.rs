@@ -27,6 +27,7 @@ use wasmparser::{
 use super::emit::CardTable;
 use super::{Elisions, Passed, SLACK, StoreCounts};
 use crate::module_info::StackPointer;
+use crate::prepare::PrepareError;
 use crate::prepare::splice::Insertions;
 
 /// What holds for all bodies.
@@ -40,8 +41,18 @@ pub(super) struct Plan {
     pub(super) always: Vec<Range<u32>>,
 }
 
-/// Earlier marks among which one for a store is looked for.
+/// Earlier marks and frames among which one for a store is looked for.
 const MARKS_LOOKED_AT: usize = 64;
+
+/// Locals among which one that holds a store's address is looked for, besides the one that the address was read from.
+const LOCALS_LOOKED_AT: u32 = 128;
+
+/// Locals that are set in blocks, counted once for each block around, up to which they are kept count of.
+const MOST_SET_IN_BLOCKS: usize = 1 << 20;
+
+/// Locals that a function may have, by the limits on which implementations of WebAssembly have agreed; less those that
+/// are added.
+const MOST_LOCALS: u32 = 50_000 - 16;
 
 /// Depth of a frame beyond which it is not believed to be one.
 const DEEPEST_FRAME: u32 = 1 << 30;
@@ -134,6 +145,8 @@ pub(super) struct BodyPass<'a> {
     /// Locals that were added, by type; the first has the number of the function's own.
     added: Vec<ValType>,
     own_locals: u32,
+    /// Whether it is known which locals are set in which blocks. Otherwise nothing is known of what they hold.
+    knows_locals: bool,
     /// What goes before the next instruction.
     pending: Vec<u8>,
     passed: Passed,
@@ -145,14 +158,18 @@ impl<'a> BodyPass<'a> {
         plan: &'a Plan,
         validator: &mut FuncValidator<ValidatorResources>,
         body: &FunctionBody<'_>,
-    ) -> Result<Passed> {
+    ) -> std::result::Result<Passed, PrepareError> {
         let set_inside = locals_set_in_blocks(body)?;
+        let knows_locals = set_inside.is_some();
         let function = validator.resources().type_index_of_function(validator.index());
         let parameters = function
             .and_then(|ty| validator.resources().sub_type_at(ty))
             .map_or(0, |ty| ty.unwrap_func().params().len());
         validator.read_locals(&mut body.get_binary_reader())?;
         let own_locals = validator.len_locals();
+        if own_locals > MOST_LOCALS {
+            return Err(PrepareError::TooManyLocals { locals: own_locals });
+        }
         let mut pass = Self {
             plan,
             locals: Vec::with_capacity(own_locals as usize),
@@ -163,28 +180,32 @@ impl<'a> BodyPass<'a> {
             roots: 0,
             added: Vec::new(),
             own_locals,
+            knows_locals,
             pending: Vec::new(),
             passed: Passed { insertions: Insertions::default(), constants: Vec::new(), stores: StoreCounts::default() },
         };
         for local in 0..own_locals as usize {
             // What is no parameter is zero at first.
-            let value = if local < parameters { pass.unknown() } else { Value::constant(0) };
+            let value = if local < parameters || !knows_locals { pass.unknown() } else { Value::constant(0) };
             pass.locals.push(value);
         }
-        let mut set_inside = set_inside.into_iter();
+        let mut set_inside = set_inside.unwrap_or_default().into_iter();
         let mut operators = body.get_operators_reader()?;
         while !operators.eof() {
             let (operator, offset) = operators.read_with_offset()?;
             let pending = std::mem::take(&mut pass.pending);
             pass.insert(offset, pending);
-            let reachable = validator.get_control_frame(0).is_some_and(|frame| !frame.unreachable);
+            let frame = validator.get_control_frame(0);
+            let reachable = frame.is_some_and(|frame| !frame.unreachable);
+            let floor = frame.map_or(0, |frame| frame.height);
             if reachable {
                 let code = pass.before(&operator);
                 pass.insert(offset, code);
             }
             let arity = operator.operator_arity(validator);
             let kind = validator.get_control_frame(0).map(|frame| frame.kind);
-            pass.step(&operator, arity, &mut set_inside);
+            let dead_above = (!reachable).then_some(floor);
+            pass.step(&operator, arity, dead_above, &mut set_inside);
             validator.op(offset, &operator)?;
             pass.follow_control(&operator, kind, validator.operand_stack_height() as usize);
             if reachable {
@@ -291,7 +312,7 @@ impl<'a> BodyPass<'a> {
         };
         let find = |wanted: &dyn Fn(Value) -> bool| {
             let hint = local.filter(|local| holds(local, wanted));
-            hint.or_else(|| (0..self.own_locals).find(|local| holds(local, wanted)))
+            hint.or_else(|| (0..self.own_locals.min(LOCALS_LOOKED_AT)).find(|local| holds(local, wanted)))
         };
         if let Some(exact) = find(&|held| held == value) {
             self.passed.stores.marked += 1;
@@ -356,7 +377,7 @@ impl<'a> BodyPass<'a> {
     /// Whether this distance from a reading of the stack pointer is no deeper than a frame that was tracked.
     fn is_tracked(&self, reading: u32, distance: u32) -> bool {
         let depth = distance.wrapping_neg();
-        depth == 0 || self.frames.iter().any(|frame| frame.0 == reading && depth <= frame.1)
+        depth == 0 || self.frames.iter().rev().take(MARKS_LOOKED_AT).any(|frame| frame.0 == reading && depth <= frame.1)
     }
 
     fn marked_nearby(&self, address: Value, bytes: u32) -> bool {
@@ -388,29 +409,36 @@ impl<'a> BodyPass<'a> {
         self.plan.table.track(code, top, pointer, [depth, deepest]);
     }
 
-    /// What an instruction does to operands and locals, but for those of blocks.
+    /// What an instruction does to operands and locals, but for those of blocks. In code that is not reached,
+    /// `dead_above` is how many operands lie below the block: an instruction there may take operands that are not
+    /// there, and those below are not its own.
     fn step(
         &mut self,
         operator: &Operator<'_>,
         arity: Option<(u32, u32)>,
+        dead_above: Option<usize>,
         set_inside: &mut impl Iterator<Item = Vec<u32>>,
     ) {
+        if let Some(floor) = dead_above {
+            self.operands.truncate(floor);
+        }
+        let dead = dead_above.is_some();
         let pushed = match operator {
             Operator::I32Const { value } => {
                 Some(Operand { value: Value::constant(value.cast_unsigned()), local: None })
             }
-            Operator::LocalGet { local_index } => {
+            Operator::LocalGet { local_index } if self.knows_locals => {
                 self.locals.get(*local_index as usize).map(|value| Operand { value: *value, local: Some(*local_index) })
             }
-            Operator::LocalSet { local_index } => {
-                self.set_local(*local_index);
+            Operator::LocalSet { local_index } if self.knows_locals => {
+                self.set_local(*local_index, dead);
                 None
             }
-            Operator::LocalTee { local_index } => {
-                let value = self.set_local(*local_index);
+            Operator::LocalTee { local_index } if self.knows_locals => {
+                let value = self.set_local(*local_index, dead);
                 Some(Operand { value, local: Some(*local_index) })
             }
-            Operator::I32Add => self.sum(|left, right| match (left.root, right.root) {
+            Operator::I32Add if !dead => self.sum(|left, right| match (left.root, right.root) {
                 (_, Root::Constant) => Some(left.plus(right.distance)),
                 (Root::Constant, _) => Some(right.plus(left.distance)),
                 _ => None,
@@ -434,7 +462,7 @@ impl<'a> BodyPass<'a> {
             _ => None,
         };
         let (popped, pushes) = arity.unwrap_or((u32::MAX, 0));
-        let left = self.operands.len().saturating_sub(popped as usize);
+        let left = self.operands.len().saturating_sub(popped as usize).max(dead_above.unwrap_or(0));
         self.operands.truncate(left);
         match pushed {
             Some(operand) => self.operands.push(operand),
@@ -448,8 +476,8 @@ impl<'a> BodyPass<'a> {
     }
 
     /// Gives a local the value on top of the operands.
-    fn set_local(&mut self, local: u32) -> Value {
-        let value = match self.operands.last() {
+    fn set_local(&mut self, local: u32, dead: bool) -> Value {
+        let value = match self.operands.last().filter(|_| !dead) {
             Some(operand) => operand.value,
             None => self.unknown(),
         };
@@ -537,8 +565,10 @@ impl<'a> BodyPass<'a> {
     }
 }
 
-/// For each block, in the order in which they begin, the locals that are set inside.
-fn locals_set_in_blocks(body: &FunctionBody<'_>) -> Result<Vec<Vec<u32>>> {
+/// For each block, in the order in which they begin, the locals that are set inside. `None` where those are so many,
+/// in blocks nested so deep, that it is not worth it.
+fn locals_set_in_blocks(body: &FunctionBody<'_>) -> Result<Option<Vec<Vec<u32>>>> {
+    let mut kept = 0;
     let mut blocks: Vec<Vec<u32>> = Vec::new();
     let mut open: Vec<usize> = Vec::new();
     for operator in body.get_operators_reader()? {
@@ -557,6 +587,10 @@ fn locals_set_in_blocks(body: &FunctionBody<'_>) -> Result<Vec<Vec<u32>>> {
                     let mut set = std::mem::take(&mut blocks[ended]);
                     set.sort_unstable();
                     set.dedup();
+                    kept += set.len();
+                    if kept > MOST_SET_IN_BLOCKS {
+                        return Ok(None);
+                    }
                     if let Some(outer) = open.last() {
                         blocks[*outer].extend_from_slice(&set);
                     }
@@ -566,5 +600,5 @@ fn locals_set_in_blocks(body: &FunctionBody<'_>) -> Result<Vec<Vec<u32>>> {
             _ => {}
         }
     }
-    Ok(blocks)
+    Ok(Some(blocks))
 }

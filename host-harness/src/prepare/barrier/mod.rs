@@ -42,6 +42,9 @@ pub const SLACK: u32 = 64;
 /// Bytes of statics that may be copied back by every restore so that stores to them need no mark.
 const MOST_ALWAYS: u32 = 1024;
 
+/// First value of a stack pointer up to which it is taken for one.
+const HIGHEST_STACK: u32 = 1 << 31;
+
 /// Bytes between two such statics up to which they are copied in one go.
 const GAP: u32 = 64;
 
@@ -170,7 +173,9 @@ pub(super) fn plan(
     let index = additions.memory(info, table_pages(cards) as u64);
     additions.export(CARDS_EXPORT, ExportKind::Memory, index);
     let stack = info.layout().ok().and_then(|layout| layout.stack_pointer);
-    let stack = stack.filter(|found| options.elisions.frames && found.evidence != Evidence::Guess);
+    // A frame that wraps below address 0 lies above the first pointer then, and so shows as too deep.
+    let stack = stack
+        .filter(|found| options.elisions.frames && found.evidence != Evidence::Guess && found.initial <= HIGHEST_STACK);
     let mut table = CardTable { memory: index, shift, deepest: cards, mark_range: 0 };
     table.mark_range = additions.function(info, &[ValType::I32, ValType::I32], &[], &table.mark_range_body());
 
