@@ -89,7 +89,7 @@ pub struct Function {
 }
 
 impl Guest {
-    /// Loads a module, or an [artefact](artefact), from its bytes; `name` is what reports call it.
+    /// Loads a module, or an [artefact], from its bytes; `name` is what reports call it.
     ///
     /// # Errors
     /// [`LoadError`] when the bytes are neither, or a module that this host cannot run.

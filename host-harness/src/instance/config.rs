@@ -8,7 +8,7 @@ use crate::call::CallLimits;
 use crate::guest::Guest;
 use crate::policy::{Residue, RestorePolicy, RestoreStrategy};
 
-/// How an [`Instance`] is made and kept.
+/// How an [`Instance`](crate::Instance) is made and kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InstanceConfig {
@@ -28,7 +28,8 @@ pub struct InstanceConfig {
     pub exchange_size: u32,
     /// Bounds on what a call may leave.
     pub limits: CallLimits,
-    /// Whether [`CallStats`] include the allocator's counters and the page count, which costs some nanoseconds.
+    /// Whether [`CallStats`](crate::CallStats) include the allocator's counters and the page count, which costs some
+    /// nanoseconds.
     pub count: bool,
     /// Whether calls of host functions are traced.
     pub trace: bool,
