@@ -20,9 +20,7 @@
 use std::ops::Range;
 
 use wasm_encoder::{InstructionSink, ValType};
-use wasmparser::{
-    FrameKind, FuncValidator, FunctionBody, MemArg, Operator, Result, ValidatorResources, WasmModuleResources,
-};
+use wasmparser::{FuncValidator, FunctionBody, MemArg, Operator, Result, ValidatorResources, WasmModuleResources};
 
 use super::emit::CardTable;
 use super::{Elisions, Passed, SLACK, StoreCounts};
@@ -92,7 +90,7 @@ struct Operand {
 /// A block that is open.
 #[derive(Debug)]
 struct Block {
-    kind: FrameKind,
+    is_loop: bool,
     /// Marks and frames that were known where it began.
     marks: usize,
     frames: usize,
@@ -203,11 +201,10 @@ impl<'a> BodyPass<'a> {
                 pass.insert(offset, code);
             }
             let arity = operator.operator_arity(validator);
-            let kind = validator.get_control_frame(0).map(|frame| frame.kind);
             let dead_above = (!reachable).then_some(floor);
             pass.step(&operator, arity, dead_above, &mut set_inside);
             validator.op(offset, &operator)?;
-            pass.follow_control(&operator, kind, validator.operand_stack_height() as usize);
+            pass.follow_control(&operator, validator.operand_stack_height() as usize);
             if reachable {
                 pass.after(&operator);
             }
@@ -268,6 +265,7 @@ impl<'a> BodyPass<'a> {
             let start = u64::from(value.distance) + immediate;
             let (Ok(start), Ok(end)) = (u32::try_from(start), u32::try_from(start + u64::from(store.bytes))) else {
                 // It always traps, or it writes the last byte that there can be.
+                self.passed.stores.marked += 1;
                 self.mark_computed(store, code);
                 return;
             };
@@ -301,8 +299,8 @@ impl<'a> BodyPass<'a> {
         code: &mut InstructionSink<'_>,
     ) {
         let table = self.plan.table;
+        self.passed.stores.marked += 1;
         if value.root == Root::Constant {
-            self.passed.stores.marked += 1;
             self.marks.push(address);
             table.mark_constant(code, address.distance);
             return;
@@ -315,7 +313,6 @@ impl<'a> BodyPass<'a> {
             hint.or_else(|| (0..self.own_locals.min(LOCALS_LOOKED_AT)).find(|local| holds(local, wanted)))
         };
         if let Some(exact) = find(&|held| held == value) {
-            self.passed.stores.marked += 1;
             if store.memarg.offset + u64::from(store.bytes) <= SLACK.into() {
                 self.marks.push(value);
                 table.mark_local(code, exact, 0);
@@ -324,7 +321,6 @@ impl<'a> BodyPass<'a> {
                 table.mark_local(code, exact, address.distance.wrapping_sub(value.distance));
             }
         } else if let Some(other) = find(&|held| held.root == value.root) {
-            self.passed.stores.marked += 1;
             self.marks.push(address);
             let held = self.locals[other as usize];
             table.mark_local(code, other, address.distance.wrapping_sub(held.distance));
@@ -336,7 +332,6 @@ impl<'a> BodyPass<'a> {
 
     /// Marks the card of a store whose address no local holds: puts its operands into locals and back.
     fn mark_computed(&mut self, store: &Store, code: &mut InstructionSink<'_>) {
-        self.passed.stores.marked += 1;
         let address = self.local(ValType::I32, 0);
         let value = match store.value {
             ValType::I32 => self.local(ValType::I32, 1),
@@ -455,8 +450,8 @@ impl<'a> BodyPass<'a> {
             Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } | Operator::TryTable { .. } => {
                 let set = set_inside.next().unwrap_or_default();
                 let set = set.into_iter().map(|local| (local, self.locals[local as usize])).collect();
-                let kind = if matches!(operator, Operator::Loop { .. }) { FrameKind::Loop } else { FrameKind::Block };
-                self.blocks.push(Block { kind, marks: self.marks.len(), frames: self.frames.len(), set });
+                let is_loop = matches!(operator, Operator::Loop { .. });
+                self.blocks.push(Block { is_loop, marks: self.marks.len(), frames: self.frames.len(), set });
                 None
             }
             _ => None,
@@ -495,9 +490,8 @@ impl<'a> BodyPass<'a> {
         of(left.value, right.value).map(|value| Operand { value, local: None })
     }
 
-    /// Forgets what does not hold behind the beginnings and ends of blocks. `kind` is that of the innermost block before
-    /// the instruction.
-    fn follow_control(&mut self, operator: &Operator<'_>, kind: Option<FrameKind>, height: usize) {
+    /// Forgets what does not hold behind the beginnings and ends of blocks.
+    fn follow_control(&mut self, operator: &Operator<'_>, height: usize) {
         match operator {
             Operator::Loop { .. } => {
                 let set: Vec<u32> = self
@@ -518,13 +512,12 @@ impl<'a> BodyPass<'a> {
             Operator::End => {
                 if let Some(block) = self.blocks.pop() {
                     // What comes behind a loop comes from its end only: branches to a loop go to its beginning.
-                    if block.kind != FrameKind::Loop {
+                    if !block.is_loop {
                         self.marks.truncate(block.marks);
                         self.frames.truncate(block.frames);
                         let set: Vec<u32> = block.set.iter().map(|(local, _)| *local).collect();
                         self.forget(&set);
                     }
-                    debug_assert_eq!(kind == Some(FrameKind::Loop), block.kind == FrameKind::Loop);
                 }
             }
             _ => {}
