@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::prepare::SLACK;
+
 /// A guest's memory. Its bytes can be had for writing only through [`GuestMemory::write`], so nothing that a host
 /// function writes escapes the write barrier.
 #[derive(Debug)]
@@ -52,16 +54,20 @@ pub(crate) struct Cards<'a> {
     pub(crate) table: &'a mut [u8],
     /// A card is this power of two of bytes.
     pub(crate) shift: u32,
-    /// Where in the table the greatest depth of the stack stands.
-    pub(crate) deepest: usize,
 }
 
 impl Cards<'_> {
-    /// Forgets what was written to a memory of this size, and how deep the stack was.
+    /// How many cards cover a memory of so many bytes and the slack behind it: a mark there stands for its last bytes.
+    pub(crate) fn covering(&self, memory: usize) -> usize {
+        (memory + SLACK as usize).div_ceil(1 << self.shift).min(self.table.len())
+    }
+
+    /// Forgets what was written to a memory of so many bytes.
     pub(crate) fn clear(self, memory: usize) {
-        let used = memory.div_ceil(1 << self.shift);
+        let used = self.covering(memory);
         self.table[..used].fill(0);
-        self.table[self.deepest..][..4].fill(0);
+        // Its slack is address 0 and what follows.
+        self.table[self.table.len() - 1] = 0;
     }
 
     /// Marks the cards of a range that lies in memory.
@@ -79,7 +85,7 @@ mod tests {
     #[test]
     fn what_is_written_is_marked_and_what_is_read_is_not() {
         let (mut bytes, mut table) = (vec![0; 4096], vec![0; 20]);
-        let mut memory = GuestMemory::new(&mut bytes, Some(Cards { table: &mut table, shift: 8, deepest: 16 }));
+        let mut memory = GuestMemory::new(&mut bytes, Some(Cards { table: &mut table, shift: 8 }));
         assert_eq!(memory.read()[300], 0);
         memory.write(0..0);
         memory.write(255..257).fill(7);
@@ -87,7 +93,7 @@ mod tests {
         memory.write(4000..4096).fill(7);
         assert_eq!(memory.read()[255..258], [7, 7, 0]);
         assert_eq!(table, [1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]);
-        let cards = Cards { table: &mut table, shift: 8, deepest: 16 };
+        let cards = Cards { table: &mut table, shift: 8 };
         GuestMemory::new(&mut bytes, Some(cards)).into_parts().1.unwrap().clear(4096);
         assert_eq!(table, [0; 20]);
     }

@@ -31,15 +31,13 @@ struct CardWindow {
     base: *mut u8,
     size: usize,
     shift: u32,
-    deepest: usize,
 }
 
-/// A card table: its memory, the power of two of bytes that a card has, and where the depth of the stack stands.
+/// A card table: its memory, and the power of two of bytes that a card has.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CardMemory {
     pub(crate) memory: Memory,
     pub(crate) shift: u32,
-    pub(crate) deepest: usize,
 }
 
 // SAFETY: the address is used only by whoever has the store exclusively (see `memory_and_data`), wherever that runs.
@@ -75,7 +73,7 @@ impl Exclusive for Caller<'_, HostData> {
 pub(crate) fn open(store: &mut Store<HostData>, memory: Memory, cards: Option<CardMemory>) {
     let cards = cards.map(|cards| {
         let (base, size) = (cards.memory.data_ptr(&mut *store), cards.memory.data_size(&mut *store));
-        CardWindow { base, size, shift: cards.shift, deepest: cards.deepest }
+        CardWindow { base, size, shift: cards.shift }
     });
     let window = look(store, memory, cards);
     store.data_mut().window = Some(window);
@@ -112,7 +110,7 @@ pub(crate) fn memory_and_data<S: Exclusive>(store: &mut S) -> Option<(GuestMemor
     let cards = window.cards.map(|cards| {
         // SAFETY: as above, and the table's memory, which is another one, was made with the only size that it may have.
         let table = unsafe { slice::from_raw_parts_mut(cards.base, cards.size) };
-        Cards { table, shift: cards.shift, deepest: cards.deepest }
+        Cards { table, shift: cards.shift }
     });
     Some((GuestMemory::new(bytes, cards), data))
 }

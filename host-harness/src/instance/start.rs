@@ -98,7 +98,7 @@ fn handles(
     let mut cards = None;
     if let Some(barrier) = &prepared.barrier {
         let memory = instance.get_memory(&mut *store, CARDS_EXPORT).ok_or_else(|| missing(CARDS_EXPORT))?;
-        cards = Some(CardMemory { memory, shift: barrier.card_size.ilog2(), deepest: barrier.deepest as usize });
+        cards = Some(CardMemory { memory, shift: barrier.card_size.ilog2() });
     }
     Ok(Handles { memory, cards, globals, saved, stack_pointer, logical_pages, tables })
 }

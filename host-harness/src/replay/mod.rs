@@ -79,7 +79,7 @@ pub fn replay(
     let [replay, walk] = functions;
     let (replay, walk) = (replay?, walk?);
     let config = InstanceConfig { policy: RestorePolicy::Never, count: false, trace: false, ..options.config.clone() };
-    let state = state(&trace.trace, config.exchange_size)?;
+    let state = trace_state(&trace.trace, config.exchange_size)?;
     let mut row = ReplayRow::new(&trace.name, allocator);
 
     let mut instance = guest.instantiate(&config, state.clone())?;
@@ -107,8 +107,11 @@ pub fn replay(
     Ok(row)
 }
 
-/// The state that hands the trace to the guest.
-fn state(trace: &Trace, exchange_size: u32) -> Result<MemoryState, LoadError> {
+/// The state that hands a trace to a guest's function `replay`, in chunks that fit an exchange region of so many bytes.
+///
+/// # Errors
+/// [`LoadError::Instantiate`] when a record cannot be encoded.
+pub fn trace_state(trace: &Trace, exchange_size: u32) -> Result<MemoryState, LoadError> {
     // The guest keeps a quarter of the region for what it leaves.
     let room = (exchange_size as usize / 4 * 3).saturating_sub(AROUND_CHUNK);
     let program = Program::of(trace, room.min(LARGEST_CHUNK));
@@ -193,7 +196,7 @@ mod tests {
     fn a_trace_becomes_records_that_fit_the_exchange_region() {
         let trace = Trace::parse("Alloc(70000),\n".repeat(1_000).as_bytes(), Numbering::FromZero).unwrap();
         for exchange_size in [256, 1_024, 65_536] {
-            let mut state = state(&trace, exchange_size).unwrap();
+            let mut state = trace_state(&trace, exchange_size).unwrap();
             let key = |chunk: Option<i64>| {
                 let mut key = Vec::new();
                 let mut encoder = minicbor::Encoder::new(&mut key);

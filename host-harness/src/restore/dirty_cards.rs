@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use wasmtime::Val;
-
 use super::{Promise, Restore, RestoreError, Restored, Target, copy_back, zero};
 use crate::guest_memory::Cards;
 use crate::policy::Residue;
@@ -34,45 +32,20 @@ impl Restore for DirtyCards {
     }
 
     fn restore(&mut self, target: &mut Target<'_>) -> Result<Restored, RestoreError> {
-        let stack_pointer = target.stack_pointer();
         let (memory, cards, snapshot) = target.memory_and_cards();
         let Some(cards) = cards else {
             return Err(RestoreError::NoBarrier);
         };
         let grown = memory.len() != snapshot.memory.len();
         let mut restoring = Restoring { memory, snapshot, bytes: 0 };
-        let depth = take_depth(cards.table, cards.deepest);
-        let stack_top = self.barrier.stack_top.unwrap_or(0);
         restoring.cards(cards);
         for range in &self.barrier.always {
             restoring.range(range.start as usize..range.end as usize);
-        }
-        if depth > stack_top {
-            // The stack pointer has left the stack, so what lies between says nothing of what was written.
-            restoring.range(0..usize::MAX);
-        } else if self.barrier.stack_top.is_some() {
-            // Where the snapshot has the pointer above its first value, frames may reach up to there.
-            let saved = match stack_pointer.map(|index| &snapshot.globals[index]) {
-                Some(Val::I32(saved)) => saved.cast_unsigned(),
-                _ => 0,
-            };
-            let stack = stack_top - depth..stack_top.max(saved);
-            if !stack.is_empty() {
-                restoring.range(stack.start as usize..stack.end as usize);
-            }
         }
         let bytes = restoring.bytes;
         target.restore_globals_after(grown)?;
         Ok(Restored { bytes })
     }
-}
-
-/// Reads how deep the stack was and forgets it.
-fn take_depth(table: &mut [u8], at: usize) -> u32 {
-    let Some(word) = table.get_mut(at..).and_then(<[u8]>::first_chunk_mut::<4>) else {
-        return 0;
-    };
-    u32::from_le_bytes(std::mem::take(word))
 }
 
 /// Bytes of the table that are looked at in one go.
@@ -85,12 +58,20 @@ struct Restoring<'a> {
 }
 
 impl Restoring<'_> {
-    /// Restores what the marked cards cover and clears the marks.
+    /// Restores what the marked cards cover, with the slack around them, and clears the marks.
     fn cards(&mut self, cards: Cards<'_>) {
-        let Cards { table, shift, .. } = cards;
-        let used = self.memory.len().div_ceil(1 << shift).next_multiple_of(GROUP).min(table.len());
-        let (groups, _) = table[..used].as_chunks_mut::<GROUP>();
-        let (mut first_dirty, mut last_dirty) = (false, false);
+        let used = cards.covering(self.memory.len()).next_multiple_of(GROUP).min(cards.table.len());
+        // The address space is a circle: behind its last card comes the first.
+        let last_dirty = cards.table.last_mut().is_some_and(|mark| std::mem::take(mark) != 0);
+        let first_dirty = cards.table[0] != 0;
+        if last_dirty {
+            self.range((1 << 32) - (1 << cards.shift) - SLACK as usize..1 << 32);
+            self.range(0..SLACK as usize);
+        }
+        if first_dirty {
+            self.range((1 << 32) - SLACK as usize..1 << 32);
+        }
+        let (groups, _) = cards.table[..used].as_chunks_mut::<GROUP>();
         for (index, group) in groups.iter_mut().enumerate() {
             if is_clean(group) {
                 continue;
@@ -98,23 +79,11 @@ impl Restoring<'_> {
             let mut card = 0;
             while let Some(start) = next(group, card, |mark| mark != 0) {
                 let end = next(group, start, |mark| mark == 0).unwrap_or(GROUP);
-                let (from, to) = ((index * GROUP + start) << shift, (index * GROUP + end) << shift);
-                first_dirty |= from == 0;
-                last_dirty |= to >= self.memory.len();
+                let (from, to) = ((index * GROUP + start) << cards.shift, (index * GROUP + end) << cards.shift);
                 self.range(from.saturating_sub(SLACK as usize)..to + SLACK as usize);
                 card = end;
             }
             group.fill(0);
-        }
-        // Of a memory that has all of 4 GiB, the end and the beginning lie side by side.
-        if self.memory.len() as u64 == 1 << 32 {
-            let end = self.memory.len();
-            if first_dirty {
-                self.range(end - SLACK as usize..end);
-            }
-            if last_dirty {
-                self.range(0..SLACK as usize);
-            }
         }
     }
 
@@ -155,13 +124,5 @@ mod tests {
             assert_eq!(next(&group, 0, |mark| mark != 0), Some(at));
             assert_eq!(next(&group, at, |mark| mark == 0), (at + 1 < GROUP).then_some(at + 1));
         }
-    }
-
-    #[test]
-    fn the_depth_is_read_once() {
-        let mut table = [0; 16];
-        table[8..12].copy_from_slice(&300u32.to_le_bytes());
-        assert_eq!((take_depth(&mut table, 8), take_depth(&mut table, 8)), (300, 0));
-        assert_eq!(take_depth(&mut table, 14), 0);
     }
 }

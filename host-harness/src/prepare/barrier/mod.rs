@@ -4,23 +4,28 @@
 //! each. A store marks the card of its address; the host, when it restores, copies back the marked cards and clears
 //! the marks. Card marking is what generational garbage collectors do to find old objects that point to young ones.
 //!
-//! A dirty card is restored with [`SLACK`] bytes on either side. So a store that straddles two cards marks one, and so
-//! does a group of stores through one base.
+//! A dirty card is restored with [`SLACK`] bytes on either side, around the end of the address space as well. So a store
+//! that straddles two cards marks one, and so does a group of stores through one base.
 //!
-//! Marks that are not needed are left out, see [`Elisions`] and the `body` module, which looks for them:
+//! Marks that are not needed are left out, see [`Elisions`] and the modules `values`, which knows where addresses come from, `sites`, which finds the
+//! stores, and `body`, which decides:
 //!
 //! - Stores to constant addresses, where the bytes that they write are few: those are copied back by every restore
 //!   ([`Barrier::always`]).
-//! - A store near an earlier one, through the same base, that has always happened before.
-//! - Stores into a function's own frame of the shadow stack. The deepest stack of the call is tracked instead, where
-//!   frames are made, and a restore copies back the stack down to there.
+//! - A store near an earlier one through the same base that has always happened before, or between two such. A mark is
+//!   put where it serves most of the stores to come.
+//! - The same for stores into the function's own frame of the shadow stack, whose base is the stack pointer.
 //!
-//! `memory.fill`, `memory.copy` and `memory.init` mark their range through an added function.
+//! `memory.fill`, `memory.copy` and `memory.init` mark the cards of both ends and, of what is longer than a card, those
+//! between by an added function.
 
 mod body;
 mod emit;
+mod scopes;
+mod sites;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::ops::Range;
 
@@ -29,9 +34,10 @@ use wasmparser::{FuncValidatorAllocations, Parser, ValidPayload, Validator};
 
 use super::splice::{Additions, Insertions};
 use super::{CARDS_EXPORT, PrepareError};
-use crate::module_info::{ENGINE_FEATURES, Evidence, ModuleInfo};
-use body::{BodyPass, Plan};
+use crate::module_info::{ENGINE_FEATURES, ModuleInfo};
 use emit::CardTable;
+use scopes::Write;
+use sites::Sites;
 
 /// Bytes on either side with which a dirty card is restored.
 ///
@@ -42,9 +48,6 @@ pub const SLACK: u32 = 64;
 /// Bytes of statics that may be copied back by every restore so that stores to them need no mark.
 const MOST_ALWAYS: u32 = 1024;
 
-/// First value of a stack pointer up to which it is taken for one.
-const HIGHEST_STACK: u32 = 1 << 31;
-
 /// Bytes between two such statics up to which they are copied in one go.
 const GAP: u32 = 64;
 
@@ -53,9 +56,9 @@ const GAP: u32 = 64;
 pub struct Elisions {
     /// Those of stores to constant addresses, whose bytes every restore then copies back.
     pub constants: bool,
-    /// Those of stores near an earlier one through the same base.
+    /// Those of stores near earlier ones through the same base.
     pub repeated: bool,
-    /// Those of stores into a function's own frame of the shadow stack.
+    /// Those of stores near earlier ones in the function's own frame of the shadow stack.
     pub frames: bool,
 }
 
@@ -91,11 +94,6 @@ pub struct Barrier {
     pub card_size: u32,
     /// Cards in the table, which begins at address 0 of the memory exported as [`CARDS_EXPORT`]; they cover 4 GiB.
     pub cards: u32,
-    /// Address in the same memory of the greatest depth of the shadow stack since it was last cleared, in bytes below
-    /// [`Self::stack_top`]; a `u32`. A depth of more than `stack_top` says that the stack pointer left the stack.
-    pub deepest: u32,
-    /// First value of the shadow-stack pointer, where stores to the stack are not marked.
-    pub stack_top: Option<u32>,
     /// Bytes that every restore must copy back, as stores to them are not marked.
     pub always: Vec<Range<u32>>,
     /// What became of the stores.
@@ -110,12 +108,9 @@ impl Barrier {
     }
 }
 
-/// Bytes of a line of a processor's cache. What follows the marks in the table begins on a line of its own.
-const LINE: u32 = 64;
-
-/// Pages of a memory with so many cards and what follows them.
+/// Pages of a memory with so many cards.
 const fn table_pages(cards: u32) -> usize {
-    (cards as usize + LINE as usize).div_ceil(guest_abi::names::PAGE_SIZE as usize)
+    (cards as usize).div_ceil(guest_abi::names::PAGE_SIZE as usize)
 }
 
 /// What became of the stores in a module's code.
@@ -128,12 +123,12 @@ pub struct StoreCounts {
     pub marked: u32,
     /// Those whose address is constant and whose bytes are always restored.
     pub constants: u32,
-    /// Those near an earlier one.
+    /// Those near earlier ones through the same base.
     pub repeated: u32,
-    /// Those into the function's own frame.
+    /// Those near earlier ones in the function's own frame.
     pub frames: u32,
-    /// Bulk instructions, which mark ranges.
-    pub ranges: u32,
+    /// Bulk instructions, which mark what they write at both ends and between.
+    pub bulk: u32,
 }
 
 impl StoreCounts {
@@ -143,7 +138,27 @@ impl StoreCounts {
         self.constants += other.constants;
         self.repeated += other.repeated;
         self.frames += other.frames;
-        self.ranges += other.ranges;
+        self.bulk += other.bulk;
+    }
+}
+
+/// What holds for all bodies.
+#[derive(Debug)]
+struct Plan {
+    table: CardTable,
+    elisions: Elisions,
+    /// The global that is the shadow-stack pointer. Whether it is one changes what is counted, not what is right.
+    stack_pointer: Option<u32>,
+    /// What every restore copies back.
+    always: Vec<Range<u32>>,
+}
+
+impl Plan {
+    /// Whether every restore copies back what is written there.
+    fn is_always(&self, write: Write) -> bool {
+        write.constant_range().is_some_and(|written| {
+            self.always.iter().any(|range| range.start <= written.start && written.end <= range.end)
+        })
     }
 }
 
@@ -165,21 +180,17 @@ pub(super) fn plan(
     if memory.imported || memory.ty.memory64 || memory.ty.shared {
         return Ok(None);
     }
-    // For all of 4 GiB, whatever the memory's maximum: a mark is made before its store, which may trap, and no mark may
-    // reach what stands behind the table.
+    // For all of 4 GiB, whatever the memory's maximum: a mark is made before its store, which may trap.
     let shift = options.card_size.ilog2();
     let cards = 1 << (ADDRESS_BITS - shift);
 
     let index = additions.memory(info, table_pages(cards) as u64);
     additions.export(CARDS_EXPORT, ExportKind::Memory, index);
-    let stack = info.layout().ok().and_then(|layout| layout.stack_pointer);
-    // A frame that wraps below address 0 lies above the first pointer then, and so shows as too deep.
-    let stack = stack
-        .filter(|found| options.elisions.frames && found.evidence != Evidence::Guess && found.initial <= HIGHEST_STACK);
-    let mut table = CardTable { memory: index, shift, deepest: cards, mark_range: 0 };
+    let mut table = CardTable { memory: index, shift, mark_range: 0 };
     table.mark_range = additions.function(info, &[ValType::I32, ValType::I32], &[], &table.mark_range_body());
 
-    let mut plan = Plan { table, elisions: options.elisions, stack, always: Vec::new() };
+    let stack_pointer = info.layout().ok().and_then(|layout| layout.stack_pointer).map(|found| found.global);
+    let mut plan = Plan { table, elisions: options.elisions, stack_pointer, always: Vec::new() };
     let mut passed = pass(wasm, &plan)?;
     if options.elisions.constants {
         let mut written: Vec<Range<u32>> = passed.iter().flat_map(|body| body.constants.clone()).collect();
@@ -193,14 +204,7 @@ pub(super) fn plan(
     }
     let mut stores = StoreCounts::default();
     passed.iter().for_each(|body| stores.add(&body.stores));
-    let barrier = Barrier {
-        card_size: options.card_size,
-        cards,
-        deepest: table.deepest,
-        stack_top: stack.map(|stack| stack.initial),
-        always: plan.always,
-        stores,
-    };
+    let barrier = Barrier { card_size: options.card_size, cards, always: plan.always, stores };
     Ok(Some((barrier, passed.into_iter().map(|body| body.insertions).collect())))
 }
 
@@ -222,7 +226,7 @@ fn pass(wasm: &[u8], plan: &Plan) -> Result<Vec<Passed>, PrepareError> {
     for payload in parser.parse_all(wasm) {
         if let ValidPayload::Func(function, body) = validator.payload(&payload?)? {
             let mut validator = function.into_validator(allocations);
-            passed.push(BodyPass::run(plan, &mut validator, &body)?);
+            passed.push(body::decide(plan, &Sites::of(plan, &mut validator, &body)?));
             allocations = validator.into_allocations();
         }
     }

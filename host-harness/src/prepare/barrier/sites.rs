@@ -1,0 +1,184 @@
+//! The places of a function body that matter to the barrier, in order: stores and bulk instructions with what is known
+//! of their addresses, and the blocks around them.
+
+use std::result;
+
+use wasm_encoder::ValType;
+use wasmparser::{FuncValidator, FunctionBody, MemArg, Operator, ValidatorResources, WasmModuleResources};
+
+use super::Plan;
+use super::values::{Operand, Root, Value, Values};
+use crate::prepare::PrepareError;
+
+/// Locals among which one that holds a store's address is looked for, besides the one that the address was read from.
+const LOCALS_LOOKED_AT: u32 = 128;
+
+/// Locals that a function may have, by the limits on which implementations of WebAssembly have agreed; less those that
+/// are added.
+const MOST_LOCALS: u32 = 50_000 - 16;
+
+/// A place in a function body. What is inserted for it goes before the instruction at the offset.
+#[derive(Debug)]
+pub(super) enum Site {
+    /// A block begins.
+    Open { is_loop: bool },
+    /// The first half of an `if` ends and the second begins.
+    Else,
+    /// A block ends.
+    Close,
+    /// A store.
+    Store { at: u64, store: Store, address: Address },
+    /// `memory.fill`, `memory.copy` or `memory.init`.
+    Bulk { at: u64, address: Address, length: Length },
+}
+
+/// What is known of an address operand.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Address {
+    pub(super) value: Value,
+    /// A local that holds a value of the same root there. A constant needs none.
+    pub(super) holder: Option<Holder>,
+}
+
+/// A local and what it holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Holder {
+    pub(super) local: u32,
+    pub(super) value: Value,
+}
+
+/// How many bytes a bulk instruction writes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Length {
+    Constant(u32),
+    /// What a local holds.
+    Local(u32),
+    Unknown,
+}
+
+/// A store instruction.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Store {
+    /// The immediate that is added to the address operand, beyond 4 GiB if need be.
+    pub(super) offset: u64,
+    pub(super) bytes: u32,
+    /// What is stored.
+    pub(super) value: ValType,
+}
+
+impl Store {
+    fn of(operator: &Operator<'_>) -> Option<Self> {
+        let (memarg, bytes, value): (&MemArg, _, _) = match operator {
+            Operator::I32Store { memarg } => (memarg, 4, ValType::I32),
+            Operator::I64Store { memarg } => (memarg, 8, ValType::I64),
+            Operator::F32Store { memarg } => (memarg, 4, ValType::F32),
+            Operator::F64Store { memarg } => (memarg, 8, ValType::F64),
+            Operator::I32Store8 { memarg } => (memarg, 1, ValType::I32),
+            Operator::I32Store16 { memarg } => (memarg, 2, ValType::I32),
+            Operator::I64Store8 { memarg } => (memarg, 1, ValType::I64),
+            Operator::I64Store16 { memarg } => (memarg, 2, ValType::I64),
+            Operator::I64Store32 { memarg } => (memarg, 4, ValType::I64),
+            Operator::V128Store { memarg } => (memarg, 16, ValType::V128),
+            Operator::V128Store8Lane { memarg, .. } => (memarg, 1, ValType::V128),
+            Operator::V128Store16Lane { memarg, .. } => (memarg, 2, ValType::V128),
+            Operator::V128Store32Lane { memarg, .. } => (memarg, 4, ValType::V128),
+            Operator::V128Store64Lane { memarg, .. } => (memarg, 8, ValType::V128),
+            _ => return None,
+        };
+        Some(Self { offset: memarg.offset, bytes, value })
+    }
+}
+
+/// The sites of a body, and how many locals it has.
+pub(super) struct Sites {
+    pub(super) sites: Vec<Site>,
+    pub(super) locals: u32,
+}
+
+impl Sites {
+    /// Goes through a body. The validator keeps count of operands and blocks.
+    pub(super) fn of(
+        plan: &Plan,
+        validator: &mut FuncValidator<ValidatorResources>,
+        body: &FunctionBody<'_>,
+    ) -> result::Result<Self, PrepareError> {
+        let function = validator.resources().type_index_of_function(validator.index());
+        let parameters = function
+            .and_then(|ty| validator.resources().sub_type_at(ty))
+            .map_or(0, |ty| ty.unwrap_func().params().len());
+        validator.read_locals(&mut body.get_binary_reader())?;
+        let locals = validator.len_locals();
+        if locals > MOST_LOCALS {
+            return Err(PrepareError::TooManyLocals { locals });
+        }
+        let mut values = Values::new(body, parameters, locals, plan.stack_pointer)?;
+        let mut found = Self { sites: Vec::new(), locals };
+        let mut operators = body.get_operators_reader()?;
+        while !operators.eof() {
+            let (operator, at) = operators.read_with_offset()?;
+            let block = validator.get_control_frame(0);
+            let reachable = block.is_some_and(|block| !block.unreachable);
+            let floor = block.map_or(0, |block| block.height);
+            if reachable {
+                found.stored(&values, &operator, at);
+            }
+            found.nested(&operator);
+            let arity = operator.operator_arity(validator);
+            values.step(&operator, arity, (!reachable).then_some(floor));
+            validator.op(at, &operator)?;
+            values.follow_control(&operator, validator.operand_stack_height() as usize);
+        }
+        operators.finish()?;
+        Ok(found)
+    }
+
+    /// Takes note of an instruction that writes to memory.
+    fn stored(&mut self, values: &Values, operator: &Operator<'_>, at: u64) {
+        if let Some(store) = Store::of(operator)
+            && let Some([address, _]) = values.top()
+        {
+            self.sites.push(Site::Store { at, store, address: self.address(values, address) });
+        }
+        if matches!(operator, Operator::MemoryFill { .. } | Operator::MemoryCopy { .. } | Operator::MemoryInit { .. })
+            && let Some([address, _, length]) = values.top()
+        {
+            let length = match (length.value.root, length.local) {
+                (Root::Constant, _) => Length::Constant(length.value.distance),
+                (_, Some(local)) if values.local(local) == Some(length.value) => Length::Local(local),
+                _ => Length::Unknown,
+            };
+            self.sites.push(Site::Bulk { at, address: self.address(values, address), length });
+        }
+    }
+
+    /// Takes note of where blocks begin and end.
+    fn nested(&mut self, operator: &Operator<'_>) {
+        match operator {
+            Operator::Loop { .. } => self.sites.push(Site::Open { is_loop: true }),
+            Operator::Block { .. } | Operator::If { .. } | Operator::TryTable { .. } => {
+                self.sites.push(Site::Open { is_loop: false });
+            }
+            Operator::Else => self.sites.push(Site::Else),
+            Operator::End => self.sites.push(Site::Close),
+            _ => {}
+        }
+    }
+
+    /// What is known of an address. The local by which it can be reached is the one that it was read from, if that still
+    /// holds it, or another one of the same root, best one that holds just it.
+    fn address(&self, values: &Values, operand: Operand) -> Address {
+        let value = operand.value;
+        if value.root == Root::Constant {
+            return Address { value, holder: None };
+        }
+        let holder = |local: u32| {
+            let held = values.local(local).filter(|held| held.root == value.root)?;
+            Some(Holder { local, value: held })
+        };
+        let exact = |holder: &Holder| holder.value == value;
+        let read_from = operand.local.and_then(holder);
+        let others = || (0..self.locals.min(LOCALS_LOOKED_AT)).filter_map(holder);
+        let best = read_from.filter(exact).or_else(|| others().find(exact)).or(read_from).or_else(|| others().next());
+        Address { value, holder: best }
+    }
+}
