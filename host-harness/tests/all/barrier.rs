@@ -384,7 +384,8 @@ fn a_mark_at_the_end_of_the_address_space_covers_its_beginning() {
     let engine = engine();
     // A local that lies some bytes below address 0, through which is written above it.
     let low = Address::Minus(Box::new(Address::Low(0)), 40);
-    let store = Statement::Store { kind: 0, to: Address::Plus(Box::new(Address::Local(0)), 60), offset: 0, dead: false };
+    let store =
+        Statement::Store { kind: 0, to: Address::Plus(Box::new(Address::Local(0)), 60), offset: 0, dead: false };
     let program = module(&[Statement::Set(0, low), store], &[], PAGES);
     let options = BarrierOptions::default();
     assert_eq!(check(&engine, &program, options, Forgotten::Nothing), Ok(()));
