@@ -164,6 +164,17 @@ pub enum RegionKind {
 }
 
 impl RegionKind {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::ShadowStack,
+        Self::Statics,
+        Self::ControlBlock,
+        Self::SnapshotHeap,
+        Self::Exchange,
+        Self::Heap,
+        Self::Tail,
+    ];
+
     /// The region's name in messages.
     #[must_use]
     pub const fn name(self) -> &'static str {

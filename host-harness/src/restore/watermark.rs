@@ -27,13 +27,16 @@ impl Restore for Watermark {
 
     fn restore(&mut self, target: &mut Target<'_>) -> Result<Restored, RestoreError> {
         let residue = target.residue();
-        let logical = target.logical_size();
+        let (physical, snapshot) = target.memory();
+        let (grown, saved) = (physical.len() != snapshot.memory.len(), snapshot.memory.len());
+        // To ask takes longer than the rest where a call did little.
+        let logical = if grown { target.logical_size() } else { saved };
         let mut used = target.used()?;
         let snapshot = used.snapshot;
 
-        let heap_end = (used.heap.saved.image.effective_high_water() as usize).min(snapshot.memory.len());
+        let heap_end = (used.heap.saved.image.effective_high_water() as usize).min(saved);
         // Who grew memory without the allocator may have written up to the end of what it saw.
-        let adopted = (used.heap.adopted as usize).max(snapshot.memory.len());
+        let adopted = (used.heap.adopted as usize).max(saved);
         let grown_unseen = logical.saturating_sub(adopted) > SATURATION;
         let used_end = if grown_unseen { logical } else { used.heap.high_water as usize };
         let used_end = used_end.min(used.memory.len());
@@ -48,7 +51,7 @@ impl Restore for Watermark {
         if residue == Residue::Scrub {
             bytes += copy_back(used.memory, snapshot, used.stack);
         }
-        target.restore_globals()?;
+        target.restore_globals_after(grown)?;
         Ok(Restored { bytes })
     }
 }

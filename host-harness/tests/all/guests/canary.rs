@@ -7,9 +7,11 @@ use guest_abi::storage;
 use guest_build::Allocator;
 use host_harness::restore::{BumpReset, Promise, Restore, Watermark};
 use host_harness::snapshot::RegionKind;
-use host_harness::{Cause, Instance, InstanceConfig, MemoryState, Residue, RestorePolicy, RestoreStrategy};
+use host_harness::{
+    Cause, Guest, Instance, InstanceConfig, MemoryState, PrepareOptions, Residue, RestorePolicy, RestoreStrategy,
+};
 
-use super::{NEVER_REACHED, SHORT, config, field, instance, state_of, strategies};
+use super::{NEVER_REACHED, SHORT, config, engine, field, instance, state_of, strategies};
 
 /// A word of a canary, as the guest makes it.
 const CANARY: [u8; 8] = [0x17; 8];
@@ -106,16 +108,7 @@ fn may_hold_residue(strategy: RestoreStrategy, residue: Residue) -> BTreeSet<Reg
         RestoreStrategy::BumpReset => BumpReset.promise(region, residue),
         _ => Promise::Exact,
     };
-    let regions = [
-        RegionKind::ShadowStack,
-        RegionKind::Statics,
-        RegionKind::ControlBlock,
-        RegionKind::SnapshotHeap,
-        RegionKind::Exchange,
-        RegionKind::Heap,
-        RegionKind::Tail,
-    ];
-    regions.into_iter().filter(|region| promise(*region) == Promise::Residue).collect()
+    RegionKind::ALL.into_iter().filter(|region| promise(*region) == Promise::Residue).collect()
 }
 
 fn config_for(strategy: RestoreStrategy, residue: Residue, function: &str) -> InstanceConfig {
@@ -205,6 +198,59 @@ fn without_a_restore_every_region_has_canaries() {
     let found: Vec<_> = regions_with_canaries(&instance).into_iter().collect();
     assert_eq!(found, [ShadowStack, Statics, Exchange, Heap, Tail]);
     assert!(look(&mut instance).0 > 0);
+}
+
+/// A guest whose globals are of every type, with a control block like that of `alloc-bump-reset`; each call adds to all of
+/// them, and `look` traps where one is not as it was.
+fn guest_with_globals() -> Guest {
+    let types = [("i32", "eq"), ("i64", "eq"), ("f32", "eq"), ("f64", "eq")];
+    let (mut globals, mut plant, mut look) = (String::new(), String::new(), String::new());
+    for (ty, equal) in types {
+        globals.push_str(&format!("(global ${ty} (mut {ty}) ({ty}.const 7))"));
+        plant.push_str(&format!("(global.set ${ty} ({ty}.add (global.get ${ty}) ({ty}.const 1)))"));
+        look.push_str(&format!("({ty}.{equal} (global.get ${ty}) ({ty}.const 7)) i32.eqz (if (then unreachable))"));
+    }
+    let text = format!(
+        r#"(module (@custom "guest-abi" "\01\00\00\00") (memory (export "memory") 2)
+            (global $sp (export "__stack_pointer") (mut i32) (i32.const 8192)) {globals}
+            (global $v128 (mut v128) (v128.const i64x2 7 7))
+            (global (export "__heap_base") i32 (i32.const 9216)) (global (export "__data_end") i32 (i32.const 9216))
+            (global (export "__allocator_control_block") i32 (i32.const 8192))
+            (data (i32.const 8192) "CBLK\01\00\02\00\00\24\00\00\00\28\00\00\00\00\00\00\00\00\02\00")
+            (func (export "__guest_exchange") (param i32) (result i32) (i32.const 9216))
+            (func $plant {plant} (global.set $v128 (v128.const i64x2 1 2)) (global.set $sp (i32.const 4096)))
+            (func (export "plant") (result i64) (call $plant) (i64.const 0))
+            (func (export "plant_and_trap") (result i64) (call $plant) unreachable)
+            (func (export "look") (result i64) {look}
+                (if (i32.ne (global.get $sp) (i32.const 8192)) (then unreachable))
+                (if (v128.any_true (v128.xor (global.get $v128) (v128.const i64x2 7 7))) (then unreachable))
+                (i64.const 0)))"#
+    );
+    let wasm = wat::parse_str(text).expect("it is a module");
+    Guest::load(engine(), "globals", &wasm, PrepareOptions::default()).expect("it is admitted")
+}
+
+#[test]
+fn globals_of_every_type_are_as_they_were() {
+    let guest = guest_with_globals();
+    let instance = |strategy, residue, policy| {
+        let mut config = config(strategy, residue);
+        config.policy = policy;
+        config.exchange_size = 1024;
+        guest.instantiate(&config, MemoryState::new()).expect("the guest serves every strategy")
+    };
+    for strategy in RestoreStrategy::ALL {
+        for residue in super::RESIDUES {
+            let mut instance = instance(strategy, residue, RestorePolicy::EveryCall);
+            for function in ["plant", "plant_and_trap"] {
+                assert_eq!(instance.invoke_by_name(function).is_ok(), function == "plant");
+                assert!(instance.invoke_by_name("look").is_ok(), "{strategy}, {residue}, after `{function}`");
+            }
+        }
+    }
+    let mut unrestored = instance(RestoreStrategy::FullCopy, Residue::Scrub, RestorePolicy::Never);
+    assert!(unrestored.invoke_by_name("plant").is_ok());
+    assert!(unrestored.invoke_by_name("look").is_err());
 }
 
 /// Under a lazy policy what several calls used is cleaned at once.
