@@ -60,7 +60,7 @@ fn plant_in_heap() {
     black_box(vec![canary(); 1 << 20]).leak();
 }
 
-/// By way of a key, a value, rows, and more intents than fit at once.
+/// By way of a key, a value, rows, and a few intents, of which the host does not learn before the call ends.
 fn plant_in_exchange(cx: &mut Context) -> Result<()> {
     let bytes = [canary(); 1000];
     let text = str::from_utf8(&bytes)?;
@@ -75,10 +75,16 @@ fn plant_in_exchange(cx: &mut Context) -> Result<()> {
         Ok(())
     })?;
     black_box((value, count));
-    for _ in 0..50 {
-        cx.new_value(&KeyBuilder::new(storage::RESULT, ""))?.put_string("Text", text);
-    }
     cx.info(text);
+    plant_in_intents(cx, 10)
+}
+
+/// Intents of a kilobyte.
+fn plant_in_intents(cx: &mut Context, count: u32) -> Result<()> {
+    let bytes = [canary(); 1000];
+    for _ in 0..count {
+        cx.new_value(&KeyBuilder::new(storage::RESULT, ""))?.put_string("Text", str::from_utf8(&bytes)?);
+    }
     Ok(())
 }
 
@@ -90,10 +96,11 @@ fn plant(cx: &mut Context) -> Result<()> {
     plant_in_exchange(cx)
 }
 
-/// Plants canaries everywhere and succeeds.
+/// Plants canaries everywhere, in more intents than fit at once too, and succeeds.
 #[extension]
 pub fn canary_plant(cx: &mut Context) -> Result<()> {
-    plant(cx)
+    plant(cx)?;
+    plant_in_intents(cx, 30)
 }
 
 /// Plants canaries everywhere and fails, with canaries in its message.

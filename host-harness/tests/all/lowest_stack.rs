@@ -37,8 +37,8 @@ enum Step {
     Frame(u32),
     /// The same as an addition.
     AddedFrame(u32),
-    /// The same inside a block.
-    FrameInBlock(u32),
+    /// The same, unless the local holds something already.
+    FrameInIf(u32),
     /// A frame whose lower end the pointer is not set to.
     FrameUnset(u32),
     /// The pointer becomes so much more than the local that may hold a frame's lower end.
@@ -59,7 +59,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => bytes().prop_map(Step::Frame),
         1 => bytes().prop_map(Step::AddedFrame),
-        1 => bytes().prop_map(Step::FrameInBlock),
+        1 => bytes().prop_map(Step::FrameInIf),
         1 => bytes().prop_map(Step::FrameUnset),
         4 => bytes().prop_map(Step::Above),
         1 => bytes().prop_map(Step::SubtractedAbove),
@@ -83,8 +83,10 @@ fn program(functions: &[Vec<Step>]) -> Vec<u8> {
                 Step::AddedFrame(bytes) => {
                     format!("global.get $sp i32.const {} i32.add local.tee $l {SET}", bytes.wrapping_neg())
                 }
-                Step::FrameInBlock(bytes) => {
-                    format!("(block global.get $sp i32.const {bytes} i32.sub local.tee $l {SET})")
+                Step::FrameInIf(bytes) => {
+                    format!(
+                        "(if (i32.eqz (local.get $l)) (then global.get $sp i32.const {bytes} i32.sub local.tee $l {SET}))"
+                    )
                 }
                 Step::FrameUnset(bytes) => format!("global.get $sp i32.const {bytes} i32.sub local.set $l"),
                 Step::Above(bytes) => format!("local.get $l i32.const {bytes} i32.add {SET}"),
