@@ -51,17 +51,25 @@ impl Footprint {
         }
     }
 
+    #[inline]
     fn add_within(&mut self, range: Range<usize>) {
-        let distance =
-            |part: &Range<usize>| range.start.saturating_sub(part.end).max(part.start.saturating_sub(range.end));
         let parts = &mut self.parts[..self.count];
-        match parts.iter_mut().min_by_key(|part| distance(part)) {
-            Some(near) if distance(near) <= GAP || self.count == PARTS => {
-                *near = near.start.min(range.start)..near.end.max(range.end);
-            }
-            _ => {
-                self.parts[self.count] = range;
+        match parts.iter_mut().find(|part| distance(part, &range) <= GAP) {
+            Some(near) => join(near, &range),
+            None => self.add_apart(range),
+        }
+    }
+
+    #[cold]
+    fn add_apart(&mut self, range: Range<usize>) {
+        match self.parts.get_mut(self.count) {
+            Some(free) => {
+                *free = range;
                 self.count += 1;
+            }
+            None => {
+                let nearest = self.parts.iter_mut().min_by_key(|part| distance(part, &range));
+                nearest.into_iter().for_each(|part| join(part, &range));
             }
         }
     }
@@ -84,6 +92,15 @@ impl Footprint {
         self.count = 0;
         self.unknown = false;
     }
+}
+
+/// Bytes between two ranges.
+fn distance(one: &Range<usize>, other: &Range<usize>) -> usize {
+    other.start.saturating_sub(one.end).max(one.start.saturating_sub(other.end))
+}
+
+fn join(part: &mut Range<usize>, range: &Range<usize>) {
+    *part = part.start.min(range.start)..part.end.max(range.end);
 }
 
 #[cfg(test)]

@@ -367,6 +367,7 @@ impl Instance {
             globals_restored,
         };
         let restored = restore.restore(&mut target).ok()?;
+        live.store.data_mut().footprint.clear();
         self.status = Status::Ready;
         self.pristine = true;
         Some(restored)

@@ -216,7 +216,7 @@ impl Target<'_> {
     #[inline(always)]
     pub(crate) fn used(&mut self) -> Result<Used<'_>, RestoreError> {
         let (memory, footprint) = match memory_and_data(self.store) {
-            Some((memory, data)) => (memory.into_parts().0, &mut data.footprint),
+            Some((memory, data)) => (memory.into_parts().0, &data.footprint),
             // An instance that is restored has been initialised, and so has a memory.
             None => return Err(RestoreError::NoControlBlock),
         };
@@ -247,17 +247,15 @@ pub(crate) struct Used<'a> {
     pub(crate) heap: Heap<'a>,
     /// Of the shadow stack.
     pub(crate) stack: Range<usize>,
-    footprint: &'a mut Footprint,
+    footprint: &'a Footprint,
 }
 
 impl Used<'_> {
-    /// Puts back what was used of the exchange region and forgets that it was.
+    /// Puts back what was used of the exchange region.
     #[inline]
     pub(crate) fn restore_exchange(&mut self) -> u64 {
         let parts = self.footprint.exchange().iter();
-        let bytes = parts.map(|part| copy_back(self.memory, self.snapshot, part.clone())).sum();
-        self.footprint.clear();
-        bytes
+        parts.map(|part| copy_back(self.memory, self.snapshot, part.clone())).sum()
     }
 }
 
