@@ -7,6 +7,7 @@ use guest_abi::storage;
 use guest_build::Allocator;
 use host_harness::restore::{BumpReset, Promise, Restore, Watermark};
 use host_harness::snapshot::RegionKind;
+use host_harness::verify::{VerifyOptions, verify};
 use host_harness::{
     Cause, Guest, Instance, InstanceConfig, MemoryState, PrepareOptions, Residue, RestorePolicy, RestoreStrategy,
 };
@@ -251,6 +252,57 @@ fn globals_of_every_type_are_as_they_were() {
     let mut unrestored = instance(RestoreStrategy::FullCopy, Residue::Scrub, RestorePolicy::Never);
     assert!(unrestored.invoke_by_name("plant").is_ok());
     assert!(unrestored.invoke_by_name("look").is_err());
+}
+
+/// Bytes that the restore after a call of this function wrote.
+fn restored_bytes(strategy: RestoreStrategy, residue: Residue, function: &str) -> u64 {
+    let mut instance = instance("adversary", Allocator::BumpReset, &config(strategy, residue));
+    // The first call may grow memory.
+    let _ = instance.invoke_by_name(function);
+    let _ = instance.invoke_by_name(function);
+    instance.last_stats().restored_bytes.expect("it is restored in place")
+}
+
+#[test]
+fn what_is_scrubbed_is_what_was_used() {
+    const BELOW_THE_POINTER: u64 = 128;
+    let made = instance("adversary", Allocator::BumpReset, &config(RestoreStrategy::BumpReset, Residue::Scrub));
+    let regions = made.memory().expect("it is alive").1.regions().clone();
+    let (stack, exchange) = (regions.shadow_stack().len() as u64, regions.exchange().len() as u64);
+    for strategy in [RestoreStrategy::Watermark, RestoreStrategy::BumpReset] {
+        let [scrub, keep] =
+            [Residue::Scrub, Residue::Keep].map(|residue| restored_bytes(strategy, residue, "do_nothing"));
+        assert_eq!(scrub, keep + BELOW_THE_POINTER, "{strategy}");
+        // Sixteen frames of a kilobyte, which the compiler may have twice in each.
+        let deep = restored_bytes(strategy, Residue::Scrub, "leave_deep_stack") - scrub;
+        assert!((16 << 10..36 << 10).contains(&deep), "{strategy}: {deep}");
+        let failed = restored_bytes(strategy, Residue::Scrub, "fail_division");
+        assert!(failed >= keep + stack + exchange, "{strategy}: {failed}");
+    }
+}
+
+#[test]
+fn verification_reports_what_was_left_in_each_region() {
+    let mut options = VerifyOptions::default();
+    options.config = config(RestoreStrategy::BumpReset, Residue::Keep);
+    options.functions = Some(vec!["canary_plant".to_owned()]);
+    options.calls = 3;
+    let guest = super::load("adversary", Allocator::BumpReset);
+    let verdict = verify(&guest, &options, &state_of_canaries(), &mut |_| ()).expect("the guest is admitted");
+    assert!(verdict.passed(), "{:?}", verdict.differences);
+    let left = verdict.regions.iter().map(|found| (found.region, found.promise, found.restores, found.bytes > 0));
+    use RegionKind::{ControlBlock, Exchange, Heap, ShadowStack, Statics, Tail};
+    assert_eq!(
+        left.collect::<Vec<_>>(),
+        [
+            (ShadowStack, Promise::Residue, 3, true),
+            (Statics, Promise::Exact, 0, false),
+            (ControlBlock, Promise::ExactButHighWater, 0, false),
+            (Exchange, Promise::Residue, 3, true),
+            (Heap, Promise::Residue, 3, true),
+            (Tail, Promise::Residue, 3, true),
+        ]
+    );
 }
 
 /// Under a lazy policy what several calls used is cleaned at once.
