@@ -62,7 +62,7 @@ mod linked {
         failed_size: AtomicU32,
         failed_align: AtomicU32,
         grows: AtomicU32,
-        reserved: AtomicU32,
+        lowest_stack: AtomicU32,
         counters: [AtomicU64; 6],
     }
 
@@ -99,7 +99,7 @@ mod linked {
         failed_size: AtomicU32::new(0),
         failed_align: AtomicU32::new(0),
         grows: AtomicU32::new(0),
-        reserved: AtomicU32::new(0),
+        lowest_stack: AtomicU32::new(0),
         counters: [const { AtomicU64::new(0) }; 6],
     };
 

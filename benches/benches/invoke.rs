@@ -52,7 +52,7 @@ fn do_nothing(
 
 fn main() -> Result<()> {
     use RestorePolicy::{EveryCall, Never};
-    use RestoreStrategy::{BumpReset, DirtyCards, FullCopy, Reinstantiate, Watermark};
+    use RestoreStrategy::{Auto, BumpReset, DirtyCards, FullCopy, Reinstantiate, Watermark};
     let rounds = guests::rounds(301);
     let engine = guests::engine()?;
     let (reinstantiation, candidates) = best_reinstantiation(rounds / 10 + 1)?;
@@ -62,18 +62,20 @@ fn main() -> Result<()> {
             black_box(bare.call().expect("the function is empty"));
         }),
         Contender::new("invoke, bump-reset keep", do_nothing(&engine, BumpReset, EveryCall, Residue::Keep)?),
-        Contender::new("invoke, bump-reset scrub", do_nothing(&engine, BumpReset, EveryCall, Residue::Scrub)?),
+        Contender::new("invoke, auto scrub", do_nothing(&engine, Auto, EveryCall, Residue::Scrub)?),
         Contender::new("invoke, dirty-cards", do_nothing(&engine, DirtyCards, EveryCall, Residue::Scrub)?),
-        Contender::new("invoke, watermark keep", do_nothing(&engine, Watermark, EveryCall, Residue::Keep)?),
-        Contender::new("invoke, full-copy", do_nothing(&engine, FullCopy, EveryCall, Residue::Keep)?),
-        Contender::new("invoke, reinstantiate", do_nothing(&engine, Reinstantiate, EveryCall, Residue::Keep)?),
-        Contender::new("invoke, never restored", do_nothing(&engine, BumpReset, Never, Residue::Keep)?),
         Contender::new("bare re-instantiation", || {
             black_box(reinstantiation.call().expect("the guest does nothing"));
         }),
         Contender::new("re-instantiation + initialisation", || {
             black_box(reinstantiation.initialise_and_call().expect("the guest does nothing"));
         }),
+        Contender::new("invoke, bump-reset scrub", do_nothing(&engine, BumpReset, EveryCall, Residue::Scrub)?),
+        Contender::new("invoke, watermark scrub", do_nothing(&engine, Watermark, EveryCall, Residue::Scrub)?),
+        Contender::new("invoke, watermark keep", do_nothing(&engine, Watermark, EveryCall, Residue::Keep)?),
+        Contender::new("invoke, full-copy", do_nothing(&engine, FullCopy, EveryCall, Residue::Keep)?),
+        Contender::new("invoke, reinstantiate", do_nothing(&engine, Reinstantiate, EveryCall, Residue::Keep)?),
+        Contender::new("invoke, never restored", do_nothing(&engine, BumpReset, Never, Residue::Keep)?),
     ];
 
     let mut criterion = Criterion::default().configure_from_args();
@@ -85,17 +87,16 @@ fn main() -> Result<()> {
     criterion.final_summary();
 
     let measured = take_turns(&mut contenders, rounds);
-    let [bare, keep, scrub, dirty_cards, watermark, full_copy, reinstantiate, never, bare_reinstantiation, initialised] =
-        &measured[..]
-    else {
+    let [bare, keep, auto, dirty_cards, bare_reinstantiation, initialised, others @ ..] = &measured[..] else {
         unreachable!("as many as there are contenders");
     };
     let mut ratios = Ratios::new("invoke");
     ratios.add(keep, bare, Target::AtMost(3.5));
+    ratios.add(auto, bare, Target::AtMost(3.0));
     ratios.add(dirty_cards, bare, Target::AtMost(3.0));
     ratios.add(bare_reinstantiation, keep, Target::AtLeast(150.0));
     ratios.add(initialised, keep, Target::AtLeast(150.0));
-    for other in [scrub, watermark, full_copy, reinstantiate, never] {
+    for other in others {
         ratios.add(other, bare, Target::None);
     }
     ratios.note("settings that were tried for re-instantiation, the fastest of which is above:");

@@ -30,6 +30,8 @@ pub mod offset {
     pub const LIMIT: usize = core::mem::offset_of!(ControlBlock, limit);
     /// Of [`ControlBlock::mark`].
     pub const MARK: usize = core::mem::offset_of!(ControlBlock, mark);
+    /// Of [`ControlBlock::lowest_stack`].
+    pub const LOWEST_STACK: usize = core::mem::offset_of!(ControlBlock, lowest_stack);
 }
 
 /// Which allocator maintains a control block.
@@ -105,8 +107,9 @@ pub struct ControlBlock {
     pub failed_align: AtomicU32,
     /// Successful `memory.grow` calls.
     pub grows: AtomicU32,
-    /// Zero in this version.
-    pub reserved: AtomicU32,
+    /// Zero, and not the guest's to write. A host that has prepared the module for it finds the lowest value here that
+    /// the shadow-stack pointer was given since the last restore.
+    pub lowest_stack: AtomicU32,
     /// Calls of `alloc` and `alloc_zeroed` that succeeded.
     pub allocations: AtomicU64,
     /// Calls of `dealloc`.
@@ -138,7 +141,7 @@ impl ControlBlock {
             failed_size: AtomicU32::new(0),
             failed_align: AtomicU32::new(0),
             grows: AtomicU32::new(0),
-            reserved: AtomicU32::new(0),
+            lowest_stack: AtomicU32::new(0),
             allocations: AtomicU64::new(0),
             deallocations: AtomicU64::new(0),
             reallocations: AtomicU64::new(0),
@@ -319,7 +322,7 @@ mod tests {
     #[test]
     fn the_layout_is_the_documented_one() {
         assert_eq!(SIZE, 96);
-        assert_eq!((offset::TOP, offset::HIGH_WATER, offset::MARK), (12, 16, 24));
+        assert_eq!((offset::TOP, offset::HIGH_WATER, offset::MARK, offset::LOWEST_STACK), (12, 16, 24, 44));
         assert_eq!(core::mem::offset_of!(ControlBlock, allocations), 48);
         assert_eq!(core::mem::offset_of!(ControlBlock, peak_live_bytes), 88);
     }

@@ -7,6 +7,7 @@ use guest_abi::intent::{Intents, intents};
 use wasmtime::{AsContextMut, Val};
 
 use crate::failure::Fault;
+use crate::footprint::Footprint;
 use crate::limits::MemoryLimiter;
 use crate::state::State;
 use crate::window::Window;
@@ -64,6 +65,8 @@ pub(crate) struct HostData {
     pub(crate) call: Call,
     /// The instance's memory, once it exists.
     pub(crate) window: Option<Window>,
+    /// What calls have used since the last restore.
+    pub(crate) footprint: Footprint,
     /// Where the guest sees the end of its memory, if that can be before the memory ends.
     pub(crate) logical: Option<LogicalSize>,
     /// Whether [`Call::trace`] is kept.
@@ -81,6 +84,7 @@ impl HostData {
             limits,
             call: Call::default(),
             window: None,
+            footprint: Footprint::default(),
             logical: None,
             tracing,
             scratch: Vec::new(),

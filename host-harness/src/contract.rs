@@ -14,6 +14,7 @@ use wasmtime::{Caller, Linker};
 
 use crate::call::{HostCall, HostData, TraceEntry, visible_bytes};
 use crate::failure::{Fault, InvalidData};
+use crate::footprint::Footprint;
 use crate::guest_memory::GuestMemory;
 use crate::window::memory_and_data;
 
@@ -68,18 +69,32 @@ fn range(what: &'static str, address: u32, length: u32, size: usize) -> Result<R
     }
 }
 
-fn bytes<'m>(what: &'static str, address: u32, length: u32, memory: &'m [u8]) -> Result<&'m [u8], Fault> {
-    Ok(&memory[range(what, address, length, memory.len())?])
+/// What a guest passes. It may have written it into the exchange region.
+struct Passed<'m, 'f> {
+    memory: &'m [u8],
+    footprint: &'f mut Footprint,
 }
 
-fn text<'m>(what: &'static str, address: u32, length: u32, memory: &'m [u8]) -> Result<&'m str, Fault> {
-    std::str::from_utf8(bytes(what, address, length, memory)?)
-        .map_err(|error| Fault::InvalidGuestData(InvalidData::NotUtf8 { what, at: error.valid_up_to() }))
-}
+impl<'m, 'f> Passed<'m, 'f> {
+    fn new(memory: &'m GuestMemory<'_>, footprint: &'f mut Footprint) -> Self {
+        Self { memory: memory.read(), footprint }
+    }
 
-fn key<'m>(address: u32, length: u32, memory: &'m [u8]) -> Result<Key<'m>, Fault> {
-    Key::parse(bytes("key", address, length, memory)?)
-        .map_err(|error| Fault::InvalidGuestData(InvalidData::Wire { what: "key", error }))
+    fn bytes(&mut self, what: &'static str, address: u32, length: u32) -> Result<&'m [u8], Fault> {
+        let range = range(what, address, length, self.memory.len())?;
+        self.footprint.add(&range);
+        Ok(&self.memory[range])
+    }
+
+    fn text(&mut self, what: &'static str, address: u32, length: u32) -> Result<&'m str, Fault> {
+        std::str::from_utf8(self.bytes(what, address, length)?)
+            .map_err(|error| Fault::InvalidGuestData(InvalidData::NotUtf8 { what, at: error.valid_up_to() }))
+    }
+
+    fn key(&mut self, address: u32, length: u32) -> Result<Key<'m>, Fault> {
+        Key::parse(self.bytes("key", address, length)?)
+            .map_err(|error| Fault::InvalidGuestData(InvalidData::Wire { what: "key", error }))
+    }
 }
 
 /// A length as the `i32` that crosses; the guest reads it as `u32`.
@@ -107,20 +122,20 @@ fn get(
 ) -> wasmtime::Result<i32> {
     crossing(caller, |mut memory, data| {
         let out = range("room for a value", out_address, out_capacity, memory.len())?;
-        let key = key(key_address, key_length, memory.read())?;
+        let key = Passed::new(&memory, &mut data.footprint).key(key_address, key_length)?;
         let found = data.state.get(&key).map_err(Fault::State)?;
         let result = match found {
             Some(value) => {
                 if value.len() <= out.len() {
-                    memory.write(out.start..out.start + value.len()).copy_from_slice(value);
+                    memory.write(out.start..out.start + value.len(), &mut data.footprint).copy_from_slice(value);
                 }
                 length(value.len())?
             }
             None => names::GET_ABSENT,
         };
         if data.tracing {
-            let key = bytes("key", key_address, key_length, memory.read())?.to_vec();
-            data.trace(HostCall::Get, result.into(), |hasher| hasher.write(&key));
+            let key = Passed::new(&memory, &mut data.footprint).bytes("key", key_address, key_length)?;
+            data.trace(HostCall::Get, result.into(), |hasher| hasher.write(key));
         }
         Ok(result)
     })
@@ -137,8 +152,9 @@ fn read(
 ) -> wasmtime::Result<i32> {
     crossing(caller, |mut memory, data| {
         let out = range("room for rows", out_address, out_capacity, memory.len())?;
-        let key = bytes("key", key_address, key_length, memory.read())?;
-        let after = bytes("key of the last row", after_address, after_length, memory.read())?;
+        let mut passed = Passed::new(&memory, &mut data.footprint);
+        let key = passed.bytes("key", key_address, key_length)?;
+        let after = passed.bytes("key of the last row", after_address, after_length)?;
         // What the guest passed, and behind it the rows.
         let mut scratch = std::mem::take(&mut data.scratch);
         scratch.clear();
@@ -174,7 +190,7 @@ fn rows(
     let written = read_rows(data, passed, key_length, rows)?;
     // More than there is room for means that not even one row fits, and nothing was written.
     if let Some(rows) = rows.get(..written) {
-        memory.write(out.start..out.start + written).copy_from_slice(rows);
+        memory.write(out.start..out.start + written, &mut data.footprint).copy_from_slice(rows);
     }
     Ok(written)
 }
@@ -195,13 +211,13 @@ fn read_rows(data: &mut HostData, passed: &[u8], key_length: usize, out: &mut [u
 }
 
 fn intents(caller: Caller<'_, HostData>, address: u32, length: u32) -> wasmtime::Result<()> {
-    crossing(caller, |memory, data| data.append_intents(memory.read(), address, length))
+    crossing(caller, |memory, data| data.append_intents(&memory, address, length))
 }
 
 impl HostData {
     /// Appends what lies at `address` to the call's intents.
-    pub(crate) fn append_intents(&mut self, memory: &[u8], address: u32, length: u32) -> Result<(), Fault> {
-        let bytes = bytes("intents", address, length, memory)?;
+    pub(crate) fn append_intents(&mut self, memory: &GuestMemory<'_>, address: u32, length: u32) -> Result<(), Fault> {
+        let bytes = Passed::new(memory, &mut self.footprint).bytes("intents", address, length)?;
         let limit = self.limits.intent_bytes;
         if bytes.len() > limit.saturating_sub(self.call.intents.len()) {
             return Err(Fault::InvalidGuestData(InvalidData::TooManyIntents { limit }));
@@ -213,7 +229,7 @@ impl HostData {
 
 fn log(caller: Caller<'_, HostData>, level: u32, address: u32, length: u32) -> wasmtime::Result<()> {
     crossing(caller, |memory, data| {
-        let line = text("log line", address, length, memory.read())?;
+        let line = Passed::new(&memory, &mut data.footprint).text("log line", address, length)?;
         let level = Level::from_number(level).ok_or(Fault::InvalidGuestData(InvalidData::UnknownLogLevel { level }))?;
         data.call.push_log(level, line, data.limits.log_bytes);
         data.trace(HostCall::Log, 0, |hasher| hasher.write(line.as_bytes()));
@@ -223,7 +239,7 @@ fn log(caller: Caller<'_, HostData>, level: u32, address: u32, length: u32) -> w
 
 fn fail(caller: Caller<'_, HostData>, code: u32, address: u32, length: u32) -> wasmtime::Result<()> {
     crossing(caller, |memory, data| {
-        let message = text("error message", address, length, memory.read())?;
+        let message = Passed::new(&memory, &mut data.footprint).text("error message", address, length)?;
         data.call.error_code = Some(code);
         data.call.error_message.clear();
         let limit = data.limits.log_bytes;
@@ -244,9 +260,10 @@ fn panic(
 ) -> wasmtime::Result<()> {
     crossing(caller, |memory, data| {
         let limit = data.limits.log_bytes;
-        let text = |what, address, length| {
+        let mut passed = Passed::new(&memory, &mut data.footprint);
+        let mut text = |what, address, length| {
             // A panic is reported even if its text is not UTF-8.
-            let bytes = bytes(what, address, length, memory.read())?;
+            let bytes = passed.bytes(what, address, length)?;
             Ok::<_, Fault>(String::from_utf8_lossy(&bytes[..bytes.len().min(limit)]).into_owned())
         };
         let message = text("panic message", message_address, message_length)?;

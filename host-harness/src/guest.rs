@@ -33,12 +33,17 @@ struct Inner {
     wasm: Vec<u8>,
     plain: Arc<Compiled>,
     /// The module with a write barrier, once a strategy has needed it.
-    marking: Mutex<Option<Arc<Compiled>>>,
+    marking: Later,
+    /// The module that keeps the lowest stack pointer, once a strategy has needed it.
+    tracking: Later,
     /// Where the code of `plain` is from.
     origin: CodeOrigin,
     /// Code that was compiled ahead of time.
     code: TrustedCode,
 }
+
+/// What is compiled when it is first needed.
+type Later = Mutex<Option<Arc<Compiled>>>;
 
 /// A module that was prepared in one of the ways, and compiled.
 pub(crate) struct Compiled {
@@ -135,8 +140,8 @@ impl Guest {
             Some(Ok(code)) => (code, Some(None)),
             Some(Err(error)) => (TrustedCode::default(), Some(Some(error))),
         };
-        let without_barrier = PrepareOptions { barrier: None, ..options };
-        let (plain, refused) = Compiled::new(engine, wasm, &info, without_barrier, &code)?;
+        let plain = PrepareOptions { barrier: None, lowest_stack: false, ..options };
+        let (plain, refused) = Compiled::new(engine, wasm, &info, plain, &code)?;
         let origin = match (unusable, refused) {
             (None, _) => CodeOrigin::Compiled,
             (Some(Some(error)), _) | (Some(None), Some(error)) => CodeOrigin::Recompiled(error),
@@ -151,7 +156,8 @@ impl Guest {
             options,
             wasm: wasm.to_vec(),
             plain: Arc::new(plain),
-            marking: Mutex::new(None),
+            marking: Later::default(),
+            tracking: Later::default(),
             origin,
             code,
         };
@@ -180,7 +186,8 @@ impl Guest {
     /// code is for engines of this configuration and version, on this kind of processor. It is sealed where this engine
     /// trusts a [key](crate::EngineConfig::artefact_trust).
     ///
-    /// The code is that of the module without a write barrier and, where the guest can be restored by it, with one.
+    /// The code is that of the module without a write barrier and, where the guest can be restored by it, with one; and
+    /// that which keeps the lowest stack pointer, where a strategy of the guest goes by it.
     ///
     /// # Errors
     /// [`LoadError::MakeArtefact`], and [`LoadError::Prepare`] or [`LoadError::Compile`] of the write barrier.
@@ -193,6 +200,9 @@ impl Guest {
                 Err(LoadError::Prepare(_) | LoadError::Compile(_)) => {}
                 marking => variants.push(marking?),
             }
+        }
+        if self.admission().allocator_aware().is_ok() {
+            variants.push(self.tracking()?);
         }
         let serialise = |variant: &Arc<Compiled>| variant.pre.module().serialize();
         let codes: Result<Vec<_>, _> = variants.iter().map(serialise).collect();
@@ -266,16 +276,28 @@ impl Guest {
 
     /// The module with a write barrier, which is prepared and compiled when it is first asked for.
     pub(crate) fn marking(&self) -> Result<Arc<Compiled>, LoadError> {
+        let options = self.inner.options;
+        let options = PrepareOptions { barrier: Some(options.barrier.unwrap_or_default()), ..options };
+        self.later(&self.inner.marking, options)
+    }
+
+    /// The module that keeps the lowest stack pointer, where it tells which that is; prepared and compiled when it is first
+    /// asked for.
+    pub(crate) fn tracking(&self) -> Result<Arc<Compiled>, LoadError> {
+        let options = PrepareOptions { barrier: None, lowest_stack: true, ..self.inner.options };
+        self.later(&self.inner.tracking, options)
+    }
+
+    fn later(&self, later: &Later, options: PrepareOptions) -> Result<Arc<Compiled>, LoadError> {
         // Held while it is compiled: whoever else needs it waits instead of compiling it as well.
-        let mut marking = self.inner.marking.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(compiled) = &*marking {
+        let mut later = later.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(compiled) = &*later {
             return Ok(Arc::clone(compiled));
         }
-        let Inner { engine, wasm, info, options, code, .. } = &*self.inner;
-        let options = PrepareOptions { barrier: Some(options.barrier.unwrap_or_default()), ..*options };
+        let Inner { engine, wasm, info, code, .. } = &*self.inner;
         let (compiled, _) = Compiled::new(engine, wasm, info, options, code)?;
         let compiled = Arc::new(compiled);
-        *marking = Some(Arc::clone(&compiled));
+        *later = Some(Arc::clone(&compiled));
         Ok(compiled)
     }
 }

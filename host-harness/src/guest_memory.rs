@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
+use crate::footprint::Footprint;
 use crate::prepare::SLACK;
 
 /// A guest's memory. Its bytes can be had for writing only through [`GuestMemory::write`], so nothing that a host
-/// function writes escapes the write barrier.
+/// function writes escapes the write barrier or the [`Footprint`].
 #[derive(Debug)]
 pub(crate) struct GuestMemory<'a> {
     bytes: &'a mut [u8],
@@ -33,8 +34,9 @@ impl<'a> GuestMemory<'a> {
     }
 
     /// Bytes that are going to be written. Panics where the range is not in memory.
-    pub(crate) fn write(&mut self, range: Range<usize>) -> &mut [u8] {
+    pub(crate) fn write(&mut self, range: Range<usize>, footprint: &mut Footprint) -> &mut [u8] {
         let bytes = &mut self.bytes[range.clone()];
+        footprint.add(&range);
         if let Some(cards) = &mut self.cards {
             cards.mark(range);
         }
@@ -87,10 +89,12 @@ mod tests {
         let (mut bytes, mut table) = (vec![0; 4096], vec![0; 20]);
         let mut memory = GuestMemory::new(&mut bytes, Some(Cards { table: &mut table, shift: 8 }));
         assert_eq!(memory.read()[300], 0);
-        memory.write(0..0);
-        memory.write(255..257).fill(7);
-        memory.write(1024..1025).fill(7);
-        memory.write(4000..4096).fill(7);
+        let mut footprint = Footprint::of(250..5000);
+        memory.write(0..0, &mut footprint);
+        memory.write(255..257, &mut footprint).fill(7);
+        memory.write(1024..1025, &mut footprint).fill(7);
+        memory.write(4000..4096, &mut footprint).fill(7);
+        assert_eq!(footprint.exchange(), [255..257, 1024..1025, 4000..4096]);
         assert_eq!(memory.read()[255..258], [7, 7, 0]);
         assert_eq!(table, [1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]);
         let cards = Cards { table: &mut table, shift: 8 };

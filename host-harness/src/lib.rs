@@ -31,6 +31,7 @@ mod contract;
 mod engine;
 mod error;
 mod failure;
+mod footprint;
 mod guest;
 mod guest_memory;
 mod input;

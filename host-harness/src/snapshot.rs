@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::aligned::AlignedBytes;
+use crate::prepare::RED_ZONE;
 use crate::window::CardMemory;
 use guest_abi::ControlBlockImage;
 use guest_abi::control_block;
@@ -23,6 +24,10 @@ pub struct Snapshot {
     pub(crate) regions: Regions,
     /// What a reset copies back, see [`reset_ranges`].
     pub(crate) reset: [Range<usize>; 2],
+    /// The same up to the high-water mark.
+    pub(crate) in_use: [Range<usize>; 2],
+    /// Value of the shadow-stack pointer; 0 where it is not known.
+    pub(crate) stack_pointer: usize,
 }
 
 /// What of memory a reset of the heap to `mark` copies back: the statics with the snapshotted heap behind them, less the
@@ -40,6 +45,13 @@ pub(crate) fn reset_ranges(regions: &Regions, mark: usize) -> [Range<usize>; 2] 
 }
 
 impl Snapshot {
+    /// The part of the shadow stack that calls can have used when the pointer was never lower than `lowest`.
+    pub(crate) fn used_stack(&self, lowest: u32) -> Range<usize> {
+        let stack = self.regions.shadow_stack();
+        let lowest = (lowest as usize).min(self.stack_pointer).min(stack.end);
+        lowest.saturating_sub(RED_ZONE).max(stack.start)..stack.end
+    }
+
     /// The saved memory; empty where the instance is replaced rather than restored in place.
     #[must_use]
     pub fn memory(&self) -> &[u8] {
@@ -152,6 +164,17 @@ pub enum RegionKind {
 }
 
 impl RegionKind {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::ShadowStack,
+        Self::Statics,
+        Self::ControlBlock,
+        Self::SnapshotHeap,
+        Self::Exchange,
+        Self::Heap,
+        Self::Tail,
+    ];
+
     /// The region's name in messages.
     #[must_use]
     pub const fn name(self) -> &'static str {

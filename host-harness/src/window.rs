@@ -166,10 +166,10 @@ mod tests {
             assert_ne!(call(&mut store, instance, more), -1);
             let last = (pages << 16) - 1;
             write.call(&mut store, (last, pages)).unwrap();
-            let (mut bytes, _) = memory_and_data(&mut store).unwrap();
+            let (mut bytes, data) = memory_and_data(&mut store).unwrap();
             assert_eq!(bytes.len(), last as usize + 1);
             assert_eq!(u32::from(bytes.read()[last as usize]), pages);
-            bytes.write(0..1)[0] = 9;
+            bytes.write(0..1, &mut data.footprint)[0] = 9;
             let memory = instance.get_memory(&mut store, "memory").unwrap();
             assert_eq!(memory.data(&store)[0], 9);
             assert_eq!(memory.data(&store).len(), last as usize + 1);

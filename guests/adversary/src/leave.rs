@@ -1,6 +1,5 @@
 //! One function for each way of leaving state behind. What each finds when it is called shows in the intent that it
 //! leaves, so a call on an instance that was not restored exactly differs from one on a fresh instance.
-#![expect(unsafe_code, reason = "looking at memory and growing it by hand")]
 
 use std::cell::Cell;
 use std::hint::black_box;
@@ -17,7 +16,7 @@ fn found(cx: &mut Context, name: &str, value: i64) -> Result<()> {
     Ok(())
 }
 
-fn trap() -> ! {
+pub(crate) fn trap() -> ! {
     #[cfg(target_arch = "wasm32")]
     core::arch::wasm32::unreachable();
     #[cfg(not(target_arch = "wasm32"))]
@@ -169,7 +168,7 @@ pub fn leave_stack_pointer_seen(cx: &mut Context) -> Result<()> {
 }
 
 /// The size of memory in pages; natively none.
-fn pages() -> i64 {
+pub(crate) fn pages() -> i64 {
     #[cfg(target_arch = "wasm32")]
     return i64::try_from(core::arch::wasm32::memory_size::<0>()).unwrap_or(-1);
     #[cfg(not(target_arch = "wasm32"))]
@@ -225,27 +224,6 @@ pub fn leave_exchange_address(cx: &mut Context) -> Result<()> {
     let before = ADDRESS.swap(text.as_ptr().cast_mut(), Relaxed);
     found(cx, "Before", i64::try_from(before.addr())?)?;
     found(cx, "Now", i64::try_from(text.as_ptr().addr())?)
-}
-
-/// Adds up what lies in the exchange region behind a value, and overwrites it.
-///
-/// No safe guest sees these bytes. A restore that is exact puts them back; a reset may leave them.
-#[extension]
-pub fn leave_exchange_bytes(cx: &mut Context) -> Result<()> {
-    let text = cx.get_value(&KeyBuilder::new(storage::EVENT, ""))?.get_str("Text")?;
-    // Behind the text comes the end of the event, and then nothing for a while.
-    let behind = text.as_ptr().wrapping_add(4096).cast_mut();
-    let mut sum = 0;
-    for at in 0..1024 {
-        // SAFETY: in a guest with an exchange region of 8 KiB or more, these bytes are the region's and in no use; in
-        // one with less they are memory all the same, and what breaks is this guest alone.
-        unsafe {
-            let byte = behind.wrapping_add(at);
-            sum += i64::from(byte.read_volatile());
-            byte.write_volatile(0x55);
-        }
-    }
-    found(cx, "Sum", sum)
 }
 
 /// Leaves more intents than fit the exchange region, so that some are with the host when the call traps.

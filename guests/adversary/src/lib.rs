@@ -1,6 +1,8 @@
 //! The guest that harnesses are tested with: it fails in every way ([`fail`]), leaves state behind in every way
-//! ([`leave`]) and lies to its host in every way (`lie`, on wasm32 only). The table in its README says what each is for.
+//! ([`leave`]), leaves bytes to be looked for ([`canary`]) and lies to its host in every way (`lie`, on wasm32 only). The
+//! table in its README says what each is for.
 
+pub mod canary;
 pub mod fail;
 pub mod leave;
 #[cfg(target_arch = "wasm32")]

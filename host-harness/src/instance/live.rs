@@ -71,11 +71,11 @@ impl Live {
     /// for another reason does not seem to have failed for this one.
     pub(super) fn forget_refused_request(&mut self) {
         if let Some(block) = self.snapshot.control_block.as_ref()
-            && let Some((mut memory, _)) = memory_and_data(&mut self.store)
+            && let Some((mut memory, data)) = memory_and_data(&mut self.store)
         {
             let words = refused_request(block.address);
             if words.end <= memory.len() {
-                memory.write(words).fill(0);
+                memory.write(words, &mut data.footprint).fill(0);
             }
         }
     }
@@ -102,7 +102,7 @@ impl Live {
         let Some((memory, data)) = memory_and_data(&mut self.store) else {
             return Err(Failed::boxed(not_restorable("its memory was lost")));
         };
-        let memory = &memory.read()[..visible];
+        let memory = memory.up_to(visible);
         match (data.call.error_code, packed) {
             (Some(code), names::RESULT_FAILED) => {
                 let message = std::mem::take(&mut data.call.error_message);
@@ -116,7 +116,7 @@ impl Live {
         }
         if packed != 0 {
             let (address, length) = names::unpack(packed);
-            data.append_intents(memory, address, length).map_err(|fault| Failed::boxed(fault.into()))?;
+            data.append_intents(&memory, address, length).map_err(|fault| Failed::boxed(fault.into()))?;
         }
         if !data.call.intents.is_empty() {
             guest_abi::intent::validate(&data.call.intents).map_err(|error| {

@@ -10,7 +10,7 @@ use crate::call::HostData;
 use crate::error::LoadError;
 use crate::guest::{Compiled, Guest};
 use crate::outcome::CallStats;
-use crate::policy::{RestorePolicy, RestoreStrategy};
+use crate::policy::{Residue, RestorePolicy, RestoreStrategy};
 use crate::restore::{BumpReset, DirtyCards, FullCopy, Restore, Watermark};
 use crate::state::State;
 
@@ -99,7 +99,10 @@ impl Guest {
                 own(Box::new(BumpReset))
             }
         };
-        Ok((mechanism, self.plain()))
+        let cleans_stack = matches!(strategy, RestoreStrategy::Watermark | RestoreStrategy::BumpReset)
+            && config.residue == Residue::Scrub;
+        let compiled = if cleans_stack { self.tracking()? } else { self.plain() };
+        Ok((mechanism, compiled))
     }
 
     /// Makes an instance that is restored by a strategy of the embedder's own; `config.strategy` means nothing then.

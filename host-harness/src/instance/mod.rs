@@ -305,6 +305,7 @@ impl Instance {
         }
         let data = live.store.data_mut();
         data.call.begin();
+        data.footprint.call_begins();
         data.limiter.begin_call();
         live.store.set_epoch_deadline(self.deadline_ticks);
         let counting = self.config.count;
@@ -330,7 +331,11 @@ impl Instance {
         }
         stats.crossings = live.store.data().call.crossings;
         match called {
-            Ok(packed) => live.collect(packed),
+            Ok(packed) => {
+                live.collect(packed)?;
+                live.store.data_mut().footprint.call_succeeded();
+                Ok(())
+            }
             Err(error) => Err(live.classify(&error, &self.guest, &self.config)),
         }
     }
@@ -362,6 +367,7 @@ impl Instance {
             globals_restored,
         };
         let restored = restore.restore(&mut target).ok()?;
+        live.store.data_mut().footprint.clear();
         self.status = Status::Ready;
         self.pristine = true;
         Some(restored)

@@ -14,6 +14,7 @@ use crate::aligned::AlignedBytes;
 use crate::call::{HostData, LogicalSize};
 use crate::error::LoadError;
 use crate::failure::{Cause, Failure, InvalidData};
+use crate::footprint::Footprint;
 use crate::guest::{Compiled, Guest};
 use crate::policy::RestoreStrategy;
 use crate::prepare::{Barrier, CARDS_EXPORT, Prepared, SAVED_EXPORT_PREFIX};
@@ -47,7 +48,8 @@ pub(super) fn start(
     let logical_pages = handles.logical_pages.map(|index| handles.globals[index].1);
     store.data_mut().logical = logical_pages.map(|pages| LogicalSize { pages, certain: 0 });
     let exchange = initialise(guest, config, &instance, &handles, store)?;
-    let snapshot = take_snapshot(guest, config, in_place, &handles, exchange, store)?;
+    let snapshot = take_snapshot(guest, compiled, config, in_place, &handles, exchange, store)?;
+    store.data_mut().footprint = Footprint::of(snapshot.regions.exchange());
     if let Some((memory, _)) = memory_and_data(store)
         && let (memory, Some(cards)) = memory.into_parts()
     {
@@ -169,6 +171,7 @@ fn init_failure(function: &str, error: &wasmtime::Error, guest: &Guest, store: &
 /// Sets the reset mark and saves everything that a restore puts back.
 fn take_snapshot(
     guest: &Guest,
+    compiled: &Compiled,
     config: &InstanceConfig,
     in_place: bool,
     handles: &Handles,
@@ -187,6 +190,9 @@ fn take_snapshot(
         }
         if ControlBlockAt::read(memory, address).is_ok() {
             memory[refused_request(address)].fill(0);
+            // Until a pointer is lower.
+            let lowest: u32 = if compiled.prepared.lowest_stack { u32::MAX } else { 0 };
+            memory[address + offset::LOWEST_STACK..][..4].copy_from_slice(&lowest.to_le_bytes());
         }
         control_block = ControlBlockAt::read(memory, address).ok();
     }
@@ -222,8 +228,14 @@ fn take_snapshot(
     }
     let regions = Regions::new(plan);
     let mark = control_block.map_or(0, |block| block.image.top as usize).min(size);
+    let stack_pointer = match handles.stack_pointer.map(|index| globals[index]) {
+        Some(Val::I32(pointer)) => pointer.cast_unsigned() as usize,
+        _ => 0,
+    };
     Ok(Snapshot {
         reset: reset_ranges(&regions, mark),
+        in_use: reset_ranges(&regions, heap_end.min(size)),
+        stack_pointer,
         regions,
         globals,
         tables: if in_place { handles.table_images(&mut *store) } else { Vec::new() },

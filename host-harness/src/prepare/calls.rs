@@ -1,4 +1,4 @@
-//! Entrances that leave the guest's globals as the snapshot has them.
+//! Step 5: entrances that leave the guest's globals as the snapshot has them.
 //!
 //! A restore must put back every mutable global, the shadow-stack pointer above all. Through the engine's interface
 //! each costs more than half an empty call. So every extension function gets a second entrance, an added function

@@ -8,7 +8,9 @@
 //!    logical size back, which it cannot do with the physical one; so memory cannot creep from restore to restore.
 //! 3. `barrier`, where it is asked for: every store notes which part of memory it wrote, so that a restore copies back
 //!    no more.
-//! 4. `calls`: every extension function gets a second entrance that leaves the globals as the snapshot has them.
+//! 4. `stack`, where it is asked for and there is no barrier, which does the same by itself: the lowest value that the
+//!    shadow-stack pointer was given is kept, so that a restore cleans the dead stack no further down.
+//! 5. `calls`: every extension function gets a second entrance that leaves the globals as the snapshot has them.
 //!
 //! A step plans; `splice` carries all plans out in one pass over the module's bytes. Everything that a step adds is
 //! appended, so that indices stay what they were, and bytes that no step changes are copied as they stand: custom
@@ -29,11 +31,13 @@ mod globals;
 mod growth;
 mod offsets;
 mod splice;
+mod stack;
 
 use crate::module_info::{GlobalType, ModuleInfo};
 
 pub use barrier::{Barrier, BarrierOptions, Elisions, SLACK, StoreCounts};
 pub use offsets::OffsetMap;
+pub(crate) use stack::RED_ZONE;
 
 /// Exports whose name begins with this are the harness's.
 pub const RESERVED_PREFIX: &str = "__harness_";
@@ -61,11 +65,14 @@ pub struct PrepareOptions {
     /// Whether and how stores note what they write. A [`Guest`](crate::Guest) is prepared without a barrier at first,
     /// and a second time with one when a strategy needs it; this says how that one is made.
     pub barrier: Option<BarrierOptions>,
+    /// Whether the lowest value of the shadow-stack pointer is kept in the control block, where there is one and no
+    /// barrier. A [`Guest`](crate::Guest) is prepared so when a strategy needs it, and not otherwise.
+    pub lowest_stack: bool,
 }
 
 impl Default for PrepareOptions {
     fn default() -> Self {
-        Self { virtual_growth: true, barrier: None }
+        Self { virtual_growth: true, barrier: None, lowest_stack: false }
     }
 }
 
@@ -108,6 +115,8 @@ pub struct Prepared {
     pub logical_pages_export: Option<&'static str>,
     /// The write barrier, if there is one.
     pub barrier: Option<Barrier>,
+    /// Whether the lowest value of the shadow-stack pointer is kept in the control block.
+    pub lowest_stack: bool,
     /// Where the original module had the code of the prepared one.
     pub offsets: OffsetMap,
 }
@@ -168,12 +177,15 @@ pub fn prepare(wasm: &[u8], info: &ModuleInfo, options: PrepareOptions) -> Resul
         Some(options) => barrier::plan(wasm, info, options, &mut additions)?,
         None => None,
     };
-    let (barrier, insertions) = barrier.map_or_else(Default::default, |(barrier, code)| (Some(barrier), code));
+    let (barrier, mut insertions) = barrier.map_or_else(Default::default, |(barrier, code)| (Some(barrier), code));
+    let stack = if options.lowest_stack && barrier.is_none() { stack::plan(wasm, info)? } else { None };
+    let lowest_stack = stack.is_some();
+    insertions.extend(stack.into_iter().flatten());
     let entrances = calls::plan(info, &globals, &mut additions);
     let edits: Vec<&dyn splice::Edit> = growth.iter().map(|growth| growth as &dyn splice::Edit).collect();
     let (wasm, offsets) = splice::splice(wasm, &additions, &edits, &insertions)?;
     let logical_pages_export = growth.map(|_| LOGICAL_PAGES_EXPORT);
-    Ok(Prepared { wasm, globals, entrances, logical_pages_export, barrier, offsets })
+    Ok(Prepared { wasm, globals, entrances, logical_pages_export, barrier, lowest_stack, offsets })
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::outcome::{AllocationStats, CallStats};
 use crate::policy::{Residue, RestoreStrategy};
 use crate::replay::{Numbering, ReplayRow, TraceSummary};
 use crate::state::json;
-use crate::verify::Verdict;
+use crate::verify::{RegionFinding, Verdict};
 
 /// How instances were made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,11 +171,40 @@ pub struct VerdictReport {
     pub passed: bool,
     /// What differed; the same of one function stands once, with the number of calls.
     pub differences: Vec<String>,
+    /// How each region of memory looked after the restores; empty where every call had a new instance.
+    #[serde(default)]
+    pub regions: Vec<RegionReport>,
     /// Functions of which calls were skipped, in sentences.
     #[serde(default)]
     pub inconclusive: Vec<String>,
     /// Why nothing could be verified; null when it could.
     pub error: Option<String>,
+}
+
+/// How a region of memory looked after the restores.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RegionReport {
+    /// The region.
+    pub region: String,
+    /// What the strategy promises of it: `exact`, `residue` (it may hold what an earlier call left) or `exact but
+    /// high_water`.
+    pub promise: String,
+    /// Restores after which bytes of it were not as in the snapshot.
+    pub restores: u64,
+    /// The most such bytes after one restore.
+    pub bytes: u64,
+}
+
+impl RegionReport {
+    fn of(finding: &RegionFinding) -> Self {
+        Self {
+            region: finding.region.name().to_owned(),
+            promise: finding.promise.name().to_owned(),
+            restores: finding.restores,
+            bytes: finding.bytes,
+        }
+    }
 }
 
 impl VerdictReport {
@@ -193,6 +222,7 @@ impl VerdictReport {
             skipped_calls: verdict.skipped_calls(),
             passed: verdict.passed(),
             differences: verdict.differences.iter().map(ToString::to_string).collect(),
+            regions: verdict.regions.iter().map(RegionReport::of).collect(),
             inconclusive: verdict.skipped.iter().map(ToString::to_string).collect(),
             error: None,
         }
@@ -219,6 +249,7 @@ impl VerdictReport {
             skipped_calls: 0,
             passed: false,
             differences: Vec::new(),
+            regions: Vec::new(),
             inconclusive: Vec::new(),
             error: Some(error.to_string()),
         }

@@ -5,31 +5,49 @@ use std::ops::Range;
 use guest_abi::control_block::offset;
 use wasmtime::Val;
 
-use super::{Residual, What};
+use super::{RegionFinding, Residual, What};
 use crate::instance::Instance;
 use crate::restore::Promise;
 use crate::snapshot::{RegionKind, Snapshot};
 
 /// Compares memory, globals and tables with the snapshot. What differs against the strategy's promise is a difference;
-/// what may differ is returned.
-pub(super) fn compare(instance: &mut Instance, differences: &mut Vec<What>) -> Vec<Residual> {
+/// what may differ is returned. `findings` learns of each region how it looks.
+pub(super) fn compare(
+    instance: &mut Instance,
+    differences: &mut Vec<What>,
+    findings: &mut Vec<RegionFinding>,
+) -> Vec<Residual> {
     let residue = instance.config().residue;
     let mut residuals = Vec::new();
+    // A region can lie in several places.
+    let mut regions: Vec<RegionFinding> = Vec::new();
     if let Some((memory, snapshot)) = instance.memory() {
         for (region, range) in snapshot.regions().iter() {
             // A new instance has nothing to be compared with.
             let Some(restore) = instance.in_place() else { return residuals };
             let promise = restore.promise(region, residue);
-            match promise {
-                Promise::Residue => residuals.extend(compare_range(memory, snapshot, region, range)),
-                Promise::Exact => broken(compare_range(memory, snapshot, region, range), differences),
+            let parts = match promise {
+                Promise::Residue | Promise::Exact => vec![range],
                 Promise::ExactButHighWater => {
                     let word = range.start + offset::HIGH_WATER;
-                    broken(compare_range(memory, snapshot, region, range.start..word), differences);
-                    broken(compare_range(memory, snapshot, region, word + 4..range.end), differences);
+                    vec![range.start..word, word + 4..range.end]
                 }
+            };
+            let found = parts.into_iter().filter_map(|part| compare_range(memory, snapshot, region, part));
+            let found: Vec<Residual> = found.collect();
+            let bytes = found.iter().map(|found| found.bytes).sum();
+            match regions.iter_mut().find(|known| known.region == region) {
+                Some(known) => known.bytes += bytes,
+                None => regions.push(RegionFinding { region, promise, restores: 0, bytes }),
+            }
+            match promise {
+                Promise::Residue => residuals.extend(found),
+                _ => differences.extend(found.into_iter().map(broken)),
             }
         }
+    }
+    for finding in regions {
+        RegionFinding::add(findings, finding);
     }
     for (name, now, saved) in instance.globals() {
         if bits(&now) != bits(&saved) {
@@ -41,11 +59,9 @@ pub(super) fn compare(instance: &mut Instance, differences: &mut Vec<What>) -> V
     residuals
 }
 
-fn broken(found: Option<Residual>, differences: &mut Vec<What>) {
-    differences.extend(found.map(|found| {
-        let Residual { region, address, expected, found, bytes } = found;
-        What::Memory { region, address, expected, found, bytes }
-    }));
+fn broken(found: Residual) -> What {
+    let Residual { region, address, expected, found, bytes } = found;
+    What::Memory { region, address, expected, found, bytes }
 }
 
 /// The first byte of the range that differs from the snapshot, or from zero beyond it.

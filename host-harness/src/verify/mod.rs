@@ -27,7 +27,7 @@ use crate::error::LoadError;
 use crate::guest::{Function, Guest};
 use crate::instance::{Instance, InstanceConfig};
 use crate::policy::{RestorePolicy, RestoreStrategy};
-use crate::restore::Restore;
+use crate::restore::{Promise, Restore};
 use crate::snapshot::RegionKind;
 use crate::state::MemoryState;
 
@@ -72,6 +72,9 @@ pub struct Verdict {
     pub skipped: Vec<Skipped>,
     /// What differed, in the order of the calls.
     pub differences: Vec<Difference>,
+    /// How each region of memory looked after the restores, in the order of [`RegionKind`]; empty where a new instance
+    /// took the place of each.
+    pub regions: Vec<RegionFinding>,
 }
 
 impl Verdict {
@@ -122,6 +125,34 @@ impl fmt::Display for Skipped {
              were compared",
             calls - on_restored
         )
+    }
+}
+
+/// How a region of memory looked after the restores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RegionFinding {
+    /// The region.
+    pub region: RegionKind,
+    /// What the strategy promises of it.
+    pub promise: Promise,
+    /// Restores after which bytes of it were not as in the snapshot.
+    pub restores: u64,
+    /// The most such bytes after one restore.
+    pub bytes: u64,
+}
+
+impl RegionFinding {
+    /// Adds what was found after one restore.
+    fn add(findings: &mut Vec<Self>, one: Self) {
+        let restores = u64::from(one.bytes > 0);
+        match findings.binary_search_by_key(&one.region, |known| known.region) {
+            Ok(at) => {
+                findings[at].restores += restores;
+                findings[at].bytes = findings[at].bytes.max(one.bytes);
+            }
+            Err(at) => findings.insert(at, Self { restores, ..one }),
+        }
     }
 }
 
@@ -333,6 +364,7 @@ fn run(
         failures: 0,
         skipped: Vec::new(),
         differences: Vec::new(),
+        regions: Vec::new(),
     };
     let mut random = ChaCha8Rng::seed_from_u64(options.seed);
     let mut pair = Pair {
@@ -406,7 +438,7 @@ impl Pair<'_> {
             self.compare_instances(&expected, &found, &mut differences);
             // What is found after a call is also what the next one, or the next try, may see.
             let residue = std::mem::take(&mut self.residue);
-            self.residue = image::compare(&mut self.subject, &mut differences);
+            self.residue = image::compare(&mut self.subject, &mut differences, &mut verdict.regions);
             for what in differences {
                 verdict.add(Difference {
                     call: number,

@@ -8,6 +8,7 @@ mod cli_guests;
 mod cli_input;
 mod cli_replay;
 mod guests;
+mod lowest_stack;
 mod measure;
 mod prepare;
 mod prepare_random;

@@ -1,8 +1,10 @@
 //! How verdicts read.
 
-use super::super::data::VerdictReport;
-use super::super::numbers::grouped;
+use super::super::data::{RegionReport, VerdictReport};
+use super::super::numbers::{NONE, bytes, grouped};
 use super::super::section::{Body, Section, Table};
+use crate::restore::Promise;
+use crate::snapshot::RegionKind;
 
 pub(in super::super) fn sections(verdicts: &[VerdictReport]) -> Vec<Section> {
     if verdicts.is_empty() {
@@ -12,10 +14,7 @@ pub(in super::super) fn sections(verdicts: &[VerdictReport]) -> Vec<Section> {
         .word("verdict");
     let mut sections = Vec::new();
     for verdict in verdicts {
-        let way = match &verdict.residue {
-            Some(residue) => format!("{}, {residue}", verdict.strategy),
-            None => verdict.strategy.clone(),
-        };
+        let way = way(verdict);
         table.row([
             verdict.guest.clone(),
             verdict.allocator.clone(),
@@ -33,7 +32,54 @@ pub(in super::super) fn sections(verdicts: &[VerdictReport]) -> Vec<Section> {
         }
     }
     sections.insert(0, Section::new("Verification", Body::Table(table)).remarks(remarks(verdicts)));
+    sections.extend(residue(verdicts));
     sections
+}
+
+fn way(verdict: &VerdictReport) -> String {
+    match &verdict.residue {
+        Some(residue) => format!("{}, {residue}", verdict.strategy),
+        None => verdict.strategy.clone(),
+    }
+}
+
+/// What was left in which region. `None` where nothing was verified.
+fn residue(verdicts: &[VerdictReport]) -> Option<Section> {
+    let verified: Vec<&VerdictReport> = verdicts.iter().filter(|verdict| verdict.error.is_none()).collect();
+    let there = |region: &RegionKind| {
+        verified.iter().any(|verdict| verdict.regions.iter().any(|found| found.region == region.name()))
+    };
+    let regions: Vec<&str> =
+        RegionKind::ALL.iter().filter(|region| there(region)).map(|region| region.name()).collect();
+    let mut table = Table::new(&["guest", "restored by"], &regions);
+    for verdict in &verified {
+        let cell = |region: &&str| match verdict.regions.iter().find(|found| found.region == **region) {
+            Some(found) => residue_cell(found),
+            None if verdict.regions.is_empty() => "new".to_owned(),
+            None => NONE.to_owned(),
+        };
+        table.row([verdict.guest.clone(), way(verdict)].into_iter().chain(regions.iter().map(cell)));
+    }
+    let holds = |found: &&RegionReport| found.promise == Promise::Residue.name();
+    let mut remarks = vec!["exact: as in the snapshot after every restore, and zero where memory was grown since"];
+    if verified.iter().any(|verdict| verdict.regions.iter().any(|found| holds(&found))) {
+        remarks.push(
+            "a size: the region may hold what earlier calls left, and this is the most that was found after a restore",
+        );
+    }
+    if verified.iter().any(|verdict| verdict.regions.is_empty()) {
+        remarks.push("new: every call had a new instance");
+    }
+    let remarks = remarks.into_iter().map(str::to_owned);
+    (!regions.is_empty()).then(|| Section::new("Residue", Body::Table(table)).remarks(remarks))
+}
+
+fn residue_cell(found: &RegionReport) -> String {
+    match found.bytes {
+        found_bytes if found.promise == Promise::Residue.name() => bytes(found_bytes),
+        0 => found.promise.clone(),
+        _ => "DIFFERS".to_owned(),
+    }
 }
 
 /// A verdict in a word.
@@ -103,6 +149,34 @@ mod tests {
         let sections = sections(verdicts);
         let Body::Table(table) = &sections[0].body else { panic!("{sections:?}") };
         (table.rows.iter().map(|row| row.last().unwrap().clone()).collect(), sections[0].remarks.join("; "))
+    }
+
+    fn region(region: RegionKind, promise: Promise, bytes: u64) -> RegionReport {
+        let (region, promise) = (region.name().to_owned(), promise.name().to_owned());
+        RegionReport { region, promise, restores: u64::from(bytes > 0), bytes }
+    }
+
+    #[test]
+    fn the_table_of_residue_says_what_was_promised_and_what_was_found() {
+        let mut kept = verdict(0, true);
+        kept.regions = vec![
+            region(RegionKind::ShadowStack, Promise::Residue, 3000),
+            region(RegionKind::Statics, Promise::Exact, 0),
+            region(RegionKind::ControlBlock, Promise::ExactButHighWater, 0),
+            region(RegionKind::Heap, Promise::Residue, 0),
+        ];
+        let mut broken = verdict(0, false);
+        broken.regions = vec![region(RegionKind::Statics, Promise::Exact, 1)];
+        let refused = VerdictReport::not_verified("shop", "leaking", "bump-reset", None, 0, &"it has no mark");
+        let section = residue(&[kept, broken, verdict(0, true), refused.clone()]).unwrap();
+        let Body::Table(table) = &section.body else { panic!("{section:?}") };
+        let rows: Vec<_> = table.rows.iter().map(|row| row[2..].join(" / ")).collect();
+        assert_eq!(
+            rows,
+            ["2.9 KiB / exact / exact but high_water / 0 B", "- / DIFFERS / - / -", "new / new / new / new"]
+        );
+        assert_eq!(section.remarks.len(), 3);
+        assert!(residue(&[refused]).is_none() && residue(&[verdict(0, true)]).is_none());
     }
 
     #[test]

@@ -76,9 +76,11 @@ fn code_that_is_trusted_is_used_for_every_way_of_preparing() {
     let engine = Engine::new(&config).expect("the machine can run the engine");
     let guest = load(&engine, artefact());
     assert_eq!(*guest.code_origin(), CodeOrigin::Artefact);
-    let cards = super::config(RestoreStrategy::DirtyCards, Residue::Scrub);
-    let mut instance = guest.instantiate(&cards, state_of("adversary")).expect("the guest serves the strategy");
-    assert_eq!((calls_before(&mut instance), calls_before(&mut instance)), (0, 0));
+    for strategy in [RestoreStrategy::DirtyCards, RestoreStrategy::Watermark] {
+        let config = super::config(strategy, Residue::Scrub);
+        let mut instance = guest.instantiate(&config, state_of("adversary")).expect("the guest serves the strategy");
+        assert_eq!((calls_before(&mut instance), calls_before(&mut instance)), (0, 0));
+    }
     let used = engine.cache_use();
     assert_eq!((used.hits, used.misses), (0, 0), "nothing was compiled");
 }

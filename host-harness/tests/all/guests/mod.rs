@@ -4,6 +4,7 @@
 
 mod allocators;
 mod artefacts;
+mod canary;
 mod causes;
 mod compile_cache;
 mod creep;

@@ -14,7 +14,8 @@ use super::{NEVER_REACHED, RESIDUES, SHORT, config, load, state_of, strategies};
 const SEED: u64 = 20_261_121;
 
 /// Functions that end by the clock alone.
-const ENDLESS: [&str; 4] = ["fail_endless_loop", "fail_endless_allocation", "lie_read_endless", "lie_log_endless"];
+const ENDLESS: [&str; 5] =
+    ["canary_plant_and_spin", "fail_endless_loop", "fail_endless_allocation", "lie_read_endless", "lie_log_endless"];
 
 /// Every strategy with every residue, where residue makes a difference.
 fn ways(allocator: Allocator) -> impl Iterator<Item = (RestoreStrategy, Residue)> {
@@ -56,11 +57,11 @@ fn is_a_lie_found_out(difference: &Difference, strategy: RestoreStrategy) -> boo
         && matches!(difference.what, What::Replaced)
 }
 
-/// Whether a function saw what a reset may leave in the exchange region, which no safe guest can.
+/// Whether a function saw what a strategy may leave as residue, which no safe guest can.
 fn is_unsafe_look_at_residue(difference: &Difference, strategy: RestoreStrategy, residue: Residue) -> bool {
-    strategy == RestoreStrategy::BumpReset
+    matches!(strategy, RestoreStrategy::Watermark | RestoreStrategy::BumpReset)
         && residue == Residue::Keep
-        && difference.function == "leave_exchange_bytes"
+        && difference.function == "canary_look"
         && matches!(difference.what, What::Outcome { aspect: Aspect::Intents, .. })
 }
 

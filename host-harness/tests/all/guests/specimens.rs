@@ -184,9 +184,15 @@ fn an_allocator_that_keeps_its_pointer_outside_of_what_is_restored_is_caught() {
     assert_eq!(residual.region, RegionKind::ShadowStack);
     assert!((16..20).contains(&residual.address), "{difference}");
 
+    // Scrubbing cleans the stack no further down than its pointer went.
+    let scrubbed = run(&["address_of_a_box"], RestoreStrategy::BumpReset, Residue::Scrub);
+    let (region, address) = first_in_memory(&scrubbed);
+    assert_eq!(region, RegionKind::ShadowStack);
+    assert!((16..20).contains(&address), "{address:#x}");
+
     // A restore that reaches there cures it, and where nothing is allocated nothing shows.
     assert!(run(&["address_of_a_box"], RestoreStrategy::FullCopy, Residue::Keep).passed());
-    assert!(run(&["address_of_a_box"], RestoreStrategy::BumpReset, Residue::Scrub).passed());
+    assert!(run(&["address_of_a_box"], RestoreStrategy::DirtyCards, Residue::Keep).passed());
     assert!(run(&["do_nothing"], RestoreStrategy::BumpReset, Residue::Keep).passed());
 }
 
@@ -224,18 +230,31 @@ fn an_allocator_that_keeps_its_pointer_above_the_high_water_mark_is_caught() {
     assert!(run(RestoreStrategy::FullCopy, Residue::Keep).passed());
 }
 
-/// What a reset leaves in the exchange region is seen by a guest that looks where none may.
+/// A guest may write into the exchange region what it names to the host in the same call, and nothing else.
 #[test]
-fn residue_in_the_exchange_region_is_caught_where_a_guest_sees_it() {
-    let guest = load("adversary", Allocator::BumpReset);
-    let run = |residue| {
-        let options = options(&["leave_exchange_bytes"], RestoreStrategy::BumpReset, residue);
+fn a_guest_that_writes_into_the_exchange_region_what_it_does_not_name_is_caught() {
+    let guest = load("specimen-writes-unnamed", Allocator::System);
+    let run = |functions: &[&str], strategy, residue| {
+        let options = options(functions, strategy, residue);
         verify(&guest, &options, &state_of("adversary"), &mut |_| ()).expect("the guest is admitted")
     };
-    let verdict = run(Residue::Keep);
+    let function = ["sum_behind_a_value"];
+    for (strategy, residue) in [
+        (RestoreStrategy::Watermark, Residue::Scrub),
+        (RestoreStrategy::Watermark, Residue::Keep),
+        (RestoreStrategy::BumpReset, Residue::Scrub),
+    ] {
+        let verdict = run(&function, strategy, residue);
+        assert_eq!(first_in_memory(&verdict).0, RegionKind::Exchange, "{strategy}, {residue}");
+    }
+    // Where the region may hold residue, what the guest sees of it is what shows.
+    let verdict = run(&function, RestoreStrategy::BumpReset, Residue::Keep);
     let (difference, _) = first_in_intents(&verdict);
     assert!(difference.residue.iter().any(|residual| residual.region == RegionKind::Exchange), "{difference}");
-    assert!(run(Residue::Scrub).passed());
+
+    assert!(run(&function, RestoreStrategy::FullCopy, Residue::Scrub).passed());
+    assert!(run(&function, RestoreStrategy::DirtyCards, Residue::Scrub).passed());
+    assert!(run(&["do_nothing"], RestoreStrategy::BumpReset, Residue::Scrub).passed());
 }
 
 #[test]
