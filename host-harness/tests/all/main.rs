@@ -8,7 +8,7 @@ mod cli_guests;
 mod cli_input;
 mod cli_replay;
 mod guests;
+mod keeping_state;
 mod measure;
 mod prepare;
-mod prepare_random;
 mod verify;
