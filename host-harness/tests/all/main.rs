@@ -7,6 +7,7 @@ mod cli_compile;
 mod cli_guests;
 mod cli_input;
 mod cli_replay;
+mod failing_restores;
 mod guests;
 mod keeping_state;
 mod measure;
