@@ -12,4 +12,5 @@ mod guests;
 mod keeping_state;
 mod measure;
 mod prepare;
+mod traps;
 mod verify;
