@@ -2,7 +2,7 @@
 //! model of `alloc-core`.
 
 use alloc_bump_reset::BumpResetAllocator;
-use alloc_core::testing::{FakeMemory, Operation, Residue, ResetCalls, Rules, Runner, pages_stay_flat};
+use alloc_core::testing::{FakeMemory, Operation, ResetCalls, Residue, Rules, Runner, pages_stay_flat};
 use alloc_core::{ADDRESS_END, AllocatorKind};
 use alloc_freelist::{CLAIM_STEP, FreelistAllocator, HEAP_END};
 use alloc_leaking::LeakingAllocator;

@@ -44,9 +44,7 @@ fn value(bytes: &[u8]) -> Result<String, String> {
     if wire::validate(&mut Decoder::new(&written)).is_err() || wire::skip(&written, 0) != Ok(written.len()) {
         return Err(format!("a value that was written is not valid: {written:x?}"));
     }
-    // It was written as the only item of an array.
-    let inside = ValueRef::new(&written).items().ok().and_then(|mut items| items.next()?.ok());
-    if copy(inside.ok_or("a value that was written is not there")?)? != written {
+    if copy(ValueRef::new(&written))? != written {
         return Err("a value that was written is read as another one".to_owned());
     }
     Ok(format!("value, {}", kind.name()))
@@ -81,9 +79,9 @@ fn look_at(value: ValueRef<'_>, depth: u32) -> Result<Kind, String> {
 fn copy(value: ValueRef<'_>) -> Result<Vec<u8>, String> {
     let mut written = Vec::new();
     let mut writer = ArrayWriter::begin(&mut written);
+    // A value is written into something, and would be one level too deep with it.
     push(value, &mut writer).map_err(|error| format!("a valid value cannot be read: {error}"))?;
-    writer.end();
-    Ok(written)
+    Ok(written.split_off(1))
 }
 
 fn push<S: Sink>(value: ValueRef<'_>, writer: &mut ArrayWriter<'_, S>) -> Result<(), guest_abi::value::ValueError> {

@@ -113,8 +113,12 @@ impl Writer<'_, '_, '_> {
             }
             3..=7 => {
                 let (base, offset) = (self.base()?, self.offset()?);
-                self.code.local_get(base);
-                self.store(offset)?;
+                // Stores near each other share a mark, as far as they are near.
+                for _ in 0..self.bytes.int_in_range(1..=4_u8)? {
+                    let further = self.bytes.int_in_range(0..=80)?;
+                    self.code.local_get(base);
+                    self.store((offset + further).min(u32::MAX.into()))?;
+                }
             }
             8 => {
                 let address = self.address()?;
@@ -236,7 +240,11 @@ impl Writer<'_, '_, '_> {
     }
 
     fn length(&mut self) -> Result<i32> {
-        Ok(if self.bytes.ratio(1, 8)? { self.bytes.int_in_range(0..=66_000)? } else { self.bytes.int_in_range(0..=600)? })
+        Ok(if self.bytes.ratio(1, 8)? {
+            self.bytes.int_in_range(0..=66_000)?
+        } else {
+            self.bytes.int_in_range(0..=600)?
+        })
     }
 
     /// A store of any width; its address is on the stack.

@@ -146,4 +146,3 @@ impl Reencode for Driver {
         Ok(())
     }
 }
-

@@ -38,8 +38,7 @@ pub fn run(input: &[u8]) -> Result<String, String> {
 /// The write barrier that a byte says: each elision, and the size of a card.
 #[must_use]
 pub fn barrier(options: u8) -> BarrierOptions {
-    let elisions =
-        Elisions { constants: options & 1 != 0, repeated: options & 2 != 0, frames: options & 4 != 0 };
+    let elisions = Elisions { constants: options & 1 != 0, repeated: options & 2 != 0, frames: options & 4 != 0 };
     BarrierOptions { card_size: 512 << (options >> 3 & 3), elisions }
 }
 
@@ -297,4 +296,3 @@ pub fn check_barrier(engine: &Engine, wasm: &[u8], barrier: BarrierOptions, look
     }
     Ok(changed)
 }
-

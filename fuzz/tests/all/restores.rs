@@ -1,7 +1,7 @@
 //! The target `restores` catches a restore that forgets something.
 
 use fuzz::modules::random_bytes;
-use fuzz::restores::run_with;
+use fuzz::restores::{run_with, stores};
 use host_harness::Residue;
 use host_harness::restore::{FullCopy, Promise, Restore, RestoreError, Restored, Target};
 use host_harness::snapshot::RegionKind;
@@ -75,4 +75,16 @@ fn a_restore_that_forgets_something_is_caught() {
 #[test]
 fn one_that_forgets_nothing_is_not() {
     assert_eq!(first_caught(Forgets::Nothing), None);
+}
+
+#[test]
+fn its_guests_have_stores_of_which_every_kind_of_mark_is_left_out() {
+    let (mut constants, mut repeated, mut frames, mut marked) = (0, 0, 0, 0);
+    for stores in (0..200).filter_map(|seed| stores(&random_bytes(seed, 1_500))) {
+        constants += stores.constants;
+        repeated += stores.repeated;
+        frames += stores.frames;
+        marked += stores.marked;
+    }
+    assert!(constants > 20 && repeated > 20 && frames > 20 && marked > 20, "{constants} {repeated} {frames} {marked}");
 }
