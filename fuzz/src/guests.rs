@@ -6,7 +6,8 @@ use host_harness::module_info::ModuleInfo;
 use wasm_encoder::reencode::{self, Reencode};
 use wasm_encoder::{
     CodeSection, ConstExpr, CustomSection, DataSection, EntityType, ExportKind, ExportSection, Function,
-    FunctionSection, GlobalSection, GlobalType, ImportSection, MemorySection, MemoryType, Module, TypeSection, ValType,
+    FunctionSection, GlobalSection, GlobalType, ImportSection, MemorySection, MemoryType, Module, StartSection,
+    TypeSection, ValType,
 };
 use wasm_smith::Config;
 
@@ -132,6 +133,11 @@ fn own(bytes: &mut Unstructured<'_>, allocator: Option<AllocatorKind>) -> Result
     imports.import(names::IMPORT_MODULE, names::IMPORT_LOG, EntityType::Function(2));
     let mut functions = FunctionSection::new();
     frame.function_types(&mut functions);
+    // Behind them one that begins with what an extension function does, so that the snapshot is not all zeros.
+    let begin = frame.functions + 1 + FUNCTIONS;
+    types.ty().function([], []);
+    functions.function(3);
+    let (starts, initializes) = (bytes.ratio(1, 8)?, bytes.ratio(1, 8)?);
     let mut memories = MemorySection::new();
     let minimum = bytes.int_in_range(1..=3)?;
     let maximum = bytes.ratio(1, 2)?.then_some(minimum + bytes.int_in_range(0..=8)?);
@@ -140,8 +146,15 @@ fn own(bytes: &mut Unstructured<'_>, allocator: Option<AllocatorKind>) -> Result
     frame.globals(&mut globals);
     let mut exports = ExportSection::new();
     frame.exports(&mut exports);
+    if initializes {
+        exports.export(names::EXPORT_INITIALIZE, ExportKind::Func, begin);
+    }
     let mut code = CodeSection::new();
-    frame.code(bytes, Some(0), &mut code)?;
+    // A start function may not call the host.
+    frame.code(bytes, (!starts).then_some(0), &mut code)?;
+    let mut beginning = Function::new([]);
+    beginning.instructions().call(frame.functions + 1).drop().end();
+    code.function(&beginning);
     let mut data = DataSection::new();
     if let Some(kind) = allocator {
         let (base, limit) = (place::HEAP, u32::try_from(minimum).unwrap_or(0) * PAGE as u32);
@@ -153,7 +166,11 @@ fn own(bytes: &mut Unstructured<'_>, allocator: Option<AllocatorKind>) -> Result
     let text: Vec<u8> = (0..100).map(|_| b'a').collect();
     data.active(0, &ConstExpr::i32_const(place::SHOWN.cast_signed()), text);
     module.section(&types).section(&imports).section(&functions).section(&memories).section(&globals);
-    module.section(&exports).section(&code).section(&data);
+    module.section(&exports);
+    if starts {
+        module.section(&StartSection { function_index: begin });
+    }
+    module.section(&code).section(&data);
     add_version(&mut module);
     Ok(module.finish())
 }

@@ -42,7 +42,9 @@ pub(super) fn start(
     let instantiated = compiled.pre.instantiate(&mut *store);
     store.data_mut().limiter.grant_card_table(None);
     let instance = instantiated.map_err(|error| match guest.info().start {
-        Some(index) if ran(&error, store) => init_failure(&guest.info().function_name(index), &error, guest, config, store),
+        Some(index) if ran(&error, store) => {
+            init_failure(&guest.info().function_name(index), &error, guest, config, store)
+        }
         _ => LoadError::Instantiate(format!("{error:#}")),
     })?;
     let handles = handles(guest, &compiled.prepared, &instance, store)?;
@@ -120,8 +122,9 @@ fn initialise(
             .map_err(|error| init_failure(names::EXPORT_INITIALIZE, &error, guest, config, store))?;
     }
     if let Ok(init) = instance.get_typed_func::<(), i32>(&mut *store, names::EXPORT_INIT) {
-        let result =
-            init.call(&mut *store, ()).map_err(|error| init_failure(names::EXPORT_INIT, &error, guest, config, store))?;
+        let result = init
+            .call(&mut *store, ())
+            .map_err(|error| init_failure(names::EXPORT_INIT, &error, guest, config, store))?;
         if result != 0 {
             let call = &mut store.data_mut().call;
             let cause = match call.error_code {

@@ -231,5 +231,8 @@ fn a_module_that_would_become_too_large_is_refused_with_both_sizes() {
     let error = prepare_within(limit).unwrap_err();
     assert_eq!(error, PrepareError::TooLarge { module, prepared: size, limit });
     let told = error.to_string();
-    assert!(told.contains(&format!("{module} bytes and {size}")) && told.contains(&format!("limit is {limit}")), "{told}");
+    assert!(
+        told.contains(&format!("{module} bytes and {size}")) && told.contains(&format!("limit is {limit}")),
+        "{told}"
+    );
 }

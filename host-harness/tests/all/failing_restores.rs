@@ -9,8 +9,8 @@ use guest_abi::value::ValueRef;
 use host_harness::restore::{Promise, Restore, RestoreError, Restored, Target};
 use host_harness::snapshot::RegionKind;
 use host_harness::{
-    Cause, Engine, EngineConfig, Guest, Instance, InstanceConfig, MemoryState, Pool, PoolConfig, PrepareOptions, Residue,
-    RestorePolicy, State, StateError, Status,
+    Cause, Engine, EngineConfig, Guest, Instance, InstanceConfig, MemoryState, Pool, PoolConfig, PrepareOptions,
+    Residue, RestorePolicy, State, StateError, Status,
 };
 
 use crate::cli_guests;

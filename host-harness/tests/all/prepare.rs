@@ -259,9 +259,8 @@ fn where_only_the_write_barrier_is_too_large_the_guest_is_restored_without() {
     );
     let engine = host_harness::Engine::new(&EngineConfig::default()).unwrap();
     let size_limit = 2 * wasm.len() as u64;
-    let load = |size_limit| {
-        Guest::load(&engine, "stores", &wasm, PrepareOptions { size_limit, ..PrepareOptions::default() })
-    };
+    let load =
+        |size_limit| Guest::load(&engine, "stores", &wasm, PrepareOptions { size_limit, ..PrepareOptions::default() });
     // Every store is at another address as far as anybody can tell, and adds some bytes.
     let barrier = Some(host_harness::prepare::BarrierOptions {
         elisions: host_harness::prepare::Elisions::NONE,

@@ -47,8 +47,9 @@ const CASES: &[(&str, &str, IsRight)] = cases! {
 fn guest() -> Guest {
     let touch = r#"(i32.store (i32.const 2000) (i32.const 1)) (i32.store8 (i32.const 131071) (i32.const 1))
                    (global.set $mark (i32.const 1)) (drop (memory.grow (i32.const 1)))"#;
-    let function =
-        |(name, code, _): &(&str, &str, IsRight)| format!("(func (export \"{name}\") (result i64) {touch} {code} i64.const 0)");
+    let function = |(name, code, _): &(&str, &str, IsRight)| {
+        format!("(func (export \"{name}\") (result i64) {touch} {code} i64.const 0)")
+    };
     let functions: String = CASES.iter().map(function).collect();
     let wasm = cli_guests::guest(
         r#"(import "extension" "log" (func $log (param i32 i32 i32)))"#,
@@ -112,9 +113,10 @@ fn what_fails_before_the_snapshot_has_its_cause_too() {
     let init = |code: &str| refused(&format!("(func (export \"__guest_init\") (result i32) {code} i32.const 0)"));
     let cases: [(&str, IsRight); 4] = [
         ("unreachable", |cause| matches!(cause, Cause::Unreachable)),
-        ("(loop $again (br $again))", |cause| {
-            matches!(cause, Cause::DeadlineExceeded { deadline } if *deadline == Duration::from_millis(30))
-        }),
+        (
+            "(loop $again (br $again))",
+            |cause| matches!(cause, Cause::DeadlineExceeded { deadline } if *deadline == Duration::from_millis(30)),
+        ),
         ("(drop (i32.load (i32.const -1)))", |cause| matches!(cause, Cause::OutOfBounds { .. })),
         ("(drop (i32.trunc_f32_s (f32.const nan)))", |cause| {
             matches!(cause, Cause::Trap { trap: Trap::BadConversionToInteger })
