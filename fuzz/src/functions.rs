@@ -94,15 +94,17 @@ impl Writer<'_, '_, '_> {
         Ok(match self.bytes.int_in_range(0..=9_u8)? {
             0..=3 => self.bytes.int_in_range(0..=place::STACK_TOP + 64)?,
             4..=6 => self.bytes.int_in_range(place::STATICS.start..=place::HEAP)?,
-            7 => self.bytes.int_in_range(place::HEAP..=70_000)?,
+            // Where one card ends and the next begins, for cards of all sizes.
+            7 => 4_096 * self.bytes.int_in_range(1..=4)? - self.bytes.int_in_range(0..=72)?,
             8 => 65_536 * self.bytes.int_in_range(1..=3)? - self.bytes.int_in_range(0..=72)?,
+            _ if self.bytes.ratio(1, 2)? => self.bytes.int_in_range(place::HEAP..=70_000)?,
             _ => self.bytes.arbitrary()?,
         })
     }
 
     fn statement(&mut self, depth: u32) -> Result<()> {
         let sp = self.indices.stack_pointer;
-        match self.bytes.int_in_range(0..=22_u8)? {
+        match self.bytes.int_in_range(0..=23_u8)? {
             0 | 1 => {
                 let (base, size) = (self.base()?, 16 * self.bytes.int_in_range(1..=40_i32)?);
                 self.code.global_get(sp).i32_const(size).i32_sub().local_tee(base).global_set(sp);
@@ -163,6 +165,12 @@ impl Writer<'_, '_, '_> {
                 self.code.global_get(sp).local_set(base);
             }
             21 => self.end()?,
+            22 => {
+                // Into the last page that there is, which may have been grown.
+                let (base, offset) = (self.base()?, self.bytes.int_in_range(0..=65_400)?);
+                self.code.memory_size(0).i32_const(1).i32_sub().i32_const(16).i32_shl().local_tee(base);
+                self.store(offset)?;
+            }
             _ => self.count(),
         }
         Ok(())
