@@ -11,6 +11,10 @@ use wasmtime::{Cache, CacheConfig, Config, InstanceAllocationStrategy, PoolingAl
 use crate::artefact::ArtefactTrust;
 use crate::error::LoadError;
 
+/// Tables that a module may have where instances come from a pool. Compilers make one, and one more for references of the
+/// host's; a slot that is not used costs addresses alone.
+const MOST_TABLES: u32 = 4;
+
 /// How an [`Engine`] is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -127,11 +131,14 @@ impl Engine {
         wasmtime.consume_fuel(config.fuel);
         if let Allocation::Pooling { instances, keep_resident } = config.allocation {
             let mut pool = PoolingAllocationConfig::new();
+            // The second memory is the card table of a write barrier.
+            let memories = instances.saturating_mul(2);
+            let tables = instances.saturating_mul(MOST_TABLES);
             pool.total_core_instances(instances)
-                // The second memory is the card table of a write barrier.
-                .total_memories(instances.saturating_mul(2))
-                .max_memories_per_module(2)
-                .total_tables(instances)
+                .total_memories(memories)
+                .max_memories_per_module(memories)
+                .total_tables(tables)
+                .max_tables_per_module(MOST_TABLES)
                 .table_elements(1 << 16)
                 .max_core_instance_size(1 << 20)
                 .linear_memory_keep_resident(keep_resident)

@@ -14,7 +14,7 @@ use host_harness::{
     RestoreStrategy,
 };
 
-use super::values::{Deadline, count, duration, exchange_size, file, memory_size, policy};
+use super::values::{Deadline, count, duration, exchange_size, file, memory_size, policy, size};
 
 /// Runs, restores, measures and verifies WebAssembly guests.
 #[derive(Debug, Parser)]
@@ -105,6 +105,9 @@ pub(crate) struct Common {
     /// Whether a restore puts the memory's size back as well, as the guest sees it.
     #[arg(long, global = true, value_enum, default_value = "on", value_name = "SWITCH")]
     pub(crate) virtual_growth: Switch,
+    /// Size that a module may have once it is prepared, such as 16MiB.
+    #[arg(long, global = true, value_name = "SIZE", default_value = "256MiB", value_parser = size, allow_hyphen_values = true)]
+    pub(crate) prepared_limit: u64,
     /// Keep compiled code in this folder and take it from there; it must be as safe as the program itself.
     #[arg(long, global = true, value_name = "FOLDER")]
     pub(crate) compile_cache: Option<PathBuf>,
@@ -154,7 +157,8 @@ impl Common {
 
     /// How modules are prepared.
     pub(crate) fn prepare(&self) -> PrepareOptions {
-        PrepareOptions { virtual_growth: self.virtual_growth == Switch::On, ..PrepareOptions::default() }
+        let virtual_growth = self.virtual_growth == Switch::On;
+        PrepareOptions { virtual_growth, size_limit: self.prepared_limit, ..PrepareOptions::default() }
     }
 }
 
@@ -325,6 +329,7 @@ mod tests {
             let common = &arguments.common;
             assert_eq!(common.strategy, [RestoreStrategy::Watermark, RestoreStrategy::FullCopy], "{line}");
             assert_eq!((common.config().deadline, common.config().memory_limit), (None, 1 << 30));
+            assert_eq!(common.prepare(), PrepareOptions::default(), "{line}");
         }
     }
 }

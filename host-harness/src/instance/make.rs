@@ -151,6 +151,7 @@ impl Guest {
             live: None,
             orphan: Some(Box::new(data)),
             last_stats: CallStats::default(),
+            restore_error: None,
         })
     }
 }

@@ -18,7 +18,7 @@ use crate::failure::{Cause, Failure};
 use crate::guest::{Compiled, Function, Guest};
 use crate::outcome::{AllocationStats, CallStats, Outcome};
 use crate::policy::{RestorePolicy, RestoreStrategy};
-use crate::restore::{Restore, Restored, Target};
+use crate::restore::{Restore, RestoreError, Restored, Target};
 use crate::snapshot::Snapshot;
 use crate::state::State;
 use crate::window;
@@ -51,6 +51,8 @@ pub struct Instance {
     orphan: Option<Box<HostData>>,
     /// Figures of the last call, also of one that failed.
     last_stats: CallStats,
+    /// Why the last restore could not be done in place; boxed, as it is hardly ever there.
+    restore_error: Option<Box<RestoreError>>,
 }
 
 /// How the instance returns to its snapshot.
@@ -165,6 +167,13 @@ impl Instance {
         &self.last_stats
     }
 
+    /// Why the last restore could not be done in place. The instance was replaced then, and what the call before it left
+    /// was kept.
+    #[must_use]
+    pub fn last_restore_error(&self) -> Option<&RestoreError> {
+        self.restore_error.as_deref()
+    }
+
     /// What the last call left with the host, also one that failed.
     pub(crate) fn last_call(&self) -> Option<&Call> {
         let orphan = self.orphan.as_ref().map(|data| &data.call);
@@ -217,6 +226,9 @@ impl Instance {
     /// After a failure the instance is restored whatever the policy. A call that ran out of memory under a lazy
     /// policy is tried once more on the restored instance, since extensions are pure.
     ///
+    /// What a call left is never lost with the instance: where it can neither be restored nor replaced, the outcome is
+    /// handed out all the same, and the next call tries to replace the instance again.
+    ///
     /// # Errors
     /// [`Failure`] with its cause.
     pub fn invoke(&mut self, function: Function) -> Result<Outcome<'_>, Failure> {
@@ -228,11 +240,13 @@ impl Instance {
         {
             called = self.attempt(function, true);
         }
-        match (called, &self.live) {
-            (Ok(()), Some(live)) => Ok(Outcome { call: &live.store.data().call, stats: &self.last_stats }),
-            (Ok(()), None) => Err(self.failure(function, *Failed::boxed(not_restorable("it was lost")))),
-            (Err(failed), _) => Err(self.failure(function, *failed)),
-        }
+        let call = match (called, &self.live, &self.orphan) {
+            (Ok(()), Some(live), _) => &live.store.data().call,
+            (Ok(()), None, Some(data)) => &data.call,
+            (Ok(()), None, None) => return Err(self.failure(function, *Failed::boxed(not_restorable("it was lost")))),
+            (Err(failed), ..) => return Err(self.failure(function, *failed)),
+        };
+        Ok(Outcome { call, stats: &self.last_stats })
     }
 
     #[cold]
@@ -251,7 +265,8 @@ impl Instance {
             if let Some(data) = &mut self.orphan {
                 data.call.begin();
             }
-            return Err(Failed::boxed(not_restorable(error)));
+            let reasons = self.restore_error.iter().map(ToString::to_string).chain([error.to_string()]).collect();
+            return Err(Failed::boxed(Cause::NotRestorable { reasons }));
         }
         self.status = Status::Running;
         let called = self.call(function);
@@ -261,11 +276,9 @@ impl Instance {
             let globals_restored = called.is_ok() && self.uses_entrances();
             if let Some(restored) = self.restore_in_place(globals_restored) {
                 self.last_stats.restored_bytes = Some(restored.bytes);
-            } else if let Err(error) = self.replace()
-                && called.is_ok()
-            {
-                // Where the call itself failed, what it failed of is the better reason.
-                return Err(Failed::boxed(not_restorable(error)));
+            } else {
+                // Where that fails, the next call tries it again, and tells why it cannot be. This one has its outcome.
+                let _ = self.replace();
             }
         } else {
             if let Some(live) = &mut self.live {
@@ -366,11 +379,21 @@ impl Instance {
             residue: self.config.residue,
             globals_restored,
         };
-        let restored = restore.restore(&mut target).ok()?;
-        live.store.data_mut().footprint.clear();
-        self.status = Status::Ready;
-        self.pristine = true;
-        Some(restored)
+        match restore.restore(&mut target) {
+            Ok(restored) => {
+                live.store.data_mut().footprint.clear();
+                self.status = Status::Ready;
+                self.pristine = true;
+                if self.restore_error.is_some() {
+                    self.restore_error = None;
+                }
+                Some(restored)
+            }
+            Err(error) => {
+                self.restore_error = Some(Box::new(error));
+                None
+            }
+        }
     }
 
     /// Makes a new instance in the place of the old one.

@@ -5,7 +5,7 @@ use std::mem::offset_of;
 
 use guest_abi::control_block::offset;
 use guest_abi::{ControlBlock, ErrorCode, names};
-use wasmtime::{Global, Store, Trap, Val};
+use wasmtime::{Global, Store, Trap, Val, WasmBacktrace};
 
 use super::InstanceConfig;
 use super::live::symbols;
@@ -42,7 +42,12 @@ pub(super) fn start(
     store.data_mut().limiter.grant_card_table(barrier.map(Barrier::table_size));
     let instantiated = compiled.pre.instantiate(&mut *store);
     store.data_mut().limiter.grant_card_table(None);
-    let instance = instantiated.map_err(|error| LoadError::Instantiate(format!("{error:#}")))?;
+    let instance = instantiated.map_err(|error| match guest.info().start {
+        Some(index) if ran(&error, store) => {
+            init_failure(&guest.info().function_name(index), &error, guest, config, store)
+        }
+        _ => LoadError::Instantiate(format!("{error:#}")),
+    })?;
     let handles = handles(guest, &compiled.prepared, &instance, store)?;
     window::open(store, handles.memory, handles.cards);
     let logical_pages = handles.logical_pages.map(|index| handles.globals[index].1);
@@ -116,11 +121,12 @@ fn initialise(
     if let Ok(initialize) = instance.get_typed_func::<(), ()>(&mut *store, names::EXPORT_INITIALIZE) {
         initialize
             .call(&mut *store, ())
-            .map_err(|error| init_failure(names::EXPORT_INITIALIZE, &error, guest, store))?;
+            .map_err(|error| init_failure(names::EXPORT_INITIALIZE, &error, guest, config, store))?;
     }
     if let Ok(init) = instance.get_typed_func::<(), i32>(&mut *store, names::EXPORT_INIT) {
-        let result =
-            init.call(&mut *store, ()).map_err(|error| init_failure(names::EXPORT_INIT, &error, guest, store))?;
+        let result = init
+            .call(&mut *store, ())
+            .map_err(|error| init_failure(names::EXPORT_INIT, &error, guest, config, store))?;
         if result != 0 {
             let call = &mut store.data_mut().call;
             let cause = match call.error_code {
@@ -139,7 +145,7 @@ fn initialise(
     let size = config.exchange_size;
     let address = exchange
         .call(&mut *store, size.cast_signed())
-        .map_err(|error| init_failure(names::EXPORT_EXCHANGE, &error, guest, store))?
+        .map_err(|error| init_failure(names::EXPORT_EXCHANGE, &error, guest, config, store))?
         .cast_unsigned();
     if address == 0 {
         return Err(LoadError::Exchange { size });
@@ -155,13 +161,29 @@ fn initialise_error(function: &str, cause: Cause, backtrace: Vec<String>) -> Loa
     LoadError::Initialise(Box::new(Failure { function: function.to_owned(), cause, backtrace, retried: false }))
 }
 
+/// Whether an instantiation failed in the guest's own code: in its start function, or in what that called.
+fn ran(error: &wasmtime::Error, store: &Store<HostData>) -> bool {
+    let frames = error.downcast_ref::<WasmBacktrace>().is_some_and(|backtrace| !backtrace.frames().is_empty());
+    frames || store.data().call.fault.is_some()
+}
+
 #[cold]
-fn init_failure(function: &str, error: &wasmtime::Error, guest: &Guest, store: &mut Store<HostData>) -> LoadError {
+fn init_failure(
+    function: &str,
+    error: &wasmtime::Error,
+    guest: &Guest,
+    config: &InstanceConfig,
+    store: &mut Store<HostData>,
+) -> LoadError {
     let backtrace = error.downcast_ref().map_or_else(Vec::new, |found| symbols(found, guest.info()));
     let cause = match (store.data_mut().call.fault.take(), error.downcast_ref::<Trap>()) {
         (Some(fault), _) => fault.into(),
         (None, Some(Trap::UnreachableCodeReached)) => Cause::Unreachable,
         (None, Some(Trap::StackOverflow)) => Cause::StackOverflow,
+        (None, Some(Trap::Interrupt)) => Cause::DeadlineExceeded { deadline: config.init_deadline },
+        (None, Some(trap @ (Trap::MemoryOutOfBounds | Trap::TableOutOfBounds))) => {
+            Cause::OutOfBounds { what: trap.to_string() }
+        }
         (None, Some(trap)) => Cause::Trap { trap: *trap },
         (None, None) => Cause::Engine(format!("{error:#}")),
     };

@@ -150,12 +150,15 @@ impl ModuleInfo {
         }
     }
 
-    /// The name under which the module's first memory is exported: `memory` where there are several.
+    /// The name of the exported memory: `memory`, which the contract asks for, or else the first under which the module's
+    /// first memory is exported.
     #[must_use]
     pub fn memory_export(&self) -> Option<&str> {
-        let names = &self.memories.first()?.exports;
-        let preferred = names.iter().find(|name| *name == guest_abi::names::EXPORT_MEMORY);
-        preferred.or_else(|| names.first()).map(String::as_str)
+        let named = self.exports.iter().find(|export| {
+            export.name == guest_abi::names::EXPORT_MEMORY && matches!(export.ty, ExternType::Memory(_))
+        });
+        let first = || self.memories.first()?.exports.first().map(String::as_str);
+        named.map(|export| export.name.as_str()).or_else(first)
     }
 
     /// The value of an exported immutable `i32` global: how linkers and `no_mangle` statics publish an address.

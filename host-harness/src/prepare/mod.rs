@@ -68,11 +68,20 @@ pub struct PrepareOptions {
     /// Whether the lowest value of the shadow-stack pointer is kept in the control block, where there is one and no
     /// barrier. A [`Guest`](crate::Guest) is prepared so when a strategy needs it, and not otherwise.
     pub lowest_stack: bool,
+    /// Bytes that the prepared module may have. How long it takes to compile, and how much memory that needs, grows with
+    /// them; who loads modules of strangers sets it lower than the default, [`PrepareOptions::SIZE_LIMIT`].
+    pub size_limit: u64,
+}
+
+impl PrepareOptions {
+    /// Bytes that a prepared module may have unless it is told otherwise: many times what compilers make, and what is
+    /// compiled in minutes rather than hours.
+    pub const SIZE_LIMIT: u64 = 256 << 20;
 }
 
 impl Default for PrepareOptions {
     fn default() -> Self {
-        Self { virtual_growth: true, barrier: None, lowest_stack: false }
+        Self { virtual_growth: true, barrier: None, lowest_stack: false, size_limit: Self::SIZE_LIMIT }
     }
 }
 
@@ -134,6 +143,19 @@ pub enum PrepareError {
         /// The name.
         name: String,
     },
+    /// The prepared module would be larger than it may be.
+    #[error(
+        "the module has {module} bytes and {prepared} once it is prepared, and the limit is {limit} bytes; build it \
+         smaller, without debug information for one, or raise `--prepared-limit` (`PrepareOptions::size_limit`)"
+    )]
+    TooLarge {
+        /// Bytes of the module.
+        module: u64,
+        /// Bytes that it would have.
+        prepared: u64,
+        /// Bytes that it may have.
+        limit: u64,
+    },
     /// Cards cannot have this size.
     #[error("cards of {given} bytes are not possible; give a power of two from 256 to 4096")]
     CardSize {
@@ -165,7 +187,8 @@ impl From<wasmparser::Error> for PrepareError {
 /// Prepares a module. `info` is the analysis of the same bytes.
 ///
 /// # Errors
-/// [`PrepareError`] when the module exports a reserved name, or when `info` is of other bytes.
+/// [`PrepareError`] when the module exports a reserved name or would become too large, when it cannot be given the write
+/// barrier that is asked for, or when `info` is of other bytes.
 pub fn prepare(wasm: &[u8], info: &ModuleInfo, options: PrepareOptions) -> Result<Prepared, PrepareError> {
     if let Some(export) = info.exports.iter().find(|export| export.name.starts_with(RESERVED_PREFIX)) {
         return Err(PrepareError::ReservedName { name: export.name.clone() });
@@ -183,7 +206,12 @@ pub fn prepare(wasm: &[u8], info: &ModuleInfo, options: PrepareOptions) -> Resul
     insertions.extend(stack.into_iter().flatten());
     let entrances = calls::plan(info, &globals, &mut additions);
     let edits: Vec<&dyn splice::Edit> = growth.iter().map(|growth| growth as &dyn splice::Edit).collect();
+    let module = wasm.len() as u64;
     let (wasm, offsets) = splice::splice(wasm, &additions, &edits, &insertions)?;
+    let (prepared, limit) = (wasm.len() as u64, options.size_limit);
+    if prepared > limit {
+        return Err(PrepareError::TooLarge { module, prepared, limit });
+    }
     let logical_pages_export = growth.map(|_| LOGICAL_PAGES_EXPORT);
     Ok(Prepared { wasm, globals, entrances, logical_pages_export, barrier, lowest_stack, offsets })
 }

@@ -217,3 +217,22 @@ fn a_global_that_is_no_number_leaves_the_globals_to_the_host() {
     );
     assert_eq!(prepared.entrances, []);
 }
+
+#[test]
+fn a_module_that_would_become_too_large_is_refused_with_both_sizes() {
+    let wasm = wat::parse_str("(module (memory 1) (global (mut i32) (i32.const 7)))").unwrap();
+    let info = ModuleInfo::analyse(&wasm).unwrap();
+    let module = wasm.len() as u64;
+    let prepare_within = |size_limit| prepare(&wasm, &info, PrepareOptions { size_limit, ..PrepareOptions::default() });
+    let size = prepare_within(u64::MAX).unwrap().wasm.len() as u64;
+    assert!(size > module);
+    assert!(prepare_within(size).is_ok());
+    let limit = size - 1;
+    let error = prepare_within(limit).unwrap_err();
+    assert_eq!(error, PrepareError::TooLarge { module, prepared: size, limit });
+    let told = error.to_string();
+    assert!(
+        told.contains(&format!("{module} bytes and {size}")) && told.contains(&format!("limit is {limit}")),
+        "{told}"
+    );
+}

@@ -36,8 +36,9 @@ pub trait Restore: Send + std::fmt::Debug {
     /// Restores the instance.
     ///
     /// # Errors
-    /// [`RestoreError`] when the guest left something that the strategy cannot work with; the instance is replaced
-    /// then.
+    /// [`RestoreError`] when the guest left something that the strategy cannot work with. The instance is replaced then,
+    /// however far the strategy has come, and [`Instance::last_restore_error`](crate::Instance::last_restore_error) has
+    /// the error.
     fn restore(&mut self, target: &mut Target<'_>) -> Result<Restored, RestoreError>;
 }
 
@@ -100,6 +101,12 @@ pub enum RestoreError {
         /// Its name.
         name: String,
         /// The engine's reason.
+        reason: String,
+    },
+    /// A strategy of the embedder's own could not go on.
+    #[error("the strategy gave up: {reason}")]
+    GaveUp {
+        /// Why, in its words.
         reason: String,
     },
 }

@@ -205,3 +205,14 @@ fn a_closed_output_is_as_one_that_nobody_reads() {
     assert_eq!(status("run plain.wasm nothing", ">&- 2>&-"), Some(2));
     assert_eq!(status("run plain.wasm nothing --times x", ">&- 2>&-"), Some(2));
 }
+
+#[test]
+fn a_module_that_is_too_large_to_be_prepared_is_told_in_one_line() {
+    let folder = Folder::new();
+    let size = std::fs::metadata(folder.path().join("plain.wasm")).unwrap().len();
+    let expected = [format!("the module has {size} bytes"), "the limit is 100 bytes; ".to_owned()];
+    let expected = expected.each_ref().map(String::as_str);
+    for line in ["measure plain.wasm --prepared-limit 100", "run plain.wasm do_nothing --prepared-limit 100B"] {
+        folder.refuses_in_one_line(line, &expected);
+    }
+}

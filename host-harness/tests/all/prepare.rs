@@ -1,12 +1,16 @@
 //! Prepared modules under the engine: virtual growth behaves as `memory.grow` of a fresh instance does, whatever was
 //! grown before a restore.
 
+use host_harness::admission::Refusal;
 use host_harness::module_info::ModuleInfo;
-use host_harness::prepare::{LOGICAL_PAGES_EXPORT, PrepareOptions, Prepared, prepare};
+use host_harness::prepare::{LOGICAL_PAGES_EXPORT, PrepareError, PrepareOptions, Prepared, prepare};
+use host_harness::{EngineConfig, Guest, InstanceConfig, LoadError, MemoryState, RestoreStrategy};
 use proptest::prelude::*;
 use wasmtime::{
     Config, Engine, Instance, Module, OptLevel, Store, StoreLimits, StoreLimitsBuilder, Val, WasmBacktrace,
 };
+
+use crate::cli_guests;
 
 const PAGE: usize = 65_536;
 
@@ -240,4 +244,44 @@ fn offsets_of_a_trap_lead_back_to_the_original_module() {
     assert_ne!(moved, original);
     let translated: Vec<u64> = moved.iter().map(|offset| prepared.offsets.original(*offset).unwrap()).collect();
     assert_eq!(translated, original);
+}
+
+/// The write barrier is what makes a module larger, so it may be all that does not fit.
+#[test]
+fn where_only_the_write_barrier_is_too_large_the_guest_is_restored_without() {
+    let stores = "(i32.store (local.get 0) (i32.load (local.get 1)))".repeat(500);
+    let wasm = cli_guests::guest(
+        "",
+        &format!(
+            "(func $stores (param i32 i32) {stores})
+             (func (export \"run\") (result i64) (call $stores (i32.const 16) (i32.const 32)) i64.const 0)"
+        ),
+    );
+    let engine = host_harness::Engine::new(&EngineConfig::default()).unwrap();
+    let size_limit = 2 * wasm.len() as u64;
+    let load =
+        |size_limit| Guest::load(&engine, "stores", &wasm, PrepareOptions { size_limit, ..PrepareOptions::default() });
+    // Every store is at another address as far as anybody can tell, and adds some bytes.
+    let barrier = Some(host_harness::prepare::BarrierOptions {
+        elisions: host_harness::prepare::Elisions::NONE,
+        ..Default::default()
+    });
+    let options = PrepareOptions { size_limit, barrier, ..PrepareOptions::default() };
+    let guest = Guest::load(&engine, "stores", &wasm, options).unwrap();
+    let with = |strategy| {
+        let mut config = InstanceConfig::default();
+        config.strategy = strategy;
+        guest.instantiate(&config, MemoryState::new())
+    };
+    let mut instance = with(RestoreStrategy::Auto).unwrap();
+    assert_eq!(instance.strategy().strategy, RestoreStrategy::FullCopy);
+    instance.invoke_by_name("run").unwrap();
+    let refused = with(RestoreStrategy::DirtyCards).unwrap_err();
+    let LoadError::Strategy { reasons, .. } = &refused else { panic!("{refused}") };
+    assert!(matches!(reasons.as_slice(), [Refusal::NoWriteBarrier { .. }]), "{refused}");
+    assert!(refused.to_string().contains(&format!("the limit is {size_limit} bytes")), "{refused}");
+
+    let refused = load(10).unwrap_err();
+    assert!(matches!(refused, LoadError::Prepare(PrepareError::TooLarge { limit: 10, .. })), "{refused}");
+    load(wasm.len() as u64 * 2).unwrap();
 }

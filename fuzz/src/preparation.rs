@@ -1,156 +1,73 @@
-//! Random modules: preparation changes nothing that they compute, and what admission lets pass is restored exactly by
-//! putting memory, globals and logical size back.
+//! Random modules through preparation: it changes nothing that they compute, what admission lets pass is restored exactly
+//! by putting memory, globals and logical size back, and the write barrier covers every byte that a call changes.
+//!
+//! The engine is used as it is, without the harness around it, so that nothing of the harness hides what preparation
+//! does. The target `restores` goes through the harness.
 
-use std::cell::Cell;
+use std::sync::LazyLock;
 
-use arbitrary::Unstructured;
 use host_harness::admission::Admission;
-use host_harness::module_info::{ExternType, ModuleInfo, Tracked};
+use host_harness::module_info::{ExternType, ModuleInfo};
 use host_harness::prepare::{
     BarrierOptions, CARDS_EXPORT, Elisions, LOGICAL_PAGES_EXPORT, PrepareOptions, Prepared, SLACK, prepare,
 };
-use proptest::prelude::*;
-use wasm_encoder::reencode::{self, Reencode};
-use wasm_smith::{Config, InstructionKind, InstructionKinds};
-use wasmtime::{Engine, Instance, Module, Store, StoreLimits, StoreLimitsBuilder, Trap, Val};
+use wasmtime::{Engine, Instance, Module, OptLevel, Store, StoreLimits, StoreLimitsBuilder, Trap, Val};
 
-use crate::prepare::engine;
+use crate::modules::{GROW, PAGE, POKE, random_module};
 
-const PAGE: usize = 65_536;
-/// Loop iterations and calls that a random module may make in its whole life.
-const STEPS: u32 = 500;
+/// Prepares the module that the input describes, or, where its first byte says so, the input as it is.
+///
+/// # Errors
+/// The property that is broken.
+pub fn run(input: &[u8]) -> Result<String, String> {
+    let Some((options, bytes)) = input.split_first() else { return Ok("empty".to_owned()) };
+    if options & 0xC0 == 0xC0 {
+        return damaged(bytes);
+    }
+    let Some(wasm) = random_module(bytes) else { return Ok("no module".to_owned()) };
+    let admitted = check(engine(), &wasm, Forgotten::Nothing)?;
+    let changed = check_barrier(engine(), &wasm, barrier(*options), true)?;
+    Ok(match (admitted, changed) {
+        (false, _) => "not in place",
+        (true, 0) => "unchanged",
+        (true, _) => "restored",
+    }
+    .to_owned())
+}
 
-/// Bytes that follow from a seed (SplitMix64).
-fn random_bytes(seed: u64, length: usize) -> Vec<u8> {
-    let words = (1..).map(|step: u64| {
-        let mut word = seed.wrapping_add(step.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        word ^ (word >> 31)
+/// The write barrier that a byte says: each elision, and the size of a card.
+#[must_use]
+pub fn barrier(options: u8) -> BarrierOptions {
+    let elisions = Elisions { constants: options & 1 != 0, repeated: options & 2 != 0, frames: options & 4 != 0 };
+    BarrierOptions { card_size: 512 << (options >> 3 & 3), elisions }
+}
+
+/// The engine of this target.
+pub fn engine() -> &'static Engine {
+    static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
+        let mut config = wasmtime::Config::new();
+        config.cranelift_opt_level(OptLevel::None);
+        Engine::new(&config).expect("the machine can run the engine")
     });
-    words.flat_map(u64::to_le_bytes).take(length).collect()
+    &ENGINE
 }
 
-/// A module without imports that exports everything, and ends by itself.
-fn random_module(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut random = Unstructured::new(bytes);
-    let kinds =
-        [InstructionKind::Memory, InstructionKind::Control, InstructionKind::Variable, InstructionKind::Parametric];
-    let config = Config {
-        // Half of the modules do little else than use their memory.
-        allowed_instructions: if random.arbitrary().ok()? {
-            InstructionKinds::all()
-        } else {
-            InstructionKinds::new(&kinds)
-        },
-        disallow_traps: random.arbitrary().ok()?,
-        // Everything is exported: compare all there is.
-        export_everything: true,
-        max_imports: 0,
-        min_funcs: 1,
-        min_memories: 1,
-        max_memories: 1,
-        max_memory32_bytes: 12 * PAGE as u64,
-        max_table_elements: 100,
-        bulk_memory_enabled: random.arbitrary().ok()?,
-        reference_types_enabled: random.arbitrary().ok()?,
-        simd_enabled: random.arbitrary().ok()?,
-        allow_start_export: random.arbitrary().ok()?,
-        // What results it gives is up to the machine.
-        relaxed_simd_enabled: false,
-        // Refused by admission, or by the engine.
-        exceptions_enabled: false,
-        gc_enabled: false,
-        memory64_enabled: false,
-        threads_enabled: false,
-        custom_page_sizes_enabled: false,
-        wide_arithmetic_enabled: false,
-        ..Config::default()
-    };
-    let mut module = wasm_smith::Module::new(config, &mut random).ok()?;
-    module.ensure_termination(STEPS).ok()?;
-    with_driver(&module.to_bytes())
-}
-
-/// Appends functions that surely grow and write, which random code seldom does. `None` for a module without code.
-fn with_driver(wasm: &[u8]) -> Option<Vec<u8>> {
-    let info = ModuleInfo::analyse(wasm).unwrap();
-    if info.memories.is_empty() || info.defined_functions == 0 {
-        return None;
+/// Bytes that may be a module are refused or prepared.
+///
+/// # Errors
+/// A module that was prepared is none any more, or another one for the engine.
+pub fn damaged(wasm: &[u8]) -> Result<String, String> {
+    let Ok(info) = ModuleInfo::analyse(wasm) else { return Ok("refused".to_owned()) };
+    let _ = Admission::of(&info).allocator_aware();
+    for barrier in [None, Some(BarrierOptions::default())] {
+        if let Ok(prepared) = prepare(wasm, &info, PrepareOptions { barrier, ..PrepareOptions::default() }) {
+            let after = ModuleInfo::analyse(&prepared.wasm).map_err(|error| error.to_string())?;
+            if after.engine_refusal != info.engine_refusal {
+                return Err(format!("{:?} instead of {:?}", after.engine_refusal, info.engine_refusal));
+            }
+        }
     }
-    let mut driver = Driver { types: info.types, functions: info.functions() };
-    let mut module = wasm_encoder::Module::new();
-    driver.parse_core_module(&mut module, wasmparser::Parser::new(0), wasm).unwrap();
-    Some(module.finish())
-}
-
-const GROW: &str = "drive: grow by a page";
-const POKE: &str = "drive: write into the first page";
-
-struct Driver {
-    types: u32,
-    functions: u32,
-}
-
-impl Reencode for Driver {
-    type Error = std::convert::Infallible;
-
-    fn parse_type_section(
-        &mut self,
-        types: &mut wasm_encoder::TypeSection,
-        section: wasmparser::TypeSectionReader<'_>,
-    ) -> Result<(), reencode::Error> {
-        reencode::utils::parse_type_section(self, types, section)?;
-        types.ty().function([], [wasm_encoder::ValType::I32]);
-        Ok(())
-    }
-
-    fn parse_function_section(
-        &mut self,
-        functions: &mut wasm_encoder::FunctionSection,
-        section: wasmparser::FunctionSectionReader<'_>,
-    ) -> Result<(), reencode::Error> {
-        reencode::utils::parse_function_section(self, functions, section)?;
-        functions.function(self.types).function(self.types);
-        Ok(())
-    }
-
-    fn parse_export_section(
-        &mut self,
-        exports: &mut wasm_encoder::ExportSection,
-        section: wasmparser::ExportSectionReader<'_>,
-    ) -> Result<(), reencode::Error> {
-        reencode::utils::parse_export_section(self, exports, section)?;
-        exports.export(GROW, wasm_encoder::ExportKind::Func, self.functions);
-        exports.export(POKE, wasm_encoder::ExportKind::Func, self.functions + 1);
-        Ok(())
-    }
-
-    fn parse_code_section(
-        &mut self,
-        code: &mut wasm_encoder::CodeSection,
-        section: wasmparser::CodeSectionReader<'_>,
-    ) -> Result<(), reencode::Error> {
-        reencode::utils::parse_code_section(self, code, section)?;
-        let mut grow = wasm_encoder::Function::new([]);
-        grow.instructions().i32_const(1).memory_grow(0).end();
-        let mut poke = wasm_encoder::Function::new([]);
-        let word =
-            wasm_encoder::MemArg { offset: 0, align: 0, target: wasm_encoder::MemArgTarget::Memory(0), ordering: None };
-        // Returns what was there before.
-        poke.instructions()
-            .i32_const(40_000)
-            .i32_load(word)
-            .i32_const(40_000)
-            .i32_const(40_000)
-            .i32_load(word)
-            .i32_const(1)
-            .i32_add()
-            .i32_store(word)
-            .end();
-        code.function(&grow).function(&poke);
-        Ok(())
-    }
+    Ok("prepared".to_owned())
 }
 
 /// What can be seen of a call: values (references as null or not), or the trap.
@@ -205,10 +122,14 @@ fn show(value: &Val) -> String {
 
 /// What a broken restore forgets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Forgotten {
+pub enum Forgotten {
+    /// Nothing: it is not broken.
     Nothing,
+    /// Linear memory.
     Memory,
+    /// The globals.
     Globals,
+    /// The logical memory size.
     LogicalSize,
 }
 
@@ -296,7 +217,10 @@ fn compare(info: &ModuleInfo, fresh: &mut Guest, other: &mut Guest, physical_tai
 }
 
 /// The property. Says whether the module was admitted to a restore in place.
-fn check(engine: &Engine, wasm: &[u8], forgotten: Forgotten) -> Result<bool, String> {
+///
+/// # Errors
+/// What is not as it must be.
+pub fn check(engine: &Engine, wasm: &[u8], forgotten: Forgotten) -> Result<bool, String> {
     let info = ModuleInfo::analyse(wasm).map_err(|error| error.to_string())?;
     let admission = Admission::of(&info);
     if let Err(refusals) = admission.runnable() {
@@ -325,32 +249,14 @@ fn check(engine: &Engine, wasm: &[u8], forgotten: Forgotten) -> Result<bool, Str
     Ok(true)
 }
 
-#[test]
-fn random_modules_compute_the_same_and_are_restored_exactly() {
-    let engine = engine();
-    let config =
-        ProptestConfig { cases: 800, max_shrink_iters: 60, failure_persistence: None, ..ProptestConfig::default() };
-    let mut runner = proptest::test_runner::TestRunner::new(config);
-    let counts = Cell::new((0_u32, 0_u32));
-    runner
-        .run(&(any::<u64>(), 200_usize..4_000), |(seed, length)| {
-            let Some(wasm) = random_module(&random_bytes(seed, length)) else { return Ok(()) };
-            let admitted = check(&engine, &wasm, Forgotten::Nothing).map_err(TestCaseError::fail)?;
-            let grows = ModuleInfo::analyse(&wasm).unwrap().instructions.any(Tracked::MemoryGrow);
-            let (all_admitted, all_growing) = counts.get();
-            counts.set((all_admitted + u32::from(admitted), all_growing + u32::from(admitted && grows)));
-            Ok(())
-        })
-        .unwrap();
-    let (admitted, growing) = counts.get();
-    assert!(admitted > 0 && growing > 0, "{admitted} admitted, {growing} of them grow: the sample shows nothing");
-}
-
 /// The property of the write barrier: a module computes the same with it, and what a call changes since instantiation lies
 /// in a marked card, in its slack, or in what is always restored. Says how many bytes were changed.
-fn check_barrier(engine: &Engine, wasm: &[u8], barrier: BarrierOptions, look: bool) -> Result<usize, String> {
-    /// Enough for a card table of 1 KiB cards, and no more than modules here ask for.
-    const LIMIT: usize = 100;
+///
+/// # Errors
+/// What is not as it must be.
+pub fn check_barrier(engine: &Engine, wasm: &[u8], barrier: BarrierOptions, look: bool) -> Result<usize, String> {
+    /// Enough for a card table of 512-byte cards, and no more than modules here ask for.
+    const LIMIT: usize = 200;
     let info = ModuleInfo::analyse(wasm).map_err(|error| error.to_string())?;
     let Some(name) = info.memory_export().filter(|_| Admission::of(&info).full_copy().is_ok()) else { return Ok(0) };
     let options = PrepareOptions { barrier: Some(barrier), ..PrepareOptions::default() };
@@ -386,72 +292,4 @@ fn check_barrier(engine: &Engine, wasm: &[u8], barrier: BarrierOptions, look: bo
         }
     }
     Ok(changed)
-}
-
-#[test]
-fn random_modules_change_only_what_the_write_barrier_covers() {
-    let engine = engine();
-    let config =
-        ProptestConfig { cases: 400, max_shrink_iters: 60, failure_persistence: None, ..ProptestConfig::default() };
-    let changed = Cell::new(0);
-    proptest::test_runner::TestRunner::new(config)
-        .run(&(any::<u64>(), 200_usize..4_000, 10_u32..=12, any::<[bool; 3]>()), |(seed, length, shift, left_out)| {
-            let Some(wasm) = random_module(&random_bytes(seed, length)) else { return Ok(()) };
-            let [constants, repeated, frames] = left_out;
-            let barrier = BarrierOptions { card_size: 1 << shift, elisions: Elisions { constants, repeated, frames } };
-            let bytes = check_barrier(&engine, &wasm, barrier, true).map_err(TestCaseError::fail)?;
-            changed.set(changed.get() + bytes);
-            Ok(())
-        })
-        .unwrap();
-    assert!(changed.get() > 0, "the sample shows nothing");
-}
-
-#[test]
-fn marks_that_are_not_looked_at_are_missed() {
-    let engine = engine();
-    let barrier = BarrierOptions { elisions: Elisions::NONE, ..BarrierOptions::default() };
-    let caught = (0..1_000).any(|seed| {
-        let wasm = random_module(&random_bytes(seed, 3_000));
-        wasm.is_some_and(|wasm| check_barrier(&engine, &wasm, barrier, false).is_err())
-    });
-    assert!(caught);
-}
-
-#[test]
-fn a_restore_that_forgets_something_is_caught() {
-    let engine = engine();
-    for forgotten in [Forgotten::Memory, Forgotten::Globals, Forgotten::LogicalSize] {
-        let caught = (0..1_000).any(|seed| {
-            let wasm = random_module(&random_bytes(seed, 3_000));
-            wasm.is_some_and(|wasm| check(&engine, &wasm, forgotten).is_err())
-        });
-        assert!(caught, "{forgotten:?}");
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, max_shrink_iters: 100, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn damaged_modules_are_refused_or_prepared_never_a_panic(
-        seed: u64,
-        damage in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..6),
-        cut in proptest::option::of(any::<proptest::sample::Index>()),
-    ) {
-        let Some(mut wasm) = random_module(&random_bytes(seed, 1_000)) else { return Ok(()) };
-        for (at, byte) in damage {
-            let at = at.index(wasm.len());
-            wasm[at] = byte;
-        }
-        if let Some(cut) = cut {
-            wasm.truncate(cut.index(wasm.len()));
-        }
-        let Ok(info) = ModuleInfo::analyse(&wasm) else { return Ok(()) };
-        let _ = Admission::of(&info).allocator_aware();
-        if let Ok(prepared) = prepare(&wasm, &info, PrepareOptions::default()) {
-            let after = ModuleInfo::analyse(&prepared.wasm).map_err(|error| TestCaseError::fail(error.to_string()))?;
-            prop_assert_eq!(after.engine_refusal, info.engine_refusal);
-        }
-    }
 }

@@ -1,0 +1,3 @@
+//! libFuzzer's wrapper of [`fuzz::restores`].
+#![cfg_attr(fuzzing, no_main)]
+fuzz::target!(restores);

@@ -1,0 +1,5 @@
+//! The fuzz targets on their saved corpora and on random bytes, and proof that they can fail.
+
+mod corpus;
+mod preparation;
+mod restores;
