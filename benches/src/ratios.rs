@@ -57,6 +57,14 @@ impl Ratios {
         self.push(measured, baseline, measured.ratio(baseline), target);
     }
 
+    /// Adds of several ratios the greatest.
+    pub fn add_worst<'a>(&mut self, pairs: impl IntoIterator<Item = (&'a Measured, &'a Measured)>, target: Target) {
+        let worst = pairs.into_iter().max_by(|(a, b), (c, d)| a.ratio(b)[1].total_cmp(&c.ratio(d)[1]));
+        if let Some((measured, baseline)) = worst {
+            self.add(measured, baseline, target);
+        }
+    }
+
     /// Adds the ratio of the medians of two things that did not take turns.
     pub fn add_medians(&mut self, measured: &Measured, baseline: &Measured, target: Target) {
         let by = |share| quantile(&measured.rounds, share) / baseline.median();
