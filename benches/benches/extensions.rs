@@ -182,7 +182,7 @@ fn judge(function: &str, baselines: &[Measured], cells: &[Cell], ratios: &mut Ra
 fn main() -> Result<()> {
     let mut config = EngineConfig::default();
     // An instance for each contender of a function.
-    config.allocation = Allocation::Pooling { instances: 100, keep_resident: 4 << 20 };
+    config.allocation = Allocation::pooling(100);
     let engine = Engine::new(&config)?;
     let (reinstantiation, candidates) = best_reinstantiation(guests::rounds(31))?;
     let mut all = Vec::new();

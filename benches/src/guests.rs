@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Error, Result, anyhow};
 use criterion::Criterion;
+use guest_abi::storage;
 use host_harness::{
     Engine, EngineConfig, Guest, Instance, InstanceConfig, LoadError, MemoryState, PrepareOptions, Residue,
     RestorePolicy, RestoreStrategy, load_state_file,
@@ -127,6 +128,24 @@ pub fn engine() -> Result<Engine> {
 /// The file is not there.
 pub fn state() -> Result<MemoryState> {
     Ok(load_state_file(&root().join("guests/bench/state.json"))?)
+}
+
+/// The state in which the event asks the functions `fill_heap` and `touch_heap` for so many bytes.
+///
+/// # Errors
+/// They do not fit an integer.
+pub fn state_with_bytes(bytes: usize) -> Result<MemoryState> {
+    let mut state = MemoryState::new();
+    let bytes = i64::try_from(bytes)?;
+    state.put(
+        storage::EVENT,
+        "",
+        |_| {},
+        |value| {
+            value.put_i64("Bytes", bytes);
+        },
+    )?;
+    Ok(state)
 }
 
 /// An instance's configuration: strategy, policy and residue; all else is as an embedder gets it.

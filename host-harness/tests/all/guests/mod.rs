@@ -55,7 +55,7 @@ fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| {
         let mut config = EngineConfig::default();
-        config.allocation = Allocation::Pooling { instances: 64, keep_resident: 4 << 20 };
+        config.allocation = Allocation::pooling(64);
         Engine::new(&config).expect("the machine can run the engine")
     })
 }
