@@ -51,6 +51,15 @@ impl Way {
         exact.into_iter().chain(both).chain([Self::NEVER])
     }
 
+    /// The same by a strategy. Of one that leaves no residue either way, it is the way in [`Self::all`].
+    #[must_use]
+    pub const fn by(self, strategy: RestoreStrategy) -> Self {
+        match strategy {
+            RestoreStrategy::Watermark | RestoreStrategy::BumpReset => Self { strategy, ..self },
+            _ => Self { strategy, residue: Residue::Scrub, ..self },
+        }
+    }
+
     /// Whether it is one of the strategies that `auto` picks from where it is asked for `wanted`.
     #[must_use]
     pub fn does_what(self, wanted: Self) -> bool {

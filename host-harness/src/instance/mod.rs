@@ -1,14 +1,17 @@
 //! An instance: invoking its functions, and keeping it pristine.
 //!
-//! `config` says how it is to be kept, `make` picks the mechanism, `start` leads to the snapshot, and `live` is what exists
-//! in the engine.
+//! `config` says how it is to be kept, `choice` what is picked where that is left open, `make` finds the mechanism, `start`
+//! leads to the snapshot, `live` is what exists in the engine, and `keep` says when to replace what could be restored.
 
+mod choice;
 mod config;
+mod keep;
 mod live;
 mod make;
 mod start;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use wasmtime::{Store, Val};
 
@@ -23,7 +26,9 @@ use crate::snapshot::Snapshot;
 use crate::state::State;
 use crate::window;
 
-pub use config::{Choice, InstanceConfig, Status};
+pub use choice::Choice;
+pub use config::{InstanceConfig, Retention, Status};
+use choice::Trial;
 use live::{Failed, Live};
 use make::host_data;
 use start::start;
@@ -51,6 +56,10 @@ pub struct Instance {
     orphan: Option<Box<HostData>>,
     /// Figures of the last call, also of one that failed.
     last_stats: CallStats,
+    /// Whether another strategy would serve better, while that is still being found out.
+    trial: Option<Trial>,
+    /// Restores in a row after calls that needed less memory than there is, see [`Retention`].
+    idle: u32,
 }
 
 /// How the instance returns to its snapshot.
@@ -86,7 +95,8 @@ impl Instance {
         self.status
     }
 
-    /// The strategy that was asked for or picked, and why.
+    /// The strategy that was asked for or picked, and why. Where [`RestoreStrategy::Auto`] picked it, the first calls may
+    /// show that another serves the guest better; it is that one from then on.
     #[must_use]
     pub fn strategy(&self) -> Choice {
         self.choice
@@ -230,7 +240,11 @@ impl Instance {
         }
         match (called, &self.live) {
             (Ok(()), Some(live)) => Ok(Outcome { call: &live.store.data().call, stats: &self.last_stats }),
-            (Ok(()), None) => Err(self.failure(function, *Failed::boxed(not_restorable("it was lost")))),
+            // The call succeeded, and what failed was to make an instance for the next one, which tries again.
+            (Ok(()), None) => match &self.orphan {
+                Some(data) => Ok(Outcome { call: &data.call, stats: &self.last_stats }),
+                None => Err(self.failure(function, *Failed::boxed(not_restorable("it was lost")))),
+            },
             (Err(failed), _) => Err(self.failure(function, *failed)),
         }
     }
@@ -258,13 +272,13 @@ impl Instance {
         let restore = called.is_err() || self.config.policy == RestorePolicy::EveryCall || self.wants_restore();
         self.status = Status::Poisoned;
         if restore {
-            let globals_restored = called.is_ok() && self.uses_entrances();
-            if let Some(restored) = self.restore_in_place(globals_restored) {
-                self.last_stats.restored_bytes = Some(restored.bytes);
-            } else if let Err(error) = self.replace()
+            let began = self.config.count.then(Instant::now);
+            let restored = self.restore_after(called.is_ok());
+            self.last_stats.restore_time = began.map(|began| began.elapsed());
+            // Where the call itself failed, what it failed of is the better reason.
+            if let Err(error) = restored
                 && called.is_ok()
             {
-                // Where the call itself failed, what it failed of is the better reason.
                 return Err(Failed::boxed(not_restorable(error)));
             }
         } else {
@@ -275,6 +289,26 @@ impl Instance {
             self.pristine = false;
         }
         called
+    }
+
+    /// Restores the instance after a call, or replaces it where that is due.
+    #[inline]
+    fn restore_after(&mut self, succeeded: bool) -> Result<(), LoadError> {
+        if self.keeps_too_much() {
+            self.give_back();
+            return Ok(());
+        }
+        let expected = self.expected_of_rival(succeeded);
+        match self.restore_in_place(succeeded && self.uses_entrances()) {
+            Some(restored) => {
+                self.last_stats.restored_bytes = Some(restored.bytes);
+                if let Some(expected) = expected {
+                    self.learn(restored.bytes, expected);
+                }
+                Ok(())
+            }
+            None => self.replace_for(self.why_replaced()),
+        }
     }
 
     /// Whether calls go through entrances that put the guest's own globals back.
@@ -370,6 +404,7 @@ impl Instance {
     /// Makes a new instance in the place of the old one.
     fn replace(&mut self) -> Result<(), LoadError> {
         self.status = Status::Poisoned;
+        self.idle = 0;
         let mut data = match (self.live.take(), self.orphan.take()) {
             (Some(live), _) => window::into_data(live.store),
             (None, Some(orphan)) => *orphan,

@@ -4,6 +4,7 @@
 
 mod allocators;
 mod artefacts;
+mod auto;
 mod causes;
 mod compile_cache;
 mod creep;
@@ -13,6 +14,7 @@ mod oracle;
 mod policies;
 mod pool;
 mod replay;
+mod retention;
 mod sizes;
 mod specimens;
 mod state_machine;
