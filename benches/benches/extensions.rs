@@ -71,11 +71,7 @@ fn best_reinstantiation(rounds: usize) -> Result<(Reinstantiation, Vec<String>)>
 }
 
 /// The baselines of a function, whose contenders come first.
-fn baselines<'a>(
-    engine: &Engine,
-    function: &str,
-    reinstantiation: &'a Reinstantiation,
-) -> Result<Vec<Contender<'a>>> {
+fn baselines<'a>(engine: &Engine, function: &str, reinstantiation: &'a Reinstantiation) -> Result<Vec<Contender<'a>>> {
     let mut bare = BareCall::new(engine.wasmtime()).map_err(guests::plain)?;
     let mut baselines = vec![Contender::new("bare typed call", move || {
         black_box(bare.call().expect("the function is empty"));

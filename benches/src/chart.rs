@@ -28,7 +28,8 @@ pub struct Line {
 const COLUMNS: usize = 4;
 
 /// Colours that differ for readers who do not see red or green (Okabe and Ito).
-const COLOURS: [RGBColor; 4] = [RGBColor(213, 94, 0), RGBColor(128, 128, 128), RGBColor(0, 114, 178), RGBColor(0, 158, 115)];
+const COLOURS: [RGBColor; 4] =
+    [RGBColor(213, 94, 0), RGBColor(128, 128, 128), RGBColor(0, 114, 178), RGBColor(0, 158, 115)];
 
 /// Draws the panels into an SVG file, on logarithmic scales that are the same for all.
 ///

@@ -92,8 +92,16 @@ impl CallStats {
     /// Forgets the last call. Field by field: what is absent need not be overwritten.
     #[inline]
     pub(crate) fn begin(&mut self, retried: bool) {
-        let Self { crossings, allocations, pages, instructions, restored_bytes, restore_time, replaced, retried: again } =
-            self;
+        let Self {
+            crossings,
+            allocations,
+            pages,
+            instructions,
+            restored_bytes,
+            restore_time,
+            replaced,
+            retried: again,
+        } = self;
         (*crossings, *pages, *again) = (0, 0, retried);
         (*allocations, *instructions, *restored_bytes) = (None, None, None);
         (*restore_time, *replaced) = (None, None);

@@ -5,7 +5,6 @@ use std::mem;
 
 use guest_abi::AllocatorKind;
 
-use super::choice::Trial;
 use super::make::TakenUp;
 use super::{Instance, Mechanism};
 use crate::error::LoadError;
@@ -16,14 +15,9 @@ impl Instance {
     /// Whether the memory of an instance that is about to be restored has been larger than needed for too long.
     #[inline]
     pub(super) fn keeps_too_much(&mut self) -> bool {
-        let (Some(retention), Some(live)) = (self.config.retention, &self.live) else {
-            return false;
-        };
         // As much as the limiter granted: the size itself takes longer to look up.
-        if live.store.data().limiter.granted() as u64 <= retention.bytes {
-            return false;
-        }
-        self.is_idle()
+        let grown = self.live.as_ref().is_some_and(|live| live.store.data().limiter.granted() > self.retained);
+        grown && self.is_idle()
     }
 
     #[cold]
@@ -93,15 +87,18 @@ impl Instance {
     /// Bytes that the rival would write at least, if it restored the instance now; `None` where no strategy is on trial.
     #[inline]
     pub(super) fn expected_of_rival(&mut self, succeeded: bool) -> Option<u64> {
-        match self.trial.filter(|_| succeeded) {
-            Some(trial) => Some(self.expected(trial)),
-            None => None,
+        match &self.trial {
+            Some(trial) if succeeded => {
+                let rival = trial.rival();
+                Some(self.expected_of(rival))
+            }
+            _ => None,
         }
     }
 
     #[cold]
-    fn expected(&mut self, trial: Trial) -> u64 {
-        if trial.rival() == RestoreStrategy::BumpReset && self.config.residue == Residue::Keep {
+    fn expected_of(&mut self, rival: RestoreStrategy) -> u64 {
+        if rival == RestoreStrategy::BumpReset && self.config.residue == Residue::Keep {
             return self.reset_bytes();
         }
         let Some(live) = &mut self.live else {

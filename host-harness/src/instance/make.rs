@@ -46,7 +46,7 @@ impl Guest {
                 instance.adopt(self.take_up(Choice::MANY_STATICS, auto, config)?);
                 instance.replace()?;
             }
-            instance.trial = instance.rival().map(Trial::against);
+            instance.trial = instance.rival().map(|rival| Box::new(Trial::against(rival)));
         }
         Ok(instance)
     }
@@ -155,6 +155,7 @@ impl Guest {
             orphan: Some(Box::new(data)),
             last_stats: CallStats::default(),
             trial: None,
+            retained: config.retention.map_or(usize::MAX, |kept| usize::try_from(kept.bytes).unwrap_or(usize::MAX)),
             idle: 0,
         })
     }

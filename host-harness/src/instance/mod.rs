@@ -27,8 +27,8 @@ use crate::state::State;
 use crate::window;
 
 pub use choice::Choice;
-pub use config::{InstanceConfig, Retention, Status};
 use choice::Trial;
+pub use config::{InstanceConfig, Retention, Status};
 use live::{Failed, Live};
 use make::host_data;
 use start::start;
@@ -57,7 +57,9 @@ pub struct Instance {
     /// Figures of the last call, also of one that failed.
     last_stats: CallStats,
     /// Whether another strategy would serve better, while that is still being found out.
-    trial: Option<Trial>,
+    trial: Option<Box<Trial>>,
+    /// Bytes up to which its memory is never too large.
+    retained: usize,
     /// Restores in a row after calls that needed less memory than there is, see [`Retention`].
     idle: u32,
 }

@@ -43,8 +43,7 @@ fn an_instance_that_grew_is_replaced_once_its_memory_has_been_idle_for_long_enou
     for allocator in Allocator::ALL {
         for strategy in strategies(allocator).iter().filter(|one| **one != RestoreStrategy::Reinstantiate) {
             let case = format!("{allocator}, {strategy}");
-            let mut instance =
-                load("bench", allocator).instantiate(&retaining(*strategy), MemoryState::new()).unwrap();
+            let mut instance = load("bench", allocator).instantiate(&retaining(*strategy), MemoryState::new()).unwrap();
             let fresh = instance.physical_pages();
             assert_eq!(fill(&mut instance, 8 << 20), None, "{case}: the call needs it");
             let grown = instance.physical_pages();
