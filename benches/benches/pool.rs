@@ -117,7 +117,7 @@ fn main() -> Result<()> {
     let rounds = guests::rounds(21);
     let mut config = EngineConfig::default();
     // Pools of 1, 2, 4 and 8, and as many instances besides.
-    config.allocation = Allocation::Pooling { instances: 32, keep_resident: 4 << 20 };
+    config.allocation = Allocation::pooling(32);
     let engine = Engine::new(&config)?;
     let mut ratios = Ratios::new("pool");
 

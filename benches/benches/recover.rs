@@ -1,238 +1,144 @@
-//! What restoring costs when a guest has dirtied 2, 8 and 67 MiB: beside a plain zero-fill and a plain copy of the same
-//! bytes, in the memory of an instance that was dirtied in the same way.
+//! What putting an instance back costs, by strategy, memory size and how much of it is dirty: beside plain copies and
+//! fills of the same bytes, in the memory of an instance that was dirtied in the same way.
 //!
 //! Not by criterion: it plans by the time that is measured, which is nanoseconds, where dirtying takes milliseconds.
-
-use std::hint::black_box;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+//! What reading the clock costs, some 20 ns, is in every figure.
 
 use anyhow::{Context, Result};
-use benches::guests;
-use benches::ratios::{Ratios, Target as Goal};
-use benches::turns::{Measured, nanoseconds};
-use host_harness::restore::{FullCopy, Promise, Restore, RestoreError, Restored, Target, Watermark};
-use host_harness::snapshot::RegionKind;
-use host_harness::{Engine, Function, Guest, Instance, InstanceConfig, Residue, RestorePolicy, RestoreStrategy};
+use benches::chart::{self, Line, Panel};
+use benches::guests::{self, Way};
+use benches::heap::{Dirt, Least, Pattern, Subject, take_turns};
+use benches::ratios::{Ratios, Target, keep};
+use benches::turns::{Measured, as_f64};
+use host_harness::{Engine, EngineConfig, RestoreStrategy};
+use serde_json::{Value, json};
 
-/// MiB that are dirty before a restore, at least, and in how many rounds that is measured.
-const SIZES: [(usize, usize); 3] = [(2, 101), (8, 61), (67, 15)];
+const MIB: usize = 1 << 20;
 
-/// Bytes that are more than any cache of the machine holds.
-const OTHER: usize = 256 << 20;
+/// Name, MiB of memory, the share of it that is dirty, and rounds.
+const CASES: [(&str, usize, f64, usize); 5] = [
+    ("2MiB-1%", 2, 0.01, 401),
+    ("2MiB-50%", 2, 0.5, 201),
+    ("2MiB-100%", 2, 1.0, 201),
+    ("8MiB-100%", 8, 1.0, 61),
+    ("100MiB-70%", 100, 0.7, 15),
+];
 
-/// Zeroes or copies by one plain call what `then` restores, and keeps how long the plain call took.
-#[derive(Debug)]
-struct Plain<R> {
-    how: How,
-    then: R,
-    took: Arc<Mutex<Duration>>,
-}
+/// MiB of memory in the sweep, and rounds.
+const SIZES: [(usize, usize); 4] = [(1, 101), (4, 61), (16, 31), (100, 11)];
 
-#[derive(Debug)]
-enum How {
-    /// Fills the heap that the guest used with zeros.
-    Fill,
-    /// Copies as many bytes as the memory has.
-    Copy(Vec<u8>),
-}
+/// What of memory is dirty in the sweep.
+const SHARES: [f64; 7] = [0.0, 0.001, 0.01, 0.03, 0.1, 0.3, 1.0];
 
-impl<R: Restore> Restore for Plain<R> {
-    fn name(&self) -> &'static str {
-        "plain"
-    }
+/// The strategies that put every byte back.
+const EXACT: [RestoreStrategy; 4] = [
+    RestoreStrategy::Reinstantiate,
+    RestoreStrategy::FullCopy,
+    RestoreStrategy::DirtyCards,
+    RestoreStrategy::Watermark,
+];
 
-    fn promise(&self, region: RegionKind, residue: Residue) -> Promise {
-        self.then.promise(region, residue)
-    }
-
-    fn restore(&mut self, target: &mut Target<'_>) -> Result<Restored, RestoreError> {
-        let (memory, _, heap) = target.heap()?;
-        let range = heap.saved.image.effective_high_water() as usize..heap.high_water as usize;
-        let took = match &mut self.how {
-            How::Fill => {
-                let start = Instant::now();
-                memory[range].fill(0);
-                start.elapsed()
-            }
-            How::Copy(from) => {
-                // Not counted: the source is made as large as the memory the first time.
-                from.resize(memory.len(), 1);
-                let start = Instant::now();
-                memory.copy_from_slice(from);
-                start.elapsed()
-            }
-        };
-        black_box(memory);
-        *self.took.lock().unwrap_or_else(PoisonError::into_inner) = took;
-        self.then.restore(target)
-    }
-}
-
-/// An instance that is dirtied and restored.
-struct Subject {
-    instance: Instance,
-    append: Function,
-    /// Where the time is, if it is not that of the whole restore.
-    took: Option<Arc<Mutex<Duration>>>,
-    measured: Measured,
-    /// The same of a second restore right after the first, which finds in the caches what it needs.
-    again: Measured,
-    /// The same of one before which something else has taken all caches.
-    cold: Measured,
-    /// Bytes of heap in use before the last restore.
-    dirty: usize,
-}
-
-impl Subject {
-    fn new(engine: &Engine, name: &str, make: impl FnOnce(&Guest, &InstanceConfig) -> Result<Made>) -> Result<Self> {
-        let guest = guests::load(engine, "bench-bump-reset")?;
-        let append = guest.function("append_10000")?;
-        let mut config = guests::config(RestoreStrategy::FullCopy, RestorePolicy::Never, Residue::Keep);
-        config.memory_limit = 1 << 30;
-        config.deadline = None;
-        let (instance, took) = make(&guest, &config)?;
-        let measured = |name: String| Measured { name, rounds: Vec::new() };
-        let [measured, again, cold] = [name.to_owned(), format!("{name} again"), format!("{name} cold")].map(measured);
-        Ok(Self { instance, append, took, measured, again, cold, dirty: 0 })
-    }
-
-    /// Ours, by a strategy.
-    fn ours(engine: &Engine, strategy: RestoreStrategy, residue: Residue) -> Result<Self> {
-        Self::new(engine, strategy.name(), |guest, config| {
-            let mut config = config.clone();
-            config.strategy = strategy;
-            config.residue = residue;
-            Ok((guest.instantiate(&config, guests::state()?)?, None))
-        })
-    }
-
-    fn plain(engine: &Engine, name: &str, how: How) -> Result<Self> {
-        Self::new(engine, name, |guest, config| {
-            let took = Arc::<Mutex<Duration>>::default();
-            let restore: Box<dyn Restore> = match how {
-                How::Fill => Box::new(Plain { how, then: Watermark, took: Arc::clone(&took) }),
-                How::Copy(_) => Box::new(Plain { how, then: FullCopy, took: Arc::clone(&took) }),
-            };
-            Ok((guest.instantiate_with(restore, config, guests::state()?)?, Some(took)))
-        })
-    }
-
-    fn used(&self) -> Result<usize> {
-        let (memory, snapshot) = self.instance.memory().context("the instance is there")?;
-        let saved = snapshot.control_block().context("the guest has a control block")?;
-        let now = guest_abi::ControlBlockImage::parse(&memory[saved.address..])
-            .map_err(|error| anyhow::anyhow!("the control block cannot be read: {error:?}"))?;
-        Ok((now.top - saved.image.top) as usize)
-    }
-
-    fn dirty(&mut self, bytes: usize) -> Result<()> {
-        while self.used()? < bytes {
-            self.instance.invoke(self.append)?;
-        }
-        self.dirty = self.used()?;
-        Ok(())
-    }
-
-    /// A restore of so much after all caches were taken by something else, whatever the guest did.
-    fn round_cold(&mut self, bytes: usize, other: &mut [u8]) -> Result<()> {
-        self.dirty(bytes)?;
-        for byte in other.iter_mut().step_by(64) {
-            *byte = byte.wrapping_add(1);
-        }
-        black_box(&mut *other);
-        let start = Instant::now();
-        black_box(self.instance.restore()?);
-        self.cold.rounds.push(nanoseconds(start.elapsed()));
-        Ok(())
-    }
-
-    fn round(&mut self, bytes: usize) -> Result<()> {
-        self.dirty(bytes)?;
-        let start = Instant::now();
-        black_box(self.instance.restore()?);
-        let whole = start.elapsed();
-        let took = self.took.as_ref().map_or(whole, |took| *took.lock().unwrap_or_else(PoisonError::into_inner));
-        self.measured.rounds.push(nanoseconds(took));
-        let start = Instant::now();
-        black_box(self.instance.restore()?);
-        self.again.rounds.push(nanoseconds(start.elapsed()));
-        Ok(())
-    }
-}
-
-type Made = (Instance, Option<Arc<Mutex<Duration>>>);
-
-/// What was measured of all subjects with this much dirty; what reading the clock costs is in every figure.
-struct Figures {
-    measured: Vec<Measured>,
-    /// A second reset right after the first.
-    again: Measured,
-    /// A reset with cold caches.
-    cold: Measured,
-    /// Bytes of heap in use.
-    dirty: usize,
-}
-
-fn measure(engine: &Engine, mebibytes: usize, rounds: usize) -> Result<Figures> {
-    let mut subjects = vec![
-        Subject::ours(engine, RestoreStrategy::BumpReset, Residue::Keep)?,
-        Subject::ours(engine, RestoreStrategy::Watermark, Residue::Scrub)?,
-        Subject::plain(engine, "zero-fill", How::Fill)?,
-        Subject::ours(engine, RestoreStrategy::FullCopy, Residue::Keep)?,
-        Subject::plain(engine, "copy", How::Copy(Vec::new()))?,
-        Subject::ours(engine, RestoreStrategy::Reinstantiate, Residue::Keep)?,
-        Subject::ours(engine, RestoreStrategy::DirtyCards, Residue::Keep)?,
+/// A part of `recover/*`: the guest's allocator is the one that every strategy serves.
+fn case(engine: &Engine, (name, mib, share, rounds): (&str, usize, f64, usize), ratios: &mut Ratios) -> Result<()> {
+    use RestoreStrategy::{Auto, BumpReset, DirtyCards, FullCopy, Reinstantiate, Watermark};
+    let dirt = Dirt { memory: mib * MIB, share, pattern: Pattern::Filled };
+    let ways = [
+        Way::scrub(Reinstantiate),
+        Way::scrub(FullCopy),
+        Way::scrub(DirtyCards),
+        Way::scrub(Watermark),
+        Way::keep(Watermark),
+        Way::scrub(BumpReset),
+        Way::keep(BumpReset),
     ];
-    let mut other = vec![0; OTHER];
-    // The first round of each touches pages for the first time.
-    for round in 0..=rounds {
-        for subject in &mut subjects {
-            subject.round(mebibytes << 20)?;
-            if round == 0 {
-                subject.measured.rounds.clear();
-                subject.again.rounds.clear();
-            }
-        }
-        subjects[0].round_cold(mebibytes << 20, &mut other)?;
+    let mut subjects = Vec::new();
+    for way in ways {
+        subjects.push(Subject::ours(engine, "bump-reset", way, dirt)?.context("every strategy serves it")?);
     }
-    let named =
-        |one: &Measured| Measured { name: format!("{}, {mebibytes} MiB", one.name), rounds: one.rounds.clone() };
-    Ok(Figures {
-        measured: subjects.iter().map(|subject| named(&subject.measured)).collect(),
-        again: named(&subjects[0].again),
-        cold: named(&subjects[0].cold),
-        dirty: subjects[0].dirty,
-    })
+    for least in [Least::Statics, Least::Used, Least::Cards] {
+        subjects.push(Subject::plain(engine, "bump-reset", least, dirt)?);
+    }
+    take_turns(&mut subjects, guests::rounds(rounds))?;
+    let measured: Vec<Measured> = subjects
+        .into_iter()
+        .map(|subject| {
+            let Measured { name: what, rounds } = subject.measured;
+            Measured { name: format!("{name}: {}", what.trim_start_matches("bump-reset, ")), rounds }
+        })
+        .collect();
+    let (ours, least) = measured.split_at(ways.len());
+    let of = |way| &ours[ways.iter().position(|other| *other == way).unwrap_or_default()];
+    let [statics, used, cards] = least else { unreachable!("there are three") };
+    ratios.add(of(Way::keep(BumpReset)), statics, Target::AtMost(2.0));
+    ratios.add(of(Way::scrub(Watermark)), used, Target::AtMost(1.2));
+    ratios.add_beyond(of(Way::scrub(DirtyCards)), cards, 30.0, Target::AtMost(1.5));
+    let cheaper = if name == "2MiB-1%" { 15.0 } else { 1.0 };
+    ratios.add(of(Way::scrub(Reinstantiate)), of(Way::scrub(DirtyCards)), Target::AtLeast(cheaper));
+    for wanted in [Way::scrub(Auto), Way::keep(Auto)] {
+        // What is picked after some calls is what one of the others is already, in memory that differs by nothing but luck.
+        let mut auto = Subject::ours(engine, "bump-reset", wanted, dirt)?.context("every guest can be restored")?;
+        (0..LEARNING).try_for_each(|_| auto.round())?;
+        let picked = of(wanted.by(auto.strategy()));
+        let singles = ways.iter().filter(|way| way.does_what(wanted)).map(|way| of(*way));
+        let best = singles.min_by(|one, other| one.median().total_cmp(&other.median())).context("there are some")?;
+        let name = format!("{name}: {wanted}, which is {}", auto.strategy());
+        ratios.add(&Measured { name, rounds: picked.rounds.clone() }, best, Target::AtMost(1.2));
+    }
+    Ok(())
+}
+
+/// Calls after which `auto` has nothing more to learn.
+const LEARNING: u32 = 20;
+
+/// One point of the sweep, for every exact strategy.
+fn point(engine: &Engine, dirt: Dirt, rounds: usize) -> Result<Vec<Measured>> {
+    let mut subjects = Vec::new();
+    for strategy in EXACT {
+        let subject = Subject::ours(engine, "bump-reset", Way::scrub(strategy), dirt)?;
+        subjects.push(subject.context("every strategy serves it")?);
+    }
+    take_turns(&mut subjects, guests::rounds(rounds))?;
+    Ok(subjects.into_iter().map(|subject| subject.measured).collect())
+}
+
+/// All points, as a chart and as figures; and whether marks are ever dearer than a new instance.
+fn sweep(engine: &Engine, ratios: &mut Ratios) -> Result<()> {
+    let (mut panels, mut points) = (Vec::new(), Vec::new());
+    let mut pairs: Vec<(Measured, Measured)> = Vec::new();
+    for (pattern, words) in [(Pattern::Filled, "filled"), (Pattern::Touched, "one byte in 4 KiB")] {
+        for (mib, rounds) in SIZES {
+            let mut lines: Vec<Line> =
+                EXACT.iter().map(|strategy| Line { name: strategy.name(), points: Vec::new() }).collect();
+            for share in SHARES {
+                let dirt = Dirt { memory: mib * MIB, share, pattern };
+                let mut measured = point(engine, dirt, rounds)?;
+                for ((one, line), strategy) in measured.iter_mut().zip(&mut lines).zip(EXACT) {
+                    one.name = format!("{mib} MiB, {}% {words}: {strategy}", share * 100.0);
+                    line.points.push((as_f64(dirt.bytes().max(1) as u64), one.median()));
+                    points.push(json!({
+                        "pattern": words, "memory_bytes": dirt.memory, "dirty_bytes": dirt.bytes(),
+                        "strategy": strategy.name(), "ns": one.median(),
+                    }));
+                }
+                pairs.push((measured.remove(0), measured.remove(1)));
+            }
+            panels.push(Panel { title: format!("{mib} MiB of memory, {words}"), lines });
+        }
+    }
+    // The least ratio: where a new instance is cheapest beside marks.
+    ratios.add_worst(pairs.iter().map(|(new, marks)| (marks, new)), Target::AtMost(1.0));
+    chart::draw(&panels, &guests::root().join("target/benches/recover-sweep.svg"))?;
+    keep("sweep.json", "recover/sweep", Value::Array(points))
 }
 
 fn main() -> Result<()> {
-    let engine = guests::engine()?;
+    let engine = Engine::new(&EngineConfig::default())?;
     let mut ratios = Ratios::new("recover");
-    let mut resets: Vec<[Measured; 3]> = Vec::new();
-    for (mebibytes, rounds) in SIZES {
-        let Figures { measured, again, cold, dirty } = measure(&engine, mebibytes, guests::rounds(rounds))?;
-        let [reset, watermark, fill, full_copy, copy, reinstantiate, dirty_cards] = &measured[..] else {
-            unreachable!("as many as there are subjects");
-        };
-        ratios.add(watermark, fill, Goal::AtMost(1.2));
-        ratios.add(full_copy, copy, Goal::AtMost(1.2));
-        ratios.add(reinstantiate, fill, Goal::None);
-        ratios.add(dirty_cards, fill, Goal::AtMost(1.5));
-        ratios.note(format!("{mebibytes} MiB: {dirty} bytes of heap in use when the limit was passed"));
-        resets.push([reset.clone(), again, cold]);
+    for one in CASES {
+        case(&engine, one, &mut ratios)?;
     }
-    // Not from the same rounds, so by medians.
-    for resets_of_size in &resets {
-        for (reset, of_the_first_size) in resets_of_size.iter().zip(&resets[0]) {
-            ratios.add_medians(reset, of_the_first_size, Goal::AtMost(2.0));
-        }
-    }
-    ratios.note("the first reset after a call finds its own data pushed out of the caches by what the call wrote;");
-    ratios.note(
-        "\"again\" is a second one right after it, over the same dirty memory; before \"cold\" something else has",
-    );
-    ratios
-        .note("taken all caches, whatever the call wrote. A full copy zeroes what was grown and so reads none of it.");
+    sweep(&engine, &mut ratios)?;
+    ratios.note("`dirty-cards` beside copying is less 30 ns, which its target allows it for finding the cards");
+    ratios.note("the sweep is drawn in target/benches/recover-sweep.svg");
     ratios.finish()
 }

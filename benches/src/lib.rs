@@ -5,8 +5,10 @@
 //! median of the ratios of all rounds. Criterion's own figures stand beside, for the spread of each alone.
 
 pub mod bare;
+pub mod chart;
 pub mod guests;
 pub mod handles;
+pub mod heap;
 pub mod ratios;
 pub mod turns;
 pub mod workers;

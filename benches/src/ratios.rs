@@ -57,6 +57,21 @@ impl Ratios {
         self.push(measured, baseline, measured.ratio(baseline), target);
     }
 
+    /// Adds the ratio of what something takes beyond a fixed time, in nanoseconds, which its target allows it.
+    pub fn add_beyond(&mut self, measured: &Measured, baseline: &Measured, allowed: f64, target: Target) {
+        let rounds = measured.rounds.iter().map(|round| (round - allowed).max(0.0)).collect();
+        let name = format!("{} less {}", measured.name, time(allowed));
+        self.add(&Measured { name, rounds }, baseline, target);
+    }
+
+    /// Adds of several ratios the greatest.
+    pub fn add_worst<'a>(&mut self, pairs: impl IntoIterator<Item = (&'a Measured, &'a Measured)>, target: Target) {
+        let worst = pairs.into_iter().max_by(|(a, b), (c, d)| a.ratio(b)[1].total_cmp(&c.ratio(d)[1]));
+        if let Some((measured, baseline)) = worst {
+            self.add(measured, baseline, target);
+        }
+    }
+
     /// Adds the ratio of the medians of two things that did not take turns.
     pub fn add_medians(&mut self, measured: &Measured, baseline: &Measured, target: Target) {
         let by = |share| quantile(&measured.rounds, share) / baseline.median();

@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let records = std::env::args().nth(2).map_or(Ok(MemoryState::new()), |path| load_state_file(path.as_ref()))?;
     // ANCHOR: pool
     let mut engine = EngineConfig::default();
-    engine.allocation = Allocation::Pooling { instances: 40, keep_resident: 4 << 20 };
+    engine.allocation = Allocation::pooling(40);
     let engine = Engine::new(&engine)?;
     let guest = Guest::from_file(&engine, path.as_ref(), PrepareOptions::default())?;
     let count_up = guest.function("count_up")?;

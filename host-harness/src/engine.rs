@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use wasmtime::{Cache, CacheConfig, Config, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::artefact::ArtefactTrust;
 use crate::error::LoadError;
@@ -88,15 +88,26 @@ pub enum Allocation {
     Pooling {
         /// Instances that can exist at the same time.
         instances: u32,
-        /// Bytes of a memory that are cleared by writing zeros instead of giving the pages back to the system.
+        /// Bytes of a memory that are put back by writing to them instead of giving the pages back to the system.
         keep_resident: usize,
+        /// Whether the system is asked which pages were written, where it can tell (Linux since 6.7), so that no others
+        /// are put back.
+        page_scan: bool,
     },
+}
+
+impl Allocation {
+    /// A pool for so many instances, with the settings that were measured to make new instances cheapest.
+    #[must_use]
+    pub const fn pooling(instances: u32) -> Self {
+        Self::Pooling { instances, keep_resident: 16 << 20, page_scan: true }
+    }
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
         Self {
-            allocation: Allocation::Pooling { instances: 16, keep_resident: 4 << 20 },
+            allocation: Allocation::pooling(16),
             tick: Duration::from_millis(1),
             fuel: false,
             compile_cache: CompileCache::Off,
@@ -129,7 +140,7 @@ impl Engine {
         let mut wasmtime = Config::new();
         wasmtime.epoch_interruption(true);
         wasmtime.consume_fuel(config.fuel);
-        if let Allocation::Pooling { instances, keep_resident } = config.allocation {
+        if let Allocation::Pooling { instances, keep_resident, page_scan } = config.allocation {
             let mut pool = PoolingAllocationConfig::new();
             // The second memory is the card table of a write barrier.
             let memories = instances.saturating_mul(2);
@@ -142,8 +153,11 @@ impl Engine {
                 .table_elements(1 << 16)
                 .max_core_instance_size(1 << 20)
                 .linear_memory_keep_resident(keep_resident)
-                .table_keep_resident(1 << 12)
+                .table_keep_resident(1 << 16)
                 .max_unused_warm_slots(instances);
+            if page_scan && PoolingAllocationConfig::is_pagemap_scan_available() {
+                pool.pagemap_scan(Enabled::Yes);
+            }
             wasmtime.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         }
         let cache = config.compile_cache.open()?;

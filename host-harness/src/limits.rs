@@ -32,6 +32,11 @@ impl MemoryLimiter {
         self.refused = None;
     }
 
+    /// Bytes that the memory was allowed to have, at most; it has no more.
+    pub(crate) fn granted(&self) -> usize {
+        self.granted
+    }
+
     /// Size in bytes that the memory would have had after the last refused growth of this call; one that it has
     /// already, where the engine did not say.
     pub(crate) fn refused(&self) -> Option<usize> {

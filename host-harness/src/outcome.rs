@@ -1,5 +1,7 @@
 //! What a call that succeeded left.
 
+use std::time::Duration;
+
 use guest_abi::ControlBlockImage;
 use guest_abi::intent::Intents;
 
@@ -64,17 +66,45 @@ pub struct CallStats {
     pub instructions: Option<u64>,
     /// Bytes that the restore after the call wrote; `None` when there was none or the instance was replaced.
     pub restored_bytes: Option<u64>,
+    /// How long the restore after the call took, or the replacement; `None` when there was none, or nobody asked.
+    pub restore_time: Option<Duration>,
+    /// Why the instance was replaced after the call; `None` when it was restored in place, or not at all.
+    pub replaced: Option<Replaced>,
     /// Whether the call ran out of memory first and succeeded on the restored instance.
     pub retried: bool,
+}
+
+/// Why an instance was replaced by a new one after a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Replaced {
+    /// Its strategy does nothing else.
+    ByStrategy,
+    /// It could not be restored in place, because of what the guest left.
+    NotRestorable,
+    /// It had more memory than calls needed for [some time](crate::Retention).
+    Shrunk,
+    /// It is restored by another strategy from now on: what [`Auto`](crate::RestoreStrategy::Auto) learned from its calls.
+    AnotherStrategy,
 }
 
 impl CallStats {
     /// Forgets the last call. Field by field: what is absent need not be overwritten.
     #[inline]
     pub(crate) fn begin(&mut self, retried: bool) {
-        let Self { crossings, allocations, pages, instructions, restored_bytes, retried: again } = self;
+        let Self {
+            crossings,
+            allocations,
+            pages,
+            instructions,
+            restored_bytes,
+            restore_time,
+            replaced,
+            retried: again,
+        } = self;
         (*crossings, *pages, *again) = (0, 0, retried);
         (*allocations, *instructions, *restored_bytes) = (None, None, None);
+        (*restore_time, *replaced) = (None, None);
     }
 }
 

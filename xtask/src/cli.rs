@@ -28,9 +28,9 @@ pub(crate) enum Task {
     /// Does all set-up itself, writes target/report/report.json and target/report/report.html, and prints the table on
     /// standard output.
     Compare(Compare),
-    /// Write the tables of the front page and the book from the report that `compare` wrote.
+    /// Write the tables of the front page and the book from what `compare` and `bench` measured.
     ///
-    /// Reads target/report/report.json; writes README.md, between its marks, and docs/src/generated/compare.md.
+    /// Reads target/report/report.json and target/benches/; writes README.md, between its marks, and docs/src/generated/.
     Tables,
     /// Run everything that must pass.
     Test(Test),

@@ -35,6 +35,11 @@ pub(crate) fn report() -> PathBuf {
     target().join("report")
 }
 
+/// Where benchmarks leave their figures.
+pub(crate) fn benches() -> PathBuf {
+    target().join("benches")
+}
+
 /// Where the book goes.
 pub(crate) fn book() -> PathBuf {
     target().join("book")

@@ -60,6 +60,45 @@ fn read_1000_rows(cx: &mut Context) -> Result<()> {
     Ok(())
 }
 
+/// Crosses to the host five times: gets a record and reads a field of it, each time.
+#[extension]
+fn five_gets(cx: &mut Context) -> Result<()> {
+    let mut key = KeyBuilder::new(storage::VIEW, "bench.Counter");
+    key.put_i32("Id", 1);
+    let mut total = 0;
+    for _ in 0..5 {
+        total += cx.get_value(&key)?.get_i64("Amount")?;
+    }
+    black_box(total);
+    Ok(())
+}
+
+/// Fills as many bytes of new heap as the event says.
+#[extension]
+fn fill_heap(cx: &mut Context) -> Result<()> {
+    let bytes = heap_bytes(cx)?;
+    black_box(vec![1_u8; bytes]);
+    Ok(())
+}
+
+/// Writes one byte into each 4 KiB of as many bytes of new heap as the event says.
+#[extension]
+fn touch_heap(cx: &mut Context) -> Result<()> {
+    let bytes = heap_bytes(cx)?;
+    let mut heap = Vec::<u8>::with_capacity(bytes);
+    for byte in heap.spare_capacity_mut().iter_mut().step_by(4096) {
+        byte.write(1);
+    }
+    black_box(heap);
+    Ok(())
+}
+
+/// How much heap the event wants written.
+fn heap_bytes(cx: &mut Context) -> Result<usize> {
+    let event = cx.get_value(&KeyBuilder::new(storage::EVENT, ""))?;
+    Ok(usize::try_from(event.get_i64("Bytes")?)?)
+}
+
 /// Keeps growing a static vector by 10,000 integers, each in a box of its own, and leaves its length.
 #[extension]
 fn append_10000(cx: &mut Context) -> Result<()> {
@@ -102,7 +141,7 @@ mod tests {
             state
                 .put(storage, entity, key, |value| match number {
                     Some(number) => {
-                        value.put_i32(name, number);
+                        value.put_i32(name, number).put_i64("Bytes", 20_000);
                     }
                     None => {
                         value.put_string(name, &"x".repeat(500));
@@ -121,13 +160,16 @@ mod tests {
 
     #[test]
     fn every_function_succeeds() {
-        let functions: [fn(&mut Context) -> Result<()>; 8] = [
+        let functions: [fn(&mut Context) -> Result<()>; 11] = [
             do_nothing,
             one_key,
             one_get,
             one_get_long_string,
             one_get_one_intent,
             read_1000_rows,
+            five_gets,
+            fill_heap,
+            touch_heap,
             append_10000,
             strings_300mb,
         ];

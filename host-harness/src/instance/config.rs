@@ -1,11 +1,10 @@
-//! How an instance is made and kept, and by which strategy.
+//! How an instance is made and kept.
 
 use std::time::Duration;
 
 use guest_abi::names;
 
 use crate::call::CallLimits;
-use crate::guest::Guest;
 use crate::policy::{Residue, RestorePolicy, RestoreStrategy};
 
 /// How an [`Instance`](crate::Instance) is made and kept.
@@ -20,6 +19,8 @@ pub struct InstanceConfig {
     pub residue: Residue,
     /// Bytes of linear memory that it may have.
     pub memory_limit: u64,
+    /// When memory that grew and is no longer needed is given back, `None` for never.
+    pub retention: Option<Retention>,
     /// How long a call may take; `None` for ever.
     pub deadline: Option<Duration>,
     /// How long initialisation may take.
@@ -28,8 +29,8 @@ pub struct InstanceConfig {
     pub exchange_size: u32,
     /// Bounds on what a call may leave.
     pub limits: CallLimits,
-    /// Whether [`CallStats`](crate::CallStats) include the allocator's counters and the page count, which costs some
-    /// nanoseconds.
+    /// Whether [`CallStats`](crate::CallStats) include the allocator's counters, the page count, and how long the restore
+    /// took, which costs some nanoseconds.
     pub count: bool,
     /// Whether calls of host functions are traced.
     pub trace: bool,
@@ -42,6 +43,7 @@ impl Default for InstanceConfig {
             policy: RestorePolicy::default(),
             residue: Residue::default(),
             memory_limit: 128 << 20,
+            retention: Some(Retention::default()),
             deadline: Some(Duration::from_secs(1)),
             init_deadline: Duration::from_secs(10),
             exchange_size: names::DEFAULT_EXCHANGE_SIZE,
@@ -52,46 +54,24 @@ impl Default for InstanceConfig {
     }
 }
 
-/// A strategy, and why it was picked.
+/// When memory that a restore in place cannot give back is given back by a new instance.
+///
+/// Memory of WebAssembly only grows. After one call that needed much, an instance would hold it for ever; so an instance
+/// that has more than it needs for some time is replaced by a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Choice {
-    /// The strategy; never [`RestoreStrategy::Auto`] for an instance that the harness restores.
-    pub strategy: RestoreStrategy,
-    /// Why, in words.
-    pub reason: &'static str,
+pub struct Retention {
+    /// Bytes of memory that stay, needed or not. What the snapshot has stays in any case.
+    pub bytes: u64,
+    /// So many restores in a row, each after a call that needed no more than `bytes`, while memory has more.
+    pub restores: u32,
 }
 
-impl Choice {
-    const RESIDUE_KEPT: Self = Self {
-        strategy: RestoreStrategy::BumpReset,
-        reason: "residue may be kept, and the guest's allocator can be reset",
-    };
-    pub(super) const EVERY_BYTE: Self = Self {
-        strategy: RestoreStrategy::DirtyCards,
-        reason: "the guest can be restored in place, and what its stores mark costs least to put back",
-    };
-    pub(super) const NO_BARRIER: Self = Self {
-        strategy: RestoreStrategy::FullCopy,
-        reason: "the guest can be restored in place, but not be given a write barrier",
-    };
-    const NOT_IN_PLACE: Self =
-        Self { strategy: RestoreStrategy::Reinstantiate, reason: "the guest cannot be restored in place" };
-
-    pub(super) const fn asked(strategy: RestoreStrategy) -> Self {
-        Self { strategy, reason: "it was asked for" }
-    }
-
-    /// What to try first for a guest.
-    pub(super) fn first(guest: &Guest, residue: Residue) -> Self {
-        let admission = guest.admission();
-        if residue == Residue::Keep && admission.allocator_aware().is_ok() {
-            Self::RESIDUE_KEPT
-        } else if admission.full_copy().is_ok() {
-            Self::EVERY_BYTE
-        } else {
-            Self::NOT_IN_PLACE
-        }
+impl Default for Retention {
+    /// 16 MiB, and 256 restores. To replace an instance costs some ten microseconds, and the next call that needs much
+    /// about half a microsecond for each page that the system has to find again: little beside 256 calls.
+    fn default() -> Self {
+        Self { bytes: 16 << 20, restores: 256 }
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use guest_abi::names;
 
+use super::choice::{MOST_STATICS, Trial};
 use super::{Choice, Instance, InstanceConfig, Mechanism, NO_DEADLINE, Status};
 use crate::admission::Refusal;
 use crate::call::HostData;
@@ -14,40 +15,45 @@ use crate::policy::{Residue, RestorePolicy, RestoreStrategy};
 use crate::restore::{BumpReset, DirtyCards, FullCopy, Restore, Watermark};
 use crate::state::State;
 
+/// A choice with what it takes.
+pub(super) type TakenUp = (Choice, (Mechanism, Arc<Compiled>));
+
 impl Guest {
     /// Makes an instance that reads `state`, initialises it and takes its snapshot.
     ///
     /// # Errors
     /// [`LoadError`] when it cannot be instantiated or initialised, or not be restored by the strategy.
     pub fn instantiate(&self, config: &InstanceConfig, state: impl State + 'static) -> Result<Instance, LoadError> {
+        let auto = config.strategy == RestoreStrategy::Auto;
         let choice = match config.strategy {
-            RestoreStrategy::Auto => Choice::first(self, config.residue),
+            RestoreStrategy::Auto => Choice::first(self, config.residue, config.policy),
             asked => Choice::asked(asked),
         };
-        let auto = config.strategy == RestoreStrategy::Auto;
         let (choice, (mechanism, compiled)) = self.take_up(choice, auto, config)?;
         let mut instance = self.unborn(mechanism, compiled, choice, config, Box::new(state))?;
-        match instance.replace() {
-            // Which allocator keeps the control block shows only in an instance.
-            Err(LoadError::Allocator { .. }) if auto => {
-                (instance.choice, (instance.mechanism, instance.compiled)) =
-                    self.take_up(Choice::EVERY_BYTE, auto, config)?;
-                instance.config.strategy = instance.choice.strategy;
+        let mut made = instance.replace();
+        // Which allocator keeps the control block shows only in an instance.
+        while auto
+            && let Err(LoadError::Allocator { .. }) = made
+            && let Some(other) = instance.choice.without_its_allocator(config.policy)
+        {
+            instance.adopt(self.take_up(other, auto, config)?);
+            made = instance.replace();
+        }
+        made?;
+        if auto && !config.policy.is_lazy() {
+            if instance.choice == Choice::RESIDUE_KEPT && instance.reset_bytes() > MOST_STATICS {
+                instance.adopt(self.take_up(Choice::MANY_STATICS, auto, config)?);
                 instance.replace()?;
             }
-            made => made?,
+            instance.trial = instance.rival().map(|rival| Box::new(Trial::against(rival)));
         }
         Ok(instance)
     }
 
     /// Finds the mechanism of a choice. Where it was left open and the module cannot be given a write barrier, that is
     /// another one.
-    fn take_up(
-        &self,
-        choice: Choice,
-        auto: bool,
-        config: &InstanceConfig,
-    ) -> Result<(Choice, (Mechanism, Arc<Compiled>)), LoadError> {
+    fn take_up(&self, choice: Choice, auto: bool, config: &InstanceConfig) -> Result<TakenUp, LoadError> {
         match self.mechanism(choice.strategy, config) {
             Err(LoadError::Strategy { .. }) if auto && choice == Choice::EVERY_BYTE => {
                 let choice = Choice::NO_BARRIER;
@@ -58,7 +64,7 @@ impl Guest {
     }
 
     /// How a strategy restores, and the module prepared for it.
-    fn mechanism(
+    pub(super) fn mechanism(
         &self,
         strategy: RestoreStrategy,
         config: &InstanceConfig,
@@ -152,6 +158,9 @@ impl Guest {
             orphan: Some(Box::new(data)),
             last_stats: CallStats::default(),
             restore_error: None,
+            trial: None,
+            retained: config.retention.map_or(usize::MAX, |kept| usize::try_from(kept.bytes).unwrap_or(usize::MAX)),
+            idle: 0,
         })
     }
 }

@@ -1,14 +1,17 @@
 //! An instance: invoking its functions, and keeping it pristine.
 //!
-//! `config` says how it is to be kept, `make` picks the mechanism, `start` leads to the snapshot, and `live` is what exists
-//! in the engine.
+//! `config` says how it is to be kept, `choice` what is picked where that is left open, `make` finds the mechanism, `start`
+//! leads to the snapshot, `live` is what exists in the engine, and `keep` says when to replace what could be restored.
 
+mod choice;
 mod config;
+mod keep;
 mod live;
 mod make;
 mod start;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use wasmtime::{Store, Val};
 
@@ -23,7 +26,9 @@ use crate::snapshot::Snapshot;
 use crate::state::State;
 use crate::window;
 
-pub use config::{Choice, InstanceConfig, Status};
+pub use choice::Choice;
+use choice::Trial;
+pub use config::{InstanceConfig, Retention, Status};
 use live::{Failed, Live};
 use make::host_data;
 use start::start;
@@ -53,6 +58,12 @@ pub struct Instance {
     last_stats: CallStats,
     /// Why the last restore could not be done in place; boxed, as it is hardly ever there.
     restore_error: Option<Box<RestoreError>>,
+    /// Whether another strategy would serve better, while that is still being found out.
+    trial: Option<Box<Trial>>,
+    /// Bytes up to which its memory is never too large.
+    retained: usize,
+    /// Restores in a row after calls that needed less memory than there is, see [`Retention`].
+    idle: u32,
 }
 
 /// How the instance returns to its snapshot.
@@ -88,7 +99,8 @@ impl Instance {
         self.status
     }
 
-    /// The strategy that was asked for or picked, and why.
+    /// The strategy that was asked for or picked, and why. Where [`RestoreStrategy::Auto`] picked it, the first calls may
+    /// show that another serves the guest better; it is that one from then on.
     #[must_use]
     pub fn strategy(&self) -> Choice {
         self.choice
@@ -273,13 +285,9 @@ impl Instance {
         let restore = called.is_err() || self.config.policy == RestorePolicy::EveryCall || self.wants_restore();
         self.status = Status::Poisoned;
         if restore {
-            let globals_restored = called.is_ok() && self.uses_entrances();
-            if let Some(restored) = self.restore_in_place(globals_restored) {
-                self.last_stats.restored_bytes = Some(restored.bytes);
-            } else {
-                // Where that fails, the next call tries it again, and tells why it cannot be. This one has its outcome.
-                let _ = self.replace();
-            }
+            let began = self.config.count.then(Instant::now);
+            self.restore_after(called.is_ok());
+            self.last_stats.restore_time = began.map(|began| began.elapsed());
         } else {
             if let Some(live) = &mut self.live {
                 live.forget_refused_request();
@@ -288,6 +296,26 @@ impl Instance {
             self.pristine = false;
         }
         called
+    }
+
+    /// Restores the instance after a call, or replaces it where that is due. Where that fails, the next call tries it
+    /// again, and tells why it cannot be; this one has its outcome.
+    #[inline]
+    fn restore_after(&mut self, succeeded: bool) {
+        if self.keeps_too_much() {
+            self.give_back();
+            return;
+        }
+        let expected = self.expected_of_rival(succeeded);
+        match self.restore_in_place(succeeded && self.uses_entrances()) {
+            Some(restored) => {
+                self.last_stats.restored_bytes = Some(restored.bytes);
+                if let Some(expected) = expected {
+                    self.learn(restored.bytes, expected);
+                }
+            }
+            None => drop(self.replace_for(self.why_replaced())),
+        }
     }
 
     /// Whether calls go through entrances that put the guest's own globals back.
@@ -399,6 +427,7 @@ impl Instance {
     /// Makes a new instance in the place of the old one.
     fn replace(&mut self) -> Result<(), LoadError> {
         self.status = Status::Poisoned;
+        self.idle = 0;
         let mut data = match (self.live.take(), self.orphan.take()) {
             (Some(live), _) => window::into_data(live.store),
             (None, Some(orphan)) => *orphan,

@@ -23,6 +23,10 @@ pub(super) fn run(console: &Console, arguments: &cli::Bench) -> Result<()> {
     guests::build(console, &toolchain, &cli::Guests::default())?;
     console.end();
 
+    if arguments.more.is_empty() {
+        // Each benchmark replaces its own ratios; those of one that is no more would stay for ever.
+        let _ = std::fs::remove_file(folders::benches().join("ratios.json"));
+    }
     let mut bench = cargo();
     bench.args(["bench", "--benches"]);
     for package in &packages {

@@ -1,6 +1,9 @@
-//! `tables`: the measured tables of the front page and of the book, from the report that `compare` wrote.
+//! `tables`: the measured tables of the front page and of the book, from the report that `compare` wrote and the ratios that
+//! the benchmarks wrote.
 //!
 //! It reads the JSON report by its schema version and knows nothing else of the harness.
+
+mod ratios;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -20,15 +23,31 @@ const FUNCTION: &str = "calc_ordered_items";
 const BEGIN: &str = "<!-- table:begin -->\n";
 const END: &str = "<!-- table:end -->";
 
-/// Writes both tables.
+/// Writes the tables of what has been measured: the report, the ratios, or both.
 pub(super) fn run(console: &Console) -> Result<()> {
-    let path = folders::report().join("report.json");
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("reading {}; `cargo xtask compare` writes it", path.display()))?;
+    let (report, ratios) = (folders::report().join("report.json"), folders::benches().join("ratios.json"));
+    match (report.exists(), ratios.exists()) {
+        (false, false) => bail!(
+            "nothing was measured: `cargo xtask compare` writes {}, and `cargo xtask bench` {}",
+            report.display(),
+            ratios.display()
+        ),
+        (with_report, with_ratios) => {
+            if with_report {
+                compared(console, &report)?;
+            }
+            if with_ratios { ratios::run(console, &ratios) } else { Ok(()) }
+        }
+    }
+}
+
+/// Writes the tables of the report.
+fn compared(console: &Console, path: &Path) -> Result<()> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     let report = read(&text).with_context(|| format!("reading {}", path.display()))?;
     let readme = folders::root().join("README.md");
     let old = std::fs::read_to_string(&readme).with_context(|| format!("reading {}", readme.display()))?;
-    let new = replaced(&old, &front(&report)?).with_context(|| format!("in {}", readme.display()))?;
+    let new = replaced(&old, BEGIN, END, &front(&report)?).with_context(|| format!("in {}", readme.display()))?;
     put(console, &readme, &new)?;
     put(console, &folders::root().join("docs/src/generated/compare.md"), &book(&report))
 }
@@ -134,11 +153,12 @@ fn read(text: &str) -> Result<Report> {
     Ok(serde_json::from_str(text)?)
 }
 
-/// `page` with another table between its marks.
-fn replaced(page: &str, table: &str) -> Result<String> {
-    let (before, rest) = page.split_once(BEGIN).context("there is no `<!-- table:begin -->`")?;
-    let (_, after) = rest.split_once(END).context("there is no `<!-- table:end -->`")?;
-    Ok(format!("{before}{BEGIN}{table}{END}{after}"))
+/// `page` with another text between two marks.
+fn replaced(page: &str, begin: &str, end: &str, text: &str) -> Result<String> {
+    let missing = |mark: &str| format!("there is no `{}`", mark.trim_end());
+    let (before, rest) = page.split_once(begin).with_context(|| missing(begin))?;
+    let (_, after) = rest.split_once(end).with_context(|| missing(end))?;
+    Ok(format!("{before}{begin}{text}{end}{after}"))
 }
 
 /// The front page's table: each allocator with the strategy that is cheapest for it, residue scrubbed and kept.
@@ -333,9 +353,9 @@ mod tests {
         let row = "| system | 67,260 | full-copy | - | 500 ns | 11.0 us | 12.3 us | 2.0 | passed |";
         assert!(table.contains(row), "{table}");
         assert!(table.contains("2026-01-02: a processor, 2 cores"), "{table}");
-        let page = replaced("a\n<!-- table:begin -->\nold\n<!-- table:end -->\nb\n", &table).unwrap();
+        let page = replaced("a\n<!-- table:begin -->\nold\n<!-- table:end -->\nb\n", BEGIN, END, &table).unwrap();
         assert!(page.starts_with("a\n<!-- table:begin -->\nOne call") && page.ends_with("<!-- table:end -->\nb\n"));
-        assert!(replaced("a page without marks", &table).is_err());
+        assert!(replaced("a page without marks", BEGIN, END, &table).is_err());
     }
 
     #[test]

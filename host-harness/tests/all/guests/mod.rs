@@ -4,6 +4,7 @@
 
 mod allocators;
 mod artefacts;
+mod auto;
 mod canary;
 mod causes;
 mod compile_cache;
@@ -14,6 +15,7 @@ mod oracle;
 mod policies;
 mod pool;
 mod replay;
+mod retention;
 mod sizes;
 mod specimens;
 mod state_machine;
@@ -56,7 +58,7 @@ fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| {
         let mut config = EngineConfig::default();
-        config.allocation = Allocation::Pooling { instances: 64, keep_resident: 4 << 20 };
+        config.allocation = Allocation::pooling(64);
         Engine::new(&config).expect("the machine can run the engine")
     })
 }

@@ -287,7 +287,7 @@ fn an_instance_that_cannot_be_made_is_told() {
 #[test]
 fn a_lost_instance_is_gone_before_another_is_made() {
     let mut engine = EngineConfig::default();
-    engine.allocation = Allocation::Pooling { instances: 1, keep_resident: 0 };
+    engine.allocation = Allocation::pooling(1);
     let engine = Engine::new(&engine).expect("the machine can run the engine");
     let wasm = module("minimal", Allocator::BumpReset);
     let guest = Guest::load(&engine, "minimal", &wasm, PrepareOptions::default()).expect("it is admitted");
