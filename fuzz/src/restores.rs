@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use arbitrary::Unstructured;
+use guest_abi::control_block::offset::LOWEST_STACK;
 use host_harness::prepare::{BarrierOptions, StoreCounts, prepare};
 use host_harness::restore::Restore;
 use host_harness::{
@@ -265,7 +266,16 @@ impl Image {
     }
 
     fn of_ref(instance: &mut Instance) -> Self {
-        let memory = instance.memory().map(|(memory, _)| memory.to_vec()).unwrap_or_default();
+        let mut memory = Vec::new();
+        if let Some((bytes, snapshot)) = instance.memory() {
+            memory.extend_from_slice(bytes);
+            // Only strategies that ask for it have this word maintained.
+            if let Some(block) = snapshot.control_block()
+                && let Some(word) = memory.get_mut(block.address + LOWEST_STACK..)
+            {
+                word[..4].fill(0);
+            }
+        }
         let globals = instance.globals().into_iter().map(|(name, value, _)| (name, bits(&value))).collect();
         Self { memory, globals }
     }
