@@ -59,7 +59,7 @@ impl Restoring<'_> {
     fn cards(&mut self, cards: Cards<'_>) {
         const SPACE: usize = 1 << 32;
         let slack = SLACK as usize;
-        let used = cards.covering(self.memory.len()).next_multiple_of(BLOCK).min(cards.table.len());
+        let used = cards.covering(self.memory.len());
         // The address space is a circle: behind its last card comes the first.
         if cards.table[0] != 0 {
             self.range(SPACE - slack..SPACE);
@@ -86,62 +86,29 @@ impl Restoring<'_> {
     }
 }
 
-/// Bytes of the table that are looked at in one go: enough that looking takes longer than going on to the next.
-const BLOCK: usize = 256;
-
-/// What one store instruction leaves in the table.
+/// What one store instruction leaves in the table, and the host's own writes.
 const MARK: u8 = 1;
 
 /// Clears the marks and tells the bytes of each run of marked cards, as large as they are: to fill or copy a large range
 /// takes less than to do so in parts.
 fn take_runs(table: &mut [u8], shift: u32, mut tell: impl FnMut(Range<usize>)) {
-    let mut run: Option<Range<usize>> = None;
-    let (blocks, _) = table.as_chunks_mut::<BLOCK>();
-    for (index, block) in blocks.iter_mut().enumerate() {
-        if is_clean(block) {
-            continue;
-        }
-        let mut card = first_other_than(0, block, 0);
-        while card < BLOCK {
-            let end = first_other_than(MARK, block, card + 1);
-            let (from, to) = ((index * BLOCK + card) << shift, (index * BLOCK + end) << shift);
-            match &mut run {
-                Some(run) if run.end == from => run.end = to,
-                _ => {
-                    if let Some(run) = run.replace(from..to) {
-                        tell(run);
-                    }
-                }
-            }
-            card = first_other_than(0, block, end);
-        }
-        block.fill(0);
-    }
-    if let Some(run) = run {
-        tell(run);
+    let mut card = 0;
+    while let Some(clean) = memchr::memchr(MARK, &table[card..]) {
+        let start = card + clean;
+        let end = end_of_run(table, start);
+        // Most runs are short: a loop over few bytes takes less than a call.
+        table[start..end].iter_mut().for_each(|mark| *mark = 0);
+        tell(start << shift..end << shift);
+        card = end;
     }
 }
 
-/// Whether no card of the block is marked. Without a branch on the way, so that it is done by vector instructions.
-fn is_clean(block: &[u8; BLOCK]) -> bool {
-    let (words, _) = block.as_chunks::<8>();
-    words.iter().fold(0, |marks, word| marks | u64::from_ne_bytes(*word)) == 0
-}
-
-/// Where in the block, not before `from`, the first byte with another value stands; its length where there is none.
-fn first_other_than(value: u8, block: &[u8; BLOCK], from: usize) -> usize {
-    const WORD: usize = 8;
-    let (words, _) = block.as_chunks::<WORD>();
-    let differs = |word: &[u8; WORD]| u64::from_le_bytes(*word) ^ u64::from_le_bytes([value; WORD]);
-    let mut before = from % WORD * 8;
-    for (index, word) in words.iter().enumerate().skip(from / WORD) {
-        let found = differs(word) >> before << before;
-        if found != 0 {
-            return index * WORD + found.trailing_zeros() as usize / 8;
-        }
-        before = 0;
-    }
-    BLOCK
+/// Where the marks end that begin with that of `start`.
+fn end_of_run(table: &[u8], start: usize) -> usize {
+    const SHORT: usize = 8;
+    let short = table[start..].iter().take(SHORT).position(|mark| *mark == 0);
+    let marked = short.or_else(|| memchr::memchr(0, &table[start..]));
+    marked.map_or(table.len(), |marked| start + marked)
 }
 
 #[cfg(test)]
@@ -159,21 +126,20 @@ mod tests {
 
     #[test]
     fn a_mark_anywhere_is_taken_once() {
-        for at in 0..3 * BLOCK {
-            let mut table = [0; 3 * BLOCK];
+        for at in 0..300 {
+            let mut table = [0; 300];
             table[at] = 1;
             assert_eq!(taken(&table), (vec![(at, at + 1)], true));
         }
-        assert_eq!(taken(&[0; 3 * BLOCK]), (vec![], true));
-        assert_eq!(taken(&[1; 3 * BLOCK]), (vec![(0, 3 * BLOCK)], true));
+        assert_eq!(taken(&[0; 300]), (vec![], true));
+        assert_eq!(taken(&[1; 300]), (vec![(0, 300)], true));
     }
 
     proptest! {
-        /// Marks lie in runs of any length, and are not all of the same value.
+        /// Marks lie in runs of any length.
         #[test]
-        fn runs_are_the_marked_cards(lengths in prop::collection::vec((0_usize..70, 0_u8..4), 0..60)) {
-            let mut table: Vec<u8> = lengths.iter().flat_map(|(length, mark)| vec![*mark; *length]).collect();
-            table.resize(table.len().next_multiple_of(BLOCK), 0);
+        fn runs_are_the_marked_cards(lengths in prop::collection::vec((0_usize..70, 0_u8..=MARK), 0..60)) {
+            let table: Vec<u8> = lengths.iter().flat_map(|(length, mark)| vec![*mark; *length]).collect();
             let (runs, clear) = taken(&table);
             prop_assert!(clear);
             prop_assert!(runs.windows(2).all(|pair| pair[0].1 < pair[1].0), "{runs:?}");
