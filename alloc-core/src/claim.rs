@@ -46,7 +46,7 @@ pub fn claim<M: Memory>(memory: &M, kind: AllocatorKind, needed: u32) -> bool {
     let pages = memory.pages();
     if last_page >= pages {
         let missing = last_page.wrapping_sub(pages).wrapping_add(1);
-        let ahead = (pages / 2).min(MOST_PAGES_AHEAD);
+        let ahead = (pages / 8).min(MOST_PAGES_AHEAD);
         if !memory.grow(missing.wrapping_add(ahead)) && !memory.grow(missing) {
             return false;
         }

@@ -1,6 +1,6 @@
 //! Where the freelist gets its heap from: one contiguous heap that grows upwards, in small steps.
 
-use alloc_core::{AllocatorKind, ControlBlock, Memory, claim::claim};
+use alloc_core::{AllocatorKind, ControlBlock, Memory, PAGE_SIZE, claim::claim};
 use core::{alloc::Layout, fmt, ptr::NonNull, sync::atomic::Ordering::Relaxed};
 use talc::{
     base::{CHUNK_UNIT, Talc, binning::Binning},
@@ -39,6 +39,22 @@ impl<M: Memory> PageSource<M> {
 
     pub(crate) fn control_block(&self) -> &ControlBlock {
         self.memory.control_block()
+    }
+
+    /// Whether nothing is allocated in the heap from `address` on, where an allocation ends.
+    pub(crate) fn is_last<B: Binning>(talc: &Talc<Self, B>, address: *mut u8) -> bool {
+        // SAFETY: `end` is what talc returned last as the end of this heap.
+        talc.source.end.is_some_and(|end| unsafe { talc.reserved(end) }.up_to.as_ptr() == address)
+    }
+
+    /// Whether the heap grows into another page, or about to the end of one, for a request that no gap can hold.
+    ///
+    /// How many pages there are has no part in it: it differs between an instance that is fresh and one that was restored,
+    /// which must do the same.
+    pub(crate) fn leaves_page(&self, layout: Layout) -> bool {
+        let top = self.control_block().top.load(Relaxed) as usize;
+        let needed = layout.size().wrapping_add(layout.align()).wrapping_add(ROUNDING + CLAIM_STEP as usize);
+        needed > top.wrapping_neg() % PAGE_SIZE as usize
     }
 }
 

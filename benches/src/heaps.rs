@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result};
 use host_harness::replay::{TraceFile, trace_state};
-use host_harness::{Engine, Instance, InstanceConfig, MemoryState, Residue, RestorePolicy, RestoreStrategy};
+use host_harness::{Engine, Guest, Instance, InstanceConfig, MemoryState, Residue, RestorePolicy, RestoreStrategy};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -98,11 +98,18 @@ impl Workload {
     /// # Errors
     /// The guest has not been built, or the trace is not there.
     pub fn instance(self, engine: &Engine, heap: Heap) -> Result<Instance> {
+        self.of_guest(&guests::load(engine, heap.module)?)
+    }
+
+    /// The same of a guest that has been loaded.
+    ///
+    /// # Errors
+    /// The trace is not there, or the guest cannot be instantiated.
+    pub fn of_guest(self, guest: &Guest) -> Result<Instance> {
         let mut config = guests::config(RestoreStrategy::FullCopy, RestorePolicy::Never, Residue::Keep);
         config.count = true;
         let state = self.state(&config)?;
-        let guest = guests::load(engine, heap.module)?;
-        guest.instantiate(&config, state).with_context(|| format!("an instance of {}", heap.module))
+        guest.instantiate(&config, state).with_context(|| format!("an instance of {}", guest.name()))
     }
 
     fn state(self, config: &InstanceConfig) -> Result<MemoryState> {
