@@ -9,7 +9,7 @@
 //! back to talc. Before memory grows all lists are given back, and what coalesces then may serve the request.
 #![expect(unsafe_code, reason = "raw memory")]
 
-use crate::source::PageSource;
+use crate::source::{CLAIM_STEP, PageSource};
 use alloc_core::Memory;
 use core::{
     alloc::Layout,
@@ -31,10 +31,10 @@ const TAIL: usize = size_of::<usize>();
 /// the whole heap for what it did not write.
 const ALLOCATED: usize = 1;
 
-/// Sizes of small blocks: 1, 2, ... so many units of talc's.
-const CLASSES: usize = 32;
+/// Sizes of small blocks: 1, 2, ... so many units of talc's. Vectors double, so the last holds a power of two.
+const CLASSES: usize = 33;
 
-/// Bytes that a small block may hold: 252 on wasm32.
+/// Bytes that a small block may hold: 524 on wasm32.
 const LARGEST_SMALL: usize = CLASSES * CHUNK_UNIT - TAIL;
 
 /// Bytes of a reserve, where a gap can hold it.
@@ -155,9 +155,15 @@ impl<M: Memory> Heap<M> {
         if self.overflows(new_layout.size(), new_layout.align()) {
             return ptr::null_mut();
         }
-        // SAFETY: the block is talc's, with this layout; the new size is larger.
-        if unsafe { self.talc.try_grow_in_place(pointer, layout, new_layout.size()) } {
-            return pointer;
+        loop {
+            // SAFETY: the block is talc's, with this layout; the new size is larger.
+            if unsafe { self.talc.try_grow_in_place(pointer, layout, new_layout.size()) } {
+                return pointer;
+            }
+            // A block that fills pages would leave as large a gap behind; small ones may be all that is in its way.
+            if layout.size() < CLAIM_STEP as usize || !self.empty_lists() {
+                break;
+            }
         }
         let end = pointer.wrapping_add(chunk_size(layout.size()));
         if PageSource::is_last(&self.talc, end) {

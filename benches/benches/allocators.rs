@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 /// Runs on which nothing that was freed could be of use again, or next to nothing: there a bump pointer must be at
 /// least twice as fast as a freelist.
-const NOTHING_IS_REUSED: [Workload; 1] = [Workload::Kept];
+const NOTHING_IS_REUSED: [Workload; 2] = [Workload::Kept, Workload::Trace("json")];
 
 fn contender(engine: &Engine, workload: Workload, heap: Heap, function: &'static str) -> Result<Contender<'static>> {
     let mut instance = workload.instance(engine, heap)?;
