@@ -9,7 +9,7 @@
 //! back to talc. Before memory grows all lists are given back, and what coalesces then may serve the request.
 #![expect(unsafe_code, reason = "raw memory")]
 
-use crate::source::{CLAIM_STEP, PageSource};
+use crate::source::{CLAIM_STEP, LARGEST_REQUEST, PageSource, ROUNDING};
 use alloc_core::Memory;
 use core::{
     alloc::Layout,
@@ -37,11 +37,14 @@ const CLASSES: usize = 33;
 /// Bytes that a small block may hold: 524 on wasm32.
 const LARGEST_SMALL: usize = CLASSES * CHUNK_UNIT - TAIL;
 
-/// Bytes of a reserve, where a gap can hold it.
-const RESERVE: usize = 2048;
+/// Bytes of a reserve, where a gap can hold it: 2 KiB on wasm32.
+const RESERVE: usize = 128 * CHUNK_UNIT;
 
-/// Bytes of the smallest reserve that is worth its while.
-const SMALLEST_RESERVE: usize = 256;
+/// How often that is halved where no gap can hold it.
+const MOST_HALVINGS: u32 = 1;
+
+// Every small block can be cut off every reserve.
+const _: () = assert!(RESERVE >> MOST_HALVINGS > CLASSES * CHUNK_UNIT);
 
 /// A block in a list; its first word is the next.
 type List = Option<NonNull<Block>>;
@@ -58,9 +61,8 @@ pub(crate) struct Heap<M: Memory> {
     /// What is left of the reserve: a chunk that is allocated, or nothing. Its tail is talc's.
     reserve: *mut u8,
     reserve_end: *mut u8,
-    /// Bytes of the next reserve: fewer than [`RESERVE`] where no gap could hold that, and too few where none could hold
-    /// the smallest.
-    next_reserve: usize,
+    /// How often [`RESERVE`] must be halved for a gap to hold the next, as far as is known.
+    halvings: u32,
 }
 
 impl<M: Memory> Heap<M> {
@@ -70,7 +72,7 @@ impl<M: Memory> Heap<M> {
             lists: [None; CLASSES],
             reserve: ptr::null_mut(),
             reserve_end: ptr::null_mut(),
-            next_reserve: RESERVE,
+            halvings: 0,
         }
     }
 
@@ -91,10 +93,7 @@ impl<M: Memory> Heap<M> {
                     self.lists[class] = unsafe { block.as_ref() }.next;
                     return block.as_ptr().cast();
                 }
-                match self.cut(class) {
-                    Some(block) => block,
-                    None => self.refill(class),
-                }
+                self.refill(class)
             }
             // SAFETY: the caller promises that the size is not 0.
             None => unsafe { self.take_large(layout) },
@@ -108,14 +107,10 @@ impl<M: Memory> Heap<M> {
     #[inline]
     pub(crate) unsafe fn give_back(&mut self, pointer: *mut u8, layout: Layout) {
         match class_of(layout) {
-            Some(class) => {
-                let block = pointer.cast::<Block>();
-                // SAFETY: blocks are aligned to a unit, which has room for a link.
-                unsafe { block.write(Block { next: self.lists[class] }) };
-                self.lists[class] = NonNull::new(block);
-            }
+            // SAFETY: a layout of this class is served by such a chunk, and the caller gives it up.
+            Some(class) => unsafe { self.put(class, pointer) },
             None => {
-                self.next_reserve = RESERVE;
+                self.halvings = 0;
                 // SAFETY: a large block is talc's, with this layout.
                 unsafe { self.talc.deallocate(pointer, layout) };
             }
@@ -152,17 +147,19 @@ impl<M: Memory> Heap<M> {
     /// # Safety
     /// As for `resize`.
     unsafe fn grow_large(&mut self, pointer: *mut u8, layout: Layout, new_layout: Layout) -> *mut u8 {
-        if self.overflows(new_layout.size(), new_layout.align()) {
+        if self.refuses(new_layout.size(), new_layout.align()) {
             return ptr::null_mut();
         }
-        loop {
-            // SAFETY: the block is talc's, with this layout; the new size is larger.
+        // SAFETY: the block is talc's, with this layout; the new size is larger.
+        if unsafe { self.talc.try_grow_in_place(pointer, layout, new_layout.size()) } {
+            return pointer;
+        }
+        // One that fills pages would leave as large a gap behind, and small ones may be all that is in its way.
+        if layout.size() >= CLAIM_STEP as usize {
+            self.empty_lists();
+            // SAFETY: as above.
             if unsafe { self.talc.try_grow_in_place(pointer, layout, new_layout.size()) } {
                 return pointer;
-            }
-            // A block that fills pages would leave as large a gap behind; small ones may be all that is in its way.
-            if layout.size() < CLAIM_STEP as usize || !self.empty_lists() {
-                break;
             }
         }
         let end = pointer.wrapping_add(chunk_size(layout.size()));
@@ -185,40 +182,35 @@ impl<M: Memory> Heap<M> {
         unsafe { self.take_large(new_layout) }
     }
 
-    /// Cuts a block off the reserve, if it has room for that and something is left.
-    #[inline]
-    fn cut(&mut self, class: usize) -> Option<*mut u8> {
-        let chunk = (class + 1) * CHUNK_UNIT;
-        if chunk >= self.reserve_end.addr().wrapping_sub(self.reserve.addr()) {
-            return None;
-        }
-        let block = self.reserve;
-        self.reserve = block.wrapping_add(chunk);
-        // SAFETY: the tail lies in the reserve, which is this heap's. What follows the block is the rest of the
-        // reserve, which is allocated.
-        unsafe { self.reserve.cast::<usize>().sub(1).write(ALLOCATED) };
-        Some(block)
-    }
-
-    /// A small block for which neither its list nor the reserve had one.
-    #[cold]
+    /// A small block whose list is empty, or the null pointer.
     #[inline(never)]
     fn refill(&mut self, class: usize) -> *mut u8 {
-        self.drop_reserve();
-        while self.next_reserve >= SMALLEST_RESERVE {
-            // SAFETY: the size is not 0.
-            if let Some(reserve) = unsafe { self.talc.try_allocate(of_chunk(self.next_reserve)) } {
-                self.reserve = reserve.as_ptr();
-                self.reserve_end = self.reserve.wrapping_add(self.next_reserve);
-                if let Some(block) = self.cut(class) {
-                    return block;
-                }
-                self.drop_reserve();
+        let chunk = (class + 1) * CHUNK_UNIT;
+        loop {
+            // Something must remain, as the reserve's tail is talc's.
+            if chunk < self.left() {
+                let block = self.reserve;
+                self.reserve = block.wrapping_add(chunk);
+                // SAFETY: the tail lies in the reserve, which is this heap's. What follows the block is the rest of
+                // the reserve, which is allocated.
+                unsafe { self.reserve.cast::<usize>().sub(1).write(ALLOCATED) };
+                return block;
             }
-            self.next_reserve /= 2;
+            self.drop_reserve();
+            if self.halvings > MOST_HALVINGS {
+                // SAFETY: the size is not 0.
+                return unsafe { self.take_large(of_chunk(chunk)) };
+            }
+            let size = RESERVE >> self.halvings;
+            // SAFETY: the size is not 0.
+            match unsafe { self.talc.try_allocate(of_chunk(size)) } {
+                Some(reserve) => {
+                    self.reserve = reserve.as_ptr();
+                    self.reserve_end = self.reserve.wrapping_add(size);
+                }
+                None => self.halvings += 1,
+            }
         }
-        // SAFETY: the size is not 0.
-        unsafe { self.take_large(of_chunk((class + 1) * CHUNK_UNIT)) }
     }
 
     /// Takes a block from talc, or gives the null pointer.
@@ -227,59 +219,76 @@ impl<M: Memory> Heap<M> {
     /// The layout's size is not 0.
     #[inline(never)]
     unsafe fn take_large(&mut self, layout: Layout) -> *mut u8 {
-        if self.overflows(layout.size(), layout.align()) {
+        if self.refuses(layout.size(), layout.align()) {
             return ptr::null_mut();
         }
+        let mut must_grow = !self.source().leaves_page(layout);
         loop {
             // SAFETY: the size is not 0.
             if let Some(block) = unsafe { self.talc.try_allocate(layout) } {
                 return block.as_ptr();
             }
             // Before another page is used, what coalesces may serve the request.
-            let is_emptied = self.source().leaves_page(layout) && self.empty_lists();
-            if !is_emptied && PageSource::acquire(&mut self.talc, layout).is_err() && !self.empty_lists() {
+            if !must_grow {
+                self.empty_lists();
+                must_grow = true;
+            } else if PageSource::acquire(&mut self.talc, layout).is_err() {
                 return ptr::null_mut();
             }
-            self.next_reserve = RESERVE;
+            self.halvings = 0;
         }
     }
 
-    /// Whether an address in the claimed heap plus size and alignment, each rounded up as talc does, may exceed `u32`.
-    ///
-    /// talc compares such sums with the ends of gaps; one that wrapped would look small enough.
+    /// Whether talc must not see a request: it is too large, or an address in the claimed heap plus size and alignment,
+    /// each rounded up as talc does, may exceed `u32`. talc compares such sums with the ends of gaps; one that wrapped
+    /// would look small enough.
     #[inline]
-    fn overflows(&self, size: usize, align: usize) -> bool {
+    fn refuses(&self, size: usize, align: usize) -> bool {
         let top = self.source().control_block().top.load(Relaxed);
         // A `Layout` has a size below half of what a `usize` holds and an alignment of at most a quarter: no overflow
         // here.
-        size.wrapping_add(align).wrapping_add(crate::source::ROUNDING) > !top as usize
+        size > LARGEST_REQUEST || size.wrapping_add(align).wrapping_add(ROUNDING) > !top as usize
     }
 
-    /// Gives the blocks of all lists and the reserve back to talc; whether there was anything.
-    fn empty_lists(&mut self) -> bool {
-        let mut any = self.drop_reserve();
+    /// Gives the blocks of all lists and the reserve back to talc.
+    fn empty_lists(&mut self) {
+        self.drop_reserve();
         for class in 0..CLASSES {
             while let Some(block) = self.lists[class] {
                 // SAFETY: a block in a list holds its link.
                 self.lists[class] = unsafe { block.as_ref() }.next;
                 // SAFETY: it is a chunk of this size, and nobody else's.
                 unsafe { self.talc.deallocate(block.as_ptr().cast(), of_chunk((class + 1) * CHUNK_UNIT)) };
-                any = true;
             }
         }
-        any
     }
 
-    /// Gives what is left of the reserve back to talc; whether there was something.
-    fn drop_reserve(&mut self) -> bool {
-        let left = self.reserve_end.addr().wrapping_sub(self.reserve.addr());
-        if left == 0 {
-            return false;
+    /// Gives what is left of the reserve back to talc.
+    fn drop_reserve(&mut self) {
+        let left = self.left();
+        if left != 0 {
+            // SAFETY: what is left is a chunk of so many bytes: its tail is the one that talc wrote.
+            unsafe { self.talc.deallocate(self.reserve, of_chunk(left)) };
+            self.reserve = self.reserve_end;
         }
-        // SAFETY: what is left is a chunk of so many bytes: its tail is the one that talc wrote.
-        unsafe { self.talc.deallocate(self.reserve, of_chunk(left)) };
-        self.reserve = self.reserve_end;
-        true
+    }
+
+    /// Bytes that are left of the reserve.
+    #[inline]
+    fn left(&self) -> usize {
+        self.reserve_end.addr().wrapping_sub(self.reserve.addr())
+    }
+
+    /// Puts a block into the list of its class.
+    ///
+    /// # Safety
+    /// It is a chunk of that class, which nobody has.
+    #[inline]
+    unsafe fn put(&mut self, class: usize, pointer: *mut u8) {
+        let block = pointer.cast::<Block>();
+        // SAFETY: blocks are aligned to a unit, which has room for a link.
+        unsafe { block.write(Block { next: self.lists[class] }) };
+        self.lists[class] = NonNull::new(block);
     }
 }
 

@@ -99,6 +99,23 @@ fn strings_that_are_dropped_need_little_memory_where_memory_is_freed() {
     assert!(matches!(failure.cause, Cause::OutOfMemory { .. }), "{failure}");
 }
 
+/// Of the three strings of a round only the newest comes back to a bump allocator when all are dropped, oldest last: so
+/// each round leaves none behind where the order is the reverse, and all but one where it is not.
+#[test]
+fn strings_fail_under_bump_reset_with_exact_figures_and_the_next_call_works() {
+    const LIMIT: u64 = 16 << 20;
+    for strategy in strategies(Allocator::BumpReset) {
+        let mut config = config(*strategy, Residue::Scrub);
+        config.memory_limit = LIMIT;
+        let mut instance = instance("bench", Allocator::BumpReset, &config);
+        for _ in 0..2 {
+            let failure = instance.invoke_by_name("strings_300mb").expect_err("300 MB are more than there are");
+            println!("{strategy}: {:?}", failure.cause);
+            instance.invoke_by_name("one_get").unwrap_or_else(|failure| panic!("{strategy}: {failure}"));
+        }
+    }
+}
+
 #[test]
 fn what_is_refused_is_refused_and_the_heap_goes_on() {
     for allocator in Allocator::ALL {
