@@ -93,7 +93,8 @@ impl<M: Memory> Heap<M> {
                     self.lists[class] = unsafe { block.as_ref() }.next;
                     return block.as_ptr().cast();
                 }
-                self.refill(class)
+                let block = self.cut(class);
+                if block.is_null() { self.refill(class) } else { block }
             }
             // SAFETY: the caller promises that the size is not 0.
             None => unsafe { self.take_large(layout) },
@@ -182,35 +183,39 @@ impl<M: Memory> Heap<M> {
         unsafe { self.take_large(new_layout) }
     }
 
-    /// A small block whose list is empty, or the null pointer.
+    /// Cuts a block off the reserve. The null pointer, if that has no room for it and for something behind it: its tail
+    /// is talc's.
+    #[inline]
+    fn cut(&mut self, class: usize) -> *mut u8 {
+        let chunk = (class + 1) * CHUNK_UNIT;
+        if chunk >= self.left() {
+            return ptr::null_mut();
+        }
+        let block = self.reserve;
+        self.reserve = block.wrapping_add(chunk);
+        // SAFETY: the tail lies in the reserve, which is this heap's. What follows the block is the rest of the reserve,
+        // which is allocated.
+        unsafe { self.reserve.cast::<usize>().sub(1).write(ALLOCATED) };
+        block
+    }
+
+    /// A small block for which neither its list nor the reserve had one, or the null pointer.
+    #[cold]
     #[inline(never)]
     fn refill(&mut self, class: usize) -> *mut u8 {
-        let chunk = (class + 1) * CHUNK_UNIT;
-        loop {
-            // Something must remain, as the reserve's tail is talc's.
-            if chunk < self.left() {
-                let block = self.reserve;
-                self.reserve = block.wrapping_add(chunk);
-                // SAFETY: the tail lies in the reserve, which is this heap's. What follows the block is the rest of
-                // the reserve, which is allocated.
-                unsafe { self.reserve.cast::<usize>().sub(1).write(ALLOCATED) };
-                return block;
-            }
-            self.drop_reserve();
-            if self.halvings > MOST_HALVINGS {
-                // SAFETY: the size is not 0.
-                return unsafe { self.take_large(of_chunk(chunk)) };
-            }
+        self.drop_reserve();
+        while self.halvings <= MOST_HALVINGS {
             let size = RESERVE >> self.halvings;
             // SAFETY: the size is not 0.
-            match unsafe { self.talc.try_allocate(of_chunk(size)) } {
-                Some(reserve) => {
-                    self.reserve = reserve.as_ptr();
-                    self.reserve_end = self.reserve.wrapping_add(size);
-                }
-                None => self.halvings += 1,
+            if let Some(reserve) = unsafe { self.talc.try_allocate(of_chunk(size)) } {
+                self.reserve = reserve.as_ptr();
+                self.reserve_end = self.reserve.wrapping_add(size);
+                return self.cut(class);
             }
+            self.halvings += 1;
         }
+        // SAFETY: the size is not 0.
+        unsafe { self.take_large(of_chunk((class + 1) * CHUNK_UNIT)) }
     }
 
     /// Takes a block from talc, or gives the null pointer.

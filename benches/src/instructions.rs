@@ -223,7 +223,12 @@ impl fmt::Display for Drift {
             Self::Count { scenario, recorded, found } => {
                 let sign = if found < recorded { '-' } else { '+' };
                 let thousandths = u128::from(recorded.abs_diff(*found)) * 1000 / u128::from((*recorded).max(1));
-                write!(f, "{scenario}: {found} instead of {recorded} ({sign}{}.{}%)", thousandths / 10, thousandths % 10)
+                write!(
+                    f,
+                    "{scenario}: {found} instead of {recorded} ({sign}{}.{}%)",
+                    thousandths / 10,
+                    thousandths % 10
+                )
             }
             Self::New(scenario) => write!(f, "{scenario} is not recorded"),
             Self::Gone(scenario) => write!(f, "{scenario} is recorded, and is no more"),
@@ -336,7 +341,10 @@ mod tests {
     #[test]
     fn scenarios_that_come_and_go_are_told() {
         let told = judge("rustc 1", &[("small", 30), ("medium", 7)]).unwrap_err();
-        assert!(told.contains("medium is not recorded") && told.contains("large is recorded, and is no more"), "{told}");
+        assert!(
+            told.contains("medium is not recorded") && told.contains("large is recorded, and is no more"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -99,8 +99,7 @@ fn strings_that_are_dropped_need_little_memory_where_memory_is_freed() {
     assert!(matches!(failure.cause, Cause::OutOfMemory { .. }), "{failure}");
 }
 
-/// Of the three strings of a round only the newest comes back to a bump allocator when all are dropped, oldest last: so
-/// each round leaves none behind where the order is the reverse, and all but one where it is not.
+/// The oldest string of a round is dropped first, so only the newest comes back: 200,000 bytes are lost with each round.
 #[test]
 fn strings_fail_under_bump_reset_with_exact_figures_and_the_next_call_works() {
     const LIMIT: u64 = 16 << 20;
@@ -109,8 +108,9 @@ fn strings_fail_under_bump_reset_with_exact_figures_and_the_next_call_works() {
         config.memory_limit = LIMIT;
         let mut instance = instance("bench", Allocator::BumpReset, &config);
         for _ in 0..2 {
-            let failure = instance.invoke_by_name("strings_300mb").expect_err("300 MB are more than there are");
-            println!("{strategy}: {:?}", failure.cause);
+            let failure = instance.invoke_by_name("strings_300mb").expect_err("200 MB are more than there are");
+            let expected = Cause::OutOfMemory { requested: 100_000, in_use: LIMIT, limit: LIMIT };
+            assert_eq!(format!("{:?}", failure.cause), format!("{expected:?}"), "{strategy}");
             instance.invoke_by_name("one_get").unwrap_or_else(|failure| panic!("{strategy}: {failure}"));
         }
     }
