@@ -63,12 +63,12 @@ mod tests {
     fn allocators_stand_side_by_side() {
         let text = r#"{"allocators": {"kept": [{"allocator": "leaking", "nanoseconds": 1500.0, "pages": 4},
             {"allocator": "talc", "nanoseconds": 48160.0, "pages": 6}]}}"#;
-        let tables = tables(text).unwrap();
+        let found = tables(text).unwrap();
         assert!(
-            tables.contains("| workload | leaking | talc |\n|---|--:|--:|\n| kept | 1.5 us | 48.2 us |\n"),
-            "{tables}"
+            found.contains("| workload | leaking | talc |\n|---|--:|--:|\n| kept | 1.5 us | 48.2 us |\n"),
+            "{found}"
         );
-        assert!(tables.ends_with("| kept | 4 | 6 |\n"), "{tables}");
+        assert!(found.ends_with("| kept | 4 | 6 |\n"), "{found}");
         assert!(tables("{}").is_err());
     }
 }
