@@ -1,7 +1,8 @@
 //! A global allocator for WebAssembly guests that frees, built to be restored.
 //!
 //! The freelist is [talc]'s: first fit by size class, neighbours coalesce, `realloc` works in place where it can, any
-//! alignment. The memory comes from this crate's own source, which adopts pages that exist before it grows, and claims
+//! alignment. In front of it are lists of small blocks that were freed, so that most requests need not look for a gap;
+//! before memory grows they are given back to talc. The memory comes from this crate's own source, which adopts pages that exist before it grows, and claims
 //! in steps of [`CLAIM_STEP`] bytes while pages are added geometrically, so that a host which zeroes what was claimed
 //! since its snapshot has little to zero.
 //!
@@ -29,6 +30,7 @@
 #![no_std]
 #![expect(unsafe_code, reason = "`GlobalAlloc` is an unsafe trait, and talc's heap is raw memory")]
 
+mod heap;
 mod source;
 
 use alloc_core::{AllocatorKind, LinearMemory, Memory, account, claim::refuse};
@@ -36,16 +38,15 @@ use core::{
     alloc::{GlobalAlloc, Layout},
     cell::UnsafeCell,
     fmt, ptr,
-    sync::atomic::Ordering::Relaxed,
 };
+use heap::Heap;
 use source::PageSource;
-use talc::{base::Talc, wasm::WasmBinning};
 
 pub use source::{CLAIM_STEP, HEAP_END, LARGEST_REQUEST};
 
 /// A freelist over a guest's memory. See the [crate](self).
 pub struct FreelistAllocator<M: Memory = LinearMemory> {
-    talc: UnsafeCell<Talc<PageSource<M>, WasmBinning>>,
+    heap: UnsafeCell<Heap<M>>,
 }
 
 impl FreelistAllocator {
@@ -72,17 +73,18 @@ impl<M: Memory> FreelistAllocator<M> {
     /// An allocator that calls itself by another name in the control block: for drop-ins that are built on this one.
     #[must_use]
     pub const fn of_kind(memory: M, kind: AllocatorKind) -> Self {
-        Self { talc: UnsafeCell::new(Talc::new(PageSource::new(memory, kind))) }
+        Self { heap: UnsafeCell::new(Heap::new(PageSource::new(memory, kind))) }
     }
 
-    /// The freelist.
+    /// The heap.
     ///
     /// # Safety
     /// No other reference to it may be alive.
     #[expect(clippy::mut_from_ref, reason = "the cell is what makes it sound, and the caller's promise")]
-    unsafe fn talc(&self) -> &mut Talc<PageSource<M>, WasmBinning> {
+    #[inline]
+    unsafe fn heap(&self) -> &mut Heap<M> {
         // SAFETY: the caller holds no other reference. The type is `Sync` only where there is one thread.
-        unsafe { &mut *self.talc.get() }
+        unsafe { &mut *self.heap.get() }
     }
 }
 
@@ -97,38 +99,17 @@ impl<M: Memory> fmt::Debug for FreelistAllocator<M> {
     }
 }
 
-/// Takes memory from the freelist, or gives the null pointer.
-///
-/// # Safety
-/// `layout.size()` is not 0.
-unsafe fn take<M: Memory>(talc: &mut Talc<PageSource<M>, WasmBinning>, layout: Layout) -> *mut u8 {
-    if overflows(talc, layout.size(), layout.align()) {
-        return ptr::null_mut();
-    }
-    // SAFETY: the size is not 0.
-    unsafe { talc.allocate(layout) }.map_or(ptr::null_mut(), ptr::NonNull::as_ptr)
-}
-
-/// Whether an address in the claimed heap plus size and alignment, each rounded up as talc does, may exceed `u32`.
-///
-/// talc compares such sums with the ends of gaps; one that wrapped would look small enough.
-#[inline]
-fn overflows<M: Memory>(talc: &Talc<PageSource<M>, WasmBinning>, size: usize, align: usize) -> bool {
-    let top = talc.source.control_block().top.load(Relaxed);
-    // A `Layout` has a size below half of what a `usize` holds and an alignment of at most a quarter: no overflow here.
-    size.wrapping_add(align).wrapping_add(source::ROUNDING) > !top as usize
-}
-
-// SAFETY: talc hands out disjoint, aligned parts of the heap that its source claimed, keeps its own records outside of
-// them, and takes back only what `dealloc` and `realloc` name. The references to the freelist below live for one call
-// each, and talc and the source call nothing that allocates. It does not unwind.
+// SAFETY: the heap hands out disjoint, aligned parts of what its source claimed, keeps its own records outside of them,
+// and takes back only what `dealloc` and `realloc` name. The references to it below live for one call each, and
+// neither it nor its source calls anything that allocates. It does not unwind.
 unsafe impl<M: Memory> GlobalAlloc for FreelistAllocator<M> {
+    #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: no other reference is alive, as said above.
-        let talc = unsafe { self.talc() };
+        let heap = unsafe { self.heap() };
         // SAFETY: the caller promises a size that is not 0.
-        let pointer = unsafe { take(talc, layout) };
-        let block = talc.source.control_block();
+        let pointer = unsafe { heap.take(layout) };
+        let block = heap.source().control_block();
         if pointer.is_null() {
             return refuse(block, layout.size(), layout.align());
         }
@@ -137,44 +118,36 @@ unsafe impl<M: Memory> GlobalAlloc for FreelistAllocator<M> {
         pointer
     }
 
+    #[inline]
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         // SAFETY: no other reference is alive, as said above.
-        let talc = unsafe { self.talc() };
-        // SAFETY: the caller promises that the pointer is from this allocator, with this layout.
-        unsafe { talc.deallocate(pointer, layout) };
-        account::deallocated(talc.source.control_block(), layout.size());
+        let heap = unsafe { self.heap() };
+        // SAFETY: the caller promises that the pointer is from this allocator, with this layout, and gives it up.
+        unsafe { heap.give_back(pointer, layout) };
+        account::deallocated(heap.source().control_block(), layout.size());
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         let (old_size, align) = (layout.size(), layout.align());
         // SAFETY: no other reference is alive, as said above.
-        let talc = unsafe { self.talc() };
-        let mut result = pointer;
-        if new_size <= old_size {
-            // SAFETY: the caller promises pointer and layout, and a new size that is not 0; it is not larger.
-            unsafe { talc.shrink(pointer, layout, new_size) };
-            account::shrunk(talc.source.control_block(), old_size.wrapping_sub(new_size));
-            account::count(&talc.source.control_block().reallocations);
-            return pointer;
+        let heap = unsafe { self.heap() };
+        // SAFETY: the caller promises pointer and layout, and a new size that is not 0 and that of a layout.
+        let result = unsafe { heap.resize(pointer, layout, new_size) };
+        if result.is_null() {
+            return refuse(heap.source().control_block(), new_size, align);
         }
-        if overflows(talc, new_size, align)
-            // SAFETY: the caller promises pointer and layout; the new size is larger.
-            || !unsafe { talc.try_grow_in_place(pointer, layout, new_size) }
-        {
-            // SAFETY: the caller promises that size and alignment are those of a layout.
-            let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, align) };
-            // SAFETY: the new size is larger than another, so not 0.
-            result = unsafe { take(talc, new_layout) };
-            if result.is_null() {
-                return refuse(talc.source.control_block(), new_size, align);
-            }
+        if result != pointer {
             // SAFETY: both are allocations of at least the old size, and different ones.
             unsafe { ptr::copy_nonoverlapping(pointer, result, old_size) };
             // SAFETY: the caller promises pointer and layout, and gives the old allocation up.
-            unsafe { talc.deallocate(pointer, layout) };
+            unsafe { heap.give_back(pointer, layout) };
         }
-        account::requested(talc.source.control_block(), new_size.wrapping_sub(old_size));
-        account::count(&talc.source.control_block().reallocations);
+        let block = heap.source().control_block();
+        match new_size.checked_sub(old_size) {
+            Some(growth) => account::requested(block, growth),
+            None => account::shrunk(block, old_size.wrapping_sub(new_size)),
+        }
+        account::count(&block.reallocations);
         result
     }
 }

@@ -1,6 +1,6 @@
 //! Where the freelist gets its heap from: one contiguous heap that grows upwards, in small steps.
 
-use alloc_core::{AllocatorKind, ControlBlock, Memory, claim::claim};
+use alloc_core::{AllocatorKind, ControlBlock, Memory, PAGE_SIZE, claim::claim};
 use core::{alloc::Layout, fmt, ptr::NonNull, sync::atomic::Ordering::Relaxed};
 use talc::{
     base::{CHUNK_UNIT, Talc, binning::Binning},
@@ -27,18 +27,41 @@ pub(crate) const ROUNDING: usize = 2 * CHUNK_UNIT;
 /// A [`Source`] of claimed heap over a guest's memory.
 pub(crate) struct PageSource<M> {
     memory: M,
-    kind: AllocatorKind,
-    /// End of the heap that talc has; the address of it is `top`, unless another allocator has moved that.
-    end: Option<NonNull<u8>>,
+    /// The kind, less that of the freelist: so the allocator's static is all zeros, which a module need not hold.
+    kind: u16,
+    /// Address of the end of the heap that talc has, which is `top` unless another allocator has moved that; 0 where it
+    /// has none.
+    end: u32,
 }
 
 impl<M: Memory> PageSource<M> {
     pub(crate) const fn new(memory: M, kind: AllocatorKind) -> Self {
-        Self { memory, kind, end: None }
+        Self { memory, kind: (kind as u16).wrapping_sub(AllocatorKind::Freelist as u16), end: 0 }
+    }
+
+    fn kind(&self) -> AllocatorKind {
+        if self.kind == 0 { AllocatorKind::Freelist } else { AllocatorKind::Wee }
     }
 
     pub(crate) fn control_block(&self) -> &ControlBlock {
         self.memory.control_block()
+    }
+
+    /// Whether nothing is allocated in the heap from `address` on, where an allocation ends.
+    pub(crate) fn is_last<B: Binning>(talc: &Talc<Self, B>, address: *mut u8) -> bool {
+        let end = NonNull::new(talc.source.memory.pointer(talc.source.end));
+        // SAFETY: `end` is what talc returned last as the end of this heap.
+        talc.source.end != 0 && end.is_some_and(|end| unsafe { talc.reserved(end) }.up_to.as_ptr() == address)
+    }
+
+    /// Whether the heap grows into another page, or about to the end of one, for a request that no gap can hold.
+    ///
+    /// How many pages there are has no part in it: it differs between an instance that is fresh and one that was restored,
+    /// which must do the same.
+    pub(crate) fn leaves_page(&self, layout: Layout) -> bool {
+        let top = self.control_block().top.load(Relaxed);
+        let needed = layout.size().wrapping_add(layout.align()).wrapping_add(ROUNDING + CLAIM_STEP as usize);
+        top.wrapping_add(needed as u32) ^ top >= PAGE_SIZE
     }
 }
 
@@ -55,45 +78,42 @@ unsafe impl<M: Memory> Source for PageSource<M> {
     fn acquire<B: Binning>(talc: &mut Talc<Self, B>, layout: Layout) -> Result<(), ()> {
         let memory = &talc.source.memory;
         let top = memory.control_block().top.load(Relaxed);
-        let heap = talc.source.end.filter(|end| memory.address(end.as_ptr()) == top);
+        // SAFETY: no pointer into a heap is null.
+        let old_end = unsafe { NonNull::new_unchecked(memory.pointer(top)) };
+        let is_begun = talc.source.end == top;
 
-        // With an alignment above talc's own, only a gap that is longer by the alignment is sure to be found.
-        let mut needed = (layout.size() as u64).wrapping_add(ROUNDING as u64);
+        // With an alignment above talc's own, only a gap that is longer by the alignment is sure to be found. The heap
+        // asks for nothing that exceeds `u32` together with `top`.
+        let mut needed = layout.size().wrapping_add(ROUNDING);
         if layout.align() > CHUNK_UNIT {
-            needed = needed.wrapping_add(layout.align() as u64);
+            needed = needed.wrapping_add(layout.align());
         }
-        let from = match heap {
-            // SAFETY: `end` is what talc returned last as the end of this heap.
-            Some(end) => memory.address(unsafe { talc.reserved(end) }.up_to.as_ptr()),
-            None => {
-                needed = needed.wrapping_add(min_first_heap_size::<B>() as u64);
-                top
-            }
-        };
-        let step = u64::from(CLAIM_STEP);
-        let new_top = (u64::from(from).saturating_add(needed) | (step - 1)).wrapping_add(1);
+        let mut from = top;
+        if is_begun {
+            // SAFETY: `old_end` is what talc returned last as the end of this heap.
+            from = memory.address(unsafe { talc.reserved(old_end) }.up_to.as_ptr());
+        } else {
+            needed = needed.wrapping_add(min_first_heap_size::<B>());
+        }
+        let new_top = (from.wrapping_add(needed as u32) | (CLAIM_STEP - 1)).wrapping_add(1);
         // Without progress talc would ask for ever. A gap that holds the request would have been found, so `new_top` is
-        // above `top`; should talc ever search otherwise, the request fails.
-        let possible = u64::from(top) + 1..=u64::from(HEAP_END);
-        if layout.size() > LARGEST_REQUEST || !possible.contains(&new_top) {
+        // above `top` if it has not wrapped; should talc ever search otherwise, the request fails.
+        if new_top <= top || new_top > HEAP_END {
             return Err(());
         }
-        let new_top = new_top as u32;
-        if !claim(memory, talc.source.kind, new_top.wrapping_sub(top)) {
+        if !claim(memory, talc.source.kind(), new_top.wrapping_sub(top)) {
             return Err(());
         }
         let new_end = memory.pointer(new_top);
-        let end = match heap {
-            // SAFETY: `claim` made the memory up to `new_top` this allocator's; what lies above `end` was not used.
-            Some(end) => Some(unsafe { talc.extend(end, new_end) }),
-            None => {
-                let base = memory.pointer(top);
-                // SAFETY: `claim` made the memory from `top` to `new_top` this allocator's.
-                unsafe { talc.claim(base, new_top.wrapping_sub(top) as usize) }
-            }
+        let end = if is_begun {
+            // SAFETY: `claim` made the memory up to `new_top` this allocator's; what lies above `old_end` was not used.
+            unsafe { talc.extend(old_end, new_end) }
+        } else {
+            // SAFETY: `claim` made the memory from `top` to `new_top` this allocator's.
+            unsafe { talc.claim(old_end.as_ptr(), new_top.wrapping_sub(top) as usize) }.ok_or(())?
         };
-        talc.source.end = end;
+        talc.source.end = talc.source.memory.address(end.as_ptr());
         talc.source.control_block().top.store(new_top, Relaxed);
-        end.map(drop).ok_or(())
+        Ok(())
     }
 }

@@ -9,6 +9,8 @@ pub mod chart;
 pub mod guests;
 pub mod handles;
 pub mod heap;
+pub mod heaps;
+pub mod instructions;
 pub mod ratios;
 pub mod turns;
 pub mod workers;

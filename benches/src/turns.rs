@@ -5,21 +5,28 @@ use std::time::{Duration, Instant};
 /// How long a turn takes, about.
 const TURN: Duration = Duration::from_micros(300);
 
-/// One of the things that are measured: runs itself as many times as it is told.
+/// One of the things that are measured: runs itself as many times as it is told, and says how long that took.
 pub struct Contender<'a> {
     name: String,
-    run: Box<dyn FnMut(u64) + 'a>,
+    run: Box<dyn FnMut(u64) -> Duration + 'a>,
 }
 
 impl<'a> Contender<'a> {
     /// Something that is measured by running `once` repeatedly.
     pub fn new(name: impl Into<String>, mut once: impl FnMut() + 'a) -> Self {
         let run = move |times| {
+            let start = Instant::now();
             for _ in 0..times {
                 once();
             }
+            start.elapsed()
         };
         Self { name: name.into(), run: Box::new(run) }
+    }
+
+    /// Something that takes its own time: each run says how long the part of it took that is measured.
+    pub fn timed(name: impl Into<String>, mut once: impl FnMut() -> Duration + 'a) -> Self {
+        Self { name: name.into(), run: Box::new(move |times| (0..times).map(|_| once()).sum()) }
     }
 
     /// What it is.
@@ -33,10 +40,9 @@ impl<'a> Contender<'a> {
         (self.run)(1);
     }
 
-    fn time(&mut self, times: u64) -> Duration {
-        let start = Instant::now();
-        (self.run)(times);
-        start.elapsed()
+    /// Runs it so many times; how long that took.
+    pub fn time(&mut self, times: u64) -> Duration {
+        (self.run)(times)
     }
 }
 
@@ -54,6 +60,13 @@ impl Measured {
     #[must_use]
     pub fn median(&self) -> f64 {
         quantile(&self.rounds, 0.5)
+    }
+
+    /// What is left of it without `part`, round by round.
+    #[must_use]
+    pub fn without(&self, part: &Self) -> Self {
+        let rounds = self.rounds.iter().zip(&part.rounds).map(|(whole, part)| whole - part).collect();
+        Self { name: self.name.clone(), rounds }
     }
 
     /// How many times as long as `baseline` it takes: lower quartile, median and upper quartile of the rounds.

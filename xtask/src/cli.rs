@@ -112,6 +112,11 @@ pub(crate) struct Docs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Bench {
+    /// Count instructions instead, and write benches/instructions.json.
+    ///
+    /// `test` holds every scenario to what is recorded there, within 2%. Prints what has changed.
+    #[arg(long, conflicts_with = "more")]
+    pub(crate) instructions: bool,
     /// Arguments for the benchmarks, such as a filter.
     #[arg(last = true, value_name = "ARGUMENT")]
     pub(crate) more: Vec<String>,
@@ -143,5 +148,7 @@ mod tests {
         assert!(told.contains("freelist"), "{told}");
         assert!(parse("xtask compare --calls 5 --quick").is_err());
         assert!(parse("xtask compare --calls 0").is_err());
+        assert!(parse("xtask bench --instructions").is_ok());
+        assert!(parse("xtask bench --instructions -- allocators").is_err());
     }
 }

@@ -56,13 +56,61 @@ fn what_was_freed_serves_again_and_neighbours_coalesce() {
 fn an_allocation_grows_into_what_is_free_behind_it() {
     let memory = FakeMemory::new(START, 100);
     let allocator = FreelistAllocator::over(&memory);
-    let pointer = alloc(&allocator, 100, 8);
-    let behind = alloc(&allocator, 1000, 8);
+    let pointer = alloc(&allocator, 5_000, 8);
+    let behind = alloc(&allocator, 10_000, 8);
+    alloc(&allocator, 5_000, 8);
     // SAFETY: allocated above, with the layouts that they have by then.
     unsafe {
-        allocator.dealloc(behind, layout(1000, 8));
-        assert_eq!(allocator.realloc(pointer, layout(100, 8), 1000), pointer);
-        assert_eq!(allocator.realloc(pointer, layout(1000, 8), 10), pointer);
+        allocator.dealloc(behind, layout(10_000, 8));
+        assert_eq!(allocator.realloc(pointer, layout(5_000, 8), 10_000), pointer);
+        assert_eq!(allocator.realloc(pointer, layout(10_000, 8), 10), pointer);
+    }
+}
+
+#[test]
+fn the_last_allocation_grows_with_the_heap() {
+    let memory = FakeMemory::new(START, 100);
+    let allocator = FreelistAllocator::over(&memory);
+    let pointer = alloc(&allocator, 5_000, 8);
+    for size in (5_000..1_000_000).step_by(5_000) {
+        // SAFETY: allocated above, with the layout that it has by then.
+        assert_eq!(unsafe { allocator.realloc(pointer, layout(size, 8), size + 5_000) }, pointer);
+    }
+    assert!(memory.image().top - START < 1_000_000 + 4 * CLAIM_STEP, "nothing was left behind");
+    // SAFETY: as above.
+    assert!(unsafe { allocator.realloc(pointer, layout(1_000_000, 8), 100 << 16) }.is_null());
+    assert_eq!(memory.image().failed_size, 100 << 16);
+}
+
+#[test]
+fn small_blocks_that_were_freed_coalesce_before_memory_grows() {
+    let memory = FakeMemory::new(START, 16);
+    let allocator = FreelistAllocator::over(&memory);
+    for size in [16, 40, 200, 500] {
+        let blocks: Vec<_> = (0..).map(|_| alloc(&allocator, size, 8)).take_while(|block| !block.is_null()).collect();
+        assert!(blocks.len() * (size + 40) > 900_000, "{size}: {}", blocks.len());
+        for block in blocks {
+            // SAFETY: allocated above.
+            unsafe { allocator.dealloc(block, layout(size, 8)) };
+        }
+        let whole = alloc(&allocator, 900_000, 8);
+        assert!(!whole.is_null(), "{size}");
+        // SAFETY: allocated above.
+        unsafe { allocator.dealloc(whole, layout(900_000, 8)) };
+    }
+}
+
+#[test]
+fn a_small_block_that_was_freed_is_the_next_of_its_size() {
+    let memory = FakeMemory::new(START, 100);
+    let allocator = FreelistAllocator::over(&memory);
+    let blocks: Vec<_> = (0..100).map(|_| alloc(&allocator, 40, 8)).collect();
+    for block in &blocks {
+        // SAFETY: allocated above.
+        unsafe { allocator.dealloc(*block, layout(40, 8)) };
+    }
+    for block in blocks.iter().rev() {
+        assert_eq!(alloc(&allocator, 37, 16), *block);
     }
 }
 

@@ -1,4 +1,4 @@
-//! `bench`: the benchmarks of every package that has some.
+//! `bench`: the benchmarks of every package that has some, and the recorded counts of instructions.
 
 use anyhow::{Result, bail};
 use cargo_metadata::MetadataCommand;
@@ -8,6 +8,9 @@ use crate::{cli, console::Console, folders};
 
 /// Builds the guests and runs the benchmarks on them.
 pub(super) fn run(console: &Console, arguments: &cli::Bench) -> Result<()> {
+    if arguments.instructions {
+        return record_instructions(console);
+    }
     let metadata = MetadataCommand::new().manifest_path(folders::root().join("Cargo.toml")).no_deps().exec()?;
     let packages: Vec<_> = metadata
         .workspace_packages()
@@ -18,11 +21,7 @@ pub(super) fn run(console: &Console, arguments: &cli::Bench) -> Result<()> {
     if packages.is_empty() {
         bail!("no package of the workspace has a benchmark");
     }
-    console.begin("setup");
-    let toolchain = setup::toolchain(console)?;
-    guests::build(console, &toolchain, &cli::Guests::default())?;
-    console.end();
-
+    build_guests(console)?;
     if arguments.more.is_empty() {
         // Each benchmark replaces its own ratios; those of one that is no more would stay for ever.
         let _ = std::fs::remove_file(folders::benches().join("ratios.json"));
@@ -34,4 +33,19 @@ pub(super) fn run(console: &Console, arguments: &cli::Bench) -> Result<()> {
     }
     bench.arg("--").args(&arguments.more);
     console.pass_through(&mut bench)
+}
+
+fn build_guests(console: &Console) -> Result<()> {
+    console.begin("setup");
+    let toolchain = setup::toolchain(console)?;
+    guests::build(console, &toolchain, &cli::Guests::default())?;
+    console.end();
+    Ok(())
+}
+
+/// Counts the instructions of every scenario and records them. The build for tests will do: what is counted are the
+/// guests' instructions.
+fn record_instructions(console: &Console) -> Result<()> {
+    build_guests(console)?;
+    console.pass_through(cargo().args(["run", "--quiet", "--package", "benches", "--bin", "instructions"]))
 }

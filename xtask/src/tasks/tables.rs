@@ -3,6 +3,7 @@
 //!
 //! It reads the JSON report by its schema version and knows nothing else of the harness.
 
+mod allocators;
 mod ratios;
 
 use std::fmt::Write as _;
@@ -23,22 +24,27 @@ const FUNCTION: &str = "calc_ordered_items";
 const BEGIN: &str = "<!-- table:begin -->\n";
 const END: &str = "<!-- table:end -->";
 
-/// Writes the tables of what has been measured: the report, the ratios, or both.
+/// Writes the tables of what has been measured: the report, the ratios, the allocators alone, or all of them.
 pub(super) fn run(console: &Console) -> Result<()> {
-    let (report, ratios) = (folders::report().join("report.json"), folders::benches().join("ratios.json"));
-    match (report.exists(), ratios.exists()) {
-        (false, false) => bail!(
+    let report = folders::report().join("report.json");
+    let [ratios, alone] = ["ratios.json", "allocators.json"].map(|file| folders::benches().join(file));
+    if ![&report, &ratios, &alone].into_iter().any(|file| file.exists()) {
+        bail!(
             "nothing was measured: `cargo xtask compare` writes {}, and `cargo xtask bench` {}",
             report.display(),
             ratios.display()
-        ),
-        (with_report, with_ratios) => {
-            if with_report {
-                compared(console, &report)?;
-            }
-            if with_ratios { ratios::run(console, &ratios) } else { Ok(()) }
-        }
+        );
     }
+    if report.exists() {
+        compared(console, &report)?;
+    }
+    if ratios.exists() {
+        ratios::run(console, &ratios)?;
+    }
+    if alone.exists() {
+        allocators::run(console, &alone)?;
+    }
+    Ok(())
 }
 
 /// Writes the tables of the report.

@@ -1,7 +1,10 @@
-//! Replays an allocation trace over lol_alloc's freelist.
+//! Replays allocation traces, and runs the workloads, over lol_alloc's freelist.
 
 #[path = "../../../replay/src/replay/mod.rs"]
 mod replay;
+
+#[path = "../../../replay/src/workloads.rs"]
+mod workloads;
 
 #[cfg(target_arch = "wasm32")]
 mod allocator {

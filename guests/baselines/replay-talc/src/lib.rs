@@ -1,7 +1,10 @@
-//! Replays an allocation trace over talc with the source of pages that it recommends for wasm.
+//! Replays allocation traces, and runs the workloads, over talc with the source of pages that it recommends for wasm.
 
 #[path = "../../../replay/src/replay/mod.rs"]
 mod replay;
+
+#[path = "../../../replay/src/workloads.rs"]
+mod workloads;
 
 #[cfg(target_arch = "wasm32")]
 mod allocator {

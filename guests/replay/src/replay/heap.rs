@@ -49,7 +49,7 @@ impl Heap for NoHeap {
     }
 }
 
-/// The guest's allocator.
+/// The guest's allocator, and blocks that are checked.
 pub(crate) struct OwnHeap;
 
 /// The layout of a block. A `malloc` gives a block for 0 bytes too; here it has one.
@@ -102,6 +102,40 @@ impl Heap for OwnHeap {
             moved.fill(slot);
         }
         Ok(Some(moved))
+    }
+}
+
+/// The guest's allocator and as little else as there can be: of a block only the first byte is written, and nothing is
+/// checked.
+pub(crate) struct BareHeap;
+
+impl Heap for BareHeap {
+    #[inline]
+    fn allocate(&self, _slot: u32, size: u32) -> Option<Block> {
+        // SAFETY: the layout has at least one byte.
+        let start = NonNull::new(unsafe { alloc(layout(size)?) })?;
+        // SAFETY: it has at least one byte, and nobody else has it.
+        unsafe { start.write_volatile(1) };
+        Some(Block { start, size })
+    }
+
+    #[inline]
+    fn free(&self, _slot: u32, block: Block) -> Result<(), Overwritten> {
+        if let Some(layout) = layout(block.size) {
+            // SAFETY: the block is of this heap, with this layout, and is taken back only once.
+            unsafe { dealloc(block.start.as_ptr(), layout) };
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn reallocate(&self, _slot: u32, block: Block, size: u32) -> Result<Option<Block>, Overwritten> {
+        let (Some(old), Some(new)) = (layout(block.size), layout(size)) else {
+            return Ok(None);
+        };
+        // SAFETY: the block is of this heap and has the old layout; the new one has at least one byte.
+        let start = unsafe { realloc(block.start.as_ptr(), old, new.size()) };
+        Ok(NonNull::new(start).map(|start| Block { start, size }))
     }
 }
 

@@ -99,6 +99,23 @@ fn strings_that_are_dropped_need_little_memory_where_memory_is_freed() {
     assert!(matches!(failure.cause, Cause::OutOfMemory { .. }), "{failure}");
 }
 
+/// The oldest string of a round is dropped first, so only the newest comes back: 200,000 bytes are lost with each round.
+#[test]
+fn strings_fail_under_bump_reset_with_exact_figures_and_the_next_call_works() {
+    const LIMIT: u64 = 16 << 20;
+    for strategy in strategies(Allocator::BumpReset) {
+        let mut config = config(*strategy, Residue::Scrub);
+        config.memory_limit = LIMIT;
+        let mut instance = instance("bench", Allocator::BumpReset, &config);
+        for _ in 0..2 {
+            let failure = instance.invoke_by_name("strings_300mb").expect_err("200 MB are more than there are");
+            let expected = Cause::OutOfMemory { requested: 100_000, in_use: LIMIT, limit: LIMIT };
+            assert_eq!(format!("{:?}", failure.cause), format!("{expected:?}"), "{strategy}");
+            instance.invoke_by_name("one_get").unwrap_or_else(|failure| panic!("{strategy}: {failure}"));
+        }
+    }
+}
+
 #[test]
 fn what_is_refused_is_refused_and_the_heap_goes_on() {
     for allocator in Allocator::ALL {

@@ -1,0 +1,3 @@
+//! Tests on the built guests.
+
+mod instructions;
