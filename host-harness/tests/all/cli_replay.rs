@@ -31,7 +31,10 @@ fn a_trace_is_replayed_with_every_allocator_or_those_that_are_named() {
     let report = read(&all.stdout).unwrap();
     let Content::Replay(replay) = &report.content else { panic!("{:?}", report.content) };
     let names: Vec<_> = replay.rows.iter().map(|row| row.allocator.as_str()).collect();
-    assert_eq!(names, ["system", "leaking", "bump-reset", "freelist", "wee", "lol-alloc", "talc"]);
+    assert_eq!(
+        names,
+        ["system", "leaking", "bump-reset", "freelist", "wee", "lol-alloc", "mini-alloc", "rlsf", "talc", "wee-alloc"]
+    );
     assert_eq!((replay.traces.len(), replay.traces[0].peak_live_bytes), (1, 5_048 - 24));
     for row in &replay.rows {
         let counts = row.counts.as_ref().unwrap();
