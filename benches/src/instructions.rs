@@ -1,7 +1,7 @@
 //! The scenarios of the benchmarks as exact counts of WebAssembly instructions.
 //!
 //! A count depends on the guest's code alone: not on the machine, nor on what else it does. So counts are kept in a
-//! file, [`file`], and what has drifted from it by more than [`TOLERANCE`], to either side, fails. They do depend on the
+//! file, [`file()`], and what has drifted from it by more than [`TOLERANCE`], to either side, fails. They do depend on the
 //! compiler that built the guests, so the file has a set for each compiler. By a compiler that it does not know, counts
 //! are held to those of the others, within [`TOLERANCE_OF_OTHERS`].
 
