@@ -1,6 +1,6 @@
 //! One function body: which of its stores need a mark, where marks go, and the code for them.
 //!
-//! A mark covers the bytes up to [`SLACK`] below and above its address, around the end of the address space as well: the
+//! A mark covers the bytes up to [`SLACK`](super::SLACK) below and above its address, around the end of the address space as well: the
 //! host restores the slack of the last card at address 0, and that of the first at the end of a memory that reaches so
 //! far. Two marks that are no further apart than a card is long cover all that lies between. So a mark need not be for
 //! an address that is written to, nor for one in memory; it is put where it serves most of the stores to come.
