@@ -8,7 +8,6 @@ use anyhow::Result;
 use benches::guests;
 use benches::ratios::{Ratios, Target};
 use benches::turns::{Contender, Measured, quantile, take_turns};
-use criterion::Criterion;
 use host_harness::prepare::{self, BarrierOptions, Elisions};
 use host_harness::replay::{self, Numbering, TraceFile};
 use host_harness::{
@@ -124,7 +123,7 @@ fn main() -> Result<()> {
         Variant::new(&engine, "every store marks", Some(none))?,
     ];
 
-    let mut criterion = Criterion::default().configure_from_args();
+    let mut criterion = guests::brief_criterion();
     let mut group = criterion.benchmark_group("barrier");
     let mut ratios = Ratios::new("barrier");
     let (mut programs, mut traces) = (Vec::new(), Vec::new());

@@ -282,12 +282,12 @@ pub struct Heap<'a> {
 pub(crate) fn copy_back(memory: &mut [u8], snapshot: &Snapshot, range: Range<usize>) -> u64 {
     let length = range.len();
     let (to, from) = (&mut memory[range.clone()], &snapshot.memory[range]);
-    if length <= SMALL {
+    if length <= CHUNK || length > SMALL {
+        to.copy_from_slice(from);
+    } else {
         for (to, from) in to.chunks_mut(CHUNK).zip(from.chunks(CHUNK)) {
             to.copy_from_slice(from);
         }
-    } else {
-        to.copy_from_slice(from);
     }
     length as u64
 }

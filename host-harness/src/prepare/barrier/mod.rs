@@ -48,8 +48,8 @@ pub const SLACK: u32 = 64;
 /// Bytes of statics that may be copied back by every restore so that stores to them need no mark.
 const MOST_ALWAYS: u32 = 1024;
 
-/// Bytes between two such statics up to which they are copied in one go.
-const GAP: u32 = 64;
+/// Bytes between two such statics up to which they are copied in one go: copying these costs less than one range more.
+const GAP: u32 = 256;
 
 /// Which marks to leave out where they can be shown to be unnecessary. What is restored is the same with and without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
