@@ -344,3 +344,20 @@ fn where_the_lowest_stack_pointer_cannot_be_kept_the_whole_stack_is_cleaned() {
         }
     }
 }
+
+#[test]
+fn however_many_globals_there_are_a_call_leaves_them_as_the_snapshot_has_them() {
+    for count in [1, 16, 17, 300] {
+        let globals: String = (0..count).map(|nth| format!("(global $g{nth} (mut i64) (i64.const {nth}))")).collect();
+        let sets: String = (0..count).map(|nth| format!("(global.set $g{nth} (i64.const -1))")).collect();
+        let wasm = cli_guests::guest("", &format!("{globals} (func (export \"run\") (result i64) {sets} i64.const 0)"));
+        let mut config = InstanceConfig::default();
+        config.strategy = RestoreStrategy::FullCopy;
+        let guest = load_within(PrepareOptions::SIZE_LIMIT, &wasm);
+        let mut instance = guest.instantiate(&config, MemoryState::new()).unwrap();
+        instance.invoke_by_name("run").unwrap();
+        let left = instance.globals();
+        let values: Vec<i64> = left.iter().map(|(_, now, _)| now.unwrap_i64()).collect();
+        assert_eq!(values, (0..count).collect::<Vec<i64>>());
+    }
+}
