@@ -156,12 +156,12 @@ pub(super) mod work {
 
     thread_local!(static DONE: Cell<u64> = const { Cell::new(0) });
 
-    pub(super) fn done() {
+    pub(in crate::prepare::barrier) fn done() {
         DONE.set(DONE.get() + 1);
     }
 
     /// What this thread has looked at since it was asked last.
-    pub(crate) fn take() -> u64 {
+    pub(in crate::prepare::barrier) fn take() -> u64 {
         DONE.take()
     }
 }

@@ -50,3 +50,22 @@ fn what_is_looked_at_grows_with_the_number_of_stores_and_no_faster() {
         }
     }
 }
+
+#[test]
+fn locals_that_a_function_does_not_use_are_not_looked_at() {
+    const FUNCTIONS: u32 = 20;
+    // Of the last local nothing is known, so both stores through it mark.
+    let body = "(local.set 40000 (i32.const 1024)) (block (local.set 40000 (i32.load (local.get 0))))
+        (i32.store (local.get 40000) (i32.const 0)) (i32.store offset=4 (local.tee 40000 (local.get 40000)) (i32.const 0))
+        (i32.store (local.get 0) (i32.const 0)) (i32.store offset=4 (local.get 0) (i32.const 0))";
+    let function = format!("(func (param i32) (local{}) {body})", " i32".repeat(40_000));
+    let wasm = wat::parse_str(format!("(module (memory 1) {})", function.repeat(FUNCTIONS as usize))).unwrap();
+    let info = ModuleInfo::analyse(&wasm).unwrap();
+    let options = PrepareOptions { barrier: Some(BarrierOptions::default()), ..PrepareOptions::default() };
+    work::take();
+    let prepared = prepare(&wasm, &info, options).unwrap();
+    assert!(work::take() < 200 * u64::from(FUNCTIONS));
+    ModuleInfo::analyse(&prepared.wasm).unwrap();
+    let stores = prepared.barrier.unwrap().stores;
+    assert_eq!((stores.stores, stores.marked), (4 * FUNCTIONS, 3 * FUNCTIONS));
+}
