@@ -202,7 +202,7 @@ impl Guest {
             }
         }
         if self.admission().allocator_aware().is_ok() {
-            variants.push(self.tracking()?);
+            variants.extend(self.tracking()?);
         }
         let serialise = |variant: &Arc<Compiled>| variant.pre.module().serialize();
         let codes: Result<Vec<_>, _> = variants.iter().map(serialise).collect();
@@ -282,10 +282,14 @@ impl Guest {
     }
 
     /// The module that keeps the lowest stack pointer, where it tells which that is; prepared and compiled when it is first
-    /// asked for.
-    pub(crate) fn tracking(&self) -> Result<Arc<Compiled>, LoadError> {
+    /// asked for. `None` where there cannot be such a module, as it would be too large.
+    pub(crate) fn tracking(&self) -> Result<Option<Arc<Compiled>>, LoadError> {
         let options = PrepareOptions { barrier: None, lowest_stack: true, ..self.inner.options };
-        self.later(&self.inner.tracking, options)
+        match self.later(&self.inner.tracking, options) {
+            // The module itself was prepared and compiled.
+            Err(LoadError::Prepare(_) | LoadError::Compile(_)) => Ok(None),
+            found => found.map(Some),
+        }
     }
 
     fn later(&self, later: &Later, options: PrepareOptions) -> Result<Arc<Compiled>, LoadError> {

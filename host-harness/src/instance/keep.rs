@@ -48,8 +48,9 @@ impl Instance {
 
     /// Replaces the instance and says why.
     pub(super) fn replace_for(&mut self, why: Replaced) -> Result<(), LoadError> {
+        self.replace()?;
         self.last_stats.replaced = Some(why);
-        self.replace()
+        Ok(())
     }
 
     /// Why an instance is replaced that was not restored in place.

@@ -43,8 +43,15 @@ impl Guest {
         made?;
         if auto && !config.policy.is_lazy() {
             if instance.choice == Choice::RESIDUE_KEPT && instance.reset_bytes() > MOST_STATICS {
-                instance.adopt(self.take_up(Choice::MANY_STATICS, auto, config)?);
-                instance.replace()?;
+                match self.take_up(Choice::MANY_STATICS, auto, config) {
+                    Ok(found) => {
+                        instance.adopt(found);
+                        instance.replace()?;
+                    }
+                    // It is restored by what it has, then.
+                    Err(LoadError::Strategy { .. }) => {}
+                    Err(error) => return Err(error),
+                }
             }
             instance.trial = instance.rival().map(|rival| Box::new(Trial::against(rival)));
         }
@@ -107,7 +114,9 @@ impl Guest {
         };
         let cleans_stack = matches!(strategy, RestoreStrategy::Watermark | RestoreStrategy::BumpReset)
             && config.residue == Residue::Scrub;
-        let compiled = if cleans_stack { self.tracking()? } else { self.plain() };
+        let tracking = if cleans_stack { self.tracking()? } else { None };
+        // Who is not told how far the stack was used cleans all of it.
+        let compiled = tracking.unwrap_or_else(|| self.plain());
         Ok((mechanism, compiled))
     }
 

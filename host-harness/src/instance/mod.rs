@@ -19,7 +19,7 @@ use crate::call::{Call, HostData, LogLines};
 use crate::error::LoadError;
 use crate::failure::{Cause, Failure};
 use crate::guest::{Compiled, Function, Guest};
-use crate::outcome::{AllocationStats, CallStats, Outcome};
+use crate::outcome::{AllocationStats, CallStats, Outcome, Replaced};
 use crate::policy::{RestorePolicy, RestoreStrategy};
 use crate::restore::{Restore, RestoreError, Restored, Target};
 use crate::snapshot::Snapshot;
@@ -386,6 +386,9 @@ impl Instance {
     /// # Errors
     /// [`LoadError`] when it could neither be restored nor replaced; the next call tries to replace it again.
     pub fn restore(&mut self) -> Result<Option<Restored>, LoadError> {
+        if !self.pristine && self.keeps_too_much() {
+            return self.replace_for(Replaced::Shrunk).map(|()| None);
+        }
         match self.restore_in_place(false) {
             Some(restored) => Ok(Some(restored)),
             None => self.replace().map(|()| None),

@@ -8,11 +8,15 @@
 //!
 //! The logical memory size is not among them: how far a call grew memory is what some strategies go by.
 
-use wasm_encoder::{ConstExpr, ExportKind, Function, ValType};
+use wasm_encoder::{ConstExpr, ExportKind, Function, InstructionSink, ValType};
 
 use super::splice::Additions;
 use super::{CALL_EXPORT_PREFIX, Entrance, ExportedGlobal, SAVED_EXPORT_PREFIX};
 use crate::module_info::{ExternType, ModuleInfo, ValueType};
+
+/// Globals up to which each entrance copies them itself. More are copied by one function that all entrances call, so that
+/// what is added grows with the number of functions and that of globals, and not with their product.
+const MOST_COPIED: usize = 16;
 
 /// Plans the entrances. None where a global's type has no value that the host could save.
 pub(super) fn plan(info: &ModuleInfo, globals: &[ExportedGlobal], additions: &mut Additions) -> Vec<Entrance> {
@@ -28,14 +32,27 @@ pub(super) fn plan(info: &ModuleInfo, globals: &[ExportedGlobal], additions: &mu
         additions.export(&format!("{SAVED_EXPORT_PREFIX}{}", global.index), ExportKind::Global, saved);
         copies.push((saved, global.index));
     }
+    let copy_all = |code: &mut InstructionSink<'_>| {
+        for (saved, global) in &copies {
+            code.global_get(*saved).global_set(*global);
+        }
+    };
+    let copying = (copies.len() > MOST_COPIED).then(|| {
+        let mut function = Function::new([]);
+        let mut code = function.instructions();
+        copy_all(&mut code);
+        code.end();
+        additions.function(info, &[], &[], &function)
+    });
     let functions = info.extension_functions().filter(|export| matches!(export.ty, ExternType::Function(_)));
     functions
         .map(|export| {
             let mut function = Function::new([]);
             let mut code = function.instructions();
             code.call(export.index);
-            for (saved, global) in &copies {
-                code.global_get(*saved).global_set(*global);
+            match copying {
+                Some(copying) => drop(code.call(copying)),
+                None => copy_all(&mut code),
             }
             code.end();
             let index = additions.function(info, &[], &[ValType::I64], &function);

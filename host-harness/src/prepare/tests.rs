@@ -218,6 +218,20 @@ fn a_global_that_is_no_number_leaves_the_globals_to_the_host() {
     assert_eq!(prepared.entrances, []);
 }
 
+/// Bytes of the prepared module of a guest with so many extension functions and mutable globals.
+fn size_with(functions: usize, globals: usize) -> usize {
+    let functions: String =
+        (0..functions).map(|nth| format!("(func (export \"f{nth:04}\") (result i64) i64.const 0)")).collect();
+    let globals = "(global (mut i32) (i32.const 0))".repeat(globals);
+    prepare_text(&format!("(module {functions} {globals})")).2.wasm.len()
+}
+
+#[test]
+fn what_entrances_add_grows_with_functions_and_globals_and_not_with_their_product() {
+    let both = size_with(1000, 1000);
+    assert!(both < size_with(1000, 1) + size_with(1, 1000) + 10 * 1000, "{both}");
+}
+
 #[test]
 fn a_module_that_would_become_too_large_is_refused_with_both_sizes() {
     let wasm = wat::parse_str("(module (memory 1) (global (mut i32) (i32.const 7)))").unwrap();

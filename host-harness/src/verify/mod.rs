@@ -475,7 +475,7 @@ impl Pair<'_> {
             // Told once; it is worth telling again when there are still more.
             self.most_pages = pages;
         }
-        if self.subject.in_place().is_some() && found.replaced {
+        if self.subject.in_place().is_some() && found.unrestorable {
             differences.push(What::Replaced);
         }
     }

@@ -9,7 +9,7 @@ use crate::call::TraceEntry;
 use crate::failure::Cause;
 use crate::guest::{Function, Guest};
 use crate::instance::Instance;
-use crate::outcome::AllocationStats;
+use crate::outcome::{AllocationStats, Replaced};
 
 /// A part of a call's outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,7 +58,8 @@ pub(super) struct Observed {
     trace: Vec<TraceEntry>,
     allocations: Option<AllocationStats>,
     pub(super) pages: u64,
-    pub(super) replaced: bool,
+    /// It was not followed by a restore in place.
+    pub(super) unrestorable: bool,
 }
 
 impl Observed {
@@ -83,7 +84,8 @@ impl Observed {
             trace,
             allocations: stats.allocations,
             pages: stats.pages,
-            replaced: stats.restored_bytes.is_none(),
+            // Who gives memory back could have been restored.
+            unrestorable: stats.restored_bytes.is_none() && stats.replaced != Some(Replaced::Shrunk),
         }
     }
 

@@ -10,7 +10,7 @@ use host_harness::restore::{Promise, Restore, RestoreError, Restored, Target};
 use host_harness::snapshot::RegionKind;
 use host_harness::{
     Cause, Engine, EngineConfig, Guest, Instance, InstanceConfig, MemoryState, Pool, PoolConfig, PrepareOptions,
-    Residue, RestorePolicy, State, StateError, Status,
+    Replaced, Residue, RestorePolicy, State, StateError, Status,
 };
 
 use crate::cli_guests;
@@ -162,6 +162,7 @@ fn wherever_a_restore_fails_the_outcome_is_kept_and_the_instance_replaced() {
         let told = RestoreError::GaveUp { reason: format!("{point:?}") };
         assert_eq!(instance.last_restore_error(), Some(&told));
         assert_eq!(instance.last_stats().restored_bytes, None, "{point:?}: it was replaced");
+        assert_eq!(instance.last_stats().replaced, Some(Replaced::NotRestorable), "{point:?}");
         assert!(instance.is_pristine(), "{point:?}");
         assert_eq!(instance.physical_pages(), 2, "{point:?}: it is a new one");
         assert_eq!((amount(&mut instance), instance.last_restore_error()), (5, None), "{point:?}");
@@ -208,6 +209,7 @@ fn an_instance_that_cannot_be_replaced_either_keeps_the_outcome_and_is_made_agai
         switches.read.store(true, Relaxed);
         assert_eq!(amount(&mut instance), 5, "{point:?}: the call itself went well");
         assert_eq!(instance.status(), Status::Poisoned, "{point:?}");
+        assert_eq!(instance.last_stats().replaced, None, "{point:?}: nor was it replaced");
         let failure = instance.invoke_by_name("count").expect_err("there is no instance");
         let Cause::NotRestorable { reasons } = &failure.cause else { panic!("{point:?}: {failure}") };
         let [restore, replace] = reasons.as_slice() else { panic!("{point:?}: {reasons:?}") };

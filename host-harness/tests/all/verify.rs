@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use host_harness::restore::{Promise, Restore, RestoreError, Restored, Target};
 use host_harness::snapshot::RegionKind;
-use host_harness::verify::{Verdict, VerifyOptions, What, verify_with};
-use host_harness::{Engine, EngineConfig, Guest, MemoryState, PrepareOptions, Residue};
+use host_harness::verify::{Verdict, VerifyOptions, What, verify, verify_with};
+use host_harness::{Engine, EngineConfig, Guest, MemoryState, PrepareOptions, Residue, RestoreStrategy, Retention};
 
 use crate::cli_guests;
 
@@ -135,4 +135,19 @@ fn pages_that_grow_from_call_to_call_are_creep_and_told_once() {
     let [difference] = verdict.differences.as_slice() else { panic!("{:?}", verdict.differences) };
     assert!(matches!(difference.what, What::Creep { pages: 4, fresh: 3 }), "{difference}");
     assert_eq!((difference.function.as_str(), difference.call, difference.again), ("grow_more", 3, 1), "{difference}");
+}
+
+#[test]
+fn an_instance_that_gives_memory_back_is_none_that_cannot_be_restored() {
+    let engine = Engine::new(&EngineConfig::default()).expect("the machine can run the engine");
+    let guest = Guest::load(&engine, "grows", &cli_guests::plain(), PrepareOptions::default());
+    let guest = guest.expect("the guest is admitted");
+    let mut options = VerifyOptions::default();
+    let functions = vec!["grow".to_owned(), "do_nothing".to_owned()];
+    (options.calls, options.functions) = (50, Some(functions));
+    let mut retention = Retention::default();
+    (retention.bytes, retention.restores) = (0, 1);
+    (options.config.strategy, options.config.retention) = (RestoreStrategy::FullCopy, Some(retention));
+    let verdict = verify(&guest, &options, &MemoryState::new(), &mut |_| {}).expect("it can be instantiated");
+    assert!(verdict.passed(), "{:?}", verdict.differences);
 }

@@ -11,7 +11,7 @@
 
 use wasm_encoder::{InstructionSink, ValType};
 
-use super::scopes::{Scopes, Write};
+use super::scopes::{Scopes, Surrounded, Write};
 use super::sites::{Address, Length, Site, Sites, Store};
 use super::values::{Root, Value};
 use super::{Passed, Plan, StoreCounts};
@@ -146,16 +146,16 @@ impl Body<'_> {
     /// Which address to mark for a write: one that covers it, and most of the writes to come that this site dominates.
     /// `at_hand` is one that costs nothing to come by.
     fn anchor(&self, write: Write, at_hand: Value, ahead: &[Site]) -> Value {
-        let [lowest, highest] = write.anchors();
-        let own = if self.scopes.would_cover(at_hand, write) { at_hand } else { write.at };
+        let this = self.scopes.around(write);
+        let own = if this.would_be_covered_by(at_hand) { at_hand } else { write.at };
         if !self.is_shared(write.at.root) {
             return own;
         }
         let later = self.later_writes(write, ahead);
-        let covered = |anchor: Value| later.iter().filter(|later| self.scopes.would_cover(anchor, **later)).count();
+        let covered = |anchor: Value| later.iter().filter(|(_, later)| later.would_be_covered_by(anchor)).count();
         let mut best = (covered(own), own);
-        let candidates = later.iter().flat_map(|later| later.anchors()).chain([lowest, highest]);
-        for anchor in candidates.filter(|anchor| self.scopes.would_cover(*anchor, write)) {
+        let candidates = later.iter().flat_map(|(later, _)| later.anchors()).chain(write.anchors());
+        for anchor in candidates.filter(|anchor| this.would_be_covered_by(*anchor)) {
             let count = covered(anchor);
             if count > best.0 {
                 best = (count, anchor);
@@ -164,8 +164,8 @@ impl Body<'_> {
         best.1
     }
 
-    /// Writes through the same root that this one dominates and nothing covers yet.
-    fn later_writes(&self, write: Write, ahead: &[Site]) -> Vec<Write> {
+    /// Writes through the same root that this one dominates and nothing covers yet, and the marks around them.
+    fn later_writes(&self, write: Write, ahead: &[Site]) -> Vec<(Write, Surrounded)> {
         let mut scopes = self.scopes.nested();
         let mut later = Vec::new();
         for site in ahead.iter().take(SITES_AHEAD) {
@@ -179,10 +179,9 @@ impl Body<'_> {
                 }
                 _ => None,
             };
-            let wanted = |found: &Write| {
-                found.at.root == write.at.root && !self.plan.is_always(*found) && !self.scopes.is_covered(*found)
-            };
-            later.extend(found.filter(wanted));
+            let wanted = |found: &Write| found.at.root == write.at.root && !self.plan.is_always(*found);
+            let found = found.filter(wanted).map(|found| (found, self.scopes.around(found)));
+            later.extend(found.filter(|(_, around)| !around.is_covered()));
             if later.len() == WRITES_AHEAD {
                 break;
             }

@@ -149,7 +149,7 @@ struct Plan {
     elisions: Elisions,
     /// The global that is the shadow-stack pointer. Whether it is one changes what is counted, not what is right.
     stack_pointer: Option<u32>,
-    /// What every restore copies back.
+    /// What every restore copies back, sorted, none in another.
     always: Vec<Range<u32>>,
 }
 
@@ -157,7 +157,8 @@ impl Plan {
     /// Whether every restore copies back what is written there.
     fn is_always(&self, write: Write) -> bool {
         write.constant_range().is_some_and(|written| {
-            self.always.iter().any(|range| range.start <= written.start && written.end <= range.end)
+            let behind = self.always.partition_point(|range| range.start <= written.start);
+            self.always[..behind].last().is_some_and(|range| written.end <= range.end)
         })
     }
 }

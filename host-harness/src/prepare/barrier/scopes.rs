@@ -41,8 +41,16 @@ pub(super) struct Scopes {
     card_size: i64,
     /// Addresses that were marked.
     marks: Vec<Value>,
-    /// For each open block whether it is a loop, and how many marks there were where it began.
-    blocks: Vec<(bool, usize)>,
+    blocks: Vec<Block>,
+}
+
+/// A block that is open.
+#[derive(Debug, Clone, Copy)]
+struct Block {
+    /// How many loops there are directly in each other of which it is the innermost; none where it is no loop.
+    loops: usize,
+    /// How many marks there were where it began.
+    marks: usize,
 }
 
 impl Scopes {
@@ -53,21 +61,29 @@ impl Scopes {
     /// Enters and leaves blocks.
     pub(super) fn follow(&mut self, site: &Site) {
         match site {
-            Site::Open { is_loop } => self.blocks.push((*is_loop, self.marks.len())),
+            Site::Open { is_loop } => {
+                let loops = if *is_loop { self.loops() + 1 } else { 0 };
+                self.blocks.push(Block { loops, marks: self.marks.len() });
+            }
             Site::Else => self.forget_since(self.blocks.last().copied()),
             Site::Close => {
                 // What comes behind a loop comes from its end only: branches to a loop go to its beginning.
-                let closed = self.blocks.pop().filter(|(is_loop, _)| !is_loop);
+                let closed = self.blocks.pop().filter(|block| block.loops == 0);
                 self.forget_since(closed);
             }
             _ => {}
         }
     }
 
-    fn forget_since(&mut self, block: Option<(bool, usize)>) {
-        if let Some((_, marks)) = block {
-            self.marks.truncate(marks);
+    fn forget_since(&mut self, block: Option<Block>) {
+        if let Some(block) = block {
+            self.marks.truncate(block.marks);
         }
+    }
+
+    /// How many loops there are around, directly in each other.
+    fn loops(&self) -> usize {
+        self.blocks.last().map_or(0, |block| block.loops)
     }
 
     pub(super) fn add_mark(&mut self, anchor: Value) {
@@ -76,40 +92,77 @@ impl Scopes {
 
     /// Whether earlier marks cover a write.
     pub(super) fn is_covered(&self, write: Write) -> bool {
-        self.covered_by(write, self.distances(write))
+        self.around(write).is_covered()
     }
 
-    /// Whether they would if there were another one.
-    pub(super) fn would_cover(&self, anchor: Value, write: Write) -> bool {
-        self.covered_by(write, self.distances(write).chain(anchor.above(write.at).map(i64::from)))
-    }
-
-    /// How far above a write the marks of its root lie.
-    fn distances(&self, write: Write) -> impl Iterator<Item = i64> + '_ {
-        self.marks.iter().rev().take(LOOKED_AT).filter_map(move |mark| mark.above(write.at)).map(i64::from)
-    }
-
-    /// Whether marks, given by how far above a write they lie, cover it: one that is near enough, or two that it lies
-    /// between and that are no further apart than a card is long.
-    fn covered_by(&self, write: Write, marks: impl Iterator<Item = i64>) -> bool {
-        let (slack, bytes) = (i64::from(SLACK), i64::from(write.bytes));
-        // The highest mark that reaches down to its beginning, and the lowest one that reaches up to its end: the same
-        // one, or in the wrong order, where each alone covers it.
-        let (mut below, mut above) = (i64::MIN / 4, i64::MAX / 4);
-        for mark in marks {
-            if mark <= slack {
-                below = below.max(mark);
-            }
-            if mark >= bytes - slack {
-                above = above.min(mark);
-            }
-        }
-        above - below <= self.card_size
+    /// A write with the earlier marks around it.
+    pub(super) fn around(&self, write: Write) -> Surrounded {
+        let mut found = Surrounded { write, card_size: self.card_size, below: i64::MIN / 4, above: i64::MAX / 4 };
+        self.marks.iter().rev().take(LOOKED_AT).for_each(|mark| found.add(*mark));
+        found
     }
 
     /// Where to follow sites that are still to come without leaving what this one dominates.
     pub(super) fn nested(&self) -> Nested {
-        Nested { blocks: 0, loops: self.blocks.iter().rev().take_while(|(is_loop, _)| *is_loop).count() }
+        Nested { blocks: 0, loops: self.loops() }
+    }
+}
+
+/// A write, and the marks that count for it, by how far above it they lie.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Surrounded {
+    write: Write,
+    card_size: i64,
+    /// The highest mark that reaches down to its beginning.
+    below: i64,
+    /// The lowest mark that reaches up to its end.
+    above: i64,
+}
+
+impl Surrounded {
+    fn add(&mut self, mark: Value) {
+        #[cfg(test)]
+        work::done();
+        let (slack, bytes) = (i64::from(SLACK), i64::from(self.write.bytes));
+        let Some(mark) = mark.above(self.write.at).map(i64::from) else {
+            return;
+        };
+        if mark <= slack {
+            self.below = self.below.max(mark);
+        }
+        if mark >= bytes - slack {
+            self.above = self.above.min(mark);
+        }
+    }
+
+    /// Whether the marks cover it: one that is near enough, or two that it lies between and that are no further apart than
+    /// a card is long. Where the two are the same one, or in the wrong order, each alone covers it.
+    pub(super) fn is_covered(&self) -> bool {
+        self.above - self.below <= self.card_size
+    }
+
+    /// Whether they would if there were another one.
+    pub(super) fn would_be_covered_by(&self, mark: Value) -> bool {
+        let mut with = *self;
+        with.add(mark);
+        with.is_covered()
+    }
+}
+
+/// Counts what is looked at, so that tests can tell how it grows with a module.
+#[cfg(test)]
+pub(super) mod work {
+    use std::cell::Cell;
+
+    thread_local!(static DONE: Cell<u64> = const { Cell::new(0) });
+
+    pub(in crate::prepare::barrier) fn done() {
+        DONE.set(DONE.get() + 1);
+    }
+
+    /// What this thread has looked at since it was asked last.
+    pub(in crate::prepare::barrier) fn take() -> u64 {
+        DONE.take()
     }
 }
 
@@ -125,6 +178,8 @@ pub(super) struct Nested {
 impl Nested {
     /// Goes on to a site; false where the first one does not dominate it.
     pub(super) fn stays_inside(&mut self, site: &Site) -> bool {
+        #[cfg(test)]
+        work::done();
         match site {
             Site::Open { .. } => self.blocks += 1,
             Site::Else => return self.blocks > 0,

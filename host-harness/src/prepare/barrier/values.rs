@@ -63,6 +63,7 @@ struct Block {
 pub(super) struct Values {
     /// The global that is the stack pointer.
     stack_pointer: Option<u32>,
+    /// What the first locals hold. Of others nothing is known.
     locals: Vec<Value>,
     operands: Vec<Operand>,
     blocks: Vec<Block>,
@@ -86,14 +87,19 @@ impl Values {
         let knows_locals = set_inside.is_some();
         let mut values = Self {
             stack_pointer,
-            locals: Vec::with_capacity(locals as usize),
+            locals: Vec::new(),
             operands: Vec::new(),
             blocks: Vec::new(),
             roots: 0,
             set_inside: set_inside.unwrap_or_default().into_iter(),
             knows_locals,
         };
-        for local in 0..locals as usize {
+        // Code that is compiled uses the locals that it has. Of a function with more of them than it has bytes, which it can
+        // have at no cost of its own, only so many are kept.
+        let kept = (locals as usize).min(body.as_bytes().len());
+        for local in 0..kept {
+            #[cfg(test)]
+            super::scopes::work::done();
             // What is no parameter is zero at first.
             let value = if local < parameters || !knows_locals { values.unknown() } else { Value::constant(0) };
             values.locals.push(value);
@@ -106,7 +112,7 @@ impl Values {
         self.operands.last_chunk().copied()
     }
 
-    /// What a local holds, if it is one of the function's own.
+    /// What a local holds, if it is one that is kept.
     pub(super) fn local(&self, local: u32) -> Option<Value> {
         self.locals.get(local as usize).copied()
     }
@@ -154,7 +160,7 @@ impl Values {
             }
             Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } | Operator::TryTable { .. } => {
                 let set = self.set_inside.next().unwrap_or_default();
-                let set = set.into_iter().map(|local| (local, self.locals[local as usize])).collect();
+                let set = set.into_iter().filter_map(|local| Some((local, self.local(local)?))).collect();
                 self.blocks.push(Block { is_loop: matches!(operator, Operator::Loop { .. }), set });
                 None
             }

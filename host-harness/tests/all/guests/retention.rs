@@ -107,3 +107,25 @@ fn a_call_that_fails_counts_as_one_that_needed_what_it_had() {
     }
     assert_eq!(instance.physical_pages(), grown);
 }
+
+#[test]
+fn restores_that_somebody_asks_for_count_where_calls_came_before_them() {
+    let mut config = retaining(RestoreStrategy::FullCopy);
+    config.policy = RestorePolicy::Never;
+    let mut instance = load("bench", Allocator::System).instantiate(&config, MemoryState::new()).unwrap();
+    let fresh = instance.physical_pages();
+    fill(&mut instance, 8 << 20);
+    assert!(instance.restore().unwrap().is_some(), "the call needed it");
+    for _ in 0..2 * RESTORES {
+        assert!(instance.restore().unwrap().is_some(), "nothing was called");
+    }
+    for _ in 1..RESTORES {
+        fill(&mut instance, 1000);
+        assert!(instance.restore().unwrap().is_some());
+    }
+    fill(&mut instance, 1000);
+    assert_eq!(instance.restore().unwrap(), None);
+    assert_eq!(instance.last_stats().replaced, Some(Replaced::Shrunk));
+    assert_eq!(instance.physical_pages(), fresh);
+    assert!(instance.is_pristine());
+}
