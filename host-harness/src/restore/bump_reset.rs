@@ -2,7 +2,7 @@
 
 use super::{Promise, Restore, RestoreError, Restored, Target, Used, copy_back, write_high_water, zero};
 use crate::policy::Residue;
-use crate::snapshot::RegionKind;
+use crate::snapshot::{RegionKind, Snapshot};
 
 /// As cheap as statics are small; needs `alloc-bump-reset`.
 ///
@@ -30,36 +30,44 @@ impl Restore for BumpReset {
     }
 
     fn restore(&mut self, target: &mut Target<'_>) -> Result<Restored, RestoreError> {
-        let residue = target.residue();
-        let mut used = target.used()?;
-        let snapshot = used.snapshot;
-        let high_water = used.heap.high_water.max(used.heap.saved.image.effective_high_water());
-        let grown = used.memory.len() != snapshot.memory.len();
-        let [statics, above_exchange] = &snapshot.reset;
-        let mut bytes = copy_back(used.memory, snapshot, statics.clone());
-        if !above_exchange.is_empty() {
-            bytes += copy_back(used.memory, snapshot, above_exchange.clone());
-        }
-        match residue {
-            // Copying the statics has put `top` back to the mark, and the high-water mark with it.
-            Residue::Keep => write_high_water(used.memory, used.heap.saved.address, high_water),
-            Residue::Scrub => bytes += scrub(&mut used, high_water as usize),
-        }
+        let (bytes, grown) = match target.residue() {
+            Residue::Keep => {
+                let (memory, snapshot, heap) = target.heap()?;
+                let high_water = heap.high_water.max(heap.saved.image.effective_high_water());
+                let bytes = reset(memory, snapshot);
+                // Copying the statics has put `top` back to the mark, and the high-water mark with it.
+                write_high_water(memory, heap.saved.address, high_water);
+                (bytes, memory.len() != snapshot.memory.len())
+            }
+            Residue::Scrub => {
+                let mut used = target.used()?;
+                let bytes = reset(used.memory, used.snapshot);
+                (bytes + scrub(&mut used), used.memory.len() != used.snapshot.memory.len())
+            }
+        };
         target.restore_globals_after(grown)?;
         Ok(Restored { bytes })
     }
 }
 
+/// Copies back statics and the heap below the mark.
+#[inline]
+fn reset(memory: &mut [u8], snapshot: &Snapshot) -> u64 {
+    let [statics, above_exchange] = &snapshot.reset;
+    let bytes = copy_back(memory, snapshot, statics.clone());
+    if above_exchange.is_empty() { bytes } else { bytes + copy_back(memory, snapshot, above_exchange.clone()) }
+}
+
 /// Puts back what a reset leaves alone: the heap above the mark as far as it was used, and what was used of the exchange
 /// region and of the shadow stack.
 #[inline]
-fn scrub(used: &mut Used<'_>, high_water: usize) -> u64 {
+fn scrub(used: &mut Used<'_>) -> u64 {
     let mut bytes = used.restore_exchange();
-    let (memory, snapshot) = (&mut *used.memory, used.snapshot);
-    let high_water = high_water.min(memory.len());
-    let above = (used.heap.saved.image.top as usize).min(high_water);
-    let saved_above = above..high_water.min(snapshot.memory.len()).max(above);
-    bytes += copy_back(memory, snapshot, saved_above.clone());
-    bytes += zero(memory, saved_above.end..high_water.max(saved_above.end));
+    let (memory, snapshot, saved) = (&mut *used.memory, used.snapshot, used.heap.saved.image);
+    // Above what was ever handed out before the snapshot there were zeros.
+    let was_used = (saved.effective_high_water() as usize).min(snapshot.memory.len()).min(memory.len());
+    let is_used = (used.heap.high_water as usize).clamp(was_used, memory.len());
+    bytes += copy_back(memory, snapshot, (saved.top as usize).min(was_used)..was_used);
+    bytes += zero(memory, was_used..is_used);
     bytes + copy_back(memory, snapshot, used.stack.clone())
 }
