@@ -151,13 +151,11 @@ fn main() -> Result<()> {
     programs.push(quantile(&traces, 0.5));
     programs.sort_by(f64::total_cmp);
     let middle = (programs[(programs.len() - 1) / 2] + programs[programs.len() / 2]) / 2.0;
-    let one = Measured { name: "without".to_owned(), rounds: vec![1.0] };
-    let median = Measured { name: "median of all with the barrier".to_owned(), rounds: vec![middle] };
-    ratios.add(&median, &one, Target::AtMost(MEDIAN));
+    ratios.add_figure("the median of all with a barrier beside the same without", middle, Target::AtMost(MEDIAN));
     for module in MODULES {
         let (growth, told) = growth(module)?;
-        let grown = Measured { name: format!("bytes of {module} with a barrier"), rounds: vec![growth] };
-        ratios.add(&grown, &one, Target::AtMost(WORST));
+        let name = format!("bytes of {module} with a barrier beside the same without");
+        ratios.add_figure(&name, growth, Target::AtMost(WORST));
         ratios.note(told);
     }
     ratios.finish()

@@ -28,6 +28,14 @@ impl Target {
         }
     }
 
+    fn verdict(self, ratio: f64) -> String {
+        match (self, self.is_met(ratio)) {
+            (Self::None, _) => String::new(),
+            (_, true) => format!("{}: met", self.text()),
+            (_, false) => format!("{}: MISSED", self.text()),
+        }
+    }
+
     fn text(self) -> String {
         match self {
             Self::AtMost(limit) => format!("at most {limit}"),
@@ -78,15 +86,21 @@ impl Ratios {
         self.push(measured, baseline, [0.25, 0.5, 0.75].map(by), target);
     }
 
+    /// Adds a ratio that was not measured as one of two times, such as the growth of a file.
+    pub fn add_figure(&mut self, name: &str, ratio: f64, target: Target) {
+        self.lines.push(format!("{name:<70} = {ratio:>8.2}  {}", target.verdict(ratio)));
+        self.values.push(json!({
+            "measured": name,
+            "ratio": ratio,
+            "target": target.text(),
+            "met": target.is_met(ratio),
+        }));
+    }
+
     fn push(&mut self, measured: &Measured, baseline: &Measured, quartiles: [f64; 3], target: Target) {
         let [low, ratio, high] = quartiles;
         let (own, other) = (measured.median(), baseline.median());
-        let met = target.is_met(ratio);
-        let verdict = match (target, met) {
-            (Target::None, _) => String::new(),
-            (_, true) => format!("{}: met", target.text()),
-            (_, false) => format!("{}: MISSED", target.text()),
-        };
+        let verdict = target.verdict(ratio);
         self.lines.push(format!(
             "{:<44} {:>11} / {:<11} = {ratio:>8.2}  [{low:.2} .. {high:.2}]  {verdict}",
             format!("{} / {}", measured.name, baseline.name),
@@ -101,7 +115,7 @@ impl Ratios {
             "ratio": ratio,
             "ratio_quartiles": [low, high],
             "target": target.text(),
-            "met": met,
+            "met": target.is_met(ratio),
         }));
     }
 
