@@ -88,6 +88,19 @@ pub enum Replaced {
     AnotherStrategy,
 }
 
+impl Replaced {
+    /// A word for the reason, for counting and for reports.
+    #[must_use]
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::ByStrategy => "by-strategy",
+            Self::NotRestorable => "not-restorable",
+            Self::Shrunk => "shrunk",
+            Self::AnotherStrategy => "another-strategy",
+        }
+    }
+}
+
 impl CallStats {
     /// Forgets the last call. Field by field: what is absent need not be overwritten.
     #[inline]

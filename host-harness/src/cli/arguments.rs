@@ -205,6 +205,10 @@ pub(crate) struct Run {
     /// Calls to make.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = count(1..=u64::MAX), allow_hyphen_values = true)]
     pub(crate) times: u64,
+    /// Write metrics of the calls to this file in the text format of OpenMetrics, which Prometheus reads; `-` prints them
+    /// instead of the ordinary output.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) metrics: Option<Destination>,
 }
 
 /// What to measure, of the functions of all guests.

@@ -78,19 +78,19 @@ fn message(error: &anyhow::Error) -> String {
 fn run(arguments: &Arguments) -> Result<bool> {
     let common = &arguments.common;
     common.check()?;
-    let exports = exports(common)?;
+    let besides = besides(&arguments.command);
+    let exports = exports(common, besides.as_ref().map(|(_, destination)| destination))?;
     let mut inputs = inputs(&arguments.command);
     inputs.extend(common.artefact_key.clone());
-    let artefact = artefact(&arguments.command);
-    if let Some(artefact) = &artefact {
-        artefact.check_apart_from(inputs.iter().map(PathBuf::as_path))?;
-        artefact.check()?;
+    if let Some((_, destination)) = &besides {
+        destination.check_apart_from(inputs.iter().map(PathBuf::as_path))?;
+        destination.check()?;
     }
     for (destination, _) in &exports {
-        if let (Some(Destination::File(artefact)), Destination::File(report)) = (&artefact, destination)
-            && absolute(artefact) == absolute(report)
+        if let (Some((what, Destination::File(besides))), Destination::File(report)) = (&besides, destination)
+            && absolute(besides) == absolute(report)
         {
-            anyhow::bail!("the artefact and a report would go to {}; give each a file", report.display());
+            anyhow::bail!("the {what} and a report would go to {}; give each a file", report.display());
         }
         destination.check_apart_from(inputs.iter().map(PathBuf::as_path))?;
         destination.check()?;
@@ -128,16 +128,18 @@ fn inputs(command: &Command) -> Vec<PathBuf> {
     }
 }
 
-/// Where the command puts what it makes besides the report.
-fn artefact(command: &Command) -> Option<Destination> {
+/// What the command makes besides the report, and where it puts that.
+fn besides(command: &Command) -> Option<(&'static str, Destination)> {
     match command {
-        Command::Compile(arguments) => Some(Destination::File(arguments.output.clone())),
+        Command::Compile(arguments) => Some(("artefact", Destination::File(arguments.output.clone()))),
+        Command::Run(arguments) => arguments.metrics.clone().map(|destination| ("metrics", destination)),
         _ => None,
     }
 }
 
-/// Where the report goes, and in which format. An export to standard output takes the place of the ordinary output.
-fn exports(common: &Common) -> Result<Vec<(Destination, Box<dyn Exporter>)>> {
+/// Where the report goes, and in which format. An export to standard output takes the place of the ordinary output, and so
+/// does what the command puts there `besides` the report.
+fn exports(common: &Common, besides: Option<&Destination>) -> Result<Vec<(Destination, Box<dyn Exporter>)>> {
     let mut exports: Vec<(Destination, Box<dyn Exporter>)> = Vec::new();
     if let Some(destination) = &common.export_json {
         exports.push((destination.clone(), Box::new(Json)));
@@ -150,7 +152,8 @@ fn exports(common: &Common) -> Result<Vec<(Destination, Box<dyn Exporter>)>> {
     {
         anyhow::bail!("both reports would go to {}; give --export-json and --export-html a file each", json.display());
     }
-    let to_stdout = exports.iter().filter(|(destination, _)| *destination == Destination::Stdout).count();
+    let destinations = exports.iter().map(|(destination, _)| destination).chain(besides);
+    let to_stdout = destinations.filter(|destination| **destination == Destination::Stdout).count();
     match to_stdout {
         0 => {
             let exporter: Box<dyn Exporter> = match common.format {
@@ -160,6 +163,9 @@ fn exports(common: &Common) -> Result<Vec<(Destination, Box<dyn Exporter>)>> {
             exports.push((Destination::Stdout, exporter));
         }
         1 => {}
+        _ if besides == Some(&Destination::Stdout) => {
+            anyhow::bail!("the metrics and a report cannot both go to standard output; give one of them a file")
+        }
         _ => anyhow::bail!(
             "only one report can go to standard output; give one of --export-json and --export-html a file"
         ),

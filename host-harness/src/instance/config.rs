@@ -5,6 +5,7 @@ use std::time::Duration;
 use guest_abi::names;
 
 use crate::call::CallLimits;
+use crate::metrics::Metrics;
 use crate::policy::{Residue, RestorePolicy, RestoreStrategy};
 
 /// How an [`Instance`](crate::Instance) is made and kept.
@@ -34,6 +35,8 @@ pub struct InstanceConfig {
     pub count: bool,
     /// Whether calls of host functions are traced.
     pub trace: bool,
+    /// Where its calls are counted; `None` for nowhere. To count a call takes two readings of the clock.
+    pub metrics: Option<Metrics>,
 }
 
 impl Default for InstanceConfig {
@@ -50,6 +53,7 @@ impl Default for InstanceConfig {
             limits: CallLimits::default(),
             count: false,
             trace: false,
+            metrics: None,
         }
     }
 }

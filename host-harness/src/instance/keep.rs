@@ -48,8 +48,17 @@ impl Instance {
 
     /// Replaces the instance and says why.
     pub(super) fn replace_for(&mut self, why: Replaced) -> Result<(), LoadError> {
-        self.replace()?;
+        self.replace_uncalled(why)?;
         self.last_stats.replaced = Some(why);
+        Ok(())
+    }
+
+    /// Replaces the instance at another time than after a call, of which the figures would tell, and counts that.
+    pub(super) fn replace_uncalled(&mut self, why: Replaced) -> Result<(), LoadError> {
+        self.replace()?;
+        if let Some(tally) = &mut self.tally {
+            tally.replaced(why);
+        }
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use crate::admission::Refusal;
 use crate::call::HostData;
 use crate::error::LoadError;
 use crate::guest::{Compiled, Guest};
+use crate::metrics::Tally;
 use crate::outcome::CallStats;
 use crate::policy::{Residue, RestorePolicy, RestoreStrategy};
 use crate::restore::{BumpReset, DirtyCards, FullCopy, Restore, Watermark};
@@ -170,6 +171,7 @@ impl Guest {
             trial: None,
             retained: config.retention.map_or(usize::MAX, |kept| usize::try_from(kept.bytes).unwrap_or(usize::MAX)),
             idle: 0,
+            tally: config.metrics.as_ref().map(|metrics| Box::new(Tally::new(metrics, self))),
         })
     }
 }

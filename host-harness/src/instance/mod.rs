@@ -19,6 +19,7 @@ use crate::call::{Call, HostData, LogLines};
 use crate::error::LoadError;
 use crate::failure::{Cause, Failure};
 use crate::guest::{Compiled, Function, Guest};
+use crate::metrics::Tally;
 use crate::outcome::{AllocationStats, CallStats, Outcome, Replaced};
 use crate::policy::{RestorePolicy, RestoreStrategy};
 use crate::restore::{Restore, RestoreError, Restored, Target};
@@ -64,6 +65,8 @@ pub struct Instance {
     retained: usize,
     /// Restores in a row after calls that needed less memory than there is, see [`Retention`].
     idle: u32,
+    /// Where its calls are counted, if they are.
+    tally: Option<Box<Tally>>,
 }
 
 /// How the instance returns to its snapshot.
@@ -224,13 +227,15 @@ impl Instance {
     /// # Errors
     /// As for [`Instance::invoke`], and [`Cause::MissingExport`].
     pub fn invoke_by_name(&mut self, name: &str) -> Result<Outcome<'_>, Failure> {
-        let function = self.guest.function(name).map_err(|cause| Failure {
-            function: name.to_owned(),
-            cause,
-            backtrace: Vec::new(),
-            retried: false,
-        })?;
-        self.invoke(function)
+        match self.guest.function(name) {
+            Ok(function) => self.invoke(function),
+            Err(cause) => {
+                if let Some(tally) = &mut self.tally {
+                    tally.missing(&cause);
+                }
+                Err(Failure { function: name.to_owned(), cause, backtrace: Vec::new(), retried: false })
+            }
+        }
     }
 
     /// Invokes a function: arms the deadline, calls, collects the outcome and applies the restore policy.
@@ -244,13 +249,18 @@ impl Instance {
     /// # Errors
     /// [`Failure`] with its cause.
     pub fn invoke(&mut self, function: Function) -> Result<Outcome<'_>, Failure> {
+        let began = self.tally.as_mut().map(|tally| tally.begin(function));
         let mut called = self.attempt(function, false);
         if let Err(failed) = &called
             && self.config.policy.is_lazy()
             && matches!(failed.cause, Cause::OutOfMemory { .. })
             && self.status == Status::Ready
         {
+            self.count_restored();
             called = self.attempt(function, true);
+        }
+        if let Some(began) = began {
+            self.count_call(began, called.as_ref().err().map(|failed| &failed.cause));
         }
         let call = match (called, &self.live, &self.orphan) {
             (Ok(()), Some(live), _) => &live.store.data().call,
@@ -259,6 +269,21 @@ impl Instance {
             (Err(failed), ..) => return Err(self.failure(function, *failed)),
         };
         Ok(Outcome { call, stats: &self.last_stats })
+    }
+
+    #[inline(never)]
+    fn count_call(&mut self, began: Instant, failed: Option<&Cause>) {
+        self.count_restored();
+        if let Some(tally) = &mut self.tally {
+            tally.end(began, self.last_stats.retried, failed);
+        }
+    }
+
+    /// Counts what the restore after an attempt wrote, before the next attempt forgets it.
+    fn count_restored(&mut self) {
+        if let (Some(tally), Some(bytes)) = (&mut self.tally, self.last_stats.restored_bytes) {
+            tally.restored(bytes);
+        }
     }
 
     #[cold]
@@ -271,7 +296,7 @@ impl Instance {
     fn attempt(&mut self, function: Function, retried: bool) -> Result<(), Box<Failed>> {
         self.last_stats.begin(retried);
         if self.status != Status::Ready
-            && let Err(error) = self.replace()
+            && let Err(error) = self.replace_uncalled(self.why_replaced())
         {
             // The log lines of the call before are not this one's.
             if let Some(data) = &mut self.orphan {
@@ -390,8 +415,13 @@ impl Instance {
             return self.replace_for(Replaced::Shrunk).map(|()| None);
         }
         match self.restore_in_place(false) {
-            Some(restored) => Ok(Some(restored)),
-            None => self.replace().map(|()| None),
+            Some(restored) => {
+                if let Some(tally) = &mut self.tally {
+                    tally.restored(restored.bytes);
+                }
+                Ok(Some(restored))
+            }
+            None => self.replace_uncalled(self.why_replaced()).map(|()| None),
         }
     }
 

@@ -33,6 +33,7 @@ fn a_report_never_takes_the_place_of_what_it_is_made_from() {
     for line in [
         "inspect plain.wasm --export-json plain.wasm",
         "run plain.wasm do_nothing --export-html ./plain.wasm",
+        "run plain.wasm do_nothing --metrics ./plain.wasm",
         "run plain.wasm do_nothing --state state.json --export-json ../NAME/state.json",
         "measure counted.wasm plain.wasm --export-json plain.wasm",
         "verify plain.wasm counted.wasm --export-json r.json --export-html counted.wasm",

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use host_harness::measure::FailedCall;
 use host_harness::report::{CallReport, Content, Counters, IntentReport, LogReport, RunReport};
-use host_harness::{Engine, Function, Instance, LoadError, LogLines, Outcome, RestoreStrategy, StateError};
+use host_harness::{Engine, Function, Instance, LoadError, LogLines, Metrics, Outcome, RestoreStrategy, StateError};
 
 use crate::cli::arguments::{Common, Run};
 use crate::cli::progress::Progress;
@@ -29,6 +29,7 @@ pub(crate) fn run(arguments: &Run, common: &Common) -> Result<Content> {
         [strategy] => *strategy,
         _ => anyhow::bail!("`run` restores by one strategy; give --strategy once, without commas"),
     };
+    config.metrics = arguments.metrics.is_some().then(Metrics::default);
     let mut instance = guest.instantiate(&config, state).map_err(named)?;
 
     let progress = Progress::steps(arguments.times);
@@ -42,6 +43,9 @@ pub(crate) fn run(arguments: &Run, common: &Common) -> Result<Content> {
         progress.step();
     }
     drop(progress);
+    if let (Some(destination), Some(metrics)) = (&arguments.metrics, &config.metrics) {
+        destination.write(metrics.text().as_bytes())?;
+    }
     let mut report =
         RunReport::new(guest.name(), &arguments.function, instance.config(), common.prepare().virtual_growth);
     (report.times, report.failed_calls, report.calls) = (arguments.times, failed_calls, calls);

@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use guest_build::Allocator;
-use host_harness::{RestorePolicy, RestoreStrategy};
+use host_harness::{Metrics, RestorePolicy, RestoreStrategy};
 
 use super::{RESIDUES, config, instance, strategies};
 
@@ -71,12 +71,15 @@ fn an_invoke_allocates_nothing_on_the_hosts_heap() {
         let in_place = strategies(allocator).iter().filter(|strategy| **strategy != RestoreStrategy::Reinstantiate);
         for strategy in in_place {
             for residue in RESIDUES {
-                for (policy, count) in
-                    [(RestorePolicy::EveryCall, false), (RestorePolicy::EveryCall, true), (RestorePolicy::Never, false)]
-                {
+                for (policy, count, metrics) in [
+                    (RestorePolicy::EveryCall, false, false),
+                    (RestorePolicy::EveryCall, true, true),
+                    (RestorePolicy::Never, false, true),
+                ] {
                     let mut config = config(*strategy, residue);
                     config.policy = policy;
                     config.count = count;
+                    config.metrics = metrics.then(Metrics::default);
                     let mut instance = instance("bench", allocator, &config);
                     for name in ["do_nothing", "one_key", "one_get_one_intent"] {
                         let function = instance.guest().function(name).expect("bench has it");
