@@ -9,11 +9,12 @@ use guest_abi::value::ValueRef;
 use host_harness::restore::{Promise, Restore, RestoreError, Restored, Target};
 use host_harness::snapshot::RegionKind;
 use host_harness::{
-    Cause, Engine, EngineConfig, Guest, Instance, InstanceConfig, MemoryState, Pool, PoolConfig, PrepareOptions,
-    Replaced, Residue, RestorePolicy, State, StateError, Status,
+    Cause, Engine, EngineConfig, Guest, Instance, InstanceConfig, MemoryState, Metrics, Pool, PoolConfig,
+    PrepareOptions, Replaced, Residue, RestorePolicy, State, StateError, Status,
 };
 
 use crate::cli_guests;
+use crate::metrics::value;
 
 /// How far a restore comes before it fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,12 +126,14 @@ fn guest() -> Guest {
 struct Switches {
     restore: Arc<AtomicU32>,
     read: Arc<AtomicBool>,
+    metrics: Metrics,
 }
 
 impl Switches {
     fn instance(&self, guest: &Guest, policy: RestorePolicy) -> Instance {
         let mut config = InstanceConfig::default();
         config.policy = policy;
+        config.metrics = Some(self.metrics.clone());
         let state = Reading(MemoryState::new(), Arc::clone(&self.read));
         guest.instantiate_with(Box::new(Failing(Arc::clone(&self.restore))), &config, state).expect("it is admitted")
     }
@@ -218,6 +221,15 @@ fn an_instance_that_cannot_be_replaced_either_keeps_the_outcome_and_is_made_agai
         switches.read.store(false, Relaxed);
         assert_eq!(amount(&mut instance), 5, "{point:?}");
         assert_eq!(instance.status(), Status::Ready, "{point:?}");
+        let text = switches.metrics.text();
+        for (counter, label, count) in [
+            ("invocations", "", 3.0),
+            ("errors", r#",cause="not-restorable""#, 1.0),
+            ("replacements", r#",reason="not-restorable""#, 1.0),
+        ] {
+            let series = format!(r#"guest_{counter}_total{{guest="counter",function="count"{label}}}"#);
+            assert_eq!(value(&text, &series), Some(count), "{point:?}: {text}");
+        }
     }
 }
 
