@@ -1,8 +1,8 @@
 //! One function body: which of its stores need a mark, where marks go, and the code for them.
 //!
-//! A mark covers the bytes up to [`SLACK`](super::SLACK) below and above its address, around the end of the address space as well: the
-//! host restores the slack of the last card at address 0, and that of the first at the end of a memory that reaches so
-//! far. Two marks that are no further apart than a card is long cover all that lies between. So a mark need not be for
+//! A mark covers the bytes up to [`SLACK`](super::SLACK) below and above its address, around the end of the address space
+//! as well: the host restores the slack of the last card at address 0, and that of the first at the end of a memory that
+//! reaches so far. Two marks that are no further apart than a card is long cover all that lies between. So a mark need not be for
 //! an address that is written to, nor for one in memory; it is put where it serves most of the stores to come.
 //!
 //! What an instruction did holds for every instruction that it dominates, and control flow is structured, so domination
@@ -14,7 +14,7 @@ use wasm_encoder::{InstructionSink, ValType};
 use super::scopes::{Scopes, Surrounded, Write};
 use super::sites::{Address, Length, Site, Sites, Store};
 use super::values::{Root, Value};
-use super::{Passed, Plan, StoreCounts};
+use super::{Decided, Plan, StoreCounts};
 use crate::prepare::splice::Insertions;
 
 /// Later writes for whose sake a mark may be moved.
@@ -40,14 +40,14 @@ struct Body<'a> {
     own_locals: u32,
     /// Locals that were added, by type; the first has the number after the function's own.
     added: Vec<ValType>,
-    passed: Passed,
+    decided: Decided,
 }
 
 /// Decides what to insert into a body with these sites.
-pub(super) fn decide(plan: &Plan, found: &Sites) -> Passed {
-    let passed = Passed { insertions: Insertions::default(), constants: Vec::new(), stores: StoreCounts::default() };
+pub(super) fn decide(plan: &Plan, found: &Sites) -> Decided {
+    let decided = Decided { insertions: Insertions::default(), stores: StoreCounts::default() };
     let scopes = Scopes::new(plan.table.card_size());
-    let mut body = Body { plan, scopes, own_locals: found.locals, added: Vec::new(), passed };
+    let mut body = Body { plan, scopes, own_locals: found.locals, added: Vec::new(), decided };
     for (index, site) in found.sites.iter().enumerate() {
         let ahead = &found.sites[index + 1..];
         let mut bytes = Vec::new();
@@ -64,25 +64,24 @@ pub(super) fn decide(plan: &Plan, found: &Sites) -> Passed {
             Site::Open { .. } | Site::Else | Site::Close => body.scopes.follow(site),
         }
     }
-    body.passed.insertions.locals = body.added.iter().map(|ty| (1, *ty)).collect();
-    body.passed
+    body.decided.insertions.locals = body.added.iter().map(|ty| (1, *ty)).collect();
+    body.decided
 }
 
 impl Body<'_> {
     fn insert(&mut self, at: u64, code: Vec<u8>) {
         if !code.is_empty() {
-            self.passed.insertions.code.push((at, code));
+            self.decided.insertions.code.push((at, code));
         }
     }
 
     fn store(&mut self, store: &Store, address: &Address, ahead: &[Site], code: &mut InstructionSink<'_>) {
-        self.passed.stores.stores += 1;
+        self.decided.stores.stores += 1;
         let Some(write) = Write::of_store(store, address) else {
             // It traps, whatever its operand is: its offset alone leads beyond memory.
             return;
         };
-        self.passed.constants.extend(write.constant_range());
-        let counts = &mut self.passed.stores;
+        let counts = &mut self.decided.stores;
         if self.plan.is_always(write) {
             counts.constants += 1;
             return;
@@ -152,9 +151,9 @@ impl Body<'_> {
             return own;
         }
         let later = self.later_writes(write, ahead);
-        let covered = |anchor: Value| later.iter().filter(|(_, later)| later.would_be_covered_by(anchor)).count();
+        let covered = |anchor: Value| later.iter().filter(|later| later.would_be_covered_by(anchor)).count();
         let mut best = (covered(own), own);
-        let candidates = later.iter().flat_map(|(later, _)| later.anchors()).chain(write.anchors());
+        let candidates = later.iter().flat_map(|later| later.write.anchors()).chain(write.anchors());
         for anchor in candidates.filter(|anchor| this.would_be_covered_by(*anchor)) {
             let count = covered(anchor);
             if count > best.0 {
@@ -164,24 +163,17 @@ impl Body<'_> {
         best.1
     }
 
-    /// Writes through the same root that this one dominates and nothing covers yet, and the marks around them.
-    fn later_writes(&self, write: Write, ahead: &[Site]) -> Vec<(Write, Surrounded)> {
+    /// Writes through the same root that this one dominates and nothing covers yet, with the marks around them.
+    fn later_writes(&self, write: Write, ahead: &[Site]) -> Vec<Surrounded> {
         let mut scopes = self.scopes.nested();
         let mut later = Vec::new();
         for site in ahead.iter().take(SITES_AHEAD) {
             if !scopes.stays_inside(site) {
                 break;
             }
-            let found = match site {
-                Site::Store { store, address, .. } => Write::of_store(store, address),
-                Site::Bulk { length: Length::Constant(bytes), address, .. } => {
-                    Some(Write { at: address.value, bytes: *bytes })
-                }
-                _ => None,
-            };
             let wanted = |found: &Write| found.at.root == write.at.root && !self.plan.is_always(*found);
-            let found = found.filter(wanted).map(|found| (found, self.scopes.around(found)));
-            later.extend(found.filter(|(_, around)| !around.is_covered()));
+            let found = Write::of_site(site).filter(wanted).map(|found| self.scopes.around(found));
+            later.extend(found.filter(|found| !found.is_covered()));
             if later.len() == WRITES_AHEAD {
                 break;
             }
@@ -192,7 +184,7 @@ impl Body<'_> {
     /// Marks what a bulk instruction writes, whose operands are address, something, and length.
     fn bulk(&mut self, address: &Address, length: Length, ahead: &[Site], code: &mut InstructionSink<'_>) {
         let table = self.plan.table;
-        self.passed.stores.bulk += 1;
+        self.decided.stores.bulk += 1;
         if let Length::Constant(bytes) = length {
             let write = Write { at: address.value, bytes };
             if bytes == 0 || self.scopes.is_covered(write) {
@@ -219,7 +211,7 @@ impl Body<'_> {
         };
         match length {
             Length::Constant(bytes) if table.marks_for(bytes) <= MOST_MARKS => {
-                table.mark_span(code, pointer, 0, bytes);
+                table.mark_span(code, pointer, bytes);
             }
             Length::Constant(bytes) => {
                 code.local_get(pointer).i32_const(bytes.cast_signed()).call(table.mark_range);

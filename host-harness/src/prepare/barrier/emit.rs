@@ -45,12 +45,12 @@ impl CardTable {
         1 + length.saturating_sub(SLACK).div_ceil(self.card_size())
     }
 
-    /// Marks what covers the bytes from the address in a local, plus `add`, on: no two marks further apart than a card is
+    /// Marks what covers the bytes from the address in a local on: no two marks further apart than a card is
     /// long, the last one no further than the slack from the end.
-    pub(super) fn mark_span(&self, code: &mut InstructionSink<'_>, local: u32, add: u32, length: u32) {
+    pub(super) fn mark_span(&self, code: &mut InstructionSink<'_>, local: u32, length: u32) {
         let last = length.saturating_sub(SLACK);
         for nth in 0..self.marks_for(length) {
-            self.mark_local(code, local, add.wrapping_add(last.min(nth * self.card_size())));
+            self.mark_local(code, local, last.min(nth * self.card_size()));
         }
     }
 

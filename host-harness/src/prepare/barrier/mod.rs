@@ -37,7 +37,7 @@ use super::{CARDS_EXPORT, PrepareError};
 use crate::module_info::{ENGINE_FEATURES, ModuleInfo};
 use emit::CardTable;
 use scopes::Write;
-use sites::Sites;
+use sites::{Site, Sites};
 
 /// Bytes on either side with which a dirty card is restored.
 ///
@@ -147,8 +147,6 @@ impl StoreCounts {
 struct Plan {
     table: CardTable,
     elisions: Elisions,
-    /// The global that is the shadow-stack pointer. Whether it is one changes what is counted, not what is right.
-    stack_pointer: Option<u32>,
     /// What every restore copies back, sorted, none in another.
     always: Vec<Range<u32>>,
 }
@@ -190,48 +188,51 @@ pub(super) fn plan(
     let mut table = CardTable { memory: index, shift, mark_range: 0 };
     table.mark_range = additions.function(info, &[ValType::I32, ValType::I32], &[], &table.mark_range_body());
 
+    // Whether it is one changes what is counted, not what is right.
     let stack_pointer = info.layout().ok().and_then(|layout| layout.stack_pointer).map(|found| found.global);
-    let mut plan = Plan { table, elisions: options.elisions, stack_pointer, always: Vec::new() };
-    let mut passed = pass(wasm, &plan)?;
-    if options.elisions.constants {
-        let mut written: Vec<Range<u32>> = passed.iter().flat_map(|body| body.constants.clone()).collect();
-        plan.always = joined(&mut written);
-        if plan.always.iter().map(|range| range.end - range.start).sum::<u32>() > MOST_ALWAYS {
-            plan.always.clear();
-        }
-        if !plan.always.is_empty() {
-            passed = pass(wasm, &plan)?;
-        }
+    let bodies = bodies(wasm, stack_pointer)?;
+    let always = if options.elisions.constants { always(&bodies) } else { Vec::new() };
+    let plan = Plan { table, elisions: options.elisions, always };
+    let (mut stores, mut insertions) = (StoreCounts::default(), Vec::new());
+    for sites in bodies {
+        let decided = body::decide(&plan, &sites);
+        stores.add(&decided.stores);
+        insertions.push(decided.insertions);
     }
-    let mut stores = StoreCounts::default();
-    passed.iter().for_each(|body| stores.add(&body.stores));
     let barrier = Barrier { card_size: options.card_size, cards, always: plan.always, stores };
-    Ok(Some((barrier, passed.into_iter().map(|body| body.insertions).collect())))
+    Ok(Some((barrier, insertions)))
 }
 
-/// What came of one function body.
-struct Passed {
+/// What was decided on one function body.
+struct Decided {
     insertions: Insertions,
-    /// What stores to constant addresses write.
-    constants: Vec<Range<u32>>,
     stores: StoreCounts,
 }
 
-/// Goes through all function bodies. The validator keeps count of operands and blocks.
-fn pass(wasm: &[u8], plan: &Plan) -> Result<Vec<Passed>, PrepareError> {
+/// The sites of all function bodies. The validator keeps count of operands and blocks.
+fn bodies(wasm: &[u8], stack_pointer: Option<u32>) -> Result<Vec<Sites>, PrepareError> {
     let mut parser = Parser::new(0);
     parser.set_features(ENGINE_FEATURES);
     let mut validator = Validator::new_with_features(ENGINE_FEATURES);
     let mut allocations = FuncValidatorAllocations::default();
-    let mut passed = Vec::new();
+    let mut bodies = Vec::new();
     for payload in parser.parse_all(wasm) {
         if let ValidPayload::Func(function, body) = validator.payload(&payload?)? {
             let mut validator = function.into_validator(allocations);
-            passed.push(body::decide(plan, &Sites::of(plan, &mut validator, &body)?));
+            bodies.push(Sites::of(stack_pointer, &mut validator, &body)?);
             allocations = validator.into_allocations();
         }
     }
-    Ok(passed)
+    Ok(bodies)
+}
+
+/// What stores to constant addresses write, where that is little.
+fn always(bodies: &[Sites]) -> Vec<Range<u32>> {
+    let stores = bodies.iter().flat_map(|body| &body.sites).filter(|site| matches!(site, Site::Store { .. }));
+    let mut written: Vec<_> = stores.filter_map(Write::of_site).filter_map(Write::constant_range).collect();
+    let always = joined(&mut written);
+    let bytes: u32 = always.iter().map(|range| range.end - range.start).sum();
+    if bytes <= MOST_ALWAYS { always } else { Vec::new() }
 }
 
 /// The same bytes in fewer ranges.

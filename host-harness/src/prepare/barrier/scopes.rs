@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::SLACK;
-use super::sites::{Address, Site, Store};
+use super::sites::{Address, Length, Site, Store};
 use super::values::{Root, Value};
 
 /// Earlier marks that are looked at, the last ones.
@@ -21,6 +21,17 @@ impl Write {
     pub(super) fn of_store(store: &Store, address: &Address) -> Option<Self> {
         let offset = u32::try_from(store.offset).ok()?;
         Some(Self { at: address.value.plus(offset), bytes: store.bytes })
+    }
+
+    /// What a site writes, if so much is known of it.
+    pub(super) fn of_site(site: &Site) -> Option<Self> {
+        match site {
+            Site::Store { store, address, .. } => Self::of_store(store, address),
+            Site::Bulk { length: Length::Constant(bytes), address, .. } => {
+                Some(Self { at: address.value, bytes: *bytes })
+            }
+            _ => None,
+        }
     }
 
     /// The lowest and the highest address of which a mark covers it, where it is short enough to be covered by one.
@@ -111,7 +122,7 @@ impl Scopes {
 /// A write, and the marks that count for it, by how far above it they lie.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Surrounded {
-    write: Write,
+    pub(super) write: Write,
     card_size: i64,
     /// The highest mark that reaches down to its beginning.
     below: i64,

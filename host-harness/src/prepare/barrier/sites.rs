@@ -6,7 +6,6 @@ use std::result;
 use wasm_encoder::ValType;
 use wasmparser::{FuncValidator, FunctionBody, MemArg, Operator, ValidatorResources, WasmModuleResources};
 
-use super::Plan;
 use super::values::{Operand, Root, Value, Values};
 use crate::prepare::PrepareError;
 
@@ -96,9 +95,10 @@ pub(super) struct Sites {
 }
 
 impl Sites {
-    /// Goes through a body. The validator keeps count of operands and blocks.
+    /// Goes through a body. `stack_pointer` is the global that is the shadow-stack pointer, if that is known; the validator
+    /// keeps count of operands and blocks.
     pub(super) fn of(
-        plan: &Plan,
+        stack_pointer: Option<u32>,
         validator: &mut FuncValidator<ValidatorResources>,
         body: &FunctionBody<'_>,
     ) -> result::Result<Self, PrepareError> {
@@ -111,7 +111,7 @@ impl Sites {
         if locals > MOST_LOCALS {
             return Err(PrepareError::TooManyLocals { locals });
         }
-        let mut values = Values::new(body, parameters, locals, plan.stack_pointer)?;
+        let mut values = Values::new(body, parameters, locals, stack_pointer)?;
         let mut found = Self { sites: Vec::new(), locals };
         let mut operators = body.get_operators_reader()?;
         while !operators.eof() {
