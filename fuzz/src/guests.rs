@@ -12,7 +12,7 @@ use wasm_encoder::{
 use wasm_smith::Config;
 
 use crate::functions::{Indices, function, place};
-use crate::modules::PAGE;
+use crate::modules::{PAGE, admitted};
 
 /// Functions of a guest that are made here.
 const FUNCTIONS: u32 = 4;
@@ -181,25 +181,12 @@ fn smith(bytes: &mut Unstructured<'_>) -> Option<Vec<u8>> {
         available_imports: Some(contract_imports()),
         max_imports: 6,
         disallow_traps: bytes.arbitrary().ok()?,
-        export_everything: true,
-        min_funcs: 1,
         min_globals: 1,
-        min_memories: 1,
-        max_memories: 1,
-        max_memory32_bytes: 12 * PAGE as u64,
-        max_table_elements: 100,
         allow_start_export: bytes.arbitrary().ok()?,
         canonicalize_nans: true,
         reference_types_enabled: bytes.ratio(1, 8).ok()?,
         compact_imports_enabled: false,
-        relaxed_simd_enabled: false,
-        exceptions_enabled: false,
-        gc_enabled: false,
-        memory64_enabled: false,
-        threads_enabled: false,
-        custom_page_sizes_enabled: false,
-        wide_arithmetic_enabled: false,
-        ..Config::default()
+        ..admitted()
     };
     let (inner, rest) = bytes.bytes(bytes.len() / 2).ok().map(|inner| (inner, bytes))?;
     let mut module = wasm_smith::Module::new(config, &mut Unstructured::new(inner)).ok()?;

@@ -36,18 +36,28 @@ pub fn random_module(bytes: &[u8]) -> Option<Vec<u8>> {
             InstructionKinds::new(&kinds)
         },
         disallow_traps: random.arbitrary().ok()?,
+        max_imports: 0,
+        bulk_memory_enabled: random.arbitrary().ok()?,
+        reference_types_enabled: random.arbitrary().ok()?,
+        simd_enabled: random.arbitrary().ok()?,
+        allow_start_export: random.arbitrary().ok()?,
+        ..admitted()
+    };
+    let mut module = wasm_smith::Module::new(config, &mut random).ok()?;
+    module.ensure_termination(STEPS).ok()?;
+    with_driver(&module.to_bytes())
+}
+
+/// What modules by wasm-smith have in common: admission and the engine take them.
+pub(crate) fn admitted() -> Config {
+    Config {
         // Everything is exported: compare all there is.
         export_everything: true,
-        max_imports: 0,
         min_funcs: 1,
         min_memories: 1,
         max_memories: 1,
         max_memory32_bytes: 12 * PAGE as u64,
         max_table_elements: 100,
-        bulk_memory_enabled: random.arbitrary().ok()?,
-        reference_types_enabled: random.arbitrary().ok()?,
-        simd_enabled: random.arbitrary().ok()?,
-        allow_start_export: random.arbitrary().ok()?,
         // What results it gives is up to the machine.
         relaxed_simd_enabled: false,
         // Refused by admission, or by the engine.
@@ -58,10 +68,7 @@ pub fn random_module(bytes: &[u8]) -> Option<Vec<u8>> {
         custom_page_sizes_enabled: false,
         wide_arithmetic_enabled: false,
         ..Config::default()
-    };
-    let mut module = wasm_smith::Module::new(config, &mut random).ok()?;
-    module.ensure_termination(STEPS).ok()?;
-    with_driver(&module.to_bytes())
+    }
 }
 
 /// Appends functions that surely grow and write, which random code seldom does. `None` for a module without code.
