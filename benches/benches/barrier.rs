@@ -8,6 +8,7 @@ use anyhow::Result;
 use benches::guests;
 use benches::ratios::{Ratios, Target};
 use benches::turns::{Contender, Measured, quantile, take_turns};
+use host_harness::module_info::ContractKind;
 use host_harness::prepare::{self, BarrierOptions, Elisions};
 use host_harness::replay::{self, Numbering, TraceFile};
 use host_harness::{
@@ -52,7 +53,8 @@ impl Workload {
         for trace in TRACES {
             let file = guests::root().join("traces").join(trace).with_extension("trace");
             let file = TraceFile::load(&file, Numbering::FromZero)?;
-            let state = replay::trace_state(&file.trace, InstanceConfig::default().exchange_size)?;
+            let state =
+                replay::trace_state(&file.trace, InstanceConfig::default().exchange_size(ContractKind::Native))?;
             all.push(Self { name: format!("trace {trace}"), guest: "replay-system", function: "replay", state });
         }
         Ok(all)

@@ -40,7 +40,7 @@ fn instance(
         Guest::from_file(engine, &guests::path(name), PrepareOptions { virtual_growth, ..PrepareOptions::default() })?;
     let mut config: InstanceConfig = guests::config(strategy, RestorePolicy::EveryCall, Residue::Keep);
     config.memory_limit = LIMIT;
-    config.exchange_size = 4096;
+    config.exchange_size = Some(4096);
     Ok(guest.instantiate(&config, MemoryState::new()))
 }
 

@@ -191,7 +191,7 @@ impl Subject {
 
     fn limit(config: &mut host_harness::InstanceConfig, dirt: Dirt) {
         config.memory_limit = dirt.memory as u64;
-        config.exchange_size = 4096;
+        config.exchange_size = Some(4096);
         config.deadline = None;
         config.count = true;
         // The size of the memory is what is measured.

@@ -210,7 +210,7 @@ fn calls(script: &[u8]) -> Result<String, String> {
     config.limits.intent_bytes = 4_096;
     config.limits.log_bytes = 1_024;
     config.memory_limit = 4 << 16;
-    config.exchange_size = 256;
+    config.exchange_size = Some(256);
     let mut instance =
         puppet::guest().instantiate(&config, puppet::state_of(script)).map_err(|error| error.to_string())?;
     let told = match instance.invoke_by_name("run") {

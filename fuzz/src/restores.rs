@@ -103,7 +103,7 @@ impl Case {
         config.residue = if keep && made.allocator.is_some() { Residue::Keep } else { Residue::Scrub };
         config.memory_limit = limit * PAGE as u64;
         config.deadline = None;
-        config.exchange_size = EXCHANGE;
+        config.exchange_size = Some(EXCHANGE);
         config.trace = true;
         config.limits.log_bytes = 4_096;
         let allocator = made.allocator.is_some();

@@ -6,6 +6,7 @@ use guest_abi::Level;
 use guest_abi::intent::{Intents, intents};
 use wasmtime::{AsContextMut, Val};
 
+use crate::contract::exttinygo::ExtTinyGo;
 use crate::failure::Fault;
 use crate::footprint::Footprint;
 use crate::limits::MemoryLimiter;
@@ -20,11 +21,15 @@ pub struct CallLimits {
     pub intent_bytes: usize,
     /// Bytes of log lines; what exceeds it is cut off and counted.
     pub log_bytes: usize,
+    /// Handles of each kind, under the exttinygo contract; at most 16,777,216.
+    pub handles: usize,
+    /// Bytes of keys, intents and values that the host holds for those handles.
+    pub held_bytes: usize,
 }
 
 impl Default for CallLimits {
     fn default() -> Self {
-        Self { intent_bytes: 16 << 20, log_bytes: 64 << 10 }
+        Self { intent_bytes: 16 << 20, log_bytes: 64 << 10, handles: 1 << 20, held_bytes: 64 << 20 }
     }
 }
 
@@ -44,6 +49,8 @@ pub enum HostCall {
     Fail,
     /// `panic`.
     Panic,
+    /// The function of the exttinygo contract with this name.
+    ExtTinyGo(&'static str),
 }
 
 /// One crossing of a traced call: the host function and a digest of what the guest passed and got.
@@ -67,6 +74,8 @@ pub(crate) struct HostData {
     pub(crate) window: Option<Window>,
     /// What calls have used since the last restore.
     pub(crate) footprint: Footprint,
+    /// What the host has of a guest that speaks the exttinygo contract.
+    pub(crate) exttinygo: Option<Box<ExtTinyGo>>,
     /// Where the guest sees the end of its memory, if that can be before the memory ends.
     pub(crate) logical: Option<LogicalSize>,
     /// Whether [`Call::trace`] is kept.
@@ -85,9 +94,30 @@ impl HostData {
             call: Call::default(),
             window: None,
             footprint: Footprint::default(),
+            exttinygo: None,
             logical: None,
             tracing,
             scratch: Vec::new(),
+        }
+    }
+
+    /// Forgets the last call.
+    #[inline]
+    pub(crate) fn begin_call(&mut self) {
+        self.call.begin();
+        self.footprint.call_begins();
+        self.limiter.begin_call();
+        if let Some(exttinygo) = &mut self.exttinygo {
+            exttinygo.begin_call();
+        }
+    }
+
+    /// Forgets what is no longer in the guest's memory, which was put back.
+    #[inline]
+    pub(crate) fn restored(&mut self) {
+        self.footprint.clear();
+        if let Some(exttinygo) = &mut self.exttinygo {
+            exttinygo.restore();
         }
     }
 }

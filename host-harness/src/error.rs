@@ -39,7 +39,7 @@ pub enum LoadError {
     /// The bytes are not a module.
     #[error(transparent)]
     Module(#[from] ModuleError),
-    /// The module does not speak the native contract.
+    /// The module speaks no contract of this host's.
     #[error("{}", join(.0))]
     Contract(Vec<ContractError>),
     /// The module cannot be run at all.
@@ -101,6 +101,17 @@ pub enum LoadError {
     Exchange {
         /// Bytes that were asked for.
         size: u32,
+    },
+    /// A guest of the exttinygo contract needs more memory than its buffer.
+    #[error(
+        "the memory limit of {limit} bytes must exceed 170% of the {size} bytes of the buffer through which text and bytes \
+         reach the guest; give a larger `--memory-limit` or a smaller `--exchange-size`"
+    )]
+    BufferAboveLimit {
+        /// Bytes of the buffer.
+        size: u32,
+        /// The limit.
+        limit: u64,
     },
     /// The guest's exchange region does not lie in its memory.
     #[error("the guest's exchange region of {size} bytes at address {address:#x} does not lie in its memory")]

@@ -59,12 +59,12 @@ pub enum Cause {
         deadline: std::time::Duration,
     },
     /// The guest panicked.
-    #[error("the guest panicked at {location}: {message}")]
+    #[error("the guest panicked{}: {message}", location.as_ref().map(|at| format!(" at {at}")).unwrap_or_default())]
     Panic {
         /// The panic's message.
         message: String,
-        /// `file:line:column`.
-        location: String,
+        /// `file:line:column`, where the guest says it.
+        location: Option<String>,
     },
     /// The guest used up its stack: the engine's, or the shadow stack in its memory.
     #[error("stack overflow in the guest")]
@@ -84,7 +84,8 @@ pub enum Cause {
         /// Which.
         trap: wasmtime::Trap,
     },
-    /// The extension returned an error.
+    /// The extension returned an error, or under the exttinygo contract asked the host for what is not there: where
+    /// values are read by host functions, they fail with the errors that `guest-sdk` would have returned.
     #[error("{message} (code {})", code.number())]
     GuestError {
         /// Its code.
@@ -218,6 +219,67 @@ pub enum InvalidData {
     /// The function reported an error and then returned as if it had not.
     #[error("the function reported an error but did not return that it failed")]
     ErrorWithoutFailure,
+    /// A handle that was never given out.
+    #[error("handle {handle:#x} was never given out; {expected} is expected")]
+    UnknownHandle {
+        /// The handle.
+        handle: i64,
+        /// What is expected.
+        expected: &'static str,
+    },
+    /// A handle that was given out in an earlier call.
+    #[error("handle {handle:#x} is of an earlier call, and handles are valid for one call; {expected} is expected")]
+    StaleHandle {
+        /// The handle.
+        handle: i64,
+        /// What is expected.
+        expected: &'static str,
+    },
+    /// A handle for something else.
+    #[error("handle {handle:#x} is that of {found}; {expected} is expected")]
+    HandleKind {
+        /// The handle.
+        handle: i64,
+        /// What is expected.
+        expected: &'static str,
+        /// What it stands for.
+        found: &'static str,
+    },
+    /// More handles of a kind than a call may have.
+    #[error("more than {limit} handles of a kind in one call; read less, or in several calls")]
+    TooManyHandles {
+        /// Handles that are allowed.
+        limit: usize,
+    },
+    /// A kind of writer that the contract does not have.
+    #[error("there is no kind {kind} of writer, the kinds are 0 (a key) and 1 (an intent)")]
+    UnknownWriter {
+        /// The kind.
+        kind: i32,
+    },
+    /// More fields in a key or an intent than there may be.
+    #[error("more than {limit} fields in one key or intent")]
+    TooManyFields {
+        /// Fields that are allowed.
+        limit: usize,
+    },
+    /// More keys, intents and values than the host holds for the handles of a call.
+    #[error("more than {limit} bytes of keys, intents and values in one call; read less, or in several calls")]
+    TooMuchHeld {
+        /// Bytes that are allowed.
+        limit: usize,
+    },
+    /// A name that is not qualified.
+    #[error("{what}: `{name}` is no qualified name; one is `package.Entity`")]
+    NotQualified {
+        /// What the name is.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// An intent was left while the guest was initialised, where nobody takes it.
+    #[error("an intent was left during initialisation; leave intents in extension functions")]
+    IntentTooEarly,
     /// A host function was called from the module's start function, before there is anything to call it on.
     #[error("a host function was called while the module was being instantiated")]
     TooEarly,
@@ -226,19 +288,32 @@ pub enum InvalidData {
 /// Why a host function ended a call.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    Panic { message: String, file: String, line: u32, column: u32 },
+    Panic {
+        message: String,
+        location: Option<String>,
+    },
+    /// A host function has nothing to return.
+    Guest {
+        code: ErrorCode,
+        message: String,
+    },
+    /// The guest's allocator could not serve the host.
+    OutOfMemory {
+        requested: u64,
+    },
     InvalidGuestData(InvalidData),
     State(StateError),
 }
 
-impl From<Fault> for Cause {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Panic { message, file, line, column } => {
-                Self::Panic { message, location: format!("{file}:{line}:{column}") }
-            }
-            Fault::InvalidGuestData(error) => Self::InvalidGuestData(error),
-            Fault::State(error) => Self::State(error),
+impl Fault {
+    /// The cause, in a guest that sees `in_use` bytes of memory and may have `limit`.
+    pub(crate) fn into_cause(self, in_use: u64, limit: u64) -> Cause {
+        match self {
+            Self::OutOfMemory { requested } => Cause::OutOfMemory { requested, in_use, limit },
+            Self::Panic { message, location } => Cause::Panic { message, location },
+            Self::Guest { code, message } => Cause::GuestError { code, message },
+            Self::InvalidGuestData(error) => Cause::InvalidGuestData(error),
+            Self::State(error) => Cause::State(error),
         }
     }
 }

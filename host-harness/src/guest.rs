@@ -69,7 +69,7 @@ impl Compiled {
             Err(refused) => (compile()?, Some(refused)),
         };
         let mut linker = Linker::new(wasmtime);
-        contract::define(&mut linker).map_err(LoadError::engine)?;
+        contract::define(info.contract(), &mut linker).map_err(LoadError::engine)?;
         let pre = linker.instantiate_pre(&module).map_err(|error| LoadError::Instantiate(format!("{error:#}")))?;
         Ok((Self { prepared, pre }, refused))
     }
@@ -132,7 +132,7 @@ impl Guest {
         let admission = Admission::of(&info);
         admission.runnable().map_err(LoadError::NotRunnable)?;
         let functions = match &admission.contract {
-            Ok(contract) => contract.functions.clone(),
+            Ok(contract) => contract.functions().to_vec(),
             Err(errors) => return Err(LoadError::Contract(errors.clone())),
         };
         let (code, unusable) = match code {

@@ -12,7 +12,7 @@ use crate::error::LoadError;
 use crate::guest::Guest;
 use crate::instance::{Choice, InstanceConfig};
 use crate::measure::SYSTEM_ALLOCATOR;
-use crate::module_info::{AbiVersion, MemoryLayout, ModuleError, ModuleInfo, Tracked};
+use crate::module_info::{MemoryLayout, ModuleError, ModuleInfo, Tracked};
 use crate::policy::RestoreStrategy;
 use crate::prepare::PrepareOptions;
 use crate::snapshot::ControlBlockAt;
@@ -26,8 +26,8 @@ pub struct Inspection {
     pub guest: String,
     /// Why it cannot be run at all; empty when it can.
     pub problems: Vec<String>,
-    /// Version of the native contract that it names; null when it names none.
-    pub abi_version: Option<u32>,
+    /// The contract that it keeps, with its version; null when it keeps none.
+    pub contract: Option<String>,
     /// What made it, as it says itself.
     pub built_with: Vec<String>,
     /// Names of its extension functions.
@@ -243,10 +243,7 @@ fn of_module(name: &str, info: &ModuleInfo, admission: &Admission) -> Inspection
     Inspection {
         guest: name.to_owned(),
         problems: Vec::new(),
-        abi_version: match info.abi_version {
-            AbiVersion::Version(version) => Some(version),
-            _ => None,
-        },
+        contract: admission.contract.as_ref().ok().map(ToString::to_string),
         built_with: built_with(info),
         functions: info.extension_functions().map(|export| export.name.clone()).collect(),
         exports: info

@@ -32,6 +32,11 @@ impl MemoryLimiter {
         self.refused = None;
     }
 
+    /// Bytes that the memory may have.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Bytes that the memory was allowed to have, at most; it has no more.
     pub(crate) fn granted(&self) -> usize {
         self.granted

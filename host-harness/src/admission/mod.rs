@@ -15,7 +15,10 @@ mod run_time;
 
 use crate::module_info::{MemoryLayout, ModuleInfo, Occurrences, Tracked, ValueType};
 
-pub use contract::{ContractError, KnownImport, NativeContract, UnknownImport, native_imports};
+pub use contract::{
+    Contract, ContractError, ExtTinyGoContract, KnownImport, NativeContract, UnknownImport, exttinygo_imports,
+    known_imports, native_imports,
+};
 pub use refusal::{Instead, Refusal, Site};
 pub use run_time::{check_bump_reset, check_control_block};
 
@@ -32,19 +35,19 @@ pub struct Admission {
     pub layout: Option<MemoryLayout>,
     /// Address of the allocator's control block, if the module has one.
     pub control_block: Option<u32>,
-    /// Whether the module speaks the native contract, and if not, why.
-    pub contract: Result<NativeContract, Vec<ContractError>>,
+    /// The contract that the module keeps, or why it keeps none.
+    pub contract: Result<Contract, Vec<ContractError>>,
 }
 
 impl Admission {
-    /// Judges a module against the native contract and the imports that it names.
+    /// Judges a module against the contract that it speaks and the imports that this names.
     #[must_use]
     pub fn of(info: &ModuleInfo) -> Self {
-        Self::with_imports(info, &native_imports())
+        Self::with_imports(info, &known_imports(info.contract()))
     }
 
-    /// Judges a module against the native contract when the host offers these imports, for instance
-    /// [`native_imports`] and some of its own.
+    /// Judges a module against the contract that it speaks when the host offers these imports, for instance
+    /// [`known_imports`] and some of its own.
     #[must_use]
     pub fn with_imports(info: &ModuleInfo, offered: &[KnownImport]) -> Self {
         let mut allocator = Vec::new();

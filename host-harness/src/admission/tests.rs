@@ -140,17 +140,56 @@ fn a_guest_that_keeps_the_contract_is_recognised() {
            {MEMORY} {EXCHANGE} (func (export "_initialize")) (func (export "__guest_init") (result i32) i32.const 0)
            (func (export "calc") (result i64) i64.const 0) (func (export "_hidden") (result i64) i64.const 0)"#
     ));
-    let contract = admission.contract.unwrap();
+    let Ok(Contract::Native(contract)) = admission.contract else { panic!("{:?}", admission.contract) };
     assert_eq!((contract.version, contract.initialize, contract.init_hook), (1, true, true));
     assert_eq!(contract.functions, ["calc"]);
+}
+
+const EXTTINYGO: &str = r#"(memory (export "memory") 1) (func (export "WasmAbiVersion_0_0_1"))
+    (func (export "malloc") (param i32) (result i32) i32.const 8)"#;
+
+#[test]
+fn a_guest_of_the_exttinygo_contract_is_recognised_by_its_exports() {
+    let admission = admit(&format!(
+        r#"(import "env" "hostGetKey" (func (param i32 i32 i32 i32) (result i64)))
+           (import "env" "hostValueGetAsFloat32" (func (param i64 i32) (result f32)))
+           {EXTTINYGO} (func (export "_start")) (func (export "calc")) (func (export "WasmGC"))
+           (func (export "alloc")) (func (export "WasmOnReadValue") (param i64 i64)) (func (export "other") (result i32) i32.const 0)"#
+    ));
+    let Ok(Contract::ExtTinyGo(contract)) = admission.contract else { panic!("{:?}", admission.contract) };
+    assert_eq!((contract.start, contract.on_read_value), (Some("_start"), true));
+    assert_eq!(contract.functions, ["calc"]);
+    let reactor = admit(&format!(r#"{EXTTINYGO} (func (export "_initialize")) (func (export "calc"))"#));
+    let Ok(Contract::ExtTinyGo(contract)) = reactor.contract else { panic!("{:?}", reactor.contract) };
+    assert_eq!((contract.start, contract.on_read_value), (Some("_initialize"), false));
+    assert_eq!(contract.functions, ["calc"]);
+}
+
+#[test]
+fn what_the_exttinygo_contract_requires_is_missed() {
+    let messages = |body: &str| contract_errors(body).iter().map(ToString::to_string).collect::<Vec<_>>();
+    let [version] = messages(r#"(func (export "WasmAbiVersion_0_1_0"))"#).try_into().unwrap();
+    assert!(version.contains("version 0.1.0 of the exttinygo contract, and this host version 0.0.1"), "{version}");
+    let [version] = messages(r#"(import "env" "hostPanic" (func (param i32 i32)))"#).try_into().unwrap();
+    assert!(version.contains("no version of the exttinygo contract"), "{version}");
+    let [memory, malloc, callback] =
+        messages(r#"(import "env" "hostReadValues" (func (param i64))) (func (export "WasmAbiVersion_0_0_1"))"#)
+            .try_into()
+            .unwrap();
+    assert!(memory.contains("`memory`") && malloc.contains("`malloc`") && callback.contains("`WasmOnReadValue`"));
+    let [name, ty] =
+        messages(&format!(r#"(import "env" "hostGetKeys" (func)) {EXTTINYGO} (func (export "_start") (param i32))"#))
+            .try_into()
+            .unwrap();
+    assert!(name.contains("as (i32) -> (), and the contract has it as () -> ()"), "{name}");
+    assert!(ty.contains("did you mean `env.hostGetKey`?"), "{ty}");
 }
 
 #[test]
 fn a_missing_or_other_version_is_named() {
     let [missing] = contract_errors(MEMORY).try_into().unwrap();
     assert!(missing.to_string().contains("`guest-abi`") && missing.to_string().contains("guest-sdk"), "{missing}");
-    let [other] = contract_errors(&format!("{MEMORY} (func (export \"WasmAbiVersion_0_0_1\"))")).try_into().unwrap();
-    assert!(other.to_string().contains("exttinygo"), "{other}");
+    assert!(missing.to_string().contains("`WasmAbiVersion_0_0_1`"), "{missing}");
     let version = |bytes: &str| {
         contract_errors(&format!("(@custom \"guest-abi\" \"{bytes}\") {MEMORY} {EXCHANGE}")).remove(0).to_string()
     };
@@ -194,9 +233,9 @@ fn types_that_differ_from_the_contract_are_named() {
     ));
     let messages: Vec<String> = errors.iter().map(ToString::to_string).collect();
     assert_eq!(messages.len(), 3, "{messages:?}");
-    assert!(messages[0].contains("as (i64) -> (), and this host offers it as (i32, i32, i32) -> ()"));
-    assert!(messages[1].contains("as () -> i32, and the contract has it as (i32) -> i32"));
-    assert!(messages[2].contains("as global of type i32"));
+    assert!(messages[2].contains("as (i64) -> (), and this host offers it as (i32, i32, i32) -> ()"));
+    assert!(messages[0].contains("as () -> i32, and the contract has it as (i32) -> i32"));
+    assert!(messages[1].contains("as global of type i32"));
 }
 
 #[test]

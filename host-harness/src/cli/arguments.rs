@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use guest_abi::names::DEFAULT_EXCHANGE_SIZE;
 use guest_build::Allocator;
 use host_harness::replay::Numbering;
 use host_harness::report::Destination;
@@ -100,8 +99,10 @@ pub(crate) struct Common {
     #[arg(long, global = true, value_name = "TIME", default_value = "1s", allow_hyphen_values = true)]
     pub(crate) deadline: Deadline,
     /// Size of the region through which values reach the guest, such as 64KiB; less than 2GiB.
-    #[arg(long, global = true, value_name = "SIZE", default_value = "64KiB", value_parser = exchange_size, allow_hyphen_values = true)]
-    pub(crate) exchange_size: u32,
+    ///
+    /// Default: 64KiB, and 64000 for guests of the exttinygo contract.
+    #[arg(long, global = true, value_name = "SIZE", value_parser = exchange_size, allow_hyphen_values = true)]
+    pub(crate) exchange_size: Option<u32>,
     /// Whether a restore puts the memory's size back as well, as the guest sees it.
     #[arg(long, global = true, value_enum, default_value = "on", value_name = "SWITCH")]
     pub(crate) virtual_growth: Switch,
@@ -131,12 +132,10 @@ impl Common {
     /// Finds what the options contradict each other in.
     pub(crate) fn check(&self) -> Result<()> {
         // Where the default alone is too large, so is every module, and its own error says how much it needs.
-        let given = self.exchange_size != DEFAULT_EXCHANGE_SIZE;
-        if given && u64::from(self.exchange_size) >= self.memory_limit {
+        if let Some(size) = self.exchange_size.filter(|size| u64::from(*size) >= self.memory_limit) {
             anyhow::bail!(
-                "an exchange region of {} bytes does not fit into a memory of at most {} bytes; give a smaller \
+                "an exchange region of {size} bytes does not fit into a memory of at most {} bytes; give a smaller \
                  --exchange-size or a larger --memory-limit",
-                self.exchange_size,
                 self.memory_limit
             );
         }

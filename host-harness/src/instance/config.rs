@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use guest_abi::names;
+use guest_abi::{exttinygo, names};
 
 use crate::call::CallLimits;
 use crate::metrics::Metrics;
+use crate::module_info::ContractKind;
 use crate::policy::{Residue, RestorePolicy, RestoreStrategy};
 
 /// How an [`Instance`](crate::Instance) is made and kept.
@@ -26,8 +27,10 @@ pub struct InstanceConfig {
     pub deadline: Option<Duration>,
     /// How long initialisation may take.
     pub init_deadline: Duration,
-    /// Bytes of its exchange region.
-    pub exchange_size: u32,
+    /// Bytes of its exchange region, which under the exttinygo contract is the buffer from its `malloc`. `None` for what
+    /// is usual there: [65,536](guest_abi::names::DEFAULT_EXCHANGE_SIZE) under the native contract,
+    /// [64,000](guest_abi::exttinygo::DEFAULT_BUFFER_SIZE) under that one.
+    pub exchange_size: Option<u32>,
     /// Bounds on what a call may leave.
     pub limits: CallLimits,
     /// Whether [`CallStats`](crate::CallStats) include the allocator's counters, the page count, and how long the restore
@@ -49,12 +52,23 @@ impl Default for InstanceConfig {
             retention: Some(Retention::default()),
             deadline: Some(Duration::from_secs(1)),
             init_deadline: Duration::from_secs(10),
-            exchange_size: names::DEFAULT_EXCHANGE_SIZE,
+            exchange_size: None,
             limits: CallLimits::default(),
             count: false,
             trace: false,
             metrics: None,
         }
+    }
+}
+
+impl InstanceConfig {
+    /// Bytes of the exchange region of a guest that speaks this contract.
+    #[must_use]
+    pub fn exchange_size(&self, contract: ContractKind) -> u32 {
+        self.exchange_size.unwrap_or(match contract {
+            ContractKind::Native => names::DEFAULT_EXCHANGE_SIZE,
+            ContractKind::ExtTinyGo => exttinygo::DEFAULT_BUFFER_SIZE,
+        })
     }
 }
 

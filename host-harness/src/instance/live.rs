@@ -9,7 +9,7 @@ use wasmtime::{Store, Trap, TypedFunc, Val, WasmBacktrace};
 use super::start::refused_request;
 use super::{InstanceConfig, not_restorable};
 use crate::call::{HostData, visible_bytes};
-use crate::failure::{Cause, InvalidData};
+use crate::failure::{Cause, Fault, InvalidData};
 use crate::guest::{Function, Guest};
 use crate::module_info::ModuleInfo;
 use crate::snapshot::{ControlBlockAt, Handles, Snapshot};
@@ -22,7 +22,24 @@ pub(super) struct Live {
     pub(super) handles: Handles,
     pub(super) snapshot: Snapshot,
     /// Resolved when first invoked.
-    pub(super) functions: Vec<Option<TypedFunc<(), i64>>>,
+    pub(super) functions: Vec<Option<Callable>>,
+}
+
+/// An extension function, as its contract has it.
+pub(super) enum Callable {
+    Native(TypedFunc<(), i64>),
+    ExtTinyGo(TypedFunc<(), ()>),
+}
+
+impl Callable {
+    /// Calls it; what it returns, or 0.
+    #[inline]
+    pub(super) fn call(&self, store: &mut Store<HostData>) -> wasmtime::Result<i64> {
+        match self {
+            Self::Native(function) => function.call(store, ()),
+            Self::ExtTinyGo(function) => function.call(store, ()).map(|()| 0),
+        }
+    }
 }
 
 impl fmt::Debug for Live {
@@ -51,12 +68,14 @@ impl Failed {
 impl Live {
     #[cold]
     pub(super) fn resolve(&mut self, name: &str, function: Function) -> Result<(), Box<Failed>> {
-        let typed = self
-            .instance
-            .get_typed_func(&mut self.store, name)
-            .map_err(|_| Failed::boxed(Cause::missing_export(name, &[])))?;
+        let (instance, store) = (self.instance, &mut self.store);
+        let found = match store.data().exttinygo {
+            None => instance.get_typed_func(store, name).map(Callable::Native),
+            Some(_) => instance.get_typed_func(store, name).map(Callable::ExtTinyGo),
+        };
+        let found = found.map_err(|_| Failed::boxed(Cause::missing_export(name, &[])))?;
         if let Some(slot) = self.functions.get_mut(function.index) {
-            *slot = Some(typed);
+            *slot = Some(found);
         }
         Ok(())
     }
@@ -93,7 +112,10 @@ impl Live {
 
     /// Takes over what a function that returned has left.
     pub(super) fn collect(&mut self, packed: i64) -> Result<(), Box<Failed>> {
-        let call = &self.store.data().call;
+        let HostData { call, exttinygo, .. } = self.store.data_mut();
+        if let Some(exttinygo) = exttinygo {
+            return exttinygo.finish(&mut call.intents).map_err(|fault| self.failed(fault));
+        }
         if packed == 0 && call.error_code.is_none() && call.intents.is_empty() {
             return Ok(());
         }
@@ -116,7 +138,9 @@ impl Live {
         }
         if packed != 0 {
             let (address, length) = names::unpack(packed);
-            data.append_intents(&memory, address, length).map_err(|fault| Failed::boxed(fault.into()))?;
+            let appended = data.append_intents(&memory, address, length);
+            let (in_use, limit) = (memory.len() as u64, data.limiter.limit() as u64);
+            appended.map_err(|fault| Failed::boxed(fault.into_cause(in_use, limit)))?;
         }
         if !data.call.intents.is_empty() {
             guest_abi::intent::validate(&data.call.intents).map_err(|error| {
@@ -126,13 +150,20 @@ impl Live {
         Ok(())
     }
 
+    /// A call that a host function ended, or that left what the host does not take.
+    #[cold]
+    fn failed(&mut self, fault: Fault) -> Box<Failed> {
+        let in_use = self.logical_bytes();
+        Failed::boxed(fault.into_cause(in_use, self.store.data().limiter.limit() as u64))
+    }
+
     /// Finds out why a call trapped.
     #[cold]
     pub(super) fn classify(&mut self, error: &wasmtime::Error, guest: &Guest, config: &InstanceConfig) -> Box<Failed> {
         let backtrace = error.downcast_ref().map_or_else(Vec::new, |found| symbols(found, guest.info()));
         let fault = self.store.data_mut().call.fault.take();
         let cause = match (fault, error.downcast_ref::<Trap>()) {
-            (Some(fault), _) => match Cause::from(fault) {
+            (Some(fault), _) => match fault.into_cause(self.logical_bytes(), config.memory_limit) {
                 panic @ Cause::Panic { .. } => self.out_of_memory(config).unwrap_or(panic),
                 other => other,
             },

@@ -369,10 +369,7 @@ impl Instance {
                 self.compiled.prepared.entrances.iter().find(|entrance| entrances && entrance.function == name);
             live.resolve(entrance.map_or(name, |entrance| &entrance.export_name), function)?;
         }
-        let data = live.store.data_mut();
-        data.call.begin();
-        data.footprint.call_begins();
-        data.limiter.begin_call();
+        live.store.data_mut().begin_call();
         live.store.set_epoch_deadline(self.deadline_ticks);
         let counting = self.config.count;
         let before = if counting { live.control_block() } else { None };
@@ -383,7 +380,7 @@ impl Instance {
         }
         // Not cloned: a clone of a typed function counts its type's references, which costs more than the call.
         let called = match &live.functions[function.index] {
-            Some(typed) => typed.call(&mut live.store, ()),
+            Some(function) => function.call(&mut live.store),
             None => return Err(Failed::boxed(not_restorable("its function was lost"))),
         };
         if fuel {
@@ -442,7 +439,7 @@ impl Instance {
         };
         match restore.restore(&mut target) {
             Ok(restored) => {
-                live.store.data_mut().footprint.clear();
+                live.store.data_mut().restored();
                 self.status = Status::Ready;
                 self.pristine = true;
                 if self.restore_error.is_some() {
@@ -475,7 +472,7 @@ impl Instance {
         store.data_mut().call = last_call;
         match started {
             Ok((instance, handles, snapshot)) => {
-                let functions = vec![None; self.guest.functions().len()];
+                let functions = self.guest.functions().iter().map(|_| None).collect();
                 self.live = Some(Live { store, instance, handles, snapshot, functions });
                 self.status = Status::Ready;
                 self.pristine = true;

@@ -2,20 +2,23 @@
 //! what a restore will put back.
 
 use std::mem::offset_of;
+use std::ops::Range;
 
 use guest_abi::control_block::offset;
-use guest_abi::{ControlBlock, ErrorCode, names};
-use wasmtime::{Global, Store, Trap, Val, WasmBacktrace};
+use guest_abi::{ControlBlock, ErrorCode, exttinygo, names};
+use wasmtime::{Global, Store, Trap, TypedFunc, Val, WasmBacktrace, WasmParams, WasmResults};
 
 use super::InstanceConfig;
 use super::live::symbols;
-use crate::admission::{check_bump_reset, check_control_block};
+use crate::admission::{Contract, ExtTinyGoContract, check_bump_reset, check_control_block};
 use crate::aligned::AlignedBytes;
 use crate::call::{HostData, LogicalSize};
+use crate::contract::exttinygo::{Exports, ExtTinyGo};
 use crate::error::LoadError;
 use crate::failure::{Cause, Failure, InvalidData};
 use crate::footprint::Footprint;
 use crate::guest::{Compiled, Guest};
+use crate::module_info::ContractKind;
 use crate::policy::RestoreStrategy;
 use crate::prepare::{Barrier, CARDS_EXPORT, Prepared, SAVED_EXPORT_PREFIX};
 use crate::restore::RestoreError;
@@ -31,6 +34,7 @@ pub(super) fn start(
     store: &mut Store<HostData>,
 ) -> Result<(wasmtime::Instance, Handles, Snapshot), LoadError> {
     store.data_mut().logical = None;
+    store.data_mut().exttinygo = None;
     store.data_mut().call.begin();
     store.data_mut().limiter.begin_call();
     store.limiter(|data| &mut data.limiter);
@@ -117,18 +121,45 @@ fn initialise(
     instance: &wasmtime::Instance,
     handles: &Handles,
     store: &mut Store<HostData>,
-) -> Result<std::ops::Range<usize>, LoadError> {
-    if let Ok(initialize) = instance.get_typed_func::<(), ()>(&mut *store, names::EXPORT_INITIALIZE) {
-        initialize
-            .call(&mut *store, ())
-            .map_err(|error| init_failure(names::EXPORT_INITIALIZE, &error, guest, config, store))?;
+) -> Result<Range<usize>, LoadError> {
+    let mut starting = Starting { guest, config, instance, handles, store };
+    match &guest.admission().contract {
+        Ok(Contract::Native(_)) => starting.native(),
+        Ok(Contract::ExtTinyGo(contract)) => starting.exttinygo(contract),
+        Err(errors) => Err(LoadError::Contract(errors.clone())),
     }
-    if let Ok(init) = instance.get_typed_func::<(), i32>(&mut *store, names::EXPORT_INIT) {
-        let result = init
-            .call(&mut *store, ())
-            .map_err(|error| init_failure(names::EXPORT_INIT, &error, guest, config, store))?;
-        if result != 0 {
-            let call = &mut store.data_mut().call;
+}
+
+/// An instance on the way to its snapshot.
+struct Starting<'a> {
+    guest: &'a Guest,
+    config: &'a InstanceConfig,
+    instance: &'a wasmtime::Instance,
+    handles: &'a Handles,
+    store: &'a mut Store<HostData>,
+}
+
+impl Starting<'_> {
+    /// The exported function of this name and type, if there is one.
+    fn function<P: WasmParams, R: WasmResults>(&mut self, name: &str) -> Option<TypedFunc<P, R>> {
+        self.instance.get_typed_func(&mut *self.store, name).ok()
+    }
+
+    /// Calls the exported function of this name, if there is one.
+    fn call<P: WasmParams, R: WasmResults>(&mut self, name: &str, params: P) -> Result<Option<R>, LoadError> {
+        let Some(function) = self.function::<P, R>(name) else {
+            return Ok(None);
+        };
+        match function.call(&mut *self.store, params) {
+            Ok(result) => Ok(Some(result)),
+            Err(error) => Err(init_failure(name, &error, self.guest, self.config, self.store)),
+        }
+    }
+
+    fn native(&mut self) -> Result<Range<usize>, LoadError> {
+        self.call::<(), ()>(names::EXPORT_INITIALIZE, ())?;
+        if self.call::<(), i32>(names::EXPORT_INIT, ())?.is_some_and(|result| result != 0) {
+            let call = &mut self.store.data_mut().call;
             let cause = match call.error_code {
                 Some(code) => Cause::GuestError {
                     code: ErrorCode::from_number(code),
@@ -138,23 +169,53 @@ fn initialise(
             };
             return Err(initialise_error(names::EXPORT_INIT, cause, Vec::new()));
         }
+        let size = self.config.exchange_size(ContractKind::Native);
+        match self.call::<u32, u32>(names::EXPORT_EXCHANGE, size)? {
+            Some(address) => self.region(address, size),
+            None => Ok(0..0),
+        }
     }
-    let Ok(exchange) = instance.get_typed_func::<i32, i32>(&mut *store, names::EXPORT_EXCHANGE) else {
-        return Ok(0..0);
-    };
-    let size = config.exchange_size;
-    let address = exchange
-        .call(&mut *store, size.cast_signed())
-        .map_err(|error| init_failure(names::EXPORT_EXCHANGE, &error, guest, config, store))?
-        .cast_unsigned();
-    if address == 0 {
-        return Err(LoadError::Exchange { size });
+
+    fn exttinygo(&mut self, contract: &ExtTinyGoContract) -> Result<Range<usize>, LoadError> {
+        let size = self.config.exchange_size(ContractKind::ExtTinyGo);
+        let limit = self.config.memory_limit;
+        // As hosts of this contract have it: the rest is for the guest.
+        if u128::from(limit) * 10 <= u128::from(size) * 17 {
+            return Err(LoadError::BufferAboveLimit { size, limit });
+        }
+        let malloc = self
+            .function(exttinygo::EXPORT_MALLOC)
+            .ok_or_else(|| LoadError::Instantiate(format!("the instance has no `{}`", exttinygo::EXPORT_MALLOC)))?;
+        let on_read_value = self.function(exttinygo::EXPORT_ON_READ_VALUE);
+        let exports = Exports { malloc, on_read_value };
+        self.store.data_mut().exttinygo = Some(Box::new(ExtTinyGo::new(exports, self.config.limits)));
+        if let Some(start) = contract.start {
+            self.call::<(), ()>(start, ())?;
+        }
+        self.call::<(), ()>(exttinygo::EXPORT_VERSION, ())?;
+        let address = self.call::<u32, u32>(exttinygo::EXPORT_MALLOC, size)?.unwrap_or(0);
+        let buffer = self.region(address, size)?;
+        let data = self.store.data_mut();
+        let initialised = data.exttinygo.as_mut().map_or(Ok(()), |own| own.initialised(buffer.clone()));
+        initialised.map_err(|fault| {
+            let in_use = self.handles.memory.data_size(&*self.store) as u64;
+            let start = contract.start.unwrap_or(exttinygo::EXPORT_VERSION);
+            initialise_error(start, fault.into_cause(in_use, limit), Vec::new())
+        })?;
+        Ok(buffer)
     }
-    let end = address as usize + size as usize;
-    if end > handles.memory.data_size(&*store) {
-        return Err(LoadError::ExchangeOutOfMemory { size, address });
+
+    /// The exchange region that the guest has allocated.
+    fn region(&mut self, address: u32, size: u32) -> Result<Range<usize>, LoadError> {
+        if address == 0 {
+            return Err(LoadError::Exchange { size });
+        }
+        let end = address as usize + size as usize;
+        if end > self.handles.memory.data_size(&*self.store) {
+            return Err(LoadError::ExchangeOutOfMemory { size, address });
+        }
+        Ok(address as usize..end)
     }
-    Ok(address as usize..end)
 }
 
 fn initialise_error(function: &str, cause: Cause, backtrace: Vec<String>) -> LoadError {
@@ -177,7 +238,7 @@ fn init_failure(
 ) -> LoadError {
     let backtrace = error.downcast_ref().map_or_else(Vec::new, |found| symbols(found, guest.info()));
     let cause = match (store.data_mut().call.fault.take(), error.downcast_ref::<Trap>()) {
-        (Some(fault), _) => fault.into(),
+        (Some(fault), _) => fault.into_cause(store.data().limiter.granted() as u64, config.memory_limit),
         (None, Some(Trap::UnreachableCodeReached)) => Cause::Unreachable,
         (None, Some(Trap::StackOverflow)) => Cause::StackOverflow,
         (None, Some(Trap::Interrupt)) => Cause::DeadlineExceeded { deadline: config.init_deadline },
@@ -197,7 +258,7 @@ fn take_snapshot(
     config: &InstanceConfig,
     in_place: bool,
     handles: &Handles,
-    exchange: std::ops::Range<usize>,
+    exchange: Range<usize>,
     store: &mut Store<HostData>,
 ) -> Result<Snapshot, LoadError> {
     let admission = guest.admission();
@@ -226,7 +287,7 @@ fn take_snapshot(
     let memory = AlignedBytes::copy_of(if in_place { memory } else { &[] });
     let (shadow_stack, statics) = match &admission.layout {
         Some(layout) => {
-            let range = |range: &std::ops::Range<u32>| range.start as usize..range.end as usize;
+            let range = |range: &Range<u32>| range.start as usize..range.end as usize;
             (layout.stack.as_ref().map_or(0..0, range), range(&layout.statics))
         }
         None => (0..0, 0..size),
@@ -267,7 +328,7 @@ fn take_snapshot(
 }
 
 /// Where the control block at `address` has the request that could not be served.
-pub(super) fn refused_request(address: usize) -> std::ops::Range<usize> {
+pub(super) fn refused_request(address: usize) -> Range<usize> {
     address + offset_of!(ControlBlock, failed_size)..address + offset_of!(ControlBlock, failed_align) + 4
 }
 

@@ -12,6 +12,7 @@ mod types;
 
 use std::collections::BTreeMap;
 
+use guest_abi::exttinygo;
 use wasmparser::WasmFeatures;
 
 pub use custom::{AbiVersion, Producer, Producers};
@@ -105,6 +106,16 @@ pub struct ModuleInfo {
     function_names: BTreeMap<u32, String>,
 }
 
+/// A contract between guests and the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ContractKind {
+    /// That of `guest-sdk`, see [`guest_abi::names`].
+    Native,
+    /// That of extensions which TinyGo compiles for existing hosts, see [`guest_abi::exttinygo`].
+    ExtTinyGo,
+}
+
 impl ModuleInfo {
     /// Validates and analyses a binary module.
     ///
@@ -121,15 +132,34 @@ impl ModuleInfo {
         }
     }
 
-    /// The exports that an embedder may invoke under the native contract: functions of type `() -> i64` whose name
-    /// does not begin with [`guest_abi::names::RESERVED_PREFIX`].
+    /// The contract that the module means to speak, whether or not it keeps it: that of exttinygo where an export names a
+    /// version of it or an import is one of its functions, and nothing names the native contract.
+    #[must_use]
+    pub fn contract(&self) -> ContractKind {
+        let exports = || self.exports.iter().any(|export| export.name.starts_with(exttinygo::VERSION_PREFIX));
+        let imports = || {
+            let mut imports = self.imports.iter();
+            imports.any(|import| import.module == exttinygo::IMPORT_MODULE && import.name.starts_with("host"))
+        };
+        match self.abi_version {
+            AbiVersion::Absent if exports() || imports() => ContractKind::ExtTinyGo,
+            _ => ContractKind::Native,
+        }
+    }
+
+    /// The exports that an embedder may invoke. Under the native contract these are the functions of type `() -> i64`
+    /// whose name does not begin with [`guest_abi::names::RESERVED_PREFIX`]; under that of exttinygo those of type
+    /// `() -> ()` with a name that it [does not reserve](guest_abi::exttinygo::RESERVED_EXPORTS).
     pub fn extension_functions(&self) -> impl Iterator<Item = &Export> {
-        self.exports.iter().filter(|export| is_extension_function(export))
+        let contract = self.contract();
+        self.exports.iter().filter(move |export| is_extension_function(export, contract))
     }
 
     /// The exported functions that are no extension functions, with their signatures.
     pub fn other_functions(&self) -> impl Iterator<Item = (&Export, &Signature)> {
-        self.exports.iter().filter(|export| !is_extension_function(export)).filter_map(|export| match &export.ty {
+        let contract = self.contract();
+        let others = self.exports.iter().filter(move |export| !is_extension_function(export, contract));
+        others.filter_map(|export| match &export.ty {
             ExternType::Function(signature) => Some((export, signature)),
             _ => None,
         })
@@ -204,13 +234,18 @@ impl ModuleInfo {
     }
 }
 
-fn is_extension_function(export: &Export) -> bool {
+fn is_extension_function(export: &Export, contract: ContractKind) -> bool {
     let ExternType::Function(signature) = &export.ty else {
         return false;
     };
-    !export.name.starts_with(guest_abi::names::RESERVED_PREFIX)
-        && signature.params.is_empty()
-        && signature.results == [ValueType::I64]
+    let name = export.name.as_str();
+    let (reserved, results): (_, &[ValueType]) = match contract {
+        ContractKind::Native => (name.starts_with(guest_abi::names::RESERVED_PREFIX), &[ValueType::I64]),
+        ContractKind::ExtTinyGo => {
+            (name.starts_with(exttinygo::RESERVED_PREFIX) || exttinygo::RESERVED_EXPORTS.contains(&name), &[])
+        }
+    };
+    !reserved && signature.params.is_empty() && signature.results == results
 }
 
 /// Tells a binary core module from what people give by mistake.

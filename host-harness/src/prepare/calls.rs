@@ -44,9 +44,12 @@ pub(super) fn plan(info: &ModuleInfo, globals: &[ExportedGlobal], additions: &mu
         code.end();
         additions.function(info, &[], &[], &function)
     });
-    let functions = info.extension_functions().filter(|export| matches!(export.ty, ExternType::Function(_)));
+    let functions = info.extension_functions().filter_map(|export| match &export.ty {
+        ExternType::Function(signature) => Some((export, signature)),
+        _ => None,
+    });
     functions
-        .map(|export| {
+        .map(|(export, signature)| {
             let mut function = Function::new([]);
             let mut code = function.instructions();
             code.call(export.index);
@@ -55,7 +58,8 @@ pub(super) fn plan(info: &ModuleInfo, globals: &[ExportedGlobal], additions: &mu
                 None => copy_all(&mut code),
             }
             code.end();
-            let index = additions.function(info, &[], &[ValType::I64], &function);
+            let result: &[_] = if signature.results.is_empty() { &[] } else { &[ValType::I64] };
+            let index = additions.function(info, &[], result, &function);
             let export_name = format!("{CALL_EXPORT_PREFIX}{}", export.name);
             additions.export(&export_name, ExportKind::Func, index);
             Entrance { function: export.name.clone(), export_name }

@@ -20,6 +20,7 @@ use crate::error::LoadError;
 use crate::guest::Guest;
 use crate::instance::InstanceConfig;
 use crate::measure::FailedCall;
+use crate::module_info::ContractKind;
 use crate::outcome::Outcome;
 use crate::policy::RestorePolicy;
 use crate::state::MemoryState;
@@ -79,7 +80,7 @@ pub fn replay(
     let [replay, walk] = functions;
     let (replay, walk) = (replay?, walk?);
     let config = InstanceConfig { policy: RestorePolicy::Never, count: false, trace: false, ..options.config.clone() };
-    let state = trace_state(&trace.trace, config.exchange_size)?;
+    let state = trace_state(&trace.trace, config.exchange_size(ContractKind::Native))?;
     let mut row = ReplayRow::new(&trace.name, allocator);
 
     let mut instance = guest.instantiate(&config, state.clone())?;
@@ -174,7 +175,7 @@ impl Left {
         let heap_base = guest.admission().layout.as_ref().map(|layout| u64::from(layout.heap_base));
         // Neither the exchange region nor the table of blocks is the trace's, and both lie in the heap.
         let heap_bytes = heap_base.map(|heap_base| {
-            let others = heap_base + u64::from(config.exchange_size) + self.table_bytes;
+            let others = heap_base + u64::from(config.exchange_size(ContractKind::Native)) + self.table_bytes;
             memory.saturating_sub(others)
         });
         ReplayCounts {

@@ -24,8 +24,8 @@ pub struct Settings {
     pub memory_limit: u64,
     /// Nanoseconds that a call may take; null for ever.
     pub deadline_ns: Option<u64>,
-    /// Bytes of the exchange region.
-    pub exchange_size: u32,
+    /// Bytes of the exchange region; null for what is usual under each guest's contract.
+    pub exchange_size: Option<u32>,
     /// Whether guests grow virtually.
     pub virtual_growth: bool,
 }

@@ -486,7 +486,7 @@ fn verdict(stack_pointer: i32, functions: &str) -> Verdict {
     let guest = Guest::load(&engine, "guest", &wat::parse_str(text).unwrap(), PrepareOptions::default()).unwrap();
     let mut options = VerifyOptions::default();
     options.config.strategy = RestoreStrategy::DirtyCards;
-    options.config.exchange_size = 4096;
+    options.config.exchange_size = Some(4096);
     options.calls = 20;
     verify(&guest, &options, &MemoryState::new(), &mut |_| ()).unwrap()
 }
@@ -547,7 +547,7 @@ fn a_function_with_all_the_locals_that_there_can_be_is_restored_without_marks() 
     let engine = host_harness::Engine::new(&EngineConfig::default()).unwrap();
     let guest = Guest::load(&engine, "guest", &wat::parse_str(text).unwrap(), PrepareOptions::default()).unwrap();
     let mut config = InstanceConfig::default();
-    config.exchange_size = 4096;
+    config.exchange_size = Some(4096);
     let instance = guest.instantiate(&config, MemoryState::new()).unwrap();
     assert_eq!(instance.strategy().strategy, RestoreStrategy::FullCopy);
     config.strategy = RestoreStrategy::DirtyCards;

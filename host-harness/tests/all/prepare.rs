@@ -320,7 +320,7 @@ fn auto_stays_with_a_reset_of_many_statics_where_there_can_be_no_barrier() {
         (wasm.len() as u64 + 1000, RestoreStrategy::BumpReset),
     ] {
         let mut config = InstanceConfig::default();
-        (config.residue, config.exchange_size) = (host_harness::Residue::Keep, 4096);
+        (config.residue, config.exchange_size) = (host_harness::Residue::Keep, Some(4096));
         let mut instance = load_within(size_limit, &wasm).instantiate(&config, MemoryState::new()).unwrap();
         assert_eq!(instance.strategy().strategy, expected);
         instance.invoke_by_name("run").unwrap();
@@ -337,7 +337,7 @@ fn where_the_lowest_stack_pointer_cannot_be_kept_the_whole_stack_is_cleaned() {
         guest.to_artefact().unwrap();
         for strategy in [RestoreStrategy::Watermark, RestoreStrategy::BumpReset] {
             let mut config = InstanceConfig::default();
-            (config.strategy, config.exchange_size) = (strategy, 4096);
+            (config.strategy, config.exchange_size) = (strategy, Some(4096));
             let mut instance = guest.instantiate(&config, MemoryState::new()).unwrap();
             instance.invoke_by_name("run").unwrap();
             assert_eq!(instance.memory().unwrap().0[0x100] == 0, cleaned, "{strategy}");

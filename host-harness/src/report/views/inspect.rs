@@ -37,11 +37,11 @@ pub(in super::super) fn sections(inspection: &Inspection) -> Vec<Section> {
 
 fn module(inspection: &Inspection) -> Section {
     let sizes = &inspection.sizes;
-    let abi = inspection.abi_version.map_or_else(|| "not named".to_owned(), |version| format!("version {version}"));
+    let contract = inspection.contract.clone().unwrap_or_else(|| "none that is kept".to_owned());
     Section::facts(
         format!("Guest {}", inspection.guest),
         vec![
-            ("contract", abi),
+            ("contract", contract),
             ("allocator", inspection.allocator.clone().unwrap_or_else(|| "unknown".to_owned())),
             ("extension functions", list(&inspection.functions)),
             ("built with", list(&inspection.built_with)),

@@ -21,10 +21,14 @@ pub(in super::super) fn sections(report: &MeasureReport) -> Vec<Section> {
 pub(super) fn settings(settings: &Settings) -> Vec<(&'static str, String)> {
     #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
     let deadline = |nanoseconds: u64| time(nanoseconds as f64);
+    let usual = || {
+        let native = bytes(guest_abi::names::DEFAULT_EXCHANGE_SIZE.into());
+        format!("{native}, exttinygo {}", bytes(guest_abi::exttinygo::DEFAULT_BUFFER_SIZE.into()))
+    };
     vec![
         ("memory limit", bytes(settings.memory_limit)),
         ("deadline", settings.deadline_ns.map_or_else(|| "none".to_owned(), deadline)),
-        ("exchange region", bytes(settings.exchange_size.into())),
+        ("exchange region", settings.exchange_size.map_or_else(usual, |size| bytes(size.into()))),
         ("virtual growth", if settings.virtual_growth { "on" } else { "off" }.to_owned()),
     ]
 }

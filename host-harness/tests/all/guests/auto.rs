@@ -12,7 +12,7 @@ fn auto(allocator: Allocator, residue: Residue, policy: RestorePolicy) -> Instan
     let mut config = config(RestoreStrategy::Auto, residue);
     config.policy = policy;
     // Which `watermark` copies whole, whatever a call used of it.
-    config.exchange_size = 4096;
+    config.exchange_size = Some(4096);
     load("bench", allocator).instantiate(&config, state_of("bench")).unwrap()
 }
 

@@ -237,7 +237,7 @@ fn globals_of_every_type_are_as_they_were() {
     let instance = |strategy, residue, policy| {
         let mut config = config(strategy, residue);
         config.policy = policy;
-        config.exchange_size = 1024;
+        config.exchange_size = Some(1024);
         guest.instantiate(&config, MemoryState::new()).expect("the guest serves every strategy")
     };
     for strategy in RestoreStrategy::ALL {

@@ -21,8 +21,8 @@ macro_rules! cases {
 }
 
 /// Whether a panic's location is in the adversary's own source.
-fn is_own(location: &str) -> bool {
-    let mut parts = location.rsplitn(3, ':');
+fn is_own(location: &Option<String>) -> bool {
+    let mut parts = location.as_deref().unwrap_or_default().rsplitn(3, ':');
     let mut number = || parts.next().and_then(|part| part.parse::<u32>().ok()).is_some_and(|number| number > 0);
     number() && number() && parts.next().is_some_and(|file| file.ends_with("fail.rs"))
 }

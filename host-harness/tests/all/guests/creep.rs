@@ -36,7 +36,7 @@ fn instance(
     let options = PrepareOptions { virtual_growth, ..PrepareOptions::default() };
     let mut config = config(strategy, residue);
     // Little to copy, so that so many calls are quick.
-    config.exchange_size = 4096;
+    config.exchange_size = Some(4096);
     let guest = load_with(guest, allocator, options);
     guest.instantiate(&config, MemoryState::new()).expect("the guest serves the strategy")
 }

@@ -89,7 +89,7 @@ fn a_block_of_no_bytes_and_the_largest_are_asked_for_and_not_more() {
 fn a_small_exchange_region_is_enough() {
     let file = trace((0..100).map(|size| Operation::Alloc { size }).collect());
     let mut options = options(4 << 20, RestoreStrategy::FullCopy);
-    options.config.exchange_size = 100;
+    options.config.exchange_size = Some(100);
     let found = counts(&replay(&load("replay", Allocator::Freelist), "it", &file, &options).unwrap());
     assert_eq!((found.failed_operations, found.live_bytes), (0, 99 * 100 / 2));
 }
@@ -100,7 +100,7 @@ fn a_guest_that_does_not_replay_is_refused_and_one_that_fails_is_a_row() {
     let bench = replay(&load("bench", Allocator::Leaking), "it", &file, &options(4 << 20, RestoreStrategy::FullCopy));
     assert!(matches!(bench, Err(LoadError::Function(_))), "{bench:?}");
     let mut options = options(4 << 20, RestoreStrategy::FullCopy);
-    options.config.exchange_size = 8;
+    options.config.exchange_size = Some(8);
     let row = replay(&load("replay", Allocator::Leaking), "it", &file, &options).unwrap();
     let failure = row.failure.expect("not even the number of chunks fits the region");
     assert!(failure.message.contains("exchange region"), "{failure:?}");

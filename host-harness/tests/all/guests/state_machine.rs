@@ -138,7 +138,7 @@ fn a_memory_limit_below_what_the_module_declares_is_refused() {
     assert!(minimum > limit && minimum.is_multiple_of(65_536), "{minimum}");
     config.memory_limit = minimum;
     // The minimum has no room for the exchange region.
-    config.exchange_size = 1 << 20;
+    config.exchange_size = Some(1 << 20);
     let refused = guest.instantiate(&config, MemoryState::new()).expect_err("there is no room");
     assert!(matches!(refused, LoadError::Exchange { size: 1_048_576 }), "{refused}");
 }

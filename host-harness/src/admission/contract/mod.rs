@@ -1,10 +1,18 @@
-//! The native contract, as far as a module shows whether it keeps it: version, imports, exports.
+//! The contracts, as far as a module shows whether it keeps one: version, imports, exports.
+//!
+//! A module says by its exports and imports which contract it speaks ([`ContractKind`]); it is judged by that one alone.
+
+mod exttinygo;
+mod native;
 
 use std::fmt;
 
 use guest_abi::names;
 
-use crate::module_info::{AbiVersion, ExternType, Import, ModuleInfo, Signature, ValueType};
+use crate::module_info::{ContractKind, ExternType, Import, ModuleInfo, Signature};
+
+pub use exttinygo::{ExtTinyGoContract, exttinygo_imports};
+pub use native::{NativeContract, native_imports};
 
 /// A function that the host offers to guests.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -17,36 +25,43 @@ pub struct KnownImport {
     pub signature: Signature,
 }
 
-/// The functions of the native contract.
-#[must_use]
-pub fn native_imports() -> Vec<KnownImport> {
-    let known = |name: &str, params: usize, results: &[ValueType]| KnownImport {
-        module: names::IMPORT_MODULE.to_owned(),
-        name: name.to_owned(),
-        signature: Signature::new(vec![ValueType::I32; params], results),
-    };
-    vec![
-        known(names::IMPORT_GET, 4, &[ValueType::I32]),
-        known(names::IMPORT_READ, 6, &[ValueType::I32]),
-        known(names::IMPORT_INTENTS, 2, &[]),
-        known(names::IMPORT_LOG, 3, &[]),
-        known(names::IMPORT_FAIL, 3, &[]),
-        known(names::IMPORT_PANIC, 6, &[]),
-    ]
-}
-
-/// What a module that keeps the native contract offers.
+/// The contract that a module keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct NativeContract {
-    /// Its version.
-    pub version: u32,
-    /// Whether `_initialize` is to be called first.
-    pub initialize: bool,
-    /// Whether there is an initialisation hook.
-    pub init_hook: bool,
+pub enum Contract {
+    /// That of `guest-sdk`.
+    Native(NativeContract),
+    /// That of extensions which TinyGo compiles for existing hosts.
+    ExtTinyGo(ExtTinyGoContract),
+}
+
+impl Contract {
     /// Names of the extension functions, in the module's order.
-    pub functions: Vec<String>,
+    #[must_use]
+    pub fn functions(&self) -> &[String] {
+        match self {
+            Self::Native(contract) => &contract.functions,
+            Self::ExtTinyGo(contract) => &contract.functions,
+        }
+    }
+}
+
+impl fmt::Display for Contract {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Native(contract) => write!(f, "native, version {}", contract.version),
+            Self::ExtTinyGo(_) => write!(f, "exttinygo, version 0.0.1"),
+        }
+    }
+}
+
+/// The functions that the host offers to modules which speak this contract.
+#[must_use]
+pub fn known_imports(kind: ContractKind) -> Vec<KnownImport> {
+    match kind {
+        ContractKind::Native => native_imports(),
+        ContractKind::ExtTinyGo => exttinygo_imports(),
+    }
 }
 
 /// An import that the host does not offer.
@@ -67,22 +82,27 @@ impl fmt::Display for UnknownImport {
     }
 }
 
-/// Why a module does not keep the native contract.
+/// Why a module keeps no contract.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContractError {
     /// It names no contract version.
     #[error(
-        "the module does not say which version of the contract it speaks (no section `{section}`){hint}",
+        "the module does not say which contract it speaks: it has neither the section `{section}`, which `guest-sdk` adds, \
+         nor the export `{export}` of the exttinygo contract",
         section = names::ABI_SECTION,
-        hint = match looks_like {
-            Some(other) => format!("; it looks like a guest of {other}"),
-            None => "; build it with `guest-sdk`, which adds it".to_owned(),
-        }
+        export = guest_abi::exttinygo::EXPORT_VERSION
     )]
-    AbiMissing {
-        /// The other contract that its exports look like.
-        looks_like: Option<&'static str>,
+    AbiMissing,
+    /// It speaks another version of the exttinygo contract, or does not say which.
+    #[error(
+        "the module speaks {} of the exttinygo contract, and this host version 0.0.1 (export `{export}`)",
+        found.as_ref().map_or_else(|| "no version".to_owned(), |found| format!("version {found}")),
+        export = guest_abi::exttinygo::EXPORT_VERSION
+    )]
+    ExtTinyGoVersion {
+        /// The version that it exports, if any.
+        found: Option<String>,
     },
     /// The section with the contract version is damaged.
     #[error(
@@ -146,36 +166,15 @@ fn list(imports: &[UnknownImport]) -> String {
     imports.iter().map(UnknownImport::to_string).collect::<Vec<_>>().join(", ")
 }
 
-pub(super) fn judge(info: &ModuleInfo, offered: &[KnownImport]) -> Result<NativeContract, Vec<ContractError>> {
+/// Judges a module by the contract that it speaks, when the host offers these imports.
+pub(super) fn judge(info: &ModuleInfo, offered: &[KnownImport]) -> Result<Contract, Vec<ContractError>> {
     let mut errors = Vec::new();
-    let version = version(info, &mut errors);
+    let contract = match info.contract() {
+        ContractKind::Native => native::judge(info, &mut errors).map(Contract::Native),
+        ContractKind::ExtTinyGo => exttinygo::judge(info, &mut errors).map(Contract::ExtTinyGo),
+    };
     imports(info, offered, &mut errors);
-    // Without a version there is no telling what else the module should have.
-    if version.is_some() {
-        exports(info, &mut errors);
-    }
-    match version {
-        Some(version) if errors.is_empty() => Ok(NativeContract {
-            version,
-            initialize: info.exported_function(names::EXPORT_INITIALIZE).is_some(),
-            init_hook: info.exported_function(names::EXPORT_INIT).is_some(),
-            functions: info.extension_functions().map(|export| export.name.clone()).collect(),
-        }),
-        _ => Err(errors),
-    }
-}
-
-fn version(info: &ModuleInfo, errors: &mut Vec<ContractError>) -> Option<u32> {
-    errors.push(match info.abi_version {
-        AbiVersion::Version(names::ABI_VERSION) => return Some(names::ABI_VERSION),
-        AbiVersion::Version(found) => ContractError::AbiVersion { found, supported: names::ABI_VERSION },
-        AbiVersion::Malformed { length } => ContractError::AbiMalformed { length },
-        AbiVersion::Absent => {
-            let exttinygo = info.exports.iter().any(|export| export.name.starts_with("WasmAbiVersion_"));
-            ContractError::AbiMissing { looks_like: exttinygo.then_some("exttinygo") }
-        }
-    });
-    None
+    contract.filter(|_| errors.is_empty()).ok_or(errors)
 }
 
 fn imports(info: &ModuleInfo, offered: &[KnownImport], errors: &mut Vec<ContractError>) {
@@ -213,22 +212,29 @@ fn nearest(import: &Import, offered: &[KnownImport]) -> Option<String> {
     (score >= 0.7).then(|| format!("{}.{}", known.module, known.name))
 }
 
-fn exports(info: &ModuleInfo, errors: &mut Vec<ContractError>) {
+/// The module's memory, through which values cross.
+fn memory(info: &ModuleInfo, errors: &mut Vec<ContractError>) {
     let memory = info.export(names::EXPORT_MEMORY);
     if !memory.is_some_and(|export| matches!(export.ty, ExternType::Memory(_))) {
         let purpose = "the memory through which host and guest exchange values";
         errors.push(ContractError::MissingExport { name: names::EXPORT_MEMORY, purpose });
     }
-    if info.export(names::EXPORT_EXCHANGE).is_none() {
-        let purpose = "which allocates the exchange region; `guest-sdk` provides it";
-        errors.push(ContractError::MissingExport { name: names::EXPORT_EXCHANGE, purpose });
+}
+
+/// An export that the contract requires.
+fn require(info: &ModuleInfo, name: &'static str, purpose: &'static str, errors: &mut Vec<ContractError>) {
+    if info.export(name).is_none() {
+        errors.push(ContractError::MissingExport { name, purpose });
     }
-    let hooks = [
-        (names::EXPORT_EXCHANGE, Signature::new([ValueType::I32], [ValueType::I32])),
-        (names::EXPORT_INIT, Signature::new([], [ValueType::I32])),
-        (names::EXPORT_INITIALIZE, Signature::default()),
-    ];
-    for (name, expected) in hooks {
+}
+
+/// Exports that have these types where the module has them.
+fn types(
+    info: &ModuleInfo,
+    expected: impl IntoIterator<Item = (&'static str, Signature)>,
+    errors: &mut Vec<ContractError>,
+) {
+    for (name, expected) in expected {
         match info.export(name).map(|export| &export.ty) {
             None => {}
             Some(ExternType::Function(found)) if *found == expected => {}
