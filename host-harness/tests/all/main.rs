@@ -8,6 +8,7 @@ mod cli_guests;
 mod cli_input;
 mod cli_metrics;
 mod cli_replay;
+mod exttinygo;
 mod failing_restores;
 mod guests;
 mod keeping_state;
