@@ -17,3 +17,4 @@ mod metrics;
 mod prepare;
 mod traps;
 mod verify;
+mod wasi;
