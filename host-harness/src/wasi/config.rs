@@ -35,6 +35,9 @@ impl Clock {
     /// until some time has passed comes to an end.
     pub const DEFAULT_STEP: u64 = 1_000;
 
+    /// Where a fixed clock starts unless it is told otherwise: 2026-01-01, in nanoseconds since 1970-01-01.
+    pub const DEFAULT_START: u64 = 1_767_225_600 * 1_000_000_000;
+
     /// A fixed clock that starts at so many nanoseconds since 1970-01-01.
     #[must_use]
     pub const fn fixed(realtime: u64) -> Self {
@@ -61,13 +64,10 @@ impl Default for Randomness {
 }
 
 impl WasiConfig {
-    /// Seconds since 1970-01-01 at which a clock starts that has to be fixed: 2026-01-01.
-    const REPEATABLE_START: u64 = 1_767_225_600;
-
     /// The same with a fixed clock and seeded randomness in the place of the system's.
     pub(crate) fn repeatable(&self) -> Self {
         let clock = match self.clock {
-            Clock::System => Clock::fixed(Self::REPEATABLE_START * 1_000_000_000),
+            Clock::System => Clock::fixed(Clock::DEFAULT_START),
             fixed @ Clock::Fixed { .. } => fixed,
         };
         let randomness = match self.randomness {

@@ -66,7 +66,7 @@ fn strings(
         let mut put_all = || {
             put("room for strings", room, &strings.bytes, memory, data, digest)?;
             for (index, start) in (0_u32..).zip(&strings.starts) {
-                let address = list.checked_add(index * 4).unwrap_or(u32::MAX);
+                let address = list.saturating_add(index * 4);
                 let string = room.wrapping_add(*start);
                 put("room for a list of strings", address, &string.to_le_bytes(), memory, data, digest)?;
             }

@@ -1,10 +1,10 @@
 //! The life of an instance: initialisation that exits, calls that exit, and restores.
 
 use host_harness::verify::{VerifyOptions, verify};
-use host_harness::wasi::{Clock, Randomness};
+use host_harness::wasi::{Clock, Randomness, panic_message};
 use host_harness::{Cause, InstanceConfig, LoadError, MemoryState, RestorePolicy, RestoreStrategy};
 
-use super::{errnos, guest, instance, traced};
+use super::{errnos, guest, instance, load, traced};
 
 const STRATEGIES: [RestoreStrategy; 3] =
     [RestoreStrategy::Reinstantiate, RestoreStrategy::FullCopy, RestoreStrategy::DirtyCards];
@@ -96,6 +96,40 @@ fn an_initialisation_that_exits_with_0_is_one() {
     };
     assert!(matches!(failure.cause, Cause::Exit { code: 3 }), "{failure}");
     assert_eq!((failure.function.as_str(), failure.backtrace[0].as_str()), ("_initialize", "leave"));
+}
+
+/// As TinyGo makes them: `_start` says that it runs, closes its input and exits; `calc` says what it panics about.
+const COMMAND: &str = r#"(module
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_close" (func $close (param i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 3)
+    (data (i32.const 64) "\80\00\00\00\1d\00\00\00")
+    (data (i32.const 128) "calc\npanic: there is no order\n")
+    (func $say (drop (call $write (i32.const 2) (i32.const 64) (i32.const 1) (i32.const 80))))
+    (func (export "_start") (drop (call $close (i32.const 0))) (call $say) (call $exit (i32.const CODE)) unreachable)
+    (func (export "malloc") (param i32) (result i32) i32.const 1024)
+    (func (export "WasmAbiVersion_0_0_1"))
+    (func (export "calc") (call $say) unreachable)
+    (func (export "close") (drop (call $close (i32.const 0))) (drop (call $close (i32.const 1)))))"#;
+
+#[test]
+fn a_command_of_the_exttinygo_contract_may_exit_with_0_when_it_is_started() {
+    let command = |code: &str| load(&wat::parse_str(COMMAND.replace("CODE", code)).unwrap()).unwrap();
+    for strategy in STRATEGIES {
+        let mut config = traced();
+        config.strategy = strategy;
+        let mut instance = instance(&command("0"), &config);
+        for _ in 0..2 {
+            assert!(instance.invoke_by_name("calc").is_err());
+            let message = panic_message(instance.last_output());
+            assert_eq!(message.as_deref(), Some("there is no order"), "{strategy}");
+            assert_eq!(errnos(&mut instance, "close"), [8, 0], "{strategy}");
+            assert_eq!(instance.last_output(), b"", "{strategy}");
+        }
+    }
+    let error = command("1").instantiate(&InstanceConfig::default(), MemoryState::new()).unwrap_err();
+    assert!(error.to_string().contains("`_start` failed: the guest exited with code 1"), "{error}");
 }
 
 #[test]

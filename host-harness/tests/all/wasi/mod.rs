@@ -1,5 +1,6 @@
 //! WASI preview 1: what is offered, what is denied, and that restores put back what a guest changed.
 
+mod cli;
 mod denied;
 mod life;
 mod offered;
