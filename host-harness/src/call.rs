@@ -3,6 +3,7 @@
 use std::fmt;
 
 use guest_abi::Level;
+use guest_abi::exttinygo;
 use guest_abi::intent::{Intents, intents};
 use wasmtime::{AsContextMut, Val};
 
@@ -11,6 +12,7 @@ use crate::failure::Fault;
 use crate::footprint::Footprint;
 use crate::limits::MemoryLimiter;
 use crate::state::State;
+use crate::wasi::{Output, Wasi};
 use crate::window::Window;
 
 /// Bounds on what one call may leave with the host.
@@ -25,11 +27,19 @@ pub struct CallLimits {
     pub handles: usize,
     /// Bytes of keys, intents and values that the host holds for those handles.
     pub held_bytes: usize,
+    /// Bytes of output through WASI; the last of them are kept, and what was before is dropped and counted.
+    pub output_bytes: usize,
 }
 
 impl Default for CallLimits {
     fn default() -> Self {
-        Self { intent_bytes: 16 << 20, log_bytes: 64 << 10, handles: 1 << 20, held_bytes: 64 << 20 }
+        Self {
+            intent_bytes: 16 << 20,
+            log_bytes: 64 << 10,
+            handles: 1 << 20,
+            held_bytes: 64 << 20,
+            output_bytes: exttinygo::DEFAULT_OUTPUT_LIMIT,
+        }
     }
 }
 
@@ -51,6 +61,8 @@ pub enum HostCall {
     Panic,
     /// The function of the exttinygo contract with this name.
     ExtTinyGo(&'static str),
+    /// The function of WASI preview 1 of this name.
+    Wasi(&'static str),
 }
 
 /// One crossing of a traced call: the host function and a digest of what the guest passed and got.
@@ -72,6 +84,8 @@ pub(crate) struct HostData {
     pub(crate) call: Call,
     /// The instance's memory, once it exists.
     pub(crate) window: Option<Window>,
+    /// What the guest sees of the world besides the state.
+    pub(crate) wasi: Wasi,
     /// What calls have used since the last restore.
     pub(crate) footprint: Footprint,
     /// What the host has of a guest that speaks the exttinygo contract.
@@ -93,6 +107,7 @@ impl HostData {
             limits,
             call: Call::default(),
             window: None,
+            wasi: Wasi::default(),
             footprint: Footprint::default(),
             exttinygo: None,
             logical: None,
@@ -112,10 +127,11 @@ impl HostData {
         }
     }
 
-    /// Forgets what is no longer in the guest's memory, which was put back.
+    /// Puts back what of the instance is the host's, and forgets what is no longer in the guest's memory, which was put back.
     #[inline]
     pub(crate) fn restored(&mut self) {
         self.footprint.clear();
+        self.wasi.restore();
         if let Some(exttinygo) = &mut self.exttinygo {
             exttinygo.restore();
         }
@@ -157,6 +173,8 @@ pub(crate) struct Call {
     log: Vec<u8>,
     log_lines: Vec<(Level, usize)>,
     log_dropped: u64,
+    /// What the guest wrote to its output.
+    pub(crate) output: Output,
     /// What `fail` reported: the code; its message is in `error_message`.
     pub(crate) error_code: Option<u32>,
     pub(crate) error_message: String,
@@ -174,6 +192,7 @@ impl Call {
         self.log.clear();
         self.log_lines.clear();
         self.log_dropped = 0;
+        self.output.clear();
         self.error_code = None;
         self.error_message.clear();
         self.fault = None;

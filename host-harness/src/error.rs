@@ -90,6 +90,12 @@ pub enum LoadError {
     /// The module could not be instantiated.
     #[error("cannot instantiate the module: {0}")]
     Instantiate(String),
+    /// What the guest was to see through WASI cannot be passed on.
+    #[error("the guest cannot be given this through WASI: {reason}")]
+    Wasi {
+        /// What, and why not.
+        reason: String,
+    },
     /// The guest failed while it was being initialised.
     #[error("initialisation failed: {0}")]
     Initialise(#[source] Box<Failure>),

@@ -78,6 +78,12 @@ pub enum Cause {
     /// The guest executed `unreachable`, for instance by aborting.
     #[error("the guest aborted: it executed an `unreachable` instruction")]
     Unreachable,
+    /// The guest ended its process, through `proc_exit` of WASI: an extension returns instead.
+    #[error("the guest exited with code {code} instead of returning")]
+    Exit {
+        /// The code.
+        code: i32,
+    },
     /// Another trap, for instance a division by zero.
     #[error("the guest trapped: {trap}")]
     Trap {
@@ -137,6 +143,7 @@ impl Cause {
             Self::StackOverflow => "stack-overflow",
             Self::OutOfBounds { .. } => "out-of-bounds",
             Self::Unreachable => "unreachable",
+            Self::Exit { .. } => "exit",
             Self::Trap { .. } => "trap",
             Self::GuestError { .. } => "guest-error",
             Self::InvalidGuestData(_) => "invalid-guest-data",
@@ -303,6 +310,9 @@ pub(crate) enum Fault {
     },
     InvalidGuestData(InvalidData),
     State(StateError),
+    Exit {
+        code: i32,
+    },
 }
 
 impl Fault {
@@ -314,6 +324,7 @@ impl Fault {
             Self::Guest { code, message } => Cause::GuestError { code, message },
             Self::InvalidGuestData(error) => Cause::InvalidGuestData(error),
             Self::State(error) => Cause::State(error),
+            Self::Exit { code } => Cause::Exit { code },
         }
     }
 }

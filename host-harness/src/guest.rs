@@ -16,6 +16,7 @@ use crate::failure::Cause;
 use crate::input;
 use crate::module_info::ModuleInfo;
 use crate::prepare::{PrepareOptions, Prepared, prepare};
+use crate::wasi;
 
 /// A loaded module. Cheap to clone.
 #[derive(Clone)]
@@ -70,6 +71,7 @@ impl Compiled {
         };
         let mut linker = Linker::new(wasmtime);
         contract::define(info.contract(), &mut linker).map_err(LoadError::engine)?;
+        wasi::define(&mut linker).map_err(LoadError::engine)?;
         let pre = linker.instantiate_pre(&module).map_err(|error| LoadError::Instantiate(format!("{error:#}")))?;
         Ok((Self { prepared, pre }, refused))
     }

@@ -51,6 +51,7 @@ pub mod restore;
 pub mod snapshot;
 mod state;
 pub mod verify;
+pub mod wasi;
 mod window;
 
 pub use artefact::{ArtefactError, ArtefactKey, ArtefactTrust, CodeOrigin};
@@ -67,3 +68,4 @@ pub use policy::{Residue, RestorePolicy, RestoreStrategy, UnknownName};
 pub use pool::{Pool, PoolConfig, PoolError, PoolStatus, PooledInstance};
 pub use prepare::PrepareOptions;
 pub use state::{MemoryState, State, StateError, StateFileError, load_state_file, parse_state};
+pub use wasi::WasiConfig;

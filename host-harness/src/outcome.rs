@@ -39,6 +39,19 @@ impl<'a> Outcome<'a> {
         self.call.log_dropped()
     }
 
+    /// What the call wrote to its output through WASI: the last
+    /// [`CallLimits::output_bytes`](crate::CallLimits::output_bytes) of it.
+    #[must_use]
+    pub fn output(&self) -> &'a [u8] {
+        self.call.output.bytes()
+    }
+
+    /// Bytes that the call wrote to its output before those that are kept.
+    #[must_use]
+    pub fn output_dropped(&self) -> u64 {
+        self.call.output.dropped()
+    }
+
     /// Calls of host functions, with digests; empty unless the instance was asked to trace.
     #[must_use]
     pub fn trace(&self) -> &'a [TraceEntry] {

@@ -12,6 +12,7 @@
 mod contract;
 mod refusal;
 mod run_time;
+mod wasi;
 
 use crate::module_info::{MemoryLayout, ModuleInfo, Occurrences, Tracked, ValueType};
 
@@ -21,6 +22,7 @@ pub use contract::{
 };
 pub use refusal::{Instead, Refusal, Site};
 pub use run_time::{check_bump_reset, check_control_block};
+pub use wasi::wasi_imports;
 
 /// What admission found about a module.
 #[derive(Debug, Clone, PartialEq, Eq)]

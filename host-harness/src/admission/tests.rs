@@ -202,7 +202,7 @@ fn a_missing_or_other_version_is_named() {
 #[test]
 fn unknown_imports_are_listed_with_the_nearest_known_name() {
     let errors = contract_errors(&format!(
-        r#"{ABI} (import "extension" "intent" (func)) (import "wasi_snapshot_preview1" "fd_write" (func))
+        r#"{ABI} (import "extension" "intent" (func)) (import "env" "abort" (func))
            {MEMORY} {EXCHANGE}"#
     ));
     let [ContractError::UnknownImports { imports }] = errors.as_slice() else { panic!("{errors:?}") };
@@ -210,7 +210,7 @@ fn unknown_imports_are_listed_with_the_nearest_known_name() {
     assert_eq!(imports[1].nearest, None);
     let message = errors[0].to_string();
     assert!(message.contains("`extension.intent` (did you mean `extension.intents`?)"), "{message}");
-    assert!(message.contains("`wasi_snapshot_preview1.fd_write`"), "{message}");
+    assert!(message.contains("`env.abort`"), "{message}");
 }
 
 #[test]

@@ -8,12 +8,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use guest_build::Allocator;
 use host_harness::replay::Numbering;
 use host_harness::report::Destination;
+use host_harness::wasi::{Clock, Randomness};
 use host_harness::{
     ArtefactKey, ArtefactTrust, CompileCache, EngineConfig, InstanceConfig, PrepareOptions, Residue, RestorePolicy,
     RestoreStrategy,
 };
 
-use super::values::{Deadline, count, duration, exchange_size, file, memory_size, policy, size};
+use super::values::{
+    Deadline, clock, count, duration, exchange_size, file, memory_size, policy, randomness, size, variable,
+};
 
 /// Runs, restores, measures and verifies WebAssembly guests.
 #[derive(Debug, Parser)]
@@ -103,6 +106,22 @@ pub(crate) struct Common {
     /// Default: 64KiB, and 64000 for guests of the exttinygo contract.
     #[arg(long, global = true, value_name = "SIZE", value_parser = exchange_size, allow_hyphen_values = true)]
     pub(crate) exchange_size: Option<u32>,
+    /// Environment variable that the guest sees through WASI, as NAME=VALUE; may be given more than once. It sees no other.
+    #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = variable, allow_hyphen_values = true)]
+    pub(crate) wasi_env: Vec<(String, String)>,
+    /// Argument that the guest sees through WASI; may be given more than once. Programs take the first for their own name.
+    #[arg(long, global = true, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) wasi_arg: Vec<String>,
+    /// What the guest's clocks tell through WASI: system, fixed, or fixed=NANOSECONDS since 1970-01-01.
+    ///
+    /// A fixed clock passes by a microsecond with each reading. `verify` fixes it in any case.
+    #[arg(long, global = true, value_name = "CLOCK", default_value = "system", value_parser = clock, allow_hyphen_values = true)]
+    pub(crate) wasi_clock: Clock,
+    /// Where the guest's random bytes come from through WASI: seed=NUMBER or system.
+    ///
+    /// With a seed every restored instance gets the same bytes. `verify` needs a seed, and takes 0 in the place of system.
+    #[arg(long, global = true, value_name = "SOURCE", default_value = "seed=0", value_parser = randomness, allow_hyphen_values = true)]
+    pub(crate) wasi_random: Randomness,
     /// Whether a restore puts the memory's size back as well, as the guest sees it.
     #[arg(long, global = true, value_enum, default_value = "on", value_name = "SWITCH")]
     pub(crate) virtual_growth: Switch,
@@ -126,6 +145,9 @@ impl Common {
         config.memory_limit = self.memory_limit;
         config.deadline = self.deadline.0;
         config.exchange_size = self.exchange_size;
+        config.wasi.environment.clone_from(&self.wasi_env);
+        config.wasi.arguments.clone_from(&self.wasi_arg);
+        (config.wasi.clock, config.wasi.randomness) = (self.wasi_clock, self.wasi_random);
         config
     }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use host_harness::RestorePolicy;
+use host_harness::wasi::{Clock, Randomness};
 
 /// A deadline: a time, or `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +108,33 @@ pub(crate) fn policy(text: &str) -> Result<RestorePolicy, String> {
     }
 }
 
+/// Reads an environment variable.
+pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(format!("`{text}` is not a variable: write its name, `=` and its value, such as LANG=C")),
+    }
+}
+
+/// Reads what a guest's clocks tell.
+pub(crate) fn clock(text: &str) -> Result<Clock, String> {
+    match text.split_once('=') {
+        None if text == "system" => Ok(Clock::System),
+        None if text == "fixed" => Ok(Clock::fixed(Clock::DEFAULT_START)),
+        Some(("fixed", start)) => count(0..=u64::MAX)(start).map(Clock::fixed),
+        _ => Err(format!("`{text}` is none of: system, fixed, fixed=NANOSECONDS")),
+    }
+}
+
+/// Reads where a guest's random bytes come from.
+pub(crate) fn randomness(text: &str) -> Result<Randomness, String> {
+    match text.split_once('=') {
+        None if text == "system" => Ok(Randomness::System),
+        Some(("seed", seed)) => count(0..=u64::MAX)(seed).map(Randomness::Seeded),
+        _ => Err(format!("`{text}` is none of: seed=NUMBER, system")),
+    }
+}
+
 /// A number, which is `None` where it does not fit 64 bits, and what stands behind it.
 fn number_and_unit(text: &str) -> Option<(Option<u64>, &str)> {
     let digits = text.find(|char: char| !char.is_ascii_digit()).unwrap_or(text.len());
@@ -169,6 +197,23 @@ mod tests {
         for wrong in ["100", "0s", "1h", "s"] {
             assert!(wrong.parse::<Deadline>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_a_guest_sees_through_wasi_is_read() {
+        assert_eq!(variable("A=b=c"), Ok(("A".to_owned(), "b=c".to_owned())));
+        assert_eq!(variable("A="), Ok(("A".to_owned(), String::new())));
+        for wrong in ["", "A", "=b"] {
+            assert!(variable(wrong).unwrap_err().contains("such as LANG=C"), "{wrong}");
+        }
+        assert_eq!((clock("system"), clock("fixed=7")), (Ok(Clock::System), Ok(Clock::fixed(7))));
+        assert_eq!(clock("fixed"), Ok(Clock::fixed(Clock::DEFAULT_START)));
+        assert!(clock("fixed=").unwrap_err().contains("is not a whole number"));
+        assert!(clock("fixed=-1").unwrap_err().contains("is not a whole number"));
+        assert!(clock("now").unwrap_err().contains("is none of: system, fixed"));
+        assert_eq!((randomness("seed=3"), randomness("system")), (Ok(Randomness::Seeded(3)), Ok(Randomness::System)));
+        assert!(randomness("seed").unwrap_err().contains("is none of: seed=NUMBER"));
+        assert!(randomness("seed=x").unwrap_err().contains("is not a whole number"));
     }
 
     #[test]

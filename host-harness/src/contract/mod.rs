@@ -32,7 +32,7 @@ pub(crate) fn define(kind: ContractKind, linker: &mut Linker<HostData>) -> wasmt
 struct EndCall;
 
 /// Runs a host function's body over the memory that the guest sees and keeps its fault, if any, where the caller finds it.
-fn crossing<R>(
+pub(crate) fn crossing<R>(
     caller: &mut Caller<'_, HostData>,
     body: impl FnOnce(GuestMemory<'_>, &mut HostData) -> Result<R, Fault>,
 ) -> wasmtime::Result<R> {
@@ -56,7 +56,7 @@ fn crossing<R>(
 }
 
 /// The range that a guest names by address and length, if it lies in memory of `size` bytes.
-fn range(what: &'static str, address: u32, length: u32, size: usize) -> Result<Range<usize>, Fault> {
+pub(crate) fn range(what: &'static str, address: u32, length: u32, size: usize) -> Result<Range<usize>, Fault> {
     let end = u64::from(address) + u64::from(length);
     if end <= size as u64 {
         Ok(address as usize..address as usize + length as usize)
@@ -66,17 +66,17 @@ fn range(what: &'static str, address: u32, length: u32, size: usize) -> Result<R
 }
 
 /// What a guest passes. It may have written it into the exchange region.
-struct Passed<'m, 'f> {
+pub(crate) struct Passed<'m, 'f> {
     memory: &'m [u8],
     footprint: &'f mut Footprint,
 }
 
 impl<'m, 'f> Passed<'m, 'f> {
-    fn new(memory: &'m GuestMemory<'_>, footprint: &'f mut Footprint) -> Self {
+    pub(crate) fn new(memory: &'m GuestMemory<'_>, footprint: &'f mut Footprint) -> Self {
         Self { memory: memory.read(), footprint }
     }
 
-    fn bytes(&mut self, what: &'static str, address: u32, length: u32) -> Result<&'m [u8], Fault> {
+    pub(crate) fn bytes(&mut self, what: &'static str, address: u32, length: u32) -> Result<&'m [u8], Fault> {
         let range = range(what, address, length, self.memory.len())?;
         self.footprint.add(&range);
         Ok(&self.memory[range])
@@ -89,7 +89,7 @@ impl<'m, 'f> Passed<'m, 'f> {
 }
 
 impl HostData {
-    fn trace(&mut self, call: HostCall, result: i64, digest: impl FnOnce(&mut DefaultHasher)) {
+    pub(crate) fn trace(&mut self, call: HostCall, result: i64, digest: impl FnOnce(&mut DefaultHasher)) {
         if self.tracing {
             let mut hasher = DefaultHasher::new();
             digest(&mut hasher);

@@ -8,6 +8,7 @@ use crate::call::CallLimits;
 use crate::metrics::Metrics;
 use crate::module_info::ContractKind;
 use crate::policy::{Residue, RestorePolicy, RestoreStrategy};
+use crate::wasi::WasiConfig;
 
 /// How an [`Instance`](crate::Instance) is made and kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct InstanceConfig {
     pub exchange_size: Option<u32>,
     /// Bounds on what a call may leave.
     pub limits: CallLimits,
+    /// What it sees of the world through WASI.
+    pub wasi: WasiConfig,
     /// Whether [`CallStats`](crate::CallStats) include the allocator's counters, the page count, and how long the restore
     /// took, which costs some nanoseconds.
     pub count: bool,
@@ -54,6 +57,7 @@ impl Default for InstanceConfig {
             init_deadline: Duration::from_secs(10),
             exchange_size: None,
             limits: CallLimits::default(),
+            wasi: WasiConfig::default(),
             count: false,
             trace: false,
             metrics: None,

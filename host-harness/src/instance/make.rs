@@ -15,6 +15,7 @@ use crate::outcome::CallStats;
 use crate::policy::{Residue, RestorePolicy, RestoreStrategy};
 use crate::restore::{BumpReset, DirtyCards, FullCopy, Restore, Watermark};
 use crate::state::State;
+use crate::wasi::Wasi;
 
 /// A choice with what it takes.
 pub(super) type TakenUp = (Choice, (Mechanism, Arc<Compiled>));
@@ -153,6 +154,9 @@ impl Guest {
         if config.memory_limit < minimum {
             return Err(LoadError::LimitBelowMinimum { limit: config.memory_limit, minimum });
         }
+        if let Some(reason) = config.wasi.mistake() {
+            return Err(LoadError::Wasi { reason });
+        }
         let data = host_data(config, state);
         Ok(Instance {
             guest: self.clone(),
@@ -179,5 +183,7 @@ impl Guest {
 /// What the host functions of an instance work on.
 pub(super) fn host_data(config: &InstanceConfig, state: Box<dyn State>) -> HostData {
     let limit = usize::try_from(config.memory_limit).unwrap_or(usize::MAX);
-    HostData::new(state, limit, config.limits, config.trace)
+    let mut data = HostData::new(state, limit, config.limits, config.trace);
+    data.wasi = Wasi::new(&config.wasi);
+    data
 }

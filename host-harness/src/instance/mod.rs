@@ -1,13 +1,15 @@
 //! An instance: invoking its functions, and keeping it pristine.
 //!
 //! `config` says how it is to be kept, `choice` what is picked where that is left open, `make` finds the mechanism, `start`
-//! leads to the snapshot, `live` is what exists in the engine, and `keep` says when to replace what could be restored.
+//! leads to the snapshot, `live` is what exists in the engine, `keep` says when to replace what could be restored, and
+//! `output` what a call wrote to WASI's output.
 
 mod choice;
 mod config;
 mod keep;
 mod live;
 mod make;
+mod output;
 mod start;
 
 use std::sync::Arc;

@@ -15,7 +15,7 @@ use crate::aligned::AlignedBytes;
 use crate::call::{HostData, LogicalSize};
 use crate::contract::exttinygo::{Exports, ExtTinyGo};
 use crate::error::LoadError;
-use crate::failure::{Cause, Failure, InvalidData};
+use crate::failure::{Cause, Failure, Fault, InvalidData};
 use crate::footprint::Footprint;
 use crate::guest::{Compiled, Guest};
 use crate::module_info::ContractKind;
@@ -36,6 +36,7 @@ pub(super) fn start(
     store.data_mut().logical = None;
     store.data_mut().exttinygo = None;
     store.data_mut().call.begin();
+    store.data_mut().wasi.start();
     store.data_mut().limiter.begin_call();
     store.limiter(|data| &mut data.limiter);
     store.set_epoch_deadline(guest.engine().ticks(config.init_deadline));
@@ -58,6 +59,7 @@ pub(super) fn start(
     store.data_mut().logical = logical_pages.map(|pages| LogicalSize { pages, certain: 0 });
     let exchange = initialise(guest, config, &instance, &handles, store)?;
     let snapshot = take_snapshot(guest, compiled, config, in_place, &handles, exchange, store)?;
+    store.data_mut().wasi.snapshot();
     store.data_mut().footprint = Footprint::of(snapshot.regions.exchange());
     if let Some((memory, _)) = memory_and_data(store)
         && let (memory, Some(cards)) = memory.into_parts()
@@ -156,8 +158,21 @@ impl Starting<'_> {
         }
     }
 
+    /// Runs what initialises the guest, if there is such an export. To exit with code 0 is one way to have done it.
+    fn initialise(&mut self, name: &str) -> Result<(), LoadError> {
+        let Some(function) = self.function::<(), ()>(name) else {
+            return Ok(());
+        };
+        match function.call(&mut *self.store, ()) {
+            Err(error) if exited(self.store) != Some(0) => {
+                Err(init_failure(name, &error, self.guest, self.config, self.store))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn native(&mut self) -> Result<Range<usize>, LoadError> {
-        self.call::<(), ()>(names::EXPORT_INITIALIZE, ())?;
+        self.initialise(names::EXPORT_INITIALIZE)?;
         if self.call::<(), i32>(names::EXPORT_INIT, ())?.is_some_and(|result| result != 0) {
             let call = &mut self.store.data_mut().call;
             let cause = match call.error_code {
@@ -190,7 +205,7 @@ impl Starting<'_> {
         let exports = Exports { malloc, on_read_value };
         self.store.data_mut().exttinygo = Some(Box::new(ExtTinyGo::new(exports, self.config.limits)));
         if let Some(start) = contract.start {
-            self.call::<(), ()>(start, ())?;
+            self.initialise(start)?;
         }
         self.call::<(), ()>(exttinygo::EXPORT_VERSION, ())?;
         let address = self.call::<u32, u32>(exttinygo::EXPORT_MALLOC, size)?.unwrap_or(0);
@@ -220,6 +235,21 @@ impl Starting<'_> {
 
 fn initialise_error(function: &str, cause: Cause, backtrace: Vec<String>) -> LoadError {
     LoadError::Initialise(Box::new(Failure { function: function.to_owned(), cause, backtrace, retried: false }))
+}
+
+/// The code with which the guest ended its process, if that is why it returned no more. With 0 it has done all that it had
+/// to, and the next call begins as if it had returned. Its stack pointer stays where it was: what is on the stack may
+/// still be in use.
+fn exited(store: &mut Store<HostData>) -> Option<i32> {
+    let fault = &mut store.data_mut().call.fault;
+    match fault {
+        Some(Fault::Exit { code: 0 }) => {
+            *fault = None;
+            Some(0)
+        }
+        Some(Fault::Exit { code }) => Some(*code),
+        _ => None,
+    }
 }
 
 /// Whether an instantiation failed in the guest's own code: in its start function, or in what that called.

@@ -353,6 +353,12 @@ pub struct CallReport {
     pub log: Vec<LogReport>,
     /// Log lines that were cut off or dropped.
     pub log_dropped: u64,
+    /// What it wrote to its output through WASI: the last of it, what is not UTF-8 replaced.
+    #[serde(default)]
+    pub output: String,
+    /// Bytes of output before that.
+    #[serde(default)]
+    pub output_dropped: u64,
     /// What it did; null when it failed.
     pub counters: Option<Counters>,
 }
@@ -368,6 +374,8 @@ impl CallReport {
             intents: Vec::new(),
             log: Vec::new(),
             log_dropped: 0,
+            output: String::new(),
+            output_dropped: 0,
             counters: None,
         }
     }

@@ -38,7 +38,8 @@ use observe::Observed;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifyOptions {
-    /// How instances are made; its strategy and residue are what is verified.
+    /// How instances are made; its strategy and residue are what is verified. A guest that reads the clock or random bytes
+    /// of the system is given a fixed clock and seeded randomness: no two instances could be compared otherwise.
     pub config: InstanceConfig,
     /// Functions to call; all of the guest's when `None`.
     pub functions: Option<Vec<String>>,
@@ -341,7 +342,8 @@ pub fn verify_with(
 }
 
 fn subject_config(options: &VerifyOptions) -> InstanceConfig {
-    InstanceConfig { policy: RestorePolicy::EveryCall, count: true, trace: true, ..options.config.clone() }
+    let wasi = options.config.wasi.repeatable();
+    InstanceConfig { policy: RestorePolicy::EveryCall, count: true, trace: true, wasi, ..options.config.clone() }
 }
 
 /// Times that a call is made again when it ended by its deadline on one side only.
@@ -507,3 +509,6 @@ fn next(functions: &[Function], call: u64, random: &mut ChaCha8Rng) -> Function 
     };
     functions[index]
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,8 @@ pub enum Aspect {
     Intents,
     /// The log lines.
     Log,
+    /// What it wrote to its output.
+    Output,
     /// The calls of host functions.
     Trace,
     /// What the allocator counted.
@@ -35,6 +37,7 @@ impl Aspect {
             Self::Result => "the result",
             Self::Intents => "the list of intents",
             Self::Log => "the log",
+            Self::Output => "the output",
             Self::Trace => "the trace of host calls",
             Self::Allocations => "the count of allocations",
         }
@@ -55,6 +58,7 @@ pub(super) struct Observed {
     /// In their wire form; empty where the call failed.
     pub(super) intents: Vec<u8>,
     log: Vec<(Level, String)>,
+    output: (Vec<u8>, u64),
     trace: Vec<TraceEntry>,
     allocations: Option<AllocationStats>,
     pub(super) pages: u64,
@@ -81,6 +85,7 @@ impl Observed {
             timed_out,
             intents,
             log,
+            output: (instance.last_output().to_vec(), instance.last_output_dropped()),
             trace,
             allocations: stats.allocations,
             pages: stats.pages,
@@ -112,6 +117,9 @@ impl Observed {
         let line = |(level, line): &(Level, String)| format!("{} {line:?}", level.name());
         if let Some(words) = words::first_of("line", &self.log, &found.log, line) {
             differ(Aspect::Log, words);
+        }
+        if self.output != found.output {
+            differ(Aspect::Output, words::output(&self.output, &found.output));
         }
         let crossing = |entry: &TraceEntry| {
             let TraceEntry { call, result, digest } = entry;

@@ -92,6 +92,15 @@ pub(super) fn first_of<T: PartialEq>(
     Some((Some(place), item(expected), item(found)))
 }
 
+/// The first line that differs between two outputs that are not equal, or the counts of what they dropped.
+pub(super) fn output(expected: &(Vec<u8>, u64), found: &(Vec<u8>, u64)) -> Difference {
+    let lines =
+        |(bytes, _): &(Vec<u8>, u64)| bytes.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect::<Vec<_>>();
+    let text = |line: &Vec<u8>| format!("{:?}", String::from_utf8_lossy(line));
+    let dropped = |(_, dropped): &(_, u64)| format!("{dropped} bytes dropped");
+    first_of("line", &lines(expected), &lines(found), text).unwrap_or_else(|| (None, dropped(expected), dropped(found)))
+}
+
 /// The counts that differ.
 pub(super) fn counts(expected: Option<AllocationStats>, found: Option<AllocationStats>) -> Difference {
     let (Some(left), Some(right)) = (expected, found) else {

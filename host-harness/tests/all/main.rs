@@ -18,3 +18,4 @@ mod metrics;
 mod prepare;
 mod traps;
 mod verify;
+mod wasi;

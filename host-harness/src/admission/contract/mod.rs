@@ -9,6 +9,7 @@ use std::fmt;
 
 use guest_abi::names;
 
+use super::wasi::wasi_imports;
 use crate::module_info::{ContractKind, ExternType, Import, ModuleInfo, Signature};
 
 pub use exttinygo::{ExtTinyGoContract, exttinygo_imports};
@@ -55,13 +56,15 @@ impl fmt::Display for Contract {
     }
 }
 
-/// The functions that the host offers to modules which speak this contract.
+/// The functions that the host offers to modules which speak this contract, those of WASI preview 1 among them.
 #[must_use]
 pub fn known_imports(kind: ContractKind) -> Vec<KnownImport> {
-    match kind {
+    let mut imports = match kind {
         ContractKind::Native => native_imports(),
         ContractKind::ExtTinyGo => exttinygo_imports(),
-    }
+    };
+    imports.extend(wasi_imports());
+    imports
 }
 
 /// An import that the host does not offer.

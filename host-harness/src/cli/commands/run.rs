@@ -54,6 +54,13 @@ pub(crate) fn run(arguments: &Run, common: &Common) -> Result<Content> {
 
 /// One call, after which its intents are applied.
 fn one_call(instance: &mut Instance, function: Function, number: u64) -> Result<CallReport> {
+    let mut report = invoke(instance, function, number)?;
+    report.output = String::from_utf8_lossy(instance.last_output()).into_owned();
+    report.output_dropped = instance.last_output_dropped();
+    Ok(report)
+}
+
+fn invoke(instance: &mut Instance, function: Function, number: u64) -> Result<CallReport> {
     let mut report = CallReport::new(number);
     let intents = match instance.invoke(function) {
         Ok(outcome) => {

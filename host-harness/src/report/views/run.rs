@@ -60,6 +60,12 @@ fn of_call(call: &CallReport, times: u64) -> Vec<Section> {
         }
         sections.push(Section::new("Log", Body::Lines(lines)));
     }
+    if !call.output.is_empty() || call.output_dropped > 0 {
+        let dropped = format!("... {} bytes before these were dropped", grouped(call.output_dropped));
+        let lines = call.output.lines().map(str::to_owned);
+        let lines = (call.output_dropped > 0).then_some(dropped).into_iter().chain(lines);
+        sections.push(Section::new("Output", Body::Lines(lines.collect())));
+    }
     if let Some(counters) = &call.counters {
         sections.push(Section::facts("Counters", facts(counters)));
     }

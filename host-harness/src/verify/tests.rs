@@ -1,0 +1,57 @@
+//! A specimen that verification must catch: an instance whose restores forget what belongs to WASI.
+
+use super::*;
+use crate::engine::{Engine, EngineConfig};
+use crate::prepare::PrepareOptions;
+
+const GUEST: &str = r#"(module
+    (import "wasi_snapshot_preview1" "clock_time_get" (func $time (param i32 i64 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_close" (func $close (param i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (@custom "guest-abi" "\01\00\00\00") (memory (export "memory") 1)
+    (func (export "__guest_exchange") (param i32) (result i32) i32.const 4096)
+    (data (i32.const 64) "\60\00\00\00\05\00\00\00") (data (i32.const 96) "hello")
+    (func (export "time") (result i64)
+      (drop (call $time (i32.const 1) (i64.const 0) (i32.const 128))) i64.const 0)
+    (func (export "random") (result i64) (drop (call $random (i32.const 128) (i32.const 8))) i64.const 0)
+    (func (export "write_and_close") (result i64)
+      (drop (call $write (i32.const 1) (i32.const 64) (i32.const 1) (i32.const 80)))
+      (drop (call $close (i32.const 1))) i64.const 0))"#;
+
+fn verdict(function: &str, forgetful: bool) -> Verdict {
+    let engine = Engine::new(&EngineConfig::default()).unwrap();
+    let guest = Guest::load(&engine, "wasi", &wat::parse_str(GUEST).unwrap(), PrepareOptions::default()).unwrap();
+    let functions = Some(vec![function.to_owned()]);
+    let mut options = VerifyOptions { calls: 3, functions, ..VerifyOptions::default() };
+    options.config.strategy = RestoreStrategy::DirtyCards;
+    options.config.memory_limit = 1 << 20;
+    options.config.exchange_size = 4096;
+    let mut subject = guest.instantiate(&subject_config(&options), MemoryState::new()).unwrap();
+    subject.wasi_mut().unwrap().forgetful = forgetful;
+    run(&guest, subject, &options, &MemoryState::new(), &mut |_| ()).unwrap()
+}
+
+#[test]
+fn restores_that_forget_what_belongs_to_wasi_are_caught() {
+    for (function, aspects) in [
+        ("time", &[Aspect::Trace][..]),
+        ("random", &[Aspect::Trace]),
+        ("write_and_close", &[Aspect::Output, Aspect::Trace]),
+    ] {
+        let honest = verdict(function, false);
+        assert!(honest.passed() && honest.calls == 3, "{function}: {:?}", honest.differences);
+        let forgetful = verdict(function, true);
+        let found = forgetful.differences.iter().map(|difference| match &difference.what {
+            What::Outcome { aspect, .. } => *aspect,
+            other => panic!("{other}"),
+        });
+        assert_eq!(found.collect::<Vec<_>>(), aspects, "{function}");
+        assert!(forgetful.differences.iter().all(|difference| (difference.call, difference.again) == (2, 1)));
+    }
+    let told = verdict("write_and_close", true).differences.remove(0).what.to_string();
+    assert!(
+        told.contains(r#"the output differs from that of a fresh instance in line 1 of 1: "hello" expected, "" found"#),
+        "{told}"
+    );
+}
