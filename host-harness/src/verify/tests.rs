@@ -26,7 +26,7 @@ fn verdict(function: &str, forgetful: bool) -> Verdict {
     let mut options = VerifyOptions { calls: 3, functions, ..VerifyOptions::default() };
     options.config.strategy = RestoreStrategy::DirtyCards;
     options.config.memory_limit = 1 << 20;
-    options.config.exchange_size = 4096;
+    options.config.exchange_size = Some(4096);
     let mut subject = guest.instantiate(&subject_config(&options), MemoryState::new()).unwrap();
     subject.wasi_mut().unwrap().forgetful = forgetful;
     run(&guest, subject, &options, &MemoryState::new(), &mut |_| ()).unwrap()

@@ -112,7 +112,7 @@ const CASES: &[Case] = cases! {
         let at = text.split_once(')').unwrap().0;
         format!("(i32.store8 {at}) (i32.const 0xff)) (drop (call $hostGetKey {broken} {broken}))")
     } => Cause::InvalidGuestData(InvalidData::NotUtf8 { what: "storage", at: 0 }), "storage: not UTF-8 from byte 0 on";
-    "name_beyond_memory", |_| "(drop (call $hostGetKey (i32.const 131071) (i32.const 2) (i32.const 0) (i32.const 0)))".into()
+    "name_beyond_memory", |_| "(drop (call $hostGetKey (i32.const -65536) (i32.const 65535) (i32.const 0) (i32.const 0)))".into()
         => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "storage", .. }), "do not lie in its memory";
     "length_wraps", |source| format!("(drop (call $hostGetKey {} (i32.const 8) (i32.const -1)))", source.text("sys.View"))
         => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "entity", length: u32::MAX, .. }), "4294967295 bytes";
