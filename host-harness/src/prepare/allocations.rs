@@ -32,8 +32,8 @@ pub const REALLOCATIONS_EXPORT: &str = "__harness_reallocations";
 /// Export of the mutable `i64` global with the bytes that were asked for so far: of allocations, and of reallocations the
 /// new size.
 pub const REQUESTED_BYTES_EXPORT: &str = "__harness_requested_bytes";
-/// Export of the mutable `i64` global that holds what is under way: 0 for nothing, the bytes of a request and 1, or a
-/// negative number for a free.
+/// Export of the mutable `i64` global that holds what is under way: 0 for nothing, the bytes of a request and 1, or -1
+/// for a free.
 pub const UNDER_WAY_EXPORT: &str = "__harness_allocation_under_way";
 /// Export of the mutable `i64` global with the bytes of the last request that was answered with no block; 0 where none was
 /// since the host cleared it.
@@ -69,8 +69,8 @@ fn countable(info: &ModuleInfo) -> Vec<Found> {
     let [memory] = info.memories.as_slice() else {
         return Vec::new();
     };
-    let counts_itself = info.control_block_address().is_some() || counts_allocations(info);
-    if memory.imported || memory.ty.memory64 || memory.ty.shared || counts_itself {
+    let tells = info.control_block_address().is_some() || tells_allocations(info);
+    if memory.imported || memory.ty.memory64 || memory.ty.shared || tells {
         return Vec::new();
     }
     let found = allocators::find(info);
@@ -78,10 +78,11 @@ fn countable(info: &ModuleInfo) -> Vec<Found> {
     if allocates { found } else { Vec::new() }
 }
 
-/// Whether the guest tells by a function of its own how often it has allocated.
-pub(crate) fn counts_allocations(info: &ModuleInfo) -> bool {
+/// Whether a guest without a control block tells by a function of its own how often it has allocated.
+pub(crate) fn tells_allocations(info: &ModuleInfo) -> bool {
     let count = Signature::new([], [ValueType::I64]);
-    info.exported_function(guest_abi::exttinygo::EXPORT_MALLOCS) == Some(&count)
+    info.control_block_address().is_none()
+        && info.exported_function(guest_abi::exttinygo::EXPORT_MALLOCS) == Some(&count)
 }
 
 /// Plans the step, and adds what it needs. Says which functions are counted.

@@ -39,11 +39,11 @@ mod stack;
 
 use crate::module_info::{GlobalType, ModuleInfo};
 
+pub(crate) use allocations::tells_allocations;
 pub use allocations::{
     ALLOCATIONS_EXPORT, CountedFunction, FREES_EXPORT, REALLOCATIONS_EXPORT, REFUSED_BYTES_EXPORT,
     REQUESTED_BYTES_EXPORT, UNDER_WAY_EXPORT,
 };
-pub(crate) use allocations::counts_allocations;
 pub use allocators::{CountedAs, FoundBy};
 pub use barrier::{Barrier, BarrierOptions, Elisions, SLACK, StoreCounts};
 pub use offsets::OffsetMap;
