@@ -97,7 +97,7 @@ fn run_repeatedly(instance: &mut Instance, name: &str) -> Result<Run> {
         Ok(Run {
             instructions: stats.instructions.context("the engine counts no instructions")?,
             pages: stats.pages,
-            grows: stats.allocations.map(|allocations| allocations.grows),
+            grows: stats.allocations.and_then(|allocations| allocations.grows),
         })
     };
     let [first, second, third] = [run()?, run()?, run()?];

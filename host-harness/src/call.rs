@@ -116,15 +116,15 @@ impl HostData {
         }
     }
 
-    /// Forgets the last call.
+    /// Forgets the last call, and says whether that was refused memory.
     #[inline]
-    pub(crate) fn begin_call(&mut self) {
+    pub(crate) fn begin_call(&mut self) -> bool {
         self.call.begin();
         self.footprint.call_begins();
-        self.limiter.begin_call();
         if let Some(exttinygo) = &mut self.exttinygo {
             exttinygo.begin_call();
         }
+        self.limiter.begin_call()
     }
 
     /// Puts back what of the instance is the host's, and forgets what is no longer in the guest's memory, which was put back.

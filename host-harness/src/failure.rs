@@ -41,11 +41,13 @@ pub enum Cause {
     ///
     /// A call that did without that memory and trapped later for another reason looks the same from outside.
     #[error(
-        "out of memory: {requested} bytes were requested with {in_use} bytes of memory in use, the limit is {limit} bytes; \
-         raise the memory limit or restore more often"
+        "out of memory: {} requested with {in_use} bytes of memory in use, the limit is {limit} bytes; \
+         raise the memory limit or restore more often",
+        match requested { 0 => "more was".to_owned(), requested => format!("{requested} bytes were") }
     )]
     OutOfMemory {
-        /// Bytes of the request: of the allocation where the allocator told, otherwise of the refused growth.
+        /// Bytes of the request: of the allocation where the allocator told, otherwise of the refused growth. 0 where only the
+        /// guest's message told that there was one.
         requested: u64,
         /// Bytes of linear memory that the guest saw.
         in_use: u64,

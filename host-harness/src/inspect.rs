@@ -13,8 +13,9 @@ use crate::guest::Guest;
 use crate::instance::{Choice, InstanceConfig};
 use crate::measure::SYSTEM_ALLOCATOR;
 use crate::module_info::{MemoryLayout, ModuleError, ModuleInfo, Tracked};
+use crate::outcome::AllocationSource;
 use crate::policy::RestoreStrategy;
-use crate::prepare::PrepareOptions;
+use crate::prepare::{CountedFunction, PrepareOptions, tells_allocations};
 use crate::snapshot::ControlBlockAt;
 use crate::state::MemoryState;
 
@@ -52,6 +53,13 @@ pub struct Inspection {
     pub allocator: Option<String>,
     /// Its allocator's control block after initialisation.
     pub control_block: Option<ControlBlock>,
+    /// Where its allocations are known from: `control-block`, `guest-functions` (functions of the guest's own) or
+    /// `counted-calls` (calls of its allocator's functions, which the harness counts). Null where nothing tells.
+    #[serde(default)]
+    pub allocations_from: Option<String>,
+    /// Functions of its allocator whose calls the harness counts.
+    #[serde(default)]
+    pub allocator_functions: Vec<AllocatorFunction>,
     /// Why no instance could be made of it.
     pub instance_error: Option<String>,
     /// Each strategy, and whether it can restore the module.
@@ -124,6 +132,27 @@ pub struct ControlBlock {
     pub mark: u32,
     /// Bytes that initialisation left allocated.
     pub live_bytes: u64,
+}
+
+/// A function whose calls the harness counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllocatorFunction {
+    /// The name by which it was found.
+    pub function: String,
+    /// `export` or `name section`.
+    pub found_by: String,
+    /// `allocation`, `reallocation` or `free`.
+    pub counted_as: String,
+}
+
+impl AllocatorFunction {
+    fn of(counted: &CountedFunction) -> Self {
+        Self {
+            function: counted.name.clone(),
+            found_by: counted.found_by.name().to_owned(),
+            counted_as: counted.counted_as.name().to_owned(),
+        }
+    }
 }
 
 /// Whether a strategy can restore a module.
@@ -277,6 +306,8 @@ fn of_module(name: &str, info: &ModuleInfo, admission: &Admission) -> Inspection
             .collect(),
         allocator: admission.control_block.is_none().then(|| SYSTEM_ALLOCATOR.to_owned()),
         control_block: None,
+        allocations_from: None,
+        allocator_functions: Vec::new(),
         instance_error: None,
         strategies: Vec::new(),
     }
@@ -291,6 +322,14 @@ pub fn built_with(info: &ModuleInfo) -> Vec<String> {
 
 fn add_instance(found: &mut Inspection, guest: &Guest, config: &InstanceConfig) {
     found.sizes.prepared = Some(guest.prepared().wasm.len() as u64);
+    let counted = &guest.prepared().counted;
+    found.allocator_functions = counted.iter().map(AllocatorFunction::of).collect();
+    found.allocations_from = if tells_allocations(guest.info()) {
+        Some(AllocationSource::GuestFunctions)
+    } else {
+        (!counted.is_empty()).then_some(AllocationSource::CountedCalls)
+    }
+    .map(|source| source.name().to_owned());
     match strategies(guest, config) {
         Ok(judged) => found.strategies = judged.iter().map(verdict).collect(),
         Err(error) => {
@@ -309,6 +348,9 @@ fn add_instance(found: &mut Inspection, guest: &Guest, config: &InstanceConfig) 
             let name = block.image.allocator().map_or(SYSTEM_ALLOCATOR, guest_abi::AllocatorKind::name);
             found.allocator = Some(name.to_owned());
             found.control_block = Some(control_block(&block));
+            if block.image.counts() {
+                found.allocations_from = Some(AllocationSource::ControlBlock.name().to_owned());
+            }
         }
         Ok(None) => {}
         Err(error) => found.instance_error = Some(error.to_string()),

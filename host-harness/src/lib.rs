@@ -63,7 +63,7 @@ pub use guest::{Function, Guest};
 pub use guest_abi::Level;
 pub use instance::{Choice, Instance, InstanceConfig, Retention, Status};
 pub use metrics::Metrics;
-pub use outcome::{AllocationStats, CallStats, Outcome, Replaced};
+pub use outcome::{AllocationSource, AllocationStats, CallStats, Outcome, Replaced};
 pub use policy::{Residue, RestorePolicy, RestoreStrategy, UnknownName};
 pub use pool::{Pool, PoolConfig, PoolError, PoolStatus, PooledInstance};
 pub use prepare::PrepareOptions;

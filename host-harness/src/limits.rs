@@ -27,9 +27,9 @@ impl MemoryLimiter {
         self.card_table = bytes;
     }
 
-    /// Forgets what an earlier call was refused.
-    pub(crate) fn begin_call(&mut self) {
-        self.refused = None;
+    /// Forgets what an earlier call was refused, and says whether it was.
+    pub(crate) fn begin_call(&mut self) -> bool {
+        self.refused.take().is_some()
     }
 
     /// Bytes that the memory may have.

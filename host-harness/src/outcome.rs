@@ -71,7 +71,8 @@ impl<'a> Outcome<'a> {
 pub struct CallStats {
     /// Calls of host functions.
     pub crossings: u64,
-    /// What the allocator counted; `None` where the guest has no control block, or nobody asked.
+    /// What was allocated; `None` where nothing tells, or nobody asked. Functions of the guest's own are asked after calls that
+    /// succeeded only.
     pub allocations: Option<AllocationStats>,
     /// Pages of 64 KiB that the guest's memory physically had after the call and before the restore; 0 unless asked.
     pub pages: u64,
@@ -134,37 +135,72 @@ impl CallStats {
     }
 }
 
-/// What an allocator counted during one call.
+/// Where it is known from what a call allocated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum AllocationSource {
+    /// The control block of one of this project's allocators.
+    #[default]
+    ControlBlock,
+    /// Functions of the guest's own, of the names in [`guest_abi::exttinygo`].
+    GuestFunctions,
+    /// Calls of its allocator's functions, which the [preparation](crate::prepare) counts. An allocator's function that a
+    /// compiler has put into those that call it is not called, and so not counted.
+    CountedCalls,
+}
+
+impl AllocationSource {
+    /// A word for it in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ControlBlock => "control-block",
+            Self::GuestFunctions => "guest-functions",
+            Self::CountedCalls => "counted-calls",
+        }
+    }
+}
+
+/// What was allocated during one call, as far as its [source](AllocationStats::source) tells; `None` for what it does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct AllocationStats {
+    /// Where it is known from.
+    pub source: AllocationSource,
     /// Allocations.
     pub allocations: u64,
     /// Frees.
-    pub deallocations: u64,
+    pub deallocations: Option<u64>,
     /// Reallocations.
-    pub reallocations: u64,
+    pub reallocations: Option<u64>,
     /// Bytes requested.
-    pub allocated_bytes: u64,
+    pub allocated_bytes: Option<u64>,
     /// Bytes given back.
-    pub freed_bytes: u64,
+    pub freed_bytes: Option<u64>,
     /// Largest number of bytes alive at one time since the instance began.
-    pub peak_live_bytes: u64,
+    pub peak_live_bytes: Option<u64>,
     /// Times that memory was grown for the heap.
-    pub grows: u64,
+    pub grows: Option<u64>,
+    /// Bytes of heap in use after the call, as the guest's own functions tell.
+    pub heap_in_use: Option<u64>,
+    /// Bytes that the allocator had from the system after the call, as the guest's own functions tell.
+    pub heap_size: Option<u64>,
 }
 
 impl AllocationStats {
     /// What happened between two readings of a control block.
     pub(crate) fn between(before: &ControlBlockImage, after: &ControlBlockImage) -> Self {
         Self {
+            source: AllocationSource::ControlBlock,
             allocations: after.allocations.wrapping_sub(before.allocations),
-            deallocations: after.deallocations.wrapping_sub(before.deallocations),
-            reallocations: after.reallocations.wrapping_sub(before.reallocations),
-            allocated_bytes: after.allocated_bytes.wrapping_sub(before.allocated_bytes),
-            freed_bytes: after.freed_bytes.wrapping_sub(before.freed_bytes),
-            peak_live_bytes: after.peak_live_bytes,
-            grows: after.grows.wrapping_sub(before.grows).into(),
+            deallocations: Some(after.deallocations.wrapping_sub(before.deallocations)),
+            reallocations: Some(after.reallocations.wrapping_sub(before.reallocations)),
+            allocated_bytes: Some(after.allocated_bytes.wrapping_sub(before.allocated_bytes)),
+            freed_bytes: Some(after.freed_bytes.wrapping_sub(before.freed_bytes)),
+            peak_live_bytes: Some(after.peak_live_bytes),
+            grows: Some(after.grows.wrapping_sub(before.grows).into()),
+            heap_in_use: None,
+            heap_size: None,
         }
     }
 }

@@ -1,11 +1,13 @@
 //! What exists of an instance in the engine: calling into it, and finding out why a call failed.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 use guest_abi::{ErrorCode, names};
 use wasmtime::{Store, Trap, TypedFunc, Val, WasmBacktrace};
 
+use super::counting::Counting;
 use super::start::refused_request;
 use super::{InstanceConfig, not_restorable};
 use crate::call::{HostData, visible_bytes};
@@ -13,6 +15,7 @@ use crate::failure::{Cause, Fault, InvalidData};
 use crate::guest::{Function, Guest};
 use crate::module_info::ModuleInfo;
 use crate::snapshot::{ControlBlockAt, Handles, Snapshot};
+use crate::wasi::{is_out_of_memory, panic_message};
 use crate::window::memory_and_data;
 
 /// What exists of an instance in the engine.
@@ -20,6 +23,7 @@ pub(super) struct Live {
     pub(super) store: Store<HostData>,
     pub(super) instance: wasmtime::Instance,
     pub(super) handles: Handles,
+    pub(super) counting: Counting,
     pub(super) snapshot: Snapshot,
     /// Resolved when first invoked.
     pub(super) functions: Vec<Option<Callable>>,
@@ -164,7 +168,8 @@ impl Live {
         let fault = self.store.data_mut().call.fault.take();
         let cause = match (fault, error.downcast_ref::<Trap>()) {
             (Some(fault), _) => match fault.into_cause(self.logical_bytes(), config.memory_limit) {
-                panic @ Cause::Panic { .. } => self.out_of_memory(config).unwrap_or(panic),
+                // These are what a guest does that misses the memory which it asked for.
+                gave_up @ (Cause::Panic { .. } | Cause::Exit { .. }) => self.out_of_memory(config).unwrap_or(gave_up),
                 other => other,
             },
             (None, Some(trap)) => self.classify_trap(*trap, config),
@@ -179,8 +184,20 @@ impl Live {
             Trap::StackOverflow => Cause::StackOverflow,
             // The shadow stack grows down to address 0, and what lies below wraps around to the end of memory.
             Trap::MemoryOutOfBounds if self.shadow_stack_overflowed() => Cause::StackOverflow,
+            // Who uses what an allocator could not give, or the allocator itself, may well access what is not there.
+            Trap::MemoryOutOfBounds if let Some(requested) = self.failed_allocation() => {
+                self.overflow(requested, config)
+            }
             Trap::MemoryOutOfBounds | Trap::TableOutOfBounds => Cause::OutOfBounds { what: trap.to_string() },
-            Trap::UnreachableCodeReached => self.out_of_memory(config).unwrap_or(Cause::Unreachable),
+            Trap::UnreachableCodeReached => {
+                let panic = printed_panic(&self.store);
+                match self.out_of_memory(config) {
+                    Some(overflow) => overflow,
+                    // The message is all there is of one whose heap is a static, for instance.
+                    None if panic.as_deref().is_some_and(is_out_of_memory) => self.overflow(0, config),
+                    None => panic.map_or(Cause::Unreachable, |message| Cause::Panic { message, location: None }),
+                }
+            }
             trap => Cause::Trap { trap },
         }
     }
@@ -198,26 +215,41 @@ impl Live {
 
     /// Whether the guest gave up because it could not have the memory that it asked for.
     pub(super) fn out_of_memory(&mut self, config: &InstanceConfig) -> Option<Cause> {
-        let in_use = self.logical_bytes();
         let requested = match self.control_block() {
             // What an earlier call could not have was forgotten when that call succeeded.
             Some(block) => (block.image.failed_size != 0).then_some(block.image.failed_size.into()),
-            None => None,
-        };
+            None => self.failed_allocation().or_else(|| self.refused_growth()),
+        }?;
+        Some(self.overflow(requested, config))
+    }
+
+    /// Bytes of the last growth that was refused during the call, where the guest has no control block that says more.
+    fn refused_growth(&mut self) -> Option<u64> {
+        if self.snapshot.control_block.is_some() {
+            return None;
+        }
+        let in_use = self.logical_bytes();
         let physical = self.handles.memory.data_size(&self.store);
-        let refused = self.store.data().limiter.refused().map(|size| match size > physical {
+        self.store.data().limiter.refused().map(|size| match size > physical {
             true => size as u64 - in_use,
             // The engine did not say how much it was. It was more than any memory can have.
             false => MOST_BYTES + u64::from(names::PAGE_SIZE) - in_use,
-        });
-        let requested = requested.or(refused.filter(|_| self.snapshot.control_block.is_none()))?;
-        Some(Cause::OutOfMemory { requested, in_use, limit: config.memory_limit })
+        })
+    }
+
+    fn overflow(&mut self, requested: u64, config: &InstanceConfig) -> Cause {
+        Cause::OutOfMemory { requested, in_use: self.logical_bytes(), limit: config.memory_limit }
     }
 
     /// Bytes of memory that the guest sees.
     pub(super) fn logical_bytes(&mut self) -> u64 {
         self.handles.logical_size(&mut self.store) as u64
     }
+}
+
+/// The message of a panic that the guest has printed before it aborted.
+pub(super) fn printed_panic(store: &Store<HostData>) -> Option<String> {
+    panic_message(store.data().call.output.bytes()).map(Cow::into_owned)
 }
 
 /// Names of the guest's own functions on the stack, those of the preparation left out.

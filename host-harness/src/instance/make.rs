@@ -13,6 +13,7 @@ use crate::guest::{Compiled, Guest};
 use crate::metrics::Tally;
 use crate::outcome::CallStats;
 use crate::policy::{Residue, RestorePolicy, RestoreStrategy};
+use crate::prepare::tells_allocations;
 use crate::restore::{BumpReset, DirtyCards, FullCopy, Restore, Watermark};
 use crate::state::State;
 use crate::wasi::Wasi;
@@ -80,8 +81,11 @@ impl Guest {
     ) -> Result<(Mechanism, Arc<Compiled>), LoadError> {
         let admission = self.admission();
         let refuse = |reasons| LoadError::Strategy { strategy: strategy.name(), reasons };
+        // Functions of the guest's own that tell what it allocated are called when the entrance has returned.
+        let asked = config.count && tells_allocations(self.info());
         let entrances = config.policy == RestorePolicy::EveryCall
             && !self.engine().config().fuel
+            && !asked
             && !self.prepared().entrances.is_empty();
         let own = |restore| Mechanism::InPlace { restore, entrances };
         let mechanism = match strategy {

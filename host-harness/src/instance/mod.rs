@@ -1,11 +1,12 @@
 //! An instance: invoking its functions, and keeping it pristine.
 //!
 //! `config` says how it is to be kept, `choice` what is picked where that is left open, `make` finds the mechanism, `start`
-//! leads to the snapshot, `live` is what exists in the engine, `keep` says when to replace what could be restored, and
-//! `output` what a call wrote to WASI's output.
+//! leads to the snapshot, `live` is what exists in the engine, `counting` knows what it allocates, `keep` says when to
+//! replace what could be restored, and `output` what a call wrote to WASI's output.
 
 mod choice;
 mod config;
+mod counting;
 mod keep;
 mod live;
 mod make;
@@ -22,7 +23,7 @@ use crate::error::LoadError;
 use crate::failure::{Cause, Failure};
 use crate::guest::{Compiled, Function, Guest};
 use crate::metrics::Tally;
-use crate::outcome::{AllocationStats, CallStats, Outcome, Replaced};
+use crate::outcome::{CallStats, Outcome, Replaced};
 use crate::policy::{RestorePolicy, RestoreStrategy};
 use crate::restore::{Restore, RestoreError, Restored, Target};
 use crate::snapshot::Snapshot;
@@ -371,10 +372,12 @@ impl Instance {
                 self.compiled.prepared.entrances.iter().find(|entrance| entrances && entrance.function == name);
             live.resolve(entrance.map_or(name, |entrance| &entrance.export_name), function)?;
         }
-        live.store.data_mut().begin_call();
+        if live.store.data_mut().begin_call() {
+            live.forget_refused_allocation();
+        }
         live.store.set_epoch_deadline(self.deadline_ticks);
         let counting = self.config.count;
-        let before = if counting { live.control_block() } else { None };
+        let before = if counting { live.counted() } else { None };
         let fuel = self.fuel;
         if fuel {
             // Cannot fail: the engine was configured to count.
@@ -389,9 +392,7 @@ impl Instance {
             stats.instructions = live.store.get_fuel().ok().map(|left| u64::MAX - left);
         }
         if counting {
-            let after = live.control_block();
-            let counted = before.zip(after).filter(|(_, after)| after.image.counts());
-            stats.allocations = counted.map(|(before, after)| AllocationStats::between(&before.image, &after.image));
+            stats.allocations = before.and_then(|before| live.counted_since(before));
             stats.pages = live.handles.memory.size(&live.store);
         }
         stats.crossings = live.store.data().call.crossings;
@@ -399,9 +400,16 @@ impl Instance {
             Ok(packed) => {
                 live.collect(packed)?;
                 live.store.data_mut().footprint.call_succeeded();
+                if counting && stats.allocations.is_none() {
+                    stats.allocations = live.guest_counts(self.pristine, self.deadline_ticks);
+                }
                 Ok(())
             }
-            Err(error) => Err(live.classify(&error, &self.guest, &self.config)),
+            Err(error) => {
+                let failed = live.classify(&error, &self.guest, &self.config);
+                live.leave_allocator();
+                Err(failed)
+            }
         }
     }
 
@@ -473,9 +481,9 @@ impl Instance {
         let started = start(&self.guest, &self.compiled, &self.config, in_place, &mut store);
         store.data_mut().call = last_call;
         match started {
-            Ok((instance, handles, snapshot)) => {
+            Ok((instance, handles, counting, snapshot)) => {
                 let functions = self.guest.functions().iter().map(|_| None).collect();
-                self.live = Some(Live { store, instance, handles, snapshot, functions });
+                self.live = Some(Live { store, instance, handles, counting, snapshot, functions });
                 self.status = Status::Ready;
                 self.pristine = true;
                 Ok(())

@@ -9,7 +9,8 @@ use guest_abi::{ControlBlock, ErrorCode, exttinygo, names};
 use wasmtime::{Global, Store, Trap, TypedFunc, Val, WasmBacktrace, WasmParams, WasmResults};
 
 use super::InstanceConfig;
-use super::live::symbols;
+use super::counting::Counting;
+use super::live::{printed_panic, symbols};
 use crate::admission::{Contract, ExtTinyGoContract, check_bump_reset, check_control_block};
 use crate::aligned::AlignedBytes;
 use crate::call::{HostData, LogicalSize};
@@ -20,7 +21,7 @@ use crate::footprint::Footprint;
 use crate::guest::{Compiled, Guest};
 use crate::module_info::ContractKind;
 use crate::policy::RestoreStrategy;
-use crate::prepare::{Barrier, CARDS_EXPORT, Prepared, SAVED_EXPORT_PREFIX};
+use crate::prepare::{Barrier, CARDS_EXPORT, Prepared, SAVED_EXPORT_PREFIX, tells_allocations};
 use crate::restore::RestoreError;
 use crate::snapshot::{ControlBlockAt, Handles, RegionPlan, Regions, Snapshot, reset_ranges};
 use crate::window::{self, CardMemory, memory_and_data};
@@ -32,7 +33,7 @@ pub(super) fn start(
     config: &InstanceConfig,
     in_place: bool,
     store: &mut Store<HostData>,
-) -> Result<(wasmtime::Instance, Handles, Snapshot), LoadError> {
+) -> Result<(wasmtime::Instance, Handles, Counting, Snapshot), LoadError> {
     store.data_mut().logical = None;
     store.data_mut().exttinygo = None;
     store.data_mut().call.begin();
@@ -58,6 +59,8 @@ pub(super) fn start(
     let logical_pages = handles.logical_pages.map(|index| handles.globals[index].1);
     store.data_mut().logical = logical_pages.map(|pages| LogicalSize { pages, certain: 0 });
     let exchange = initialise(guest, config, &instance, &handles, store)?;
+    let ask = config.count && tells_allocations(guest.info());
+    let counting = Counting::of(&compiled.prepared, &instance, &handles, ask, store);
     let snapshot = take_snapshot(guest, compiled, config, in_place, &handles, exchange, store)?;
     store.data_mut().wasi.snapshot();
     store.data_mut().footprint = Footprint::of(snapshot.regions.exchange());
@@ -66,7 +69,7 @@ pub(super) fn start(
     {
         cards.clear(memory.len());
     }
-    Ok((instance, handles, snapshot))
+    Ok((instance, handles, counting, snapshot))
 }
 
 /// Finds the parts of an instance that a restore reaches.
@@ -269,7 +272,9 @@ fn init_failure(
     let backtrace = error.downcast_ref().map_or_else(Vec::new, |found| symbols(found, guest.info()));
     let cause = match (store.data_mut().call.fault.take(), error.downcast_ref::<Trap>()) {
         (Some(fault), _) => fault.into_cause(store.data().limiter.granted() as u64, config.memory_limit),
-        (None, Some(Trap::UnreachableCodeReached)) => Cause::Unreachable,
+        (None, Some(Trap::UnreachableCodeReached)) => {
+            printed_panic(store).map_or(Cause::Unreachable, |message| Cause::Panic { message, location: None })
+        }
         (None, Some(Trap::StackOverflow)) => Cause::StackOverflow,
         (None, Some(Trap::Interrupt)) => Cause::DeadlineExceeded { deadline: config.init_deadline },
         (None, Some(trap @ (Trap::MemoryOutOfBounds | Trap::TableOutOfBounds))) => {

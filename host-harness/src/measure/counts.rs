@@ -55,8 +55,8 @@ fn pass(
 /// Reads one count of a call.
 type Read = fn(&CallStats) -> Option<u64>;
 
-fn of_allocator(stats: &CallStats, read: fn(&AllocationStats) -> u64) -> Option<u64> {
-    stats.allocations.as_ref().map(read)
+fn of_allocator(stats: &CallStats, read: fn(&AllocationStats) -> Option<u64>) -> Option<u64> {
+    stats.allocations.as_ref().and_then(read)
 }
 
 fn summarise(first: &Pass, second: &Pass) -> Counts {
@@ -64,6 +64,11 @@ fn summarise(first: &Pass, second: &Pass) -> Counts {
         calls: first.calls.len() as u64,
         pages_before: first.pages_before,
         pages_after: first.pages_after,
+        allocations_from: first
+            .calls
+            .iter()
+            .find_map(|stats| stats.allocations)
+            .map(|found| found.source.name().to_owned()),
         retried_calls: first.calls.iter().filter(|stats| stats.retried).count() as u64,
         peak_live_bytes: first
             .calls
@@ -87,7 +92,7 @@ fn summarise(first: &Pass, second: &Pass) -> Counts {
         let total = known.iter().map(|count| u128::from(*count)).sum();
         (!known.is_empty()).then(|| PerCall::mean(total, known.len() as u64))
     };
-    let allocations = per_call("allocations", |stats| of_allocator(stats, |allocator| allocator.allocations));
+    let allocations = per_call("allocations", |stats| of_allocator(stats, |allocator| Some(allocator.allocations)));
     let frees = per_call("frees", |stats| of_allocator(stats, |allocator| allocator.deallocations));
     let reallocations = per_call("reallocations", |stats| of_allocator(stats, |allocator| allocator.reallocations));
     let allocated_bytes =

@@ -71,7 +71,11 @@ impl Row {
 pub struct Counts {
     /// Calls that were counted, in each of two passes.
     pub calls: u64,
-    /// Allocations per call; null without a control block that counts, as for the five that follow.
+    /// Where allocations are known from: `control-block`, `guest-functions` (functions of the guest's own) or
+    /// `counted-calls` (calls of its allocator's functions, which the harness counts). Null where nothing tells.
+    #[serde(default)]
+    pub allocations_from: Option<String>,
+    /// Allocations per call; null where nothing tells, as for the five that follow.
     pub allocations: Option<PerCall>,
     /// Frees per call.
     pub frees: Option<PerCall>,

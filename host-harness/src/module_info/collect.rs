@@ -244,6 +244,8 @@ impl Collector {
             sizes: Sizes { total, stripped: total.saturating_sub(self.custom_bytes), ..self.sizes },
             engine_refusal: None,
             function_names: self.custom.names.functions,
+            signatures: self.signatures,
+            function_types: self.functions,
         }
     }
 }

@@ -104,6 +104,10 @@ pub struct ModuleInfo {
     /// Why the engine would refuse it although it is valid: it needs a proposal outside [`ENGINE_FEATURES`].
     pub engine_refusal: Option<String>,
     function_names: BTreeMap<u32, String>,
+    /// One for each type; `None` for types that are no functions.
+    signatures: Vec<Option<Signature>>,
+    /// Type of each function.
+    function_types: Vec<u32>,
 }
 
 /// A contract between guests and the host.
@@ -223,6 +227,18 @@ impl ModuleInfo {
         let exported =
             self.exports.iter().find(|export| export.index == index && matches!(export.ty, ExternType::Function(_)));
         exported.map_or_else(|| format!("function {index}"), |export| export.name.clone())
+    }
+
+    /// Names of functions in the name section, by index.
+    pub fn function_names(&self) -> impl Iterator<Item = (u32, &str)> {
+        self.function_names.iter().map(|(index, name)| (*index, name.as_str()))
+    }
+
+    /// The signature of a function, imported or defined; `None` where there is none of this index.
+    #[must_use]
+    pub fn signature(&self, index: u32) -> Option<&Signature> {
+        let ty = self.function_types.get(index as usize)?;
+        self.signatures.get(*ty as usize)?.as_ref()
     }
 
     /// Where stack, statics and heap lie in the module's memory.

@@ -11,9 +11,11 @@
 //! 4. `stack`, where it is asked for and there is no barrier, which does the same by itself: the lowest value that the
 //!    shadow-stack pointer was given is kept, so that a restore cleans the dead stack no further down.
 //! 5. `calls`: every extension function gets a second entrance that leaves the globals as the snapshot has them.
+//! 6. `allocations`: calls of the functions of an allocator without a control block are counted; `allocators` knows which
+//!    those are.
 //!
 //! A step plans; `splice` carries all plans out in one pass over the module's bytes. Everything that a step adds is
-//! appended, so that indices stay what they were, and bytes that no step changes are copied as they stand: custom
+//! appended, a body that something takes the place of is moved to an appended function, so that indices stay what they were, and bytes that no step changes are copied as they stand: custom
 //! sections, names, data, and every function body without one of the replaced instructions. That is why the module is
 //! not decoded and encoded anew as a whole: encoders write numbers in their shortest form, linkers often do not, so
 //! every offset into the code would move.
@@ -23,8 +25,10 @@
 //! reports it, to the original one.
 //!
 //! What a guest can observe of a prepared module: the pages between logical and physical end are zeros where a fresh
-//! instance would trap; `memory.grow` takes a few more instructions, and fuel.
+//! instance would trap; `memory.grow` and calls of counted functions take a few more instructions, and fuel.
 
+mod allocations;
+mod allocators;
 mod barrier;
 mod calls;
 mod globals;
@@ -35,6 +39,12 @@ mod stack;
 
 use crate::module_info::{GlobalType, ModuleInfo};
 
+pub(crate) use allocations::tells_allocations;
+pub use allocations::{
+    ALLOCATIONS_EXPORT, CountedFunction, FREES_EXPORT, REALLOCATIONS_EXPORT, REFUSED_BYTES_EXPORT,
+    REQUESTED_BYTES_EXPORT, UNDER_WAY_EXPORT,
+};
+pub use allocators::{CountedAs, FoundBy};
 pub use barrier::{Barrier, BarrierOptions, Elisions, SLACK, StoreCounts};
 pub use offsets::OffsetMap;
 pub(crate) use stack::RED_ZONE;
@@ -68,6 +78,9 @@ pub struct PrepareOptions {
     /// Whether the lowest value of the shadow-stack pointer is kept in the control block, where there is one and no
     /// barrier. A [`Guest`](crate::Guest) is prepared so when a strategy needs it, and not otherwise.
     pub lowest_stack: bool,
+    /// Whether calls of the allocator's functions are counted, in a module whose allocator keeps no control block. It is how
+    /// the harness knows what such a guest allocates, and that it ran out of memory.
+    pub count_allocations: bool,
     /// Bytes that the prepared module may have. How long it takes to compile, and how much memory that needs, grows with
     /// them; who loads modules of strangers sets it lower than the default, [`PrepareOptions::SIZE_LIMIT`].
     pub size_limit: u64,
@@ -81,7 +94,8 @@ impl PrepareOptions {
 
 impl Default for PrepareOptions {
     fn default() -> Self {
-        Self { virtual_growth: true, barrier: None, lowest_stack: false, size_limit: Self::SIZE_LIMIT }
+        let (barrier, size_limit) = (None, Self::SIZE_LIMIT);
+        Self { virtual_growth: true, barrier, lowest_stack: false, count_allocations: true, size_limit }
     }
 }
 
@@ -126,6 +140,10 @@ pub struct Prepared {
     pub barrier: Option<Barrier>,
     /// Whether the lowest value of the shadow-stack pointer is kept in the control block.
     pub lowest_stack: bool,
+    /// The functions whose calls are counted, by index; what was counted is in the globals exported as
+    /// [`ALLOCATIONS_EXPORT`] and its like. Empty where that was not asked for, where the guest counts by itself, and where
+    /// no function is known to allocate.
+    pub counted: Vec<CountedFunction>,
     /// Where the original module had the code of the prepared one.
     pub offsets: OffsetMap,
 }
@@ -205,6 +223,7 @@ pub fn prepare(wasm: &[u8], info: &ModuleInfo, options: PrepareOptions) -> Resul
     let lowest_stack = stack.is_some();
     insertions.extend(stack.into_iter().flatten());
     let entrances = calls::plan(info, &globals, &mut additions);
+    let counted = if options.count_allocations { allocations::plan(info, &mut additions) } else { Vec::new() };
     let edits: Vec<&dyn splice::Edit> = growth.iter().map(|growth| growth as &dyn splice::Edit).collect();
     let module = wasm.len() as u64;
     let (wasm, offsets) = splice::splice(wasm, &additions, &edits, &insertions)?;
@@ -213,7 +232,7 @@ pub fn prepare(wasm: &[u8], info: &ModuleInfo, options: PrepareOptions) -> Resul
         return Err(PrepareError::TooLarge { module, prepared, limit });
     }
     let logical_pages_export = growth.map(|_| LOGICAL_PAGES_EXPORT);
-    Ok(Prepared { wasm, globals, entrances, logical_pages_export, barrier, lowest_stack, offsets })
+    Ok(Prepared { wasm, globals, entrances, logical_pages_export, barrier, lowest_stack, counted, offsets })
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
-//! One pass over a module's bytes that appends entries to sections and replaces instructions, and copies the rest.
+//! One pass over a module's bytes that appends entries to sections, replaces instructions, moves function bodies to
+//! appended functions, and copies the rest.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use wasm_encoder::{
@@ -46,6 +48,16 @@ impl Entries {
     }
 }
 
+/// The body of an appended function.
+#[derive(Debug)]
+enum AddedBody {
+    /// This one, as the code section has it.
+    Written(Vec<u8>),
+    /// That of the module's own function of this number among those that it defines; what is to be replaced and inserted
+    /// there is, here.
+    Moved(usize),
+}
+
 /// What all steps together append.
 #[derive(Debug, Default)]
 pub(super) struct Additions {
@@ -54,7 +66,10 @@ pub(super) struct Additions {
     pub(super) memories: Entries,
     pub(super) globals: Entries,
     pub(super) exports: Entries,
-    pub(super) code: Entries,
+    /// Bodies of the added functions, in the order of those.
+    code: Vec<AddedBody>,
+    /// Bodies in the place of those that were moved, by number of the function among those that the module defines.
+    in_place: BTreeMap<usize, Vec<u8>>,
 }
 
 impl Additions {
@@ -104,6 +119,26 @@ impl Additions {
         results: &[ValType],
         body: &Function,
     ) -> u32 {
+        let mut bytes = Vec::new();
+        body.encode(&mut bytes);
+        self.declare(info, params, results, AddedBody::Written(bytes))
+    }
+
+    /// Moves the body of a function that the module defines to an added one of the same type, and returns that one's
+    /// index. The function keeps its index with what [`Self::put_in_place`] gives it.
+    pub(super) fn move_body(&mut self, info: &ModuleInfo, index: u32, params: &[ValType], results: &[ValType]) -> u32 {
+        let defined = index.saturating_sub(info.imported_functions) as usize;
+        self.declare(info, params, results, AddedBody::Moved(defined))
+    }
+
+    /// Gives a function whose body was moved another one.
+    pub(super) fn put_in_place(&mut self, info: &ModuleInfo, index: u32, body: &Function) {
+        let mut bytes = Vec::new();
+        body.encode(&mut bytes);
+        self.in_place.insert(index.saturating_sub(info.imported_functions) as usize, bytes);
+    }
+
+    fn declare(&mut self, info: &ModuleInfo, params: &[ValType], results: &[ValType], body: AddedBody) -> u32 {
         const FUNCTION_TYPE: u8 = 0x60;
         let ty = info.types.saturating_add(self.types.count);
         let index = info.functions().saturating_add(self.functions.count);
@@ -113,19 +148,21 @@ impl Additions {
             results.encode(bytes);
         });
         self.functions.push(|bytes| ty.encode(bytes));
-        self.code.push(|bytes| body.encode(bytes));
+        self.code.push(body);
         index
     }
 
-    fn of(&self, section: SectionId) -> &Entries {
-        match section {
+    /// What goes to a section other than that of the code.
+    fn of(&self, section: SectionId) -> Option<&Entries> {
+        let entries = match section {
             SectionId::Type => &self.types,
             SectionId::Function => &self.functions,
             SectionId::Memory => &self.memories,
             SectionId::Global => &self.globals,
             SectionId::Export => &self.exports,
-            _ => &self.code,
-        }
+            _ => return None,
+        };
+        (entries.count > 0).then_some(entries)
     }
 }
 
@@ -204,11 +241,10 @@ impl Splicer<'_> {
             return Ok(());
         };
         self.pending.retain(|pending| *pending != section);
-        let added = self.additions.of(section);
-        if added.count == 0 {
+        let Some(added) = self.additions.of(section) else {
             self.copy(contents);
             return Ok(());
-        }
+        };
         let bytes = self.wasm.get(contents.clone()).unwrap_or_default();
         let mut reader = BinaryReader::new(bytes, contents.start as u64);
         let count = reader.read_var_u32()?;
@@ -225,9 +261,16 @@ impl Splicer<'_> {
         self.pending = pending;
         let missing: Vec<SectionId> = missing;
         for section in missing {
-            let added = self.additions.of(section);
-            if added.count > 0 {
+            if let Some(added) = self.additions.of(section) {
                 self.write_section(section, added.count, &[&added.bytes]);
+            } else if section == SectionId::Code && !self.additions.code.is_empty() {
+                let written = self.additions.code.iter().filter_map(|body| match body {
+                    AddedBody::Written(bytes) => Some(bytes.as_slice()),
+                    // There is no function whose body could have been moved.
+                    AddedBody::Moved(_) => None,
+                });
+                let parts: Vec<&[u8]> = written.collect();
+                self.write_section(section, u32::try_from(parts.len()).unwrap_or(u32::MAX), &parts);
             }
         }
     }
@@ -251,20 +294,39 @@ impl Splicer<'_> {
         };
         self.open_missing(Some(SectionId::Code as u8));
         self.pending.retain(|pending| *pending != SectionId::Code);
-        let added = self.additions.of(SectionId::Code);
-        let mut entries = Vec::with_capacity(contents.len() + added.bytes.len());
+        let (additions, insertions) = (self.additions, self.insertions);
         let none = Insertions::default();
+        let inserted = |index: usize| insertions.get(index).unwrap_or(&none);
+        let mut entries = Vec::with_capacity(contents.len() + 1024);
         for (index, body) in bodies.iter().enumerate() {
-            self.body(body, self.insertions.get(index).unwrap_or(&none), &mut entries)?;
+            match additions.in_place.get(&index) {
+                Some(other) => self.added_body(other, &mut entries),
+                None => self.body(body, inserted(index), &mut entries)?,
+            }
+        }
+        for added in &additions.code {
+            match added {
+                AddedBody::Written(bytes) => self.added_body(bytes, &mut entries),
+                AddedBody::Moved(index) => {
+                    if let Some(body) = bodies.get(*index) {
+                        self.body(body, inserted(*index), &mut entries)?;
+                    }
+                }
+            }
         }
         self.offsets.added(entries.len() as u64);
-        entries.extend_from_slice(&added.bytes);
-        let count = u32::try_from(bodies.len()).unwrap_or(u32::MAX).saturating_add(added.count);
+        let count = u32::try_from(bodies.len().saturating_add(additions.code.len())).unwrap_or(u32::MAX);
         self.write_section(SectionId::Code, count, &[&entries]);
         self.offsets.shift((self.out.len() - entries.len()) as u64);
         self.offsets.added(self.out.len() as u64);
         self.copied_to = contents.end;
         Ok(())
+    }
+
+    /// Writes a body that the original does not have.
+    fn added_body(&mut self, body: &[u8], entries: &mut Vec<u8>) {
+        self.offsets.added(entries.len() as u64);
+        entries.extend_from_slice(body);
     }
 
     fn body(&mut self, body: &FunctionBody<'_>, insertions: &Insertions, entries: &mut Vec<u8>) -> Result<()> {

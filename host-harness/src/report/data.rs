@@ -460,28 +460,34 @@ pub struct Counters {
     pub restored_bytes: Option<u64>,
     /// Whether it ran out of memory first and succeeded on the restored instance.
     pub retried: bool,
-    /// What the allocator counted; null without a control block that counts.
+    /// What was allocated; null where nothing tells.
     pub allocator: Option<AllocatorCounters>,
 }
 
-/// What the allocator counted during one call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What was allocated during one call; null for what its source does not tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AllocatorCounters {
+    /// Where it is known from: `control-block`, `guest-functions` or `counted-calls`.
+    pub allocations_from: String,
     /// Allocations.
     pub allocations: u64,
     /// Frees.
-    pub frees: u64,
+    pub frees: Option<u64>,
     /// Reallocations.
-    pub reallocations: u64,
+    pub reallocations: Option<u64>,
     /// Bytes requested.
-    pub allocated_bytes: u64,
+    pub allocated_bytes: Option<u64>,
     /// Bytes given back.
-    pub freed_bytes: u64,
+    pub freed_bytes: Option<u64>,
     /// Most bytes alive at one time, initialisation included.
-    pub peak_live_bytes: u64,
+    pub peak_live_bytes: Option<u64>,
     /// Times that memory was grown.
-    pub grows: u64,
+    pub grows: Option<u64>,
+    /// Bytes of heap in use after the call.
+    pub heap_in_use: Option<u64>,
+    /// Bytes that the allocator had from the system after the call.
+    pub heap_size: Option<u64>,
 }
 
 impl Counters {
@@ -489,6 +495,7 @@ impl Counters {
     #[must_use]
     pub fn of(stats: &CallStats) -> Self {
         let allocator = |allocator: AllocationStats| AllocatorCounters {
+            allocations_from: allocator.source.name().to_owned(),
             allocations: allocator.allocations,
             frees: allocator.deallocations,
             reallocations: allocator.reallocations,
@@ -496,6 +503,8 @@ impl Counters {
             freed_bytes: allocator.freed_bytes,
             peak_live_bytes: allocator.peak_live_bytes,
             grows: allocator.grows,
+            heap_in_use: allocator.heap_in_use,
+            heap_size: allocator.heap_size,
         };
         Self {
             instructions: stats.instructions,

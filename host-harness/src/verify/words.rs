@@ -109,18 +109,23 @@ pub(super) fn counts(expected: Option<AllocationStats>, found: Option<Allocation
     };
     let named = |stats: AllocationStats| {
         [
-            ("allocations", stats.allocations),
+            ("allocations", Some(stats.allocations)),
             ("frees", stats.deallocations),
             ("reallocations", stats.reallocations),
             ("bytes allocated", stats.allocated_bytes),
             ("bytes freed", stats.freed_bytes),
             ("peak live bytes", stats.peak_live_bytes),
             ("grows", stats.grows),
+            ("bytes of heap in use", stats.heap_in_use),
+            ("bytes of heap", stats.heap_size),
         ]
+    };
+    let text = |count: Option<u64>, name| {
+        count.map_or_else(|| format!("no count of {name}"), |count| format!("{count} {name}"))
     };
     let pairs = named(left).into_iter().zip(named(right)).filter(|(left, right)| left != right);
     let (left, right): (Vec<_>, Vec<_>) =
-        pairs.map(|((name, left), (_, right))| (format!("{left} {name}"), format!("{right} {name}"))).unzip();
+        pairs.map(|((name, left), (_, right))| (text(left, name), text(right, name))).unzip();
     (None, left.join(", "), right.join(", "))
 }
 
@@ -208,7 +213,7 @@ mod tests {
 
     #[test]
     fn counts_that_are_equal_are_left_out() {
-        let left = AllocationStats { allocations: 3, grows: 1, ..AllocationStats::default() };
+        let left = AllocationStats { allocations: 3, grows: Some(1), ..AllocationStats::default() };
         let right = AllocationStats { allocations: 4, ..left };
         assert_eq!(counts(Some(left), Some(right)), (None, "3 allocations".to_owned(), "4 allocations".to_owned()));
     }

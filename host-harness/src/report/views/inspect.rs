@@ -2,7 +2,7 @@
 
 use super::super::numbers::{bytes, grouped, or_dash};
 use super::super::section::{Body, Section, Table};
-use super::list;
+use super::{allocations_from, list};
 use crate::inspect::{Inspection, Item, StrategyVerdict};
 
 pub(in super::super) fn sections(inspection: &Inspection) -> Vec<Section> {
@@ -30,6 +30,13 @@ pub(in super::super) fn sections(inspection: &Inspection) -> Vec<Section> {
             ],
         ));
     }
+    if !inspection.allocator_functions.is_empty() {
+        let mut table = Table::new(&["function", "counted as", "found by"], &[]);
+        for found in &inspection.allocator_functions {
+            table.row([found.function.clone(), found.counted_as.clone(), found.found_by.clone()]);
+        }
+        sections.push(Section::new("Allocator's functions whose calls are counted", Body::Table(table)));
+    }
     sections.push(items("Imports", &inspection.imports));
     sections.push(items("Exports", &inspection.exports));
     sections
@@ -43,6 +50,10 @@ fn module(inspection: &Inspection) -> Section {
         vec![
             ("contract", contract),
             ("allocator", inspection.allocator.clone().unwrap_or_else(|| "unknown".to_owned())),
+            (
+                "allocations from",
+                inspection.allocations_from.as_deref().map_or("nothing tells", allocations_from).to_owned(),
+            ),
             ("extension functions", list(&inspection.functions)),
             ("built with", list(&inspection.built_with)),
             (

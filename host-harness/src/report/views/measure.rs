@@ -97,7 +97,26 @@ fn counts(rows: &[Row]) -> Option<Section> {
     if groups.iter().any(|(row, ..)| row.counts.as_ref().is_some_and(|counts| !counts.uneven.is_empty())) {
         remarks.push("~ not the same for every call: the mean".to_owned());
     }
+    remarks.extend(sources(rows));
     (!groups.is_empty()).then(|| Section::new("Per call, counted", Body::Table(table)).remarks(remarks))
+}
+
+/// Where the guests' allocations are known from, a line for each source.
+fn sources(rows: &[Row]) -> Vec<String> {
+    let mut sources: Vec<(&str, Vec<&str>)> = Vec::new();
+    for row in rows {
+        let Some(source) = row.counts.as_ref().and_then(|counts| counts.allocations_from.as_deref()) else { continue };
+        let guest = row.guest.as_str();
+        match sources.iter_mut().find(|(known, _)| *known == source) {
+            Some((_, guests)) if guests.contains(&guest) => {}
+            Some((_, guests)) => guests.push(guest),
+            None => sources.push((source, vec![guest])),
+        }
+    }
+    let line = |(source, guests): (&str, Vec<&str>)| {
+        format!("allocations of {}: from {}", guests.join(", "), super::allocations_from(source))
+    };
+    sources.into_iter().map(line).collect()
 }
 
 fn count_cells(counts: &Counts) -> Vec<String> {

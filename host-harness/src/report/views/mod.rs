@@ -9,10 +9,24 @@ pub(super) mod verify;
 
 use super::data::Settings;
 use super::section::Section;
+use crate::outcome::AllocationSource;
 
 /// Words in a row, `none` where there are none.
 fn list(items: &[String]) -> String {
     if items.is_empty() { "none".to_owned() } else { items.join(", ") }
+}
+
+/// What a source of allocation counts is, in words.
+fn allocations_from(source: &str) -> &str {
+    const SOURCES: [(AllocationSource, &str); 3] = [
+        (AllocationSource::ControlBlock, "the allocator's control block"),
+        (AllocationSource::GuestFunctions, "functions of the guest's own, called after the call"),
+        (
+            AllocationSource::CountedCalls,
+            "calls of its allocator's functions, which the harness counts; bytes are those asked for",
+        ),
+    ];
+    SOURCES.into_iter().find(|(known, _)| known.name() == source).map_or(source, |(_, words)| words)
 }
 
 /// How instances were made.

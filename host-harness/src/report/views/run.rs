@@ -3,6 +3,7 @@
 use super::super::data::{CallReport, Counters, RunReport};
 use super::super::numbers::{bytes, grouped, or_dash};
 use super::super::section::{Body, Section};
+use super::allocations_from;
 use super::measure::settings;
 
 pub(in super::super) fn sections(run: &RunReport) -> Vec<Section> {
@@ -82,17 +83,22 @@ fn facts(counters: &Counters) -> Vec<(&'static str, String)> {
     if counters.retried {
         facts.push(("retried", "it ran out of memory first, and succeeded on the restored instance".to_owned()));
     }
-    match counters.allocator {
-        Some(allocator) => facts.extend([
-            ("allocations", grouped(allocator.allocations)),
-            ("frees", grouped(allocator.frees)),
-            ("reallocations", grouped(allocator.reallocations)),
-            ("bytes allocated", grouped(allocator.allocated_bytes)),
-            ("bytes freed", grouped(allocator.freed_bytes)),
-            ("peak live bytes", grouped(allocator.peak_live_bytes)),
-            ("grows", grouped(allocator.grows)),
-        ]),
-        None => facts.push(("allocations", "not counted: the guest has no control block that counts".to_owned())),
-    }
+    let Some(allocator) = &counters.allocator else {
+        facts.push(("allocations", "not counted: nothing about the guest tells what it allocates".to_owned()));
+        return facts;
+    };
+    facts.push(("allocations", grouped(allocator.allocations)));
+    let told = [
+        ("frees", allocator.frees),
+        ("reallocations", allocator.reallocations),
+        ("bytes allocated", allocator.allocated_bytes),
+        ("bytes freed", allocator.freed_bytes),
+        ("peak live bytes", allocator.peak_live_bytes),
+        ("grows", allocator.grows),
+        ("heap in use", allocator.heap_in_use),
+        ("heap size", allocator.heap_size),
+    ];
+    facts.extend(told.into_iter().filter_map(|(name, count)| Some((name, grouped(count?)))));
+    facts.push(("allocations from", allocations_from(&allocator.allocations_from).to_owned()));
     facts
 }

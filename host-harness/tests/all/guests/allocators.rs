@@ -2,7 +2,9 @@
 //! pages that are there after a restore.
 
 use guest_build::Allocator;
-use host_harness::{Cause, MemoryState, PrepareOptions, Residue, RestorePolicy, RestoreStrategy, parse_state};
+use host_harness::{
+    AllocationSource, Cause, MemoryState, PrepareOptions, Residue, RestorePolicy, RestoreStrategy, parse_state,
+};
 
 use super::{best, config, config_with_policy, field, instance, load, load_with, strategies};
 
@@ -33,20 +35,22 @@ fn run_programs(allocator: Allocator, strategy: RestoreStrategy, residue: Residu
         let told = format!("{allocator}, {strategy}, {residue}, seed {expected_seed}");
         let outcome = instance.invoke_by_name("program").unwrap_or_else(|failure| panic!("{told}: {failure}"));
         assert_eq!(field(&outcome, "Seed"), i64::from(expected_seed) + 1, "{told}");
-        if let Some(stats) = outcome.stats().allocations {
+        let stats = outcome.stats().allocations.unwrap_or_else(|| panic!("{told}: nothing was counted"));
+        if allocator == Allocator::System {
+            assert_eq!(stats.source, AllocationSource::CountedCalls, "{told}");
+        } else {
+            assert_eq!(stats.source, AllocationSource::ControlBlock, "{told}");
             let counted = [
-                ("Allocations", stats.allocations),
+                ("Allocations", Some(stats.allocations)),
                 ("Deallocations", stats.deallocations),
                 ("Reallocations", stats.reallocations),
                 ("AllocatedBytes", stats.allocated_bytes),
                 ("FreedBytes", stats.freed_bytes),
             ];
             for (name, counted) in counted {
-                assert_eq!(counted.cast_signed(), field(&outcome, name), "{told}: {name}");
+                assert_eq!(counted.map(u64::cast_signed), Some(field(&outcome, name)), "{told}: {name}");
             }
-            assert_eq!(stats.allocations, stats.deallocations, "{told}");
-        } else {
-            assert_eq!(allocator, Allocator::System, "{told}");
+            assert_eq!(Some(stats.allocations), stats.deallocations, "{told}");
         }
         let intents = outcome.intent_bytes().to_vec();
         instance.state_mut().expect("it is alive").apply(&intents).expect("the record is there");

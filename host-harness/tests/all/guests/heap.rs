@@ -15,34 +15,48 @@ struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static LIVE_BYTES: Cell<i64> = const { Cell::new(0) };
 }
 
-fn count() {
+/// Counts an allocation of so many bytes.
+fn count(bytes: usize) {
     // While a thread ends its counter is gone, and nobody asks for it any more.
     let _ = ALLOCATIONS.try_with(|allocations| allocations.set(allocations.get() + 1));
+    live(bytes.cast_signed());
+}
+
+fn live(bytes: isize) {
+    let _ = LIVE_BYTES.try_with(|live| live.set(live.get() + bytes as i64));
+}
+
+/// Bytes that this thread has allocated and not given back; what it gave back for another thread counts against it.
+pub(super) fn live_bytes() -> i64 {
+    LIVE_BYTES.get()
 }
 
 // SAFETY: every method is the system allocator's own.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size());
         // SAFETY: the caller keeps the same contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        live(-layout.size().cast_signed());
         // SAFETY: the caller keeps the same contract.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size());
         // SAFETY: the caller keeps the same contract.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        count();
+        count(new_size);
+        live(-layout.size().cast_signed());
         // SAFETY: the caller keeps the same contract.
         unsafe { System.realloc(pointer, layout, new_size) }
     }
@@ -109,7 +123,7 @@ fn reading_and_writing_takes_nothing_from_the_guests_heap() {
             let outcome = instance.invoke_by_name(name).unwrap_or_else(|failure| panic!("{failure}"));
             let stats = outcome.stats().allocations.expect("the allocator counts");
             let calls = (stats.allocations, stats.reallocations, stats.deallocations);
-            assert_eq!((calls, stats.allocated_bytes), ((0, 0, 0), 0), "{allocator}: {name}");
+            assert_eq!((calls, stats.allocated_bytes), ((0, Some(0), Some(0)), Some(0)), "{allocator}: {name}");
         }
         // The same count sees one that there is.
         let outcome = instance.invoke_by_name("append_10000").expect("there is room");

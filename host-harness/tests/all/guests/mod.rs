@@ -14,6 +14,7 @@ mod init;
 mod oracle;
 mod policies;
 mod pool;
+mod recoveries;
 mod replay;
 mod retention;
 mod sizes;
