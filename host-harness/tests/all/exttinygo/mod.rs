@@ -2,6 +2,7 @@
 
 mod contract;
 mod misuse;
+mod overflow;
 mod restores;
 mod shapes;
 
@@ -13,6 +14,12 @@ use host_harness::{Engine, EngineConfig, Guest, MemoryState, PrepareOptions, par
 
 /// Where a guest's text lies.
 const TEXT: usize = 1024;
+
+/// Of WASI, what guests print and exit with.
+const WASI: &str = r#"
+  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
+"#;
 
 /// As TinyGo's guests have it: stack pointer and heap pointer are unexported globals, and nothing says where the heap
 /// begins. The host's buffer comes from a bump allocator that returns 0 when it has no more.
@@ -82,7 +89,7 @@ fn guest_in(frame: &str, body: impl FnOnce(&Source) -> String) -> Vec<u8> {
         false => "(func (export \"WasmOnReadValue\") (param i64 i64))",
     };
     let text = source.text.borrow().escape_default().to_string().replace("\\'", "'");
-    let module = format!("(module {imports} {frame} {callback} (data (i32.const {TEXT}) \"{text}\") {body})");
+    let module = format!("(module {imports} {WASI} {frame} {callback} (data (i32.const {TEXT}) \"{text}\") {body})");
     wat::parse_str(&module).unwrap_or_else(|error| panic!("{error}\n{module}"))
 }
 
