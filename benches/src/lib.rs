@@ -6,6 +6,7 @@
 
 pub mod bare;
 pub mod chart;
+pub mod exttinygo;
 pub mod guests;
 pub mod handles;
 pub mod heap;
