@@ -9,7 +9,7 @@ mod canary;
 mod causes;
 mod compile_cache;
 mod creep;
-mod heap;
+pub(crate) mod heap;
 mod init;
 mod oracle;
 mod policies;

@@ -4,6 +4,7 @@ mod cli;
 mod denied;
 mod life;
 mod offered;
+mod random;
 
 use host_harness::{
     Engine, EngineConfig, Guest, HostCall, Instance, InstanceConfig, LoadError, MemoryState, PrepareOptions,

@@ -4,6 +4,7 @@ use host_harness::wasi::{Clock, Randomness};
 use host_harness::{Instance, InstanceConfig, LoadError, MemoryState, RestorePolicy};
 
 use super::{called, errnos, guest, instance, traced};
+use crate::guests::heap::allocations_of;
 
 /// The bytes that a call left at an address; the instance is not restored.
 fn at(instance: &Instance, address: usize, length: usize) -> Vec<u8> {
@@ -242,4 +243,33 @@ fn seeded_bytes_differ_within_a_call_and_not_between_restored_ones() {
     other.wasi.randomness = Randomness::System;
     let [first, second] = drawn(&other);
     assert_ne!(first, second);
+}
+
+#[test]
+fn nothing_is_taken_from_the_hosts_heap() {
+    let names = [&CLOCK_FUNCTIONS[..], &["fd_write", "environ_get", "fd_seek", "fd_close"]].concat();
+    let body = format!(
+        r#"{CLOCKS} (data (i32.const 896) "\00\00\00\00\00\02\00\00")
+           (func (export "all") (result i64)
+             (drop (call $clock_time_get (i32.const 0) (i64.const 0) (i32.const 64)))
+             (drop (call $random_get (i32.const 128) (i32.const 300)))
+             (drop (call $poll_oneoff (i32.const 512) (i32.const 1024) (i32.const 2) (i32.const 1020)))
+             (drop (call $environ_get (i32.const 64) (i32.const 256)))
+             (drop (call $fd_write (i32.const 1) (i32.const 896) (i32.const 1) (i32.const 888)))
+             (drop (call $fd_write (i32.const 2) (i32.const 896) (i32.const 1) (i32.const 888)))
+             (drop (call $fd_write (i32.const 1) (i32.const 896) (i32.const 1) (i32.const 888)))
+             (drop (call $fd_seek (i32.const 1) (i64.const 0) (i32.const 0) (i32.const 64)))
+             (drop (call $fd_close (i32.const 1))) i64.const 0)"#
+    );
+    let mut config = InstanceConfig::default();
+    config.wasi.environment = vec![("A".to_owned(), "b".to_owned())];
+    let guest = guest(&names, &body);
+    let all = guest.function("all").unwrap();
+    let mut instance = instance(&guest, &config);
+    let mut call = || assert!(instance.invoke(all).is_ok());
+    // Its buffers grow with the first calls.
+    call();
+    call();
+    assert_eq!(allocations_of(|| (0..100).for_each(|_| call())), 0);
+    assert_eq!((instance.last_output().len(), instance.last_output_dropped()), (1024, 512));
 }
