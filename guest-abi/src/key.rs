@@ -41,6 +41,19 @@ impl<'a> Key<'a> {
         }
     }
 
+    /// The key of this storage and entity whose fields are the map `fields`.
+    ///
+    /// # Errors
+    /// [`WireError`] when that is no valid map of a key, or more than one.
+    pub fn of_parts(storage: &'a str, entity: &'a str, fields: &'a [u8]) -> Result<Self, WireError> {
+        let mut decoder = Decoder::new(fields);
+        wire::validate_key_map(&mut decoder)?;
+        match decoder.position() {
+            end if end == fields.len() => Ok(Self { storage, entity, fields }),
+            end => Err(WireError::Malformed { at: end }),
+        }
+    }
+
     /// A key without an entity and without fields.
     #[must_use]
     pub const fn of_storage(storage: &'a str) -> Self {

@@ -15,7 +15,7 @@ use crate::key::Key;
 use crate::quick;
 use crate::storage;
 use crate::value::{Kind, ObjectWriter, ValueError, ValueRef};
-use crate::wire::WireError;
+use crate::wire::{WireError, append_text};
 
 /// Why the state refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -304,19 +304,6 @@ fn canonical_key(key: &Key<'_>, out: &mut Vec<u8>) -> Result<(usize, u64), State
 fn canonical_prefix(key: &Key<'_>, out: &mut Vec<u8>) {
     append_text(key.storage, out);
     append_text(key.entity, out);
-}
-
-fn append_text(text: &str, out: &mut Vec<u8>) {
-    /// Head of a text of no bytes; up to 23 are said in the same byte.
-    const TEXT: u8 = 0x60;
-    match u8::try_from(text.len()) {
-        Ok(length @ 0..24) => {
-            out.push(TEXT | length);
-            out.extend_from_slice(text.as_bytes());
-        }
-        // Writing to a vector cannot fail.
-        _ => drop(Encoder::new(out).str(text)),
-    }
 }
 
 /// Appends the fields of an object sorted by name and returns how many there are.

@@ -422,7 +422,8 @@ macro_rules! encode {
     }};
 }
 
-fn encode_qname<S: Sink>(sink: &mut S, name: QName<'_>) {
+/// Appends a qualified name.
+pub fn encode_qname<S: Sink>(sink: &mut S, name: QName<'_>) {
     encode!(sink, tag(Tag::new(QNAME_TAG)));
     encode!(sink, array(2));
     encode!(sink, str(name.package));

@@ -244,6 +244,22 @@ fn skip_item(bytes: &[u8], at: usize, depth: u32) -> Result<usize, WireError> {
     }
 }
 
+/// Appends a text.
+#[cfg(feature = "alloc")]
+#[inline]
+pub fn append_text(text: &str, out: &mut alloc::vec::Vec<u8>) {
+    /// Head of a text of no bytes; up to 23 are said in the same byte.
+    const TEXT: u8 = 0x60;
+    match u8::try_from(text.len()) {
+        Ok(length @ 0..24) => {
+            out.push(TEXT | length);
+            out.extend_from_slice(text.as_bytes());
+        }
+        // Writing to a vector cannot fail.
+        _ => drop(minicbor::Encoder::new(out).str(text)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

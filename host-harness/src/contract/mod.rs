@@ -32,6 +32,7 @@ pub(crate) fn define(kind: ContractKind, linker: &mut Linker<HostData>) -> wasmt
 struct EndCall;
 
 /// Runs a host function's body over the memory that the guest sees and keeps its fault, if any, where the caller finds it.
+#[inline]
 pub(crate) fn crossing<R>(
     caller: &mut Caller<'_, HostData>,
     body: impl FnOnce(GuestMemory<'_>, &mut HostData) -> Result<R, Fault>,

@@ -4,11 +4,13 @@ use guest_abi::ErrorCode;
 use guest_abi::exttinygo as names;
 use guest_abi::intent::Operation;
 use guest_abi::key::Key;
-use guest_abi::value::{ObjectWriter, QName};
+use guest_abi::value::{QName, encode_qname};
+use minicbor::Encoder;
 use wasmtime::{Caller, Linker};
 
 use super::handles::HandleKind;
 use super::reads::{cut, key_name};
+use super::writer::Never;
 use super::{Bits, Crossing, ExtTinyGo, Passed, crossing, trace};
 use crate::call::HostData;
 use crate::failure::{Fault, InvalidData};
@@ -52,8 +54,8 @@ fn get_key(
 
 /// That a name is one of a package.
 fn qualified(what: &'static str, name: &str) -> Result<(), Fault> {
-    match name.rsplit_once('.') {
-        Some((package, entity)) if !package.is_empty() && !entity.is_empty() => Ok(()),
+    match memchr::memrchr(b'.', name.as_bytes()) {
+        Some(dot) if dot > 0 && dot + 1 < name.len() => Ok(()),
         _ => Err(Fault::InvalidGuestData(InvalidData::NotQualified { what, name: cut(name, "") })),
     }
 }
@@ -142,7 +144,7 @@ fn put(
     handle: i64,
     kind: i32,
     name: &str,
-    value: impl FnOnce(&mut ObjectWriter<'_, Vec<u8>>),
+    value: impl FnOnce(&mut Encoder<&mut Vec<u8>>) -> Result<(), Never>,
 ) -> Result<(), Fault> {
     let kind = match kind {
         names::WRITER_KEY => HandleKind::Key,
@@ -166,9 +168,7 @@ macro_rules! put_number {
                 crossing(&mut caller, |crossing| {
                     let Crossing { memory, own, footprint, .. } = crossing;
                     let name = Passed::new(&memory, footprint).text("field name", name, length)?;
-                    put(own, handle, kind, name, |object| {
-                        object.$put(name, value $($($convert)+)?);
-                    })
+                    put(own, handle, kind, name, |encoder| encoder.$put(value $($($convert)+)?).map(drop))
                 })?;
                 trace(&mut caller, $name, &[handle, kind.into(), value.bits()], &[(name, length)], 0);
                 Ok(())
@@ -195,9 +195,7 @@ macro_rules! put_bytes {
                     let mut passed = Passed::new(&memory, footprint);
                     let name = passed.text("field name", name, length)?;
                     let value = passed.$passed("value of a field", value, size)?;
-                    put(own, handle, kind, name, |object| {
-                        object.$put(name, value);
-                    })
+                    put(own, handle, kind, name, |encoder| encoder.$put(value).map(drop))
                 })?;
                 trace(&mut caller, $name, &[handle, kind.into()], &[(name, length), (value, size)], 0);
                 Ok(())
@@ -207,13 +205,13 @@ macro_rules! put_bytes {
 }
 
 fn define_puts(linker: &mut Linker<HostData>) -> wasmtime::Result<()> {
-    put_number!(linker, "hostRowWriterPutInt32", i32, put_i32);
-    put_number!(linker, "hostRowWriterPutInt64", i64, put_i64);
-    put_number!(linker, "hostRowWriterPutBool", i32, put_bool, != 0);
-    put_number!(linker, "hostRowWriterPutFloat32", f32, put_f32);
-    put_number!(linker, "hostRowWriterPutFloat64", f64, put_f64);
-    put_bytes!(linker, "hostRowWriterPutString", put_string, text);
-    put_bytes!(linker, "hostRowWriterPutBytes", put_bytes, bytes);
+    put_number!(linker, "hostRowWriterPutInt32", i32, i32);
+    put_number!(linker, "hostRowWriterPutInt64", i64, i64);
+    put_number!(linker, "hostRowWriterPutBool", i32, bool, != 0);
+    put_number!(linker, "hostRowWriterPutFloat32", f32, f32);
+    put_number!(linker, "hostRowWriterPutFloat64", f64, f64);
+    put_bytes!(linker, "hostRowWriterPutString", str, text);
+    put_bytes!(linker, "hostRowWriterPutBytes", bytes, bytes);
     linker.func_wrap(names::IMPORT_MODULE, "hostRowWriterPutQName", put_qname)?;
     Ok(())
 }
@@ -241,8 +239,9 @@ fn put_qname(
             let name = cut(&format!("{package}.{entity}"), "");
             return Err(Fault::InvalidGuestData(InvalidData::NotQualified { what: "value of a field", name }));
         }
-        put(own, handle, kind, name, |object| {
-            object.put_qname(name, QName { package, entity });
+        put(own, handle, kind, name, |encoder| {
+            encode_qname(encoder.writer_mut(), QName { package, entity });
+            Ok(())
         })
     })?;
     let passed = [(name, name_length), (package, package_length), (entity, entity_length)];

@@ -25,20 +25,20 @@ pub(super) fn define(linker: &mut Linker<HostData>) -> wasmtime::Result<()> {
 /// Calls the guest back for each row that matches the key as it is when the read begins. What the guest does meanwhile,
 /// reading again included, is its own affair: a row's handles stay valid until the call ends.
 fn read_values(mut caller: Caller<'_, HostData>, key: i64) -> wasmtime::Result<()> {
-    let (on_read_value, key_bytes) = crossing(&mut caller, |crossing| {
+    let (on_read_value, (storage, entity, fields)) = crossing(&mut caller, |crossing| {
         let own = crossing.own;
-        let mut key_bytes = Vec::new();
-        own.handles.written(key, HandleKind::Key)?.append_to(&mut key_bytes);
+        let parts = own.handles.written(key, HandleKind::Key)?.key_parts();
         // Admission has seen to it that who imports this has it.
         let Some(on_read_value) = own.exports.on_read_value.clone() else {
             return Err(Fault::InvalidGuestData(InvalidData::TooEarly));
         };
-        Ok((on_read_value, key_bytes))
+        Ok((on_read_value, parts))
     })?;
+    let wanted = Key::of_parts(&storage, &entity, &fields).map_err(wasmtime::Error::new)?;
     let mut last = Vec::new();
     let mut count = 0;
     loop {
-        let mut chunk = again(&mut caller, |crossing| read_chunk(crossing, &key_bytes, &last))?;
+        let mut chunk = again(&mut caller, |crossing| read_chunk(crossing, &wanted, &last))?;
         if chunk.is_empty() {
             break;
         }
@@ -62,17 +62,16 @@ fn again<R>(
 }
 
 /// Reads rows behind the one whose key map is `last`, or the first, and returns where they are.
-fn read_chunk(crossing: Crossing<'_>, key: &[u8], last: &[u8]) -> Result<Range<usize>, Fault> {
+fn read_chunk(crossing: Crossing<'_>, key: &Key<'_>, last: &[u8]) -> Result<Range<usize>, Fault> {
     let Crossing { own, state, .. } = crossing;
     let ExtTinyGo { handles, held, limits, .. } = own;
-    let key = Key::parse(key).map_err(|error| Fault::InvalidGuestData(InvalidData::Wire { what: "key", error }))?;
     let after = (!last.is_empty()).then(|| ValueRef::new(last));
     let start = handles.bytes.len();
     let mut room = CHUNK;
     let written = loop {
         ExtTinyGo::hold(held, room, limits)?;
         handles.bytes.resize(start + room, 0);
-        match state.read(&key, after, &mut handles.bytes[start..]) {
+        match state.read(key, after, &mut handles.bytes[start..]) {
             Ok(written) if written <= room => break written,
             Ok(wanted) => {
                 *held -= room;

@@ -1,8 +1,10 @@
 //! A record that a guest writes field by field: the fields of a key, or those of an intent behind its head.
 
+use std::convert::Infallible;
+
 use guest_abi::intent::{self, Operation};
 use guest_abi::key::Key;
-use guest_abi::value::ObjectWriter;
+use guest_abi::wire::append_text;
 use minicbor::{Decoder, Encoder};
 
 use crate::failure::{Fault, InvalidData};
@@ -13,12 +15,19 @@ const MOST_FIELDS: usize = 4096;
 /// Bytes that a record keeps for the next call.
 const KEPT_BYTES: usize = 4096;
 
-/// What ends an object.
+/// A map of indefinite length, and its end.
+const BEGIN_MAP: u8 = 0xBF;
 const BREAK: u8 = 0xFF;
 
-/// The wire form of a key, or of an intent, without the break behind its last field.
+/// What writing to a vector fails with.
+pub(super) type Never = minicbor::encode::Error<Infallible>;
+
+/// A key, or an intent: the wire form without the break behind its last field.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
+    /// Storage and entity of a key, which its bytes do not have.
+    storage: String,
+    entity: String,
     bytes: Vec<u8>,
     /// Where each field begins, and a digest of its name.
     fields: Vec<(u32, u32)>,
@@ -28,22 +37,29 @@ impl Writer {
     /// Begins a key.
     pub(super) fn begin_key(&mut self, storage: &str, entity: &str) {
         self.clear();
-        let mut encoder = Encoder::new(&mut self.bytes);
-        // Writing to a vector cannot fail.
-        let _ = encoder.str(storage);
-        let _ = encoder.str(entity);
-        ObjectWriter::begin(&mut self.bytes);
+        self.storage.push_str(storage);
+        self.entity.push_str(entity);
+        self.bytes.push(BEGIN_MAP);
     }
 
     /// Begins an intent for a key as it is now.
     pub(super) fn begin_intent(&mut self, operation: Operation, key: &Self) {
         self.clear();
         intent::encode_header(&mut self.bytes, operation);
-        key.append_to(&mut self.bytes);
-        ObjectWriter::begin(&mut self.bytes);
+        key.append_key(&mut self.bytes);
+        self.bytes.push(BEGIN_MAP);
+    }
+
+    /// Appends the key that was written.
+    fn append_key(&self, out: &mut Vec<u8>) {
+        append_text(&self.storage, out);
+        append_text(&self.entity, out);
+        self.append_to(out);
     }
 
     fn clear(&mut self) {
+        self.storage.clear();
+        self.entity.clear();
         self.bytes.clear();
         self.fields.clear();
         if self.bytes.capacity() > KEPT_BYTES {
@@ -54,8 +70,13 @@ impl Writer {
         }
     }
 
-    /// Has `put` put the field `name`, in the place of one with this name if there is one.
-    pub(super) fn put(&mut self, name: &str, put: impl FnOnce(&mut ObjectWriter<'_, Vec<u8>>)) -> Result<(), Fault> {
+    /// Has `put` write the value of the field `name`, in the place of a field with this name if there is one.
+    #[inline]
+    pub(super) fn put(
+        &mut self,
+        name: &str,
+        put: impl FnOnce(&mut Encoder<&mut Vec<u8>>) -> Result<(), Never>,
+    ) -> Result<(), Fault> {
         let digest = digest(name);
         let same = |&(at, other): &(u32, u32)| other == digest && self.name_at(at) == Some(name);
         if let Some(index) = self.fields.iter().position(same) {
@@ -66,7 +87,9 @@ impl Writer {
             return Err(Fault::InvalidGuestData(InvalidData::TooManyFields { limit: MOST_FIELDS }));
         };
         self.fields.push((at, digest));
-        put(&mut ObjectWriter::resume(&mut self.bytes));
+        append_text(name, &mut self.bytes);
+        // Writing to a vector cannot fail.
+        let _ = put(&mut Encoder::new(&mut self.bytes));
         Ok(())
     }
 
@@ -85,16 +108,24 @@ impl Writer {
     }
 
     /// Lets `use_key` have the key that was written.
+    #[inline]
     pub(super) fn with_key<R>(&mut self, use_key: impl FnOnce(&Key<'_>) -> R) -> Result<R, Fault> {
         self.bytes.push(BREAK);
-        let used = Key::parse(&self.bytes).map(|key| use_key(&key));
+        let used = Key::of_parts(&self.storage, &self.entity, &self.bytes).map(|key| use_key(&key));
         self.bytes.pop();
         used.map_err(|error| Fault::InvalidGuestData(InvalidData::Wire { what: "key", error }))
     }
 
+    /// Storage and entity of a key, and its fields.
+    pub(super) fn key_parts(&self) -> (String, String, Vec<u8>) {
+        let mut fields = Vec::with_capacity(self.bytes.len() + 1);
+        self.append_to(&mut fields);
+        (self.storage.clone(), self.entity.clone(), fields)
+    }
+
     /// Bytes so far.
     pub(super) fn len(&self) -> usize {
-        self.bytes.len()
+        self.storage.len() + self.entity.len() + self.bytes.len()
     }
 
     /// Appends the whole record.
@@ -105,7 +136,7 @@ impl Writer {
 
     #[cfg(test)]
     pub(super) fn kept(&self) -> usize {
-        self.bytes.capacity() + self.fields.capacity()
+        self.storage.capacity() + self.entity.capacity() + self.bytes.capacity() + self.fields.capacity()
     }
 }
 
@@ -132,21 +163,11 @@ mod tests {
     fn a_field_that_is_put_twice_has_the_last_value() {
         let (mut key, mut writer) = (Writer::default(), Writer::default());
         key.begin_key("sys.View", "a.B");
-        key.put("Year", |object| {
-            object.put_i64("Year", 1);
-        })
-        .unwrap();
+        key.put("Year", |encoder| encoder.i64(1).map(drop)).unwrap();
         writer.begin_intent(Operation::Update, &key);
-        key.put("Year", |object| {
-            object.put_i64("Year", 2);
-        })
-        .unwrap();
+        key.put("Year", |encoder| encoder.i64(2).map(drop)).unwrap();
         for (name, value) in [("first", 1), ("second", 300), ("third", 3), ("second", 4), ("first", 70_000)] {
-            writer
-                .put(name, |object| {
-                    object.put_i64(name, value);
-                })
-                .unwrap();
+            writer.put(name, |encoder| encoder.i64(value).map(drop)).unwrap();
         }
         let stream = intent(&writer);
         let intent = Intent::decode(&mut Decoder::new(&stream)).unwrap();
@@ -157,12 +178,7 @@ mod tests {
         assert_eq!(fields, [("third", 3), ("second", 4), ("first", 70_000)]);
         let year = key.with_key(|key| key.object().field("Year").unwrap().unwrap().as_i64().unwrap());
         assert_eq!(year.unwrap(), 2);
-        assert!(
-            key.put("more", |object| {
-                object.put_bool("more", true);
-            })
-            .is_ok()
-        );
+        assert!(key.put("more", |encoder| encoder.bool(true).map(drop)).is_ok());
     }
 
     #[test]
@@ -171,13 +187,9 @@ mod tests {
         writer.begin_key("s.t", "");
         for index in 0..MOST_FIELDS {
             let name = format!("a{index:04}zz");
-            writer
-                .put(&name, |object| {
-                    object.put_bool(&name, true);
-                })
-                .unwrap();
+            writer.put(&name, |encoder| encoder.bool(true).map(drop)).unwrap();
         }
-        let full = writer.put("more", |_| {});
+        let full = writer.put("more", |_| Ok(()));
         assert!(matches!(full, Err(Fault::InvalidGuestData(InvalidData::TooManyFields { limit: MOST_FIELDS }))));
         let fields = writer.with_key(|key| key.fields().count()).unwrap();
         assert_eq!(fields, MOST_FIELDS);
