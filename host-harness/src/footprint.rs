@@ -86,6 +86,19 @@ impl Footprint {
         if self.unknown { std::slice::from_ref(&self.region) } else { &self.parts[..self.count] }
     }
 
+    /// What of the exchange region the host wrote, and the guest named: nothing that the host wrote there is missing,
+    /// whether or not a call succeeded. Parts may overlap.
+    #[inline]
+    pub(crate) fn named(&self) -> &[Range<usize>] {
+        &self.parts[..self.count]
+    }
+
+    /// Whether a range lies in the exchange region, so that it is known once it was added.
+    #[inline]
+    pub(crate) fn covers(&self, range: &Range<usize>) -> bool {
+        self.region.start <= range.start && range.end <= self.region.end
+    }
+
     /// Nothing is used any more.
     #[inline]
     pub(crate) fn clear(&mut self) {
@@ -130,6 +143,8 @@ mod tests {
         footprint.add(&(2000..2100));
         assert!(footprint.is_unknown());
         assert_eq!(footprint.exchange(), std::slice::from_ref(&(1000..9000)));
+        assert_eq!(footprint.named(), std::slice::from_ref(&(2000..2100)));
+        assert!(footprint.covers(&(1000..9000)) && !footprint.covers(&(999..1001)) && !footprint.covers(&(8999..9001)));
         footprint.call_succeeded();
         assert_eq!(footprint.exchange(), std::slice::from_ref(&(2000..2100)));
         footprint.call_begins();
@@ -151,6 +166,7 @@ mod tests {
                 named[start..start + length].fill(true);
             }
             let used = footprint.exchange();
+            prop_assert_eq!(used, footprint.named());
             prop_assert!(used.iter().all(|part| region.start <= part.start && part.end <= region.end));
             for at in region.filter(|at| named[*at]) {
                 prop_assert!(used.iter().any(|part| part.contains(&at)), "{at} in {used:?}");

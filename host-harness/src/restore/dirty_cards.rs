@@ -10,7 +10,8 @@ use crate::snapshot::{RegionKind, Snapshot};
 
 /// Exact, for every guest that can be restored in place, at the cost of what a call wrote.
 ///
-/// The card table is scanned as far as memory physically reaches, a byte for each card of it.
+/// The card table is scanned as far as memory physically reaches, a byte for each card of it. What the host wrote into the
+/// exchange region is known to the byte and copied back as such.
 #[derive(Debug, Clone)]
 pub struct DirtyCards {
     barrier: Barrier,
@@ -32,13 +33,15 @@ impl Restore for DirtyCards {
     }
 
     fn restore(&mut self, target: &mut Target<'_>) -> Result<Restored, RestoreError> {
-        let (memory, cards, snapshot) = target.memory_and_cards();
-        let Some(cards) = cards else {
+        let Some((memory, cards, footprint, snapshot)) = target.written() else {
             return Err(RestoreError::NoBarrier);
         };
         let grown = memory.len() != snapshot.memory.len();
         let mut restoring = Restoring { memory, snapshot, bytes: 0 };
         restoring.cards(cards);
+        for range in footprint.named() {
+            restoring.range(range.clone());
+        }
         for range in &self.barrier.always {
             restoring.range(range.start as usize..range.end as usize);
         }

@@ -131,11 +131,13 @@ impl Target<'_> {
         (memory, self.snapshot)
     }
 
-    /// The same with the card table, where the guest was prepared with a write barrier.
-    pub(crate) fn memory_and_cards(&mut self) -> (&mut [u8], Option<Cards<'_>>, &Snapshot) {
-        let parts = memory_and_data(self.store).map(|(memory, _)| memory.into_parts());
-        let (memory, cards) = parts.unwrap_or_default();
-        (memory, cards, self.snapshot)
+    /// The same with the card table, where the guest was prepared with a write barrier, and what the host wrote that is
+    /// not marked there.
+    #[inline]
+    pub(crate) fn written(&mut self) -> Option<(&mut [u8], Cards<'_>, &Footprint, &Snapshot)> {
+        let (memory, data) = memory_and_data(self.store)?;
+        let (memory, cards) = memory.into_parts();
+        Some((memory, cards?, &data.footprint, self.snapshot))
     }
 
     /// How memory is divided.
