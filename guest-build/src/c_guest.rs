@@ -15,9 +15,9 @@ use crate::{Clang, Error, package, process};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CModel {
-    /// No library but the ones that are named; the source has what starts it, if anything.
+    /// No library but the one that is named; the source has what starts it, if anything.
     Freestanding,
-    /// wasi-libc, with a `main` that `_start` runs.
+    /// wasi-libc; the source has what starts it.
     Command,
     /// wasi-libc, with `_initialize`, which runs constructors and nothing else.
     Reactor,
@@ -106,14 +106,16 @@ impl CGuest {
         command.args(&self.arguments);
         match self.model {
             CModel::Freestanding => {}
-            CModel::Command => _ = command.arg("-mexec-model=command"),
+            // wasi-libc's own start is for programs that end with `main`: with it the linker wraps every other export into
+            // constructors and destructors.
+            CModel::Command => _ = command.arg("-nostartfiles"),
             CModel::Reactor => _ = command.arg("-mexec-model=reactor"),
         }
         for folder in &self.headers {
             command.arg("-I").arg(folder);
         }
         command.arg(&self.source).args(&self.library);
-        command.arg(format!("-Wl,--stack-first,-z,stack-size={STACK}"));
+        command.arg(format!("-Wl,--strip-debug,--stack-first,-z,stack-size={STACK}"));
         command.args(self.exports.iter().map(|name| format!("-Wl,--export-if-defined={name}")));
         // What nothing else needs is taken out of a library only where it is asked for.
         command.args(self.exports.iter().map(|name| format!("-Wl,-u,{name}")));

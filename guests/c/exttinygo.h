@@ -35,6 +35,13 @@ extern "C" {
 #define EXT_SPEAKS_VERSION_0_0_1 \
     EXT_EXPORT("WasmAbiVersion_0_0_1") void WasmAbiVersion_0_0_1(void) {}
 
+/* Defines `_start`, which a host calls once before everything else: it runs constructors, and returns. With wasi-libc, link with
+ * -nostartfiles: its own `_start` is that of a program that ends with `main`, and has the linker run all constructors anew at each
+ * call of any export. (A reactor, by -mexec-model=reactor, has `_initialize` instead and needs neither.) */
+#define EXT_START                        \
+    extern void __wasm_call_ctors(void); \
+    EXT_EXPORT("_start") void _start(void) { __wasm_call_ctors(); }
+
 /* Defines what ext_read calls for each row. */
 #define EXT_ON_READ_VALUE(key, value) \
     EXT_EXPORT("WasmOnReadValue") void WasmOnReadValue(ext_handle key, ext_handle value)

@@ -34,15 +34,7 @@ __attribute__((constructor)) static void start(void) {
 }
 
 #ifdef EXT_COMMAND
-#ifdef __wasi__
-/* wasi-libc's _start runs the constructors before it. */
-int main(void) { return 0; }
-#else
-/* The linker makes it: it runs the constructors. */
-extern void __wasm_call_ctors(void);
-
-EXT_EXPORT("_start") void _start(void) { __wasm_call_ctors(); }
-#endif
+EXT_START
 #endif
 
 /* Leaves what the constructor has done. */
