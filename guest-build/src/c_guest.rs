@@ -88,7 +88,8 @@ impl CGuest {
         let (dependencies, record) = (build_dir.join(format!("{name}.d")), build_dir.join(format!("{name}.built")));
         let mut command = self.command(clang, &built, &dependencies);
         let told = format!("{clang}\n{command:?}\n");
-        if place.is_file() && fs::read_to_string(&record).is_ok_and(|before| before == self.state(&told, &dependencies)) {
+        if place.is_file() && fs::read_to_string(&record).is_ok_and(|before| before == self.state(&told, &dependencies))
+        {
             return Ok(());
         }
 

@@ -82,7 +82,8 @@ impl StaticLibrary {
             return Err(Error::Compile { package: self.package.clone(), stderr: told.stderr.trim_end().to_owned() });
         }
         // The last artefact is that of the package itself: everything else is what it depends on.
-        let library = guest::artefacts(&told.stdout).filter(|file| file.extension().is_some_and(|end| end == "a")).last();
+        let library =
+            guest::artefacts(&told.stdout).filter(|file| file.extension().is_some_and(|end| end == "a")).last();
         let library = library.ok_or_else(|| Error::NoLibrary { package: self.package.clone() })?;
         package::place(&library, place)
     }

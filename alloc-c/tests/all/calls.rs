@@ -68,7 +68,8 @@ fn failed(memory: &FakeMemory) -> (u32, u32) {
 #[test]
 fn no_bytes_have_addresses_of_their_own() {
     with_each(|(memory, calls)| {
-        let pointers = [calls.malloc(0), calls.malloc(0), calls.calloc(0, 8), calls.aligned_alloc(64, 0), calls.malloc(1)];
+        let pointers =
+            [calls.malloc(0), calls.malloc(0), calls.calloc(0, 8), calls.aligned_alloc(64, 0), calls.malloc(1)];
         for (index, pointer) in pointers.iter().enumerate() {
             assert!(!pointer.is_null());
             assert!(!pointers[..index].contains(pointer), "{pointers:?}");

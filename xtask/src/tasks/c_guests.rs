@@ -62,7 +62,13 @@ fn builds() -> Vec<Build> {
     let and_libc: Vec<_> = BEHIND_C.into_iter().chain([Allocator::System]).collect();
     [
         with("shop", "", CModel::Freestanding, &BEHIND_C, &["-O2", "-DEXT_COMMAND"]),
-        with("shop", "-statistics", CModel::Freestanding, &[Allocator::Freelist], &["-O2", "-DEXT_COMMAND", "-DEXT_STATISTICS"]),
+        with(
+            "shop",
+            "-statistics",
+            CModel::Freestanding,
+            &[Allocator::Freelist],
+            &["-O2", "-DEXT_COMMAND", "-DEXT_STATISTICS"],
+        ),
         with("shop", "-wasi", CModel::Command, &and_libc, &["-O2", "-DEXT_COMMAND"]),
         with("shop", "-reactor", CModel::Reactor, &and_libc, &["-O2"]),
         with("probe", "", CModel::Freestanding, &BEHIND_C, &["-O2"]),
