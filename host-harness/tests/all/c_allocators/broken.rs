@@ -74,9 +74,9 @@ fn examine(faults: &[(&str, &str)]) -> Option<String> {
 }
 
 #[track_caller]
-fn assert_caught(fault: (&str, &str), message: &str) {
+fn assert_caught(fault: (&str, &str), messages: &[&str]) {
     let found = examine(&[fault]).unwrap_or_else(|| panic!("{fault:?} goes unnoticed"));
-    assert!(found.contains(message), "{fault:?} is noticed as: {found}");
+    assert!(messages.iter().any(|message| found.contains(message)), "{fault:?} is noticed as: {found}");
 }
 
 #[test]
@@ -86,14 +86,17 @@ fn nothing_wrong_is_found_where_nothing_is() {
 
 #[test]
 fn faults_are_caught() {
-    assert_caught(("LEAST_ALIGN", "8"), "is not aligned");
+    assert_caught(("LEAST_ALIGN", "8"), &["is not aligned"]);
     // The next allocation begins inside of this one, with its header.
-    assert_caught(("BEHIND", "-40"), "does not hold what was written");
-    assert_caught(("CALLOC", "(i32.store8 (local.get $at) (i32.const 1))"), "is not zero");
-    assert_caught(("EINVAL", "0"), "an alignment of 24 is error 0");
-    assert_caught(("REALLOC", "(i32.store8 (local.get $at) (i32.const 0xab))"), "does not hold what was written");
-    assert_caught(("FREE", "(i32.store8 (i32.const 1040) (i32.const 1)) (global.set $top (local.get 0))"), "overlaps");
-    assert_caught(("LARGEST", "64"), "are refused");
+    assert_caught(("BEHIND", "-40"), &["does not hold what was written"]);
+    assert_caught(("CALLOC", "(i32.store8 (local.get $at) (i32.const 1))"), &["is not zero"]);
+    assert_caught(("EINVAL", "0"), &["an alignment of 24 is error 0"]);
+    assert_caught(("REALLOC", "(i32.store8 (local.get $at) (i32.const 0xab))"), &["does not hold what was written"]);
+    assert_caught(
+        ("FREE", "(i32.store8 (i32.const 1040) (i32.const 1)) (global.set $top (local.get 0))"),
+        &["overlaps", "is not zero", "does not hold what was written"],
+    );
+    assert_caught(("LARGEST", "64"), &["are refused"]);
 }
 
 #[test]
