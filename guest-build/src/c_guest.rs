@@ -17,7 +17,7 @@ use crate::{Clang, Error, package, process};
 pub enum CModel {
     /// No library but the one that is named; the source has what starts it, if anything.
     Freestanding,
-    /// wasi-libc; the source has what starts it.
+    /// wasi-libc; the source has a `_start` of its own, which calls `__wasm_call_ctors`.
     Command,
     /// wasi-libc, with `_initialize`, which runs constructors and nothing else.
     Reactor,
@@ -107,8 +107,8 @@ impl CGuest {
         command.args(&self.arguments);
         match self.model {
             CModel::Freestanding => {}
-            // wasi-libc's own start is for programs that end with `main`: with it the linker wraps every other export into
-            // constructors and destructors.
+            // wasi-libc's own start is for programs that end with `main`. Unless something calls the constructors by name, the
+            // linker wraps every export into constructors and destructors.
             CModel::Command => _ = command.arg("-nostartfiles"),
             CModel::Reactor => _ = command.arg("-mexec-model=reactor"),
         }

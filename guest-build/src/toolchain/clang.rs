@@ -1,5 +1,8 @@
 //! What compiles C to wasm32: clang, wasi-libc and a linker that reads what the Rust toolchain makes.
 
+#[cfg(all(test, unix))]
+mod tests;
+
 use std::{
     env, fmt,
     path::{Path, PathBuf},
@@ -77,7 +80,7 @@ impl Clang {
         Self::among(&[ClangWay::WasiSdk, ClangWay::Installed], &Surroundings::default(), toolchain, None)
     }
 
-    pub(super) fn among(
+    fn among(
         ways: &[ClangWay],
         surroundings: &Surroundings,
         toolchain: &Toolchain,
@@ -144,11 +147,11 @@ impl fmt::Display for Clang {
 
 /// The places that finding looks at, so that a test can put its own in their place.
 #[derive(Clone, Debug)]
-pub(super) struct Surroundings {
-    pub(super) wasi_sdk: PathBuf,
+struct Surroundings {
+    wasi_sdk: PathBuf,
     /// The folders of programs.
-    pub(super) path: Vec<PathBuf>,
-    pub(super) debian: Debian,
+    path: Vec<PathBuf>,
+    debian: Debian,
 }
 
 impl Default for Surroundings {
@@ -204,8 +207,8 @@ fn linker(surroundings: &Surroundings, toolchain: &Toolchain) -> Result<(PathBuf
         let sysroot = toolchain.bin.parent().unwrap_or(&toolchain.bin);
         sysroot.join("lib/rustlib").join(host).join("bin/gcc-ld").join(executable("wasm-ld"))
     });
-    let newest = (needed..=VERSIONS.0.max(needed)).map(|version| format!("wasm-ld-{version}"));
-    let others = std::iter::once("wasm-ld".to_owned()).chain(newest);
+    let named = (needed..=VERSIONS.0.max(needed)).map(|version| format!("wasm-ld-{version}"));
+    let others = std::iter::once("wasm-ld".to_owned()).chain(named);
     let candidates = own
         .into_iter()
         .chain(others.filter_map(|name| on_path(&surroundings.path, &name)))
