@@ -103,6 +103,37 @@ fn every_model_is_linked() {
     assert!(has(&command, "_start") && !has(&command, "take.command_export"));
 }
 
+/// Uses both headers of the workspace, in C++.
+const CPP: &str = r#"
+#include "exttinygo.h"
+#include "guest_alloc.h"
+EXT_SPEAKS_VERSION_0_0_1
+EXT_START
+EXT_ON_READ_VALUE(key, value) { (void)ext_equal(ext_key_string(key, EXT("Name")), ext_bytes_at(value, 0)); }
+EXT_FUNCTION(count_up) {
+    ext_handle key = ext_key(EXT("sys.Record"), EXT("shop.Counter"));
+    ext_put_qname(key, EXT_KEY, EXT("Name"), EXT("shop"), EXT("orders"));
+    ext_put_bool(ext_intent_new(key), EXT_INTENT, EXT("Value"), __allocator_control_block.flags != 0);
+    void *memory = malloc(10);
+    if (memory == nullptr) ext_out_of_memory();
+    free(memory);
+}
+"#;
+
+#[test]
+fn the_headers_are_for_cpp_as_well() {
+    let written = Written::new("");
+    written.write("guest.cc", CPP);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let strict =
+        ["-std=c++11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fno-exceptions", "-Wl,--allow-undefined"];
+    let guest = CGuest::new(written.path("guest.cc"), CModel::Freestanding)
+        .headers(root.join("alloc-c/include"))
+        .headers(root.join("guests/c"))
+        .arguments(strict);
+    written.build(&guest).unwrap();
+}
+
 #[test]
 fn what_does_not_compile_is_told_and_what_was_there_stays() {
     let written = Written::new(SOURCE);
