@@ -13,7 +13,7 @@ const OVERALIGNED: u32 = 1 << 31;
 /// Largest alignment that is served: 1 GiB.
 const LARGEST_ALIGN: usize = 1 << 30;
 
-/// The interface of C's `malloc` over an allocator. See the [crate](crate).
+/// The interface of C's `malloc` over an allocator. See the [crate].
 ///
 /// What cannot be served is the null pointer, and the request is recorded in the allocator's control block. The counters
 /// there are of bytes as they were asked for, without headers.
