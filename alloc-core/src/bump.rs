@@ -8,6 +8,11 @@
 //! Everything above `max(high_water, top)`. An allocation writes below `top` only, so nothing needs to be recorded
 //! while `top` rises; whatever lowers it raises `high_water` first. A host that lowers `top` itself either scrubs what
 //! was above or raises `high_water` likewise.
+//!
+//! # Headers
+//!
+//! Each function takes how many bytes directly in front of an allocation belong to it: 0, or what a caller keeps there
+//! who remembers no layouts. They are neither counted nor aligned.
 #![expect(unsafe_code, reason = "fills and copies memory that it hands out")]
 
 use crate::{
@@ -23,9 +28,9 @@ use guest_abi::{AllocatorKind, ControlBlock};
 
 /// Serves `GlobalAlloc::alloc`.
 #[inline]
-pub fn alloc<M: Memory>(memory: &M, kind: AllocatorKind, layout: Layout) -> *mut u8 {
+pub fn alloc<M: Memory>(memory: &M, kind: AllocatorKind, header: u32, layout: Layout) -> *mut u8 {
     let counter = &memory.control_block().allocations;
-    take(memory, kind, layout.size(), layout.align(), layout.size(), counter)
+    take(memory, kind, header, layout.size(), layout.align(), layout.size(), counter)
 }
 
 /// Fills with zeros what `alloc` has just given, as far as it lies below the high-water mark: the rest is zero.
@@ -48,26 +53,28 @@ pub unsafe fn fill<M: Memory>(memory: &M, pointer: *mut u8, size: usize) {
 /// Serves `GlobalAlloc::dealloc` for an allocator that gives the newest allocation's bytes back.
 ///
 /// # Safety
-/// As `GlobalAlloc::dealloc`, of an allocator that serves `pointer` from this memory.
+/// As `GlobalAlloc::dealloc`, of an allocator that serves `pointer` from this memory, with this header.
 #[inline]
-pub unsafe fn dealloc_newest<M: Memory>(memory: &M, pointer: *mut u8, layout: Layout) {
+pub unsafe fn dealloc_newest<M: Memory>(memory: &M, header: u32, pointer: *mut u8, layout: Layout) {
     let block = memory.control_block();
     account::deallocated(block, layout.size());
     let address = memory.address(pointer);
     if end_of(address, layout.size()) == block.top.load(Relaxed) {
-        lower(block, address);
+        // The header is in front of it, so above `heap_base`.
+        lower(block, address.wrapping_sub(header));
     }
 }
 
 /// Serves `GlobalAlloc::realloc`: the newest allocation grows and shrinks where it is, any other shrinks where it is
-/// and is copied to grow.
+/// and is copied to grow, without its header.
 ///
 /// # Safety
-/// As `GlobalAlloc::realloc`, of an allocator that serves `pointer` from this memory.
+/// As `GlobalAlloc::realloc`, of an allocator that serves `pointer` from this memory, with this header.
 #[inline]
 pub unsafe fn realloc<M: Memory>(
     memory: &M,
     kind: AllocatorKind,
+    header: u32,
     pointer: *mut u8,
     layout: Layout,
     new_size: usize,
@@ -86,8 +93,8 @@ pub unsafe fn realloc<M: Memory>(
     } else {
         // To grow the newest allocation is to take the difference, unaligned, from where it ends.
         let growth = new_size.wrapping_sub(old_size);
-        let (size, align_of_size) = if newest { (growth, 1) } else { (new_size, align) };
-        let taken = take(memory, kind, size, align_of_size, growth, &block.reallocations);
+        let (header, size, align_of_size) = if newest { (0, growth, 1) } else { (header, new_size, align) };
+        let taken = take(memory, kind, header, size, align_of_size, growth, &block.reallocations);
         if taken.is_null() {
             return refuse(block, new_size, align);
         }
@@ -127,6 +134,7 @@ pub unsafe fn reset<M: Memory>(memory: &M) {
 fn take<M: Memory>(
     memory: &M,
     kind: AllocatorKind,
+    header: u32,
     size: usize,
     align: usize,
     requested: usize,
@@ -139,17 +147,19 @@ fn take<M: Memory>(
         return refuse(block, size, align);
     }
     let top = block.top.load(Relaxed);
-    // The bounds of a `Layout`, size below 2^31 and alignment at most 2^30, keep the sum below 2^32; `top` is never
-    // above `limit`, so nothing here wraps but the negation, which is meant to.
-    let padding = top.wrapping_neg() & (align as u32).wrapping_sub(1);
-    let needed = padding.wrapping_add(size as u32);
+    // The bounds of a `Layout`, size below 2^31 and alignment at most 2^30, and of a header, which is shorter than what is
+    // never allocated below 4 GiB, keep the sums below 2^32; `top` is never above `limit`, so nothing here wraps but the
+    // negation, which is meant to.
+    let padding = top.wrapping_add(header).wrapping_neg() & (align as u32).wrapping_sub(1);
+    let before = header.wrapping_add(padding);
+    let needed = before.wrapping_add(size as u32);
     if needed > block.limit.load(Relaxed).wrapping_sub(top) && !make_room(memory, kind, needed) {
         return refuse(block, size, align);
     }
     block.top.store(top.wrapping_add(needed), Relaxed);
     account::requested(block, requested);
     account::count(counter);
-    let address = top.wrapping_add(padding);
+    let address = top.wrapping_add(before);
     // SAFETY: `top` is at least `heap_base`, which is not 0, and its sum with `needed` is an address, so none with the
     // padding wraps.
     unsafe { hint::assert_unchecked(address != 0) };

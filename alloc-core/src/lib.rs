@@ -8,6 +8,8 @@
 //! - [`account`]: the counters of the control block, behind the feature `counters` (on by default).
 //! - [`bump`]: the mechanics of a bump pointer, which `alloc-leaking` and `alloc-bump-reset` share.
 //!
+//! [`HeaderAlloc`] is what allocators implement besides `GlobalAlloc`, for callers that remember no layouts.
+//!
 //! On wasm32 [`LinearMemory`] is the module's memory, and the crate defines the control block in it, the exported static
 //! `__allocator_control_block`. Natively it is a memory without pages; the feature `testing` adds one that has some and
 //! a runner of random programs, in the module `testing`.
@@ -29,12 +31,14 @@ extern crate std;
 pub mod account;
 pub mod bump;
 pub mod claim;
+mod header;
 mod linear;
 mod memory;
 #[cfg(all(feature = "testing", not(target_arch = "wasm32")))]
 pub mod testing;
 
 pub use guest_abi::{AllocatorKind, ControlBlock, ControlBlockImage};
+pub use header::{HEADED_ALIGN, HeaderAlloc, header_size};
 pub use linear::LinearMemory;
 pub use memory::Memory;
 

@@ -30,6 +30,7 @@
 #![no_std]
 #![expect(unsafe_code, reason = "`GlobalAlloc` is an unsafe trait, and talc's heap is raw memory")]
 
+mod headed;
 mod heap;
 mod source;
 

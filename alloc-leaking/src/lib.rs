@@ -19,7 +19,7 @@
 #![no_std]
 #![expect(unsafe_code, reason = "`GlobalAlloc` is an unsafe trait")]
 
-use alloc_core::{AllocatorKind, LinearMemory, Memory, account, bump};
+use alloc_core::{AllocatorKind, ControlBlock, HeaderAlloc, LinearMemory, Memory, account, bump, header_size};
 use core::alloc::{GlobalAlloc, Layout};
 
 const KIND: AllocatorKind = AllocatorKind::Leaking;
@@ -51,7 +51,7 @@ impl<M> LeakingAllocator<M> {
 // they are. It does not unwind.
 unsafe impl<M: Memory> GlobalAlloc for LeakingAllocator<M> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        bump::alloc(&self.memory, KIND, layout)
+        bump::alloc(&self.memory, KIND, 0, layout)
     }
 
     unsafe fn dealloc(&self, _pointer: *mut u8, layout: Layout) {
@@ -68,6 +68,35 @@ unsafe impl<M: Memory> GlobalAlloc for LeakingAllocator<M> {
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // SAFETY: the caller keeps the same contract, and every pointer of this allocator is from this memory.
-        unsafe { bump::realloc(&self.memory, KIND, pointer, layout, new_size) }
+        unsafe { bump::realloc(&self.memory, KIND, 0, pointer, layout, new_size) }
+    }
+}
+
+// SAFETY: as above, with the header's bytes taken in front of each allocation; an allocation of no bytes ends above its own
+// header, so apart from every other.
+unsafe impl<M: Memory> HeaderAlloc for LeakingAllocator<M> {
+    fn control_block(&self) -> &ControlBlock {
+        self.memory.control_block()
+    }
+
+    unsafe fn alloc_headed(&self, layout: Layout) -> *mut u8 {
+        bump::alloc(&self.memory, KIND, header_size(layout.align()), layout)
+    }
+
+    unsafe fn alloc_zeroed_headed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller keeps the same contract.
+        let pointer = unsafe { self.alloc_headed(layout) };
+        // SAFETY: this is what `alloc_headed` has just given.
+        unsafe { bump::fill(&self.memory, pointer, layout.size()) };
+        pointer
+    }
+
+    unsafe fn dealloc_headed(&self, _pointer: *mut u8, layout: Layout) {
+        account::deallocated(self.memory.control_block(), layout.size());
+    }
+
+    unsafe fn realloc_headed(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        // SAFETY: the caller keeps the same contract, and every pointer of this allocator is from this memory.
+        unsafe { bump::realloc(&self.memory, KIND, header_size(layout.align()), pointer, layout, new_size) }
     }
 }

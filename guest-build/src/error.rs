@@ -2,13 +2,13 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use crate::Way;
+use crate::{ClangWay, Way};
 
-/// Why one way to a toolchain was not taken.
+/// Why one way to a compiler was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WayFailure {
+pub struct WayFailure<W = Way> {
     /// The way.
-    pub way: Way,
+    pub way: W,
     /// What stood in it, in one line.
     pub reason: String,
 }
@@ -20,6 +20,10 @@ pub enum Error {
     /// No way led to a toolchain that compiles the guests' target.
     #[error("{}", no_toolchain(.0))]
     NoToolchain(Vec<WayFailure>),
+
+    /// No way led to a compiler for C.
+    #[error("{}", no_clang(.0))]
+    NoClang(Vec<WayFailure<ClangWay>>),
 
     /// A program that the build needs could not be started.
     #[error("cannot run `{program}`: {source}")]
@@ -99,6 +103,22 @@ pub enum Error {
         package: String,
     },
 
+    /// Cargo reported success but named no static library.
+    #[error("cargo built `{package}` but reported no static library")]
+    NoLibrary {
+        /// The package.
+        package: String,
+    },
+
+    /// The guest in C does not compile; the compiler's own words follow.
+    #[error("`{guest}` does not compile:\n{stderr}")]
+    CompileC {
+        /// The guest.
+        guest: String,
+        /// All that the compiler and the linker said.
+        stderr: String,
+    },
+
     /// The toolchain has no clippy.
     #[error("{toolchain} has no clippy: {advice}")]
     NoClippy {
@@ -130,7 +150,7 @@ impl Error {
 }
 
 fn no_toolchain(failures: &[WayFailure]) -> String {
-    let mut text = format!(
+    let text = format!(
         "nothing here compiles {}; do one of these, then run this again:\n\
          \x20 - `rustup target add {0}`\n\
          \x20 - `rustup component add rust-src`, which lets cargo build the standard library itself\n\
@@ -139,6 +159,22 @@ fn no_toolchain(failures: &[WayFailure]) -> String {
         crate::TARGET,
         crate::toolchain::DEBIAN_PACKAGES.join(" "),
     );
+    with_failures(text, failures)
+}
+
+fn no_clang(failures: &[WayFailure<ClangWay>]) -> String {
+    let text = format!(
+        "nothing here compiles C to wasm32; do one of these, then run this again:\n\
+         \x20 - as root on Debian or Ubuntu: `apt-get update && apt-get install {}`\n\
+         \x20 - unpack wasi-sdk and set `WASI_SDK_PATH` to its folder\n\
+         what was tried:",
+        crate::toolchain::CLANG_PACKAGES.join(" "),
+    );
+    with_failures(text, failures)
+}
+
+/// The text with a line for each way that was not taken.
+fn with_failures<W: fmt::Display>(mut text: String, failures: &[WayFailure<W>]) -> String {
     for failure in failures {
         text.push_str(&format!("\n  - {}: {}", failure.way, failure.reason));
     }

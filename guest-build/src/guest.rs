@@ -219,8 +219,20 @@ fn module_of(messages: &str, chosen: &Package) -> Option<PathBuf> {
         .map(Into::into)
 }
 
+/// The files that cargo says it built, in its order.
+pub(crate) fn artefacts(messages: &str) -> impl Iterator<Item = PathBuf> {
+    Message::parse_stream(messages.as_bytes())
+        .flatten()
+        .filter_map(|message| match message {
+            Message::CompilerArtifact(artifact) => Some(artifact.filenames),
+            _ => None,
+        })
+        .flatten()
+        .map(Into::into)
+}
+
 /// Waits until no other build uses the folder; the turn ends when the file is dropped.
-fn take_turn(target_dir: &Path) -> Result<File, Error> {
+pub(crate) fn take_turn(target_dir: &Path) -> Result<File, Error> {
     std::fs::create_dir_all(target_dir).map_err(Error::file(target_dir))?;
     let path = target_dir.join(".guest-build-lock");
     let file = File::create(&path).map_err(Error::file(&path))?;

@@ -1,7 +1,8 @@
 //! Finds or installs what compiles `wasm32-unknown-unknown`, and builds guest crates with it.
 //!
 //! [`Toolchain::find_or_install`] tries the ways there are in a fixed order and says which one it took;
-//! [`GuestBuild`] compiles one guest with one [`Allocator`] and puts the module where the caller wants it.
+//! [`GuestBuild`] compiles one guest with one [`Allocator`] and puts the module where the caller wants it. For guests in C
+//! [`Clang`] is found in the same way, [`StaticLibrary`] compiles what they link, and [`CGuest`] the guest.
 //! This crate starts compilers and knows nothing of any wasm engine.
 //!
 //! ```no_run
@@ -15,20 +16,24 @@
 //! ```
 
 mod allocator;
+mod c_guest;
 mod environment;
 mod error;
 mod guest;
 mod listing;
 mod package;
 mod process;
+mod static_library;
 mod toolchain;
 
 pub use allocator::{Allocator, UnknownAllocator};
+pub use c_guest::{CGuest, CModel};
 pub use environment::clean;
 pub use error::{Error, WayFailure};
 pub use guest::GuestBuild;
 pub use listing::{Guest, guests};
-pub use toolchain::{Finder, Toolchain, Way};
+pub use static_library::StaticLibrary;
+pub use toolchain::{Clang, ClangWay, Finder, Toolchain, Way};
 
 /// The target that every guest is compiled for.
 pub const TARGET: &str = "wasm32-unknown-unknown";

@@ -3,6 +3,7 @@
 //! How one is found or installed is in [`finder`], what is remembered between runs in [`memory`].
 
 mod active;
+mod clang;
 mod debian;
 mod finder;
 mod memory;
@@ -17,11 +18,12 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+pub use clang::{Clang, ClangWay};
 pub use finder::Finder;
 
 use crate::{Error, Progress, TARGET, environment};
 
-pub(crate) use debian::PACKAGES as DEBIAN_PACKAGES;
+pub(crate) use debian::{CLANG_PACKAGES, PACKAGES as DEBIAN_PACKAGES};
 
 /// What cargo builds of the standard library where no built one is there.
 const BUILD_STD: &str = "-Zbuild-std=core,alloc,std,panic_abort";

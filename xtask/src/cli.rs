@@ -20,8 +20,11 @@ pub(crate) enum Task {
     /// Tries, in this order: the target in the active toolchain; `rustup target add`; a toolchain with its library
     /// source (rustup's rust-src, or Debian's), where cargo builds the standard library; Debian's packages, where this
     /// runs as root on Debian. Every other task does this by itself; what failed is remembered until `setup` is run.
+    ///
+    /// For the guests in C it looks for clang, wasi-libc and a linker: wasi-sdk in WASI_SDK_PATH or /opt/wasi-sdk; clang and
+    /// wasi-libc of the system; Debian's packages, where this runs as root on Debian.
     Setup(Setup),
-    /// Build every guest with every allocator into target/guests/.
+    /// Build every guest with every allocator, in Rust and in C, into target/guests/.
     Guests(Guests),
     /// Measure and verify the shop guest with every allocator, and print the table.
     ///
@@ -73,12 +76,12 @@ impl WayChoice {
     }
 }
 
-#[derive(Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Guests {
     /// Build only this guest; may be given more than once.
     #[arg(long, value_name = "NAME")]
     pub(crate) guest: Vec<String>,
-    /// Build only with this allocator (system, leaking, bump-reset, freelist, wee); may be given more than once.
+    /// Build only with this allocator (system, which for guests in C is that of wasi-libc, leaking, bump-reset, freelist, wee); may be given more than once.
     #[arg(long, value_name = "NAME")]
     pub(crate) allocator: Vec<Allocator>,
 }

@@ -1,6 +1,7 @@
 //! The tasks, one file each.
 
 mod bench;
+mod c_guests;
 mod compare;
 mod docs;
 mod features;

@@ -72,7 +72,7 @@ unsafe impl GlobalAlloc for Specimen<'_> {
             self.grow_blindly(layout);
         }
         let align = if self.has(Fault::Misaligns) { 1 } else { layout.align() };
-        let pointer = bump::alloc(&self.memory, KIND, Layout::from_size_align(layout.size(), align).unwrap());
+        let pointer = bump::alloc(&self.memory, KIND, 0, Layout::from_size_align(layout.size(), align).unwrap());
         if pointer.is_null() {
             block.failed_align.store(layout.align() as u32, Relaxed);
             if self.has(Fault::HidesFailure) {
@@ -93,7 +93,7 @@ unsafe impl GlobalAlloc for Specimen<'_> {
         }
         let high_water = block.high_water.load(Relaxed);
         // SAFETY: the caller keeps the same contract, and every pointer of this allocator is from this memory.
-        unsafe { bump::dealloc_newest(&self.memory, pointer, layout) };
+        unsafe { bump::dealloc_newest(&self.memory, 0, pointer, layout) };
         if self.has(Fault::ForgetsHighWater) {
             block.high_water.store(high_water, Relaxed);
         }
@@ -111,7 +111,7 @@ unsafe impl GlobalAlloc for Specimen<'_> {
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         // SAFETY: as the caller's.
-        let moved = unsafe { bump::realloc(&self.memory, KIND, pointer, layout, new_size) };
+        let moved = unsafe { bump::realloc(&self.memory, KIND, 0, pointer, layout, new_size) };
         if self.has(Fault::CountsTwice) && !moved.is_null() {
             account::count(&self.memory.control_block().allocations);
         }

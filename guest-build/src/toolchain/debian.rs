@@ -11,6 +11,9 @@ pub(crate) const PACKAGES: [&str; 6] =
 /// The package with `cargo clippy` for this toolchain.
 pub(crate) const CLIPPY_PACKAGE: &str = "rust-web-clippy";
 
+/// What is told to install by hand for guests in C: compiler, C library, the compiler's own library and a linker.
+pub(crate) const CLANG_PACKAGES: [&str; 4] = ["clang", "wasi-libc", "libclang-rt-dev-wasm32", "lld-22"];
+
 /// How long `apt-get` may take; a toolchain is about 150 MB to fetch.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 
@@ -60,6 +63,12 @@ impl Debian {
     pub(super) fn install_clippy(&self, progress: Option<&Progress>) -> Result<(), String> {
         self.check_may_install()?;
         self.install_packages(&[CLIPPY_PACKAGE], progress)
+    }
+
+    /// Installs what compiles C.
+    pub(super) fn install_clang(&self, progress: Option<&Progress>) -> Result<(), String> {
+        self.check_may_install()?;
+        self.install_packages(&CLANG_PACKAGES, progress)
     }
 
     fn check_may_install(&self) -> Result<(), String> {

@@ -1,3 +1,4 @@
 //! Integration tests of `guest-build`.
 
 mod building;
+mod c_guests;

@@ -3,6 +3,7 @@
 mod admission;
 mod allocations;
 mod barrier;
+mod c_allocators;
 mod cli;
 mod cli_compile;
 mod cli_guests;

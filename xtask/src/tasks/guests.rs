@@ -1,18 +1,18 @@
-//! `guests`: every guest with every allocator.
+//! `guests`: every guest with every allocator; those in C are in `c_guests`.
 
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use guest_build::{Allocator, Guest, GuestBuild, Toolchain};
 
-use super::setup;
+use super::{c_guests, setup};
 use crate::{Usage, cli, console::Console, folders};
 
 /// Builds the guests that were asked for, and lists the modules on standard output.
 pub(super) fn run(console: &Console, arguments: &cli::Guests) -> Result<()> {
     console.begin("setup");
     let toolchain = setup::toolchain(console)?;
-    let modules = build(console, &toolchain, arguments)?;
+    let modules = build_all(console, &toolchain, arguments)?;
     console.end();
     for module in modules {
         println!("{}", module.display());
@@ -20,7 +20,22 @@ pub(super) fn run(console: &Console, arguments: &cli::Guests) -> Result<()> {
     Ok(())
 }
 
-/// Builds the guests that were asked for and returns their modules.
+/// Builds the guests that were asked for, in Rust and in C, and returns their modules.
+pub(super) fn build_all(console: &Console, toolchain: &Toolchain, asked: &cli::Guests) -> Result<Vec<PathBuf>> {
+    let in_c = c_guests::names();
+    let mut rust = asked.clone();
+    rust.guest.retain(|name| !in_c.contains(name));
+    let mut modules = Vec::new();
+    if asked.guest.is_empty() || !rust.guest.is_empty() {
+        modules.extend(build(console, toolchain, &rust)?);
+    } else if !c_guests::is_asked(asked) {
+        bail!(Usage("no guest that was asked for can be built with an allocator that was asked for".to_owned()));
+    }
+    modules.extend(c_guests::build(console, toolchain, asked)?);
+    Ok(modules)
+}
+
+/// Builds the guests in Rust that were asked for and returns their modules.
 pub(super) fn build(console: &Console, toolchain: &Toolchain, asked: &cli::Guests) -> Result<Vec<PathBuf>> {
     let guests = guest_build::guests(&folders::guests_manifest())?;
     let builds = choose(&guests, asked)?;
@@ -46,7 +61,8 @@ fn choose<'a>(guests: &'a [Guest], asked: &cli::Guests) -> Result<Vec<(&'a Guest
     }
     if let Some(unknown) = asked.guest.iter().find(|name| !guests.iter().any(|guest| guest.name == **name)) {
         let names: Vec<_> = guests.iter().map(|guest| guest.name.as_str()).collect();
-        bail!(Usage(format!("there is no guest `{unknown}`: use one of {}", names.join(", "))));
+        let in_c = c_guests::names().join(", ");
+        bail!(Usage(format!("there is no guest `{unknown}`: use one of {}, {in_c}", names.join(", "))));
     }
     let mut chosen = Vec::new();
     for guest in guests {

@@ -1,7 +1,7 @@
-//! `setup`: a toolchain that compiles wasm32.
+//! `setup`: a toolchain that compiles wasm32, and a compiler for guests in C.
 
 use anyhow::Result;
-use guest_build::{Finder, Toolchain};
+use guest_build::{Clang, Finder, Toolchain};
 
 use crate::{cli, console::Console, folders};
 
@@ -15,6 +15,10 @@ pub(super) fn run(console: &Console, arguments: &cli::Setup) -> Result<()> {
     let toolchain = finder.find()?;
     console.end();
     println!("guests are compiled with {toolchain}");
+    console.begin("setup");
+    let clang = Clang::find_or_install(&toolchain, Some(&console.progress()))?;
+    console.end();
+    println!("guests in C are compiled with {clang}");
     Ok(())
 }
 
@@ -23,6 +27,13 @@ pub(super) fn toolchain(console: &Console) -> Result<Toolchain> {
     let toolchain = finder(console).find()?;
     console.say(&format!("guests are compiled with {toolchain}"));
     Ok(toolchain)
+}
+
+/// The compiler for a task that builds guests in C.
+pub(super) fn clang(console: &Console, toolchain: &Toolchain) -> Result<Clang> {
+    let clang = Clang::find_or_install(toolchain, Some(&console.progress()))?;
+    console.say(&format!("guests in C are compiled with {clang}"));
+    Ok(clang)
 }
 
 fn finder(console: &Console) -> Finder {

@@ -95,7 +95,7 @@ fn one(console: &Console, check: Check, toolchain: Option<&Toolchain>) -> Result
         Check::Fmt => fmt(console),
         Check::Licences => licences::check(console),
         Check::Clippy => clippy(console),
-        Check::Guests => guests::build(console, toolchain()?, &cli::Guests::default()).map(drop),
+        Check::Guests => guests::build_all(console, toolchain()?, &cli::Guests::default()).map(drop),
         Check::ClippyWasm => clippy_for_wasm(console, toolchain()?),
         Check::Tests => tests(console, toolchain()?),
         Check::Doctests => console.run(cargo().args(["test", "--workspace", "--doc"])),
@@ -160,7 +160,7 @@ fn clippy_for_wasm(console: &Console, toolchain: &Toolchain) -> Result<()> {
 
 fn tests(console: &Console, toolchain: &Toolchain) -> Result<()> {
     // Alone, this step brings its guests along; after the step `guests` nothing is left to build.
-    guests::build(console, toolchain, &cli::Guests::default())?;
+    guests::build_all(console, toolchain, &cli::Guests::default())?;
     console.begin(&format!("tests, native and in {TARGET}"));
     let arguments = ["test", "--workspace", "--lib", "--bins", "--tests", "--examples", "--no-fail-fast"];
     run_all(console, in_both(&arguments))

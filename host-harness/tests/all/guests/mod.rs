@@ -5,6 +5,7 @@
 mod allocators;
 mod artefacts;
 mod auto;
+mod c_shop;
 mod canary;
 mod causes;
 mod compile_cache;
