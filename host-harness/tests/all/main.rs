@@ -9,6 +9,7 @@ mod cli_guests;
 mod cli_input;
 mod cli_metrics;
 mod cli_replay;
+mod counted_calls;
 mod exttinygo;
 mod failing_restores;
 mod guests;
