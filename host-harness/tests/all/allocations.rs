@@ -55,6 +55,11 @@ const WORK: &str = r#"
   (func (export "abort") (result i64) unreachable)
 "#;
 
+/// A guest with that allocator.
+pub(crate) fn tinygo() -> Vec<u8> {
+    guest("", &format!("{TINYGO} {WORK}"))
+}
+
 /// What `work` does: a request for nothing is one too, and to free no block is nothing.
 const WORKED: AllocationCounts = AllocationCounts { allocations: 5, frees: 2, reallocations: 1, bytes: 392 };
 
@@ -114,7 +119,7 @@ fn counts(instance: &mut Instance, function: &str) -> AllocationCounts {
 
 #[test]
 fn calls_are_counted_once_however_often_an_allocator_calls_itself() {
-    let wasm = guest("", &format!("{TINYGO} {WORK}"));
+    let wasm = tinygo();
     for strategy in STRATEGIES {
         for policy in POLICIES {
             let mut instance = instance(&wasm, strategy, policy);
@@ -165,7 +170,7 @@ fn who_counts_by_itself_is_left_alone() {
     let block = r#"(global (export "__allocator_control_block") i32 (i32.const 1024))"#;
     assert_eq!(load(&guest("", &format!("{TINYGO} {WORK} {block}"))).prepared().counted, []);
     let options = PrepareOptions { count_allocations: false, ..PrepareOptions::default() };
-    let wasm = guest("", &format!("{TINYGO} {WORK}"));
+    let wasm = tinygo();
     let off = Guest::load(&engine(), "guest", &wasm, options).unwrap();
     assert_eq!(off.prepared().counted, []);
     let mut instance = off.instantiate(&InstanceConfig::default(), MemoryState::new()).unwrap();
@@ -338,7 +343,7 @@ fn a_growth_beyond_the_modules_own_maximum_is_an_overflow_too() {
 /// Functions by which a guest tells what it allocated: `allocate` does one allocation of 64 bytes, and a free.
 ///
 /// Each function pushes a frame on the stack and counts its own calls in a global, as nobody should do.
-fn tells(mallocs: &str) -> Vec<u8> {
+pub(crate) fn tells(mallocs: &str) -> Vec<u8> {
     guest(
         r#"(import "extension" "log" (func $log (param i32 i32 i32)))"#,
         &format!(

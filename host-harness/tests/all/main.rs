@@ -4,6 +4,7 @@ mod admission;
 mod allocations;
 mod barrier;
 mod cli;
+mod cli_allocations;
 mod cli_compile;
 mod cli_guests;
 mod cli_input;
