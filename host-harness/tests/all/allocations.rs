@@ -461,3 +461,28 @@ fn what_a_count_costs_in_instructions() {
     let found = ["malloc_once", "calloc_once", "realloc_once", "free_once"].map(added);
     assert_eq!(found, [26, 30 + 6, 32, 17]);
 }
+
+#[test]
+fn an_allocator_that_says_what_is_wrong_is_believed() {
+    let saying = |words: &str| {
+        guest(
+            r#"(import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))"#,
+            &format!(
+                r#"(data (i32.const 64) "{words}\0a")
+                (data (i32.const 32) "\40\00\00\00\{length:02x}\00\00\00")
+                (func $malloc (param i32) (result i32)
+                  (drop (call $fd_write (i32.const 2) (i32.const 32) (i32.const 1) (i32.const 48))) unreachable)
+                (func (export "allocate") (result i64) (drop (call $malloc (i32.const 77))) i64.const 0)"#,
+                length = words.len() + 1
+            ),
+        )
+    };
+    let cause = |words: &str| {
+        let mut instance = instance(&saying(words), RestoreStrategy::FullCopy, RestorePolicy::EveryCall);
+        instance.invoke_by_name("allocate").unwrap_err().cause
+    };
+    let corrupt = cause("panic: heap is corrupt");
+    assert!(matches!(&corrupt, Cause::Panic { message, .. } if message == "heap is corrupt"), "{corrupt}");
+    let full = cause("panic: runtime error: out of memory");
+    assert!(matches!(full, Cause::OutOfMemory { requested: 77, .. }), "{full}");
+}

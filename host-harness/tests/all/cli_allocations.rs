@@ -26,7 +26,7 @@ fn inspect_lists_the_functions_and_how_they_were_found() {
     for words in ["calls of its allocator's functions", "runtime.alloc", "name section", "reallocation", "export"] {
         assert!(said.contains(words), "`{words}` is missing in: {said}");
     }
-    let found = &json_of(&folder, "inspect tinygo.wasm")["inspect"];
+    let found = &json_of(&folder, "inspect tinygo.wasm");
     assert_eq!(found["allocations_from"], "counted-calls");
     let functions = found["allocator_functions"].as_array().unwrap();
     assert_eq!(functions.len(), 5);
@@ -37,7 +37,7 @@ fn inspect_lists_the_functions_and_how_they_were_found() {
     for (guest, source) in
         [("tells", json!("guest-functions")), ("counted", json!("control-block")), ("plain", Value::Null)]
     {
-        let found = &json_of(&folder, &format!("inspect {guest}.wasm"))["inspect"];
+        let found = &json_of(&folder, &format!("inspect {guest}.wasm"));
         assert_eq!((&found["allocations_from"], &found["allocator_functions"]), (&source, &json!([])), "{guest}");
     }
 }
@@ -49,7 +49,7 @@ fn run_shows_what_is_known_and_from_where() {
     assert!(said.contains("calls of its allocator's functions"), "{said}");
     assert!(!said.contains("peak live bytes") && !said.contains("grows"), "what nobody tells is left out: {said}");
     let allocator = |guest: &str, function: &str| {
-        json_of(&folder, &format!("run {guest}.wasm {function}"))["run"]["calls"][0]["counters"]["allocator"].clone()
+        json_of(&folder, &format!("run {guest}.wasm {function}"))["calls"][0]["counters"]["allocator"].clone()
     };
     let counted = allocator("tinygo", "work");
     assert_eq!(counted["allocations_from"], "counted-calls");
@@ -65,27 +65,25 @@ fn run_shows_what_is_known_and_from_where() {
 #[test]
 fn measure_says_below_the_table_where_counts_are_from() {
     let folder = folder();
-    let line = "measure tinygo.wasm tells.wasm counted.wasm --calls 10";
-    let said = folder.run(line).stdout;
-    for words in [
-        "allocations of tinygo: from calls of its allocator's functions, which the harness counts",
-        "allocations of tells: from functions of the guest's own",
-        "allocations of counted: from the allocator's control block",
+    for (guest, function, source, words) in [
+        ("tinygo", "work", "counted-calls", "calls of its allocator's functions, which the harness counts"),
+        ("tells", "allocate", "guest-functions", "functions of the guest's own, called after the call"),
+        ("counted", "allocate", "control-block", "the allocator's control block"),
     ] {
-        assert!(said.contains(words), "`{words}` is missing in: {said}");
-    }
-    let report = json_of(&folder, line);
-    for row in report["measure"]["rows"].as_array().unwrap().iter().filter(|row| !row["counts"].is_null()) {
-        let expected = match row["guest"].as_str().unwrap() {
-            "tinygo" => "counted-calls",
-            "tells" => "guest-functions",
-            _ => "control-block",
-        };
-        assert_eq!(row["counts"]["allocations_from"], expected);
-        assert_eq!(row["counts"]["peak_live_bytes"].is_null(), expected != "control-block");
+        let line = format!("measure {guest}.wasm --function {function} --calls 10");
+        let said = folder.run(&line).stdout;
+        assert!(said.contains(&format!("allocations of {guest}: from {words}")), "{said}");
+        let report = json_of(&folder, &line);
+        let rows = report["rows"].as_array().unwrap();
+        assert!(rows.len() > 1);
+        for row in rows {
+            assert_eq!(row["counts"]["allocations_from"], source);
+            assert!(!row["counts"]["allocations"].is_null());
+            assert_eq!(row["counts"]["peak_live_bytes"].is_null(), source != "control-block");
+        }
     }
     let page = folder.path().join("r.html");
-    folder.run("measure tinygo.wasm --calls 10 --export-html r.html");
+    folder.run("measure tinygo.wasm --function work --calls 10 --export-html r.html");
     assert!(std::fs::read_to_string(page).unwrap().contains("which the harness counts"));
 }
 
