@@ -1,7 +1,7 @@
 //! Random modules, by wasm-smith, that end by themselves, export everything, and surely grow and write.
 
 use arbitrary::Unstructured;
-use host_harness::module_info::ModuleInfo;
+use host_harness::module_info::{ModuleInfo, ValueType};
 use wasm_encoder::reencode::{self, Reencode};
 use wasm_smith::{Config, InstructionKind, InstructionKinds};
 
@@ -71,7 +71,8 @@ pub(crate) fn admitted() -> Config {
     }
 }
 
-/// Appends functions that surely grow and write, which random code seldom does. `None` for a module without code.
+/// Appends functions that surely grow and write, which random code seldom does, and gives functions names by which they
+/// are taken for an allocator's. `None` for a module without code.
 fn with_driver(wasm: &[u8]) -> Option<Vec<u8>> {
     let info = ModuleInfo::analyse(wasm).unwrap();
     if info.memories.is_empty() || info.defined_functions == 0 {
@@ -80,11 +81,38 @@ fn with_driver(wasm: &[u8]) -> Option<Vec<u8>> {
     let mut driver = Driver { types: info.types, functions: info.functions() };
     let mut module = wasm_encoder::Module::new();
     driver.parse_core_module(&mut module, wasmparser::Parser::new(0), wasm).unwrap();
+    let mut names = wasm_encoder::NameSection::new();
+    names.functions(&allocator_names(&info));
+    module.section(&names);
     Some(module.finish())
+}
+
+/// A name for every function whose type is one that an allocator has.
+fn allocator_names(info: &ModuleInfo) -> wasm_encoder::NameMap {
+    let mut names = wasm_encoder::NameMap::new();
+    for index in info.imported_functions..info.functions() {
+        let Some(signature) = info.signature(index) else { continue };
+        let numbers = signature.params.iter().chain(&signature.results).all(|ty| *ty == ValueType::I32);
+        let name = match (numbers, signature.params.len(), signature.results.len()) {
+            (true, 1, 1) => "malloc",
+            (true, 1, 0) => "free",
+            (true, 2, 1) if index % 2 == 0 => "calloc",
+            (true, 2, 1) => "realloc",
+            (true, 3, 1) => "posix_memalign",
+            (true, 2 | 3, 0) => "__rust_dealloc",
+            _ => continue,
+        };
+        names.append(index, name);
+    }
+    // One allocates for sure, so that the others count too.
+    names.append(info.functions() + 2, "malloc");
+    names
 }
 
 /// Name of the appended function that grows memory by a page.
 pub const GROW: &str = "drive: grow by a page";
+/// Name of the appended function that is taken for an allocator's, and gives no block.
+pub const ALLOCATE: &str = "drive: allocate";
 /// Name of the appended function that writes into memory.
 pub const POKE: &str = "drive: write into the first page";
 
@@ -103,6 +131,7 @@ impl Reencode for Driver {
     ) -> Result<(), reencode::Error> {
         reencode::utils::parse_type_section(self, types, section)?;
         types.ty().function([], [wasm_encoder::ValType::I32]);
+        types.ty().function([wasm_encoder::ValType::I32], [wasm_encoder::ValType::I32]);
         Ok(())
     }
 
@@ -112,7 +141,7 @@ impl Reencode for Driver {
         section: wasmparser::FunctionSectionReader<'_>,
     ) -> Result<(), reencode::Error> {
         reencode::utils::parse_function_section(self, functions, section)?;
-        functions.function(self.types).function(self.types);
+        functions.function(self.types).function(self.types).function(self.types + 1);
         Ok(())
     }
 
@@ -124,6 +153,7 @@ impl Reencode for Driver {
         reencode::utils::parse_export_section(self, exports, section)?;
         exports.export(GROW, wasm_encoder::ExportKind::Func, self.functions);
         exports.export(POKE, wasm_encoder::ExportKind::Func, self.functions + 1);
+        exports.export(ALLOCATE, wasm_encoder::ExportKind::Func, self.functions + 2);
         Ok(())
     }
 
@@ -149,7 +179,9 @@ impl Reencode for Driver {
             .i32_add()
             .i32_store(word)
             .end();
-        code.function(&grow).function(&poke);
+        let mut allocate = wasm_encoder::Function::new([]);
+        allocate.instructions().local_get(0).i32_const(i32::MIN).i32_and().end();
+        code.function(&grow).function(&poke).function(&allocate);
         Ok(())
     }
 }

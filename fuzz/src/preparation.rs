@@ -25,7 +25,7 @@ pub fn run(input: &[u8]) -> Result<String, String> {
         return damaged(bytes);
     }
     let Some(wasm) = random_module(bytes) else { return Ok("no module".to_owned()) };
-    let admitted = check(engine(), &wasm, Forgotten::Nothing)?;
+    let admitted = check(engine(), &wasm, options & 0x20 != 0, Forgotten::Nothing)?;
     let changed = check_barrier(engine(), &wasm, barrier(*options), true)?;
     Ok(match (admitted, changed) {
         (false, _) => "not in place",
@@ -59,8 +59,9 @@ pub fn engine() -> &'static Engine {
 pub fn damaged(wasm: &[u8]) -> Result<String, String> {
     let Ok(info) = ModuleInfo::analyse(wasm) else { return Ok("refused".to_owned()) };
     let _ = Admission::of(&info).allocator_aware();
-    for barrier in [None, Some(BarrierOptions::default())] {
-        if let Ok(prepared) = prepare(wasm, &info, PrepareOptions { barrier, ..PrepareOptions::default() }) {
+    for (barrier, count_allocations) in [(None, false), (None, true), (Some(BarrierOptions::default()), true)] {
+        let options = PrepareOptions { barrier, count_allocations, ..PrepareOptions::default() };
+        if let Ok(prepared) = prepare(wasm, &info, options) {
             let after = ModuleInfo::analyse(&prepared.wasm).map_err(|error| error.to_string())?;
             if after.engine_refusal != info.engine_refusal {
                 return Err(format!("{:?} instead of {:?}", after.engine_refusal, info.engine_refusal));
@@ -216,11 +217,12 @@ fn compare(info: &ModuleInfo, fresh: &mut Guest, other: &mut Guest, physical_tai
     Ok(())
 }
 
-/// The property. Says whether the module was admitted to a restore in place.
+/// The property, with calls of what is taken for an allocator counted or not. Says whether the module was admitted to a
+/// restore in place.
 ///
 /// # Errors
 /// What is not as it must be.
-pub fn check(engine: &Engine, wasm: &[u8], forgotten: Forgotten) -> Result<bool, String> {
+pub fn check(engine: &Engine, wasm: &[u8], count_allocations: bool, forgotten: Forgotten) -> Result<bool, String> {
     let info = ModuleInfo::analyse(wasm).map_err(|error| error.to_string())?;
     let admission = Admission::of(&info);
     if let Err(refusals) = admission.runnable() {
@@ -229,7 +231,8 @@ pub fn check(engine: &Engine, wasm: &[u8], forgotten: Forgotten) -> Result<bool,
             Err(_) => Ok(false),
         };
     }
-    let prepared = prepare(wasm, &info, PrepareOptions::default()).map_err(|error| error.to_string())?;
+    let options = PrepareOptions { count_allocations, ..PrepareOptions::default() };
+    let prepared = prepare(wasm, &info, options).map_err(|error| error.to_string())?;
     let plain = Module::new(engine, wasm).map_err(|error| format!("{error:#}"))?;
     let rewritten = Module::new(engine, &prepared.wasm).map_err(|error| format!("prepared: {error:#}"))?;
     let (Some(mut fresh), Some(mut guest)) = (Guest::new(&plain), Guest::new(&rewritten)) else {

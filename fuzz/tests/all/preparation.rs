@@ -5,7 +5,7 @@ use std::cell::Cell;
 use fuzz::modules::{random_bytes, random_module};
 use fuzz::preparation::{Forgotten, check, check_barrier, damaged, engine};
 use host_harness::module_info::{ModuleInfo, Tracked};
-use host_harness::prepare::{BarrierOptions, Elisions};
+use host_harness::prepare::{BarrierOptions, Elisions, PrepareOptions, prepare};
 use proptest::prelude::*;
 
 #[test]
@@ -14,11 +14,15 @@ fn random_modules_compute_the_same_and_are_restored_exactly() {
         ProptestConfig { cases: 800, max_shrink_iters: 60, failure_persistence: None, ..ProptestConfig::default() };
     let mut runner = proptest::test_runner::TestRunner::new(config);
     let counts = Cell::new((0_u32, 0_u32));
+    let most_counted = Cell::new(0);
     runner
-        .run(&(any::<u64>(), 200_usize..4_000), |(seed, length)| {
+        .run(&(any::<u64>(), 200_usize..4_000, any::<bool>()), |(seed, length, count)| {
             let Some(wasm) = random_module(&random_bytes(seed, length)) else { return Ok(()) };
-            let admitted = check(engine(), &wasm, Forgotten::Nothing).map_err(TestCaseError::fail)?;
-            let grows = ModuleInfo::analyse(&wasm).unwrap().instructions.any(Tracked::MemoryGrow);
+            let admitted = check(engine(), &wasm, count, Forgotten::Nothing).map_err(TestCaseError::fail)?;
+            let info = ModuleInfo::analyse(&wasm).unwrap();
+            let grows = info.instructions.any(Tracked::MemoryGrow);
+            let counted = prepare(&wasm, &info, PrepareOptions::default()).map_or(0, |prepared| prepared.counted.len());
+            most_counted.set(most_counted.get().max(if count { counted } else { 0 }));
             let (all_admitted, all_growing) = counts.get();
             counts.set((all_admitted + u32::from(admitted), all_growing + u32::from(admitted && grows)));
             Ok(())
@@ -26,6 +30,7 @@ fn random_modules_compute_the_same_and_are_restored_exactly() {
         .unwrap();
     let (admitted, growing) = counts.get();
     assert!(admitted > 0 && growing > 0, "{admitted} admitted, {growing} of them grow: the sample shows nothing");
+    assert!(most_counted.get() > 1, "no function of random code is counted: the sample shows nothing");
 }
 
 #[test]
@@ -61,7 +66,7 @@ fn a_restore_that_forgets_something_is_caught() {
     for forgotten in [Forgotten::Memory, Forgotten::Globals, Forgotten::LogicalSize] {
         let caught = (0..1_000).any(|seed| {
             let wasm = random_module(&random_bytes(seed, 3_000));
-            wasm.is_some_and(|wasm| check(engine(), &wasm, forgotten).is_err())
+            wasm.is_some_and(|wasm| check(engine(), &wasm, true, forgotten).is_err())
         });
         assert!(caught, "{forgotten:?}");
     }

@@ -211,11 +211,16 @@ impl Live {
     /// during it.
     pub(super) fn failed_allocation(&mut self) -> Option<u64> {
         let calls = self.counting.calls.as_ref()?;
-        let (under_way, refused) = (read(calls.under_way, &mut self.store), read(calls.refused_bytes, &mut self.store));
-        match under_way {
-            0 | Self::FREEING => (refused != 0).then_some(refused),
+        match read(calls.under_way, &mut self.store) {
+            0 | Self::FREEING => self.refused_allocation(),
             request => Some(request - 1),
         }
+    }
+
+    /// Bytes of the last request to the guest's allocator that was answered with no block during the call.
+    pub(super) fn refused_allocation(&mut self) -> Option<u64> {
+        let calls = self.counting.calls.as_ref()?;
+        Some(read(calls.refused_bytes, &mut self.store)).filter(|refused| *refused != 0)
     }
 
     const FREEING: u64 = u64::MAX;

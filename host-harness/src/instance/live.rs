@@ -191,11 +191,13 @@ impl Live {
             Trap::MemoryOutOfBounds | Trap::TableOutOfBounds => Cause::OutOfBounds { what: trap.to_string() },
             Trap::UnreachableCodeReached => {
                 let panic = printed_panic(&self.store);
+                // Who says what is wrong is believed, unless memory was refused before.
+                let told_otherwise = panic.as_deref().is_some_and(|message| !is_out_of_memory(message));
                 match self.out_of_memory(config) {
-                    Some(overflow) => overflow,
+                    Some(overflow) if !told_otherwise || self.was_refused_memory() => overflow,
                     // The message is all there is of one whose heap is a static, for instance.
-                    None if panic.as_deref().is_some_and(is_out_of_memory) => self.overflow(0, config),
-                    None => panic.map_or(Cause::Unreachable, |message| Cause::Panic { message, location: None }),
+                    _ if panic.as_deref().is_some_and(is_out_of_memory) => self.overflow(0, config),
+                    _ => panic.map_or(Cause::Unreachable, |message| Cause::Panic { message, location: None }),
                 }
             }
             trap => Cause::Trap { trap },
@@ -221,6 +223,13 @@ impl Live {
             None => self.failed_allocation().or_else(|| self.refused_growth()),
         }?;
         Some(self.overflow(requested, config))
+    }
+
+    /// Whether there was a request during the call that the guest or the host refused, other than one that is under way.
+    fn was_refused_memory(&mut self) -> bool {
+        self.snapshot.control_block.is_some()
+            || self.refused_allocation().is_some()
+            || self.store.data().limiter.refused().is_some()
     }
 
     /// Bytes of the last growth that was refused during the call, where the guest has no control block that says more.

@@ -60,6 +60,10 @@ pub(super) fn start(
     store.data_mut().logical = logical_pages.map(|pages| LogicalSize { pages, certain: 0 });
     let exchange = initialise(guest, config, &instance, &handles, store)?;
     let ask = config.count && tells_allocations(guest.info());
+    if ask && let Some(deadline) = config.deadline {
+        // As after calls: who is replaced after each of them must not wait as long as for what initialises.
+        store.set_epoch_deadline(guest.engine().ticks(deadline.min(config.init_deadline)));
+    }
     let counting = Counting::of(&compiled.prepared, &instance, &handles, ask, store);
     let snapshot = take_snapshot(guest, compiled, config, in_place, &handles, exchange, store)?;
     store.data_mut().wasi.snapshot();

@@ -250,3 +250,54 @@ fn a_module_that_would_become_too_large_is_refused_with_both_sizes() {
         "{told}"
     );
 }
+
+/// Functions whose calls are counted: index and name.
+fn counted(text: &str) -> Vec<(u32, String)> {
+    let (_, _, prepared) = prepare_text(text);
+    prepared.counted.into_iter().map(|function| (function.index, function.name)).collect()
+}
+
+#[test]
+fn only_functions_and_memory_of_the_modules_own_are_counted() {
+    let malloc = "(func $malloc (param i32) (result i32) local.get 0)";
+    assert_eq!(counted(&format!("(module (memory 1) {malloc})")), [(0, "malloc".to_owned())]);
+    let imported = r#"(module (import "env" "malloc" (func $malloc (param i32) (result i32)))
+        (memory 1) (export "malloc" (func $malloc)) (func $calloc (param i32 i32) (result i32) i32.const 8))"#;
+    assert_eq!(counted(imported), [(1, "calloc".to_owned())]);
+    for memory in
+        ["", "(import \"env\" \"memory\" (memory 1))", "(memory i64 1)", "(memory 1) (memory 1)", "(memory 1 2 shared)"]
+    {
+        assert_eq!(counted(&format!("(module {memory} {malloc})")), [], "{memory}");
+    }
+    let free_alone = "(module (memory 1) (func $free (param i32)))";
+    assert_eq!(counted(free_alone), [], "where nothing is known to allocate");
+}
+
+#[test]
+fn a_counted_function_keeps_its_place_and_its_body_is_moved_as_it_is() {
+    let text = r#"(module (memory (export "memory") 1) (table funcref (elem $malloc)) (global $mine (mut i32) (i32.const 1))
+        (func $before nop) (func $malloc (export "malloc") (param i32) (result i32) (local i64) i32.const 0x1234)
+        (func (export "f") (result i64) (drop (call $malloc (i32.const 1))) i64.const 0))"#;
+    let (wasm, before, prepared) = prepare_text(text);
+    let after = ModuleInfo::analyse(&prepared.wasm).unwrap();
+    assert_eq!(after.exports[..before.exports.len()], before.exports[..]);
+    assert_eq!(after.function_name(1), "malloc");
+    let bodies = |wasm: &[u8]| {
+        let payloads = wasmparser::Parser::new(0).parse_all(wasm);
+        let bodies = payloads.filter_map(|payload| match payload.unwrap() {
+            wasmparser::Payload::CodeSectionEntry(body) => Some(body.as_bytes().to_vec()),
+            _ => None,
+        });
+        bodies.collect::<Vec<_>>()
+    };
+    let (old, new) = (bodies(&wasm), bodies(&prepared.wasm));
+    assert_eq!((&new[0], &new[2]), (&old[0], &old[2]));
+    assert_ne!(new[1], old[1]);
+    assert_eq!(new[3..].iter().filter(|body| **body == old[1]).count(), 1);
+    // The counters are the host's.
+    let globals: Vec<&str> = prepared.globals.iter().map(|global| global.export_name.as_str()).collect();
+    assert_eq!(globals, ["__harness_global_0"]);
+    for name in [ALLOCATIONS_EXPORT, FREES_EXPORT, REALLOCATIONS_EXPORT, REQUESTED_BYTES_EXPORT, UNDER_WAY_EXPORT] {
+        assert!(matches!(after.export(name).unwrap().ty, ExternType::Global(_)), "{name}");
+    }
+}

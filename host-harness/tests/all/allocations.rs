@@ -55,6 +55,11 @@ const WORK: &str = r#"
   (func (export "abort") (result i64) unreachable)
 "#;
 
+/// A guest with that allocator.
+pub(crate) fn tinygo() -> Vec<u8> {
+    guest("", &format!("{TINYGO} {WORK}"))
+}
+
 /// What `work` does: a request for nothing is one too, and to free no block is nothing.
 const WORKED: AllocationCounts = AllocationCounts { allocations: 5, frees: 2, reallocations: 1, bytes: 392 };
 
@@ -114,7 +119,7 @@ fn counts(instance: &mut Instance, function: &str) -> AllocationCounts {
 
 #[test]
 fn calls_are_counted_once_however_often_an_allocator_calls_itself() {
-    let wasm = guest("", &format!("{TINYGO} {WORK}"));
+    let wasm = tinygo();
     for strategy in STRATEGIES {
         for policy in POLICIES {
             let mut instance = instance(&wasm, strategy, policy);
@@ -165,7 +170,7 @@ fn who_counts_by_itself_is_left_alone() {
     let block = r#"(global (export "__allocator_control_block") i32 (i32.const 1024))"#;
     assert_eq!(load(&guest("", &format!("{TINYGO} {WORK} {block}"))).prepared().counted, []);
     let options = PrepareOptions { count_allocations: false, ..PrepareOptions::default() };
-    let wasm = guest("", &format!("{TINYGO} {WORK}"));
+    let wasm = tinygo();
     let off = Guest::load(&engine(), "guest", &wasm, options).unwrap();
     assert_eq!(off.prepared().counted, []);
     let mut instance = off.instantiate(&InstanceConfig::default(), MemoryState::new()).unwrap();
@@ -338,7 +343,7 @@ fn a_growth_beyond_the_modules_own_maximum_is_an_overflow_too() {
 /// Functions by which a guest tells what it allocated: `allocate` does one allocation of 64 bytes, and a free.
 ///
 /// Each function pushes a frame on the stack and counts its own calls in a global, as nobody should do.
-fn tells(mallocs: &str) -> Vec<u8> {
+pub(crate) fn tells(mallocs: &str) -> Vec<u8> {
     guest(
         r#"(import "extension" "log" (func $log (param i32 i32 i32)))"#,
         &format!(
@@ -407,12 +412,13 @@ fn functions_of_the_guests_own_are_asked_where_there_are_any() {
 
 #[test]
 fn a_function_that_traps_tells_nothing_and_fails_no_call() {
+    let at_start_forever = tells("(loop $l (br $l))");
     let at_once = tells("(global.set $stack_pointer (i32.const 64)) unreachable");
     let later = tells(
         "(if (global.get $calls) (then (global.set $stack_pointer (i32.const 64)) (i32.store (i32.const -1) (i32.const 0))))",
     );
     let forever = tells("(if (global.get $calls) (then (global.set $stack_pointer (i32.const 64)) (loop $l (br $l))))");
-    for (wasm, rounds) in [(at_once, 3), (later, 3), (forever, 1)] {
+    for (wasm, rounds) in [(at_start_forever, 1), (at_once, 3), (later, 3), (forever, 1)] {
         for strategy in STRATEGIES {
             for policy in POLICIES {
                 let mut config = config(strategy, policy);
@@ -455,4 +461,29 @@ fn what_a_count_costs_in_instructions() {
     // A call of `calloc` has a call of `malloc` inside, which is looked at and not counted.
     let found = ["malloc_once", "calloc_once", "realloc_once", "free_once"].map(added);
     assert_eq!(found, [26, 30 + 6, 32, 17]);
+}
+
+#[test]
+fn an_allocator_that_says_what_is_wrong_is_believed() {
+    let saying = |words: &str| {
+        guest(
+            r#"(import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))"#,
+            &format!(
+                r#"(data (i32.const 64) "{words}\0a")
+                (data (i32.const 32) "\40\00\00\00\{length:02x}\00\00\00")
+                (func $malloc (param i32) (result i32)
+                  (drop (call $fd_write (i32.const 2) (i32.const 32) (i32.const 1) (i32.const 48))) unreachable)
+                (func (export "allocate") (result i64) (drop (call $malloc (i32.const 77))) i64.const 0)"#,
+                length = words.len() + 1
+            ),
+        )
+    };
+    let cause = |words: &str| {
+        let mut instance = instance(&saying(words), RestoreStrategy::FullCopy, RestorePolicy::EveryCall);
+        instance.invoke_by_name("allocate").unwrap_err().cause
+    };
+    let corrupt = cause("panic: heap is corrupt");
+    assert!(matches!(&corrupt, Cause::Panic { message, .. } if message == "heap is corrupt"), "{corrupt}");
+    let full = cause("panic: runtime error: out of memory");
+    assert!(matches!(full, Cause::OutOfMemory { requested: 77, .. }), "{full}");
 }

@@ -1,6 +1,7 @@
 //! Guests of the exttinygo contract: what the host functions do, what they do not stand, and that nothing is left.
 
 mod contract;
+mod counts;
 mod misuse;
 mod overflow;
 mod restores;

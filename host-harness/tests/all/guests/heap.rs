@@ -117,7 +117,8 @@ const SDK: [&str; 6] =
 
 #[test]
 fn reading_and_writing_takes_nothing_from_the_guests_heap() {
-    for allocator in Allocator::ALL.into_iter().filter(|allocator| *allocator != Allocator::System) {
+    // The default allocator keeps no counters; calls of it are counted.
+    for allocator in Allocator::ALL {
         let mut instance = instance("bench", allocator, &config(RestoreStrategy::FullCopy, super::Residue::Scrub));
         for name in SDK {
             let outcome = instance.invoke_by_name(name).unwrap_or_else(|failure| panic!("{failure}"));

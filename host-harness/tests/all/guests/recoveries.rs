@@ -56,10 +56,19 @@ fn a_guest_in_text_form_works_for_ever() {
 
 #[test]
 fn a_guest_in_rust_works_for_ever() {
-    let guest = load("bench", Allocator::System);
-    for strategy in [RestoreStrategy::FullCopy, RestoreStrategy::DirtyCards] {
-        let mut config = config_with_policy(strategy, RestorePolicy::Never);
-        config.memory_limit = 2 << 20;
-        stays_flat(strategy.name(), &guest, "append_10000", config);
+    // Of talc and lol_alloc nothing has a name that is known: the growth that the host refuses tells.
+    for (name, function, limit, counted) in [
+        ("bench", "append_10000", 2 << 20, true),
+        ("growth", "grow_and_keep", 4 << 20, true),
+        ("growth-talc", "grow_and_keep", 4 << 20, false),
+        ("growth-lol-alloc", "grow_and_keep", 4 << 20, false),
+    ] {
+        let guest = load(name, Allocator::System);
+        assert_eq!(!guest.prepared().counted.is_empty(), counted, "{name}");
+        for strategy in [RestoreStrategy::FullCopy, RestoreStrategy::DirtyCards] {
+            let mut config = config_with_policy(strategy, RestorePolicy::Never);
+            config.memory_limit = limit;
+            stays_flat(&format!("{name} {strategy}"), &guest, function, config);
+        }
     }
 }
