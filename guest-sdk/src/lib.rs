@@ -67,37 +67,61 @@ compile_error!("guest-sdk is for single-threaded guests: build without the targe
 mod allocator;
 mod context;
 mod copy;
+#[cfg_attr(
+    all(feature = "exttinygo", target_arch = "wasm32"),
+    expect(dead_code, reason = "intents are encoded in the native contract alone")
+)]
 mod encode;
-mod entry;
+#[cfg_attr(
+    all(feature = "exttinygo", target_arch = "wasm32"),
+    expect(dead_code, reason = "values are taken apart here in the native contract alone")
+)]
 mod error;
-mod intent_sink;
+#[cfg(all(feature = "exttinygo", target_arch = "wasm32"))]
+mod exttinygo;
+mod init_result;
 mod key;
+#[cfg(not(all(feature = "exttinygo", target_arch = "wasm32")))]
+mod native;
 #[cfg(target_arch = "wasm32")]
 mod panics;
-mod raw;
-mod region;
-mod rows;
-mod scan;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
-mod value;
-mod writer;
+
+/// The contract that this build speaks. Both have the same shape, and what differs stands in their folders.
+#[cfg(all(feature = "exttinygo", target_arch = "wasm32"))]
+use exttinygo as contract;
+#[cfg(not(all(feature = "exttinygo", target_arch = "wasm32")))]
+use native as contract;
 
 pub use context::Context;
-pub use entry::InitResult;
+pub use contract::{IntentWriter, Item, Items, Row, RowKey, Rows, Value};
 pub use error::{Error, Result};
 pub use guest_abi::Level;
 pub use guest_abi::value::{Kind, QName};
 pub use guest_abi::{ErrorCode, storage};
 pub use guest_sdk_macros::{extension, init};
+pub use init_result::InitResult;
 pub use key::KeyBuilder;
-pub use rows::{Row, Rows};
-pub use value::{Fields, Items, Value};
-pub use writer::{ArrayWriter, IntentWriter, ObjectWriter};
+/// What the exttinygo contract has no words for; absent from its builds for wasm32.
+#[cfg(not(all(feature = "exttinygo", target_arch = "wasm32")))]
+pub use native::{ArrayWriter, Fields, ObjectWriter};
+
+/// The parts of the other contract that need no host, for their tests.
+#[cfg(all(test, not(target_arch = "wasm32")))]
+#[path = "exttinygo"]
+mod exttinygo_tests {
+    mod heap;
+    mod key;
+}
 
 /// What the attribute macros expand to. Not for use by hand.
 #[doc(hidden)]
 pub mod generated {
+    #[cfg(all(feature = "exttinygo", target_arch = "wasm32"))]
+    pub use crate::contract::exports::is_free;
     #[cfg(target_arch = "wasm32")]
-    pub use crate::entry::exports::{extension, init};
+    pub use crate::contract::exports::{extension, init};
+    #[cfg(target_arch = "wasm32")]
+    pub use crate::{__guest_sdk_extension as export_extension, __guest_sdk_init as export_init};
 }

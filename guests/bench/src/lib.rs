@@ -73,6 +73,14 @@ fn five_gets(cx: &mut Context) -> Result<()> {
     Ok(())
 }
 
+/// Builds a key, gets its record and reads three fields of it: five calls of the host in a contract where each is one.
+#[extension]
+fn three_fields(cx: &mut Context) -> Result<()> {
+    let event = cx.get_value(&KeyBuilder::new(storage::EVENT, ""))?;
+    black_box((event.get_i32("Number")?, event.get_i64("Bytes")?, event.get_str("Text")?));
+    Ok(())
+}
+
 /// Fills as many bytes of new heap as the event says.
 #[extension]
 fn fill_heap(cx: &mut Context) -> Result<()> {
@@ -142,7 +150,7 @@ mod tests {
             state
                 .put(storage, entity, key, |value| match number {
                     Some(number) => {
-                        value.put_i32(name, number).put_i64("Bytes", 20_000);
+                        value.put_i32(name, number).put_i64("Bytes", 20_000).put_string("Text", "an event");
                     }
                     None => {
                         value.put_string(name, &"x".repeat(500));
@@ -161,7 +169,7 @@ mod tests {
 
     #[test]
     fn every_function_succeeds() {
-        let functions: [fn(&mut Context) -> Result<()>; 11] = [
+        let functions: [fn(&mut Context) -> Result<()>; 12] = [
             do_nothing,
             one_key,
             one_get,
@@ -169,6 +177,7 @@ mod tests {
             one_get_one_intent,
             read_1000_rows,
             five_gets,
+            three_fields,
             fill_heap,
             touch_heap,
             append_10000,
