@@ -35,7 +35,7 @@ pub struct RowKey<'call> {
     call: PhantomData<&'call ()>,
 }
 
-/// An element of an array: a scalar, or an object or array, which the contract reads in different ways.
+/// An element of an array that is gone through: a scalar, or an object or array, which the contract reads in different ways.
 ///
 /// As a scalar it is read by the `as_*` functions here. Used as a [`Value`], which it derefs to, it asks the host for the
 /// handle of the object or array that it is, once; an element that is a scalar ends the call then.
@@ -213,13 +213,15 @@ impl<'call> Value<'call> {
         Ok(Items { array: *self, at: 0, length: self.len()? })
     }
 
-    /// The array element with this index. Whether there is one shows where it is read.
+    /// The object or the array that is the element with this index. A scalar is read by its own function, such as
+    /// [`Value::get_i32_at`].
     ///
     /// # Errors
-    /// None.
+    /// None: that there is no such element ends the call.
     #[inline]
-    pub fn item(&self, index: usize) -> Result<Item<'call>> {
-        Ok(Item { array: *self, index, value: OnceCell::new() })
+    pub fn item(&self, index: usize) -> Result<Value<'call>> {
+        // SAFETY: it takes a handle and an index alone.
+        Ok(Self::new(unsafe { imports::value_get_as_value(self.handle, index as u32) }))
     }
 
     /// Number of elements of an array.
@@ -263,9 +265,10 @@ impl<'call> Deref for Item<'call> {
     type Target = Value<'call>;
 
     fn deref(&self) -> &Value<'call> {
-        // SAFETY: it takes a handle and an index alone.
-        self.value
-            .get_or_init(|| Value::new(unsafe { imports::value_get_as_value(self.array.handle, self.index as u32) }))
+        self.value.get_or_init(|| {
+            // SAFETY: it takes a handle and an index alone.
+            Value::new(unsafe { imports::value_get_as_value(self.array.handle, self.index as u32) })
+        })
     }
 }
 
