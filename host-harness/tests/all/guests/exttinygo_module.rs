@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use guest_build::Allocator;
 use wasmparser::{Parser, Payload};
+use wasmtime::{Engine, Linker, Module, Store, TypedFunc, WasmParams, WasmResults};
 
 use super::named_module;
 
@@ -129,5 +130,75 @@ fn a_guest_is_smaller_than_on_the_native_contract() {
         let exttinygo = named_module(&format!("shop-{allocator}-exttinygo")).len();
         println!("{allocator}: {exttinygo} bytes, natively {native}");
         assert!(exttinygo < native, "{allocator}: {exttinygo} bytes, natively {native}");
+    }
+}
+
+/// An instance of a guest that imports nothing but `fd_write`, after its `_start`; without the harness, which would restore
+/// it.
+struct Bare {
+    store: Store<()>,
+    instance: wasmtime::Instance,
+}
+
+impl Bare {
+    fn new(name: &str) -> Self {
+        let engine = Engine::default();
+        let module = Module::new(&engine, named_module(name)).expect("the compiler's module is valid");
+        let mut store = Store::new(&engine, ());
+        let mut linker = Linker::new(&engine);
+        linker
+            .func_wrap("wasi_snapshot_preview1", "fd_write", |_: i32, _: i32, _: i32, _: i32| 0)
+            .expect("nothing else is linked");
+        let instance = linker.instantiate(&mut store, &module).expect("it imports nothing else");
+        let mut bare = Self { store, instance };
+        bare.call::<(), ()>("_start", ());
+        bare.call::<(), ()>("WasmAbiVersion_0_0_1", ());
+        bare
+    }
+
+    fn call<P: WasmParams, R: WasmResults>(&mut self, name: &str, params: P) -> R {
+        let function: TypedFunc<P, R> =
+            self.instance.get_typed_func(&mut self.store, name).expect("it is of that type");
+        function.call(&mut self.store, params).expect("it does not trap")
+    }
+
+    fn bytes(&mut self, address: u32, length: usize) -> &mut [u8] {
+        let memory = self.instance.get_memory(&mut self.store, "memory").expect("it is exported");
+        &mut memory.data_mut(&mut self.store)[address as usize..][..length]
+    }
+
+    /// Allocations, frees and bytes in use.
+    fn counted(&mut self) -> (u64, u64, u64) {
+        self.call::<(), ()>("WasmGC", ());
+        let mut count = |name| self.call::<(), u64>(name, ());
+        (count("WasmGetMallocs"), count("WasmGetFrees"), count("WasmGetHeapInuse"))
+    }
+}
+
+#[test]
+fn the_allocator_serves_the_host_as_in_c_and_counts() {
+    /// What an allocation takes besides its size.
+    const HEADER: u64 = 16;
+    for allocator in Allocator::ALL {
+        let mut guest = Bare::new(&format!("minimal-{allocator}-exttinygo"));
+        let counts = allocator != Allocator::System;
+        let before = if counts { guest.counted() } else { (0, 0, 0) };
+        let first: u32 = guest.call("malloc", 100_u32);
+        assert!(first != 0 && first.is_multiple_of(16), "{allocator}: {first:#x}");
+        guest.bytes(first, 100).fill(7);
+        let second: u32 = guest.call("calloc", (10_u32, 5_u32));
+        assert!(guest.bytes(second, 50).iter().all(|byte| *byte == 0), "{allocator}");
+        let third: u32 = guest.call("realloc", (first, 300_u32));
+        assert!(guest.bytes(third, 100).iter().all(|byte| *byte == 7), "{allocator}");
+        assert_eq!(guest.call::<u32, u32>("malloc", u32::MAX), 0, "{allocator}");
+        assert_eq!(guest.call::<_, u32>("calloc", (u32::MAX, 2_u32)), 0, "{allocator}");
+        guest.call::<u32, ()>("free", second);
+        guest.call::<u32, ()>("free", 0);
+        if counts {
+            let (allocations, frees, in_use) = guest.counted();
+            assert_eq!((allocations - before.0, frees - before.1), (2, 1), "{allocator}");
+            assert_eq!(in_use - before.2, 300 + HEADER, "{allocator}");
+            assert!(guest.call::<(), u64>("WasmGetHeapSys", ()) >= in_use, "{allocator}");
+        }
     }
 }

@@ -5,6 +5,7 @@
 mod allocators;
 mod artefacts;
 mod auto;
+mod both_contracts;
 mod canary;
 mod causes;
 mod compile_cache;
