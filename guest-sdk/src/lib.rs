@@ -42,9 +42,17 @@
 //! | `panic-handler` | | defines the panic handler of a `no_std` guest |
 //! | `alloc-leaking`, `alloc-bump-reset`, `alloc-freelist`, `alloc-wee` | | defines the guest's global allocator; at most one |
 //! | `counters` | on | the allocator counts, for the host's reports |
+//! | `exttinygo` | | on wasm32, the guest speaks the exttinygo contract instead of the native one |
 //!
 //! Without an allocator feature a guest has Rust's default one, or its own. Natively these features define
 //! nothing, so an extension's tests run with any of them.
+//!
+//! With `exttinygo` the same extension runs on existing hosts of that contract. On wasm32 [`Value`], [`Rows`] and
+//! [`IntentWriter`] are handles of the host's then, each field that is read or put is a crossing, and what that contract has
+//! no words for is not there: nested values in intents (`put_object`, `put_array`, `put_value`), and asking what a value
+//! is or has (`kind`, `fields`, `find`, `encoded`, `as_*` of a whole value). What cannot be read as asked ends the call
+//! instead of being an error, and an error that an extension returns is reported as a panic, `panic: error <code>:
+//! <message>`. Natively, in tests, the feature changes nothing.
 //!
 //! # Tests
 //!

@@ -76,6 +76,13 @@ unsafe fn text<'call>(packed: i64) -> Result<&'call str> {
     core::str::from_utf8(bytes).map_err(|_| ValueError::Malformed(WireError::Malformed { at: 0 }).into())
 }
 
+/// # Safety
+/// As [`bytes`], of both.
+unsafe fn qname<'call>(package: i64, entity: i64) -> Result<QName<'call>> {
+    // SAFETY: the caller's promise.
+    unsafe { Ok(QName { package: text(package)?, entity: text(entity)? }) }
+}
+
 macro_rules! readers {
     ($($(#[$doc:meta])* $whole:ident $of_field:ident $of_element:ident -> $type:ty:
         |$value:ident| $convert:expr, $in_value:ident, $in_key:ident, $in_array:ident;)+) => {
@@ -159,15 +166,6 @@ readers! {
     as_bool get_bool get_bool_at -> bool: |value| Ok(value != 0), value_as_bool, key_as_bool, value_get_as_bool;
 }
 
-macro_rules! qname {
-    ($package:ident, $entity:ident, ($($argument:expr),+)) => {{
-        // SAFETY: a name is borrowed; what comes back is of this call.
-        let (package, entity) =
-            unsafe { (text(imports::$package($($argument),+))?, text(imports::$entity($($argument),+))?) };
-        Ok(QName { package, entity })
-    }};
-}
-
 impl<'call> Value<'call> {
     pub(super) const fn new(handle: i64) -> Self {
         Self { handle, call: PhantomData }
@@ -182,7 +180,11 @@ impl<'call> Value<'call> {
     /// # Errors
     /// Text is not UTF-8. Everything else that is wrong ends the call.
     pub fn get_qname(&self, name: &str) -> Result<QName<'call>> {
-        qname!(value_as_package, value_as_entity, (self.handle, name.as_ptr(), name.len()))
+        // SAFETY: the name is borrowed; what comes back is of this call.
+        unsafe {
+            let package = imports::value_as_package(self.handle, name.as_ptr(), name.len());
+            qname(package, imports::value_as_entity(self.handle, name.as_ptr(), name.len()))
+        }
     }
 
     /// The same of the array element with this index.
@@ -190,7 +192,11 @@ impl<'call> Value<'call> {
     /// # Errors
     /// Text is not UTF-8. Everything else that is wrong ends the call.
     pub fn get_qname_at(&self, index: usize) -> Result<QName<'call>> {
-        qname!(value_get_as_package, value_get_as_entity, (self.handle, index as u32))
+        // SAFETY: what comes back is of this call.
+        unsafe {
+            let package = imports::value_get_as_package(self.handle, index as u32);
+            qname(package, imports::value_get_as_entity(self.handle, index as u32))
+        }
     }
 
     /// The object or the array that is the field with this name. A scalar is read by its own function, such as
@@ -247,7 +253,11 @@ impl<'call> RowKey<'call> {
     /// # Errors
     /// Text is not UTF-8. Everything else that is wrong ends the call.
     pub fn get_qname(&self, name: &str) -> Result<QName<'call>> {
-        qname!(key_as_package, key_as_entity, (self.handle, name.as_ptr(), name.len()))
+        // SAFETY: the name is borrowed; what comes back is of this call.
+        unsafe {
+            let package = imports::key_as_package(self.handle, name.as_ptr(), name.len());
+            qname(package, imports::key_as_entity(self.handle, name.as_ptr(), name.len()))
+        }
     }
 }
 
