@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use guest_abi::value::ValueRef;
 use guest_build::Allocator;
-use host_harness::{Cause, Guest, Instance, MemoryState, PrepareOptions, Residue, RestorePolicy, RestoreStrategy};
+use host_harness::{
+    Cause, Guest, Instance, LoadError, MemoryState, PrepareOptions, Residue, RestorePolicy, RestoreStrategy,
+};
 
 use super::{config, engine, instance, named_module, state_of, strategies};
 
@@ -118,6 +120,28 @@ fn a_state_without_records_ends_the_sample_guest_in_the_same_way() {
         assert!(left.is_err(), "{function}");
         assert_eq!(call(&mut other, function, false), left, "{function}");
     }
+}
+
+#[test]
+fn a_hook_that_fails_is_no_start() {
+    let cause = |name: &str| {
+        let guest =
+            Guest::load(engine(), name, &named_module(name), PrepareOptions::default()).expect("it is admitted");
+        match guest.instantiate(&config(RestoreStrategy::FullCopy, Residue::Scrub), MemoryState::new()) {
+            Err(LoadError::Initialise(failure)) => (failure.function, failure.cause),
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("it has started"),
+        }
+    };
+    let (function, native) = cause("specimen-fails-to-start-system");
+    assert!(matches!(native, Cause::GuestError { code, ref message }
+        if function == "__guest_init" && code.number() == 1042 && message == "there is nothing to start with"));
+    let (function, other) = cause("specimen-fails-to-start-system-exttinygo");
+    assert_eq!(function, "_start");
+    assert!(
+        matches!(other, Cause::Panic { ref message, .. } if message == "error 1042: there is nothing to start with"),
+        "{other}"
+    );
 }
 
 #[test]
