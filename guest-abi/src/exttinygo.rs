@@ -12,7 +12,7 @@ pub const VERSION_PREFIX: &str = "WasmAbiVersion_";
 /// Exports that begin with this are never extension functions.
 pub const RESERVED_PREFIX: &str = "Wasm";
 /// Other exports that are never extension functions.
-pub const RESERVED_EXPORTS: [&str; 9] = [
+pub const RESERVED_EXPORTS: [&str; 11] = [
     EXPORT_MALLOC,
     EXPORT_FREE,
     EXPORT_CALLOC,
@@ -21,6 +21,8 @@ pub const RESERVED_EXPORTS: [&str; 9] = [
     EXPORT_START,
     crate::names::EXPORT_INITIALIZE,
     "__wasm_call_ctors",
+    crate::names::EXPORT_ALLOC_MARK,
+    crate::names::EXPORT_ALLOC_RESET,
     crate::names::EXPORT_MEMORY,
 ];
 

@@ -84,13 +84,7 @@ pub fn extension(arguments: TokenStream, item: TokenStream) -> TokenStream {
         #function
         const _: fn(&mut ::guest_sdk::Context<'_>) -> ::guest_sdk::Result<()> = #name;
         #[cfg(target_arch = "wasm32")]
-        const _: () = {
-            #[unsafe(export_name = #export)]
-            extern "C" fn exported() -> i64 {
-                // SAFETY: nobody can name this function; only the host calls it.
-                unsafe { ::guest_sdk::generated::extension(#name) }
-            }
-        };
+        ::guest_sdk::generated::export_extension!(#name, #export);
     }
     .into()
 }
@@ -139,12 +133,7 @@ pub fn init(arguments: TokenStream, item: TokenStream) -> TokenStream {
         #function
         const _: fn() -> #result = #name;
         #[cfg(target_arch = "wasm32")]
-        const _: () = {
-            #[unsafe(export_name = "__guest_init")]
-            extern "C" fn exported() -> i32 {
-                ::guest_sdk::generated::init(#name)
-            }
-        };
+        ::guest_sdk::generated::export_init!(#name);
     }
     .into()
 }

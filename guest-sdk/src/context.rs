@@ -1,30 +1,21 @@
 //! What an extension is handed: reading state, leaving intents, writing log lines.
-#![expect(unsafe_code, reason = "log lines are an import, and a scope gives room back")]
-
-use guest_abi::intent::Operation;
 
 use crate::Level;
+use crate::contract::{self, Call, IntentWriter, Rows, Value};
 use crate::error::{Error, Result};
-use crate::intent_sink::IntentSink;
 use crate::key::KeyBuilder;
-use crate::raw;
-use crate::region::Region;
-use crate::rows::Rows;
-use crate::value::Value;
-use crate::writer::IntentWriter;
 
 /// The call that an extension serves.
 ///
 /// Values that are read are views into the exchange region and live as long as the call; nothing on these paths takes
 /// anything from the guest's heap.
 pub struct Context<'call> {
-    region: &'call Region,
-    sink: &'call mut IntentSink,
+    call: Call<'call>,
 }
 
 impl<'call> Context<'call> {
-    pub(crate) const fn new(region: &'call Region, sink: &'call mut IntentSink) -> Self {
-        Self { region, sink }
+    pub(crate) const fn new(call: Call<'call>) -> Self {
+        Self { call }
     }
 
     /// The value of the record with this key.
@@ -35,8 +26,8 @@ impl<'call> Context<'call> {
     #[inline]
     pub fn get_value<const N: usize>(&mut self, key: &KeyBuilder<N>) -> Result<Value<'call>> {
         let key = key.bytes()?;
-        match self.region.get(key)? {
-            Some(value) => Ok(Value::new(value)),
+        match self.call.get(key)? {
+            Some(value) => Ok(value),
             None => Err(Error::absent(key)),
         }
     }
@@ -47,7 +38,7 @@ impl<'call> Context<'call> {
     /// [`KeyTooLong`](crate::ErrorCode::KeyTooLong), [`ExchangeFull`](crate::ErrorCode::ExchangeFull).
     #[inline]
     pub fn query_value<const N: usize>(&mut self, key: &KeyBuilder<N>) -> Result<Option<Value<'call>>> {
-        Ok(self.region.get(key.bytes()?)?.map(Value::new))
+        self.call.get(key.bytes()?)
     }
 
     /// The rows whose keys have the fields of this one, and possibly more.
@@ -58,7 +49,7 @@ impl<'call> Context<'call> {
     /// [`KeyTooLong`](crate::ErrorCode::KeyTooLong).
     #[inline]
     pub fn read_values<'key, const N: usize>(&mut self, key: &'key KeyBuilder<N>) -> Result<Rows<'call, 'key>> {
-        Ok(Rows::new(self.region.chunk(), key.bytes()?))
+        Ok(self.call.rows(key.bytes()?))
     }
 
     /// Leaves the intent to write a new record with this key. Its fields are put into what this returns.
@@ -67,22 +58,18 @@ impl<'call> Context<'call> {
     /// [`KeyTooLong`](crate::ErrorCode::KeyTooLong).
     #[inline]
     pub fn new_value<const N: usize>(&mut self, key: &KeyBuilder<N>) -> Result<IntentWriter<'_>> {
-        Ok(IntentWriter::begin(self.sink, Operation::New, key.bytes()?))
+        Ok(self.call.new_value(key.bytes()?))
     }
 
     /// Leaves the intent to change fields of the record with this key. Its other fields stay.
     ///
-    /// `_found` is what was read of the record: there must be one.
+    /// `found` is what was read of the record: there must be one.
     ///
     /// # Errors
     /// [`KeyTooLong`](crate::ErrorCode::KeyTooLong).
     #[inline]
-    pub fn update_value<const N: usize>(
-        &mut self,
-        key: &KeyBuilder<N>,
-        _found: &Value<'_>,
-    ) -> Result<IntentWriter<'_>> {
-        Ok(IntentWriter::begin(self.sink, Operation::Update, key.bytes()?))
+    pub fn update_value<const N: usize>(&mut self, key: &KeyBuilder<N>, found: &Value<'_>) -> Result<IntentWriter<'_>> {
+        Ok(self.call.update_value(key.bytes()?, found))
     }
 
     /// Runs `body` and gives back the room of all values that it read, so that a loop may read more than the exchange
@@ -112,19 +99,13 @@ impl<'call> Context<'call> {
     /// ```
     #[inline]
     pub fn scope<R>(&mut self, body: impl FnOnce(&mut Context<'_>) -> R) -> R {
-        let cursor = self.region.cursor();
-        let result = body(&mut Context::new(self.region, self.sink));
-        // SAFETY: `body` accepts a context of any lifetime, so nothing that it read is in its result or anywhere
-        // outside; and nobody else could read values meanwhile, because `self` is borrowed.
-        unsafe { self.region.rewind(cursor) };
-        result
+        self.call.scope(|call| body(&mut Context::new(call)))
     }
 
     /// Writes a log line.
     #[inline]
     pub fn log(&mut self, level: Level, text: &str) {
-        // SAFETY: the text is borrowed during the call.
-        unsafe { raw::log(level as u32, text.as_ptr(), text.len()) };
+        contract::log(level, text);
     }
 
     /// Writes a log line of [`Level::Error`].

@@ -108,16 +108,24 @@ impl Error {
         Self { subject: Subject::element(index), ..error.into() }
     }
 
-    /// The message, if it is one piece as it stands.
-    pub(crate) fn own_message(&self) -> Option<&str> {
-        match &self.detail {
-            Detail::Message(message) => Some(message),
-            _ => None,
+    /// Hands the message over in one piece.
+    pub(crate) fn with_message(&self, hand_over: impl FnOnce(&[u8])) {
+        if let Detail::Message(message) = &self.detail {
+            return hand_over(message.as_bytes());
         }
+        let mut buffer = [0; Self::MESSAGE_LIMIT];
+        let mut length = 0;
+        self.describe(&mut |piece| {
+            if let Some(room) = buffer.get_mut(length..length + piece.len()) {
+                room.copy_from_slice(piece.as_bytes());
+                length += piece.len();
+            }
+        });
+        hand_over(buffer.get(..length).unwrap_or_default());
     }
 
     /// Writes the message piece by piece. Not through `core::fmt`, whose machinery a guest need not carry for this.
-    pub(crate) fn describe(&self, write: &mut impl FnMut(&str)) {
+    fn describe(&self, write: &mut impl FnMut(&str)) {
         let name = self.subject.text();
         match (self.subject.what, &self.detail) {
             (_, Detail::Absent | Detail::KeyTooLong { .. } | Detail::Message(_) | Detail::MissingField) => {}
@@ -173,7 +181,7 @@ fn write_number(number: usize, write: &mut impl FnMut(&str)) {
 }
 
 /// `number` in decimal digits, which are put at the end of `digits`.
-fn decimal(mut number: usize, digits: &mut [u8; 20]) -> &str {
+pub(crate) fn decimal(mut number: usize, digits: &mut [u8; 20]) -> &str {
     let mut at = digits.len();
     for digit in digits.iter_mut().rev() {
         #[expect(clippy::cast_possible_truncation, reason = "it is a digit")]

@@ -7,6 +7,7 @@ use core::mem::MaybeUninit;
 use guest_abi::value::QName;
 use minicbor::encode::Write;
 
+use crate::contract;
 use crate::copy::copy_bytes;
 use crate::encode::{self, Scalar, Target};
 use crate::error::{Error, Result};
@@ -78,13 +79,13 @@ impl<const N: usize> KeyBuilder<N> {
     /// Puts an `i32`.
     #[inline]
     pub fn put_i32(&mut self, name: &str, value: i32) -> &mut Self {
-        self.put(name, i64::from(value))
+        self.put(name, contract::key_i32(value))
     }
 
     /// Puts an `i64`.
     #[inline]
     pub fn put_i64(&mut self, name: &str, value: i64) -> &mut Self {
-        self.put(name, value)
+        self.put(name, contract::key_i64(value))
     }
 
     /// Puts an `f32`.

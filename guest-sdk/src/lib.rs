@@ -42,9 +42,17 @@
 //! | `panic-handler` | | defines the panic handler of a `no_std` guest |
 //! | `alloc-leaking`, `alloc-bump-reset`, `alloc-freelist`, `alloc-wee` | | defines the guest's global allocator; at most one |
 //! | `counters` | on | the allocator counts, for the host's reports |
+//! | `exttinygo` | | on wasm32, the guest speaks the exttinygo contract instead of the native one |
 //!
 //! Without an allocator feature a guest has Rust's default one, or its own. Natively these features define
 //! nothing, so an extension's tests run with any of them.
+//!
+//! With `exttinygo` the same extension runs on existing hosts of that contract. On wasm32 [`Value`], [`Rows`] and
+//! [`IntentWriter`] are handles of the host's then, each field that is read or put is a crossing, and what that contract has
+//! no words for is not there: nested values in intents (`put_object`, `put_array`, `put_value`), and asking what a value
+//! is or has (`kind`, `fields`, `find`, `encoded`, `as_*` of a whole value). What cannot be read as asked ends the call
+//! instead of being an error, and an error that an extension returns is reported as a panic, `panic: error <code>:
+//! <message>`. Natively, in tests, the feature changes nothing.
 //!
 //! # Tests
 //!
@@ -67,37 +75,61 @@ compile_error!("guest-sdk is for single-threaded guests: build without the targe
 mod allocator;
 mod context;
 mod copy;
+#[cfg_attr(
+    all(feature = "exttinygo", target_arch = "wasm32"),
+    expect(dead_code, reason = "intents are encoded in the native contract alone")
+)]
 mod encode;
-mod entry;
+#[cfg_attr(
+    all(feature = "exttinygo", target_arch = "wasm32"),
+    expect(dead_code, reason = "values are taken apart here in the native contract alone")
+)]
 mod error;
-mod intent_sink;
+#[cfg(all(feature = "exttinygo", target_arch = "wasm32"))]
+mod exttinygo;
+mod init_result;
 mod key;
+#[cfg(not(all(feature = "exttinygo", target_arch = "wasm32")))]
+mod native;
 #[cfg(target_arch = "wasm32")]
 mod panics;
-mod raw;
-mod region;
-mod rows;
-mod scan;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
-mod value;
-mod writer;
+
+/// The contract that this build speaks. Both have the same shape, and what differs stands in their folders.
+#[cfg(all(feature = "exttinygo", target_arch = "wasm32"))]
+use exttinygo as contract;
+#[cfg(not(all(feature = "exttinygo", target_arch = "wasm32")))]
+use native as contract;
 
 pub use context::Context;
-pub use entry::InitResult;
+pub use contract::{IntentWriter, Item, Items, Row, RowKey, Rows, Value};
 pub use error::{Error, Result};
 pub use guest_abi::Level;
 pub use guest_abi::value::{Kind, QName};
 pub use guest_abi::{ErrorCode, storage};
 pub use guest_sdk_macros::{extension, init};
+pub use init_result::InitResult;
 pub use key::KeyBuilder;
-pub use rows::{Row, Rows};
-pub use value::{Fields, Items, Value};
-pub use writer::{ArrayWriter, IntentWriter, ObjectWriter};
+/// What the exttinygo contract has no words for; absent from its builds for wasm32.
+#[cfg(not(all(feature = "exttinygo", target_arch = "wasm32")))]
+pub use native::{ArrayWriter, Fields, ObjectWriter};
+
+/// The parts of the other contract that need no host, for their tests.
+#[cfg(all(test, not(target_arch = "wasm32")))]
+#[path = "exttinygo"]
+mod exttinygo_tests {
+    mod heap;
+    mod key;
+}
 
 /// What the attribute macros expand to. Not for use by hand.
 #[doc(hidden)]
 pub mod generated {
+    #[cfg(all(feature = "exttinygo", target_arch = "wasm32"))]
+    pub use crate::contract::exports::is_free;
     #[cfg(target_arch = "wasm32")]
-    pub use crate::entry::exports::{extension, init};
+    pub use crate::contract::exports::{extension, init};
+    #[cfg(target_arch = "wasm32")]
+    pub use crate::{__guest_sdk_extension as export_extension, __guest_sdk_init as export_init};
 }

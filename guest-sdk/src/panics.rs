@@ -3,24 +3,12 @@
 //! With std the message of a panic that formats is a `String` that std makes, from the heap, before its hook runs.
 //! Without it the message is formatted into 1024 bytes of the stack and cut there. A message that is a
 //! literal is handed over as it is, in both.
-#![cfg_attr(
-    any(feature = "std", feature = "panic-handler"),
-    expect(unsafe_code, reason = "reporting a panic is an import")
-)]
-
-#[cfg(any(feature = "std", feature = "panic-handler"))]
-fn report(message: &str, location: Option<&core::panic::Location<'_>>) -> ! {
-    let (file, line, column) = match location {
-        Some(location) => (location.file(), location.line(), location.column()),
-        None => ("", 0, 0),
-    };
-    // SAFETY: both texts are borrowed, and the call does not come back.
-    unsafe { crate::raw::panic(message.as_ptr(), message.len(), file.as_ptr(), file.len(), line, column) }
-}
 
 /// Makes panics reach the host.
 #[cfg(feature = "std")]
 pub(crate) fn install() {
+    use crate::contract;
+
     std::panic::set_hook(std::boxed::Box::new(|panic| {
         let payload = panic.payload();
         let message = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<alloc::string::String>()) {
@@ -28,7 +16,7 @@ pub(crate) fn install() {
             (_, Some(message)) => message.as_str(),
             _ => "a panic whose payload is no text",
         };
-        report(message, panic.location());
+        contract::panic(message, panic.location());
     }));
 }
 
@@ -40,7 +28,7 @@ pub(crate) fn install() {}
 mod handler {
     use core::fmt::Write;
 
-    use super::report;
+    use crate::contract;
     use crate::error::FloorCharBoundary;
 
     /// Bytes that are kept of a message that has to be formatted.
@@ -50,13 +38,13 @@ mod handler {
     fn handle(panic: &core::panic::PanicInfo<'_>) -> ! {
         let message = panic.message();
         if let Some(text) = message.as_str() {
-            report(text, panic.location());
+            contract::panic(text, panic.location());
         }
         let mut buffer = Buffer { bytes: [0; MESSAGE_LIMIT], length: 0 };
         // An error means that the message was cut.
         let _ = write!(buffer, "{message}");
         let text = buffer.bytes.get(..buffer.length).unwrap_or_default();
-        report(core::str::from_utf8(text).unwrap_or_default(), panic.location());
+        contract::panic(core::str::from_utf8(text).unwrap_or_default(), panic.location());
     }
 
     struct Buffer {

@@ -11,8 +11,8 @@ use super::imports::{self, Trap};
 use super::outcome::{Failure, Outcome};
 use super::panics;
 use crate::context::Context;
-use crate::entry::Exchange;
 use crate::error::Result;
+use crate::native::Exchange;
 
 /// A state, and the calls of extensions against it.
 #[derive(Debug, Clone, Default)]

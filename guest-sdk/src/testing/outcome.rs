@@ -9,7 +9,7 @@ use guest_abi::wire::WireError;
 use guest_abi::{ErrorCode, StateError};
 
 use crate::Level;
-use crate::value::Value;
+use crate::native::Value;
 
 /// What a call left: its result, and when that is fine its intents.
 #[derive(Debug, Clone, PartialEq)]

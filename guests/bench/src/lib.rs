@@ -73,6 +73,18 @@ fn five_gets(cx: &mut Context) -> Result<()> {
     Ok(())
 }
 
+/// Gets a record and reads a field of it three times: five calls of the host in a contract where each step is one.
+#[extension]
+fn five_steps(cx: &mut Context) -> Result<()> {
+    let event = cx.get_value(&KeyBuilder::new(storage::EVENT, ""))?;
+    let mut total = 0;
+    for _ in 0..3 {
+        total += event.get_i64("Bytes")?;
+    }
+    black_box(total);
+    Ok(())
+}
+
 /// Fills as many bytes of new heap as the event says.
 #[extension]
 fn fill_heap(cx: &mut Context) -> Result<()> {
@@ -161,7 +173,7 @@ mod tests {
 
     #[test]
     fn every_function_succeeds() {
-        let functions: [fn(&mut Context) -> Result<()>; 11] = [
+        let functions: [fn(&mut Context) -> Result<()>; 12] = [
             do_nothing,
             one_key,
             one_get,
@@ -169,6 +181,7 @@ mod tests {
             one_get_one_intent,
             read_1000_rows,
             five_gets,
+            five_steps,
             fill_heap,
             touch_heap,
             append_10000,

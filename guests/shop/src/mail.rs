@@ -5,7 +5,7 @@ use guest_sdk::{Context, KeyBuilder, QName, Result, extension, storage};
 use crate::checksum::crc32;
 use crate::order::total_of;
 
-/// Sends the customer a mail about the order, built from nested values.
+/// Sends the customer a mail about the order, built from the order's items and the customer.
 #[extension]
 fn send_mail(cx: &mut Context) -> Result<()> {
     let event = cx.get_value(&KeyBuilder::new(storage::EVENT, ""))?;
@@ -27,31 +27,22 @@ fn send_mail(cx: &mut Context) -> Result<()> {
         total_of(&order)?
     );
 
-    let mut mail = cx.new_value(&KeyBuilder::new(storage::SEND_MAIL, ""))?;
-    mail.put_string("Subject", &format!("Your order {number}")).put_string("Body", &body);
-    mail.put_array("To", |to| {
-        to.push_object(|address| {
-            address.put_string("Name", customer.get_str("Name")?).put_string("Address", customer.get_str("Mail")?);
-            Ok::<_, guest_sdk::Error>(())
-        })
-    })?;
-    mail.put_array("Copies", |copies| {
-        for copy in customer.get("Copies")?.items()? {
-            copies.push_string(copy.as_str()?);
+    let mut copies = String::new();
+    for copy in customer.get("Copies")?.items()? {
+        if !copies.is_empty() {
+            copies.push_str(", ");
         }
-        Ok::<_, guest_sdk::Error>(())
-    })?;
-    mail.put_object("Headers", |headers| {
-        headers.put_qname("Template", QName { package: "shop", entity: "OrderTaken" });
-        headers.put_string("Message-Id", &format!("<{number}.{:08x}@example.com>", crc32(body.as_bytes())));
-        headers.put_f64("Discount", discount).put_bool("Html", false);
-    });
-    mail.put_array("Attachments", |attachments| {
-        attachments.push_object(|attachment| {
-            attachment.put_string("Name", "logo.png").put_bytes("Content", customer.get_bytes("Logo")?);
-            Ok::<_, guest_sdk::Error>(())
-        })
-    })?;
+        copies.push_str(copy.as_str()?);
+    }
+    let to = format!("{} <{}>", customer.get_str("Name")?, customer.get_str("Mail")?);
+
+    let mut mail = cx.new_value(&KeyBuilder::new(storage::SEND_MAIL, ""))?;
+    mail.put_string("To", &to).put_string("Cc", &copies);
+    mail.put_string("Subject", &format!("Your order {number}")).put_string("Body", &body);
+    mail.put_qname("Template", QName { package: "shop", entity: "OrderTaken" });
+    mail.put_string("MessageId", &format!("<{number}.{:08x}@example.com>", crc32(body.as_bytes())));
+    mail.put_f64("Discount", discount).put_bool("Html", false);
+    mail.put_string("AttachmentName", "logo.png").put_bytes("Attachment", customer.get_bytes("Logo")?);
     Ok(())
 }
 
@@ -63,7 +54,7 @@ mod tests {
     use guest_sdk::testing::{Failure, Host};
 
     #[test]
-    fn the_mail_has_addresses_headers_and_an_attachment() {
+    fn the_mail_has_addresses_a_body_and_an_attachment() {
         let mut state = ordered(storage::EVENT, 400);
         let put = state.put(
             storage::RECORD,
@@ -75,7 +66,7 @@ mod tests {
                 customer.put_string("Name", "Söhne").put_string("Mail", "a@example.com").put_f64("Discount", 0.125);
                 customer.put_bytes("Logo", b"png");
                 customer.put_array("Copies", |copies| {
-                    copies.push_string("b@example.com");
+                    copies.push_string("b@example.com").push_string("c@example.com");
                 });
             },
         );
@@ -89,15 +80,12 @@ mod tests {
         assert_eq!(mail.get_str("Subject"), Ok("Your order 4711"));
         let body = "Dear Söhne,\n\nthank you for your order:\n2 x ink\n3 x ink\n\nTotal: 400\n";
         assert_eq!(mail.get_str("Body"), Ok(body));
-        assert_eq!(mail.get("To").unwrap().item(0).unwrap().get_str("Address"), Ok("a@example.com"));
-        assert_eq!(mail.get("Copies").unwrap().get_str_at(0), Ok("b@example.com"));
-        let headers = mail.get("Headers").unwrap();
-        assert_eq!(headers.get_qname("Template"), Ok(QName { package: "shop", entity: "OrderTaken" }));
-        assert_eq!(
-            headers.get_str("Message-Id").unwrap(),
-            format!("<4711.{:08x}@example.com>", crc32(body.as_bytes()))
-        );
-        assert_eq!(mail.get("Attachments").unwrap().item(0).unwrap().get_bytes("Content"), Ok(&b"png"[..]));
+        assert_eq!(mail.get_str("To"), Ok("Söhne <a@example.com>"));
+        assert_eq!(mail.get_str("Cc"), Ok("b@example.com, c@example.com"));
+        assert_eq!(mail.get_qname("Template"), Ok(QName { package: "shop", entity: "OrderTaken" }));
+        let message_id = format!("<4711.{:08x}@example.com>", crc32(body.as_bytes()));
+        assert_eq!(mail.get_str("MessageId"), Ok(message_id.as_str()));
+        assert_eq!(mail.get_bytes("Attachment"), Ok(&b"png"[..]));
     }
 
     #[test]

@@ -32,10 +32,16 @@ fn new_order(cx: &mut Context) -> Result<()> {
     if cx.query_value(&key)?.is_some() {
         return Err(Error::application(NUMBER_TAKEN, format!("there is an order {number}")));
     }
-    let mut record = cx.new_value(&key)?;
-    record.put_i64("Customer", order.get_i64("Customer")?).put_i64("Total", total);
-    record.put_bool("Express", order.get_bool("Express")?).put_value("Items", order.get("Items")?)?;
-    drop(record);
+    let customer = order.get_i64("Customer")?;
+    let express = order.get_bool("Express")?;
+    cx.new_value(&key)?.put_i64("Customer", customer).put_i64("Total", total).put_bool("Express", express);
+    for (line, item) in (1..).zip(order.get("Items")?.items()?) {
+        let mut key = KeyBuilder::new(storage::RECORD, "shop.OrderItem");
+        key.put_i64("Order", number).put_i32("Line", line);
+        let (article, quantity) = (item.get_str("Article")?, item.get_i32("Quantity")?);
+        let price = item.get_i64("SinglePrice")?;
+        cx.new_value(&key)?.put_string("Article", article).put_i32("Quantity", quantity).put_i64("SinglePrice", price);
+    }
     cx.new_value(&KeyBuilder::new(storage::RESULT, ""))?.put_i64("Number", number);
     cx.info("order taken");
     Ok(())
@@ -96,10 +102,11 @@ pub(crate) mod tests {
         let outcome = host.call(new_order);
         outcome.unwrap();
         let intents: Vec<_> = outcome.intents().collect();
-        assert_eq!(intents.len(), 2);
+        assert_eq!(intents.len(), 4);
         assert_eq!((intents[0].entity, intents[0].operation), ("shop.Order", Operation::New));
-        assert_eq!(intents[0].value.get("Items").unwrap().len(), Ok(2));
-        assert_eq!(intents[1].value.get_i64("Number"), Ok(4711));
+        assert_eq!(intents[2].key.get_i32("Line"), Ok(2));
+        assert_eq!(intents[2].value.get_i64("SinglePrice"), Ok(100));
+        assert_eq!(intents[3].value.get_i64("Number"), Ok(4711));
         assert_eq!(outcome.log[0].text, "order taken");
         host.apply(&outcome).unwrap();
         let again = host.call(new_order);

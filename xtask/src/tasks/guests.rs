@@ -1,4 +1,4 @@
-//! `guests`: every guest with every allocator; those in C are in `c_guests`.
+//! `guests`: every guest with every allocator, on every contract that it can speak; those in C are in `c_guests`.
 
 use std::path::PathBuf;
 
@@ -40,22 +40,31 @@ pub(super) fn build(console: &Console, toolchain: &Toolchain, asked: &cli::Guest
     let guests = guest_build::guests(&folders::guests_manifest())?;
     let builds = choose(&guests, asked)?;
     let mut modules = Vec::new();
-    for (number, (guest, allocator)) in builds.iter().enumerate() {
-        console.begin(&format!("guest {} of {}: {}-{allocator}", number + 1, builds.len(), guest.name));
-        let module = GuestBuild::new(&guest.manifest)
+    for (number, (guest, allocator, contract)) in builds.iter().enumerate() {
+        let suffix = contract.map(|contract| format!("-{contract}")).unwrap_or_default();
+        console.begin(&format!("guest {} of {}: {}-{allocator}{suffix}", number + 1, builds.len(), guest.name));
+        let mut build = GuestBuild::new(&guest.manifest)
             .allocator(*allocator)
             .target_dir(folders::guests_build())
             .out_dir(folders::guests_out())
             .toolchain(toolchain.clone())
-            .progress(console.progress())
-            .build()?;
-        modules.push(module);
+            .progress(console.progress());
+        if let Some(contract) = contract {
+            build = build.features([*contract]).variant(*contract);
+        }
+        modules.push(build.build()?);
     }
     Ok(modules)
 }
 
-/// Each guest with each of its allocators, as far as both were asked for.
-fn choose<'a>(guests: &'a [Guest], asked: &cli::Guests) -> Result<Vec<(&'a Guest, Allocator)>> {
+/// The feature by which a guest speaks another contract than the native one, and the variant that it is built as then.
+const OTHER_CONTRACT: &str = "exttinygo";
+
+/// A guest, its allocator, and the contract where it is not the native one.
+type Build<'a> = (&'a Guest, Allocator, Option<&'static str>);
+
+/// Each guest with each of its allocators, as far as both were asked for, on each contract.
+fn choose<'a>(guests: &'a [Guest], asked: &cli::Guests) -> Result<Vec<Build<'a>>> {
     if guests.is_empty() {
         bail!("there is no guest in {}", folders::guests_manifest().display());
     }
@@ -71,7 +80,10 @@ fn choose<'a>(guests: &'a [Guest], asked: &cli::Guests) -> Result<Vec<(&'a Guest
         }
         for allocator in &guest.allocators {
             if asked.allocator.is_empty() || asked.allocator.contains(allocator) {
-                chosen.push((guest, *allocator));
+                chosen.push((guest, *allocator, None));
+                if guest.features.iter().any(|feature| feature == OTHER_CONTRACT) {
+                    chosen.push((guest, *allocator, Some(OTHER_CONTRACT)));
+                }
             }
         }
     }
@@ -86,13 +98,13 @@ mod tests {
     use super::*;
 
     fn guests() -> Vec<Guest> {
-        let guest = |name: &str, allocators: &[Allocator]| Guest {
+        let guest = |name: &str, allocators: &[Allocator], features: &[&str]| Guest {
             name: name.to_owned(),
             manifest: PathBuf::new(),
             allocators: allocators.to_vec(),
-            features: Vec::new(),
+            features: features.iter().map(|feature| (*feature).to_owned()).collect(),
         };
-        vec![guest("bench", &[Allocator::System]), guest("shop", &Allocator::ALL)]
+        vec![guest("bench", &[Allocator::System], &[]), guest("shop", &Allocator::ALL, &["counters", "exttinygo"])]
     }
 
     fn asked(guest: &[&str], allocator: &[Allocator]) -> cli::Guests {
@@ -101,15 +113,16 @@ mod tests {
 
     #[test]
     fn nothing_asked_means_all() {
-        assert_eq!(choose(&guests(), &asked(&[], &[])).unwrap().len(), 6);
+        assert_eq!(choose(&guests(), &asked(&[], &[])).unwrap().len(), 11);
     }
 
     #[test]
     fn what_is_asked_for_is_chosen() {
         let guests = guests();
         let chosen = choose(&guests, &asked(&["shop"], &[Allocator::Wee])).unwrap();
-        assert_eq!(chosen.len(), 1);
-        assert_eq!((chosen[0].0.name.as_str(), chosen[0].1), ("shop", Allocator::Wee));
+        let chosen: Vec<_> =
+            chosen.iter().map(|(guest, allocator, contract)| (&*guest.name, *allocator, *contract)).collect();
+        assert_eq!(chosen, [("shop", Allocator::Wee, None), ("shop", Allocator::Wee, Some("exttinygo"))]);
         assert!(choose(&guests, &asked(&["bench"], &[Allocator::Wee])).is_err());
     }
 

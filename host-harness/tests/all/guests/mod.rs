@@ -5,11 +5,13 @@
 mod allocators;
 mod artefacts;
 mod auto;
+mod both_contracts;
 mod c_shop;
 mod canary;
 mod causes;
 mod compile_cache;
 mod creep;
+mod exttinygo_module;
 pub(crate) mod heap;
 mod init;
 mod oracle;
@@ -49,7 +51,12 @@ fn root() -> PathBuf {
 
 /// The bytes of a built guest.
 fn module(guest: &str, allocator: Allocator) -> Vec<u8> {
-    let path = root().join(format!("target/guests/{guest}-{allocator}.wasm"));
+    named_module(&format!("{guest}-{allocator}"))
+}
+
+/// The bytes of a built guest, by the name of its file.
+fn named_module(name: &str) -> Vec<u8> {
+    let path = root().join(format!("target/guests/{name}.wasm"));
     std::fs::read(&path).unwrap_or_else(|error| {
         panic!("the guest {} is missing ({error}): run `cargo xtask guests` first", path.display())
     })

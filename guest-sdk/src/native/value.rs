@@ -3,8 +3,8 @@
 use guest_abi::value::{Kind, QName, ValueError, ValueRef};
 use guest_abi::wire::WireError;
 
+use super::scan::{self, Members, Unreadable};
 use crate::error::{Error, Result};
-use crate::scan::{self, Members, Unreadable};
 
 /// A value that the host gave. Reading decodes it where it lies; nothing is copied.
 ///

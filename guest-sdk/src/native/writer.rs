@@ -4,10 +4,10 @@ use guest_abi::intent::Operation;
 use guest_abi::value::QName;
 use minicbor::encode::Write;
 
+use super::intent_sink::IntentSink;
+use super::value::Value;
 use crate::encode;
 use crate::error::Result;
-use crate::intent_sink::IntentSink;
-use crate::value::Value;
 
 /// Writes the fields of an intent; the intent is complete when the writer is dropped.
 ///

@@ -6,9 +6,9 @@ use core::slice;
 
 use minicbor::encode::Write;
 
+use super::raw;
 use crate::copy::copy_bytes;
 use crate::encode::Target;
-use crate::raw;
 
 /// Takes the encoding of intents. What is left in it at the end of a call, the call returns.
 #[derive(Debug)]

@@ -3,10 +3,10 @@
 
 use core::ops::Range;
 
+use super::region::Chunk;
+use super::scan;
+use super::value::{Value, malformed};
 use crate::error::Result;
-use crate::region::Chunk;
-use crate::scan;
-use crate::value::{Value, malformed};
 
 /// The rows that match a partial key, in the host's order. See [`Context::read_values`](crate::Context::read_values).
 ///

@@ -7,8 +7,8 @@
 use core::cell::Cell;
 use core::slice;
 
+use super::raw;
 use crate::error::{Error, Result};
-use crate::raw;
 
 /// Room for values. It belongs to one call.
 pub(crate) struct Region {
