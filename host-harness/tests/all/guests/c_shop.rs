@@ -67,6 +67,35 @@ fn it_leaves_what_the_sample_in_rust_leaves() {
     }
 }
 
+/// The extension functions of the sample.
+const FUNCTIONS: [&str; 9] = [
+    "append_for_ever",
+    "big_strings",
+    "calc_ordered_items",
+    "count_up",
+    "keep_handle",
+    "panic_with_message",
+    "read_all",
+    "use_kept_handle",
+    "what_was_started",
+];
+
+/// Those that it has with wasi-libc besides.
+const OF_LIBC: [&str; 2] = ["exit_with_3", "print_lines"];
+
+#[test]
+fn no_function_of_the_allocator_is_an_extension_function() {
+    for (name, _) in MODULES {
+        let has_libc = name.contains("wasi") || name.contains("reactor");
+        let mut expected: Vec<_> = FUNCTIONS.iter().chain(OF_LIBC.iter().filter(|_| has_libc)).copied().collect();
+        expected.sort_unstable();
+        let guest = load_c(name);
+        let mut functions: Vec<_> = guest.functions().iter().map(String::as_str).collect();
+        functions.sort_unstable();
+        assert_eq!(functions, expected, "{name}");
+    }
+}
+
 #[test]
 fn what_was_started_is_in_the_snapshot() {
     each(|name, _, guest, strategy| {
