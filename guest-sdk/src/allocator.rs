@@ -1,5 +1,11 @@
 //! The guest's global allocator, by feature. Two are refused, none leaves Rust's default one.
 
+#[cfg(all(
+    target_arch = "wasm32",
+    any(feature = "alloc-leaking", feature = "alloc-bump-reset", feature = "alloc-freelist", feature = "alloc-wee")
+))]
+use crate::contract::{Global, global};
+
 macro_rules! at_most_one {
     ($($one:literal and $other:literal;)+) => {$(
         #[cfg(all(feature = $one, feature = $other))]
@@ -23,11 +29,11 @@ at_most_one! {
 
 #[cfg(all(target_arch = "wasm32", feature = "alloc-leaking"))]
 #[global_allocator]
-static ALLOCATOR: alloc_leaking::LeakingAllocator = alloc_leaking::LeakingAllocator::new();
+static ALLOCATOR: Global<alloc_leaking::LeakingAllocator> = global(alloc_leaking::LeakingAllocator::new());
 
 #[cfg(all(target_arch = "wasm32", feature = "alloc-bump-reset", not(feature = "alloc-leaking")))]
 #[global_allocator]
-static ALLOCATOR: alloc_bump_reset::BumpResetAllocator = alloc_bump_reset::BumpResetAllocator::new();
+static ALLOCATOR: Global<alloc_bump_reset::BumpResetAllocator> = global(alloc_bump_reset::BumpResetAllocator::new());
 
 #[cfg(all(
     target_arch = "wasm32",
@@ -35,7 +41,7 @@ static ALLOCATOR: alloc_bump_reset::BumpResetAllocator = alloc_bump_reset::BumpR
     not(any(feature = "alloc-leaking", feature = "alloc-bump-reset"))
 ))]
 #[global_allocator]
-static ALLOCATOR: alloc_freelist::FreelistAllocator = alloc_freelist::FreelistAllocator::new();
+static ALLOCATOR: Global<alloc_freelist::FreelistAllocator> = global(alloc_freelist::FreelistAllocator::new());
 
 #[cfg(all(
     target_arch = "wasm32",
@@ -43,4 +49,4 @@ static ALLOCATOR: alloc_freelist::FreelistAllocator = alloc_freelist::FreelistAl
     not(any(feature = "alloc-leaking", feature = "alloc-bump-reset", feature = "alloc-freelist"))
 ))]
 #[global_allocator]
-static ALLOCATOR: wee_alloc::WeeAlloc = wee_alloc::WeeAlloc::INIT;
+static ALLOCATOR: Global<wee_alloc::WeeAlloc> = global(wee_alloc::WeeAlloc::INIT);

@@ -3,6 +3,8 @@
 //!
 //! It is compiled for wasm32 alone; an extension's native tests run over the native contract, whatever the features say.
 
+#[cfg(any(feature = "alloc-leaking", feature = "alloc-bump-reset", feature = "alloc-freelist", feature = "alloc-wee"))]
+mod allocator;
 mod call;
 pub(crate) mod exports;
 mod heap;
@@ -18,6 +20,13 @@ mod statistics;
 mod value;
 mod writer;
 
+#[cfg(any(
+    feature = "alloc-leaking",
+    feature = "alloc-bump-reset",
+    feature = "alloc-freelist",
+    feature = "alloc-wee"
+))]
+pub(crate) use allocator::{Global, global};
 pub(crate) use call::Call;
 pub(crate) use key::{key_i32, key_i64};
 pub(crate) use output::log;

@@ -38,6 +38,14 @@ pub(crate) fn panic(message: &str, location: Option<&core::panic::Location<'_>>)
     core::arch::wasm32::unreachable()
 }
 
+/// Writes what TinyGo's allocator says when it has no memory left.
+#[cfg(any(feature = "alloc-leaking", feature = "alloc-bump-reset", feature = "alloc-freelist", feature = "alloc-wee"))]
+#[cold]
+#[inline(never)]
+pub(super) fn out_of_memory() {
+    write([b"panic: runtime error: out of memory\n"]);
+}
+
 /// Writes `panic: error <code>: <message>` and ends the call: the contract has no other way for a function to fail.
 #[cold]
 #[inline(never)]

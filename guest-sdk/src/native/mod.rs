@@ -2,6 +2,11 @@
 //!
 //! Natively this is compiled too, whatever the features say: [`crate::testing`] is a host of it.
 
+#[cfg(all(
+    target_arch = "wasm32",
+    any(feature = "alloc-leaking", feature = "alloc-bump-reset", feature = "alloc-freelist", feature = "alloc-wee")
+))]
+mod allocator;
 mod call;
 mod entry;
 #[cfg(target_arch = "wasm32")]
@@ -14,6 +19,11 @@ mod scan;
 mod value;
 mod writer;
 
+#[cfg(all(
+    target_arch = "wasm32",
+    any(feature = "alloc-leaking", feature = "alloc-bump-reset", feature = "alloc-freelist", feature = "alloc-wee")
+))]
+pub(crate) use allocator::{Global, global};
 #[cfg(all(target_arch = "wasm32", any(feature = "std", feature = "panic-handler")))]
 pub(crate) use call::panic;
 pub(crate) use call::{Call, key_i32, key_i64, log};

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use guest_abi::value::ValueRef;
+use guest_abi::storage;
+use guest_abi::value::{ObjectWriter, ValueRef};
 use guest_build::Allocator;
 use host_harness::{
     Cause, Guest, Instance, LoadError, MemoryState, PrepareOptions, Residue, RestorePolicy, RestoreStrategy,
 };
 
-use super::{config, engine, instance, named_module, state_of, strategies};
+use super::{MEMORY, config, engine, instance, named_module, state_of, strategies};
 
 /// What a call left, in words that both contracts have.
 type Left = Result<(Vec<Intent>, Vec<String>), String>;
@@ -142,6 +143,27 @@ fn a_hook_that_fails_is_no_start() {
         matches!(other, Cause::Panic { ref message, .. } if message == "error 1042: there is nothing to start with"),
         "{other}"
     );
+}
+
+#[test]
+fn memory_that_runs_out_is_said_in_the_words_that_hosts_know() {
+    let config = config(RestoreStrategy::DirtyCards, Residue::Scrub);
+    for allocator in Allocator::ALL {
+        let mut state = MemoryState::new();
+        let more_than_there_is = |event: &mut ObjectWriter<'_, Vec<u8>>| {
+            event.put_i64("Bytes", 2 * i64::try_from(MEMORY).expect("it is little"));
+        };
+        state.put(storage::EVENT, "", |_| {}, more_than_there_is).expect("it is a record");
+        let mut instance = exttinygo("bench", allocator).instantiate(&config, state).expect("it starts");
+        let cause = instance.invoke_by_name("fill_heap").expect_err("it needs more than there is").cause;
+        assert!(matches!(cause, Cause::OutOfMemory { .. }), "{allocator}: {cause}");
+        let line: &[u8] = match allocator {
+            // Rust's default allocator is not the SDK's to speak for.
+            Allocator::System => b"",
+            _ => b"panic: runtime error: out of memory\n",
+        };
+        assert_eq!(instance.last_output(), line, "{allocator}");
+    }
 }
 
 #[test]
