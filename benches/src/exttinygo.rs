@@ -42,6 +42,7 @@ struct Reused {
 }
 
 impl Reused {
+    #[expect(clippy::cast_possible_wrap, reason = "there is no memory for so many")]
     fn add(&mut self) -> (i64, &mut Vec<u8>) {
         if self.used == self.buffers.len() {
             self.buffers.push(Vec::new());

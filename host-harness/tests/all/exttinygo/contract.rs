@@ -131,10 +131,9 @@ fn elements_are_read_by_index_and_parts_by_handle() {
             element("Bytes", 4, "four"),
             element("Bool", 3, "three"),
             put(source, "Int32", "(call $hostValueLength (local.get $part))", "length"),
-            format!(
-                "(local.set $packed (call $hostValueGetAsValue (local.get $part) (i32.const 6)))
+            "(local.set $packed (call $hostValueGetAsValue (local.get $part) (i32.const 6)))
                  (local.set $part (call $hostValueGetAsValue (local.get $part) (i32.const 7)))"
-            ),
+                .to_owned(),
             sees(source, "hostValueAs", "(local.get $packed)", "Int32", "In", "six"),
             element("Int64", 0, "seven"),
             format!("(local.set $part (call $hostValueAsValue (local.get $value) {}))", source.text("Address")),
