@@ -81,6 +81,8 @@ pub(crate) struct Handles {
     call: u64,
     keys: Pool<Writer>,
     intents: Pool<Writer>,
+    /// Keys of the reads that are under way, the innermost last: what they were when the reads began.
+    reads: Pool<Writer>,
     values: Vec<Part>,
     row_keys: Vec<Part>,
     /// What was read.
@@ -150,6 +152,7 @@ impl Handles {
     fn forget(&mut self) {
         self.keys.clear();
         self.intents.clear();
+        self.reads.clear();
         for parts in [&mut self.values, &mut self.row_keys] {
             parts.clear();
             if parts.capacity() > KEPT_ENTRIES {
@@ -239,6 +242,24 @@ impl Handles {
         Ok((&mut self.keys.items[index], &mut self.bytes))
     }
 
+    /// Begins a read of the rows that match a key.
+    pub(super) fn begin_read(&mut self, key: i64) -> Result<(), Fault> {
+        let index = self.index(key, HandleKind::Key)?;
+        self.reads.take().copy_key(&self.keys.items[index]);
+        Ok(())
+    }
+
+    /// The key of the innermost read, and where what is read goes.
+    pub(super) fn read_key_and_bytes(&mut self) -> Option<(&mut Writer, &mut Vec<u8>)> {
+        let innermost = self.reads.used.checked_sub(1)?;
+        Some((&mut self.reads.items[innermost], &mut self.bytes))
+    }
+
+    /// Ends the innermost read.
+    pub(super) fn end_read(&mut self) {
+        self.reads.used = self.reads.used.saturating_sub(1);
+    }
+
     /// A new intent for a key.
     #[inline]
     pub(super) fn intent(&mut self, key: i64) -> Result<(i64, &Writer, &mut Writer), Fault> {
@@ -274,7 +295,8 @@ impl Handles {
     /// Entries and bytes that are kept, used or not.
     #[cfg(test)]
     pub(super) fn kept(&self) -> usize {
-        let writers = self.keys.items.iter().chain(&self.intents.items).map(Writer::kept).sum::<usize>();
+        let writers =
+            self.keys.items.iter().chain(&self.intents.items).chain(&self.reads.items).map(Writer::kept).sum::<usize>();
         writers + self.values.capacity() + self.row_keys.capacity() + self.bytes.capacity()
     }
 }

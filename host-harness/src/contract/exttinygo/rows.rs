@@ -1,7 +1,6 @@
 //! Reading many records: the host calls the guest back for each row.
 
 use guest_abi::exttinygo as names;
-use guest_abi::key::Key;
 use guest_abi::value::ValueRef;
 use guest_abi::wire;
 use std::ops::Range;
@@ -25,20 +24,15 @@ pub(super) fn define(linker: &mut Linker<HostData>) -> wasmtime::Result<()> {
 /// Calls the guest back for each row that matches the key as it is when the read begins. What the guest does meanwhile,
 /// reading again included, is its own affair: a row's handles stay valid until the call ends.
 fn read_values(mut caller: Caller<'_, HostData>, key: i64) -> wasmtime::Result<()> {
-    let (on_read_value, (storage, entity, fields)) = crossing(&mut caller, |crossing| {
-        let own = crossing.own;
-        let parts = own.handles.written(key, HandleKind::Key)?.key_parts();
+    let on_read_value = crossing(&mut caller, |crossing| {
+        crossing.own.handles.begin_read(key)?;
         // Admission has seen to it that who imports this has it.
-        let Some(on_read_value) = own.exports.on_read_value.clone() else {
-            return Err(Fault::InvalidGuestData(InvalidData::TooEarly));
-        };
-        Ok((on_read_value, parts))
+        crossing.own.exports.on_read_value.clone().ok_or(Fault::InvalidGuestData(InvalidData::TooEarly))
     })?;
-    let wanted = Key::of_parts(&storage, &entity, &fields).map_err(wasmtime::Error::new)?;
-    let mut last = Vec::new();
+    let mut last = 0..0;
     let mut count = 0;
     loop {
-        let mut chunk = again(&mut caller, |crossing| read_chunk(crossing, &wanted, &last))?;
+        let mut chunk = again(&mut caller, |crossing| read_chunk(crossing, &last))?;
         if chunk.is_empty() {
             break;
         }
@@ -48,6 +42,10 @@ fn read_values(mut caller: Caller<'_, HostData>, key: i64) -> wasmtime::Result<(
             count += 1;
         }
     }
+    again(&mut caller, |crossing| {
+        crossing.own.handles.end_read();
+        Ok(())
+    })?;
     trace(&mut caller, names::IMPORT_READ_VALUES, &[key], &[], count);
     Ok(())
 }
@@ -61,44 +59,51 @@ fn again<R>(
     crossing(caller, body)
 }
 
-/// Reads rows behind the one whose key map is `last`, or the first, and returns where they are.
-fn read_chunk(crossing: Crossing<'_>, key: &Key<'_>, last: &[u8]) -> Result<Range<usize>, Fault> {
+/// Reads rows of the innermost read behind the one whose key map is at `last`, or the first, and returns where they are.
+fn read_chunk(crossing: Crossing<'_>, last: &Range<usize>) -> Result<Range<usize>, Fault> {
     let Crossing { own, state, .. } = crossing;
     let ExtTinyGo { handles, held, limits, .. } = own;
-    let after = (!last.is_empty()).then(|| ValueRef::new(last));
-    let start = handles.bytes.len();
+    let Some((key, bytes)) = handles.read_key_and_bytes() else {
+        return Err(Fault::InvalidGuestData(InvalidData::TooEarly));
+    };
+    let start = bytes.len();
     let mut room = CHUNK;
-    let written = loop {
-        ExtTinyGo::hold(held, room, limits)?;
-        handles.bytes.resize(start + room, 0);
-        match state.read(key, after, &mut handles.bytes[start..]) {
-            Ok(written) if written <= room => break written,
-            Ok(wanted) => {
-                *held -= room;
-                room = wanted;
+    let read = key.with_key(|key| {
+        loop {
+            ExtTinyGo::hold(held, room, limits)?;
+            bytes.resize(start + room, 0);
+            let (before, rows) = bytes.split_at_mut(start);
+            let after = (!last.is_empty()).then(|| ValueRef::new(&before[last.clone()]));
+            let written = state.read(key, after, rows).map_err(Fault::State)?;
+            *held -= room.saturating_sub(written);
+            if written <= room {
+                return Ok(written);
             }
-            Err(error) => {
-                handles.bytes.truncate(start);
-                return Err(Fault::State(error));
-            }
+            *held -= room;
+            room = written;
+        }
+    });
+    let written = match read {
+        Ok(Ok(written)) => written,
+        Ok(Err(fault)) | Err(fault) => {
+            bytes.truncate(start);
+            return Err(fault);
         }
     };
-    *held -= room - written;
-    handles.bytes.truncate(start + written);
+    bytes.truncate(start + written);
     Ok(start..start + written)
 }
 
 /// Handles for the first row of a chunk, which is taken from it; its key becomes the last.
-fn next_row(crossing: Crossing<'_>, chunk: &mut Range<usize>, last: &mut Vec<u8>) -> Result<(i64, i64), Fault> {
+fn next_row(crossing: Crossing<'_>, chunk: &mut Range<usize>, last: &mut Range<usize>) -> Result<(i64, i64), Fault> {
     let handles = &mut crossing.own.handles;
     let malformed = |error| Fault::State(StateError::new(format!("a row that it read is malformed: {error}")));
     let rows = &handles.bytes[..chunk.end];
     let middle = wire::skip(rows, chunk.start).map_err(malformed)?;
     let end = wire::skip(rows, middle).map_err(malformed)?;
-    last.clear();
-    last.extend_from_slice(&rows[chunk.start..middle]);
     let key = handles.part(HandleKind::RowKey, chunk.start..middle)?;
     let value = handles.part(HandleKind::Value, middle..end)?;
+    *last = chunk.start..middle;
     chunk.start = end;
     Ok((key, value))
 }

@@ -116,11 +116,12 @@ impl Writer {
         used.map_err(|error| Fault::InvalidGuestData(InvalidData::Wire { what: "key", error }))
     }
 
-    /// Storage and entity of a key, and its fields.
-    pub(super) fn key_parts(&self) -> (String, String, Vec<u8>) {
-        let mut fields = Vec::with_capacity(self.bytes.len() + 1);
-        self.append_to(&mut fields);
-        (self.storage.clone(), self.entity.clone(), fields)
+    /// Becomes the key that `other` is now.
+    pub(super) fn copy_key(&mut self, other: &Self) {
+        self.clear();
+        self.storage.push_str(&other.storage);
+        self.entity.push_str(&other.entity);
+        self.bytes.extend_from_slice(&other.bytes);
     }
 
     /// Bytes so far.

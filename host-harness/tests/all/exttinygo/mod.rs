@@ -2,6 +2,7 @@
 
 mod contract;
 mod counts;
+mod heap;
 mod misuse;
 mod overflow;
 mod restores;
