@@ -22,6 +22,8 @@ use crate::snapshot::Handles;
 pub(super) struct Counting {
     calls: Option<CountedCalls>,
     functions: Option<GuestFunctions>,
+    /// What the policy asks for the heap in use.
+    heap_in_use: Option<TypedFunc<(), i64>>,
 }
 
 /// The globals in which the preparation counts.
@@ -77,7 +79,8 @@ impl Counting {
     ) -> Self {
         let calls = CountedCalls::of(prepared, instance, store);
         let functions = if ask { GuestFunctions::of(instance, handles, store) } else { None };
-        Self { calls, functions }
+        let heap_in_use = instance.get_typed_func(store, exttinygo::EXPORT_HEAP_IN_USE).ok();
+        Self { calls, functions, heap_in_use }
     }
 }
 
@@ -205,6 +208,17 @@ impl Live {
             heap_size: after.heap_size.map(i64::cast_unsigned),
             ..AllocationStats::default()
         })
+    }
+
+    /// Bytes of heap that the guest itself says to be in use, where it has a function for that. One that traps says that it
+    /// is more than can be.
+    pub(super) fn said_heap_in_use(&mut self, deadline_ticks: u64) -> Option<u64> {
+        let function = self.counting.heap_in_use.as_ref()?;
+        self.store.set_epoch_deadline(deadline_ticks);
+        let call = std::mem::take(&mut self.store.data_mut().call);
+        let said = function.call(&mut self.store, ());
+        self.store.data_mut().call = call;
+        Some(said.map_or(u64::MAX, i64::cast_unsigned))
     }
 
     /// Bytes of a request to the guest's allocator that was under way when a call trapped, or that was answered with no block

@@ -103,15 +103,16 @@ impl Live {
         }
     }
 
-    /// Bytes of heap in use: what the allocator says, or where it says nothing all memory above the statics.
-    pub(super) fn heap_in_use(&mut self) -> u64 {
-        match self.control_block() {
-            Some(block) => block.image.top.saturating_sub(block.image.heap_base).into(),
-            None => {
-                let size = self.handles.memory.data_size(&self.store);
-                size.saturating_sub(self.snapshot.regions.statics().end) as u64
-            }
+    /// Bytes of heap in use: what the control block says, or the guest, or where nothing says it all memory above the
+    /// statics.
+    pub(super) fn heap_in_use(&mut self, deadline_ticks: u64) -> u64 {
+        if let Some(block) = self.control_block() {
+            return block.image.top.saturating_sub(block.image.heap_base).into();
         }
+        self.said_heap_in_use(deadline_ticks).unwrap_or_else(|| {
+            let size = self.handles.memory.data_size(&self.store);
+            size.saturating_sub(self.snapshot.regions.statics().end) as u64
+        })
     }
 
     /// Takes over what a function that returned has left.

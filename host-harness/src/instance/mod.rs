@@ -2,7 +2,7 @@
 //!
 //! `config` says how it is to be kept, `choice` what is picked where that is left open, `make` finds the mechanism, `start`
 //! leads to the snapshot, `live` is what exists in the engine, `counting` knows what it allocates, `keep` says when to
-//! replace what could be restored, and `output` what a call wrote to WASI's output.
+//! replace what could be restored, and `observe` has what can be seen of it.
 
 mod choice;
 mod config;
@@ -10,15 +10,15 @@ mod counting;
 mod keep;
 mod live;
 mod make;
-mod output;
+mod observe;
 mod start;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use wasmtime::{Store, Val};
+use wasmtime::Store;
 
-use crate::call::{Call, HostData, LogLines};
+use crate::call::HostData;
 use crate::error::LoadError;
 use crate::failure::{Cause, Failure};
 use crate::guest::{Compiled, Function, Guest};
@@ -26,7 +26,6 @@ use crate::metrics::Tally;
 use crate::outcome::{CallStats, Outcome, Replaced};
 use crate::policy::{RestorePolicy, RestoreStrategy};
 use crate::restore::{Restore, RestoreError, Restored, Target};
-use crate::snapshot::Snapshot;
 use crate::state::State;
 use crate::window;
 
@@ -157,28 +156,6 @@ impl Instance {
         Some(data.state.as_mut())
     }
 
-    /// Pages of 64 KiB that its memory physically has.
-    #[must_use]
-    pub fn physical_pages(&self) -> u64 {
-        self.live.as_ref().map_or(0, |live| live.handles.memory.size(&live.store))
-    }
-
-    /// The instance's memory as it is now, and its snapshot.
-    #[must_use]
-    pub fn memory(&self) -> Option<(&[u8], &Snapshot)> {
-        self.live.as_ref().map(|live| (live.handles.memory.data(&live.store), &live.snapshot))
-    }
-
-    /// The mutable globals as they are now: name, value, and the value in the snapshot.
-    pub fn globals(&mut self) -> Vec<(String, Val, Val)> {
-        let Some(live) = &mut self.live else {
-            return Vec::new();
-        };
-        let Live { store, handles, snapshot, .. } = live;
-        let globals = handles.globals.iter().zip(&snapshot.globals);
-        globals.map(|((name, global), saved)| (name.clone(), global.get(&mut *store), *saved)).collect()
-    }
-
     /// Figures of the last call, also of one that failed.
     #[must_use]
     pub fn last_stats(&self) -> &CallStats {
@@ -190,39 +167,6 @@ impl Instance {
     #[must_use]
     pub fn last_restore_error(&self) -> Option<&RestoreError> {
         self.restore_error.as_deref()
-    }
-
-    /// What the last call left with the host, also one that failed.
-    pub(crate) fn last_call(&self) -> Option<&Call> {
-        let orphan = self.orphan.as_ref().map(|data| &data.call);
-        self.live.as_ref().map(|live| &live.store.data().call).or(orphan)
-    }
-
-    /// The log lines of the last call, whether it succeeded or failed, until the next call. Of a call that was tried
-    /// again they are those of the second try; there are none before the first call, and of a call for which there was
-    /// no instance.
-    ///
-    /// They are what a failed call leaves besides its [`Failure`]: its intents are never handed out.
-    #[must_use]
-    pub fn last_log(&self) -> LogLines<'_> {
-        self.last_call().map(Call::log).unwrap_or_default()
-    }
-
-    /// Log lines of the last call, also of one that failed, that were cut off or dropped because it logged more than it
-    /// may.
-    #[must_use]
-    pub fn last_log_dropped(&self) -> u64 {
-        self.last_call().map_or(0, Call::log_dropped)
-    }
-
-    /// Names of the tables whose elements differ from the snapshot.
-    pub fn changed_tables(&mut self) -> Vec<String> {
-        let Some(live) = &mut self.live else {
-            return Vec::new();
-        };
-        let now = live.handles.table_images(&mut live.store);
-        let tables = live.handles.tables.iter().zip(now.iter().zip(&live.snapshot.tables));
-        tables.filter(|(_, (now, saved))| now != saved).map(|((name, _), _)| name.clone()).collect()
     }
 
     /// Invokes the function of this name. See [`Instance::invoke`].
@@ -356,7 +300,10 @@ impl Instance {
         match self.config.policy {
             RestorePolicy::EveryCall => true,
             RestorePolicy::OnError | RestorePolicy::Never => false,
-            RestorePolicy::OnHeapAbove(bytes) => self.live.as_mut().is_none_or(|live| live.heap_in_use() > bytes),
+            RestorePolicy::OnHeapAbove(bytes) => {
+                let ticks = self.deadline_ticks;
+                self.live.as_mut().is_none_or(|live| live.heap_in_use(ticks) > bytes)
+            }
         }
     }
 

@@ -2,7 +2,9 @@
 
 use guest_abi::value::ValueRef;
 use host_harness::verify::{VerifyOptions, verify};
-use host_harness::{Guest, InstanceConfig, MemoryState, RestoreStrategy};
+use host_harness::{
+    Guest, InstanceConfig, MemoryState, Pool, PoolConfig, PrepareOptions, RestorePolicy, RestoreStrategy,
+};
 
 use super::{guest, load};
 
@@ -88,4 +90,57 @@ fn guests_of_every_kind_are_verified() {
             assert_eq!(verdict.failures, 0);
         }
     }
+}
+
+/// A guest that says of its heap what a global has: `takes` adds a thousand bytes.
+fn guest_that_says_its_heap(says: &str) -> Guest {
+    load(&guest(|source| {
+        format!(
+            r#"(global $in_use (mut i64) (i64.const 0))
+               (func (export "WasmGetHeapInuse") (result i64) {says})
+               (func (export "takes") (global.set $in_use (i64.add (global.get $in_use) (i64.const 1000)))
+                 (call $hostRowWriterPutInt64 {} (i32.const 1) {} (global.get $in_use)))"#,
+            source.seen(),
+            source.text("in use")
+        )
+    }))
+}
+
+#[test]
+fn a_policy_goes_by_the_heap_that_the_guest_says_to_be_in_use() {
+    let in_use = |says: &str| {
+        let mut config = InstanceConfig::default();
+        config.policy = RestorePolicy::OnHeapAbove(2500);
+        let mut instance = guest_that_says_its_heap(says).instantiate(&config, MemoryState::new()).unwrap();
+        let mut take = || {
+            let outcome = instance.invoke_by_name("takes").unwrap();
+            let intent = outcome.intents().next().unwrap().unwrap();
+            intent.value.field("in use").unwrap().unwrap().as_i64().unwrap()
+        };
+        [take(), take(), take(), take()]
+    };
+    assert_eq!(in_use("(global.get $in_use)"), [1000, 2000, 3000, 1000]);
+    assert_eq!(in_use("unreachable"), [1000; 4], "what it says by a trap is too much");
+}
+
+#[test]
+fn a_pool_has_such_instances_and_an_artefact_such_guests() {
+    let guest = tinygo_like("_start");
+    let artefact = guest.to_artefact().unwrap();
+    let from_artefact = Guest::from_artefact(guest.engine(), "again", &artefact, PrepareOptions::default()).unwrap();
+    assert_eq!(from_artefact.functions(), guest.functions());
+    let pool = Pool::new(&from_artefact, &InstanceConfig::default(), &PoolConfig::default(), || Ok(MemoryState::new()));
+    let pool = pool.unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    let mut instance = pool.take().unwrap();
+                    let outcome = instance.invoke_by_name("counts").unwrap();
+                    let intent = outcome.intents().next().unwrap().unwrap();
+                    assert_eq!(intent.value.field("statics").unwrap().map(ValueRef::as_i32), Some(Ok(176)));
+                }
+            });
+        }
+    });
 }
