@@ -229,7 +229,10 @@ pub enum InvalidData {
     #[error("the function reported an error but did not return that it failed")]
     ErrorWithoutFailure,
     /// A handle that was never given out.
-    #[error("handle {handle:#x} was never given out; {expected} is expected")]
+    #[error(
+        "handle {handle:#x} was never given out{}; {expected} is expected",
+        if *handle == guest_abi::exttinygo::ABSENT { " (it is what `hostQueryValue` returns for no record)" } else { "" }
+    )]
     UnknownHandle {
         /// The handle.
         handle: i64,
@@ -286,6 +289,9 @@ pub enum InvalidData {
         /// The name.
         name: String,
     },
+    /// The guest's `malloc` gave the host the same memory several times.
+    #[error("the buffers that its `malloc` gave the host have more bytes than its memory, so they overlap")]
+    BuffersOverlap,
     /// An intent was left while the guest was initialised, where nobody takes it.
     #[error("an intent was left during initialisation; leave intents in extension functions")]
     IntentTooEarly,

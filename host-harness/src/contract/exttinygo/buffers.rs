@@ -6,10 +6,15 @@
 
 use std::ops::Range;
 
+/// Buffers for which there is room whether or not they were needed.
+const KEPT: usize = 256;
+
 /// Buffers, and how far they are filled.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
     buffers: Vec<Range<usize>>,
+    /// Bytes of all of them.
+    bytes: usize,
     /// Those that the snapshot has.
     kept: usize,
     /// The one that is being filled.
@@ -21,7 +26,7 @@ pub(super) struct Buffers {
 impl Buffers {
     /// With a buffer that the snapshot has.
     pub(super) fn new(buffer: Range<usize>) -> Self {
-        Self { filled: buffer.start, buffers: vec![buffer], kept: 1, current: 0 }
+        Self { filled: buffer.start, bytes: buffer.len(), buffers: vec![buffer], kept: 1, current: 0 }
     }
 
     #[inline]
@@ -33,8 +38,19 @@ impl Buffers {
     /// Forgets the further buffers.
     #[inline]
     pub(super) fn restore(&mut self) {
-        self.buffers.truncate(self.kept);
+        if self.buffers.len() > self.kept {
+            self.forget_further();
+        }
         self.begin_call();
+    }
+
+    #[cold]
+    fn forget_further(&mut self) {
+        self.buffers.truncate(self.kept);
+        if self.buffers.capacity() > KEPT {
+            self.buffers.shrink_to(KEPT);
+        }
+        self.bytes = self.buffers.iter().map(ExactSizeIterator::len).sum();
     }
 
     /// Room for so many bytes, if there is any.
@@ -54,11 +70,15 @@ impl Buffers {
         None
     }
 
-    /// Adds a buffer, which is filled next.
-    pub(super) fn add(&mut self, buffer: Range<usize>) {
+    /// Adds a buffer, which is filled next. Returns whether there is room for all buffers in a memory of so many bytes, as
+    /// there is if none of them overlap.
+    #[must_use]
+    pub(super) fn add(&mut self, buffer: Range<usize>, memory: usize) -> bool {
+        self.bytes += buffer.len();
         self.filled = buffer.start;
         self.current = self.buffers.len();
         self.buffers.push(buffer);
+        self.bytes <= memory
     }
 }
 
@@ -74,10 +94,10 @@ mod tests {
         assert_eq!(buffers.place(6), Some(100..106));
         assert_eq!(buffers.place(4), Some(106..110));
         assert_eq!(buffers.place(1), None);
-        buffers.add(500..520);
+        assert!(buffers.add(500..520, 36));
         assert_eq!(buffers.place(15), Some(500..515));
         assert_eq!(buffers.place(6), None);
-        buffers.add(900..906);
+        assert!(buffers.add(900..906, 36));
         assert_eq!(buffers.place(6), Some(900..906));
         buffers.begin_call();
         assert_eq!(buffers.place(8), Some(100..108), "from the beginning");
@@ -85,6 +105,7 @@ mod tests {
         buffers.restore();
         assert_eq!(buffers.place(8), Some(100..108));
         assert_eq!(buffers.place(8), None, "and is gone after a restore");
+        assert!(buffers.add(100..120, 30) && !buffers.add(100..120, 49), "two of 20 and one of 10");
     }
 
     #[test]

@@ -62,6 +62,11 @@ impl Writer {
         self.entity.clear();
         self.bytes.clear();
         self.fields.clear();
+        for name in [&mut self.storage, &mut self.entity] {
+            if name.capacity() > KEPT_BYTES {
+                name.shrink_to(KEPT_BYTES);
+            }
+        }
         if self.bytes.capacity() > KEPT_BYTES {
             self.bytes.shrink_to(KEPT_BYTES);
         }

@@ -56,7 +56,7 @@ const CASES: &[Case] = cases! {
     "unknown_handle", |_| "(drop (call $hostValueLength (i64.const 5)))".into()
         => Cause::InvalidGuestData(InvalidData::UnknownHandle { .. } | InvalidData::StaleHandle { .. }), "a value is expected";
     "absent_as_value", |source| format!("(drop (call $hostValueAsInt32 (i64.const -1) {}))", source.text("x"))
-        => Cause::InvalidGuestData(InvalidData::UnknownHandle { handle: -1, .. }), "was never given out";
+        => Cause::InvalidGuestData(InvalidData::UnknownHandle { handle: -1, .. }), "was never given out (it is what `hostQueryValue` returns for no record)";
     "key_for_value", |source| format!("(drop (call $hostValueLength {}))", source.key("sys.View", "a.B"))
         => Cause::InvalidGuestData(InvalidData::HandleKind { found: "a key", expected: "a value", .. }), "is that of a key";
     "value_for_key", |source| format!("{} (drop (call $hostGetValue (local.get $value)))", customer(source))
@@ -292,7 +292,8 @@ fn a_malloc_that_fails_in_the_middle_of_a_host_call_is_recognised() {
         matches!(outside, Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "buffer from `malloc`", .. })),
         "{outside}"
     );
-    // The guest gives the same place for ever, which harms only itself, until the host holds no more.
+    let same = cause("(i32.const 8192)");
+    assert!(matches!(same, Cause::InvalidGuestData(InvalidData::BuffersOverlap)), "{same}");
     assert!(matches!(cause("(loop $again (br $again)) (i32.const 8)"), Cause::DeadlineExceeded { .. }));
 }
 

@@ -30,7 +30,7 @@ fn live(bytes: isize) {
 }
 
 /// Bytes that this thread has allocated and not given back; what it gave back for another thread counts against it.
-pub(super) fn live_bytes() -> i64 {
+pub(crate) fn live_bytes() -> i64 {
     LIVE_BYTES.get()
 }
 
