@@ -61,6 +61,9 @@ impl fmt::Display for Tolerance {
 const FUNCTIONS: [&str; 6] =
     ["do_nothing", "one_key", "one_get", "one_get_long_string", "one_get_one_intent", "read_1000_rows"];
 
+/// Functions of the same guest on the exttinygo contract that are counted.
+const OTHER_CONTRACT: [&str; 4] = ["do_nothing", "one_get", "five_steps", "read_1000_rows"];
+
 /// Allocators that the guest `bench` is built with.
 const ALLOCATORS: [&str; 5] = ["leaking", "bump-reset", "freelist", "wee", "system"];
 
@@ -148,6 +151,11 @@ pub fn count() -> Result<Counted> {
                 guests::load(&engine, &format!("bench-{allocator}"))?.instantiate(&config, guests::state()?)?;
             for function in FUNCTIONS {
                 count(format!("extensions/{function}/{allocator}{suffix}"), &mut instance, function)?;
+            }
+            let other = guests::load(&engine, &format!("bench-{allocator}-exttinygo"))?;
+            let mut instance = other.instantiate(&config, guests::state()?)?;
+            for function in OTHER_CONTRACT {
+                count(format!("exttinygo/{function}/{allocator}{suffix}"), &mut instance, function)?;
             }
         }
     }
