@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use host_harness::module_info::ContractKind;
 use host_harness::replay::{Numbering, TraceError, TraceFile};
 use host_harness::report::printable;
 use host_harness::{CodeOrigin, Engine, Guest, LoadError, MemoryState, PrepareOptions, artefact, load_state_file};
@@ -32,9 +33,12 @@ impl GuestFile {
     pub(crate) fn has_functions(&self, guest: &Guest) -> anyhow::Result<()> {
         anyhow::ensure!(
             !guest.functions().is_empty(),
-            "{}: the module exports no extension function, so there is nothing to call; one is of type `() -> i64`, and \
-             its name does not begin with `_`",
-            self.path.display()
+            "{}: the module exports no extension function, so there is nothing to call; one is of type {}",
+            self.path.display(),
+            match guest.info().contract() {
+                ContractKind::ExtTinyGo => "`() -> ()`, and its name is none of the contract's own",
+                _ => "`() -> i64`, and its name does not begin with `_`",
+            }
         );
         Ok(())
     }

@@ -70,7 +70,9 @@ pub(crate) fn memory_size(text: &str) -> Result<u64, String> {
 /// Reads the size of an exchange region: one allocation of the guest, which has 31 bits for that.
 pub(crate) fn exchange_size(text: &str) -> Result<u32, String> {
     match bytes(text)?.map(i32::try_from) {
-        Some(Ok(0)) => Err("an exchange region has at least 1 byte; without the option it has 64KiB".to_owned()),
+        Some(Ok(0)) => {
+            Err("an exchange region has at least 1 byte; without the option it has what is usual".to_owned())
+        }
         Some(Ok(bytes)) => Ok(bytes.unsigned_abs()),
         _ => {
             Err(format!("`{text}` is more than a guest can allocate at once: an exchange region is smaller than 2GiB"))
