@@ -35,7 +35,7 @@ use crate::inspect::Inspection;
 
 /// Version of the JSON report's schema. It is raised when a field is taken away or changes its meaning; fields may be
 /// added without.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// What a command found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
