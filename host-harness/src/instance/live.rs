@@ -103,13 +103,14 @@ impl Live {
         }
     }
 
-    /// Bytes of heap in use: what the allocator says, or where it says nothing all memory above the statics.
+    /// Bytes of heap in use: what the allocator says, or where it says nothing all memory above the statics that the guest
+    /// sees. What an earlier call grew and a restore took away is not its heap.
     pub(super) fn heap_in_use(&mut self) -> u64 {
         match self.control_block() {
             Some(block) => block.image.top.saturating_sub(block.image.heap_base).into(),
             None => {
-                let size = self.handles.memory.data_size(&self.store);
-                size.saturating_sub(self.snapshot.regions.statics().end) as u64
+                let statics = self.snapshot.regions.statics().end as u64;
+                self.logical_bytes().saturating_sub(statics)
             }
         }
     }
