@@ -39,7 +39,8 @@ pub fn run(input: &[u8]) -> Result<String, String> {
         ends.extend(case.check(strategy, None).map_err(|wrong| format!("{strategy}: {wrong}"))?);
     }
     let ends: Vec<&str> = ends.into_iter().collect();
-    Ok(format!("{}: {}", case.config.policy, ends.join(", ")))
+    let policy = case.config.policy.to_string();
+    Ok(format!("{}: {}", policy.split('=').next().unwrap_or_default(), ends.join(", ")))
 }
 
 /// The same with a restore of the caller's own.
