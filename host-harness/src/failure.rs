@@ -278,6 +278,17 @@ pub enum InvalidData {
         /// Bytes that are allowed.
         limit: usize,
     },
+    /// The guest's `malloc` gave the host bytes that it had given before.
+    #[error(
+        "`malloc` gave the host {length} bytes at address {address:#x} although it has as many as there are in memory: \
+         it gives the same bytes again and again"
+    )]
+    BufferAgain {
+        /// The address.
+        address: u32,
+        /// Bytes of the buffer.
+        length: u32,
+    },
     /// A name that is not qualified.
     #[error("{what}: `{name}` is no qualified name; one is `package.Entity`")]
     NotQualified {

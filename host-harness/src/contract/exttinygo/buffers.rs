@@ -16,12 +16,14 @@ pub(super) struct Buffers {
     current: usize,
     /// As far as it is filled.
     filled: usize,
+    /// Bytes of all.
+    bytes: usize,
 }
 
 impl Buffers {
     /// With a buffer that the snapshot has.
     pub(super) fn new(buffer: Range<usize>) -> Self {
-        Self { filled: buffer.start, buffers: vec![buffer], kept: 1, current: 0 }
+        Self { filled: buffer.start, bytes: buffer.len(), buffers: vec![buffer], kept: 1, current: 0 }
     }
 
     #[inline]
@@ -33,7 +35,9 @@ impl Buffers {
     /// Forgets the further buffers.
     #[inline]
     pub(super) fn restore(&mut self) {
-        self.buffers.truncate(self.kept);
+        if self.buffers.len() > self.kept {
+            self.bytes -= self.buffers.drain(self.kept..).map(|buffer| buffer.len()).sum::<usize>();
+        }
         self.begin_call();
     }
 
@@ -54,11 +58,19 @@ impl Buffers {
         None
     }
 
-    /// Adds a buffer, which is filled next.
-    pub(super) fn add(&mut self, buffer: Range<usize>) {
+    /// Adds a buffer in a memory of `memory` bytes, which is filled next. `false` where the buffers would be larger than that
+    /// together: the guest gives the same bytes again and again, and there would be no end of them.
+    #[must_use]
+    pub(super) fn add(&mut self, buffer: Range<usize>, memory: usize) -> bool {
+        let bytes = self.bytes + buffer.len();
+        if bytes > memory {
+            return false;
+        }
+        self.bytes = bytes;
         self.filled = buffer.start;
         self.current = self.buffers.len();
         self.buffers.push(buffer);
+        true
     }
 }
 
@@ -74,10 +86,10 @@ mod tests {
         assert_eq!(buffers.place(6), Some(100..106));
         assert_eq!(buffers.place(4), Some(106..110));
         assert_eq!(buffers.place(1), None);
-        buffers.add(500..520);
+        assert!(buffers.add(500..520, 1000));
         assert_eq!(buffers.place(15), Some(500..515));
         assert_eq!(buffers.place(6), None);
-        buffers.add(900..906);
+        assert!(buffers.add(900..906, 1000));
         assert_eq!(buffers.place(6), Some(900..906));
         buffers.begin_call();
         assert_eq!(buffers.place(8), Some(100..108), "from the beginning");
@@ -85,6 +97,18 @@ mod tests {
         buffers.restore();
         assert_eq!(buffers.place(8), Some(100..108));
         assert_eq!(buffers.place(8), None, "and is gone after a restore");
+    }
+
+    #[test]
+    fn buffers_that_cannot_all_be_in_memory_are_refused() {
+        let mut buffers = Buffers::new(0..10);
+        for _ in 0..3 {
+            buffers.begin_call();
+            assert!((0..9).all(|_| buffers.add(10..20, 100)));
+            assert!(!buffers.add(10..20, 100) && !buffers.add(0..1, 100));
+            assert_eq!((buffers.place(10), buffers.place(1)), (Some(10..20), None), "the last one is the one to fill");
+            buffers.restore();
+        }
     }
 
     #[test]

@@ -240,7 +240,9 @@ fn give_further(caller: &mut Caller<'_, HostData>, part: Range<usize>) -> wasmti
             return Err(Fault::OutOfMemory { requested: length.into() });
         }
         let buffer = super::range("buffer from `malloc`", address, length, crossing.memory.len())?;
-        crossing.own.buffers.add(buffer);
+        if !crossing.own.buffers.add(buffer, crossing.memory.len()) {
+            return Err(Fault::InvalidGuestData(InvalidData::BufferAgain { address, length }));
+        }
         crossing.give(part)
     })?;
     // One crossing, whatever it took.

@@ -292,7 +292,8 @@ fn a_malloc_that_fails_in_the_middle_of_a_host_call_is_recognised() {
         matches!(outside, Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "buffer from `malloc`", .. })),
         "{outside}"
     );
-    // The guest gives the same place for ever, which harms only itself, until the host holds no more.
+    let again = cause("(i32.const 8)");
+    assert!(matches!(again, Cause::InvalidGuestData(InvalidData::BufferAgain { address: 8, length: 1000 })), "{again}");
     assert!(matches!(cause("(loop $again (br $again)) (i32.const 8)"), Cause::DeadlineExceeded { .. }));
 }
 

@@ -152,9 +152,8 @@ fn a_restored_guest_is_given_the_handles_of_a_fresh_one() {
 
 #[test]
 fn memory_that_a_restore_took_away_is_no_heap_in_use() {
-    let wasm = guest(|_| {
-        r#"(func (export "grows") (drop (memory.grow (i32.const 8)))) (func (export "rests"))"#.to_owned()
-    });
+    let wasm =
+        guest(|_| r#"(func (export "grows") (drop (memory.grow (i32.const 8)))) (func (export "rests"))"#.to_owned());
     for strategy in STRATEGIES {
         let mut config = InstanceConfig::default();
         (config.strategy, config.policy) = (strategy, RestorePolicy::OnHeapAbove(5 << 16));
