@@ -15,6 +15,7 @@
 pub mod allocators;
 pub mod containers;
 pub mod crossing;
+pub mod exttinygo;
 mod functions;
 mod guests;
 pub mod modules;
@@ -30,10 +31,11 @@ pub use libfuzzer_sys;
 pub type Target = fn(&[u8]) -> Result<String, String>;
 
 /// Every target, by its name.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("allocators", allocators::run),
     ("containers", containers::run),
     ("crossing", crossing::run),
+    ("exttinygo", exttinygo::run),
     ("preparation", preparation::run),
     ("restores", restores::run),
 ];

@@ -21,7 +21,7 @@ use crate::modules::PAGE;
 use crate::{preparation, puppet};
 
 /// The cause of a call that used up the native stack. An access out of bounds with a lowered stack pointer has it too.
-const STACK_OVERFLOW: &str = "stack-overflow";
+pub(crate) const STACK_OVERFLOW: &str = "stack-overflow";
 
 /// Calls of a sequence.
 const CALLS: usize = 6;
@@ -222,50 +222,55 @@ impl Case {
 }
 
 /// What can be seen of a call.
-struct Seen {
-    result: Result<(), (&'static str, String)>,
-    intents: Vec<u8>,
+pub(crate) struct Seen {
+    pub(crate) result: Result<(), (&'static str, String)>,
+    pub(crate) intents: Vec<u8>,
     log: Vec<(u32, String)>,
-    trace: Vec<host_harness::TraceEntry>,
+    pub(crate) output: Vec<u8>,
+    pub(crate) trace: Vec<host_harness::TraceEntry>,
 }
 
 impl Seen {
-    fn of(instance: &mut Instance, function: &str) -> Self {
+    pub(crate) fn of(instance: &mut Instance, function: &str) -> Self {
         let (result, intents, trace) = match instance.invoke_by_name(function) {
             Ok(outcome) => (Ok(()), outcome.intent_bytes().to_vec(), outcome.trace().to_vec()),
             Err(failure) => (Err((failure.cause.kind(), failure.to_string())), Vec::new(), Vec::new()),
         };
         let log = instance.last_log().map(|(level, line)| (level as u32, line.to_owned())).collect();
-        Self { result, intents, log, trace }
+        let output = instance.last_output().to_vec();
+        Self { result, intents, log, output, trace }
     }
 
-    fn is(&self, kind: &str) -> bool {
+    pub(crate) fn is(&self, kind: &str) -> bool {
         self.result.as_ref().is_err_and(|(failed, _)| *failed == kind)
     }
 
-    fn compare(&self, found: &Self) -> Result<(), String> {
+    pub(crate) fn compare(&self, found: &Self) -> Result<(), String> {
         if self.result != found.result {
             return Err(format!("{:?} instead of {:?}", found.result, self.result));
         }
         if self.intents != found.intents || self.log != found.log || self.trace != found.trace {
             return Err(format!("log {:?} instead of {:?}, or intents, or crossings", found.log, self.log));
         }
+        if self.output != found.output {
+            return Err(format!("output {:?} instead of {:?}", found.output, self.output));
+        }
         Ok(())
     }
 }
 
 /// What an instance looks like.
-struct Image {
+pub(crate) struct Image {
     memory: Vec<u8>,
     globals: Vec<(String, String)>,
 }
 
 impl Image {
-    fn of(mut instance: Instance) -> Self {
+    pub(crate) fn of(mut instance: Instance) -> Self {
         Self::of_ref(&mut instance)
     }
 
-    fn of_ref(instance: &mut Instance) -> Self {
+    pub(crate) fn of_ref(instance: &mut Instance) -> Self {
         let mut memory = Vec::new();
         if let Some((bytes, snapshot)) = instance.memory() {
             memory.extend_from_slice(bytes);
@@ -281,7 +286,7 @@ impl Image {
     }
 
     /// Memory grown since may be there still, and is zero.
-    fn compare(&self, found: &Self) -> Result<(), String> {
+    pub(crate) fn compare(&self, found: &Self) -> Result<(), String> {
         let Some((same, beyond)) = found.memory.split_at_checked(self.memory.len()) else {
             return Err(format!("{} bytes of memory instead of {}", found.memory.len(), self.memory.len()));
         };

@@ -104,14 +104,14 @@ impl Live {
     }
 
     /// Bytes of heap in use: what the control block says, or the guest, or where nothing says it all memory above the
-    /// statics.
+    /// statics that the guest sees. What an earlier call grew and a restore took away is not its heap.
     pub(super) fn heap_in_use(&mut self, deadline_ticks: u64) -> u64 {
         if let Some(block) = self.control_block() {
             return block.image.top.saturating_sub(block.image.heap_base).into();
         }
         self.said_heap_in_use(deadline_ticks).unwrap_or_else(|| {
-            let size = self.handles.memory.data_size(&self.store);
-            size.saturating_sub(self.snapshot.regions.statics().end) as u64
+            let statics = self.snapshot.regions.statics().end as u64;
+            self.logical_bytes().saturating_sub(statics)
         })
     }
 

@@ -21,6 +21,8 @@ pub(super) struct Buffers {
     current: usize,
     /// As far as it is filled.
     filled: usize,
+    /// Bytes of all.
+    bytes: usize,
 }
 
 impl Buffers {
@@ -70,15 +72,19 @@ impl Buffers {
         None
     }
 
-    /// Adds a buffer, which is filled next. Returns whether there is room for all buffers in a memory of so many bytes, as
-    /// there is if none of them overlap.
+    /// Adds a buffer in a memory of `memory` bytes, which is filled next. `false` where the buffers would be larger than that
+    /// together: the guest gives the same bytes again and again, and there would be no end of them.
     #[must_use]
     pub(super) fn add(&mut self, buffer: Range<usize>, memory: usize) -> bool {
-        self.bytes += buffer.len();
+        let bytes = self.bytes + buffer.len();
+        if bytes > memory {
+            return false;
+        }
+        self.bytes = bytes;
         self.filled = buffer.start;
         self.current = self.buffers.len();
         self.buffers.push(buffer);
-        self.bytes <= memory
+        true
     }
 }
 
@@ -106,6 +112,18 @@ mod tests {
         assert_eq!(buffers.place(8), Some(100..108));
         assert_eq!(buffers.place(8), None, "and is gone after a restore");
         assert!(buffers.add(100..120, 30) && !buffers.add(100..120, 49), "two of 20 and one of 10");
+    }
+
+    #[test]
+    fn buffers_that_cannot_all_be_in_memory_are_refused() {
+        let mut buffers = Buffers::new(0..10);
+        for _ in 0..3 {
+            buffers.begin_call();
+            assert!((0..9).all(|_| buffers.add(10..20, 100)));
+            assert!(!buffers.add(10..20, 100) && !buffers.add(0..1, 100));
+            assert_eq!((buffers.place(10), buffers.place(1)), (Some(10..20), None), "the last one is the one to fill");
+            buffers.restore();
+        }
     }
 
     #[test]

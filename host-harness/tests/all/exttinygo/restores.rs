@@ -149,3 +149,20 @@ fn a_restored_guest_is_given_the_handles_of_a_fresh_one() {
         assert_ne!(number(&mut lazy, "handle", "handle"), first, "the second call since a restore");
     }
 }
+
+#[test]
+fn memory_that_a_restore_took_away_is_no_heap_in_use() {
+    let wasm =
+        guest(|_| r#"(func (export "grows") (drop (memory.grow (i32.const 8)))) (func (export "rests"))"#.to_owned());
+    for strategy in STRATEGIES {
+        let mut config = InstanceConfig::default();
+        (config.strategy, config.policy) = (strategy, RestorePolicy::OnHeapAbove(5 << 16));
+        let mut instance = load(&wasm).instantiate(&config, state()).unwrap();
+        for _ in 0..2 {
+            instance.invoke_by_name("grows").unwrap();
+            assert!(instance.is_pristine(), "{strategy}: eight pages are above the bound");
+            instance.invoke_by_name("rests").unwrap();
+            assert!(!instance.is_pristine(), "{strategy}: restored for memory that the guest does not see");
+        }
+    }
+}

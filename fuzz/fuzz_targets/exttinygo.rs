@@ -1,0 +1,3 @@
+//! libFuzzer's wrapper of [`fuzz::exttinygo`].
+#![cfg_attr(fuzzing, no_main)]
+fuzz::target!(exttinygo);
