@@ -21,8 +21,6 @@ pub(super) struct Buffers {
     current: usize,
     /// As far as it is filled.
     filled: usize,
-    /// Bytes of all.
-    bytes: usize,
 }
 
 impl Buffers {
