@@ -8,6 +8,7 @@ use minicbor::data::{Tag, Type};
 use minicbor::decode::Decoder;
 use minicbor::encode::{Encoder, Write};
 
+use crate::quick;
 use crate::wire::{self, QNAME_TAG, WireError};
 
 /// A qualified name: an entity of a package.
@@ -120,6 +121,9 @@ impl core::error::Error for ValueError {}
 pub struct ValueRef<'a> {
     bytes: &'a [u8],
 }
+
+/// What ends an object or array of indefinite length.
+const BREAK: u8 = 0xFF;
 
 const MALFORMED: ValueError = ValueError::Malformed(WireError::Malformed { at: 0 });
 
@@ -305,13 +309,30 @@ impl<'a> ValueRef<'a> {
     /// # Errors
     /// [`ValueError`] unless it is an object.
     pub fn field(self, name: &str) -> Result<Option<ValueRef<'a>>, ValueError> {
-        for field in self.fields()? {
-            let (found, value) = field?;
-            if found == name {
-                return Ok(Some(value));
+        let bytes = self.bytes;
+        let mut decoder = Decoder::new(bytes);
+        let mut left = decoder.map().map_err(|_| self.wrong_type("object"))?;
+        let mut at = decoder.position();
+        loop {
+            match &mut left {
+                Some(0) => return Ok(None),
+                Some(left) => *left -= 1,
+                None if bytes.get(at) == Some(&BREAK) => return Ok(None),
+                None => {}
             }
+            let (found, behind) = match quick::text(bytes, at) {
+                Some(found) => found,
+                None => {
+                    decoder.set_position(at);
+                    let found = decoder.str().map_err(|_| MALFORMED)?;
+                    (found, decoder.position())
+                }
+            };
+            if found == name {
+                return Ok(Some(ValueRef { bytes: bytes.get(behind..).unwrap_or_default() }));
+            }
+            at = wire::skip(bytes, behind)?;
         }
-        Ok(None)
     }
 }
 
@@ -347,7 +368,7 @@ impl<'a> Items<'a> {
         match &mut self.left {
             Some(0) => return None,
             Some(left) => *left -= 1,
-            None if rest.first() == Some(&0xFF) => {
+            None if rest.first() == Some(&BREAK) => {
                 self.left = Some(0);
                 self.at += 1;
                 return None;

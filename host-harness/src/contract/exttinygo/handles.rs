@@ -51,7 +51,7 @@ const KEPT_BYTES: usize = 1 << 20;
 /// Entries of a table that are kept for the next call.
 const KEPT_ENTRIES: usize = 1 << 12;
 
-/// A value, or the key of a row: a part of the bytes that were read.
+/// A value, or the key of a row: a part of the bytes that were read, and maybe some behind it.
 #[derive(Debug, Clone)]
 pub(super) struct Part {
     range: Range<usize>,

@@ -168,14 +168,14 @@ fn nested(caller: &mut Caller<'_, HostData>, handle: i64, kind: HandleKind, aske
         let Crossing { memory, own, footprint, .. } = crossing;
         let place = asked.place(&mut Passed::new(&memory, footprint))?;
         let at = find(&mut own.handles, handle, kind, place)?;
-        let value = ValueRef::new(&own.handles.bytes[at..]);
-        let length = match value.kind() {
-            Ok(Kind::Object | Kind::Array) => value.exact_bytes().map(<[u8]>::len),
-            Ok(found) => Err(ValueError::WrongType { asked: "object or array", found }),
-            Err(error) => Err(error),
-        };
-        let length = length.map_err(|error| mismatch(Some(place), error))?;
-        own.handles.part(HandleKind::Value, at..at + length)
+        match ValueRef::new(&own.handles.bytes[at..]).kind() {
+            Ok(Kind::Object | Kind::Array) => {}
+            Ok(found) => return Err(mismatch(Some(place), ValueError::WrongType { asked: "object or array", found })),
+            Err(error) => return Err(mismatch(Some(place), error)),
+        }
+        // Where it ends shows when it is read; to find that out here would mean to go through all of it.
+        let end = own.handles.read(handle, kind)?.0.range().end;
+        own.handles.part(HandleKind::Value, at..end)
     })
 }
 
