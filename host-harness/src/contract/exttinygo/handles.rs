@@ -79,10 +79,10 @@ impl Part {
 pub(crate) struct Handles {
     /// Calls since the last restore.
     call: u64,
-    keys: Pool<Writer>,
-    intents: Pool<Writer>,
+    keys: Pool,
+    intents: Pool,
     /// Keys of the reads that are under way, the innermost last: what they were when the reads began.
-    reads: Pool<Writer>,
+    reads: Pool,
     values: Vec<Part>,
     row_keys: Vec<Part>,
     /// What was read.
@@ -91,33 +91,29 @@ pub(crate) struct Handles {
     limit: usize,
 }
 
-/// Things that are used again, with the memory that they have.
-#[derive(Debug)]
-struct Pool<T> {
-    items: Vec<T>,
+/// Writers that are used again, with the memory that they have.
+#[derive(Debug, Default)]
+struct Pool {
+    items: Vec<Writer>,
     used: usize,
 }
 
-impl<T> Default for Pool<T> {
-    fn default() -> Self {
-        Self { items: Vec::new(), used: 0 }
-    }
-}
-
-impl<T: Default> Pool<T> {
-    fn take(&mut self) -> &mut T {
+impl Pool {
+    fn take(&mut self) -> &mut Writer {
         if self.used == self.items.len() {
-            self.items.push(T::default());
+            self.items.push(Writer::default());
         }
         self.used += 1;
         &mut self.items[self.used - 1]
     }
 
-    fn used(&self) -> &[T] {
+    fn used(&self) -> &[Writer] {
         &self.items[..self.used]
     }
 
     fn clear(&mut self) {
+        // All of them, at once: the next call may use fewer, and those behind would keep what they have for ever.
+        self.items[..self.used].iter_mut().for_each(Writer::shrink);
         self.used = 0;
         if self.items.len() > KEPT_ENTRIES {
             self.items.truncate(KEPT_ENTRIES);
@@ -359,5 +355,25 @@ mod tests {
         handles.bytes.resize(10 << 20, 0);
         handles.begin_call();
         assert!(handles.kept() <= KEPT_BYTES + 3 * KEPT_ENTRIES, "{}", handles.kept());
+    }
+
+    #[test]
+    fn large_records_of_many_calls_do_not_pile_up() {
+        let mut handles = Handles::new(100);
+        let long = "s".repeat(KEPT_BYTES);
+        // In each call another one is large: the last of more and more, and of fewer and fewer.
+        for before in (0..20).chain((0..20).rev()) {
+            handles.begin_call();
+            for kind in [HandleKind::Key, HandleKind::Intent] {
+                for _ in 0..before {
+                    handles.writer(kind).unwrap().1.begin_key("s.t", "");
+                }
+                let (_, writer) = handles.writer(kind).unwrap();
+                writer.begin_key(&long, &long);
+                writer.put(&long, |encoder| encoder.str(&long).map(drop)).unwrap();
+            }
+        }
+        handles.begin_call();
+        assert!(handles.kept() <= KEPT_BYTES, "{}", handles.kept());
     }
 }

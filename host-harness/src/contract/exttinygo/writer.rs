@@ -12,7 +12,7 @@ use crate::failure::{Fault, InvalidData};
 /// Fields that a record may have. Putting one compares it with those that are there.
 const MOST_FIELDS: usize = 4096;
 
-/// Bytes that a record keeps for the next call.
+/// Bytes that a record keeps for the next call, of each of its parts.
 const KEPT_BYTES: usize = 4096;
 
 /// A map of indefinite length, and its end.
@@ -62,16 +62,19 @@ impl Writer {
         self.entity.clear();
         self.bytes.clear();
         self.fields.clear();
-        for name in [&mut self.storage, &mut self.entity] {
-            if name.capacity() > KEPT_BYTES {
-                name.shrink_to(KEPT_BYTES);
-            }
-        }
-        if self.bytes.capacity() > KEPT_BYTES {
+    }
+
+    /// Gives back memory that only a record out of the ordinary needed.
+    #[inline]
+    pub(super) fn shrink(&mut self) {
+        let fields = KEPT_BYTES / size_of::<(u32, u32)>();
+        let kept = [self.storage.capacity(), self.entity.capacity(), self.bytes.capacity()];
+        if kept.iter().any(|bytes| *bytes > KEPT_BYTES) || self.fields.capacity() > fields {
+            self.clear();
+            self.storage.shrink_to(KEPT_BYTES);
+            self.entity.shrink_to(KEPT_BYTES);
             self.bytes.shrink_to(KEPT_BYTES);
-        }
-        if self.fields.capacity() > KEPT_BYTES / size_of::<(u32, u32)>() {
-            self.fields.shrink_to(KEPT_BYTES / size_of::<(u32, u32)>());
+            self.fields.shrink_to(fields);
         }
     }
 
@@ -199,7 +202,11 @@ mod tests {
         assert!(matches!(full, Err(Fault::InvalidGuestData(InvalidData::TooManyFields { limit: MOST_FIELDS }))));
         let fields = writer.with_key(|key| key.fields().count()).unwrap();
         assert_eq!(fields, MOST_FIELDS);
-        writer.begin_key("s.t", "");
+        writer.shrink();
         assert!(writer.kept() <= 2 * KEPT_BYTES);
+        let long = "s".repeat(100 * KEPT_BYTES);
+        writer.begin_key(&long, &long);
+        writer.shrink();
+        assert!(writer.kept() <= 4 * KEPT_BYTES, "names are given back as well");
     }
 }
