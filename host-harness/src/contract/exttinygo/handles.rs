@@ -238,11 +238,12 @@ impl Handles {
         Ok((&mut self.keys.items[index], &mut self.bytes))
     }
 
-    /// Begins a read of the rows that match a key.
-    pub(super) fn begin_read(&mut self, key: i64) -> Result<(), Fault> {
+    /// Begins a read of the rows that match a key, and says how many bytes its copy of the key has.
+    pub(super) fn begin_read(&mut self, key: i64) -> Result<usize, Fault> {
         let index = self.index(key, HandleKind::Key)?;
-        self.reads.take().copy_key(&self.keys.items[index]);
-        Ok(())
+        let copy = self.reads.take();
+        copy.copy_key(&self.keys.items[index]);
+        Ok(copy.len())
     }
 
     /// The key of the innermost read, and where what is read goes.
@@ -251,9 +252,16 @@ impl Handles {
         Some((&mut self.reads.items[innermost], &mut self.bytes))
     }
 
-    /// Ends the innermost read.
-    pub(super) fn end_read(&mut self) {
-        self.reads.used = self.reads.used.saturating_sub(1);
+    /// Ends the innermost read, and says how many bytes its key had.
+    pub(super) fn end_read(&mut self) -> usize {
+        let Some(innermost) = self.reads.used.checked_sub(1) else {
+            return 0;
+        };
+        self.reads.used = innermost;
+        let key = &mut self.reads.items[innermost];
+        let bytes = key.len();
+        key.shrink();
+        bytes
     }
 
     /// A new intent for a key.

@@ -25,9 +25,12 @@ pub(super) fn define(linker: &mut Linker<HostData>) -> wasmtime::Result<()> {
 /// reading again included, is its own affair: a row's handles stay valid until the call ends.
 fn read_values(mut caller: Caller<'_, HostData>, key: i64) -> wasmtime::Result<()> {
     let on_read_value = crossing(&mut caller, |crossing| {
-        crossing.own.handles.begin_read(key)?;
+        let own = crossing.own;
+        // Reads inside reads have a copy of their key each, until they end.
+        let copied = own.handles.begin_read(key)?;
+        ExtTinyGo::hold(&mut own.held, copied, &own.limits)?;
         // Admission has seen to it that who imports this has it.
-        crossing.own.exports.on_read_value.clone().ok_or(Fault::InvalidGuestData(InvalidData::TooEarly))
+        own.exports.on_read_value.clone().ok_or(Fault::InvalidGuestData(InvalidData::TooEarly))
     })?;
     let mut last = 0..0;
     let mut count = 0;
@@ -43,7 +46,7 @@ fn read_values(mut caller: Caller<'_, HostData>, key: i64) -> wasmtime::Result<(
         }
     }
     again(&mut caller, |crossing| {
-        crossing.own.handles.end_read();
+        crossing.own.held -= crossing.own.handles.end_read();
         Ok(())
     })?;
     trace(&mut caller, names::IMPORT_READ_VALUES, &[key], &[], count);

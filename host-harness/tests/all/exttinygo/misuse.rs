@@ -3,8 +3,10 @@
 use guest_abi::ErrorCode;
 use host_harness::{
     Cause, Guest, InstanceConfig, InvalidData, LoadError, MemoryState, PrepareOptions, RestorePolicy, RestoreStrategy,
-    State, StateError, Status,
+    State, StateError, Status, parse_state,
 };
+
+use std::path::Path;
 
 use super::{FRAME, Source, guest, guest_in, load, state};
 
@@ -327,4 +329,37 @@ fn what_goes_wrong_at_the_start_is_said() {
         PrepareOptions::default(),
     );
     assert!(error.unwrap_err().to_string().contains("version 9.0.0 of the exttinygo contract"));
+}
+
+/// Each read has a copy of its key, so those inside one another count together, and those that have ended do not.
+#[test]
+fn keys_of_reads_are_held_until_the_read_ends() {
+    let entity = format!("a.{}", "e".repeat(10_000));
+    let wasm = guest(|source| {
+        let key = source.key("sys.View", &entity);
+        format!(
+            r#"(global $inside (mut i32) (i32.const 0))
+               (func (export "WasmOnReadValue") (param i64 i64)
+                 (if (global.get $inside) (then (call $hostReadValues (global.get $key)))))
+               (global $key (mut i64) (i64.const 0))
+               (func (export "inside") (global.set $inside (i32.const 1)) (global.set $key {key})
+                 (call $hostReadValues (global.get $key)))
+               (func (export "in_turn") (local $count i32) (global.set $key {key})
+                 (loop $again (call $hostReadValues (global.get $key))
+                   (local.set $count (i32.add (local.get $count) (i32.const 1)))
+                   (br_if $again (i32.lt_u (local.get $count) (i32.const 100)))))"#
+        )
+    });
+    let record = format!(r#"[{{"storage": "sys.View", "entity": "{entity}", "value": {{}}}}]"#);
+    let mut config = InstanceConfig::default();
+    config.limits.held_bytes = 50_000;
+    let mut instance =
+        load(&wasm).instantiate(&config, parse_state(&record, Path::new("state.json")).unwrap()).unwrap();
+    let failure = instance.invoke_by_name("inside").unwrap_err();
+    assert!(
+        matches!(failure.cause, Cause::InvalidGuestData(InvalidData::TooMuchHeld { limit: 50_000 })),
+        "{:?}",
+        failure.cause
+    );
+    instance.invoke_by_name("in_turn").unwrap();
 }
