@@ -51,22 +51,40 @@ const KEPT_BYTES: usize = 1 << 20;
 /// Entries of a table that are kept for the next call.
 const KEPT_ENTRIES: usize = 1 << 12;
 
+/// How far before the element that was asked for another one is remembered.
+const STRIDE: u32 = 256;
+
 /// A value, or the key of a row: a part of the bytes that were read, and maybe some behind it.
 #[derive(Debug, Clone)]
 pub(super) struct Part {
     range: Range<usize>,
     /// Of an array the element that was asked for last, and where it is: those that follow are found from there.
     element: (u32, usize),
+    /// One before it, from which those are found that an extension asks for when it goes through the array backwards.
+    before: (u32, usize),
 }
 
 impl Part {
+    fn new(range: Range<usize>) -> Self {
+        Self { range, element: (0, 0), before: (0, 0) }
+    }
+
     pub(super) fn range(&self) -> Range<usize> {
         self.range.clone()
     }
 
     /// Where to look for the element with this index: the index of another one before it, and where that is in the part.
+    #[inline]
     pub(super) fn nearest(&self, index: u32) -> Option<(u32, usize)> {
-        (self.element.1 > 0 && self.element.0 <= index).then_some(self.element)
+        [self.element, self.before].into_iter().filter(|known| known.1 > 0 && known.0 <= index).max()
+    }
+
+    /// Takes note, on the way to the element that is asked for, of where another one is.
+    #[inline]
+    pub(super) fn pass(&mut self, index: u32, at: usize, wanted: u32) {
+        if wanted - index == STRIDE {
+            self.before = (index, at);
+        }
     }
 
     pub(super) fn remember(&mut self, index: u32, at: usize) {
@@ -284,7 +302,7 @@ impl Handles {
         let index = self.room(kind)?;
         let handle = self.handle(kind, index);
         let parts = if kind == HandleKind::Value { &mut self.values } else { &mut self.row_keys };
-        parts.push(Part { range, element: (0, 0) });
+        parts.push(Part::new(range));
         Ok(handle)
     }
 
@@ -363,6 +381,26 @@ mod tests {
         handles.bytes.resize(10 << 20, 0);
         handles.begin_call();
         assert!(handles.kept() <= KEPT_BYTES + 3 * KEPT_ENTRIES, "{}", handles.kept());
+    }
+
+    #[test]
+    fn elements_are_found_from_near_by_in_either_direction() {
+        // The element with an index is at the byte behind it.
+        let (mut part, mut steps) = (Part::new(0..10_001), 0);
+        let mut find = |wanted: u32| {
+            let (from, mut at) = part.nearest(wanted).unwrap_or((0, 1));
+            assert_eq!(at, from as usize + 1);
+            for index in from..wanted {
+                part.pass(index, at, wanted);
+                (at, steps) = (at + 1, steps + 1);
+            }
+            part.remember(wanted, at);
+            std::mem::take(&mut steps)
+        };
+        assert_eq!((0..10_000).map(&mut find).sum::<u32>(), 9_999, "forwards");
+        let backwards: u32 = (0..10_000).rev().map(&mut find).sum();
+        assert_eq!(backwards, 1_466_601, "from the beginning once for every 257 elements");
+        assert_eq!((find(9_000), find(10), find(9_000)), (8_767, 10, 256), "from 233, the beginning, 8744");
     }
 
     #[test]

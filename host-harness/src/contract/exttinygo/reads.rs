@@ -93,7 +93,8 @@ fn find(handles: &mut Handles, handle: i64, kind: HandleKind, place: Place<'_>) 
                 Some(near) => near,
                 None => first().map_err(|_| malformed(WireError::Malformed { at: 0 }))?,
             };
-            for _ in from..wanted {
+            for index in from..wanted {
+                part.pass(index, at, wanted);
                 at = wire::skip(bytes, at).map_err(malformed)?;
             }
             part.remember(wanted, at);
