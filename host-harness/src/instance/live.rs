@@ -170,7 +170,11 @@ impl Live {
         let cause = match (fault, error.downcast_ref::<Trap>()) {
             (Some(fault), _) => match fault.into_cause(self.logical_bytes(), config.memory_limit) {
                 // These are what a guest does that misses the memory which it asked for.
-                gave_up @ (Cause::Panic { .. } | Cause::Exit { .. }) => self.out_of_memory(config).unwrap_or(gave_up),
+                gave_up @ (Cause::Panic { .. } | Cause::Exit { .. }) => match (self.out_of_memory(config), gave_up) {
+                    (Some(overflow), _) => overflow,
+                    (None, Cause::Panic { message, .. }) if is_out_of_memory(&message) => self.overflow(0, config),
+                    (None, gave_up) => gave_up,
+                },
                 other => other,
             },
             (None, Some(trap)) => self.classify_trap(*trap, config),

@@ -113,3 +113,24 @@ fn a_list_that_grows_for_ever_works_for_ever() {
         assert!(recovered.ends_with(" 1000"), "{recovered}");
     }
 }
+
+/// The message says it, whichever way it comes. What else is said by `hostPanic` is a panic.
+#[test]
+fn memory_that_runs_out_may_be_said_by_a_host_function() {
+    let wasm = guest(|source| {
+        format!(
+            r#"(func (export "memory_is_out") (call $hostPanic {}))
+               (func (export "alike") (call $hostPanic {}))"#,
+            source.text("runtime error: out of memory"),
+            source.text("out of memory of the past"),
+        )
+    });
+    let mut config = InstanceConfig::default();
+    config.policy = RestorePolicy::OnError;
+    let mut instance = load(&wasm).instantiate(&config, state()).unwrap();
+    let failure = instance.invoke_by_name("memory_is_out").unwrap_err();
+    assert!(matches!(failure.cause, Cause::OutOfMemory { requested: 0, .. }), "{:?}", failure.cause);
+    assert!(failure.retried);
+    let failure = instance.invoke_by_name("alike").unwrap_err();
+    assert!(matches!(failure.cause, Cause::Panic { .. }), "{:?}", failure.cause);
+}
