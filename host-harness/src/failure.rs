@@ -240,7 +240,10 @@ pub enum InvalidData {
         expected: &'static str,
     },
     /// A handle that was given out in an earlier call.
-    #[error("handle {handle:#x} is of an earlier call, and handles are valid for one call; {expected} is expected")]
+    #[error(
+        "handle {handle:#x} is of an earlier call{}, and handles are valid for one call; {expected} is expected",
+        if *handle == 0 { " or was never set" } else { "" }
+    )]
     StaleHandle {
         /// The handle.
         handle: i64,

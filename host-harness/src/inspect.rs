@@ -210,14 +210,15 @@ pub struct Judgement {
     pub refusals: Vec<Refusal>,
 }
 
-/// Which strategies can restore a guest: what the module allows and, where an instance decides, what that does.
+/// Which strategies can restore a guest: what the module allows and, where an instance decides, what that does; `state` is
+/// what it may read while it is initialised.
 ///
 /// # Errors
 /// [`LoadError`] when no instance can be made whatever the strategy.
-pub fn strategies(guest: &Guest, config: &InstanceConfig) -> Result<Vec<Judgement>, LoadError> {
+pub fn strategies(guest: &Guest, config: &InstanceConfig, state: &MemoryState) -> Result<Vec<Judgement>, LoadError> {
     let judge = |strategy| {
         let config = InstanceConfig { strategy, ..config.clone() };
-        let refusals = match guest.instantiate(&config, MemoryState::new()) {
+        let refusals = match guest.instantiate(&config, state.clone()) {
             Ok(_) => Vec::new(),
             Err(LoadError::Strategy { reasons, .. }) => reasons,
             Err(LoadError::Allocator { reason, .. }) => vec![reason],
@@ -228,13 +229,14 @@ pub fn strategies(guest: &Guest, config: &InstanceConfig) -> Result<Vec<Judgemen
     RestoreStrategy::ALL.into_iter().map(judge).collect()
 }
 
-/// What [`RestoreStrategy::Auto`] picks for a guest under a configuration, and why.
+/// What [`RestoreStrategy::Auto`] picks for a guest under a configuration, and why; `state` is what the guest may read
+/// while it is initialised.
 ///
 /// # Errors
 /// As for [`Guest::instantiate`].
-pub fn best_strategy(guest: &Guest, config: &InstanceConfig) -> Result<Choice, LoadError> {
+pub fn best_strategy(guest: &Guest, config: &InstanceConfig, state: &MemoryState) -> Result<Choice, LoadError> {
     let config = InstanceConfig { strategy: RestoreStrategy::Auto, ..config.clone() };
-    guest.instantiate(&config, MemoryState::new()).map(|instance| instance.strategy())
+    guest.instantiate(&config, state.clone()).map(|instance| instance.strategy())
 }
 
 /// What the module alone says of a strategy.
@@ -330,7 +332,7 @@ fn add_instance(found: &mut Inspection, guest: &Guest, config: &InstanceConfig) 
         (!counted.is_empty()).then_some(AllocationSource::CountedCalls)
     }
     .map(|source| source.name().to_owned());
-    match strategies(guest, config) {
+    match strategies(guest, config, &MemoryState::new()) {
         Ok(judged) => found.strategies = judged.iter().map(verdict).collect(),
         Err(error) => {
             found.instance_error = Some(error.to_string());

@@ -175,16 +175,16 @@ pub fn measure(
     Ok(row)
 }
 
-/// Name of the allocator that a guest's control block names.
+/// Name of the allocator that a guest's control block names; `state` is what the guest may read while it is initialised.
 ///
 /// # Errors
 /// [`LoadError`] when no instance can be made to read it from.
-pub fn allocator_of(guest: &Guest, config: &InstanceConfig) -> Result<String, LoadError> {
+pub fn allocator_of(guest: &Guest, config: &InstanceConfig, state: &MemoryState) -> Result<String, LoadError> {
     if guest.admission().control_block.is_none() {
         return Ok(SYSTEM_ALLOCATOR.to_owned());
     }
     let config = InstanceConfig { strategy: RestoreStrategy::Reinstantiate, ..config.clone() };
-    let instance = guest.instantiate(&config, MemoryState::new())?;
+    let instance = guest.instantiate(&config, state.clone())?;
     let block = instance.memory().and_then(|(_, snapshot)| snapshot.control_block());
     let kind = block.and_then(|block| block.image.allocator());
     Ok(kind.map_or(SYSTEM_ALLOCATOR, guest_abi::AllocatorKind::name).to_owned())

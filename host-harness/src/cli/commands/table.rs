@@ -67,7 +67,7 @@ pub(super) fn table(job: &Job<'_>) -> Result<(MeasureReport, Vec<Measured>)> {
     let progress = Progress::steps(subjects.iter().map(|(_, _, functions)| functions.len() as u64).sum());
     for (file, subject, functions) in &subjects {
         let guest = subject.guest();
-        let (allocator, variants, not_admitted) = match ways(guest, job.common) {
+        let (allocator, variants, not_admitted) = match ways(guest, job.common, job.state) {
             Ok(ways) => ways,
             Err(error) if is_of_the_guest(&error) => {
                 report.rows.extend(functions.iter().map(|function| failed_row(guest, function, &error)));
@@ -108,14 +108,17 @@ fn functions(subject: &Subject, asked: &[String]) -> Result<Vec<String>, LoadErr
     Ok(asked.to_vec())
 }
 
+/// What [`ways`] finds.
+type Ways = (String, Vec<Variant>, Vec<NotAdmitted>);
+
 /// The allocator of a guest, the ways by which it is restored, and the strategies that cannot restore it.
-pub(super) fn ways(guest: &Guest, common: &Common) -> Result<(String, Vec<Variant>, Vec<NotAdmitted>), LoadError> {
+pub(super) fn ways(guest: &Guest, common: &Common, state: &MemoryState) -> Result<Ways, LoadError> {
     let config = common.config();
-    let allocator = allocator_of(guest, &config)?;
+    let allocator = allocator_of(guest, &config, state)?;
     let mut variants = vec![Variant::NO_RESTORE, Variant::REINSTANTIATE];
     let mut not_admitted = Vec::new();
-    let asked = asked(guest, common)?;
-    for Judgement { strategy, refusals } in strategies(guest, &config)? {
+    let asked = asked(guest, common, state)?;
+    for Judgement { strategy, refusals } in strategies(guest, &config, state)? {
         if !asked.is_empty() && !asked.contains(&strategy) {
             continue;
         }
@@ -131,9 +134,9 @@ pub(super) fn ways(guest: &Guest, common: &Common) -> Result<(String, Vec<Varian
 }
 
 /// The strategies that were asked for, with what `auto` picks for the guest in its place; none where all are meant.
-pub(super) fn asked(guest: &Guest, common: &Common) -> Result<Vec<RestoreStrategy>, LoadError> {
+pub(super) fn asked(guest: &Guest, common: &Common, state: &MemoryState) -> Result<Vec<RestoreStrategy>, LoadError> {
     let picked = |strategy: &RestoreStrategy| match strategy {
-        RestoreStrategy::Auto => best_strategy(guest, &common.config()).map(|choice| choice.strategy),
+        RestoreStrategy::Auto => best_strategy(guest, &common.config(), state).map(|choice| choice.strategy),
         strategy => Ok(*strategy),
     };
     common.strategy.iter().map(picked).collect()

@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Content> {
         for function in &arguments.work.function {
             guest.function(function).map_err(LoadError::Function).map_err(named)?;
         }
-        let (allocator, variants, not_admitted) = ways(&guest, common).map_err(named)?;
+        let (allocator, variants, not_admitted) = ways(&guest, common, &state).map_err(named)?;
         let check = Check {
             guest: &guest,
             allocator: &allocator,
@@ -67,7 +67,7 @@ pub(super) struct Check<'a> {
 impl Check<'_> {
     /// Verifies every way of restoring among `variants`; the baseline that is not restored is none.
     pub(super) fn all(&self, variants: &[Variant]) -> Result<Vec<VerdictReport>, LoadError> {
-        let strategies = asked(self.guest, self.common)?;
+        let strategies = asked(self.guest, self.common, self.state)?;
         let asked = |variant: &Variant| {
             variant.strategy.is_some_and(|strategy| strategies.is_empty() || strategies.contains(&strategy))
         };

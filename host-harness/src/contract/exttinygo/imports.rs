@@ -137,13 +137,14 @@ fn panic(mut caller: Caller<'_, HostData>, message: u32, length: u32) -> wasmtim
     panicked
 }
 
-/// The writer of this handle and kind is given a field.
+/// The writer of this handle and kind is given a field, whose value has about so many bytes.
 #[inline]
 fn put(
     own: &mut ExtTinyGo,
     handle: i64,
     kind: i32,
     name: &str,
+    bytes: usize,
     value: impl FnOnce(&mut Encoder<&mut Vec<u8>>) -> Result<(), Never>,
 ) -> Result<(), Fault> {
     let kind = match kind {
@@ -152,10 +153,13 @@ fn put(
         kind => return Err(Fault::InvalidGuestData(InvalidData::UnknownWriter { kind })),
     };
     let writer = own.handles.written(handle, kind)?;
-    let before = writer.len();
+    let (held, before) = (own.held, writer.len());
+    // Before it is copied.
+    ExtTinyGo::hold(&mut own.held, name.len() + bytes, &own.limits)?;
     writer.put(name, value)?;
-    let more = writer.len().saturating_sub(before);
-    ExtTinyGo::hold(&mut own.held, more, &own.limits)
+    // A field that is put again gives up what it had.
+    own.held = held;
+    ExtTinyGo::hold(&mut own.held, writer.len().saturating_sub(before), &own.limits)
 }
 
 /// Defines a function that puts a number.
@@ -168,7 +172,7 @@ macro_rules! put_number {
                 crossing(&mut caller, |crossing| {
                     let Crossing { memory, own, footprint, .. } = crossing;
                     let name = Passed::new(&memory, footprint).text("field name", name, length)?;
-                    put(own, handle, kind, name, |encoder| encoder.$put(value $($($convert)+)?).map(drop))
+                    put(own, handle, kind, name, size_of::<$type>(), |encoder| encoder.$put(value $($($convert)+)?).map(drop))
                 })?;
                 trace(&mut caller, $name, &[handle, kind.into(), value.bits()], &[(name, length)], 0);
                 Ok(())
@@ -195,7 +199,7 @@ macro_rules! put_bytes {
                     let mut passed = Passed::new(&memory, footprint);
                     let name = passed.text("field name", name, length)?;
                     let value = passed.$passed("value of a field", value, size)?;
-                    put(own, handle, kind, name, |encoder| encoder.$put(value).map(drop))
+                    put(own, handle, kind, name, value.len(), |encoder| encoder.$put(value).map(drop))
                 })?;
                 trace(&mut caller, $name, &[handle, kind.into()], &[(name, length), (value, size)], 0);
                 Ok(())
@@ -239,7 +243,7 @@ fn put_qname(
             let name = cut(&format!("{package}.{entity}"), "");
             return Err(Fault::InvalidGuestData(InvalidData::NotQualified { what: "value of a field", name }));
         }
-        put(own, handle, kind, name, |encoder| {
+        put(own, handle, kind, name, package.len() + entity.len(), |encoder| {
             encode_qname(encoder.writer_mut(), QName { package, entity });
             Ok(())
         })

@@ -1,12 +1,13 @@
 //! Guests of odd shapes: commands and reactors, start functions, tables, globals that nobody exports.
 
 use guest_abi::value::ValueRef;
+use host_harness::inspect::strategies;
 use host_harness::verify::{VerifyOptions, verify};
 use host_harness::{
     Guest, InstanceConfig, MemoryState, Pool, PoolConfig, PrepareOptions, RestorePolicy, RestoreStrategy,
 };
 
-use super::{guest, load};
+use super::{guest, load, state};
 
 const STRATEGIES: [RestoreStrategy; 3] =
     [RestoreStrategy::DirtyCards, RestoreStrategy::FullCopy, RestoreStrategy::Reinstantiate];
@@ -143,4 +144,40 @@ fn a_pool_has_such_instances_and_an_artefact_such_guests() {
             });
         }
     });
+}
+
+#[test]
+fn what_is_initialised_from_the_state_is_in_the_snapshot() {
+    let guest = load(&guest(|source| {
+        format!(
+            r#"(global $age (mut i32) (i32.const 0))
+               (func (export "_start") (local $key i64) (local.set $key {})
+                 (call $hostRowWriterPutInt32 (local.get $key) (i32.const 0) {} (i32.const 7))
+                 (global.set $age (call $hostValueAsInt32 (call $hostGetValue (local.get $key)) {})))
+               (func (export "tells") (call $hostRowWriterPutInt32 {} (i32.const 1) {} (global.get $age))
+                 (global.set $age (i32.const 0)))"#,
+            source.key("sys.Record", "shop.Customer"),
+            source.text("Id"),
+            source.text("Age"),
+            source.seen(),
+            source.text("age"),
+        )
+    }));
+    let (config, state) = (InstanceConfig::default(), state());
+    let judged = strategies(&guest, &config, &state).unwrap();
+    let admitted: Vec<_> = judged.iter().filter(|one| one.refusals.is_empty()).map(|one| one.strategy).collect();
+    assert_eq!(admitted, [RestoreStrategy::Reinstantiate, RestoreStrategy::FullCopy, RestoreStrategy::DirtyCards]);
+    assert!(strategies(&guest, &config, &MemoryState::new()).is_err(), "it wants the record");
+    for strategy in STRATEGIES {
+        let mut options = VerifyOptions::default();
+        (options.config.strategy, options.calls) = (strategy, 10);
+        let verdict = verify(&guest, &options, &state, &mut |_| {}).unwrap();
+        assert!(verdict.passed() && verdict.failures == 0, "{strategy}: {verdict:?}");
+        let mut instance = guest.instantiate(&InstanceConfig::default(), state.clone()).unwrap();
+        for _ in 0..3 {
+            let outcome = instance.invoke_by_name("tells").unwrap();
+            let intent = outcome.intents().next().unwrap().unwrap();
+            assert_eq!(intent.value.field("age").unwrap().map(ValueRef::as_i32), Some(Ok(41)));
+        }
+    }
 }
