@@ -24,6 +24,7 @@ use crate::policy::RestoreStrategy;
 use crate::prepare::{Barrier, CARDS_EXPORT, Prepared, SAVED_EXPORT_PREFIX, tells_allocations};
 use crate::restore::RestoreError;
 use crate::snapshot::{ControlBlockAt, Handles, RegionPlan, Regions, Snapshot, reset_ranges};
+use crate::wasi::is_out_of_memory;
 use crate::window::{self, CardMemory, memory_and_data};
 
 /// Instantiates, initialises and takes the snapshot.
@@ -277,7 +278,19 @@ fn init_failure(
     let cause = match (store.data_mut().call.fault.take(), error.downcast_ref::<Trap>()) {
         (Some(fault), _) => fault.into_cause(store.data().limiter.granted() as u64, config.memory_limit),
         (None, Some(Trap::UnreachableCodeReached)) => {
-            printed_panic(store).map_or(Cause::Unreachable, |message| Cause::Panic { message, location: None })
+            let limiter = &store.data().limiter;
+            let (in_use, limit) = (limiter.granted() as u64, config.memory_limit);
+            match (limiter.refused(), printed_panic(store)) {
+                (refused, Some(message)) if is_out_of_memory(&message) => {
+                    let requested = refused.map_or(0, |size| (size as u64).saturating_sub(in_use));
+                    Cause::OutOfMemory { requested, in_use, limit }
+                }
+                (_, Some(message)) => Cause::Panic { message, location: None },
+                (Some(size), None) => {
+                    Cause::OutOfMemory { requested: (size as u64).saturating_sub(in_use), in_use, limit }
+                }
+                (None, None) => Cause::Unreachable,
+            }
         }
         (None, Some(Trap::StackOverflow)) => Cause::StackOverflow,
         (None, Some(Trap::Interrupt)) => Cause::DeadlineExceeded { deadline: config.init_deadline },

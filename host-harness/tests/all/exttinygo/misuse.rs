@@ -318,6 +318,11 @@ fn what_goes_wrong_at_the_start_is_said() {
     let failed = |body: fn(&Source) -> String| instantiate(&guest(body), None, 1 << 20).unwrap_err().to_string();
     let trap = failed(|_| r#"(func (export "_start") unreachable)"#.into());
     assert!(trap.contains("initialisation failed") && trap.contains("`_start`"), "{trap}");
+    let memory = failed(|_| {
+        r#"(func (export "_start") (if (i32.eq (memory.grow (i32.const 100)) (i32.const -1)) (then unreachable)))"#
+            .into()
+    });
+    assert!(memory.contains("out of memory: 6553600 bytes were requested"), "{memory}");
     let intent = failed(|source| format!(r#"(func (export "_start") (drop {}))"#, source.seen()));
     assert!(intent.contains("an intent was left during initialisation"), "{intent}");
     let early = failed(|source| format!(r#"(func $start (drop {})) (start $start)"#, source.seen()));
