@@ -8,7 +8,7 @@ use std::{
 
 use cargo_metadata::{Message, Metadata, Package};
 
-use crate::{Allocator, Error, Finder, Progress, Toolchain, package, process};
+use crate::{Allocator, Error, Finder, Progress, TARGET, Toolchain, package, process};
 
 /// A guest to be built: which package, with which allocator, features and profile, and where the module goes.
 #[derive(Clone)]
@@ -124,7 +124,8 @@ impl GuestBuild {
 
         // Builds that differ in features write the same file, so it is taken away before the next may start.
         let _turn = take_turn(&target_dir)?;
-        let built = self.compile(&toolchain, chosen, &manifest, &features, &target_dir)?;
+        let around = metadata.workspace_root.parent().map(|folder| folder.as_std_path());
+        let built = self.compile(&toolchain, chosen, &manifest, &features, &target_dir, around)?;
         let variant = self.variant.as_ref().map(|name| format!("-{name}")).unwrap_or_default();
         let module = out_dir.join(format!("{}-{}{variant}.wasm", chosen.name, self.allocator));
         package::place(&built, &module)?;
@@ -179,8 +180,12 @@ impl GuestBuild {
         manifest: &Path,
         features: &[String],
         target_dir: &Path,
+        around: Option<&Path>,
     ) -> Result<PathBuf, Error> {
         let mut cargo = toolchain.cargo_for_wasm("build");
+        if let Some(setting) = around.and_then(relative_to) {
+            cargo.arg("--config").arg(setting);
+        }
         cargo
             .args(["--message-format", "json-render-diagnostics"])
             .args(["--color", if wants_color() { "always" } else { "never" }])
@@ -204,6 +209,15 @@ impl GuestBuild {
         }
         module_of(&told.stdout, chosen).ok_or_else(|| Error::NoModule { package: chosen.name.to_string() })
     }
+}
+
+/// Cargo's setting by which paths below a folder are compiled in without it, so that a module does not depend on where it
+/// was built: the names of files stand among the statics, and how long they are moves all that lies behind.
+///
+/// `None` for a folder whose name cannot be written into it.
+fn relative_to(folder: &Path) -> Option<String> {
+    let folder = folder.to_str().filter(|folder| !folder.contains(['\'', '\n', '=']))?;
+    Some(format!("target.{TARGET}.rustflags = ['--remap-path-prefix={folder}=']"))
 }
 
 /// The module among the files that cargo says it built.
@@ -242,4 +256,17 @@ pub(crate) fn take_turn(target_dir: &Path) -> Result<File, Error> {
 
 fn wants_color() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::io::stderr().is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_is_taken_out_of_paths_unless_it_cannot_be_said() {
+        let setting = relative_to(Path::new("/home/a b")).unwrap();
+        assert_eq!(setting, "target.wasm32-unknown-unknown.rustflags = ['--remap-path-prefix=/home/a b=']");
+        assert_eq!(relative_to(Path::new("/it's")), None);
+        assert_eq!(relative_to(Path::new("/a=b")), None);
+    }
 }

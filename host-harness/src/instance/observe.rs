@@ -50,7 +50,7 @@ impl Instance {
     /// again they are those of the second try; there are none before the first call, and of a call for which there was
     /// no instance.
     ///
-    /// They are what a failed call leaves besides its [`Failure`]: its intents are never handed out.
+    /// They are what a failed call leaves besides its [`Failure`](crate::Failure): its intents are never handed out.
     #[must_use]
     pub fn last_log(&self) -> LogLines<'_> {
         self.last_call().map(Call::log).unwrap_or_default()

@@ -234,7 +234,7 @@ fn reports_are_read_back_as_they_were_written() {
         assert_eq!(json["schema_version"], 2, "{line}");
         assert_eq!(json["command"], line.split(' ').next().unwrap(), "{line}");
     }
-    assert!(read(r#"{"schema_version": 2}"#).unwrap_err().to_string().contains("version 2"));
+    assert!(read(r#"{"schema_version": 3}"#).unwrap_err().to_string().contains("version 3"));
     assert!(read("{}").is_err());
 }
 
