@@ -48,6 +48,10 @@ pub(super) const MOST_HANDLES: usize = 1 << INDEX_BITS;
 /// Bytes that are kept for the next call, as far as they were used; what is beyond was a call out of the ordinary.
 const KEPT_BYTES: usize = 1 << 20;
 
+/// Bytes of keys and intents of which no writer has more than it may keep: half of that, as a vector has at most twice what
+/// it was filled with.
+const LITTLE: usize = super::writer::KEPT_BYTES / 2;
+
 /// Entries of a table that are kept for the next call.
 const KEPT_ENTRIES: usize = 1 << 12;
 
@@ -129,10 +133,10 @@ impl Pool {
         &self.items[..self.used]
     }
 
-    fn clear(&mut self) {
+    #[cold]
+    fn shrink(&mut self) {
         // All of them, at once: the next call may use fewer, and those behind would keep what they have for ever.
         self.items[..self.used].iter_mut().for_each(Writer::shrink);
-        self.used = 0;
         if self.items.len() > KEPT_ENTRIES {
             self.items.truncate(KEPT_ENTRIES);
             self.items.shrink_to_fit();
@@ -146,27 +150,31 @@ impl Handles {
         Self { limit: limit.min(MOST_HANDLES), ..Self::default() }
     }
 
-    /// Forgets the handles of the call before.
+    /// Forgets the handles of the call before, which made the host hold so many bytes.
     #[inline]
-    pub(super) fn begin_call(&mut self) {
+    pub(super) fn begin_call(&mut self, held: usize) {
         // After as many calls as no instance lives to see, an old handle would be taken for a new one, of a call of
         // the same guest.
         self.call = (self.call + 1) & ((1 << CALL_BITS) - 1);
-        self.forget();
+        self.forget(held);
     }
 
-    /// Forgets all calls since the restore.
+    /// Forgets all calls since the restore, the last of which made the host hold so many bytes.
     #[inline]
-    pub(super) fn restore(&mut self) {
+    pub(super) fn restore(&mut self, held: usize) {
         self.call = 0;
-        self.forget();
+        self.forget(held);
     }
 
     #[inline]
-    fn forget(&mut self) {
-        self.keys.clear();
-        self.intents.clear();
-        self.reads.clear();
+    fn forget(&mut self, held: usize) {
+        for pool in [&mut self.keys, &mut self.intents, &mut self.reads] {
+            // With less than that no writer is large, and there are not many.
+            if held > LITTLE {
+                pool.shrink();
+            }
+            pool.used = 0;
+        }
         for parts in [&mut self.values, &mut self.row_keys] {
             parts.clear();
             if parts.capacity() > KEPT_ENTRIES {
@@ -337,7 +345,7 @@ mod tests {
     #[test]
     fn handles_of_other_calls_and_kinds_and_of_nobody_are_told_apart() {
         let mut handles = Handles::new(10);
-        handles.begin_call();
+        handles.begin_call(usize::MAX);
         let (key, _) = handles.writer(HandleKind::Key).unwrap();
         let value = handles.part(HandleKind::Value, 0..0).unwrap();
         assert!(handles.written(key, HandleKind::Key).is_ok() && handles.read(value, HandleKind::Value).is_ok());
@@ -349,22 +357,22 @@ mod tests {
             let unknown = InvalidData::UnknownHandle { handle: nobodys, expected: "a key" };
             assert_eq!(found, if nobodys == 0 { zero } else { unknown });
         }
-        handles.begin_call();
+        handles.begin_call(usize::MAX);
         let (again, _) = handles.writer(HandleKind::Key).unwrap();
         assert_ne!(again, key);
         assert_eq!(
             refusal(&mut handles, key, HandleKind::Key),
             InvalidData::StaleHandle { handle: key, expected: "a key" }
         );
-        handles.restore();
-        handles.begin_call();
+        handles.restore(0);
+        handles.begin_call(usize::MAX);
         assert_eq!(handles.writer(HandleKind::Key).unwrap().0, key, "a restored guest sees what a fresh one sees");
     }
 
     #[test]
     fn there_is_a_limit_and_what_a_large_call_needed_is_given_back() {
         let mut handles = Handles::new(2);
-        handles.begin_call();
+        handles.begin_call(usize::MAX);
         for _ in 0..2 {
             handles.writer(HandleKind::Key).unwrap();
         }
@@ -373,13 +381,13 @@ mod tests {
             Err(Fault::InvalidGuestData(InvalidData::TooManyHandles { limit: 2 }))
         ));
         let mut handles = Handles::new(1 << 20);
-        handles.begin_call();
+        handles.begin_call(usize::MAX);
         for _ in 0..100_000 {
             handles.part(HandleKind::Value, 0..1).unwrap();
             handles.writer(HandleKind::Intent).unwrap();
         }
         handles.bytes.resize(10 << 20, 0);
-        handles.begin_call();
+        handles.begin_call(usize::MAX);
         assert!(handles.kept() <= KEPT_BYTES + 3 * KEPT_ENTRIES, "{}", handles.kept());
     }
 
@@ -409,7 +417,7 @@ mod tests {
         let long = "s".repeat(KEPT_BYTES);
         // In each call another one is large: the last of more and more, and of fewer and fewer.
         for before in (0..20).chain((0..20).rev()) {
-            handles.begin_call();
+            handles.begin_call(usize::MAX);
             for kind in [HandleKind::Key, HandleKind::Intent] {
                 for _ in 0..before {
                     handles.writer(kind).unwrap().1.begin_key("s.t", "");
@@ -419,7 +427,7 @@ mod tests {
                 writer.put(&long, |encoder| encoder.str(&long).map(drop)).unwrap();
             }
         }
-        handles.begin_call();
+        handles.begin_call(usize::MAX);
         assert!(handles.kept() <= KEPT_BYTES, "{}", handles.kept());
     }
 }

@@ -66,7 +66,7 @@ impl ExtTinyGo {
     /// Forgets the call before.
     #[inline]
     pub(crate) fn begin_call(&mut self) {
-        self.handles.begin_call();
+        self.handles.begin_call(self.held);
         self.buffers.begin_call();
         self.held = 0;
     }
@@ -74,8 +74,9 @@ impl ExtTinyGo {
     /// The memory is as the snapshot has it, so nothing that was put there since is there any more.
     #[inline]
     pub(crate) fn restore(&mut self) {
-        self.handles.restore();
+        self.handles.restore(self.held);
         self.buffers.restore();
+        self.held = 0;
     }
 
     /// Appends the intents of the call, which is over, to `stream`.

@@ -13,7 +13,7 @@ use crate::failure::{Fault, InvalidData};
 const MOST_FIELDS: usize = 4096;
 
 /// Bytes that a record keeps for the next call, of each of its parts.
-const KEPT_BYTES: usize = 4096;
+pub(super) const KEPT_BYTES: usize = 4096;
 
 /// A map of indefinite length, and its end.
 const BEGIN_MAP: u8 = 0xBF;
