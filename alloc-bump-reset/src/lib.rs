@@ -89,11 +89,7 @@ unsafe impl<M: Memory> GlobalAlloc for BumpResetAllocator<M> {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller keeps the same contract.
-        let pointer = unsafe { self.alloc(layout) };
-        // SAFETY: this is what `alloc` has just given.
-        unsafe { bump::fill(&self.memory, pointer, layout.size()) };
-        pointer
+        bump::alloc_zeroed(&self.memory, KIND, 0, layout)
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
@@ -114,11 +110,7 @@ unsafe impl<M: Memory> HeaderAlloc for BumpResetAllocator<M> {
     }
 
     unsafe fn alloc_zeroed_headed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller keeps the same contract.
-        let pointer = unsafe { self.alloc_headed(layout) };
-        // SAFETY: this is what `alloc_headed` has just given.
-        unsafe { bump::fill(&self.memory, pointer, layout.size()) };
-        pointer
+        bump::alloc_zeroed(&self.memory, KIND, header_size(layout.align()), layout)
     }
 
     unsafe fn dealloc_headed(&self, pointer: *mut u8, layout: Layout) {

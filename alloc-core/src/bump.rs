@@ -33,6 +33,15 @@ pub fn alloc<M: Memory>(memory: &M, kind: AllocatorKind, header: u32, layout: La
     take(memory, kind, header, layout.size(), layout.align(), layout.size(), counter)
 }
 
+/// Serves `GlobalAlloc::alloc_zeroed`.
+#[inline]
+pub fn alloc_zeroed<M: Memory>(memory: &M, kind: AllocatorKind, header: u32, layout: Layout) -> *mut u8 {
+    let pointer = alloc(memory, kind, header, layout);
+    // SAFETY: this is what `alloc` has just given.
+    unsafe { fill(memory, pointer, layout.size()) };
+    pointer
+}
+
 /// Fills with zeros what `alloc` has just given, as far as it lies below the high-water mark: the rest is zero.
 ///
 /// # Safety

@@ -274,15 +274,15 @@ pub(crate) fn mark<T: Target>(target: &mut T, mark: u8) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
     /// Has room for all, or never says so.
-    struct Bytes {
-        bytes: Vec<u8>,
-        roomy: bool,
+    pub(crate) struct Bytes {
+        pub(crate) bytes: Vec<u8>,
+        pub(crate) roomy: bool,
     }
 
     impl minicbor::encode::Write for Bytes {

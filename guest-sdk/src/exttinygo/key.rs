@@ -170,37 +170,9 @@ impl<'key> Iterator for Reader<'key> {
 mod tests {
     use super::*;
     use crate::QName;
-    use crate::encode;
+    use crate::encode::{self, tests::Bytes};
     use alloc::vec::Vec;
     use proptest::prelude::*;
-
-    struct Bytes {
-        bytes: Vec<u8>,
-        roomy: bool,
-    }
-
-    impl Write for Bytes {
-        type Error = core::convert::Infallible;
-
-        fn write_all(&mut self, bytes: &[u8]) -> Result<(), Self::Error> {
-            self.bytes.extend_from_slice(bytes);
-            Ok(())
-        }
-    }
-
-    // SAFETY: a vector's spare capacity may be written to.
-    unsafe impl Target for Bytes {
-        fn room(&mut self, bytes: usize) -> Option<*mut u8> {
-            self.bytes.reserve(bytes);
-            self.roomy.then(|| self.bytes.spare_capacity_mut().as_mut_ptr().cast())
-        }
-
-        unsafe fn written(&mut self, end: *mut u8) {
-            let length = end.addr() - self.bytes.as_ptr().addr();
-            // SAFETY: written, says the caller.
-            unsafe { self.bytes.set_len(length) };
-        }
-    }
 
     proptest! {
         #[test]

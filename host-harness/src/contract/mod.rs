@@ -87,6 +87,12 @@ impl<'m, 'f> Passed<'m, 'f> {
         std::str::from_utf8(self.bytes(what, address, length)?)
             .map_err(|error| Fault::InvalidGuestData(InvalidData::NotUtf8 { what, at: error.valid_up_to() }))
     }
+
+    /// Of a panic's text, which is reported even if it is not UTF-8, as much as is kept.
+    fn told(&mut self, what: &'static str, address: u32, length: u32, limit: usize) -> Result<String, Fault> {
+        let bytes = self.bytes(what, address, length)?;
+        Ok(String::from_utf8_lossy(&bytes[..bytes.len().min(limit)]).into_owned())
+    }
 }
 
 impl HostData {

@@ -187,13 +187,8 @@ fn panic(
     crossing(&mut caller, |memory, data| {
         let limit = data.limits.log_bytes;
         let mut passed = Passed::new(&memory, &mut data.footprint);
-        let mut text = |what, address, length| {
-            // A panic is reported even if its text is not UTF-8.
-            let bytes = passed.bytes(what, address, length)?;
-            Ok::<_, Fault>(String::from_utf8_lossy(&bytes[..bytes.len().min(limit)]).into_owned())
-        };
-        let message = text("panic message", message_address, message_length)?;
-        let file = text("file name of a panic", file_address, file_length)?;
+        let message = passed.told("panic message", message_address, message_length, limit)?;
+        let file = passed.told("file name of a panic", file_address, file_length, limit)?;
         data.trace(HostCall::Panic, 0, |hasher| hasher.write(message.as_bytes()));
         Err(Fault::Panic { message, location: Some(format!("{file}:{line}:{column}")) })
     })

@@ -126,11 +126,10 @@ fn intent(crossing: Crossing<'_>, operation: Operation, key: i64) -> Result<i64,
 }
 
 fn panic(mut caller: Caller<'_, HostData>, message: u32, length: u32) -> wasmtime::Result<()> {
-    let panicked = crossing(&mut caller, |mut crossing| -> Result<(), Fault> {
-        let limit = crossing.own.limits.log_bytes;
-        // A panic is reported even if its text is not UTF-8.
-        let bytes = crossing.passed().bytes("panic message", message, length)?;
-        let message = String::from_utf8_lossy(&bytes[..bytes.len().min(limit)]).into_owned();
+    let panicked = crossing(&mut caller, |crossing| -> Result<(), Fault> {
+        let Crossing { memory, own, footprint, .. } = crossing;
+        let mut passed = Passed::new(&memory, footprint);
+        let message = passed.told("panic message", message, length, own.limits.log_bytes)?;
         Err(Fault::Panic { message, location: None })
     });
     trace(&mut caller, names::IMPORT_PANIC, &[], &[(message, length)], 0);

@@ -118,13 +118,6 @@ struct Crossing<'a> {
     footprint: &'a mut Footprint,
 }
 
-impl Crossing<'_> {
-    /// Text that the guest passes. Not borrowed from `self`, which has more to do while the text is used.
-    fn passed(&mut self) -> Passed<'_, '_> {
-        Passed::new(&self.memory, self.footprint)
-    }
-}
-
 /// Runs a host function's body, as [`super::crossing`] does.
 #[inline]
 fn crossing<R>(
