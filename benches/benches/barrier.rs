@@ -8,12 +8,11 @@ use anyhow::Result;
 use benches::guests;
 use benches::ratios::{Ratios, Target};
 use benches::turns::{Contender, Measured, quantile, take_turns};
-use host_harness::module_info::ContractKind;
-use host_harness::prepare::{self, BarrierOptions, Elisions};
+use guest_prepare::PrepareOptions;
+use guest_prepare::module_info::ContractKind;
+use guest_prepare::{BarrierOptions, Elisions};
 use host_harness::replay::{self, Numbering, TraceFile};
-use host_harness::{
-    Engine, Guest, InstanceConfig, MemoryState, PrepareOptions, Residue, RestorePolicy, RestoreStrategy,
-};
+use host_harness::{Engine, Guest, InstanceConfig, MemoryState, Residue, RestorePolicy, RestoreStrategy};
 
 /// Functions of the guest `workloads`.
 const PROGRAMS: [&str; 7] =
@@ -94,8 +93,9 @@ impl Variant {
 /// By how much a barrier enlarges a module, and what became of its stores.
 fn growth(name: &str) -> Result<(f64, String)> {
     let wasm = std::fs::read(guests::path(name))?;
-    let info = host_harness::module_info::ModuleInfo::analyse(&wasm)?;
-    let prepare = |barrier| prepare::prepare(&wasm, &info, PrepareOptions { barrier, ..PrepareOptions::default() });
+    let info = guest_prepare::module_info::ModuleInfo::analyse(&wasm)?;
+    let prepare =
+        |barrier| guest_prepare::prepare(&wasm, &info, PrepareOptions { barrier, ..PrepareOptions::default() });
     let (plain, marking) = (prepare(None)?, prepare(Some(BarrierOptions::default()))?);
     let stores = marking.barrier.as_ref().map(|barrier| barrier.stores).unwrap_or_default();
     #[expect(clippy::cast_precision_loss, reason = "sizes of files are far below 2^53")]

@@ -8,9 +8,10 @@ use benches::guests;
 use benches::ratios::{Ratios, Target};
 use benches::turns::{Contender, take_turns};
 use criterion::Criterion;
+use guest_prepare::PrepareOptions;
 use host_harness::{
-    ArtefactKey, ArtefactTrust, CodeOrigin, CompileCache, Engine, EngineConfig, Guest, MemoryState, PrepareOptions,
-    Residue, RestorePolicy, RestoreStrategy,
+    ArtefactKey, ArtefactTrust, CodeOrigin, CompileCache, Engine, EngineConfig, Guest, MemoryState, Residue,
+    RestorePolicy, RestoreStrategy,
 };
 
 const GUEST: &str = "shop-bump-reset";

@@ -4,9 +4,9 @@
 use anyhow::Result;
 use benches::guests;
 use benches::ratios::keep;
+use guest_prepare::PrepareOptions;
 use host_harness::{
-    Engine, Guest, Instance, InstanceConfig, LoadError, MemoryState, PrepareOptions, Residue, RestorePolicy,
-    RestoreStrategy,
+    Engine, Guest, Instance, InstanceConfig, LoadError, MemoryState, Residue, RestorePolicy, RestoreStrategy,
 };
 use serde_json::{Value, json};
 

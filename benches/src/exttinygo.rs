@@ -206,7 +206,8 @@ mod tests {
 
     #[test]
     fn it_leaves_the_intents_that_the_harness_collects() {
-        use host_harness::{EngineConfig, Guest, InstanceConfig, PrepareOptions};
+        use guest_prepare::PrepareOptions;
+        use host_harness::{EngineConfig, Guest, InstanceConfig};
         let mut state = MemoryState::new();
         let fill = |value: &mut ObjectWriter<'_, Vec<u8>>| {
             value.put_i64("Number", 7).put_string("Text", "an event");

@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result, anyhow};
 use criterion::Criterion;
 use guest_abi::storage;
+use guest_prepare::PrepareOptions;
 use host_harness::{
-    Engine, EngineConfig, Guest, Instance, InstanceConfig, LoadError, MemoryState, PrepareOptions, Residue,
-    RestorePolicy, RestoreStrategy, load_state_file,
+    Engine, EngineConfig, Guest, Instance, InstanceConfig, LoadError, MemoryState, Residue, RestorePolicy,
+    RestoreStrategy, load_state_file,
 };
 
 /// The allocators with which every guest is built.

@@ -3,7 +3,7 @@
 //! The guests are `guests/replay` with each allocator of this workspace, and those of `guests/baselines` with others.
 
 use anyhow::{Context, Result};
-use host_harness::module_info::ContractKind;
+use guest_prepare::module_info::ContractKind;
 use host_harness::replay::{TraceFile, trace_state};
 use host_harness::{Engine, Guest, Instance, InstanceConfig, MemoryState, Residue, RestorePolicy, RestoreStrategy};
 use rand::{Rng, SeedableRng};

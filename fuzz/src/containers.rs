@@ -7,8 +7,9 @@ use std::sync::LazyLock;
 use alloc_trace::compact::{Program, STEP, Step, Steps};
 use alloc_trace::{Numbering, Operation, Trace};
 use arbitrary::Unstructured;
-use host_harness::module_info::ModuleInfo;
-use host_harness::{CodeOrigin, Guest, LoadError, PrepareOptions, artefact, parse_state};
+use guest_prepare::PrepareOptions;
+use guest_prepare::module_info::ModuleInfo;
+use host_harness::{CodeOrigin, Guest, LoadError, artefact, parse_state};
 
 use crate::puppet;
 

@@ -2,7 +2,7 @@
 
 use arbitrary::{Result, Unstructured};
 use guest_abi::{AllocatorKind, control_block, names};
-use host_harness::module_info::ModuleInfo;
+use guest_prepare::module_info::ModuleInfo;
 use wasm_encoder::reencode::{self, Reencode};
 use wasm_encoder::{
     CodeSection, ConstExpr, CustomSection, DataSection, EntityType, ExportKind, ExportSection, Function,
@@ -193,7 +193,7 @@ fn smith(bytes: &mut Unstructured<'_>) -> Option<Vec<u8>> {
     module.ensure_termination(STEPS).ok()?;
     let wasm = module.to_bytes();
     let info = ModuleInfo::analyse(&wasm).ok()?;
-    let name_is = |import: &host_harness::module_info::Import| import.name == names::IMPORT_LOG;
+    let name_is = |import: &guest_prepare::module_info::Import| import.name == names::IMPORT_LOG;
     let log = info.imports.iter().position(name_is).and_then(|index| u32::try_from(index).ok());
     if info.memories.is_empty() || info.globals.is_empty() || info.defined_functions == 0 {
         return None;

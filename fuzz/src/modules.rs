@@ -1,7 +1,7 @@
 //! Random modules, by wasm-smith, that end by themselves, export everything, and surely grow and write.
 
 use arbitrary::Unstructured;
-use host_harness::module_info::{ModuleInfo, ValueType};
+use guest_prepare::module_info::{ModuleInfo, ValueType};
 use wasm_encoder::reencode::{self, Reencode};
 use wasm_smith::{Config, InstructionKind, InstructionKinds};
 

@@ -8,11 +8,11 @@ use std::collections::BTreeSet;
 
 use arbitrary::Unstructured;
 use guest_abi::control_block::offset::LOWEST_STACK;
-use host_harness::prepare::{BarrierOptions, StoreCounts, prepare};
+use guest_prepare::PrepareOptions;
+use guest_prepare::{BarrierOptions, StoreCounts, prepare};
 use host_harness::restore::Restore;
 use host_harness::{
-    Guest, Instance, InstanceConfig, LoadError, MemoryState, PrepareOptions, Residue, RestorePolicy, RestoreStrategy,
-    Status,
+    Guest, Instance, InstanceConfig, LoadError, MemoryState, Residue, RestorePolicy, RestoreStrategy, Status,
 };
 use wasmtime::Val;
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::admission::{ContractError, Refusal};
 use crate::artefact::ArtefactError;
 use crate::failure::{Cause, Failure};
-use crate::module_info::ModuleError;
-use crate::prepare::PrepareError;
+use guest_prepare::PrepareError;
+use guest_prepare::module_info::ModuleError;
 
 /// Why a guest could not be loaded or an instance could not be made.
 ///

@@ -14,9 +14,9 @@ use crate::engine::Engine;
 use crate::error::LoadError;
 use crate::failure::Cause;
 use crate::input;
-use crate::module_info::ModuleInfo;
-use crate::prepare::{PrepareOptions, Prepared, prepare};
 use crate::wasi;
+use guest_prepare::module_info::ModuleInfo;
+use guest_prepare::{PrepareOptions, Prepared, prepare};
 
 /// A loaded module. Cheap to clone.
 #[derive(Clone)]

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::footprint::Footprint;
-use crate::prepare::SLACK;
+use guest_prepare::SLACK;
 
 /// A guest's memory. Its bytes can be had for writing only through [`GuestMemory::write`], so nothing that a host
 /// function writes escapes the write barrier or the [`Footprint`].

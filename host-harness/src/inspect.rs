@@ -12,12 +12,12 @@ use crate::error::LoadError;
 use crate::guest::Guest;
 use crate::instance::{Choice, InstanceConfig};
 use crate::measure::SYSTEM_ALLOCATOR;
-use crate::module_info::{MemoryLayout, ModuleError, ModuleInfo, Tracked};
 use crate::outcome::AllocationSource;
 use crate::policy::RestoreStrategy;
-use crate::prepare::{CountedFunction, PrepareOptions, tells_allocations};
 use crate::snapshot::ControlBlockAt;
 use crate::state::MemoryState;
+use guest_prepare::module_info::{MemoryLayout, ModuleError, ModuleInfo, Tracked};
+use guest_prepare::{CountedFunction, PrepareOptions, tells_allocations};
 
 /// What was found about a module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,10 +4,10 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::aligned::AlignedBytes;
-use crate::prepare::RED_ZONE;
 use crate::window::CardMemory;
 use guest_abi::ControlBlockImage;
 use guest_abi::control_block;
+use guest_prepare::RED_ZONE;
 use wasmtime::{AsContextMut, Global, Memory, Table, Val};
 
 /// Everything that a restore puts back.

@@ -1,7 +1,7 @@
 //! What the guest is to do, made from the input: steps of which most are as a guest would take them.
 
 use arbitrary::{Result, Unstructured};
-use host_harness::module_info::ValueType;
+use guest_prepare::module_info::ValueType;
 
 use super::guest::{ENTITIES, MEMORY, MOODS, NAMES, STORAGES, TEXTS, operations, place};
 

@@ -4,8 +4,8 @@ use std::cell::Cell;
 
 use fuzz::modules::{random_bytes, random_module};
 use fuzz::preparation::{Forgotten, check, check_barrier, damaged, engine};
-use host_harness::module_info::{ModuleInfo, Tracked};
-use host_harness::prepare::{BarrierOptions, Elisions, PrepareOptions, prepare};
+use guest_prepare::module_info::{ModuleInfo, Tracked};
+use guest_prepare::{BarrierOptions, Elisions, PrepareOptions, prepare};
 use proptest::prelude::*;
 
 #[test]

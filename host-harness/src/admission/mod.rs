@@ -14,7 +14,7 @@ mod refusal;
 mod run_time;
 mod wasi;
 
-use crate::module_info::{MemoryLayout, ModuleInfo, Occurrences, Tracked, ValueType};
+use guest_prepare::module_info::{MemoryLayout, ModuleInfo, Occurrences, Tracked, ValueType};
 
 pub use contract::{
     Contract, ContractError, ExtTinyGoContract, KnownImport, NativeContract, UnknownImport, exttinygo_imports,

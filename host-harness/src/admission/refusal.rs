@@ -4,7 +4,7 @@ use std::fmt;
 
 use guest_abi::control_block::ParseError;
 
-use crate::module_info::LayoutUnknown;
+use guest_prepare::module_info::LayoutUnknown;
 
 /// What happens where a way of restoring is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -4,7 +4,7 @@ use guest_abi::AllocatorKind;
 use guest_abi::control_block::{ControlBlockImage, ParseError};
 
 use super::Refusal;
-use crate::module_info::MemoryLayout;
+use guest_prepare::module_info::MemoryLayout;
 
 /// Whether a control block, as read from an instance, allows strategies that follow the allocator.
 ///

@@ -220,7 +220,7 @@ fn a_host_may_offer_more() {
     let info = ModuleInfo::analyse(&wasm.unwrap()).unwrap();
     assert!(Admission::of(&info).contract.is_err());
     let mut offered = native_imports();
-    let signature = crate::module_info::Signature::new([], [ValueType::I64]);
+    let signature = guest_prepare::module_info::Signature::new([], [ValueType::I64]);
     offered.push(KnownImport { module: "mine".into(), name: "now".into(), signature });
     assert!(Admission::with_imports(&info, &offered).contract.is_ok());
 }

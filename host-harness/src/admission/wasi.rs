@@ -1,8 +1,8 @@
 //! The functions of WASI preview 1, which guests of every contract may import.
 
 use super::KnownImport;
-use crate::module_info::{Signature, ValueType};
 use crate::wasi::{FUNCTIONS, Int, MODULE};
+use guest_prepare::module_info::{Signature, ValueType};
 
 /// The functions of WASI preview 1: all of them, although most [deny](crate::wasi) what they are asked for.
 #[must_use]

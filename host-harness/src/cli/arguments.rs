@@ -6,12 +6,12 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use guest_build::Allocator;
+use guest_prepare::PrepareOptions;
 use host_harness::replay::Numbering;
 use host_harness::report::Destination;
 use host_harness::wasi::{Clock, Randomness};
 use host_harness::{
-    ArtefactKey, ArtefactTrust, CompileCache, EngineConfig, InstanceConfig, PrepareOptions, Residue, RestorePolicy,
-    RestoreStrategy,
+    ArtefactKey, ArtefactTrust, CompileCache, EngineConfig, InstanceConfig, Residue, RestorePolicy, RestoreStrategy,
 };
 
 use super::values::{

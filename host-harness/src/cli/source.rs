@@ -4,10 +4,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use host_harness::module_info::ContractKind;
+use guest_prepare::PrepareOptions;
+use guest_prepare::module_info::ContractKind;
 use host_harness::replay::{Numbering, TraceError, TraceFile};
 use host_harness::report::printable;
-use host_harness::{CodeOrigin, Engine, Guest, LoadError, MemoryState, PrepareOptions, artefact, load_state_file};
+use host_harness::{CodeOrigin, Engine, Guest, LoadError, MemoryState, artefact, load_state_file};
 
 /// The bytes of a guest, a module or an artefact, and what reports call it.
 pub(crate) struct GuestFile {

@@ -15,8 +15,8 @@ use crate::call::{HostCall, HostData, TraceEntry, visible_bytes};
 use crate::failure::{Fault, InvalidData};
 use crate::footprint::Footprint;
 use crate::guest_memory::GuestMemory;
-use crate::module_info::ContractKind;
 use crate::window::memory_and_data;
+use guest_prepare::module_info::ContractKind;
 
 /// Defines a contract's imports.
 pub(crate) fn define(kind: ContractKind, linker: &mut Linker<HostData>) -> wasmtime::Result<()> {

@@ -6,9 +6,9 @@ use guest_abi::{exttinygo, names};
 
 use crate::call::CallLimits;
 use crate::metrics::Metrics;
-use crate::module_info::ContractKind;
 use crate::policy::{Residue, RestorePolicy, RestoreStrategy};
 use crate::wasi::WasiConfig;
+use guest_prepare::module_info::ContractKind;
 
 /// How an [`Instance`](crate::Instance) is made and kept.
 #[derive(Debug, Clone, PartialEq, Eq)]

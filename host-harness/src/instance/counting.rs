@@ -11,11 +11,11 @@ use wasmtime::{Global, Instance, Store, TypedFunc, Val};
 use super::live::Live;
 use crate::call::HostData;
 use crate::outcome::{AllocationSource, AllocationStats};
-use crate::prepare::{
+use crate::snapshot::Handles;
+use guest_prepare::{
     ALLOCATIONS_EXPORT, CountedAs, FREES_EXPORT, Prepared, REALLOCATIONS_EXPORT, REFUSED_BYTES_EXPORT,
     REQUESTED_BYTES_EXPORT, UNDER_WAY_EXPORT,
 };
-use crate::snapshot::Handles;
 
 /// What there is to count a guest's allocations by, beside a control block.
 #[derive(Default)]

@@ -13,10 +13,10 @@ use super::{InstanceConfig, not_restorable};
 use crate::call::{HostData, visible_bytes};
 use crate::failure::{Cause, Fault, InvalidData};
 use crate::guest::{Function, Guest};
-use crate::module_info::ModuleInfo;
 use crate::snapshot::{ControlBlockAt, Handles, Snapshot};
 use crate::wasi::{is_out_of_memory, panic_message};
 use crate::window::memory_and_data;
+use guest_prepare::module_info::ModuleInfo;
 
 /// What exists of an instance in the engine.
 pub(super) struct Live {

@@ -13,10 +13,10 @@ use crate::guest::{Compiled, Guest};
 use crate::metrics::Tally;
 use crate::outcome::CallStats;
 use crate::policy::{Residue, RestorePolicy, RestoreStrategy};
-use crate::prepare::tells_allocations;
 use crate::restore::{BumpReset, DirtyCards, FullCopy, Restore, Watermark};
 use crate::state::State;
 use crate::wasi::Wasi;
+use guest_prepare::tells_allocations;
 
 /// A choice with what it takes.
 pub(super) type TakenUp = (Choice, (Mechanism, Arc<Compiled>));

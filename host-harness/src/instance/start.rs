@@ -19,13 +19,13 @@ use crate::error::LoadError;
 use crate::failure::{Cause, Failure, Fault, InvalidData};
 use crate::footprint::Footprint;
 use crate::guest::{Compiled, Guest};
-use crate::module_info::ContractKind;
 use crate::policy::RestoreStrategy;
-use crate::prepare::{Barrier, CARDS_EXPORT, Prepared, SAVED_EXPORT_PREFIX, tells_allocations};
 use crate::restore::RestoreError;
 use crate::snapshot::{ControlBlockAt, Handles, RegionPlan, Regions, Snapshot, reset_ranges};
 use crate::wasi::is_out_of_memory;
 use crate::window::{self, CardMemory, memory_and_data};
+use guest_prepare::module_info::ContractKind;
+use guest_prepare::{Barrier, CARDS_EXPORT, Prepared, SAVED_EXPORT_PREFIX, tells_allocations};
 
 /// Instantiates, initialises and takes the snapshot.
 pub(super) fn start(

@@ -17,8 +17,8 @@ use crate::error::LoadError;
 use crate::guest::Guest;
 use crate::instance::InstanceConfig;
 use crate::policy::{Residue, RestorePolicy, RestoreStrategy};
-use crate::prepare::PrepareOptions;
 use crate::state::MemoryState;
+use guest_prepare::PrepareOptions;
 
 pub use row::{Counts, FailedCall, PerCall, Ratios, Row, RowVerdict, Spread, Times};
 pub use times::{bare_call, clock_cost};

@@ -20,10 +20,10 @@ use crate::error::LoadError;
 use crate::guest::Guest;
 use crate::instance::InstanceConfig;
 use crate::measure::FailedCall;
-use crate::module_info::ContractKind;
 use crate::outcome::Outcome;
 use crate::policy::RestorePolicy;
 use crate::state::MemoryState;
+use guest_prepare::module_info::ContractKind;
 
 pub use alloc_trace::Numbering;
 pub use file::{TraceError, TraceFile};

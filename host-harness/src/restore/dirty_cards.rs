@@ -5,8 +5,8 @@ use std::ops::Range;
 use super::{Promise, Restore, RestoreError, Restored, Target, copy_back, zero};
 use crate::guest_memory::Cards;
 use crate::policy::Residue;
-use crate::prepare::{Barrier, SLACK};
 use crate::snapshot::{RegionKind, Snapshot};
+use guest_prepare::{Barrier, SLACK};
 
 /// Exact, for every guest that can be restored in place, at the cost of what a call wrote.
 ///

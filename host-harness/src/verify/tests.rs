@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::engine::{Engine, EngineConfig};
-use crate::prepare::PrepareOptions;
+use guest_prepare::PrepareOptions;
 
 const GUEST: &str = r#"(module
     (import "wasi_snapshot_preview1" "clock_time_get" (func $time (param i32 i64 i32) (result i32)))

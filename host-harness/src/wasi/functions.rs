@@ -3,7 +3,7 @@
 use Int::{I32, I64};
 
 use super::errno::Errno;
-use crate::module_info::ValueType;
+use guest_prepare::module_info::ValueType;
 
 /// A function of WASI preview 1. All but `proc_exit` return an errno.
 #[derive(Debug)]

@@ -1,10 +1,11 @@
 //! What guests without a control block allocate is counted, nothing else about them changes, and a memory overflow of theirs
 //! is told from other failures.
 
-use host_harness::prepare::{CountedAs, FoundBy};
+use guest_prepare::PrepareOptions;
+use guest_prepare::{CountedAs, FoundBy};
 use host_harness::{
     AllocationSource, AllocationStats, Cause, Engine, EngineConfig, Guest, Instance, InstanceConfig, MemoryState,
-    PrepareOptions, RestorePolicy, RestoreStrategy,
+    RestorePolicy, RestoreStrategy,
 };
 
 use crate::cli_guests::guest;

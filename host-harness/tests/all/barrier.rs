@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use host_harness::module_info::ModuleInfo;
-use host_harness::prepare::{BarrierOptions, CARDS_EXPORT, Elisions, PrepareOptions, Prepared, SLACK, prepare};
+use guest_prepare::module_info::ModuleInfo;
+use guest_prepare::{BarrierOptions, CARDS_EXPORT, Elisions, PrepareOptions, Prepared, SLACK, prepare};
 use host_harness::verify::{Verdict, VerifyOptions, verify};
 use host_harness::{EngineConfig, Guest, InstanceConfig, MemoryState, RestoreStrategy};
 use proptest::prelude::*;

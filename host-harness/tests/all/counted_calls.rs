@@ -1,8 +1,8 @@
 //! Counting calls of an allocator changes nothing that a module computes, counts what a model counts, and leaves offsets and
 //! the write barrier as they must be. On the engine as it is, without the harness around it.
 
-use host_harness::module_info::ModuleInfo;
-use host_harness::prepare::{
+use guest_prepare::module_info::ModuleInfo;
+use guest_prepare::{
     ALLOCATIONS_EXPORT, BarrierOptions, CARDS_EXPORT, FREES_EXPORT, PrepareOptions, Prepared, REALLOCATIONS_EXPORT,
     REFUSED_BYTES_EXPORT, REQUESTED_BYTES_EXPORT, SLACK, UNDER_WAY_EXPORT, prepare,
 };

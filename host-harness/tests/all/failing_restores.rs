@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use guest_abi::key::Key;
 use guest_abi::value::ValueRef;
+use guest_prepare::PrepareOptions;
 use host_harness::restore::{Promise, Restore, RestoreError, Restored, Target};
 use host_harness::snapshot::RegionKind;
 use host_harness::{
-    Cause, Engine, EngineConfig, Guest, Instance, InstanceConfig, MemoryState, Metrics, Pool, PoolConfig,
-    PrepareOptions, Replaced, Residue, RestorePolicy, State, StateError, Status,
+    Cause, Engine, EngineConfig, Guest, Instance, InstanceConfig, MemoryState, Metrics, Pool, PoolConfig, Replaced,
+    Residue, RestorePolicy, State, StateError, Status,
 };
 
 use crate::cli_guests;

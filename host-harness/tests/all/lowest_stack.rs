@@ -2,8 +2,8 @@
 //! whatever the shape of the code.
 
 use guest_abi::control_block::offset::LOWEST_STACK;
-use host_harness::module_info::ModuleInfo;
-use host_harness::prepare::{PrepareOptions, Prepared, prepare};
+use guest_prepare::module_info::ModuleInfo;
+use guest_prepare::{PrepareOptions, Prepared, prepare};
 use proptest::prelude::*;
 use wasmtime::{Caller, Engine, Instance, Linker, Module, Store};
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use guest_prepare::PrepareOptions;
 use host_harness::measure::{Engines, MeasureOptions, PerCall, Spread, Subject, Variant, bare_call, measure, relate};
-use host_harness::{EngineConfig, LoadError, MemoryState, PrepareOptions, Residue, RestorePolicy, RestoreStrategy};
+use host_harness::{EngineConfig, LoadError, MemoryState, Residue, RestorePolicy, RestoreStrategy};
 
 use crate::cli_guests;
 

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use guest_prepare::PrepareOptions;
 use host_harness::restore::{Promise, Restore, RestoreError, Restored, Target};
 use host_harness::snapshot::RegionKind;
 use host_harness::{
-    Cause, Engine, EngineConfig, Guest, InstanceConfig, MemoryState, Metrics, Pool, PoolConfig, PrepareOptions,
-    Residue, RestorePolicy, RestoreStrategy, Retention,
+    Cause, Engine, EngineConfig, Guest, InstanceConfig, MemoryState, Metrics, Pool, PoolConfig, Residue, RestorePolicy,
+    RestoreStrategy, Retention,
 };
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;

@@ -1,9 +1,9 @@
 //! Prepared modules under the engine: virtual growth behaves as `memory.grow` of a fresh instance does, whatever was
 //! grown before a restore.
 
+use guest_prepare::module_info::ModuleInfo;
+use guest_prepare::{LOGICAL_PAGES_EXPORT, PrepareError, PrepareOptions, Prepared, prepare};
 use host_harness::admission::Refusal;
-use host_harness::module_info::ModuleInfo;
-use host_harness::prepare::{LOGICAL_PAGES_EXPORT, PrepareError, PrepareOptions, Prepared, prepare};
 use host_harness::{EngineConfig, Guest, InstanceConfig, LoadError, MemoryState, RestoreStrategy};
 use proptest::prelude::*;
 use wasmtime::{
@@ -262,10 +262,7 @@ fn where_only_the_write_barrier_is_too_large_the_guest_is_restored_without() {
     let load =
         |size_limit| Guest::load(&engine, "stores", &wasm, PrepareOptions { size_limit, ..PrepareOptions::default() });
     // Every store is at another address as far as anybody can tell, and adds some bytes.
-    let barrier = Some(host_harness::prepare::BarrierOptions {
-        elisions: host_harness::prepare::Elisions::NONE,
-        ..Default::default()
-    });
+    let barrier = Some(guest_prepare::BarrierOptions { elisions: guest_prepare::Elisions::NONE, ..Default::default() });
     let options = PrepareOptions { size_limit, barrier, ..PrepareOptions::default() };
     let guest = Guest::load(&engine, "stores", &wasm, options).unwrap();
     let with = |strategy| {
@@ -307,8 +304,8 @@ fn bump_reset_guest(code: &str) -> Vec<u8> {
 /// A guest that is loaded within so many bytes, with a barrier that marks every store.
 fn load_within(size_limit: u64, wasm: &[u8]) -> Guest {
     let engine = host_harness::Engine::new(&EngineConfig::default()).unwrap();
-    let elisions = host_harness::prepare::Elisions::NONE;
-    let barrier = Some(host_harness::prepare::BarrierOptions { elisions, ..Default::default() });
+    let elisions = guest_prepare::Elisions::NONE;
+    let barrier = Some(guest_prepare::BarrierOptions { elisions, ..Default::default() });
     Guest::load(&engine, "guest", wasm, PrepareOptions { size_limit, barrier, ..PrepareOptions::default() }).unwrap()
 }
 

@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use guest_prepare::PrepareOptions;
 use host_harness::{
-    Cause, Engine, EngineConfig, Guest, Instance, InstanceConfig, InvalidData, LoadError, MemoryState, PrepareOptions,
-    RestorePolicy, RestoreStrategy, Status,
+    Cause, Engine, EngineConfig, Guest, Instance, InstanceConfig, InvalidData, LoadError, MemoryState, RestorePolicy,
+    RestoreStrategy, Status,
 };
 use wasmtime::Trap;
 

@@ -5,10 +5,11 @@
 
 use std::time::Duration;
 
+use guest_prepare::PrepareOptions;
 use host_harness::restore::{Promise, Restore, RestoreError, Restored, Target};
 use host_harness::snapshot::RegionKind;
 use host_harness::verify::{Verdict, VerifyOptions, What, verify, verify_with};
-use host_harness::{Engine, EngineConfig, Guest, MemoryState, PrepareOptions, Residue, RestoreStrategy, Retention};
+use host_harness::{Engine, EngineConfig, Guest, MemoryState, Residue, RestoreStrategy, Retention};
 
 use crate::cli_guests;
 

@@ -4,8 +4,8 @@ use guest_abi::exttinygo as names;
 use guest_abi::names::EXPORT_INITIALIZE;
 
 use super::{ContractError, KnownImport, memory, require, types};
-use crate::module_info::{ModuleInfo, Signature, ValueType};
 use ValueType::{F32, F64, I32, I64};
+use guest_prepare::module_info::{ModuleInfo, Signature, ValueType};
 
 /// What a module that keeps the exttinygo contract offers.
 #[derive(Debug, Clone, PartialEq, Eq)]

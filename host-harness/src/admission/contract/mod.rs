@@ -10,7 +10,7 @@ use std::fmt;
 use guest_abi::names;
 
 use super::wasi::wasi_imports;
-use crate::module_info::{ContractKind, ExternType, Import, ModuleInfo, Signature};
+use guest_prepare::module_info::{ContractKind, ExternType, Import, ModuleInfo, Signature};
 
 pub use exttinygo::{ExtTinyGoContract, exttinygo_imports};
 pub use native::{NativeContract, native_imports};

@@ -3,7 +3,7 @@
 use guest_abi::names;
 
 use super::{ContractError, KnownImport, memory, require, types};
-use crate::module_info::{AbiVersion, ModuleInfo, Signature, ValueType};
+use guest_prepare::module_info::{AbiVersion, ModuleInfo, Signature, ValueType};
 
 /// The functions of the native contract.
 #[must_use]

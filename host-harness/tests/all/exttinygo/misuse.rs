@@ -1,9 +1,10 @@
 //! All misuse of the host functions is a typed error, and leaves an instance that is ready and pristine.
 
 use guest_abi::ErrorCode;
+use guest_prepare::PrepareOptions;
 use host_harness::{
-    Cause, Guest, InstanceConfig, InvalidData, LoadError, MemoryState, PrepareOptions, RestorePolicy, RestoreStrategy,
-    State, StateError, Status, parse_state,
+    Cause, Guest, InstanceConfig, InvalidData, LoadError, MemoryState, RestorePolicy, RestoreStrategy, State,
+    StateError, Status, parse_state,
 };
 
 use std::path::Path;

@@ -2,9 +2,8 @@
 //! pages that are there after a restore.
 
 use guest_build::Allocator;
-use host_harness::{
-    AllocationSource, Cause, MemoryState, PrepareOptions, Residue, RestorePolicy, RestoreStrategy, parse_state,
-};
+use guest_prepare::PrepareOptions;
+use host_harness::{AllocationSource, Cause, MemoryState, Residue, RestorePolicy, RestoreStrategy, parse_state};
 
 use super::{best, config, config_with_policy, field, instance, load, load_with, strategies};
 

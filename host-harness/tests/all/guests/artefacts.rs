@@ -4,10 +4,11 @@
 use std::sync::OnceLock;
 
 use guest_build::Allocator;
+use guest_prepare::PrepareOptions;
 use host_harness::artefact::{is_artefact, module_of};
 use host_harness::{
     ArtefactError, ArtefactKey, ArtefactTrust, CodeOrigin, CompileCache, Engine, EngineConfig, Guest, LoadError,
-    PrepareOptions, Residue, RestoreStrategy,
+    Residue, RestoreStrategy,
 };
 use proptest::prelude::*;
 

@@ -30,9 +30,10 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use guest_build::Allocator;
+use guest_prepare::PrepareOptions;
 use host_harness::{
-    Allocation, Engine, EngineConfig, Guest, Instance, InstanceConfig, LoadError, MemoryState, Outcome, PrepareOptions,
-    Residue, RestorePolicy, RestoreStrategy, load_state_file,
+    Allocation, Engine, EngineConfig, Guest, Instance, InstanceConfig, LoadError, MemoryState, Outcome, Residue,
+    RestorePolicy, RestoreStrategy, load_state_file,
 };
 
 /// Bytes of memory that most of these tests give a guest: little, so that comparing all of it is quick.

@@ -7,9 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use guest_build::Allocator;
+use guest_prepare::PrepareOptions;
 use host_harness::{
     Allocation, Engine, EngineConfig, Guest, Instance, InstanceConfig, LoadError, Pool, PoolConfig, PoolError,
-    PooledInstance, PrepareOptions, Residue, RestorePolicy, RestoreStrategy, StateError, Status,
+    PooledInstance, Residue, RestorePolicy, RestoreStrategy, StateError, Status,
 };
 
 use super::state_machine::{FAIL, Next, PANIC, Panicking, calls_before};

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use guest_prepare::module_info::ValueType;
 use host_harness::admission::{ContractError, wasi_imports};
-use host_harness::module_info::ValueType;
 use host_harness::{Cause, Guest, InvalidData, LoadError};
 
 use super::{MEMORY, called, guest, instance, load, traced};

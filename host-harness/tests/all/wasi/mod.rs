@@ -6,9 +6,8 @@ mod life;
 mod offered;
 mod random;
 
-use host_harness::{
-    Engine, EngineConfig, Guest, HostCall, Instance, InstanceConfig, LoadError, MemoryState, PrepareOptions,
-};
+use guest_prepare::PrepareOptions;
+use host_harness::{Engine, EngineConfig, Guest, HostCall, Instance, InstanceConfig, LoadError, MemoryState};
 
 use crate::cli_guests;
 

@@ -167,12 +167,12 @@ pub(super) mod work {
 
     thread_local!(static DONE: Cell<u64> = const { Cell::new(0) });
 
-    pub(in crate::prepare::barrier) fn done() {
+    pub(in crate::passes::barrier) fn done() {
         DONE.set(DONE.get() + 1);
     }
 
     /// What this thread has looked at since it was asked last.
-    pub(in crate::prepare::barrier) fn take() -> u64 {
+    pub(in crate::passes::barrier) fn take() -> u64 {
         DONE.take()
     }
 }

@@ -1,7 +1,7 @@
 //! Tests of what the rewriting leaves and what it adds. What a prepared module *does* is tested with an engine.
 
 use super::*;
-use crate::module_info::{ExternType, ValueType};
+use crate::module_info::{ExternType, GlobalType, ValueType};
 
 fn prepare_text(text: &str) -> (Vec<u8>, ModuleInfo, Prepared) {
     let wasm = wat::parse_str(text).unwrap();

@@ -9,22 +9,22 @@ use wasm_encoder::{
 };
 use wasmparser::{BinaryReader, FunctionBody, Operator, Parser, Payload, Result};
 
-use super::offsets::OffsetMap;
 use crate::module_info::ModuleInfo;
+use crate::offsets::OffsetMap;
 
 /// What a step replaces in function bodies.
-pub(super) trait Edit {
+pub(crate) trait Edit {
     /// Writes what stands in the place of an instruction and returns true; or writes nothing and returns false.
     fn replace(&self, operator: &Operator<'_>, code: &mut InstructionSink<'_>) -> bool;
 }
 
 /// What a step inserts into one function body, worked out beforehand.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Insertions {
+pub(crate) struct Insertions {
     /// Locals to declare behind those that the function has.
-    pub(super) locals: Vec<(u32, ValType)>,
+    pub(crate) locals: Vec<(u32, ValType)>,
     /// Code, and the offset of the instruction before which it goes. In the order of the offsets.
-    pub(super) code: Vec<(u64, Vec<u8>)>,
+    pub(crate) code: Vec<(u64, Vec<u8>)>,
 }
 
 impl Insertions {
@@ -35,14 +35,14 @@ impl Insertions {
 
 /// Entries to append to one section.
 #[derive(Debug, Default)]
-pub(super) struct Entries {
+pub(crate) struct Entries {
     count: u32,
     bytes: Vec<u8>,
 }
 
 impl Entries {
     /// Adds the entry that `encode` writes.
-    pub(super) fn push(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
+    pub(crate) fn push(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
         encode(&mut self.bytes);
         self.count += 1;
     }
@@ -60,12 +60,12 @@ enum AddedBody {
 
 /// What all steps together append.
 #[derive(Debug, Default)]
-pub(super) struct Additions {
-    pub(super) types: Entries,
-    pub(super) functions: Entries,
-    pub(super) memories: Entries,
-    pub(super) globals: Entries,
-    pub(super) exports: Entries,
+pub(crate) struct Additions {
+    pub(crate) types: Entries,
+    pub(crate) functions: Entries,
+    pub(crate) memories: Entries,
+    pub(crate) globals: Entries,
+    pub(crate) exports: Entries,
     /// Bodies of the added functions, in the order of those.
     code: Vec<AddedBody>,
     /// Bodies in the place of those that were moved, by number of the function among those that the module defines.
@@ -84,7 +84,7 @@ impl Additions {
     ];
 
     /// Adds an export.
-    pub(super) fn export(&mut self, name: &str, kind: ExportKind, index: u32) {
+    pub(crate) fn export(&mut self, name: &str, kind: ExportKind, index: u32) {
         self.exports.push(|bytes| {
             name.encode(bytes);
             kind.encode(bytes);
@@ -93,7 +93,7 @@ impl Additions {
     }
 
     /// Adds a memory of this many pages of 64 KiB, no more and no less, and returns its index.
-    pub(super) fn memory(&mut self, info: &ModuleInfo, pages: u64) -> u32 {
+    pub(crate) fn memory(&mut self, info: &ModuleInfo, pages: u64) -> u32 {
         let index = u32::try_from(info.memories.len()).unwrap_or(u32::MAX).saturating_add(self.memories.count);
         let (minimum, maximum) = (pages, Some(pages));
         let ty = MemoryType { minimum, maximum, memory64: false, shared: false, page_size_log2: None };
@@ -102,7 +102,7 @@ impl Additions {
     }
 
     /// Adds a global and returns its index.
-    pub(super) fn global(&mut self, info: &ModuleInfo, val_type: ValType, mutable: bool, init: &ConstExpr) -> u32 {
+    pub(crate) fn global(&mut self, info: &ModuleInfo, val_type: ValType, mutable: bool, init: &ConstExpr) -> u32 {
         let index = u32::try_from(info.globals.len()).unwrap_or(u32::MAX).saturating_add(self.globals.count);
         self.globals.push(|bytes| {
             GlobalType { val_type, mutable, shared: false }.encode(bytes);
@@ -112,7 +112,7 @@ impl Additions {
     }
 
     /// Adds a function with a type of its own and returns its index.
-    pub(super) fn function(
+    pub(crate) fn function(
         &mut self,
         info: &ModuleInfo,
         params: &[ValType],
@@ -126,13 +126,13 @@ impl Additions {
 
     /// Moves the body of a function that the module defines to an added one of the same type, and returns that one's
     /// index. The function keeps its index with what [`Self::put_in_place`] gives it.
-    pub(super) fn move_body(&mut self, info: &ModuleInfo, index: u32, params: &[ValType], results: &[ValType]) -> u32 {
+    pub(crate) fn move_body(&mut self, info: &ModuleInfo, index: u32, params: &[ValType], results: &[ValType]) -> u32 {
         let defined = index.saturating_sub(info.imported_functions) as usize;
         self.declare(info, params, results, AddedBody::Moved(defined))
     }
 
     /// Gives a function whose body was moved another one.
-    pub(super) fn put_in_place(&mut self, info: &ModuleInfo, index: u32, body: &Function) {
+    pub(crate) fn put_in_place(&mut self, info: &ModuleInfo, index: u32, body: &Function) {
         let mut bytes = Vec::new();
         body.encode(&mut bytes);
         self.in_place.insert(index.saturating_sub(info.imported_functions) as usize, bytes);
@@ -169,7 +169,7 @@ impl Additions {
 /// Appends `additions` to the module, lets `edits` replace instructions, and inserts into each function body what
 /// `insertions` has for it, by the order of the bodies. An instruction goes to the first edit that takes it; what edits
 /// write and what is inserted is not offered again.
-pub(super) fn splice(
+pub(crate) fn splice(
     wasm: &[u8],
     additions: &Additions,
     edits: &[&dyn Edit],

@@ -7,16 +7,16 @@
 use wasm_encoder::{BlockType, ConstExpr, ExportKind, Function, InstructionSink, ValType};
 use wasmparser::Operator;
 
-use super::LOGICAL_PAGES_EXPORT;
-use super::splice::{Additions, Edit};
 use crate::module_info::{ModuleInfo, Tracked};
+use crate::names::LOGICAL_PAGES_EXPORT;
+use crate::splice::{Additions, Edit};
 
 /// Pages of 64 KiB that a 32-bit memory can have.
 const MOST_PAGES: u64 = 65_536;
 
 /// The step as planned for one module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct VirtualGrowth {
+pub(crate) struct VirtualGrowth {
     /// Index of the added global that holds the logical size.
     logical_pages: u32,
     /// Index of the added function that grows.
@@ -26,7 +26,7 @@ pub(super) struct VirtualGrowth {
 impl VirtualGrowth {
     /// Plans the step, and adds what it needs. `None` where there is nothing to do: the module never grows its memory,
     /// or the memory is not one 32-bit memory of its own, in which case admission refuses a restore in place anyway.
-    pub(super) fn plan(info: &ModuleInfo, additions: &mut Additions) -> Option<Self> {
+    pub(crate) fn plan(info: &ModuleInfo, additions: &mut Additions) -> Option<Self> {
         let [memory] = info.memories.as_slice() else {
             return None;
         };

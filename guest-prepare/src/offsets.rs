@@ -39,27 +39,27 @@ impl OffsetMap {
         }
     }
 
-    pub(super) fn copied(&mut self, start: u64, from: u64) {
+    pub(crate) fn copied(&mut self, start: u64, from: u64) {
         self.runs.push(Run { start, kind: Kind::Copied { from } });
     }
 
-    pub(super) fn replaced(&mut self, start: u64, instruction: u64) {
+    pub(crate) fn replaced(&mut self, start: u64, instruction: u64) {
         self.runs.push(Run { start, kind: Kind::Replaced { instruction } });
     }
 
-    pub(super) fn added(&mut self, start: u64) {
+    pub(crate) fn added(&mut self, start: u64) {
         self.runs.push(Run { start, kind: Kind::Added });
     }
 
     /// Moves all runs, once it is known where the code begins.
-    pub(super) fn shift(&mut self, by: u64) {
+    pub(crate) fn shift(&mut self, by: u64) {
         for run in &mut self.runs {
             run.start += by;
         }
     }
 
     /// Joins runs that continue one another.
-    pub(super) fn simplify(&mut self) {
+    pub(crate) fn simplify(&mut self) {
         self.runs.dedup_by(|next, run| match (run.kind, next.kind) {
             (Kind::Copied { from: a }, Kind::Copied { from: b }) => {
                 run.start.wrapping_sub(a) == next.start.wrapping_sub(b)

@@ -7,7 +7,7 @@ use wasm_encoder::ValType;
 use wasmparser::{FuncValidator, FunctionBody, MemArg, Operator, ValidatorResources, WasmModuleResources};
 
 use super::values::{Operand, Root, Value, Values};
-use crate::prepare::PrepareError;
+use crate::error::PrepareError;
 
 /// Locals among which one that holds a store's address is looked for, besides the one that the address was read from.
 const LOCALS_LOOKED_AT: u32 = 128;

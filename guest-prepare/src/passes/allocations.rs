@@ -20,8 +20,8 @@
 use wasm_encoder::{BlockType, ConstExpr, ExportKind, Function, InstructionSink, ValType};
 
 use super::allocators::{self, CountedAs, Found, FoundBy, Role, Size};
-use super::splice::Additions;
 use crate::module_info::{ModuleInfo, Signature, ValueType};
+use crate::splice::Additions;
 
 /// Export of the mutable `i64` global with the number of allocations so far.
 pub const ALLOCATIONS_EXPORT: &str = "__harness_allocations";
@@ -79,14 +79,14 @@ fn countable(info: &ModuleInfo) -> Vec<Found> {
 }
 
 /// Whether a guest without a control block tells by a function of its own how often it has allocated.
-pub(crate) fn tells_allocations(info: &ModuleInfo) -> bool {
+pub fn tells_allocations(info: &ModuleInfo) -> bool {
     let count = Signature::new([], [ValueType::I64]);
     info.control_block_address().is_none()
         && info.exported_function(guest_abi::exttinygo::EXPORT_MALLOCS) == Some(&count)
 }
 
 /// Plans the step, and adds what it needs. Says which functions are counted.
-pub(super) fn plan(info: &ModuleInfo, additions: &mut Additions) -> Vec<CountedFunction> {
+pub(crate) fn plan(info: &ModuleInfo, additions: &mut Additions) -> Vec<CountedFunction> {
     let found = countable(info);
     if found.is_empty() {
         return Vec::new();

@@ -10,16 +10,26 @@
 
 use wasm_encoder::{ConstExpr, ExportKind, Function, InstructionSink, ValType};
 
-use super::splice::Additions;
-use super::{CALL_EXPORT_PREFIX, Entrance, ExportedGlobal, SAVED_EXPORT_PREFIX};
+use super::globals::ExportedGlobal;
 use crate::module_info::{ExternType, ModuleInfo, ValueType};
+use crate::names::{CALL_EXPORT_PREFIX, SAVED_EXPORT_PREFIX};
+use crate::splice::Additions;
+
+/// A second entrance to an extension function: one that leaves the globals as the snapshot has them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Entrance {
+    /// The function's own export.
+    pub function: String,
+    /// Export of the entrance.
+    pub export_name: String,
+}
 
 /// Globals up to which each entrance copies them itself. More are copied by one function that all entrances call, so that
 /// what is added grows with the number of functions and that of globals, and not with their product.
 const MOST_COPIED: usize = 16;
 
 /// Plans the entrances. None where a global's type has no value that the host could save.
-pub(super) fn plan(info: &ModuleInfo, globals: &[ExportedGlobal], additions: &mut Additions) -> Vec<Entrance> {
+pub(crate) fn plan(info: &ModuleInfo, globals: &[ExportedGlobal], additions: &mut Additions) -> Vec<Entrance> {
     if info.extension_functions().next().is_none() {
         return Vec::new();
     }

@@ -15,12 +15,12 @@ use guest_abi::control_block::{self, offset};
 use wasm_encoder::{BlockType, InstructionSink, MemArg, MemArgTarget};
 use wasmparser::{FunctionBody, Operator, Parser, Payload, Result};
 
-use super::splice::Insertions;
 use crate::module_info::{Evidence, ModuleInfo};
+use crate::splice::Insertions;
 
 /// Bytes below the shadow-stack pointer that a function may use without setting it: `RedZoneSize` of LLVM's
 /// `WebAssemblyFrameLowering`.
-pub(crate) const RED_ZONE: usize = 128;
+pub const RED_ZONE: usize = 128;
 
 /// Where the lowest value is kept, and of which global.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,7 @@ struct Tracking {
 
 /// Plans the step: what to insert into each function body. `None` where the module does not tell which global is the
 /// pointer, or has no control block among its statics.
-pub(super) fn plan(wasm: &[u8], info: &ModuleInfo) -> Result<Option<Vec<Insertions>>> {
+pub(crate) fn plan(wasm: &[u8], info: &ModuleInfo) -> Result<Option<Vec<Insertions>>> {
     let Some(tracking) = Tracking::of(info) else {
         return Ok(None);
     };

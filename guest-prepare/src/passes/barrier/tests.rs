@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::scopes::work;
 use super::*;
-use crate::prepare::{PrepareOptions, prepare};
+use crate::{PrepareOptions, prepare};
 
 /// The store number `nth` of a function: far from all others, or from all but a few.
 fn store(nth: usize, near: bool, base: &str) -> String {

@@ -32,9 +32,10 @@ use std::ops::Range;
 use wasm_encoder::{ExportKind, ValType};
 use wasmparser::{FuncValidatorAllocations, Parser, ValidPayload, Validator};
 
-use super::splice::{Additions, Insertions};
-use super::{CARDS_EXPORT, PrepareError};
+use crate::error::PrepareError;
 use crate::module_info::{ENGINE_FEATURES, ModuleInfo};
+use crate::names::CARDS_EXPORT;
+use crate::splice::{Additions, Insertions};
 use emit::CardTable;
 use scopes::Write;
 use sites::{Site, Sites};
@@ -163,7 +164,7 @@ impl Plan {
 
 /// Plans the step, and adds what it needs. `None` where the module has no 32-bit memory of its own that alone a store
 /// could mean, in which case admission refuses a restore in place anyway.
-pub(super) fn plan(
+pub(crate) fn plan(
     wasm: &[u8],
     info: &ModuleInfo,
     options: BarrierOptions,

@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 
 use wasmparser::{BinaryReader, KnownCustom, Name, NameSectionReader};
 
-/// What the module says about the version of the native contract.
+/// What the module says about the version of the native contract. These are all the ways there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
 pub enum AbiVersion {
     /// Nothing.
     #[default]

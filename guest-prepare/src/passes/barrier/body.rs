@@ -15,7 +15,7 @@ use super::scopes::{Scopes, Surrounded, Write};
 use super::sites::{Address, Length, Site, Sites, Store};
 use super::values::{Root, Value};
 use super::{Decided, Plan, StoreCounts};
-use crate::prepare::splice::Insertions;
+use crate::splice::Insertions;
 
 /// Later writes for whose sake a mark may be moved.
 const WRITES_AHEAD: usize = 32;

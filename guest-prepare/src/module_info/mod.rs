@@ -111,8 +111,9 @@ pub struct ModuleInfo {
 }
 
 /// A contract between guests and the host.
+///
+/// The enum is exhaustive on purpose: a host decides on every contract, and a new one is a breaking change for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum ContractKind {
     /// That of `guest-sdk`, see [`guest_abi::names`].
     Native,
