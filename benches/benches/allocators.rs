@@ -13,7 +13,7 @@ use benches::instructions::{Run, counting_engine, run_workload};
 use benches::ratios::{Ratios, Target, keep, time};
 use benches::turns::{Contender, Measured, take_turns};
 use criterion::Criterion;
-use host_harness::Engine;
+use guest_host::Engine;
 use serde_json::{Value, json};
 
 /// Runs on which nothing that was freed could be of use again, or next to nothing: there a bump pointer must be at

@@ -8,11 +8,11 @@ use anyhow::Result;
 use benches::guests;
 use benches::ratios::{Ratios, Target};
 use benches::turns::{Contender, Measured, quantile, take_turns};
-use guest_prepare::PrepareOptions;
+use guest_host::{Engine, Guest, InstanceConfig, MemoryState, Residue, RestorePolicy, RestoreStrategy};
 use guest_prepare::module_info::ContractKind;
-use guest_prepare::{BarrierOptions, Elisions};
-use host_harness::replay::{self, Numbering, TraceFile};
-use host_harness::{Engine, Guest, InstanceConfig, MemoryState, Residue, RestorePolicy, RestoreStrategy};
+use guest_prepare::{BarrierOptions, Elisions, PrepareOptions};
+use host_harness::replay;
+use host_harness::replay::{Numbering, TraceFile};
 
 /// Functions of the guest `workloads`.
 const PROGRAMS: [&str; 7] =

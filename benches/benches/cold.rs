@@ -8,11 +8,11 @@ use benches::guests;
 use benches::ratios::{Ratios, Target};
 use benches::turns::{Contender, take_turns};
 use criterion::Criterion;
-use guest_prepare::PrepareOptions;
-use host_harness::{
+use guest_host::{
     ArtefactKey, ArtefactTrust, CodeOrigin, CompileCache, Engine, EngineConfig, Guest, MemoryState, Residue,
     RestorePolicy, RestoreStrategy,
 };
+use guest_prepare::PrepareOptions;
 
 const GUEST: &str = "shop-bump-reset";
 

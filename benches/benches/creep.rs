@@ -4,10 +4,10 @@
 use anyhow::Result;
 use benches::guests;
 use benches::ratios::keep;
-use guest_prepare::PrepareOptions;
-use host_harness::{
+use guest_host::{
     Engine, Guest, Instance, InstanceConfig, LoadError, MemoryState, Residue, RestorePolicy, RestoreStrategy,
 };
+use guest_prepare::PrepareOptions;
 use serde_json::{Value, json};
 
 /// Names of the guests' modules, and of their allocators.

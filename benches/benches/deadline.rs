@@ -9,7 +9,7 @@ use benches::guests::{self, Way};
 use benches::ratios::{Ratios, Target};
 use benches::turns::{Contender, take_turns};
 use criterion::Criterion;
-use host_harness::{EngineConfig, RestoreStrategy};
+use guest_host::{EngineConfig, RestoreStrategy};
 use wasmtime::{Config, Engine, Error, Instance, Module, Store, TypedFunc};
 
 /// An empty function, and one that adds up numbers in memory: a check of the deadline in every turn of its loop.
@@ -75,7 +75,7 @@ impl Deadline {
 fn invoke(deadline: Option<Duration>, fuel: bool) -> Result<impl FnMut() + use<>> {
     let mut config = EngineConfig::default();
     config.fuel = fuel;
-    let guest = guests::load(&host_harness::Engine::new(&config)?, "bench-bump-reset")?;
+    let guest = guests::load(&guest_host::Engine::new(&config)?, "bench-bump-reset")?;
     let function = guest.function("do_nothing")?;
     let way = Way::keep(RestoreStrategy::BumpReset);
     let mut config = guests::config(way.strategy, way.policy, way.residue);

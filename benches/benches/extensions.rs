@@ -13,7 +13,7 @@ use benches::handles::HandleHost;
 use benches::ratios::{Ratios, Target};
 use benches::turns::{Contender, Measured, take_turns};
 use criterion::Criterion;
-use host_harness::{Allocation, Engine, EngineConfig, Guest, RestorePolicy, RestoreStrategy};
+use guest_host::{Allocation, Engine, EngineConfig, Guest, RestorePolicy, RestoreStrategy};
 
 /// The functions: those that read and write a little, five crossings, a thousand rows, and one that does nothing but
 /// allocate and store.

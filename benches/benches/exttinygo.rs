@@ -9,8 +9,8 @@ use benches::guests::{self, Way};
 use benches::ratios::{Ratios, Target};
 use benches::turns::{Contender, take_turns};
 use criterion::Criterion;
+use guest_host::{Engine, EngineConfig, Guest, RestoreStrategy};
 use guest_prepare::PrepareOptions;
-use host_harness::{Engine, EngineConfig, Guest, RestoreStrategy};
 
 /// The functions: both make five host calls, and the second has a text put into its memory.
 const FUNCTIONS: [&str; 2] = ["five_calls", "five_calls_with_text"];

@@ -9,7 +9,7 @@ use benches::ratios::{Ratios, Target};
 use benches::turns::{Contender, Measured, take_turns};
 use benches::workers::Workers;
 use criterion::{Criterion, Throughput};
-use host_harness::{
+use guest_host::{
     Allocation, Engine, EngineConfig, Function, Guest, InstanceConfig, Pool, PoolConfig, Residue, RestorePolicy,
     RestoreStrategy,
 };

@@ -10,7 +10,7 @@ use benches::guests::{self, Way};
 use benches::heap::{Dirt, Least, Pattern, Subject, take_turns};
 use benches::ratios::{Ratios, Target, keep};
 use benches::turns::{Measured, as_f64};
-use host_harness::{Engine, EngineConfig, RestoreStrategy};
+use guest_host::{Engine, EngineConfig, RestoreStrategy};
 use serde_json::{Value, json};
 
 const MIB: usize = 1 << 20;

@@ -8,7 +8,8 @@ use benches::guests::{self, Way};
 use benches::ratios::{keep, time};
 use benches::turns::{Contender, take_turns};
 use criterion::Criterion;
-use host_harness::{Allocation, Engine, EngineConfig, RestoreStrategy, load_state_file};
+use guest_host::{Allocation, Engine, EngineConfig, RestoreStrategy};
+use host_harness::load_state_file;
 use serde_json::json;
 
 /// What is called, and how much of its heap that writes.

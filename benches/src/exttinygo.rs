@@ -206,14 +206,14 @@ mod tests {
 
     #[test]
     fn it_leaves_the_intents_that_the_harness_collects() {
+        use guest_host::{EngineConfig, Guest, InstanceConfig};
         use guest_prepare::PrepareOptions;
-        use host_harness::{EngineConfig, Guest, InstanceConfig};
         let mut state = MemoryState::new();
         let fill = |value: &mut ObjectWriter<'_, Vec<u8>>| {
             value.put_i64("Number", 7).put_string("Text", "an event");
         };
         state.put(guest_abi::storage::EVENT, "", |_| {}, fill).unwrap();
-        let engine = host_harness::Engine::new(&EngineConfig::default()).unwrap();
+        let engine = guest_host::Engine::new(&EngineConfig::default()).unwrap();
         let guest = Guest::load(&engine, "plain", &wat::parse_str(GUEST).unwrap(), PrepareOptions::default()).unwrap();
         let mut instance = guest.instantiate(&InstanceConfig::default(), state.clone()).unwrap();
         for (function, number) in [("five_calls", 8), ("five_calls_with_text", 8)] {

@@ -7,11 +7,12 @@ use std::time::Duration;
 use anyhow::{Context, Error, Result, anyhow};
 use criterion::Criterion;
 use guest_abi::storage;
-use guest_prepare::PrepareOptions;
-use host_harness::{
+use guest_host::{
     Engine, EngineConfig, Guest, Instance, InstanceConfig, LoadError, MemoryState, Residue, RestorePolicy,
-    RestoreStrategy, load_state_file,
+    RestoreStrategy,
 };
+use guest_prepare::PrepareOptions;
+use host_harness::load_state_file;
 
 /// The allocators with which every guest is built.
 pub const ALLOCATORS: [&str; 5] = ["system", "leaking", "bump-reset", "freelist", "wee"];

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use host_harness::restore::{Promise, Restore, RestoreError, Restored, Target, Watermark};
-use host_harness::snapshot::RegionKind;
-use host_harness::{Engine, Function, Instance, Residue, RestorePolicy, RestoreStrategy};
+use guest_host::restore::{Promise, Restore, RestoreError, Restored, Target, Watermark};
+use guest_host::snapshot::RegionKind;
+use guest_host::{Engine, Function, Instance, Residue, RestorePolicy, RestoreStrategy};
 
 use crate::guests::{self, Way};
 use crate::turns::{Measured, nanoseconds};
@@ -189,7 +189,7 @@ impl Subject {
         Ok(Self { instance, function, took: Some(took), measured })
     }
 
-    fn limit(config: &mut host_harness::InstanceConfig, dirt: Dirt) {
+    fn limit(config: &mut guest_host::InstanceConfig, dirt: Dirt) {
         config.memory_limit = dirt.memory as u64;
         config.exchange_size = Some(4096);
         config.deadline = None;

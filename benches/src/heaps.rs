@@ -3,9 +3,9 @@
 //! The guests are `guests/replay` with each allocator of this workspace, and those of `guests/baselines` with others.
 
 use anyhow::{Context, Result};
+use guest_host::{Engine, Guest, Instance, InstanceConfig, MemoryState, Residue, RestorePolicy, RestoreStrategy};
 use guest_prepare::module_info::ContractKind;
 use host_harness::replay::{TraceFile, trace_state};
-use host_harness::{Engine, Guest, Instance, InstanceConfig, MemoryState, Residue, RestorePolicy, RestoreStrategy};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -10,8 +10,8 @@ use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
+use guest_host::{Engine, EngineConfig, Instance, Residue, RestorePolicy, RestoreStrategy};
 use host_harness::inspect::built_with;
-use host_harness::{Engine, EngineConfig, Instance, Residue, RestorePolicy, RestoreStrategy};
 
 use crate::guests;
 use crate::heaps::{HEAPS, Heap, Workload};

@@ -7,9 +7,10 @@ use std::sync::LazyLock;
 use alloc_trace::compact::{Program, STEP, Step, Steps};
 use alloc_trace::{Numbering, Operation, Trace};
 use arbitrary::Unstructured;
+use guest_host::{CodeOrigin, Guest, LoadError, artefact};
 use guest_prepare::PrepareOptions;
 use guest_prepare::module_info::ModuleInfo;
-use host_harness::{CodeOrigin, Guest, LoadError, artefact, parse_state};
+use host_harness::parse_state;
 
 use crate::puppet;
 

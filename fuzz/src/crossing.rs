@@ -6,7 +6,7 @@ use arbitrary::Unstructured;
 use guest_abi::key::Key;
 use guest_abi::value::{ArrayWriter, Kind, ObjectWriter, Sink, ValueRef};
 use guest_abi::{ErrorCode, Level, MemoryState, intent, names, wire};
-use host_harness::{Cause, InstanceConfig, RestoreStrategy, Status};
+use guest_host::{Cause, InstanceConfig, RestoreStrategy, Status};
 use minicbor::Decoder;
 
 use crate::puppet;

@@ -211,7 +211,7 @@ fn smith(bytes: &mut Unstructured<'_>) -> Option<Vec<u8>> {
 fn contract_imports() -> Vec<u8> {
     let mut module = Module::new();
     let (mut types, mut imports) = (TypeSection::new(), ImportSection::new());
-    for (index, import) in (0..).zip(host_harness::admission::native_imports()) {
+    for (index, import) in (0..).zip(guest_host::admission::native_imports()) {
         let results = import.signature.results.iter().map(|_| ValType::I32).collect::<Vec<_>>();
         types.ty().function(import.signature.params.iter().map(|_| ValType::I32), results);
         imports.import(&import.module, &import.name, EntityType::Function(index));

@@ -6,11 +6,11 @@
 
 use std::sync::LazyLock;
 
+use guest_host::admission::Admission;
 use guest_prepare::module_info::{ExternType, ModuleInfo};
 use guest_prepare::{
     BarrierOptions, CARDS_EXPORT, Elisions, LOGICAL_PAGES_EXPORT, PrepareOptions, Prepared, SLACK, prepare,
 };
-use host_harness::admission::Admission;
 use wasmtime::{Engine, Instance, Module, OptLevel, Store, StoreLimits, StoreLimitsBuilder, Trap, Val};
 
 use crate::modules::{GROW, PAGE, POKE, random_module};

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use guest_abi::key::Key;
 use guest_abi::names;
 use guest_abi::value::{ObjectWriter, ValueRef};
+use guest_host::{Allocation, Engine, EngineConfig, Guest, MemoryState};
 use guest_prepare::PrepareOptions;
-use host_harness::{Allocation, Engine, EngineConfig, Guest, MemoryState};
 
 /// Where the script lies in the guest's memory, as the host function `get` has put it there: a CBOR object with one
 /// field, the script's bytes.

@@ -8,12 +8,11 @@ use std::collections::BTreeSet;
 
 use arbitrary::Unstructured;
 use guest_abi::control_block::offset::LOWEST_STACK;
-use guest_prepare::PrepareOptions;
-use guest_prepare::{BarrierOptions, StoreCounts, prepare};
-use host_harness::restore::Restore;
-use host_harness::{
+use guest_host::restore::Restore;
+use guest_host::{
     Guest, Instance, InstanceConfig, LoadError, MemoryState, Residue, RestorePolicy, RestoreStrategy, Status,
 };
+use guest_prepare::{BarrierOptions, PrepareOptions, StoreCounts, prepare};
 use wasmtime::Val;
 
 use crate::guests::{self, EXCHANGE};
@@ -227,7 +226,7 @@ pub(crate) struct Seen {
     pub(crate) intents: Vec<u8>,
     log: Vec<(u32, String)>,
     pub(crate) output: Vec<u8>,
-    pub(crate) trace: Vec<host_harness::TraceEntry>,
+    pub(crate) trace: Vec<guest_host::TraceEntry>,
 }
 
 impl Seen {

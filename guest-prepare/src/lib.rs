@@ -35,6 +35,7 @@ mod options;
 mod passes;
 mod prepare;
 mod prepared;
+mod setters;
 mod splice;
 #[cfg(test)]
 mod tests;

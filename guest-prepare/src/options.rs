@@ -27,6 +27,21 @@ impl PrepareOptions {
     pub const SIZE_LIMIT: u64 = 256 << 20;
 }
 
+impl PrepareOptions {
+    crate::setters! {
+        /// Sets [`Self::virtual_growth`].
+        with_virtual_growth(virtual_growth: bool);
+        /// Sets [`Self::barrier`].
+        with_barrier(barrier: Option<BarrierOptions>);
+        /// Sets [`Self::lowest_stack`].
+        with_lowest_stack(lowest_stack: bool);
+        /// Sets [`Self::count_allocations`].
+        with_count_allocations(count_allocations: bool);
+        /// Sets [`Self::size_limit`].
+        with_size_limit(size_limit: u64);
+    }
+}
+
 impl Default for PrepareOptions {
     fn default() -> Self {
         let (barrier, size_limit) = (None, Self::SIZE_LIMIT);

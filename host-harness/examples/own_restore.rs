@@ -1,10 +1,10 @@
 //! A strategy of the embedder's own, verified before it is used. Give it a guest, such as
 //! `target/guests/shop-system.wasm`.
 
-use host_harness::restore::{Promise, Restore, RestoreError, Restored, Target};
-use host_harness::snapshot::RegionKind;
+use guest_host::restore::{Promise, Restore, RestoreError, Restored, Target};
+use guest_host::snapshot::RegionKind;
+use guest_host::{Engine, EngineConfig, Guest, MemoryState, PrepareOptions, Residue};
 use host_harness::verify::{VerifyOptions, verify_with};
-use host_harness::{Engine, EngineConfig, Guest, MemoryState, PrepareOptions, Residue};
 
 // ANCHOR: restore
 /// Copies back only the pages that differ: few writes, at the price of reading everything.

@@ -5,17 +5,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::admission::{Admission, Refusal};
-use crate::artefact::{is_artefact, module_of};
-use crate::engine::Engine;
-use crate::error::LoadError;
-use crate::guest::Guest;
-use crate::instance::{Choice, InstanceConfig};
 use crate::measure::SYSTEM_ALLOCATOR;
-use crate::outcome::AllocationSource;
-use crate::policy::RestoreStrategy;
-use crate::snapshot::ControlBlockAt;
-use crate::state::MemoryState;
+use guest_host::admission::{Admission, Refusal};
+use guest_host::artefact::{is_artefact, module_of};
+use guest_host::snapshot::ControlBlockAt;
+use guest_host::{AllocationSource, Choice, Engine, Guest, InstanceConfig, LoadError, MemoryState, RestoreStrategy};
 use guest_prepare::module_info::{MemoryLayout, ModuleError, ModuleInfo, Tracked};
 use guest_prepare::{CountedFunction, PrepareOptions, tells_allocations};
 
@@ -175,7 +169,7 @@ pub struct Reason {
     pub instead: String,
 }
 
-/// Inspects a module, or that in an [artefact](crate::artefact).
+/// Inspects a module, or that in an [artefact](guest_host::artefact).
 ///
 /// # Errors
 /// [`ModuleError`] when the bytes are no valid core module. All else is part of what was found.
@@ -217,7 +211,7 @@ pub struct Judgement {
 /// [`LoadError`] when no instance can be made whatever the strategy.
 pub fn strategies(guest: &Guest, config: &InstanceConfig, state: &MemoryState) -> Result<Vec<Judgement>, LoadError> {
     let judge = |strategy| {
-        let config = InstanceConfig { strategy, ..config.clone() };
+        let config = config.clone().with_strategy(strategy);
         let refusals = match guest.instantiate(&config, state.clone()) {
             Ok(_) => Vec::new(),
             Err(LoadError::Strategy { reasons, .. }) => reasons,
@@ -235,18 +229,13 @@ pub fn strategies(guest: &Guest, config: &InstanceConfig, state: &MemoryState) -
 /// # Errors
 /// As for [`Guest::instantiate`].
 pub fn best_strategy(guest: &Guest, config: &InstanceConfig, state: &MemoryState) -> Result<Choice, LoadError> {
-    let config = InstanceConfig { strategy: RestoreStrategy::Auto, ..config.clone() };
+    let config = config.clone().with_strategy(RestoreStrategy::Auto);
     guest.instantiate(&config, state.clone()).map(|instance| instance.strategy())
 }
 
 /// What the module alone says of a strategy.
 fn by_module(admission: &Admission, strategy: RestoreStrategy) -> Judgement {
-    let judged = match strategy {
-        RestoreStrategy::Auto | RestoreStrategy::Reinstantiate => admission.runnable(),
-        RestoreStrategy::FullCopy | RestoreStrategy::DirtyCards => admission.full_copy(),
-        RestoreStrategy::Watermark | RestoreStrategy::BumpReset => admission.allocator_aware(),
-    };
-    Judgement { strategy, refusals: judged.err().unwrap_or_default() }
+    Judgement { strategy, refusals: admission.admits(strategy).err().unwrap_or_default() }
 }
 
 fn verdict(judgement: &Judgement) -> StrategyVerdict {
@@ -340,7 +329,7 @@ fn add_instance(found: &mut Inspection, guest: &Guest, config: &InstanceConfig) 
             return;
         }
     }
-    let config = InstanceConfig { strategy: RestoreStrategy::Reinstantiate, ..config.clone() };
+    let config = config.clone().with_strategy(RestoreStrategy::Reinstantiate);
     let block = guest.instantiate(&config, MemoryState::new()).map(|instance| {
         let memory = instance.memory();
         memory.and_then(|(_, snapshot)| snapshot.control_block())

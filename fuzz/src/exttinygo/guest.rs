@@ -7,10 +7,10 @@ use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use guest_abi::exttinygo as names;
+use guest_host::Guest;
+use guest_host::admission::exttinygo_imports;
 use guest_prepare::PrepareOptions;
 use guest_prepare::module_info::ValueType;
-use host_harness::Guest;
-use host_harness::admission::exttinygo_imports;
 
 use super::script::{ARGUMENTS, SECTION, SECTIONS, SLOTS, STEP};
 

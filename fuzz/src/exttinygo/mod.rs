@@ -15,12 +15,13 @@ use std::sync::LazyLock;
 
 use arbitrary::Unstructured;
 use guest_abi::exttinygo::ABSENT;
-use host_harness::restore::Restore;
-use host_harness::wasi::Clock;
-use host_harness::{
+use guest_host::restore::Restore;
+use guest_host::wasi::Clock;
+use guest_host::{
     Cause, HostCall, Instance, InstanceConfig, LoadError, MemoryState, RestorePolicy, RestoreStrategy, Status,
-    TraceEntry, parse_state,
+    TraceEntry,
 };
+use host_harness::parse_state;
 
 use crate::restores::{Image, STACK_OVERFLOW, Seen};
 use script::Script;

@@ -2,9 +2,9 @@
 
 use fuzz::modules::random_bytes;
 use fuzz::restores::{run_with, stores};
-use host_harness::Residue;
-use host_harness::restore::{FullCopy, Promise, Restore, RestoreError, Restored, Target};
-use host_harness::snapshot::RegionKind;
+use guest_host::Residue;
+use guest_host::restore::{FullCopy, Promise, Restore, RestoreError, Restored, Target};
+use guest_host::snapshot::RegionKind;
 
 /// What a [`Forgetful`] restore leaves as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,7 @@
 //! The exact counts: two passes over fresh instances, which must agree.
 
 use super::{Counts, FailedCall, MeasureOptions, PerCall, Variant};
-use crate::error::LoadError;
-use crate::guest::Guest;
-use crate::instance::InstanceConfig;
-use crate::outcome::{AllocationStats, CallStats};
-use crate::state::MemoryState;
+use guest_host::{AllocationStats, CallStats, Guest, InstanceConfig, LoadError, MemoryState};
 
 /// One pass.
 struct Pass {
@@ -22,7 +18,7 @@ pub(super) fn count(
     options: &MeasureOptions,
     state: &MemoryState,
 ) -> Result<Result<Counts, FailedCall>, LoadError> {
-    let config = InstanceConfig { count: true, ..variant.config(&options.config) };
+    let config = variant.config(&options.config).with_count(true);
     let calls = options.counted_calls.max(1);
     let run = || pass(guest, function, calls, &config, state);
     let first = match run()? {
@@ -119,7 +115,11 @@ mod tests {
     use super::*;
 
     fn pass(instructions: &[u64], pages_after: u64) -> Pass {
-        let call = |count: &u64| CallStats { instructions: Some(*count), crossings: 2, ..CallStats::default() };
+        let call = |count: &u64| {
+            let mut stats = CallStats::default();
+            (stats.instructions, stats.crossings) = (Some(*count), 2);
+            stats
+        };
         Pass { pages_before: 17, pages_after, calls: instructions.iter().map(call).collect() }
     }
 

@@ -12,12 +12,9 @@ pub mod times;
 
 use std::time::Duration;
 
-use crate::engine::{Engine, EngineConfig};
-use crate::error::LoadError;
-use crate::guest::Guest;
-use crate::instance::InstanceConfig;
-use crate::policy::{Residue, RestorePolicy, RestoreStrategy};
-use crate::state::MemoryState;
+use guest_host::{
+    Engine, EngineConfig, Guest, InstanceConfig, LoadError, MemoryState, Residue, RestorePolicy, RestoreStrategy,
+};
 use guest_prepare::PrepareOptions;
 
 pub use row::{Counts, FailedCall, PerCall, Ratios, Row, RowVerdict, Spread, Times};
@@ -44,7 +41,7 @@ impl Engines {
     /// # Errors
     /// As for [`Engine::new`].
     pub fn new(config: &EngineConfig) -> Result<Self, LoadError> {
-        let of = |fuel| Engine::new(&EngineConfig { fuel, ..config.clone() });
+        let of = |fuel| Engine::new(&config.clone().with_fuel(fuel));
         Ok(Self { timing: of(false)?, counting: of(true)? })
     }
 }
@@ -114,12 +111,8 @@ impl Variant {
     /// Without a restore the strategy only matters after a failure; the one taken admits every guest.
     #[must_use]
     pub fn config(&self, base: &InstanceConfig) -> InstanceConfig {
-        InstanceConfig {
-            strategy: self.strategy.unwrap_or(RestoreStrategy::Reinstantiate),
-            policy: self.policy,
-            residue: self.residue,
-            ..base.clone()
-        }
+        let strategy = self.strategy.unwrap_or(RestoreStrategy::Reinstantiate);
+        base.clone().with_strategy(strategy).with_policy(self.policy).with_residue(self.residue)
     }
 }
 
@@ -141,6 +134,19 @@ pub struct MeasureOptions {
     pub counted_calls: u64,
     /// How instances are made; strategy, policy and residue come from the [`Variant`].
     pub config: InstanceConfig,
+}
+
+impl MeasureOptions {
+    guest_prepare::setters! {
+        /// Sets [`Self::calls`].
+        with_calls(calls: u64);
+        /// Sets [`Self::budget`].
+        with_budget(budget: Duration);
+        /// Sets [`Self::counted_calls`].
+        with_counted_calls(counted_calls: u64);
+        /// Sets [`Self::config`].
+        with_config(config: InstanceConfig);
+    }
 }
 
 impl Default for MeasureOptions {
@@ -183,7 +189,7 @@ pub fn allocator_of(guest: &Guest, config: &InstanceConfig, state: &MemoryState)
     if guest.admission().control_block.is_none() {
         return Ok(SYSTEM_ALLOCATOR.to_owned());
     }
-    let config = InstanceConfig { strategy: RestoreStrategy::Reinstantiate, ..config.clone() };
+    let config = config.clone().with_strategy(RestoreStrategy::Reinstantiate);
     let instance = guest.instantiate(&config, state.clone())?;
     let block = instance.memory().and_then(|(_, snapshot)| snapshot.control_block());
     let kind = block.and_then(|block| block.image.allocator());

@@ -3,9 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Variant;
-use crate::failure::Failure;
-use crate::guest::Guest;
-use crate::policy::RestoreStrategy;
+use guest_host::{Failure, Guest, RestoreStrategy};
 
 /// What was measured of one guest, function and way of restoring.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -200,7 +198,7 @@ pub struct Ratios {
 /// A call that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedCall {
-    /// A word for the cause, see [`Cause::kind`](crate::Cause::kind); `load` when no instance could be made.
+    /// A word for the cause, see [`Cause::kind`](guest_host::Cause::kind); `load` when no instance could be made.
     pub cause: String,
     /// The cause in a sentence, without the function's name.
     pub message: String,

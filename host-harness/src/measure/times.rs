@@ -15,13 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::row::round;
 use super::{FailedCall, MeasureOptions, Ratios, Spread, Times, Variant};
-use crate::engine::Engine;
-use crate::error::LoadError;
-use crate::failure::Failure;
-use crate::guest::{Function, Guest};
-use crate::instance::{Instance, InstanceConfig};
-use crate::policy::RestorePolicy;
-use crate::state::MemoryState;
+use guest_host::{Engine, Failure, Function, Guest, Instance, LoadError, MemoryState, RestorePolicy};
 
 /// How long a batch takes, about.
 const BATCH: Duration = Duration::from_micros(10);
@@ -38,7 +32,7 @@ pub(super) fn time(
     state: &MemoryState,
 ) -> Result<Result<Times, FailedCall>, LoadError> {
     let function = guest.function(function).map_err(LoadError::Function)?;
-    let config = InstanceConfig { count: false, trace: false, ..variant.config(&options.config) };
+    let config = variant.config(&options.config).with_count(false).with_trace(false);
     let mut whole = Stopwatch { instance: guest.instantiate(&config, state.clone())?, function, calls: 0 };
     let plan = match whole.warm_up(options) {
         Ok(plan) => plan,
@@ -58,7 +52,7 @@ pub(super) fn time(
         ratios: Ratios::default(),
     };
     if variant.strategy.is_some() && variant.policy == RestorePolicy::EveryCall {
-        let config = InstanceConfig { policy: RestorePolicy::Never, ..config };
+        let config = config.with_policy(RestorePolicy::Never);
         let mut parts = Stopwatch { instance: guest.instantiate(&config, state.clone())?, function, calls: 0 };
         match parts.parts(plan, clock_cost())? {
             Ok((call, restore)) => (times.call, times.restore) = (Some(call), Some(restore)),
@@ -184,12 +178,12 @@ fn clock_share(clock: f64) -> Duration {
 /// # Errors
 /// [`LoadError`] when the engine refuses.
 pub fn bare_call(engine: &Engine, calls: u64) -> Result<Spread, LoadError> {
-    let module = wasmtime::Module::new(engine.wasmtime(), empty_function()).map_err(LoadError::engine)?;
+    let module = wasmtime::Module::new(engine.wasmtime(), EMPTY_MODULE).map_err(engine_failed)?;
     let mut store = wasmtime::Store::new(engine.wasmtime(), ());
     store.set_epoch_deadline(u64::MAX >> 1);
-    let instance = wasmtime::Instance::new(&mut store, &module, &[]).map_err(LoadError::engine)?;
-    let function = instance.get_typed_func::<(), i64>(&mut store, EMPTY).map_err(LoadError::engine)?;
-    let mut call = || function.call(&mut store, ()).map(black_box).map_err(LoadError::engine);
+    let instance = wasmtime::Instance::new(&mut store, &module, &[]).map_err(engine_failed)?;
+    let function = instance.get_typed_func::<(), i64>(&mut store, EMPTY).map_err(engine_failed)?;
+    let mut call = || function.call(&mut store, ()).map(black_box).map_err(engine_failed);
     // An empty call is known well enough after a million.
     let plan = Plan::new(calls.clamp(BATCHES * 100, 1_000_000.max(BATCHES * 100)), 20.0, Duration::from_secs(1));
     for _ in 0..plan.batch * 10 {
@@ -207,25 +201,25 @@ pub fn bare_call(engine: &Engine, calls: u64) -> Result<Spread, LoadError> {
     Ok(Spread::of(samples))
 }
 
-/// Name of the function in [`empty_function`].
+/// Name of the function that [`EMPTY_MODULE`] exports.
 const EMPTY: &str = "empty";
 
-/// A module that exports a function `() -> i64` that does nothing.
-fn empty_function() -> Vec<u8> {
-    use wasm_encoder::{
-        CodeSection, ExportKind, ExportSection, Function, FunctionSection, Module, TypeSection, ValType,
-    };
-    let (mut types, mut functions) = (TypeSection::new(), FunctionSection::new());
-    types.ty().function([], [ValType::I64]);
-    functions.function(0);
-    let (mut exports, mut code) = (ExportSection::new(), CodeSection::new());
-    exports.export(EMPTY, ExportKind::Func, 0);
-    let mut body = Function::new([]);
-    body.instructions().i64_const(0).end();
-    code.function(&body);
-    let mut module = Module::new();
-    module.section(&types).section(&functions).section(&exports).section(&code);
-    module.finish()
+/// A module that exports a function `() -> i64` that does nothing, in binary form.
+#[rustfmt::skip]
+const EMPTY_MODULE: &[u8] = &[
+    0x00, b'a', b's', b'm', 1, 0, 0, 0,
+    // types: () -> i64
+    1, 5, 1, 0x60, 0, 1, 0x7e,
+    // functions: one of type 0
+    3, 2, 1, 0,
+    // exports: function 0
+    7, 9, 1, 5, b'e', b'm', b'p', b't', b'y', 0, 0,
+    // code: no locals, i64.const 0, end
+    10, 6, 1, 4, 0, 0x42, 0, 0x0b,
+];
+
+fn engine_failed(error: wasmtime::Error) -> LoadError {
+    LoadError::Engine(format!("{error:#}"))
 }
 
 fn nanoseconds(duration: Duration) -> f64 {
@@ -240,7 +234,7 @@ fn per(duration: Duration, calls: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::EngineConfig;
+    use guest_host::EngineConfig;
 
     #[test]
     fn short_calls_are_batched_and_long_ones_are_not() {

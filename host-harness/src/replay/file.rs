@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use alloc_trace::{Numbering, ParseError, Problem, Trace};
 
-use crate::input;
+use guest_host::input;
 
 /// A trace, and what reports call it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,13 +16,8 @@ use alloc_trace::compact::Program;
 use guest_abi::names::PAGE_SIZE;
 use guest_abi::storage;
 
-use crate::error::LoadError;
-use crate::guest::Guest;
-use crate::instance::InstanceConfig;
 use crate::measure::FailedCall;
-use crate::outcome::Outcome;
-use crate::policy::RestorePolicy;
-use crate::state::MemoryState;
+use guest_host::{Guest, InstanceConfig, LoadError, MemoryState, Outcome, RestorePolicy};
 use guest_prepare::module_info::ContractKind;
 
 pub use alloc_trace::Numbering;
@@ -56,6 +51,17 @@ pub struct ReplayOptions {
     pub config: InstanceConfig,
 }
 
+impl ReplayOptions {
+    guest_prepare::setters! {
+        /// Sets [`Self::repeats`].
+        with_repeats(repeats: u64);
+        /// Sets [`Self::budget`].
+        with_budget(budget: Duration);
+        /// Sets [`Self::config`].
+        with_config(config: InstanceConfig);
+    }
+}
+
 impl Default for ReplayOptions {
     fn default() -> Self {
         Self { repeats: 100, budget: Duration::from_secs(1), config: InstanceConfig::default() }
@@ -79,7 +85,7 @@ pub fn replay(
     let functions = [REPLAY, WALK].map(|name| guest.function(name).map_err(LoadError::Function));
     let [replay, walk] = functions;
     let (replay, walk) = (replay?, walk?);
-    let config = InstanceConfig { policy: RestorePolicy::Never, count: false, trace: false, ..options.config.clone() };
+    let config = options.config.clone().with_policy(RestorePolicy::Never).with_count(false).with_trace(false);
     let state = trace_state(&trace.trace, config.exchange_size(ContractKind::Native))?;
     let mut row = ReplayRow::new(&trace.name, allocator);
 
@@ -212,7 +218,7 @@ mod tests {
             let mut get = |chunk| {
                 let key = key(chunk);
                 let key = guest_abi::key::Key::parse(&key).unwrap();
-                crate::State::get(&mut state, &key).unwrap().map(<[u8]>::to_vec)
+                guest_host::State::get(&mut state, &key).unwrap().map(<[u8]>::to_vec)
             };
             let header = get(None).unwrap();
             let header = guest_abi::value::ValueRef::new(&header);

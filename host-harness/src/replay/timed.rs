@@ -4,10 +4,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use super::ReplayOptions;
-use crate::error::LoadError;
-use crate::guest::Function;
-use crate::instance::Instance;
 use crate::measure::{FailedCall, Spread};
+use guest_host::{Function, Instance, LoadError};
 
 /// Calls that are made before any is timed, unless they take a tenth of the time that there is.
 const WARM_UP: u64 = 10;

@@ -6,15 +6,12 @@ use guest_abi::value::ValueError;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::guest::Guest;
 use crate::inspect::built_with;
-use crate::instance::InstanceConfig;
 use crate::measure::{FailedCall, Row, Spread};
-use crate::outcome::{AllocationStats, CallStats};
-use crate::policy::{Residue, RestoreStrategy};
 use crate::replay::{Numbering, ReplayRow, TraceSummary};
-use crate::state::json;
+use crate::state_file::json;
 use crate::verify::{RegionFinding, Verdict};
+use guest_host::{AllocationStats, CallStats, Guest, InstanceConfig, Residue, RestoreStrategy};
 
 /// How instances were made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -400,7 +397,7 @@ impl IntentReport {
     /// The intent, as a state file would write it.
     ///
     /// # Errors
-    /// [`ValueError`] when the intent is not of the value model; those of an [`Outcome`](crate::Outcome) all are.
+    /// [`ValueError`] when the intent is not of the value model; those of an [`Outcome`](guest_host::Outcome) all are.
     pub fn of(intent: &Intent<'_>) -> Result<Self, ValueError> {
         Ok(Self {
             operation: intent.operation.name().to_owned(),

@@ -39,7 +39,7 @@ impl Header {
         Self {
             date: whole_seconds.to_string(),
             harness: env!("CARGO_PKG_VERSION").to_owned(),
-            wasmtime: wasmtime_environ::VERSION.to_owned(),
+            wasmtime: guest_host::WASMTIME_VERSION.to_owned(),
             build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
             machine: Machine::this(),
         }

@@ -1,33 +1,21 @@
 //! Reports: what a command found, in one document for every format.
 //!
-//! A [`Report`] is data. [`Section`]s are how it reads: the text and the HTML exporter print them. JSON is the data
-//! itself. One file for each format, behind [`Exporter`].
+//! A [`Report`] is data; its JSON form is that data. [`Section`]s are how it reads: a text or an HTML page prints them.
 
 mod data;
-mod file;
 mod header;
-mod html;
-mod json;
 mod numbers;
-mod printable;
+mod read;
 mod section;
-mod text;
 mod views;
-
-use std::io::{self, Write};
 
 pub use data::{
     AllocatorCounters, CallReport, CompileReport, Counters, GuestSummary, IntentReport, LogReport, MeasureReport,
     NotAdmitted, ReplayReport, RunReport, Settings, VerdictReport, VerifyReport,
 };
-pub use file::{Destination, ExportError, hold_writes};
 pub use header::{Header, Machine};
-pub use html::Html;
-pub use json::{Json, ReadError, read};
-pub(crate) use printable::cut;
-pub use printable::{printable, printable_lines};
+pub use read::{ReadError, read};
 pub use section::{Body, Section, Table};
-pub use text::Text;
 
 use serde::{Deserialize, Serialize};
 
@@ -120,22 +108,5 @@ impl Report {
             }
             Content::Replay(report) => views::replay::sections(report),
         }
-    }
-}
-
-/// A format.
-pub trait Exporter {
-    /// Writes the whole report.
-    ///
-    /// # Errors
-    /// The writer's.
-    fn write(&self, report: &Report, out: &mut dyn Write) -> io::Result<()>;
-
-    /// The whole report as bytes.
-    fn render(&self, report: &Report) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        // Writing to a vector does not fail, and no report holds what JSON cannot.
-        let _ = self.write(report, &mut bytes);
-        bytes
     }
 }

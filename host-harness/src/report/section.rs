@@ -32,16 +32,20 @@ pub struct Table {
 }
 
 impl Section {
-    pub(super) fn new(title: impl Into<String>, body: Body) -> Self {
+    /// A section without remarks.
+    pub fn new(title: impl Into<String>, body: Body) -> Self {
         Self { title: title.into(), body, remarks: Vec::new() }
     }
 
-    pub(super) fn facts<N: Into<String>>(title: impl Into<String>, facts: Vec<(N, String)>) -> Self {
+    /// A section of names and values.
+    pub fn facts<N: Into<String>>(title: impl Into<String>, facts: Vec<(N, String)>) -> Self {
         let facts = facts.into_iter().map(|(name, value)| (name.into(), value)).collect();
         Self::new(title, Body::Facts(facts))
     }
 
-    pub(super) fn remarks(mut self, remarks: impl IntoIterator<Item = String>) -> Self {
+    /// Adds remarks.
+    #[must_use]
+    pub fn remarks(mut self, remarks: impl IntoIterator<Item = String>) -> Self {
         self.remarks.extend(remarks);
         self
     }
@@ -49,20 +53,20 @@ impl Section {
 
 impl Table {
     /// A table with columns of words, then columns of figures.
-    pub(super) fn new(words: &[&str], figures: &[&str]) -> Self {
+    pub fn new(words: &[&str], figures: &[&str]) -> Self {
         let words = words.iter().map(|heading| ((*heading).to_owned(), false));
         let figures = figures.iter().map(|heading| ((*heading).to_owned(), true));
         Self { columns: words.chain(figures).collect(), rows: Vec::new() }
     }
 
     /// Adds a column of words behind the others.
-    pub(super) fn word(mut self, heading: &str) -> Self {
+    pub fn word(mut self, heading: &str) -> Self {
         self.columns.push((heading.to_owned(), false));
         self
     }
 
     /// Adds a row. Whoever fills a table gives each row as many cells as there are columns.
-    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let row: Vec<String> = cells.into_iter().collect();
         debug_assert_eq!(row.len(), self.columns.len(), "{row:?}");
         self.rows.push(row);

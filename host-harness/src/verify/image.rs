@@ -6,9 +6,9 @@ use guest_abi::control_block::offset;
 use wasmtime::Val;
 
 use super::{RegionFinding, Residual, What};
-use crate::instance::Instance;
-use crate::restore::Promise;
-use crate::snapshot::{RegionKind, Snapshot};
+use guest_host::Instance;
+use guest_host::restore::Promise;
+use guest_host::snapshot::{RegionKind, Snapshot};
 
 /// Compares memory, globals and tables with the snapshot. What differs against the strategy's promise is a difference;
 /// what may differ is returned. `findings` learns of each region how it looks.

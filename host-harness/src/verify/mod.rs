@@ -23,13 +23,9 @@ use rand::Rng as _;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
-use crate::error::LoadError;
-use crate::guest::{Function, Guest};
-use crate::instance::{Instance, InstanceConfig};
-use crate::policy::{RestorePolicy, RestoreStrategy};
-use crate::restore::{Promise, Restore};
-use crate::snapshot::RegionKind;
-use crate::state::MemoryState;
+use guest_host::restore::{Promise, Restore};
+use guest_host::snapshot::RegionKind;
+use guest_host::{Function, Guest, Instance, InstanceConfig, LoadError, MemoryState, RestorePolicy, RestoreStrategy};
 
 pub use observe::Aspect;
 use observe::Observed;
@@ -49,6 +45,21 @@ pub struct VerifyOptions {
     pub seed: u64,
     /// Differences after which to stop; what differs again in the same way counts once.
     pub max_differences: usize,
+}
+
+impl VerifyOptions {
+    guest_prepare::setters! {
+        /// Sets [`Self::config`].
+        with_config(config: InstanceConfig);
+        /// Sets [`Self::functions`].
+        with_functions(functions: Option<Vec<String>>);
+        /// Sets [`Self::calls`].
+        with_calls(calls: u64);
+        /// Sets [`Self::seed`].
+        with_seed(seed: u64);
+        /// Sets [`Self::max_differences`].
+        with_max_differences(max_differences: usize);
+    }
 }
 
 impl Default for VerifyOptions {
@@ -343,7 +354,7 @@ pub fn verify_with(
 
 fn subject_config(options: &VerifyOptions) -> InstanceConfig {
     let wasi = options.config.wasi.repeatable();
-    InstanceConfig { policy: RestorePolicy::EveryCall, count: true, trace: true, wasi, ..options.config.clone() }
+    options.config.clone().with_policy(RestorePolicy::EveryCall).with_count(true).with_trace(true).with_wasi(wasi)
 }
 
 /// Times that a call is made again when it ended by its deadline on one side only.
@@ -356,7 +367,7 @@ fn run(
     state: &MemoryState,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Verdict, LoadError> {
-    let reference = InstanceConfig { strategy: RestoreStrategy::Reinstantiate, ..subject_config(options) };
+    let reference = subject_config(options).with_strategy(RestoreStrategy::Reinstantiate);
     let reference = guest.instantiate(&reference, state.clone())?;
     let functions = functions(guest, options)?;
     let mut verdict = Verdict {
@@ -394,7 +405,7 @@ fn run(
                 verdict.skipped[known].calls += 1;
                 verdict.skipped[known].on_restored += u64::from(on_restored);
             }
-            None => compared[function.index] += 1,
+            None => compared[function.index()] += 1,
         }
         progress(call + 1);
     }

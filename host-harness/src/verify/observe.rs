@@ -5,11 +5,7 @@ use std::fmt;
 use guest_abi::Level;
 
 use super::{What, words};
-use crate::call::TraceEntry;
-use crate::failure::Cause;
-use crate::guest::{Function, Guest};
-use crate::instance::Instance;
-use crate::outcome::{AllocationStats, Replaced};
+use guest_host::{AllocationStats, Cause, Function, Guest, Instance, Replaced, TraceEntry};
 
 /// A part of a call's outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,7 +75,7 @@ impl Observed {
         };
         let stats = instance.last_stats();
         let log = instance.last_log().map(|(level, line)| (level, line.to_owned())).collect();
-        let trace = instance.last_call().map_or_else(Default::default, |call| call.trace.clone());
+        let trace = instance.last_trace().to_vec();
         Self {
             result,
             timed_out,
@@ -131,7 +127,10 @@ impl Observed {
         // A guest that sees physical pages finds those of earlier calls and grows less.
         let comparable = |stats: Option<AllocationStats>| match guest.prepared().logical_pages_export {
             Some(_) => stats,
-            None => stats.map(|stats| AllocationStats { grows: None, heap_size: None, ..stats }),
+            None => stats.map(|mut stats| {
+                (stats.grows, stats.heap_size) = (None, None);
+                stats
+            }),
         };
         let (expected, found) = (comparable(self.allocations), comparable(found.allocations));
         if expected != found {

@@ -1,7 +1,7 @@
 //! A specimen that verification must catch: an instance whose restores forget what belongs to WASI.
 
 use super::*;
-use crate::engine::{Engine, EngineConfig};
+use guest_host::{Engine, EngineConfig};
 use guest_prepare::PrepareOptions;
 
 const GUEST: &str = r#"(module
@@ -28,7 +28,9 @@ fn verdict(function: &str, forgetful: bool) -> Verdict {
     options.config.memory_limit = 1 << 20;
     options.config.exchange_size = Some(4096);
     let mut subject = guest.instantiate(&subject_config(&options), MemoryState::new()).unwrap();
-    subject.wasi_mut().unwrap().forgetful = forgetful;
+    if forgetful {
+        subject.forget_wasi();
+    }
     run(&guest, subject, &options, &MemoryState::new(), &mut |_| ()).unwrap()
 }
 

@@ -1,7 +1,7 @@
 //! Admission against the engine that the harness uses: what admission says can be run, the engine accepts.
 
+use guest_host::admission::Admission;
 use guest_prepare::module_info::ModuleInfo;
-use host_harness::admission::Admission;
 use wasmtime::{Engine, Module};
 
 /// A module for each proposal that the parser knows, and whether the engine is built with it.

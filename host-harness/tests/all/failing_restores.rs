@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use guest_abi::key::Key;
 use guest_abi::value::ValueRef;
-use guest_prepare::PrepareOptions;
-use host_harness::restore::{Promise, Restore, RestoreError, Restored, Target};
-use host_harness::snapshot::RegionKind;
-use host_harness::{
+use guest_host::restore::{Promise, Restore, RestoreError, Restored, Target};
+use guest_host::snapshot::RegionKind;
+use guest_host::{
     Cause, Engine, EngineConfig, Guest, Instance, InstanceConfig, MemoryState, Metrics, Pool, PoolConfig, Replaced,
     Residue, RestorePolicy, State, StateError, Status,
 };
+use guest_prepare::PrepareOptions;
 
-use crate::cli_guests;
-use crate::metrics::value;
+use test_support::exposition::value;
+use test_support::text_guests;
 
 /// How far a restore comes before it fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +94,7 @@ impl State for Reading {
 /// `count` counts its calls in both halves of memory, in two globals and in pages. It logs a line, and leaves an intent with
 /// the sum as its `Amount`: 5 in a pristine instance. `count_and_abort` does the same and aborts.
 fn guest() -> Guest {
-    let wasm = cli_guests::guest(
+    let wasm = text_guests::guest(
         r#"(import "extension" "get" (func $get (param i32 i32 i32 i32) (result i32)))
            (import "extension" "log" (func $log (param i32 i32 i32)))"#,
         r#"

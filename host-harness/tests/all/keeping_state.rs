@@ -1,10 +1,10 @@
 //! Guests that try to keep something from one call to the next, by every means that the enabled proposals have. By
 //! whatever strategy admission grants, each call sees what the first one saw.
 
-use guest_prepare::PrepareOptions;
-use host_harness::{
+use guest_host::{
     Engine, EngineConfig, Guest, Instance, InstanceConfig, LoadError, MemoryState, RestorePolicy, RestoreStrategy,
 };
+use guest_prepare::PrepareOptions;
 
 use RestoreStrategy::{Auto, BumpReset, DirtyCards, FullCopy, Reinstantiate, Watermark};
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use guest_host::{EngineConfig, LoadError, MemoryState, Residue, RestorePolicy, RestoreStrategy};
 use guest_prepare::PrepareOptions;
 use host_harness::measure::{Engines, MeasureOptions, PerCall, Spread, Subject, Variant, bare_call, measure, relate};
-use host_harness::{EngineConfig, LoadError, MemoryState, Residue, RestorePolicy, RestoreStrategy};
 
-use crate::cli_guests;
+use test_support::text_guests;
 
 const KEEP: Variant =
     Variant { strategy: Some(RestoreStrategy::BumpReset), policy: RestorePolicy::EveryCall, residue: Residue::Keep };
@@ -26,7 +26,7 @@ fn few() -> MeasureOptions {
 
 #[test]
 fn what_the_allocator_counts_is_reported_exactly() {
-    let subject = subject(&cli_guests::counted());
+    let subject = subject(&text_guests::counted());
     for variant in [Variant::NO_RESTORE, Variant::REINSTANTIATE, KEEP] {
         let row = measure(&subject, "allocate", variant, &few(), &MemoryState::new()).unwrap();
         let counts = row.counts.unwrap_or_else(|| panic!("{:?}", row.failure));
@@ -45,7 +45,7 @@ fn what_the_allocator_counts_is_reported_exactly() {
 
 #[test]
 fn instructions_are_those_of_the_guest_alone() {
-    let subject = subject(&cli_guests::plain());
+    let subject = subject(&text_guests::plain());
     let row = measure(&subject, "do_nothing", Variant::NO_RESTORE, &few(), &MemoryState::new()).unwrap();
     let counts = row.counts.unwrap();
     // The constant and the function's entry.
@@ -57,7 +57,7 @@ fn instructions_are_those_of_the_guest_alone() {
 
 #[test]
 fn growth_shows_in_the_pages_and_creep_does_not_under_a_restore() {
-    let subject = subject(&cli_guests::plain());
+    let subject = subject(&text_guests::plain());
     let full_copy = Variant {
         strategy: Some(RestoreStrategy::FullCopy),
         policy: RestorePolicy::EveryCall,
@@ -74,7 +74,7 @@ fn growth_shows_in_the_pages_and_creep_does_not_under_a_restore() {
 
 #[test]
 fn a_function_that_fails_is_a_row_that_says_why() {
-    let subject = subject(&cli_guests::plain());
+    let subject = subject(&text_guests::plain());
     let failure = |function| {
         let row = measure(&subject, function, Variant::REINSTANTIATE, &few(), &MemoryState::new()).unwrap();
         assert!(row.counts.is_none() && row.times.is_none(), "{row:?}");
@@ -88,7 +88,7 @@ fn a_function_that_fails_is_a_row_that_says_why() {
 
 #[test]
 fn what_cannot_be_measured_at_all_is_an_error() {
-    let subject = subject(&cli_guests::plain());
+    let subject = subject(&text_guests::plain());
     let error = measure(&subject, "none", Variant::NO_RESTORE, &few(), &MemoryState::new()).unwrap_err();
     assert!(matches!(error, LoadError::Function(_)), "{error}");
     let error = measure(&subject, "grow", KEEP, &few(), &MemoryState::new()).unwrap_err();
@@ -97,7 +97,7 @@ fn what_cannot_be_measured_at_all_is_an_error() {
 
 #[test]
 fn ratios_are_to_the_baselines_of_the_same_function() {
-    let subject = subject(&cli_guests::counted());
+    let subject = subject(&text_guests::counted());
     let one = |variant| measure(&subject, "allocate", variant, &few(), &MemoryState::new()).unwrap();
     let mut rows = [one(Variant::NO_RESTORE), one(Variant::REINSTANTIATE), one(KEEP)];
     for (row, p50) in rows.iter_mut().zip([100.0, 1000.0, 150.0]) {

@@ -1,70 +1,20 @@
 //! Metrics: exact counts for known calls, from one thread and from many, and a text that keeps its format.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use guest_prepare::PrepareOptions;
-use host_harness::restore::{Promise, Restore, RestoreError, Restored, Target};
-use host_harness::snapshot::RegionKind;
-use host_harness::{
+use guest_host::restore::{Promise, Restore, RestoreError, Restored, Target};
+use guest_host::snapshot::RegionKind;
+use guest_host::{
     Cause, Engine, EngineConfig, Guest, InstanceConfig, MemoryState, Metrics, Pool, PoolConfig, Residue, RestorePolicy,
     RestoreStrategy, Retention,
 };
+use guest_prepare::PrepareOptions;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
-use crate::cli_guests;
-
-/// Finds what is wrong with a text in the OpenMetrics format, as far as counters and histograms need it.
-pub(crate) fn check(text: &str) -> Result<(), String> {
-    let Some(body) = text.strip_suffix("# EOF\n") else { return Err("it does not end by # EOF".to_owned()) };
-    let (mut types, mut helps) = (HashMap::new(), HashMap::new());
-    let mut below = 0.0;
-    for line in body.lines() {
-        let wrong = |what: &str| Err(format!("{what}: {line}"));
-        if let Some(comment) = line.strip_prefix("# ") {
-            let mut words = comment.splitn(3, ' ');
-            let (kind, name, rest) = (words.next(), words.next().unwrap_or(""), words.next().unwrap_or(""));
-            let seen = match kind {
-                Some("HELP") => helps.insert(name, rest).is_some(),
-                Some("TYPE") => types.insert(name, rest).is_some(),
-                Some("UNIT") => !name.ends_with(rest),
-                _ => return wrong("an unknown comment"),
-            };
-            if seen || rest.is_empty() {
-                return wrong("a bad or a second description");
-            }
-            continue;
-        }
-        let Some((series, number)) = line.rsplit_once(' ') else { return wrong("no value") };
-        let Ok(number) = number.parse::<f64>() else { return wrong("no number") };
-        let Some((name, labels)) = series.strip_suffix('}').and_then(|series| series.split_once('{')) else {
-            return wrong("no labels");
-        };
-        if !labels.split(',').all(|label| label.split_once("=\"").is_some_and(|(_, value)| value.ends_with('"'))) {
-            return wrong("a bad label");
-        }
-        let family = ["_total", "_sum", "_count", "_bucket"].iter().find_map(|suffix| {
-            let family = name.strip_suffix(suffix)?;
-            types.get(family).map(|kind| (family, *kind, *suffix))
-        });
-        match family {
-            Some((family, ..)) if !helps.contains_key(family) => return wrong("no help"),
-            Some((_, "counter", "_total")) | Some((_, "histogram", "_sum")) => {}
-            Some((_, "histogram", "_count")) => below = 0.0,
-            Some((_, "histogram", "_bucket")) if number >= below => below = number,
-            _ => return wrong("it does not fit its type"),
-        }
-    }
-    Ok(())
-}
-
-/// The value of a series.
-pub(crate) fn value(text: &str, series: &str) -> Option<f64> {
-    let number = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
-    Some(number.parse().unwrap())
-}
+use test_support::exposition::{check, value};
+use test_support::text_guests;
 
 /// The value of a counter of a function of the guest `plain`, 0 where there is none.
 fn counted(metrics: &Metrics, counter: &str, function: &str, label: &str) -> f64 {
@@ -74,7 +24,7 @@ fn counted(metrics: &Metrics, counter: &str, function: &str, label: &str) -> f64
 
 fn plain() -> Guest {
     let engine = Engine::new(&EngineConfig::default()).unwrap();
-    Guest::load(&engine, "plain", &cli_guests::plain(), PrepareOptions::default()).unwrap()
+    Guest::load(&engine, "plain", &text_guests::plain(), PrepareOptions::default()).unwrap()
 }
 
 /// A configuration that counts, and where.

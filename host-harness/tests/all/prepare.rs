@@ -1,16 +1,16 @@
 //! Prepared modules under the engine: virtual growth behaves as `memory.grow` of a fresh instance does, whatever was
 //! grown before a restore.
 
+use guest_host::admission::Refusal;
+use guest_host::{EngineConfig, Guest, InstanceConfig, LoadError, MemoryState, RestoreStrategy};
 use guest_prepare::module_info::ModuleInfo;
 use guest_prepare::{LOGICAL_PAGES_EXPORT, PrepareError, PrepareOptions, Prepared, prepare};
-use host_harness::admission::Refusal;
-use host_harness::{EngineConfig, Guest, InstanceConfig, LoadError, MemoryState, RestoreStrategy};
 use proptest::prelude::*;
 use wasmtime::{
     Config, Engine, Instance, Module, OptLevel, Store, StoreLimits, StoreLimitsBuilder, Val, WasmBacktrace,
 };
 
-use crate::cli_guests;
+use test_support::text_guests;
 
 const PAGE: usize = 65_536;
 
@@ -250,14 +250,14 @@ fn offsets_of_a_trap_lead_back_to_the_original_module() {
 #[test]
 fn where_only_the_write_barrier_is_too_large_the_guest_is_restored_without() {
     let stores = "(i32.store (local.get 0) (i32.load (local.get 1)))".repeat(500);
-    let wasm = cli_guests::guest(
+    let wasm = text_guests::guest(
         "",
         &format!(
             "(func $stores (param i32 i32) {stores})
              (func (export \"run\") (result i64) (call $stores (i32.const 16) (i32.const 32)) i64.const 0)"
         ),
     );
-    let engine = host_harness::Engine::new(&EngineConfig::default()).unwrap();
+    let engine = guest_host::Engine::new(&EngineConfig::default()).unwrap();
     let size_limit = 2 * wasm.len() as u64;
     let load =
         |size_limit| Guest::load(&engine, "stores", &wasm, PrepareOptions { size_limit, ..PrepareOptions::default() });
@@ -303,7 +303,7 @@ fn bump_reset_guest(code: &str) -> Vec<u8> {
 
 /// A guest that is loaded within so many bytes, with a barrier that marks every store.
 fn load_within(size_limit: u64, wasm: &[u8]) -> Guest {
-    let engine = host_harness::Engine::new(&EngineConfig::default()).unwrap();
+    let engine = guest_host::Engine::new(&EngineConfig::default()).unwrap();
     let elisions = guest_prepare::Elisions::NONE;
     let barrier = Some(guest_prepare::BarrierOptions { elisions, ..Default::default() });
     Guest::load(&engine, "guest", wasm, PrepareOptions { size_limit, barrier, ..PrepareOptions::default() }).unwrap()
@@ -317,7 +317,7 @@ fn auto_stays_with_a_reset_of_many_statics_where_there_can_be_no_barrier() {
         (wasm.len() as u64 + 1000, RestoreStrategy::BumpReset),
     ] {
         let mut config = InstanceConfig::default();
-        (config.residue, config.exchange_size) = (host_harness::Residue::Keep, Some(4096));
+        (config.residue, config.exchange_size) = (guest_host::Residue::Keep, Some(4096));
         let mut instance = load_within(size_limit, &wasm).instantiate(&config, MemoryState::new()).unwrap();
         assert_eq!(instance.strategy().strategy, expected);
         instance.invoke_by_name("run").unwrap();
@@ -347,7 +347,8 @@ fn however_many_globals_there_are_a_call_leaves_them_as_the_snapshot_has_them() 
     for count in [1, 16, 17, 300] {
         let globals: String = (0..count).map(|nth| format!("(global $g{nth} (mut i64) (i64.const {nth}))")).collect();
         let sets: String = (0..count).map(|nth| format!("(global.set $g{nth} (i64.const -1))")).collect();
-        let wasm = cli_guests::guest("", &format!("{globals} (func (export \"run\") (result i64) {sets} i64.const 0)"));
+        let wasm =
+            text_guests::guest("", &format!("{globals} (func (export \"run\") (result i64) {sets} i64.const 0)"));
         let mut config = InstanceConfig::default();
         config.strategy = RestoreStrategy::FullCopy;
         let guest = load_within(PrepareOptions::SIZE_LIMIT, &wasm);

@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use guest_prepare::PrepareOptions;
-use host_harness::{
+use guest_host::{
     Cause, Engine, EngineConfig, Guest, Instance, InstanceConfig, InvalidData, LoadError, MemoryState, RestorePolicy,
     RestoreStrategy, Status,
 };
+use guest_prepare::PrepareOptions;
 use wasmtime::Trap;
 
-use crate::cli_guests;
+use test_support::text_guests;
 
 type IsRight = fn(&Cause) -> bool;
 
@@ -52,7 +52,7 @@ fn guest() -> Guest {
         format!("(func (export \"{name}\") (result i64) {touch} {code} i64.const 0)")
     };
     let functions: String = CASES.iter().map(function).collect();
-    let wasm = cli_guests::guest(
+    let wasm = text_guests::guest(
         r#"(import "extension" "log" (func $log (param i32 i32 i32)))"#,
         &format!(
             r#"(type $empty (func)) (table 2 funcref) (elem (i32.const 0) $nothing) (func $nothing)
@@ -101,7 +101,7 @@ fn what_fails_before_the_snapshot_has_its_cause_too() {
     let engine = Engine::new(&EngineConfig::default()).expect("the machine can run the engine");
     let refused = |body: &str| {
         let import = r#"(import "extension" "log" (func $log (param i32 i32 i32)))"#;
-        let wasm = cli_guests::guest(import, body);
+        let wasm = text_guests::guest(import, body);
         let guest = Guest::load(&engine, "early", &wasm, PrepareOptions::default()).expect("it keeps the contract");
         let mut config = InstanceConfig::default();
         config.init_deadline = Duration::from_millis(30);
@@ -137,7 +137,7 @@ fn what_fails_before_the_snapshot_has_its_cause_too() {
 #[test]
 fn a_segment_that_does_not_fit_is_no_failure_of_a_function() {
     let engine = Engine::new(&EngineConfig::default()).expect("the machine can run the engine");
-    let wasm = cli_guests::guest("", r#"(data (i32.const 131072) "x") (func $begin) (start $begin)"#);
+    let wasm = text_guests::guest("", r#"(data (i32.const 131072) "x") (func $begin) (start $begin)"#);
     let guest = Guest::load(&engine, "early", &wasm, PrepareOptions::default()).expect("it keeps the contract");
     let refused = guest.instantiate(&InstanceConfig::default(), MemoryState::new()).expect_err("it does not fit");
     assert!(matches!(refused, LoadError::Instantiate(_)), "{refused}");

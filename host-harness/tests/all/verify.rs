@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
+use guest_host::restore::{Promise, Restore, RestoreError, Restored, Target};
+use guest_host::snapshot::RegionKind;
+use guest_host::{Engine, EngineConfig, Guest, MemoryState, Residue, RestoreStrategy, Retention};
 use guest_prepare::PrepareOptions;
-use host_harness::restore::{Promise, Restore, RestoreError, Restored, Target};
-use host_harness::snapshot::RegionKind;
 use host_harness::verify::{Verdict, VerifyOptions, What, verify, verify_with};
-use host_harness::{Engine, EngineConfig, Guest, MemoryState, Residue, RestoreStrategy, Retention};
 
-use crate::cli_guests;
+use test_support::text_guests;
 
 /// Puts back all but memory, and promises of memory what it is told to.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Restore for KeepsMemory {
 
 /// Functions that count in memory how often they were called, and never end in some of those calls.
 fn guest() -> Guest {
-    let wasm = cli_guests::guest(
+    let wasm = text_guests::guest(
         "",
         r#"
         (func $count (param $at i32) (result i32)
@@ -141,7 +141,7 @@ fn pages_that_grow_from_call_to_call_are_creep_and_told_once() {
 #[test]
 fn an_instance_that_gives_memory_back_is_none_that_cannot_be_restored() {
     let engine = Engine::new(&EngineConfig::default()).expect("the machine can run the engine");
-    let guest = Guest::load(&engine, "grows", &cli_guests::plain(), PrepareOptions::default());
+    let guest = Guest::load(&engine, "grows", &text_guests::plain(), PrepareOptions::default());
     let guest = guest.expect("the guest is admitted");
     let mut options = VerifyOptions::default();
     let functions = vec!["grow".to_owned(), "do_nothing".to_owned()];

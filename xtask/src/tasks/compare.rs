@@ -19,7 +19,7 @@ pub(super) fn run(console: &Console, arguments: &cli::Compare) -> Result<()> {
     guests::build(console, &toolchain, &asked)?;
 
     console.begin("harness");
-    console.run(cargo().args(["build", "--release", "--package", "host-harness"]))?;
+    console.run(cargo().args(["build", "--release", "--package", "host-harness-cli"]))?;
     // From here on the harness shows its own progress.
     console.end();
 
@@ -28,7 +28,7 @@ pub(super) fn run(console: &Console, arguments: &cli::Compare) -> Result<()> {
     let (json, html) = (report.join("report.json"), report.join("report.html"));
     let mut harness = cargo();
     harness
-        .args(["run", "--quiet", "--release", "--package", "host-harness", "--", "compare"])
+        .args(["run", "--quiet", "--release", "--package", "host-harness-cli", "--", "compare"])
         .arg("--manifest-path")
         .arg(folders::root().join("guests").join(GUEST).join("Cargo.toml"))
         .arg("--export-json")

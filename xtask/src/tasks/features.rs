@@ -16,7 +16,18 @@ use super::{cargo, test};
 use crate::{console::Console, folders};
 
 /// Members of the workspace that are never part of a guest; a procedural macro runs in the compiler.
-const HOST_ONLY: [&str; 6] = ["benches", "fuzz", "guest-build", "guest-sdk-macros", "host-harness", "xtask"];
+const HOST_ONLY: [&str; 10] = [
+    "benches",
+    "fuzz",
+    "guest-build",
+    "guest-host",
+    "guest-prepare",
+    "guest-sdk-macros",
+    "host-harness",
+    "host-harness-cli",
+    "test-support",
+    "xtask",
+];
 
 /// Features for tests that run on the host, with dependencies that no guest can have.
 const HOST_FEATURES: [&str; 1] = ["testing"];

@@ -79,6 +79,15 @@ pub struct BarrierOptions {
     pub elisions: Elisions,
 }
 
+impl BarrierOptions {
+    crate::setters! {
+        /// Sets [`Self::card_size`].
+        with_card_size(card_size: u32);
+        /// Sets [`Self::elisions`].
+        with_elisions(elisions: Elisions);
+    }
+}
+
 impl Default for BarrierOptions {
     /// Cards of 1 KiB, which measured best: the table of a memory of 1 MiB is scanned in some ten nanoseconds, and a
     /// card is copied in as many.

@@ -245,7 +245,7 @@ fn ways(joined: &[&Row], all: &[Row]) -> String {
     if joined.len() > 1 && joined.len() == all.iter().filter(of_function).count() {
         return "any".to_owned();
     }
-    let every_call = crate::RestorePolicy::EveryCall.to_string();
+    let every_call = guest_host::RestorePolicy::EveryCall.to_string();
     let way = |row: &&Row| match row.policy == every_call || row.strategy == NO_RESTORE {
         true => row.way(),
         false => format!("{} ({})", row.way(), row.policy),

@@ -9,7 +9,7 @@ pub(super) mod verify;
 
 use super::data::Settings;
 use super::section::Section;
-use crate::outcome::AllocationSource;
+use guest_host::AllocationSource;
 
 /// Words in a row, `none` where there are none.
 fn list(items: &[String]) -> String {

@@ -3,8 +3,8 @@
 use super::super::data::{RegionReport, VerdictReport};
 use super::super::numbers::{NONE, bytes, grouped};
 use super::super::section::{Body, Section, Table};
-use crate::restore::Promise;
-use crate::snapshot::RegionKind;
+use guest_host::restore::Promise;
+use guest_host::snapshot::RegionKind;
 
 pub(in super::super) fn sections(verdicts: &[VerdictReport]) -> Vec<Section> {
     if verdicts.is_empty() {
@@ -136,7 +136,7 @@ fn remarks(verdicts: &[VerdictReport]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::RestoreStrategy;
+    use guest_host::RestoreStrategy;
 
     fn verdict(skipped_calls: u64, passed: bool) -> VerdictReport {
         let strategy = RestoreStrategy::FullCopy.name();

@@ -1,7 +1,7 @@
 //! What each host function does.
 
 use guest_abi::value::ValueRef;
-use host_harness::{Instance, InstanceConfig, MemoryState};
+use guest_host::{Instance, InstanceConfig, MemoryState};
 
 use super::{Source, guest, load, state};
 
@@ -325,7 +325,7 @@ fn many_rows_come_in_their_order() {
 #[test]
 fn what_happens_within_a_read_is_reported_as_such() {
     use guest_abi::ErrorCode;
-    use host_harness::Cause;
+    use guest_host::Cause;
     let mut config = InstanceConfig::default();
     config.deadline = Some(std::time::Duration::from_millis(100));
     let mut instance = load(&reader()).instantiate(&config, state()).unwrap();

@@ -1,6 +1,6 @@
 //! What guests of the contract allocate: by their own functions where they have them, otherwise by counted calls.
 
-use host_harness::{AllocationSource, Cause, Instance, InstanceConfig, RestorePolicy, RestoreStrategy};
+use guest_host::{AllocationSource, Cause, Instance, InstanceConfig, RestorePolicy, RestoreStrategy};
 
 use super::{FRAME, guest, guest_in, load, state};
 

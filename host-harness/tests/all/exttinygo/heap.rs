@@ -1,6 +1,6 @@
 //! What the host functions take from the host's heap: nothing, once a call like it was made.
 
-use host_harness::{InstanceConfig, RestorePolicy, RestoreStrategy};
+use guest_host::{InstanceConfig, RestorePolicy, RestoreStrategy};
 
 use super::{guest, load, state};
 use crate::guests::heap::allocations_of;
@@ -93,7 +93,7 @@ fn host_calls_allocate_nothing_on_the_hosts_heap() {
 }
 
 /// A state whose own reads take nothing from the heap: the records of the tests, and three rows for every read.
-struct RowsWithoutHeap(host_harness::MemoryState);
+struct RowsWithoutHeap(guest_host::MemoryState);
 
 impl RowsWithoutHeap {
     fn new() -> Self {
@@ -101,9 +101,9 @@ impl RowsWithoutHeap {
     }
 }
 
-impl host_harness::State for RowsWithoutHeap {
-    fn get(&mut self, key: &guest_abi::key::Key<'_>) -> Result<Option<&[u8]>, host_harness::StateError> {
-        host_harness::State::get(&mut self.0, key)
+impl guest_host::State for RowsWithoutHeap {
+    fn get(&mut self, key: &guest_abi::key::Key<'_>) -> Result<Option<&[u8]>, guest_host::StateError> {
+        guest_host::State::get(&mut self.0, key)
     }
 
     fn read(
@@ -111,7 +111,7 @@ impl host_harness::State for RowsWithoutHeap {
         _: &guest_abi::key::Key<'_>,
         after: Option<guest_abi::value::ValueRef<'_>>,
         out: &mut [u8],
-    ) -> Result<usize, host_harness::StateError> {
+    ) -> Result<usize, guest_host::StateError> {
         const ROW: &[u8] = b"\xA1\x64Name\x63one\xA1\x66Amount\x05";
         if after.is_some() {
             return Ok(0);
@@ -123,7 +123,7 @@ impl host_harness::State for RowsWithoutHeap {
         Ok(rows.len() * ROW.len())
     }
 
-    fn apply(&mut self, intents: &[u8]) -> Result<usize, host_harness::StateError> {
-        host_harness::State::apply(&mut self.0, intents)
+    fn apply(&mut self, intents: &[u8]) -> Result<usize, guest_host::StateError> {
+        guest_host::State::apply(&mut self.0, intents)
     }
 }

@@ -1,11 +1,12 @@
 //! All misuse of the host functions is a typed error, and leaves an instance that is ready and pristine.
 
 use guest_abi::ErrorCode;
-use guest_prepare::PrepareOptions;
-use host_harness::{
+use guest_host::{
     Cause, Guest, InstanceConfig, InvalidData, LoadError, MemoryState, RestorePolicy, RestoreStrategy, State,
-    StateError, Status, parse_state,
+    StateError, Status,
 };
+use guest_prepare::PrepareOptions;
+use host_harness::parse_state;
 
 use std::path::Path;
 

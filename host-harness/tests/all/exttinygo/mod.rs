@@ -11,9 +11,10 @@ mod shapes;
 use std::cell::RefCell;
 use std::path::Path;
 
+use guest_host::admission::exttinygo_imports;
+use guest_host::{Engine, EngineConfig, Guest, MemoryState};
 use guest_prepare::PrepareOptions;
-use host_harness::admission::exttinygo_imports;
-use host_harness::{Engine, EngineConfig, Guest, MemoryState, parse_state};
+use host_harness::parse_state;
 
 /// Where a guest's text lies.
 const TEXT: usize = 1024;

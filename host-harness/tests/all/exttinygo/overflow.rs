@@ -1,7 +1,7 @@
 //! Guests that print a panic, exit, or use up their memory: the cause, and that they go on working.
 
 use guest_abi::value::ValueRef;
-use host_harness::{Cause, Instance, InstanceConfig, Metrics, RestorePolicy, RestoreStrategy};
+use guest_host::{Cause, Instance, InstanceConfig, Metrics, RestorePolicy, RestoreStrategy};
 
 use super::{Source, guest, load, state};
 use crate::guests::heap::live_bytes;

@@ -1,6 +1,6 @@
 //! After a restore nothing on the host's side may point into the old memory.
 
-use host_harness::{Cause, Instance, InstanceConfig, InvalidData, RestorePolicy, RestoreStrategy};
+use guest_host::{Cause, Instance, InstanceConfig, InvalidData, RestorePolicy, RestoreStrategy};
 
 use super::{Source, guest, load, state};
 

@@ -1,10 +1,10 @@
 //! Guests of odd shapes: commands and reactors, start functions, tables, globals that nobody exports.
 
 use guest_abi::value::ValueRef;
+use guest_host::{Guest, InstanceConfig, MemoryState, Pool, PoolConfig, RestorePolicy, RestoreStrategy};
 use guest_prepare::PrepareOptions;
 use host_harness::inspect::strategies;
 use host_harness::verify::{VerifyOptions, verify};
-use host_harness::{Guest, InstanceConfig, MemoryState, Pool, PoolConfig, RestorePolicy, RestoreStrategy};
 
 use super::{guest, load, state};
 

@@ -2,8 +2,9 @@
 //! pages that are there after a restore.
 
 use guest_build::Allocator;
+use guest_host::{AllocationSource, Cause, MemoryState, Residue, RestorePolicy, RestoreStrategy};
 use guest_prepare::PrepareOptions;
-use host_harness::{AllocationSource, Cause, MemoryState, Residue, RestorePolicy, RestoreStrategy, parse_state};
+use host_harness::parse_state;
 
 use super::{best, config, config_with_policy, field, instance, load, load_with, strategies};
 

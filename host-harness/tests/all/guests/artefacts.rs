@@ -4,12 +4,12 @@
 use std::sync::OnceLock;
 
 use guest_build::Allocator;
-use guest_prepare::PrepareOptions;
-use host_harness::artefact::{is_artefact, module_of};
-use host_harness::{
+use guest_host::artefact::{is_artefact, module_of};
+use guest_host::{
     ArtefactError, ArtefactKey, ArtefactTrust, CodeOrigin, CompileCache, Engine, EngineConfig, Guest, LoadError,
     Residue, RestoreStrategy,
 };
+use guest_prepare::PrepareOptions;
 use proptest::prelude::*;
 
 use super::state_machine::calls_before;

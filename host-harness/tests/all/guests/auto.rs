@@ -1,7 +1,7 @@
 //! What `auto` learns from an instance's first calls.
 
 use guest_build::Allocator;
-use host_harness::{Instance, Replaced, Residue, RestorePolicy, RestoreStrategy};
+use guest_host::{Instance, Replaced, Residue, RestorePolicy, RestoreStrategy};
 
 use super::{RESIDUES, config, load, state_of};
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use guest_abi::storage;
 use guest_abi::value::{ObjectWriter, ValueRef};
 use guest_build::Allocator;
+use guest_host::{Cause, Guest, Instance, LoadError, MemoryState, Residue, RestorePolicy, RestoreStrategy};
 use guest_prepare::PrepareOptions;
-use host_harness::{Cause, Guest, Instance, LoadError, MemoryState, Residue, RestorePolicy, RestoreStrategy};
 
 use super::{MEMORY, config, engine, instance, named_module, state_of, strategies};
 

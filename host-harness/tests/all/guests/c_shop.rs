@@ -2,9 +2,9 @@
 //! and over wasi-libc's own. It leaves what the one in Rust leaves, and is restored as that is.
 
 use guest_build::Allocator;
+use guest_host::{AllocationSource, Cause, Guest, Instance, InstanceConfig, Residue, RestorePolicy, RestoreStrategy};
 use guest_prepare::PrepareOptions;
 use host_harness::verify::{VerifyOptions, verify};
-use host_harness::{AllocationSource, Cause, Guest, Instance, InstanceConfig, Residue, RestorePolicy, RestoreStrategy};
 
 use super::{NEVER_REACHED, RESIDUES, config, config_with_policy, engine, field, load, root, state_of, strategies};
 

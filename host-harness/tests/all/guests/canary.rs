@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 
 use guest_abi::storage;
 use guest_build::Allocator;
+use guest_host::restore::{BumpReset, Promise, Restore, Watermark};
+use guest_host::snapshot::RegionKind;
+use guest_host::{Cause, Guest, Instance, InstanceConfig, MemoryState, Residue, RestorePolicy, RestoreStrategy};
 use guest_prepare::PrepareOptions;
-use host_harness::restore::{BumpReset, Promise, Restore, Watermark};
-use host_harness::snapshot::RegionKind;
 use host_harness::verify::{VerifyOptions, verify};
-use host_harness::{Cause, Guest, Instance, InstanceConfig, MemoryState, Residue, RestorePolicy, RestoreStrategy};
 
 use super::{NEVER_REACHED, SHORT, config, engine, field, instance, state_of, strategies};
 

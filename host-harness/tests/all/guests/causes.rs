@@ -3,7 +3,7 @@
 use guest_abi::ErrorCode;
 use guest_abi::wire::WireError;
 use guest_build::Allocator;
-use host_harness::{Cause, Failure, Instance, InvalidData, Level, Residue, RestorePolicy, RestoreStrategy, Status};
+use guest_host::{Cause, Failure, Instance, InvalidData, Level, Residue, RestorePolicy, RestoreStrategy, Status};
 
 use super::{MEMORY, SHORT, best, config, config_with_policy, field, instance, load};
 

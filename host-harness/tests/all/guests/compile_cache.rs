@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use guest_build::Allocator;
+use guest_host::{CompileCache, Engine, EngineConfig, Guest, LoadError, MemoryState, Residue, RestoreStrategy};
 use guest_prepare::PrepareOptions;
-use host_harness::{CompileCache, Engine, EngineConfig, Guest, LoadError, MemoryState, Residue, RestoreStrategy};
 
 use super::{config, module};
 

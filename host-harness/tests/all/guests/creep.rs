@@ -3,8 +3,8 @@
 //! The guest takes 100,000 bytes with each call, two pages more than a fresh instance has, and keeps them.
 
 use guest_build::Allocator;
+use guest_host::{Instance, MemoryState, Residue, RestoreStrategy};
 use guest_prepare::PrepareOptions;
-use host_harness::{Instance, MemoryState, Residue, RestoreStrategy};
 
 use super::{best, config, load_with, strategies};
 

@@ -113,7 +113,7 @@ fn a_guest_imports_what_it_uses() {
 
 #[test]
 fn a_guest_that_uses_everything_imports_all_of_the_contract_but_two_functions() {
-    let offered = host_harness::admission::exttinygo_imports();
+    let offered = guest_host::admission::exttinygo_imports();
     let mut expected: BTreeSet<_> = offered.iter().map(|known| format!("{}.{}", known.module, known.name)).collect();
     // An absent record is an error that an extension may handle, so it is asked for by `hostQueryValue`; a panic is a
     // line of output, which all hosts of the contract understand.

@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use guest_build::Allocator;
-use host_harness::{Metrics, RestorePolicy, RestoreStrategy};
+use guest_host::{Metrics, RestorePolicy, RestoreStrategy};
 
 use super::{RESIDUES, config, instance, strategies};
 

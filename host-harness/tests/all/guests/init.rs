@@ -1,8 +1,8 @@
 //! The initialisation hook ran before the snapshot.
 
 use guest_build::Allocator;
-use host_harness::snapshot::RegionKind;
-use host_harness::{Instance, Residue, RestoreStrategy};
+use guest_host::snapshot::RegionKind;
+use guest_host::{Instance, Residue, RestoreStrategy};
 
 use super::{config, instance, module};
 

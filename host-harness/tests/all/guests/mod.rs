@@ -30,11 +30,12 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use guest_build::Allocator;
-use guest_prepare::PrepareOptions;
-use host_harness::{
+use guest_host::{
     Allocation, Engine, EngineConfig, Guest, Instance, InstanceConfig, LoadError, MemoryState, Outcome, Residue,
-    RestorePolicy, RestoreStrategy, load_state_file,
+    RestorePolicy, RestoreStrategy,
 };
+use guest_prepare::PrepareOptions;
+use host_harness::load_state_file;
 
 /// Bytes of memory that most of these tests give a guest: little, so that comparing all of it is quick.
 const MEMORY: u64 = 4 << 20;

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use guest_build::Allocator;
+use guest_host::{Residue, RestoreStrategy};
 use host_harness::verify::{Aspect, Difference, VerifyOptions, What, verify};
-use host_harness::{Residue, RestoreStrategy};
 
 use super::{NEVER_REACHED, RESIDUES, SHORT, config, load, state_of, strategies};
 
@@ -66,7 +66,7 @@ fn is_unsafe_look_at_residue(difference: &Difference, strategy: RestoreStrategy,
 }
 
 /// Every function of the guest but these.
-fn all_but<'g>(guest: &'g host_harness::Guest, excluded: &[&str]) -> Vec<&'g str> {
+fn all_but<'g>(guest: &'g guest_host::Guest, excluded: &[&str]) -> Vec<&'g str> {
     let all = guest.functions().iter().map(String::as_str);
     all.filter(|name| !excluded.contains(name)).collect()
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use guest_abi::key::Key;
 use guest_abi::value::ValueRef;
 use guest_build::Allocator;
-use host_harness::{Cause, Instance, MemoryState, RestorePolicy, State, StateError, Status};
+use guest_host::{Cause, Instance, MemoryState, RestorePolicy, State, StateError, Status};
 
 use super::{best, config_with_policy, field, instance, load};
 

@@ -7,11 +7,11 @@ use std::thread;
 use std::time::Duration;
 
 use guest_build::Allocator;
-use guest_prepare::PrepareOptions;
-use host_harness::{
+use guest_host::{
     Allocation, Engine, EngineConfig, Guest, Instance, InstanceConfig, LoadError, Pool, PoolConfig, PoolError,
     PooledInstance, Residue, RestorePolicy, RestoreStrategy, StateError, Status,
 };
+use guest_prepare::PrepareOptions;
 
 use super::state_machine::{FAIL, Next, PANIC, Panicking, calls_before};
 use super::{config, config_with_policy, field, load, module, state_of};
@@ -271,8 +271,7 @@ fn a_state_that_cannot_be_had_is_told_and_strands_nobody() {
     assert_eq!(served.load(Relaxed), 3);
     assert_eq!(there(&pool), (0, 0));
     let (guest, config) = (load("adversary", Allocator::BumpReset), InstanceConfig::default());
-    let warm =
-        Pool::new(&guest, &config, &sizes(1, 1), || Err::<host_harness::MemoryState, _>(StateError::new("none")));
+    let warm = Pool::new(&guest, &config, &sizes(1, 1), || Err::<guest_host::MemoryState, _>(StateError::new("none")));
     assert!(matches!(warm, Err(PoolError::State(_))));
 }
 
@@ -344,7 +343,7 @@ fn a_guard_of_its_own_outlives_the_pool_it_came_from() {
 fn a_state_can_be_set_for_each_borrow() {
     let guest = load("adversary", Allocator::BumpReset);
     let config = config(RestoreStrategy::BumpReset, Residue::Keep);
-    let pool = Pool::new(&guest, &config, &sizes(1, 1), || Ok(host_harness::MemoryState::new()));
+    let pool = Pool::new(&guest, &config, &sizes(1, 1), || Ok(guest_host::MemoryState::new()));
     let pool = pool.expect("the guest is admitted");
     let call = |instance: &mut Instance| instance.invoke_by_name("leave_exchange_address").map(drop);
     let mut taken = pool.take().expect("it is there");

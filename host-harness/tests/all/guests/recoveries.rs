@@ -1,7 +1,7 @@
 //! A guest without a control block that appends to a list for ever works for ever, and nothing grows with the recoveries.
 
 use guest_build::Allocator;
-use host_harness::{Instance, InstanceConfig, MemoryState, Metrics, RestorePolicy, RestoreStrategy};
+use guest_host::{Instance, InstanceConfig, MemoryState, Metrics, RestorePolicy, RestoreStrategy};
 
 use super::heap::live_bytes;
 use super::{config_with_policy, load};
@@ -29,7 +29,7 @@ fn metric(metrics: &Metrics, result: &str) -> u64 {
 }
 
 /// Recovers a thousand times after a few, and finds pages and the host's heap as they were after those.
-fn stays_flat(told: &str, guest: &host_harness::Guest, function: &str, mut config: InstanceConfig) {
+fn stays_flat(told: &str, guest: &guest_host::Guest, function: &str, mut config: InstanceConfig) {
     const FIRST: u64 = 3;
     let metrics = Metrics::default();
     config.metrics = Some(metrics.clone());

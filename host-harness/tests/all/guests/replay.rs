@@ -2,8 +2,8 @@
 
 use alloc_trace::{Numbering, Operation, Trace};
 use guest_build::Allocator;
+use guest_host::{LoadError, RestoreStrategy};
 use host_harness::replay::{ReplayCounts, ReplayOptions, ReplayRow, TraceFile, replay};
-use host_harness::{LoadError, RestoreStrategy};
 
 use super::{NEVER_REACHED, best, load, root};
 

@@ -2,9 +2,7 @@
 
 use guest_abi::storage;
 use guest_build::Allocator;
-use host_harness::{
-    Instance, InstanceConfig, MemoryState, Replaced, Residue, RestorePolicy, RestoreStrategy, Retention,
-};
+use guest_host::{Instance, InstanceConfig, MemoryState, Replaced, Residue, RestorePolicy, RestoreStrategy, Retention};
 
 use super::{config, load, strategies};
 

@@ -1,10 +1,10 @@
 //! Verification catches what is broken on purpose, and says where: allocators that are, and restores that forget.
 
 use guest_build::Allocator;
-use host_harness::restore::{FullCopy, Promise, Restore, RestoreError, Restored, Target};
-use host_harness::snapshot::RegionKind;
+use guest_host::restore::{FullCopy, Promise, Restore, RestoreError, Restored, Target};
+use guest_host::snapshot::RegionKind;
+use guest_host::{Residue, RestoreStrategy};
 use host_harness::verify::{Aspect, Difference, Residual, Verdict, VerifyOptions, What, verify, verify_with};
-use host_harness::{Residue, RestoreStrategy};
 
 use super::{config, load, state_of};
 

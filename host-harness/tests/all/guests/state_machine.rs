@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use guest_abi::key::Key;
 use guest_abi::value::ValueRef;
 use guest_build::Allocator;
-use host_harness::restore::{FullCopy, Promise, Restore, RestoreError, Restored, Target};
-use host_harness::snapshot::RegionKind;
-use host_harness::{Cause, Instance, LoadError, MemoryState, Residue, RestoreStrategy, State, StateError, Status};
+use guest_host::restore::{FullCopy, Promise, Restore, RestoreError, Restored, Target};
+use guest_host::snapshot::RegionKind;
+use guest_host::{Cause, Instance, LoadError, MemoryState, Residue, RestoreStrategy, State, StateError, Status};
 
 use super::{config, field, instance, load, state_of};
 

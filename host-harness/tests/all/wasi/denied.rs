@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
+use guest_host::admission::{ContractError, wasi_imports};
+use guest_host::{Cause, Guest, InvalidData, LoadError};
 use guest_prepare::module_info::ValueType;
-use host_harness::admission::{ContractError, wasi_imports};
-use host_harness::{Cause, Guest, InvalidData, LoadError};
 
 use super::{MEMORY, called, guest, instance, load, traced};
-use crate::cli_guests;
+use test_support::text_guests;
 
 const SUCCESS: i64 = 0;
 const BADF: i64 = 8;
@@ -197,7 +197,7 @@ fn more_random_bytes_than_are_given_at_once_are_refused() {
 fn what_wasi_does_not_have_is_refused_when_it_is_loaded() {
     let refused = |name: &str, ty: &str| {
         let import = format!(r#"(import "wasi_snapshot_preview1" "{name}" (func {ty}))"#);
-        match load(&cli_guests::guest(&import, "")) {
+        match load(&text_guests::guest(&import, "")) {
             Err(LoadError::Contract(errors)) => errors,
             other => panic!("{other:?}"),
         }

@@ -1,8 +1,8 @@
 //! The life of an instance: initialisation that exits, calls that exit, and restores.
 
+use guest_host::wasi::{Clock, Randomness, panic_message};
+use guest_host::{Cause, InstanceConfig, LoadError, MemoryState, RestorePolicy, RestoreStrategy};
 use host_harness::verify::{VerifyOptions, verify};
-use host_harness::wasi::{Clock, Randomness, panic_message};
-use host_harness::{Cause, InstanceConfig, LoadError, MemoryState, RestorePolicy, RestoreStrategy};
 
 use super::{errnos, guest, instance, load, traced};
 
@@ -66,7 +66,7 @@ fn to_exit_is_a_cause_and_the_instance_is_restored() {
 }
 
 /// A guest whose `_initialize` sets a global and exits with this code.
-fn exiting(code: i32) -> host_harness::Guest {
+fn exiting(code: i32) -> guest_host::Guest {
     guest(
         &["proc_exit"],
         &format!(

@@ -1,30 +1,18 @@
 //! WASI preview 1: what is offered, what is denied, and that restores put back what a guest changed.
 
-mod cli;
 mod denied;
 mod life;
 mod offered;
 mod random;
 
+use guest_host::{Engine, EngineConfig, Guest, HostCall, Instance, InstanceConfig, LoadError, MemoryState};
 use guest_prepare::PrepareOptions;
-use host_harness::{Engine, EngineConfig, Guest, HostCall, Instance, InstanceConfig, LoadError, MemoryState};
 
-use crate::cli_guests;
+use test_support::text_guests;
+use test_support::wasi::imports;
 
 /// The guest's memory has two pages.
 const MEMORY: usize = 2 << 16;
-
-/// Imports of these functions of WASI, each under its own name.
-fn imports(names: &[&str]) -> String {
-    let offered = host_harness::admission::wasi_imports();
-    let import = |name: &&str| {
-        let known = offered.iter().find(|known| known.name == *name).expect("it is a function of WASI");
-        let types = |types: &[_]| types.iter().map(|ty| format!(" {ty}")).collect::<String>();
-        let (params, results) = (types(&known.signature.params), types(&known.signature.results));
-        format!(r#"(import "wasi_snapshot_preview1" "{name}" (func ${name} (param{params}) (result{results})))"#)
-    };
-    names.iter().map(import).collect()
-}
 
 fn load(wasm: &[u8]) -> Result<Guest, LoadError> {
     let engine = Engine::new(&EngineConfig::default()).expect("the machine can run the engine");
@@ -33,7 +21,7 @@ fn load(wasm: &[u8]) -> Result<Guest, LoadError> {
 
 /// A guest that imports these functions and has this body.
 fn guest(names: &[&str], body: &str) -> Guest {
-    load(&cli_guests::guest(&imports(names), body)).expect("the guest keeps the contract")
+    load(&text_guests::guest(&imports(names), body)).expect("the guest keeps the contract")
 }
 
 /// A configuration that traces.
@@ -50,7 +38,7 @@ fn instance(guest: &Guest, config: &InstanceConfig) -> Instance {
 /// Errno and digest of each function of WASI that a call used.
 fn called(instance: &mut Instance, function: &str) -> Vec<(&'static str, i64, u64)> {
     let outcome = instance.invoke_by_name(function).expect("it returns");
-    let of = |entry: &host_harness::TraceEntry| match entry.call {
+    let of = |entry: &guest_host::TraceEntry| match entry.call {
         HostCall::Wasi(name) => (name, entry.result, entry.digest),
         other => panic!("{other:?}"),
     };

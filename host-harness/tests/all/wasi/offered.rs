@@ -1,7 +1,7 @@
 //! What is offered: output, arguments, environment, clocks, randomness, waiting.
 
-use host_harness::wasi::{Clock, Randomness};
-use host_harness::{Instance, InstanceConfig, LoadError, MemoryState, RestorePolicy};
+use guest_host::wasi::{Clock, Randomness};
+use guest_host::{Instance, InstanceConfig, LoadError, MemoryState, RestorePolicy};
 
 use super::{called, errnos, guest, instance, traced};
 use crate::guests::heap::allocations_of;

@@ -3,8 +3,8 @@
 
 use std::fmt::Write as _;
 
-use host_harness::admission::wasi_imports;
-use host_harness::{Cause, InstanceConfig, InvalidData, RestoreStrategy};
+use guest_host::admission::wasi_imports;
+use guest_host::{Cause, InstanceConfig, InvalidData, RestoreStrategy};
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;

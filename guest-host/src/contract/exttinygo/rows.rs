@@ -1,0 +1,112 @@
+//! Reading many records: the host calls the guest back for each row.
+
+use guest_abi::exttinygo as names;
+use guest_abi::value::ValueRef;
+use guest_abi::wire;
+use std::ops::Range;
+use wasmtime::{Caller, Linker};
+
+use super::handles::HandleKind;
+use super::{Crossing, ExtTinyGo, crossing, trace};
+use crate::failure::{Fault, InvalidData};
+use crate::host::call::HostData;
+use crate::state::StateError;
+
+/// Bytes of rows that the state is asked for at a time. A row that is larger is asked for alone.
+const CHUNK: usize = 4096;
+
+/// Defines the function.
+pub(super) fn define(linker: &mut Linker<HostData>) -> wasmtime::Result<()> {
+    linker.func_wrap(names::IMPORT_MODULE, names::IMPORT_READ_VALUES, read_values)?;
+    Ok(())
+}
+
+/// Calls the guest back for each row that matches the key as it is when the read begins. What the guest does meanwhile,
+/// reading again included, is its own affair: a row's handles stay valid until the call ends.
+fn read_values(mut caller: Caller<'_, HostData>, key: i64) -> wasmtime::Result<()> {
+    let on_read_value = crossing(&mut caller, |crossing| {
+        let own = crossing.own;
+        // Reads inside reads have a copy of their key each, until they end.
+        let copied = own.handles.begin_read(key)?;
+        ExtTinyGo::hold(&mut own.held, copied, &own.limits)?;
+        // Admission has seen to it that who imports this has it.
+        own.exports.on_read_value.clone().ok_or(Fault::InvalidGuestData(InvalidData::TooEarly))
+    })?;
+    let mut last = 0..0;
+    let mut count = 0;
+    loop {
+        let mut chunk = again(&mut caller, |crossing| read_chunk(crossing, &last))?;
+        if chunk.is_empty() {
+            break;
+        }
+        while !chunk.is_empty() {
+            let (key, value) = again(&mut caller, |crossing| next_row(crossing, &mut chunk, &mut last))?;
+            on_read_value.call(&mut caller, (key, value))?;
+            count += 1;
+        }
+    }
+    again(&mut caller, |crossing| {
+        crossing.own.held -= crossing.own.handles.end_read();
+        Ok(())
+    })?;
+    trace(&mut caller, names::IMPORT_READ_VALUES, &[key], &[], count);
+    Ok(())
+}
+
+/// The same crossing goes on.
+fn again<R>(
+    caller: &mut Caller<'_, HostData>,
+    body: impl FnOnce(Crossing<'_>) -> Result<R, Fault>,
+) -> wasmtime::Result<R> {
+    caller.data_mut().call.crossings -= 1;
+    crossing(caller, body)
+}
+
+/// Reads rows of the innermost read behind the one whose key map is at `last`, or the first, and returns where they are.
+fn read_chunk(crossing: Crossing<'_>, last: &Range<usize>) -> Result<Range<usize>, Fault> {
+    let Crossing { own, state, .. } = crossing;
+    let ExtTinyGo { handles, held, limits, .. } = own;
+    let Some((key, bytes)) = handles.read_key_and_bytes() else {
+        return Err(Fault::InvalidGuestData(InvalidData::TooEarly));
+    };
+    let start = bytes.len();
+    let mut room = CHUNK;
+    let read = key.with_key(|key| {
+        loop {
+            ExtTinyGo::hold(held, room, limits)?;
+            bytes.resize(start + room, 0);
+            let (before, rows) = bytes.split_at_mut(start);
+            let after = (!last.is_empty()).then(|| ValueRef::new(&before[last.clone()]));
+            let written = state.read(key, after, rows).map_err(Fault::State)?;
+            *held -= room.saturating_sub(written);
+            if written <= room {
+                return Ok(written);
+            }
+            *held -= room;
+            room = written;
+        }
+    });
+    let written = match read {
+        Ok(Ok(written)) => written,
+        Ok(Err(fault)) | Err(fault) => {
+            bytes.truncate(start);
+            return Err(fault);
+        }
+    };
+    bytes.truncate(start + written);
+    Ok(start..start + written)
+}
+
+/// Handles for the first row of a chunk, which is taken from it; its key becomes the last.
+fn next_row(crossing: Crossing<'_>, chunk: &mut Range<usize>, last: &mut Range<usize>) -> Result<(i64, i64), Fault> {
+    let handles = &mut crossing.own.handles;
+    let malformed = |error| Fault::State(StateError::new(format!("a row that it read is malformed: {error}")));
+    let rows = &handles.bytes[..chunk.end];
+    let middle = wire::skip(rows, chunk.start).map_err(malformed)?;
+    let end = wire::skip(rows, middle).map_err(malformed)?;
+    let key = handles.part(HandleKind::RowKey, chunk.start..middle)?;
+    let value = handles.part(HandleKind::Value, middle..end)?;
+    *last = chunk.start..middle;
+    chunk.start = end;
+    Ok((key, value))
+}

@@ -1,0 +1,107 @@
+//! The host's side of the contracts: the functions that guests import.
+//!
+//! Nothing that a guest passes is trusted: each range is checked against the memory and each byte against the value
+//! model, and what is wrong ends the call with [`Cause::InvalidGuestData`](crate::Cause::InvalidGuestData).
+
+pub(crate) mod exttinygo;
+mod native;
+pub mod wasi;
+
+use std::hash::{DefaultHasher, Hasher};
+use std::ops::Range;
+
+use wasmtime::{Caller, Linker};
+
+use crate::failure::{Fault, InvalidData};
+use crate::host::call::{HostCall, HostData, TraceEntry, visible_bytes};
+use crate::host::footprint::Footprint;
+use crate::host::guest_memory::GuestMemory;
+use crate::host::window::memory_and_data;
+use guest_prepare::module_info::ContractKind;
+
+/// Defines a contract's imports.
+pub(crate) fn define(kind: ContractKind, linker: &mut Linker<HostData>) -> wasmtime::Result<()> {
+    match kind {
+        ContractKind::Native => native::define(linker),
+        ContractKind::ExtTinyGo => exttinygo::define(linker),
+    }
+}
+
+/// Marker that ends a call from inside a host function; the reason is in [`crate::host::call::Call::fault`].
+#[derive(Debug, thiserror::Error)]
+#[error("the host ended the call")]
+struct EndCall;
+
+/// Runs a host function's body over the memory that the guest sees and keeps its fault, if any, where the caller finds it.
+#[inline]
+pub(crate) fn crossing<R>(
+    caller: &mut Caller<'_, HostData>,
+    body: impl FnOnce(GuestMemory<'_>, &mut HostData) -> Result<R, Fault>,
+) -> wasmtime::Result<R> {
+    let end = |fault, data: &mut HostData| {
+        data.call.fault = Some(fault);
+        wasmtime::Error::new(EndCall)
+    };
+    let Some((memory, data)) = memory_and_data(caller) else {
+        return Err(end(Fault::InvalidGuestData(InvalidData::TooEarly), caller.data_mut()));
+    };
+    data.call.crossings += 1;
+    if data.logical.is_none_or(|logical| logical.certain == memory.len()) {
+        return body(memory, data).map_err(|fault| end(fault, data));
+    }
+    let physical = memory.len();
+    let visible = visible_bytes(physical, &mut *caller);
+    match memory_and_data(caller) {
+        Some((memory, data)) => body(memory.up_to(visible), data).map_err(|fault| end(fault, data)),
+        None => Err(end(Fault::InvalidGuestData(InvalidData::TooEarly), caller.data_mut())),
+    }
+}
+
+/// The range that a guest names by address and length, if it lies in memory of `size` bytes.
+pub(crate) fn range(what: &'static str, address: u32, length: u32, size: usize) -> Result<Range<usize>, Fault> {
+    let end = u64::from(address) + u64::from(length);
+    if end <= size as u64 {
+        Ok(address as usize..address as usize + length as usize)
+    } else {
+        Err(Fault::InvalidGuestData(InvalidData::OutOfMemory { what, address, length, memory: size as u64 }))
+    }
+}
+
+/// What a guest passes. It may have written it into the exchange region.
+pub(crate) struct Passed<'m, 'f> {
+    memory: &'m [u8],
+    footprint: &'f mut Footprint,
+}
+
+impl<'m, 'f> Passed<'m, 'f> {
+    pub(crate) fn new(memory: &'m GuestMemory<'_>, footprint: &'f mut Footprint) -> Self {
+        Self { memory: memory.read(), footprint }
+    }
+
+    pub(crate) fn bytes(&mut self, what: &'static str, address: u32, length: u32) -> Result<&'m [u8], Fault> {
+        let range = range(what, address, length, self.memory.len())?;
+        self.footprint.add(&range);
+        Ok(&self.memory[range])
+    }
+
+    fn text(&mut self, what: &'static str, address: u32, length: u32) -> Result<&'m str, Fault> {
+        std::str::from_utf8(self.bytes(what, address, length)?)
+            .map_err(|error| Fault::InvalidGuestData(InvalidData::NotUtf8 { what, at: error.valid_up_to() }))
+    }
+
+    /// Of a panic's text, which is reported even if it is not UTF-8, as much as is kept.
+    fn told(&mut self, what: &'static str, address: u32, length: u32, limit: usize) -> Result<String, Fault> {
+        let bytes = self.bytes(what, address, length)?;
+        Ok(String::from_utf8_lossy(&bytes[..bytes.len().min(limit)]).into_owned())
+    }
+}
+
+impl HostData {
+    pub(crate) fn trace(&mut self, call: HostCall, result: i64, digest: impl FnOnce(&mut DefaultHasher)) {
+        if self.tracing {
+            let mut hasher = DefaultHasher::new();
+            digest(&mut hasher);
+            self.call.trace.push(TraceEntry { call, result, digest: hasher.finish() });
+        }
+    }
+}

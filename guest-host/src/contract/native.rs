@@ -1,0 +1,195 @@
+//! Host side of the native contract: the six functions that a guest imports.
+
+use std::hash::Hasher;
+use std::ops::Range;
+
+use guest_abi::Level;
+use guest_abi::key::Key;
+use guest_abi::names;
+use guest_abi::value::ValueRef;
+use wasmtime::{Caller, Linker};
+
+use super::{Passed, crossing, range};
+use crate::failure::{Fault, InvalidData};
+use crate::host::call::{HostCall, HostData};
+use crate::host::guest_memory::GuestMemory;
+
+/// Defines the contract's imports.
+pub(super) fn define(linker: &mut Linker<HostData>) -> wasmtime::Result<()> {
+    let module = names::IMPORT_MODULE;
+    linker.func_wrap(module, names::IMPORT_GET, get)?;
+    linker.func_wrap(module, names::IMPORT_READ, read)?;
+    linker.func_wrap(module, names::IMPORT_INTENTS, intents)?;
+    linker.func_wrap(module, names::IMPORT_LOG, log)?;
+    linker.func_wrap(module, names::IMPORT_FAIL, fail)?;
+    linker.func_wrap(module, names::IMPORT_PANIC, panic)?;
+    Ok(())
+}
+
+impl<'m> Passed<'m, '_> {
+    fn key(&mut self, address: u32, length: u32) -> Result<Key<'m>, Fault> {
+        Key::parse(self.bytes("key", address, length)?)
+            .map_err(|error| Fault::InvalidGuestData(InvalidData::Wire { what: "key", error }))
+    }
+}
+
+/// A length as the `i32` that crosses; the guest reads it as `u32`.
+fn length(length: usize) -> Result<i32, Fault> {
+    i32::try_from(length)
+        .map_err(|_| Fault::State(crate::StateError::new("a value or row of the state is larger than 2 GiB")))
+}
+
+fn get(
+    mut caller: Caller<'_, HostData>,
+    key_address: u32,
+    key_length: u32,
+    out_address: u32,
+    out_capacity: u32,
+) -> wasmtime::Result<i32> {
+    crossing(&mut caller, |mut memory, data| {
+        let out = range("room for a value", out_address, out_capacity, memory.len())?;
+        let key = Passed::new(&memory, &mut data.footprint).key(key_address, key_length)?;
+        let found = data.state.get(&key).map_err(Fault::State)?;
+        let result = match found {
+            Some(value) => {
+                if value.len() <= out.len() {
+                    memory.write(out.start..out.start + value.len(), &mut data.footprint).copy_from_slice(value);
+                }
+                length(value.len())?
+            }
+            None => names::GET_ABSENT,
+        };
+        if data.tracing {
+            let key = Passed::new(&memory, &mut data.footprint).bytes("key", key_address, key_length)?;
+            data.trace(HostCall::Get, result.into(), |hasher| hasher.write(key));
+        }
+        Ok(result)
+    })
+}
+
+fn read(
+    mut caller: Caller<'_, HostData>,
+    key_address: u32,
+    key_length: u32,
+    after_address: u32,
+    after_length: u32,
+    out_address: u32,
+    out_capacity: u32,
+) -> wasmtime::Result<i32> {
+    crossing(&mut caller, |mut memory, data| {
+        let out = range("room for rows", out_address, out_capacity, memory.len())?;
+        let mut passed = Passed::new(&memory, &mut data.footprint);
+        let key = passed.bytes("key", key_address, key_length)?;
+        let after = passed.bytes("key of the last row", after_address, after_length)?;
+        // What the guest passed, and behind it the rows.
+        let mut scratch = std::mem::take(&mut data.scratch);
+        scratch.clear();
+        scratch.extend_from_slice(key);
+        scratch.extend_from_slice(after);
+        let passed = scratch.len();
+        let written = rows(data, &mut scratch, key_length as usize, &mut memory, out);
+        scratch.truncate(passed);
+        data.scratch = scratch;
+        let result = length(written?)?;
+        if data.tracing {
+            let passed = data.scratch.clone();
+            data.trace(HostCall::Read, result.into(), |hasher| hasher.write(&passed));
+        }
+        Ok(result)
+    })
+}
+
+/// Has the rows written behind what the guest passed, and puts those that there are into the guest's memory.
+///
+/// Written in place they would take longer, not less: a state writes a row in many small parts. And a restore that
+/// follows the marks would have to copy back all of the room for rows, as a state could have written anywhere in it.
+fn rows(
+    data: &mut HostData,
+    scratch: &mut Vec<u8>,
+    key_length: usize,
+    memory: &mut GuestMemory<'_>,
+    out: Range<usize>,
+) -> Result<usize, Fault> {
+    let passed = scratch.len();
+    scratch.resize(passed + out.len(), 0);
+    let (passed, rows) = scratch.split_at_mut(passed);
+    let written = read_rows(data, passed, key_length, rows)?;
+    // More than there is room for means that not even one row fits, and nothing was written.
+    if let Some(rows) = rows.get(..written) {
+        memory.write(out.start..out.start + written, &mut data.footprint).copy_from_slice(rows);
+    }
+    Ok(written)
+}
+
+fn read_rows(data: &mut HostData, passed: &[u8], key_length: usize, out: &mut [u8]) -> Result<usize, Fault> {
+    let wire = |what| move |error| Fault::InvalidGuestData(InvalidData::Wire { what, error });
+    let (key, after) = passed.split_at(key_length);
+    let key = Key::parse(key).map_err(wire("key"))?;
+    let after = match after {
+        [] => None,
+        after => {
+            let mut decoder = minicbor::Decoder::new(after);
+            guest_abi::wire::validate_key_map(&mut decoder).map_err(wire("key of the last row"))?;
+            Some(ValueRef::new(after))
+        }
+    };
+    data.state.read(&key, after, out).map_err(Fault::State)
+}
+
+impl HostData {
+    /// Appends what lies at `address` to the call's intents.
+    pub(crate) fn append_intents(&mut self, memory: &GuestMemory<'_>, address: u32, length: u32) -> Result<(), Fault> {
+        let bytes = Passed::new(memory, &mut self.footprint).bytes("intents", address, length)?;
+        let limit = self.limits.intent_bytes;
+        if bytes.len() > limit.saturating_sub(self.call.intents.len()) {
+            return Err(Fault::InvalidGuestData(InvalidData::TooManyIntents { limit }));
+        }
+        self.call.intents.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+fn intents(mut caller: Caller<'_, HostData>, address: u32, length: u32) -> wasmtime::Result<()> {
+    crossing(&mut caller, |memory, data| data.append_intents(&memory, address, length))
+}
+
+fn log(mut caller: Caller<'_, HostData>, level: u32, address: u32, length: u32) -> wasmtime::Result<()> {
+    crossing(&mut caller, |memory, data| {
+        let line = Passed::new(&memory, &mut data.footprint).text("log line", address, length)?;
+        let level = Level::from_number(level).ok_or(Fault::InvalidGuestData(InvalidData::UnknownLogLevel { level }))?;
+        data.call.push_log(level, line, data.limits.log_bytes);
+        data.trace(HostCall::Log, 0, |hasher| hasher.write(line.as_bytes()));
+        Ok(())
+    })
+}
+
+fn fail(mut caller: Caller<'_, HostData>, code: u32, address: u32, length: u32) -> wasmtime::Result<()> {
+    crossing(&mut caller, |memory, data| {
+        let message = Passed::new(&memory, &mut data.footprint).text("error message", address, length)?;
+        data.call.error_code = Some(code);
+        data.call.error_message.clear();
+        let limit = data.limits.log_bytes;
+        data.call.error_message.push_str(&message[..message.floor_char_boundary(limit)]);
+        data.trace(HostCall::Fail, code.into(), |hasher| hasher.write(message.as_bytes()));
+        Ok(())
+    })
+}
+
+fn panic(
+    mut caller: Caller<'_, HostData>,
+    message_address: u32,
+    message_length: u32,
+    file_address: u32,
+    file_length: u32,
+    line: u32,
+    column: u32,
+) -> wasmtime::Result<()> {
+    crossing(&mut caller, |memory, data| {
+        let limit = data.limits.log_bytes;
+        let mut passed = Passed::new(&memory, &mut data.footprint);
+        let message = passed.told("panic message", message_address, message_length, limit)?;
+        let file = passed.told("file name of a panic", file_address, file_length, limit)?;
+        data.trace(HostCall::Panic, 0, |hasher| hasher.write(message.as_bytes()));
+        Err(Fault::Panic { message, location: Some(format!("{file}:{line}:{column}")) })
+    })
+}

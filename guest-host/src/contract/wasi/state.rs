@@ -1,0 +1,285 @@
+//! What of WASI belongs to an instance: what was granted, and what its guest can change, which a restore puts back.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use rand::{RngCore as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::config::{Clock, Randomness, WasiConfig};
+use super::errno::Errno;
+
+/// An instance's part of WASI.
+#[derive(Debug)]
+pub(crate) struct Wasi {
+    pub(super) arguments: Strings,
+    pub(super) environment: Strings,
+    clock: Clock,
+    randomness: Randomness,
+    /// Where the monotonic clock of a system's time starts.
+    origin: Instant,
+    now: Changing,
+    saved: Changing,
+    /// Whether the two may differ.
+    changed: bool,
+    /// Restores nothing, as a specimen of what verification must find.
+    #[cfg(feature = "specimens")]
+    pub(crate) forgetful: bool,
+}
+
+/// What a guest can change and observe.
+#[derive(Debug, Clone)]
+struct Changing {
+    /// Flags of the descriptors 0 to 2 that are open.
+    descriptors: [Option<u16>; 3],
+    /// Nanoseconds by which the clocks are ahead of where they start: what a fixed clock has passed, and what was slept.
+    elapsed: u64,
+    random: ChaCha8Rng,
+}
+
+impl Changing {
+    /// The flag of a descriptor that only appends, which is what those for output do.
+    const APPEND: u16 = 1;
+
+    fn at_start(randomness: Randomness) -> Self {
+        let seed = match randomness {
+            Randomness::Seeded(seed) => seed,
+            Randomness::System => 0,
+        };
+        Self {
+            descriptors: [Some(0), Some(Self::APPEND), Some(Self::APPEND)],
+            elapsed: 0,
+            random: ChaCha8Rng::seed_from_u64(seed),
+        }
+    }
+}
+
+/// A clock that a guest can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ClockId {
+    Realtime,
+    Monotonic,
+}
+
+impl ClockId {
+    /// The clock of this number. Those of the processor's time do not exist here.
+    pub(super) fn of(number: u32) -> Result<Self, Errno> {
+        match number {
+            0 => Ok(Self::Realtime),
+            1 => Ok(Self::Monotonic),
+            _ => Err(Errno::INVAL),
+        }
+    }
+}
+
+impl Default for Wasi {
+    fn default() -> Self {
+        Self::new(&WasiConfig::default())
+    }
+}
+
+impl Wasi {
+    /// For an instance of this configuration, as it is at its start.
+    pub(crate) fn new(config: &WasiConfig) -> Self {
+        let start = Changing::at_start(config.randomness);
+        let variables = config.environment.iter().map(|(name, value)| format!("{name}={value}"));
+        Self {
+            arguments: Strings::of(config.arguments.iter().cloned()),
+            environment: Strings::of(variables),
+            clock: config.clock,
+            randomness: config.randomness,
+            origin: Instant::now(),
+            now: start.clone(),
+            saved: start,
+            changed: false,
+            #[cfg(feature = "specimens")]
+            forgetful: false,
+        }
+    }
+
+    /// An instance is made anew: nothing was changed yet.
+    pub(crate) fn start(&mut self) {
+        self.now = Changing::at_start(self.randomness);
+        self.changed = true;
+    }
+
+    /// What there is now is what restores put back.
+    pub(crate) fn snapshot(&mut self) {
+        self.saved.clone_from(&self.now);
+        self.changed = false;
+    }
+
+    /// Puts back what was changed since the snapshot.
+    #[inline]
+    pub(crate) fn restore(&mut self) {
+        if self.changed {
+            self.put_back();
+        }
+    }
+
+    #[inline(never)]
+    fn put_back(&mut self) {
+        #[cfg(feature = "specimens")]
+        if self.forgetful {
+            return;
+        }
+        self.now.clone_from(&self.saved);
+        self.changed = false;
+    }
+
+    /// The flags of a descriptor.
+    pub(super) fn open(&self, descriptor: u32) -> Result<u16, Errno> {
+        self.now.descriptors.get(descriptor as usize).copied().flatten().ok_or(Errno::BADF)
+    }
+
+    /// Closes a descriptor, by `None`, or gives it other flags.
+    pub(super) fn change(&mut self, descriptor: u32, flags: Option<u16>) -> Result<(), Errno> {
+        self.open(descriptor)?;
+        self.changed = true;
+        self.now.descriptors[descriptor as usize] = flags;
+        Ok(())
+    }
+
+    /// Nanoseconds that a clock tells next.
+    pub(super) fn read_clock(&mut self, id: ClockId) -> u64 {
+        if let Clock::Fixed { step, .. } = self.clock {
+            self.pass(step);
+        }
+        self.time(id)
+    }
+
+    /// Nanoseconds that a clock tells, without a reading.
+    pub(super) fn time(&self, id: ClockId) -> u64 {
+        let nanoseconds = |duration: std::time::Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let start = match (self.clock, id) {
+            (Clock::System, ClockId::Realtime) => {
+                // A system whose clock stands before 1970 has no time that could be told.
+                SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanoseconds)
+            }
+            (Clock::System, ClockId::Monotonic) => nanoseconds(self.origin.elapsed()),
+            (Clock::Fixed { realtime, .. }, ClockId::Realtime) => realtime,
+            (Clock::Fixed { .. }, ClockId::Monotonic) => 0,
+        };
+        start.saturating_add(self.now.elapsed)
+    }
+
+    /// Nanoseconds between two times that a clock can tell apart.
+    pub(super) fn resolution(&self) -> u64 {
+        match self.clock {
+            Clock::System => 1,
+            Clock::Fixed { step, .. } => step.max(1),
+        }
+    }
+
+    /// Lets time pass, for the guest alone.
+    pub(super) fn pass(&mut self, nanoseconds: u64) {
+        self.changed = true;
+        self.now.elapsed = self.now.elapsed.saturating_add(nanoseconds);
+    }
+
+    /// Fills `bytes` with random ones.
+    pub(super) fn random(&mut self, bytes: &mut [u8]) -> Result<(), Errno> {
+        match self.randomness {
+            Randomness::Seeded(_) => {
+                self.changed = true;
+                self.now.random.fill_bytes(bytes);
+                Ok(())
+            }
+            Randomness::System => getrandom::fill(bytes).map_err(|_| Errno::IO),
+        }
+    }
+}
+
+/// Strings as a guest takes them over: each ended by a zero byte.
+#[derive(Debug, Default)]
+pub(super) struct Strings {
+    pub(super) bytes: Vec<u8>,
+    /// Where each begins.
+    pub(super) starts: Vec<u32>,
+}
+
+impl Strings {
+    fn of(strings: impl Iterator<Item = String>) -> Self {
+        let mut all = Self::default();
+        for string in strings {
+            // What does not fit 32 bits does not fit the guest's memory either.
+            all.starts.push(u32::try_from(all.bytes.len()).unwrap_or(u32::MAX));
+            all.bytes.extend_from_slice(string.as_bytes());
+            all.bytes.push(0);
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixed() -> WasiConfig {
+        WasiConfig { clock: Clock::Fixed { realtime: 1000, step: 10 }, ..WasiConfig::default() }
+    }
+
+    /// Everything of it that a guest can observe.
+    fn observed(wasi: &mut Wasi) -> (Vec<Result<u16, Errno>>, u64, u64, [u8; 40]) {
+        let mut bytes = [0; 40];
+        wasi.random(&mut bytes).unwrap();
+        let open = (0..4).map(|descriptor| wasi.open(descriptor)).collect();
+        (open, wasi.read_clock(ClockId::Realtime), wasi.read_clock(ClockId::Monotonic), bytes)
+    }
+
+    #[test]
+    fn a_restore_puts_back_everything_that_a_guest_can_change() {
+        let mut wasi = Wasi::new(&fixed());
+        wasi.start();
+        observed(&mut wasi);
+        wasi.change(0, None).unwrap();
+        wasi.snapshot();
+        let first = observed(&mut wasi);
+        assert_eq!(first.0, [Err(Errno::BADF), Ok(1), Ok(1), Err(Errno::BADF)]);
+        assert_eq!((first.1, first.2), (1030, 40));
+        assert_ne!(observed(&mut wasi), first);
+        wasi.restore();
+        for change in [
+            |wasi: &mut Wasi| wasi.change(1, None).unwrap(),
+            |wasi: &mut Wasi| wasi.change(2, Some(5)).unwrap(),
+            |wasi: &mut Wasi| wasi.pass(u64::MAX),
+            |wasi: &mut Wasi| wasi.random(&mut [0; 3]).unwrap(),
+            |wasi: &mut Wasi| _ = wasi.read_clock(ClockId::Monotonic),
+        ] {
+            change(&mut wasi);
+            wasi.restore();
+            assert_eq!(observed(&mut wasi), first);
+            change(&mut wasi);
+            wasi.start();
+            wasi.change(0, None).unwrap();
+            assert_ne!(observed(&mut wasi), first, "as at the start, not as in the snapshot");
+            wasi.restore();
+        }
+    }
+
+    #[test]
+    fn what_was_not_used_need_not_be_put_back() {
+        let mut wasi = Wasi::new(&WasiConfig::default());
+        wasi.snapshot();
+        assert!(wasi.change(3, None).is_err() && wasi.open(1).is_ok());
+        assert!(wasi.read_clock(ClockId::Realtime) > 1 << 60, "the system's time is after 2006");
+        let earlier = wasi.read_clock(ClockId::Monotonic);
+        assert!(wasi.read_clock(ClockId::Monotonic) >= earlier);
+        assert!(!wasi.changed);
+        wasi.pass(1 << 50);
+        assert!(wasi.time(ClockId::Monotonic) > 1 << 50 && wasi.changed);
+    }
+
+    #[test]
+    fn other_seeds_give_other_bytes_and_the_system_gives_its_own() {
+        let bytes = |randomness| {
+            let mut bytes = [0; 32];
+            let mut wasi = Wasi::new(&WasiConfig { randomness, ..WasiConfig::default() });
+            wasi.random(&mut bytes).unwrap();
+            (bytes, wasi.changed)
+        };
+        assert_eq!(bytes(Randomness::Seeded(1)), bytes(Randomness::Seeded(1)));
+        assert_ne!(bytes(Randomness::Seeded(1)), bytes(Randomness::Seeded(2)));
+        assert_ne!(bytes(Randomness::System).0, bytes(Randomness::System).0);
+        assert!(!bytes(Randomness::System).1, "nothing of it is put back");
+    }
+}

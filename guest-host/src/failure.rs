@@ -1,0 +1,383 @@
+//! Why a call failed: one enum, told apart by type and never by text.
+
+use std::fmt;
+
+use guest_abi::ErrorCode;
+use guest_abi::wire::WireError;
+
+use crate::state::StateError;
+use crate::text::cut;
+
+/// A call that failed. The instance was restored before this is handed out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub struct Failure {
+    /// The function that was invoked.
+    pub function: String,
+    /// Why it failed.
+    #[source]
+    pub cause: Cause,
+    /// Names of the functions on the guest's stack, innermost first; empty where no guest code was running.
+    pub backtrace: Vec<String>,
+    /// Whether the call was tried again on the restored instance, and failed again.
+    pub retried: bool,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` failed: {}", self.function, self.cause)?;
+        if self.retried {
+            write!(f, " (also when tried again on the restored instance)")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The guest asked for memory that it could not get, and trapped or panicked.
+    ///
+    /// A call that did without that memory and trapped later for another reason looks the same from outside.
+    #[error(
+        "out of memory: {} requested with {in_use} bytes of memory in use, the limit is {limit} bytes; \
+         raise the memory limit or restore more often",
+        match requested { 0 => "more was".to_owned(), requested => format!("{requested} bytes were") }
+    )]
+    OutOfMemory {
+        /// Bytes of the request: of the allocation where the allocator told, otherwise of the refused growth. 0 where only the
+        /// guest's message told that there was one.
+        requested: u64,
+        /// Bytes of linear memory that the guest saw.
+        in_use: u64,
+        /// Bytes of linear memory that it may have.
+        limit: u64,
+    },
+    /// The call took longer than it may.
+    #[error("the deadline of {deadline:?} passed")]
+    DeadlineExceeded {
+        /// How long it may take.
+        deadline: std::time::Duration,
+    },
+    /// The guest panicked.
+    #[error("the guest panicked{}: {message}", location.as_ref().map(|at| format!(" at {at}")).unwrap_or_default())]
+    Panic {
+        /// The panic's message.
+        message: String,
+        /// `file:line:column`, where the guest says it.
+        location: Option<String>,
+    },
+    /// The guest used up its stack: the engine's, or the shadow stack in its memory.
+    #[error("stack overflow in the guest")]
+    StackOverflow,
+    /// The guest accessed memory or a table beyond its end.
+    #[error("out-of-bounds access by the guest: {what}")]
+    OutOfBounds {
+        /// The engine's words for it.
+        what: String,
+    },
+    /// The guest executed `unreachable`, for instance by aborting.
+    #[error("the guest aborted: it executed an `unreachable` instruction")]
+    Unreachable,
+    /// The guest ended its process, through `proc_exit` of WASI: an extension returns instead.
+    #[error("the guest exited with code {code} instead of returning")]
+    Exit {
+        /// The code.
+        code: i32,
+    },
+    /// Another trap, for instance a division by zero.
+    #[error("the guest trapped: {trap}")]
+    Trap {
+        /// Which.
+        trap: wasmtime::Trap,
+    },
+    /// The extension returned an error, or under the exttinygo contract asked the host for what is not there: where
+    /// values are read by host functions, they fail with the errors that `guest-sdk` would have returned.
+    #[error("{message} (code {})", code.number())]
+    GuestError {
+        /// Its code.
+        code: ErrorCode,
+        /// Its message.
+        message: String,
+    },
+    /// What the guest passed to the host is not what the contract says.
+    #[error("the guest passed invalid data: {0}")]
+    InvalidGuestData(#[source] InvalidData),
+    /// The host's own state could not serve a read.
+    #[error("the state could not serve a read: {0}")]
+    State(#[source] StateError),
+    /// There is no extension function of this name.
+    #[error("{}", missing_export(name, nearest, functions))]
+    MissingExport {
+        /// The name that was asked for.
+        name: String,
+        /// Similar names that there are, nearest first.
+        nearest: Vec<String>,
+        /// All names that there are.
+        functions: Box<[String]>,
+    },
+    /// The instance could not be restored, and could not be replaced either.
+    #[error("the instance cannot be restored: {}", reasons.join("; "))]
+    NotRestorable {
+        /// Why.
+        reasons: Vec<String>,
+    },
+    /// The engine failed in a way that has nothing to do with the guest.
+    #[error("the engine failed: {0}")]
+    Engine(String),
+}
+
+impl Cause {
+    /// That none of the guest's functions has this name.
+    pub(crate) fn missing_export(name: &str, functions: &[String]) -> Self {
+        let nearest = nearest(name, functions.iter().map(String::as_str));
+        Self::MissingExport { name: name.to_owned(), nearest, functions: functions.into() }
+    }
+
+    /// A word for the cause, for counting and for reports.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::OutOfMemory { .. } => "out-of-memory",
+            Self::DeadlineExceeded { .. } => "deadline-exceeded",
+            Self::Panic { .. } => "panic",
+            Self::StackOverflow => "stack-overflow",
+            Self::OutOfBounds { .. } => "out-of-bounds",
+            Self::Unreachable => "unreachable",
+            Self::Exit { .. } => "exit",
+            Self::Trap { .. } => "trap",
+            Self::GuestError { .. } => "guest-error",
+            Self::InvalidGuestData(_) => "invalid-guest-data",
+            Self::State(_) => "state",
+            Self::MissingExport { .. } => "missing-export",
+            Self::NotRestorable { .. } => "not-restorable",
+            Self::Engine(_) => "engine",
+        }
+    }
+}
+
+/// Characters of a name in an error; nobody reads more of one.
+const NAME: usize = 100;
+
+/// Names that an error lists.
+const LISTED: usize = 5;
+
+fn missing_export(name: &str, nearest: &[String], functions: &[String]) -> String {
+    let quoted = |names: &[String]| names.iter().map(|name| format!("`{}`", cut(name, NAME))).collect::<Vec<_>>();
+    let missing = format!("the guest has no extension function `{}`", cut(name, NAME));
+    match (nearest, functions) {
+        ([], []) => format!("{missing}; it has none at all"),
+        ([], few) if few.len() <= LISTED => format!("{missing}; it has {}", quoted(few).join(", ")),
+        ([], many) => format!(
+            "{missing}; it has {} and {} more, which `inspect` lists",
+            quoted(&many[..LISTED]).join(", "),
+            many.len() - LISTED
+        ),
+        (nearest, _) => format!("{missing}; did you mean {}?", quoted(nearest).join(" or ")),
+    }
+}
+
+/// What is wrong with what a guest passed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidData {
+    /// A range that does not lie in the guest's memory.
+    #[error("{what}: {length} bytes at address {address:#x} do not lie in its memory of {memory} bytes")]
+    OutOfMemory {
+        /// What the range is for.
+        what: &'static str,
+        /// Its address.
+        address: u32,
+        /// Its length in bytes.
+        length: u32,
+        /// Size of the memory in bytes.
+        memory: u64,
+    },
+    /// Text that is not UTF-8.
+    #[error("{what}: not UTF-8 from byte {at} on")]
+    NotUtf8 {
+        /// What the text is.
+        what: &'static str,
+        /// Bytes before the first that is wrong.
+        at: usize,
+    },
+    /// Bytes that are not of the value model.
+    #[error("{what}: {error}")]
+    Wire {
+        /// What the bytes are.
+        what: &'static str,
+        /// What is wrong with them.
+        error: WireError,
+    },
+    /// A log level that the contract does not have.
+    #[error("log level {level} does not exist, the levels are 0 to 4")]
+    UnknownLogLevel {
+        /// The level.
+        level: u32,
+    },
+    /// More intents than a call may leave.
+    #[error("more than {limit} bytes of intents in one call")]
+    TooManyIntents {
+        /// Bytes that are allowed.
+        limit: usize,
+    },
+    /// The function returned the result of a failure without having reported one.
+    #[error("the function returned that it failed but reported no error")]
+    FailureWithoutError,
+    /// The function reported an error and then returned as if it had not.
+    #[error("the function reported an error but did not return that it failed")]
+    ErrorWithoutFailure,
+    /// A handle that was never given out.
+    #[error(
+        "handle {handle:#x} was never given out{}; {expected} is expected",
+        if *handle == guest_abi::exttinygo::ABSENT { " (it is what `hostQueryValue` returns for no record)" } else { "" }
+    )]
+    UnknownHandle {
+        /// The handle.
+        handle: i64,
+        /// What is expected.
+        expected: &'static str,
+    },
+    /// A handle that was given out in an earlier call.
+    #[error(
+        "handle {handle:#x} is of an earlier call{}, and handles are valid for one call; {expected} is expected",
+        if *handle == 0 { " or was never set" } else { "" }
+    )]
+    StaleHandle {
+        /// The handle.
+        handle: i64,
+        /// What is expected.
+        expected: &'static str,
+    },
+    /// A handle for something else.
+    #[error("handle {handle:#x} is that of {found}; {expected} is expected")]
+    HandleKind {
+        /// The handle.
+        handle: i64,
+        /// What is expected.
+        expected: &'static str,
+        /// What it stands for.
+        found: &'static str,
+    },
+    /// More handles of a kind than a call may have.
+    #[error("more than {limit} handles of a kind in one call; read less, or in several calls")]
+    TooManyHandles {
+        /// Handles that are allowed.
+        limit: usize,
+    },
+    /// A kind of writer that the contract does not have.
+    #[error("there is no kind {kind} of writer, the kinds are 0 (a key) and 1 (an intent)")]
+    UnknownWriter {
+        /// The kind.
+        kind: i32,
+    },
+    /// More fields in a key or an intent than there may be.
+    #[error("more than {limit} fields in one key or intent")]
+    TooManyFields {
+        /// Fields that are allowed.
+        limit: usize,
+    },
+    /// More keys, intents and values than the host holds for the handles of a call.
+    #[error("more than {limit} bytes of keys, intents and values in one call; read less, or in several calls")]
+    TooMuchHeld {
+        /// Bytes that are allowed.
+        limit: usize,
+    },
+    /// A name that is not qualified.
+    #[error("{what}: `{name}` is no qualified name; one is `package.Entity`")]
+    NotQualified {
+        /// What the name is.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// The guest's `malloc` gave the host the same memory several times.
+    #[error("the buffers that its `malloc` gave the host have more bytes than its memory, so they overlap")]
+    BuffersOverlap,
+    /// An intent was left while the guest was initialised, where nobody takes it.
+    #[error("an intent was left during initialisation; leave intents in extension functions")]
+    IntentTooEarly,
+    /// A host function was called from the module's start function, before there is anything to call it on.
+    #[error("a host function was called while the module was being instantiated")]
+    TooEarly,
+}
+
+/// Why a host function ended a call.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    Panic {
+        message: String,
+        location: Option<String>,
+    },
+    /// A host function has nothing to return.
+    Guest {
+        code: ErrorCode,
+        message: String,
+    },
+    /// The guest's allocator could not serve the host.
+    OutOfMemory {
+        requested: u64,
+    },
+    InvalidGuestData(InvalidData),
+    State(StateError),
+    Exit {
+        code: i32,
+    },
+}
+
+impl Fault {
+    /// The cause, in a guest that sees `in_use` bytes of memory and may have `limit`.
+    pub(crate) fn into_cause(self, in_use: u64, limit: u64) -> Cause {
+        match self {
+            Self::OutOfMemory { requested } => Cause::OutOfMemory { requested, in_use, limit },
+            Self::Panic { message, location } => Cause::Panic { message, location },
+            Self::Guest { code, message } => Cause::GuestError { code, message },
+            Self::InvalidGuestData(error) => Cause::InvalidGuestData(error),
+            Self::State(error) => Cause::State(error),
+            Self::Exit { code } => Cause::Exit { code },
+        }
+    }
+}
+
+/// Names among `candidates` that somebody who wrote `name` may have meant, nearest first.
+pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let lower = name.to_lowercase();
+    // Names that differ in case alone are as near as can be, but for the one that is written the same way.
+    let score = |candidate: &str| {
+        strsim::jaro_winkler(name, candidate).max(0.99 * strsim::jaro_winkler(&lower, &candidate.to_lowercase()))
+    };
+    let mut scored: Vec<(f64, &str)> =
+        candidates.map(|candidate| (score(candidate), candidate)).filter(|(score, _)| *score > 0.7).collect();
+    scored.sort_by(|left, right| right.0.total_cmp(&left.0));
+    scored.into_iter().take(3).map(|(_, candidate)| candidate.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_names_are_offered_and_far_ones_are_not() {
+        let names = ["calc_ordered_items", "new_order", "send_mail", "count_up"];
+        assert_eq!(nearest("new_ordr", names.into_iter())[0], "new_order");
+        assert_eq!(nearest("COUNT_UP", names.into_iter()), ["count_up"]);
+        assert_eq!(nearest("NewOrder", names.into_iter())[0], "new_order");
+        assert_eq!(nearest("a_b", ["A_B", "a_b2"].into_iter())[0], "A_B");
+        assert!(nearest("zzz", names.into_iter()).is_empty());
+    }
+
+    #[test]
+    fn where_no_name_is_near_some_that_there_are_are_listed() {
+        let message = |name: &str, functions: &[&str]| {
+            let functions: Vec<String> = functions.iter().map(ToString::to_string).collect();
+            Cause::missing_export(name, &functions).to_string()
+        };
+        assert_eq!(message("z", &[]), "the guest has no extension function `z`; it has none at all");
+        assert!(message("z", &["ab", "cd"]).ends_with("; it has `ab`, `cd`"));
+        let many = message("z", &["aa", "bb", "cc", "dd", "ee", "ff", "gg"]);
+        assert!(many.ends_with("it has `aa`, `bb`, `cc`, `dd`, `ee` and 2 more, which `inspect` lists"), "{many}");
+        let long = message(&"z".repeat(100_000), &["a"]);
+        assert!(long.len() < 300 && long.contains("100000 characters") && long.ends_with("it has `a`"), "{long}");
+    }
+}

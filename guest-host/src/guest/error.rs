@@ -1,0 +1,157 @@
+//! Why a guest could not be loaded or an instance could not be made.
+
+use std::path::{Path, PathBuf};
+
+use crate::engine::artefact::ArtefactError;
+use crate::failure::{Cause, Failure};
+use crate::guest::admission::{ContractError, Refusal};
+use guest_prepare::PrepareError;
+use guest_prepare::module_info::ModuleError;
+
+/// Why a guest could not be loaded or an instance could not be made.
+///
+/// wasmtime's own error type does not implement [`std::error::Error`], so its text is wrapped here.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason, or that the file is no file or too large.
+        source: std::io::Error,
+    },
+    /// Another of these errors, of the guest in this file.
+    #[error("{}: {error}", path.display())]
+    InFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with the guest in it.
+        error: Box<LoadError>,
+    },
+    /// The bytes are an artefact without a module that could be used.
+    #[error("the artefact cannot be used: {0}")]
+    Artefact(#[from] ArtefactError),
+    /// The code could not be put into an artefact.
+    #[error("cannot make an artefact: {0}")]
+    MakeArtefact(String),
+    /// The bytes are not a module.
+    #[error(transparent)]
+    Module(#[from] ModuleError),
+    /// The module speaks no contract of this host's.
+    #[error("{}", join(.0))]
+    Contract(Vec<ContractError>),
+    /// The module cannot be run at all.
+    #[error("{}", join(.0))]
+    NotRunnable(Vec<Refusal>),
+    /// The module cannot be restored by the strategy that was asked for.
+    #[error("strategy `{strategy}` cannot restore this guest: {}", join(.reasons))]
+    Strategy {
+        /// The strategy.
+        strategy: &'static str,
+        /// Why not.
+        reasons: Vec<Refusal>,
+    },
+    /// The module could not be prepared.
+    #[error("cannot prepare the module: {0}")]
+    Prepare(#[from] PrepareError),
+    /// There is no such extension function.
+    #[error(transparent)]
+    Function(Cause),
+    /// The engine could not be made.
+    #[error("cannot make the engine: {0}")]
+    Engine(String),
+    /// The folder for compiled code cannot be used.
+    #[error("cannot keep compiled code in {}: {message}", folder.display())]
+    CompileCache {
+        /// The folder.
+        folder: PathBuf,
+        /// Why not.
+        message: String,
+    },
+    /// The thread of the deadline clock could not be started.
+    #[error("cannot start the deadline clock: {0}")]
+    Ticker(std::io::Error),
+    /// The engine refused the module.
+    #[error("cannot compile the module: {0}")]
+    Compile(String),
+    /// The memory limit is below what the module declares.
+    #[error(
+        "the memory limit of {limit} bytes is below the {minimum} bytes that the module declares as its minimum; \
+         give at least `--memory-limit {minimum}`"
+    )]
+    LimitBelowMinimum {
+        /// The limit.
+        limit: u64,
+        /// What the module declares.
+        minimum: u64,
+    },
+    /// The module could not be instantiated.
+    #[error("cannot instantiate the module: {0}")]
+    Instantiate(String),
+    /// What the guest was to see through WASI cannot be passed on.
+    #[error("the guest cannot be given this through WASI: {reason}")]
+    Wasi {
+        /// What, and why not.
+        reason: String,
+    },
+    /// The guest failed while it was being initialised.
+    #[error("initialisation failed: {0}")]
+    Initialise(#[source] Box<Failure>),
+    /// The guest gave no exchange region.
+    #[error(
+        "the guest could not allocate an exchange region of {size} bytes; give a larger `--memory-limit` or a smaller \
+         `--exchange-size`"
+    )]
+    Exchange {
+        /// Bytes that were asked for.
+        size: u32,
+    },
+    /// A guest of the exttinygo contract needs more memory than its buffer.
+    #[error(
+        "the memory limit of {limit} bytes must exceed 170% of the {size} bytes of the buffer through which text and bytes \
+         reach the guest; give a larger `--memory-limit` or a smaller `--exchange-size`"
+    )]
+    BufferAboveLimit {
+        /// Bytes of the buffer.
+        size: u32,
+        /// The limit.
+        limit: u64,
+    },
+    /// The guest's exchange region does not lie in its memory.
+    #[error("the guest's exchange region of {size} bytes at address {address:#x} does not lie in its memory")]
+    ExchangeOutOfMemory {
+        /// Bytes that were asked for.
+        size: u32,
+        /// Where the guest says it is.
+        address: u32,
+    },
+    /// The in-place restore that was asked for is not supported by the allocator that was found at run time.
+    #[error("strategy `{strategy}` cannot restore this guest: {reason}")]
+    Allocator {
+        /// The strategy.
+        strategy: &'static str,
+        /// Why not.
+        reason: Refusal,
+    },
+}
+
+impl LoadError {
+    /// The error, saying in which file the guest is; one that says so already stays as it is.
+    #[must_use]
+    pub fn in_file(self, path: &Path) -> Self {
+        match self {
+            Self::Read { .. } | Self::InFile { .. } => self,
+            error => Self::InFile { path: path.to_owned(), error: Box::new(error) },
+        }
+    }
+
+    pub(crate) fn engine(error: wasmtime::Error) -> Self {
+        Self::Engine(format!("{error:#}"))
+    }
+}
+
+fn join<T: std::fmt::Display>(items: &[T]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}

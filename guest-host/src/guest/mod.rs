@@ -1,0 +1,320 @@
+//! A guest: a module that was analysed, admitted, prepared and compiled, ready to be instantiated.
+
+pub mod admission;
+pub(crate) mod error;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wasmtime::{InstancePre, Linker, Module};
+
+use crate::contract;
+use crate::contract::wasi;
+use crate::engine::Engine;
+use crate::engine::artefact::{self, ArtefactError, CodeOrigin, TrustedCode};
+use crate::failure::Cause;
+use crate::guest::admission::Admission;
+use crate::guest::error::LoadError;
+use crate::host::call::HostData;
+use crate::input;
+use guest_prepare::module_info::ModuleInfo;
+use guest_prepare::{PrepareOptions, Prepared, prepare};
+
+/// A loaded module. Cheap to clone.
+#[derive(Clone)]
+pub struct Guest {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: Engine,
+    name: String,
+    info: ModuleInfo,
+    admission: Admission,
+    functions: Vec<String>,
+    options: PrepareOptions,
+    wasm: Vec<u8>,
+    plain: Arc<Compiled>,
+    /// The module with a write barrier, once a strategy has needed it.
+    marking: Later,
+    /// The module that keeps the lowest stack pointer, once a strategy has needed it.
+    tracking: Later,
+    /// Where the code of `plain` is from.
+    origin: CodeOrigin,
+    /// Code that was compiled ahead of time.
+    code: TrustedCode,
+}
+
+/// What is compiled when it is first needed.
+type Later = Mutex<Option<Arc<Compiled>>>;
+
+/// A module that was prepared in one of the ways, and compiled.
+pub(crate) struct Compiled {
+    pub(crate) prepared: Prepared,
+    pub(crate) pre: InstancePre<HostData>,
+}
+
+impl Compiled {
+    /// Prepares the module and compiles it, unless there is code for it; says why where that is none.
+    fn new(
+        engine: &Engine,
+        wasm: &[u8],
+        info: &ModuleInfo,
+        options: PrepareOptions,
+        code: &TrustedCode,
+    ) -> Result<(Self, Option<ArtefactError>), LoadError> {
+        let prepared = prepare(wasm, info, options)?;
+        let wasmtime = engine.wasmtime();
+        let compile =
+            || Module::new(wasmtime, &prepared.wasm).map_err(|error| LoadError::Compile(format!("{error:#}")));
+        let (module, refused) = match code.module(engine, &prepared.wasm) {
+            Ok(module) => (module, None),
+            Err(refused) => (compile()?, Some(refused)),
+        };
+        let mut linker = Linker::new(wasmtime);
+        contract::define(info.contract(), &mut linker).map_err(LoadError::engine)?;
+        wasi::define(&mut linker).map_err(LoadError::engine)?;
+        let pre = linker.instantiate_pre(&module).map_err(|error| LoadError::Instantiate(format!("{error:#}")))?;
+        Ok((Self { prepared, pre }, refused))
+    }
+}
+
+impl fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compiled").field("barrier", &self.prepared.barrier).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Guest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guest").field("name", &self.inner.name).finish_non_exhaustive()
+    }
+}
+
+/// One of a guest's extension functions, resolved once so that invoking it needs no look-up by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Function {
+    pub(crate) index: usize,
+}
+
+impl Function {
+    /// Its place among [`Guest::functions`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.index
+    }
+}
+
+impl Guest {
+    /// Loads a module, or an [artefact], from its bytes; `name` is what reports call it.
+    ///
+    /// # Errors
+    /// [`LoadError`] when the bytes are neither, or a module that this host cannot run.
+    pub fn load(engine: &Engine, name: &str, bytes: &[u8], options: PrepareOptions) -> Result<Self, LoadError> {
+        if artefact::is_artefact(bytes) {
+            return Self::from_artefact(engine, name, bytes, options);
+        }
+        Self::load_module(engine, name, bytes, options, None)
+    }
+
+    /// Loads an artefact that [`Guest::to_artefact`] made. Its machine code is used where the engine
+    /// [trusts](crate::EngineConfig::artefact_trust) it, and it is whole and fits; otherwise the module in it is compiled
+    /// anew. [`Guest::code_origin`] says which, and why.
+    ///
+    /// # Errors
+    /// [`LoadError::Artefact`] when not even the module in it is whole, and as for [`Guest::load`].
+    pub fn from_artefact(
+        engine: &Engine,
+        name: &str,
+        bytes: &[u8],
+        options: PrepareOptions,
+    ) -> Result<Self, LoadError> {
+        let (module, code) = artefact::open(engine, bytes)?;
+        Self::load_module(engine, name, module, options, Some(code))
+    }
+
+    fn load_module(
+        engine: &Engine,
+        name: &str,
+        wasm: &[u8],
+        options: PrepareOptions,
+        code: Option<Result<TrustedCode, ArtefactError>>,
+    ) -> Result<Self, LoadError> {
+        let info = ModuleInfo::analyse(wasm)?;
+        let admission = Admission::of(&info);
+        admission.runnable().map_err(LoadError::NotRunnable)?;
+        let functions = match &admission.contract {
+            Ok(contract) => contract.functions().to_vec(),
+            Err(errors) => return Err(LoadError::Contract(errors.clone())),
+        };
+        let (code, unusable) = match code {
+            None => (TrustedCode::default(), None),
+            Some(Ok(code)) => (code, Some(None)),
+            Some(Err(error)) => (TrustedCode::default(), Some(Some(error))),
+        };
+        let plain = PrepareOptions { barrier: None, lowest_stack: false, ..options };
+        let (plain, refused) = Compiled::new(engine, wasm, &info, plain, &code)?;
+        let origin = match (unusable, refused) {
+            (None, _) => CodeOrigin::Compiled,
+            (Some(Some(error)), _) | (Some(None), Some(error)) => CodeOrigin::Recompiled(error),
+            (Some(None), None) => CodeOrigin::Artefact,
+        };
+        let inner = Inner {
+            engine: engine.clone(),
+            name: name.to_owned(),
+            info,
+            admission,
+            functions,
+            options,
+            wasm: wasm.to_vec(),
+            plain: Arc::new(plain),
+            marking: Later::default(),
+            tracking: Later::default(),
+            origin,
+            code,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Loads a module or an artefact from a file; reports call it by the file's name without its ending.
+    ///
+    /// # Errors
+    /// [`LoadError::InFile`] with an error as for [`Guest::load`], or [`LoadError::Read`].
+    pub fn from_file(engine: &Engine, path: &Path, options: PrepareOptions) -> Result<Self, LoadError> {
+        let bytes = Self::read_file(path)?;
+        let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
+        Self::load(engine, &name, &bytes, options).map_err(|error| error.in_file(path))
+    }
+
+    /// Reads the bytes of a guest from a file, for [`Guest::load`].
+    ///
+    /// # Errors
+    /// [`LoadError::Read`] when the system refuses, or the file is a folder, a device or larger than any module.
+    pub fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
+        input::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })
+    }
+
+    /// The module and its machine code, which [`Guest::load`] takes in the place of the module and need not compile. The
+    /// code is for engines of this configuration and version, on this kind of processor. It is sealed where this engine
+    /// trusts a [key](crate::EngineConfig::artefact_trust).
+    ///
+    /// The code is that of the module without a write barrier and, where the guest can be restored by it, with one; and
+    /// that which keeps the lowest stack pointer, where a strategy of the guest goes by it.
+    ///
+    /// # Errors
+    /// [`LoadError::MakeArtefact`], and [`LoadError::Prepare`] or [`LoadError::Compile`] of the write barrier.
+    pub fn to_artefact(&self) -> Result<Vec<u8>, LoadError> {
+        let engine = self.engine();
+        let mut variants = vec![self.plain()];
+        if self.admission().full_copy().is_ok() {
+            match self.marking() {
+                // Where it cannot be given a write barrier, it is not restored by one either.
+                Err(LoadError::Prepare(_) | LoadError::Compile(_)) => {}
+                marking => variants.push(marking?),
+            }
+        }
+        if self.admission().allocator_aware().is_ok() {
+            variants.extend(self.tracking()?);
+        }
+        let serialise = |variant: &Arc<Compiled>| variant.pre.module().serialize();
+        let codes: Result<Vec<_>, _> = variants.iter().map(serialise).collect();
+        let codes = codes.map_err(|error| LoadError::MakeArtefact(format!("{error:#}")))?;
+        let prepared = variants.iter().map(|variant| variant.prepared.wasm.as_slice());
+        Ok(artefact::make(engine, &self.inner.wasm, prepared.zip(codes.iter().map(Vec::as_slice))))
+    }
+
+    /// Where the guest's machine code comes from: that without a write barrier.
+    #[must_use]
+    pub fn code_origin(&self) -> &CodeOrigin {
+        &self.inner.origin
+    }
+
+    /// What reports call the guest.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// The engine for which it was compiled.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.inner.engine
+    }
+
+    /// What the module is made of.
+    #[must_use]
+    pub fn info(&self) -> &ModuleInfo {
+        &self.inner.info
+    }
+
+    /// Whether and how it can be restored.
+    #[must_use]
+    pub fn admission(&self) -> &Admission {
+        &self.inner.admission
+    }
+
+    /// The rewritten module, without a write barrier, and how to reach what was added.
+    #[must_use]
+    pub fn prepared(&self) -> &Prepared {
+        &self.inner.plain.prepared
+    }
+
+    /// Names of the extension functions, in the module's order.
+    #[must_use]
+    pub fn functions(&self) -> &[String] {
+        &self.inner.functions
+    }
+
+    /// The extension function of this name.
+    ///
+    /// # Errors
+    /// [`Cause::MissingExport`], which offers similar names, or some of those that there are.
+    pub fn function(&self, name: &str) -> Result<Function, Cause> {
+        let functions = &self.inner.functions;
+        let found = functions.iter().position(|function| function == name);
+        found.map(|index| Function { index }).ok_or_else(|| Cause::missing_export(name, functions))
+    }
+
+    /// The name of a function of this guest.
+    #[must_use]
+    pub fn function_name(&self, function: Function) -> &str {
+        self.inner.functions.get(function.index).map_or("", String::as_str)
+    }
+
+    /// The module without a write barrier.
+    pub(crate) fn plain(&self) -> Arc<Compiled> {
+        Arc::clone(&self.inner.plain)
+    }
+
+    /// The module with a write barrier, which is prepared and compiled when it is first asked for.
+    pub(crate) fn marking(&self) -> Result<Arc<Compiled>, LoadError> {
+        let options = self.inner.options;
+        let options = PrepareOptions { barrier: Some(options.barrier.unwrap_or_default()), ..options };
+        self.later(&self.inner.marking, options)
+    }
+
+    /// The module that keeps the lowest stack pointer, where it tells which that is; prepared and compiled when it is first
+    /// asked for. `None` where there cannot be such a module, as it would be too large.
+    pub(crate) fn tracking(&self) -> Result<Option<Arc<Compiled>>, LoadError> {
+        let options = PrepareOptions { barrier: None, lowest_stack: true, ..self.inner.options };
+        match self.later(&self.inner.tracking, options) {
+            // The module itself was prepared and compiled.
+            Err(LoadError::Prepare(_) | LoadError::Compile(_)) => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    fn later(&self, later: &Later, options: PrepareOptions) -> Result<Arc<Compiled>, LoadError> {
+        // Held while it is compiled: whoever else needs it waits instead of compiling it as well.
+        let mut later = later.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(compiled) = &*later {
+            return Ok(Arc::clone(compiled));
+        }
+        let Inner { engine, wasm, info, code, .. } = &*self.inner;
+        let (compiled, _) = Compiled::new(engine, wasm, info, options, code)?;
+        let compiled = Arc::new(compiled);
+        *later = Some(Arc::clone(&compiled));
+        Ok(compiled)
+    }
+}

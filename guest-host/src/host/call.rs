@@ -1,0 +1,290 @@
+//! What the host keeps of one call: intents, log lines, errors. Cleared, not freed, when the next call begins.
+
+use std::fmt;
+
+use guest_abi::Level;
+use guest_abi::exttinygo;
+use guest_abi::intent::{Intents, intents};
+use wasmtime::{AsContextMut, Val};
+
+use crate::contract::exttinygo::ExtTinyGo;
+use crate::contract::wasi::{Output, Wasi};
+use crate::failure::Fault;
+use crate::host::footprint::Footprint;
+use crate::host::limits::MemoryLimiter;
+use crate::host::window::Window;
+use crate::state::State;
+
+/// Bounds on what one call may leave with the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallLimits {
+    /// Bytes of intents, in their wire form.
+    pub intent_bytes: usize,
+    /// Bytes of log lines; what exceeds it is cut off and counted.
+    pub log_bytes: usize,
+    /// Handles of each kind, under the exttinygo contract; at most 16,777,216.
+    pub handles: usize,
+    /// Bytes of keys, intents and values that the host holds for those handles.
+    pub held_bytes: usize,
+    /// Bytes of output through WASI; the last of them are kept, and what was before is dropped and counted.
+    pub output_bytes: usize,
+}
+
+impl CallLimits {
+    guest_prepare::setters! {
+        /// Sets [`Self::intent_bytes`].
+        with_intent_bytes(intent_bytes: usize);
+        /// Sets [`Self::log_bytes`].
+        with_log_bytes(log_bytes: usize);
+        /// Sets [`Self::handles`].
+        with_handles(handles: usize);
+        /// Sets [`Self::held_bytes`].
+        with_held_bytes(held_bytes: usize);
+        /// Sets [`Self::output_bytes`].
+        with_output_bytes(output_bytes: usize);
+    }
+}
+
+impl Default for CallLimits {
+    fn default() -> Self {
+        Self {
+            intent_bytes: 16 << 20,
+            log_bytes: 64 << 10,
+            handles: 1 << 20,
+            held_bytes: 64 << 20,
+            output_bytes: exttinygo::DEFAULT_OUTPUT_LIMIT,
+        }
+    }
+}
+
+/// A host function, as a trace of a call names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HostCall {
+    /// `get`.
+    Get,
+    /// `read`.
+    Read,
+    /// `intents`.
+    Intents,
+    /// `log`.
+    Log,
+    /// `fail`.
+    Fail,
+    /// `panic`.
+    Panic,
+    /// The function of the exttinygo contract with this name.
+    ExtTinyGo(&'static str),
+    /// The function of WASI preview 1 of this name.
+    Wasi(&'static str),
+}
+
+/// One crossing of a traced call: the host function and a digest of what the guest passed and got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceEntry {
+    /// Which host function.
+    pub call: HostCall,
+    /// What it returned, 0 for those that return nothing.
+    pub result: i64,
+    /// Digest of the bytes that the guest passed.
+    pub digest: u64,
+}
+
+/// Everything that the host functions of one instance work on.
+pub(crate) struct HostData {
+    pub(crate) state: Box<dyn State>,
+    pub(crate) limiter: MemoryLimiter,
+    pub(crate) limits: CallLimits,
+    pub(crate) call: Call,
+    /// The instance's memory, once it exists.
+    pub(crate) window: Option<Window>,
+    /// What the guest sees of the world besides the state.
+    pub(crate) wasi: Wasi,
+    /// What calls have used since the last restore.
+    pub(crate) footprint: Footprint,
+    /// What the host has of a guest that speaks the exttinygo contract.
+    pub(crate) exttinygo: Option<Box<ExtTinyGo>>,
+    /// Where the guest sees the end of its memory, if that can be before the memory ends.
+    pub(crate) logical: Option<LogicalSize>,
+    /// Whether [`Call::trace`] is kept.
+    pub(crate) tracing: bool,
+    /// Copies of what a host function must read while it writes into the same memory.
+    pub(crate) scratch: Vec<u8>,
+}
+
+impl HostData {
+    /// For an instance whose memory may have `memory_limit` bytes, before the instance is there.
+    pub(crate) fn new(state: Box<dyn State>, memory_limit: usize, limits: CallLimits, tracing: bool) -> Self {
+        Self {
+            state,
+            limiter: MemoryLimiter::new(memory_limit),
+            limits,
+            call: Call::default(),
+            window: None,
+            wasi: Wasi::default(),
+            footprint: Footprint::default(),
+            exttinygo: None,
+            logical: None,
+            tracing,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Forgets the last call, and says whether that was refused memory.
+    #[inline]
+    pub(crate) fn begin_call(&mut self) -> bool {
+        self.call.begin();
+        self.footprint.call_begins();
+        if let Some(exttinygo) = &mut self.exttinygo {
+            exttinygo.begin_call();
+        }
+        self.limiter.begin_call()
+    }
+
+    /// Puts back what of the instance is the host's, and forgets what is no longer in the guest's memory, which was put back.
+    #[inline]
+    pub(crate) fn restored(&mut self) {
+        self.footprint.clear();
+        self.wasi.restore();
+        if let Some(exttinygo) = &mut self.exttinygo {
+            exttinygo.restore();
+        }
+    }
+}
+
+/// The logical size of a memory that was prepared for virtual growth.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogicalSize {
+    /// The global that holds it, in pages.
+    pub(crate) pages: wasmtime::Global,
+    /// Bytes of a memory that is certainly as large as the guest sees it: nothing was grown since the snapshot.
+    pub(crate) certain: usize,
+}
+
+/// Bytes that the guest sees of a memory which physically has `physical`. What lies behind is as far out of its bounds as
+/// in a fresh instance.
+pub(crate) fn visible_bytes(physical: usize, mut store: impl AsContextMut<Data = HostData>) -> usize {
+    match store.as_context().data().logical {
+        Some(LogicalSize { pages, certain }) if physical != certain => match pages.get(&mut store) {
+            Val::I32(pages) => physical.min(pages.cast_unsigned() as usize * guest_abi::names::PAGE_SIZE as usize),
+            _ => physical,
+        },
+        _ => physical,
+    }
+}
+
+impl fmt::Debug for HostData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostData").field("limiter", &self.limiter).finish_non_exhaustive()
+    }
+}
+
+/// The running or the last call.
+#[derive(Debug, Default)]
+pub(crate) struct Call {
+    /// Intents in wire form.
+    pub(crate) intents: Vec<u8>,
+    log: Vec<u8>,
+    log_lines: Vec<(Level, usize)>,
+    log_dropped: u64,
+    /// What the guest wrote to its output.
+    pub(crate) output: Output,
+    /// What `fail` reported: the code; its message is in `error_message`.
+    pub(crate) error_code: Option<u32>,
+    pub(crate) error_message: String,
+    /// Why a host function ended the call.
+    pub(crate) fault: Option<Fault>,
+    /// Calls of host functions.
+    pub(crate) crossings: u64,
+    pub(crate) trace: Vec<TraceEntry>,
+}
+
+impl Call {
+    /// Forgets the last call and keeps its buffers.
+    pub(crate) fn begin(&mut self) {
+        self.intents.clear();
+        self.log.clear();
+        self.log_lines.clear();
+        self.log_dropped = 0;
+        self.output.clear();
+        self.error_code = None;
+        self.error_message.clear();
+        self.fault = None;
+        self.crossings = 0;
+        self.trace.clear();
+    }
+
+    /// Appends a log line, or what of it fits `limit`.
+    pub(crate) fn push_log(&mut self, level: Level, line: &str, limit: usize) {
+        let room = limit.saturating_sub(self.log.len());
+        let kept = if line.len() <= room { line } else { &line[..line.floor_char_boundary(room)] };
+        // Empty lines must end as well.
+        if kept.len() < line.len() || self.log_lines.len() >= limit {
+            self.log_dropped += 1;
+        }
+        if self.log_lines.len() < limit && (kept.len() == line.len() || !kept.is_empty()) {
+            self.log.extend_from_slice(kept.as_bytes());
+            self.log_lines.push((level, self.log.len()));
+        }
+    }
+
+    pub(crate) fn log(&self) -> LogLines<'_> {
+        LogLines { bytes: &self.log, lines: &self.log_lines, start: 0 }
+    }
+
+    pub(crate) fn log_dropped(&self) -> u64 {
+        self.log_dropped
+    }
+
+    pub(crate) fn intents(&self) -> Intents<'_> {
+        intents(&self.intents)
+    }
+}
+
+/// The log lines of a call, in order. See [`Outcome::log`](crate::Outcome::log) and
+/// [`Instance::last_log`](crate::Instance::last_log).
+#[derive(Debug, Clone, Default)]
+pub struct LogLines<'a> {
+    /// The text of all lines, one behind the other.
+    bytes: &'a [u8],
+    /// Levels and ends of the lines that are still to come.
+    lines: &'a [(Level, usize)],
+    /// Where the next line starts.
+    start: usize,
+}
+
+impl<'a> Iterator for LogLines<'a> {
+    type Item = (Level, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let ((level, end), rest) = self.lines.split_first()?;
+        // Only whole `str`s were appended.
+        let line = std::str::from_utf8(&self.bytes[self.start..*end]).unwrap_or_default();
+        (self.lines, self.start) = (rest, *end);
+        Some((*level, line))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_lines_are_cut_at_the_limit_and_counted() {
+        let mut call = Call::default();
+        call.push_log(Level::Info, "größe", 10);
+        call.push_log(Level::Warn, "", 10);
+        call.push_log(Level::Error, "abéd", 10);
+        call.push_log(Level::Error, "x", 9);
+        let lines: Vec<_> = call.log().collect();
+        assert_eq!(lines, [(Level::Info, "größe"), (Level::Warn, ""), (Level::Error, "ab")]);
+        assert_eq!(call.log_dropped(), 2);
+        call.begin();
+        assert_eq!(call.log().count(), 0);
+        for _ in 0..20 {
+            call.push_log(Level::Trace, "", 10);
+        }
+        assert_eq!((call.log().count(), call.log_dropped()), (10, 10));
+    }
+}

@@ -1,0 +1,111 @@
+//! A guest's memory as host functions see it: they read it all, and what they write is marked.
+
+use std::ops::Range;
+
+use crate::host::footprint::Footprint;
+use guest_prepare::SLACK;
+
+/// A guest's memory. Its bytes can be had for writing only through [`GuestMemory::write`], so nothing that a host
+/// function writes escapes the write barrier or the [`Footprint`].
+#[derive(Debug)]
+pub(crate) struct GuestMemory<'a> {
+    bytes: &'a mut [u8],
+    cards: Option<Cards<'a>>,
+}
+
+impl<'a> GuestMemory<'a> {
+    pub(crate) fn new(bytes: &'a mut [u8], cards: Option<Cards<'a>>) -> Self {
+        Self { bytes, cards }
+    }
+
+    /// The same memory as far as `end`.
+    pub(crate) fn up_to(self, end: usize) -> Self {
+        let end = end.min(self.bytes.len());
+        Self { bytes: &mut self.bytes[..end], ..self }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// All bytes, to be read.
+    pub(crate) fn read(&self) -> &[u8] {
+        self.bytes
+    }
+
+    /// Bytes that are going to be written. Panics where the range is not in memory.
+    ///
+    /// In the exchange region the footprint says precisely what was written, so that a restore need not copy back whole
+    /// cards of it; elsewhere the cards are marked.
+    pub(crate) fn write(&mut self, range: Range<usize>, footprint: &mut Footprint) -> &mut [u8] {
+        let bytes = &mut self.bytes[range.clone()];
+        footprint.add(&range);
+        if let Some(cards) = &mut self.cards
+            && !footprint.covers(&range)
+        {
+            cards.mark(range);
+        }
+        bytes
+    }
+
+    /// The bytes and the card table, for those who restore what was written.
+    pub(crate) fn into_parts(self) -> (&'a mut [u8], Option<Cards<'a>>) {
+        (self.bytes, self.cards)
+    }
+}
+
+/// The card table of a guest that was prepared with a write barrier: the memory in which it lies, whose first bytes are
+/// the marks.
+#[derive(Debug)]
+pub(crate) struct Cards<'a> {
+    pub(crate) table: &'a mut [u8],
+    /// A card is this power of two of bytes.
+    pub(crate) shift: u32,
+}
+
+impl Cards<'_> {
+    /// How many cards cover a memory of so many bytes and the slack behind it: a mark there stands for its last bytes.
+    pub(crate) fn covering(&self, memory: usize) -> usize {
+        (memory + SLACK as usize).div_ceil(1 << self.shift).min(self.table.len())
+    }
+
+    /// Forgets what was written to a memory of so many bytes.
+    pub(crate) fn clear(self, memory: usize) {
+        let used = self.covering(memory);
+        self.table[..used].fill(0);
+        // Its slack is address 0 and what follows.
+        self.table[self.table.len() - 1] = 0;
+    }
+
+    /// Marks the cards of a range that lies in memory.
+    fn mark(&mut self, range: Range<usize>) {
+        if !range.is_empty() {
+            self.table[range.start >> self.shift..=(range.end - 1) >> self.shift].fill(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_marked_and_what_is_read_is_not() {
+        let (mut bytes, mut table) = (vec![0; 4096], vec![0; 20]);
+        let mut memory = GuestMemory::new(&mut bytes, Some(Cards { table: &mut table, shift: 8 }));
+        assert_eq!(memory.read()[300], 0);
+        let mut footprint = Footprint::of(2000..3000);
+        memory.write(0..0, &mut footprint);
+        memory.write(255..257, &mut footprint).fill(7);
+        memory.write(1024..1025, &mut footprint).fill(7);
+        memory.write(2500..2600, &mut footprint).fill(7);
+        memory.write(2999..3001, &mut footprint).fill(7);
+        memory.write(4000..4096, &mut footprint).fill(7);
+        assert_eq!(footprint.named(), [2500..2600, 2999..3000]);
+        assert_eq!(memory.read()[255..258], [7, 7, 0]);
+        assert_eq!(table, [1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0]);
+        let cards = Cards { table: &mut table, shift: 8 };
+        GuestMemory::new(&mut bytes, Some(cards)).into_parts().1.unwrap().clear(4096);
+        assert_eq!(table, [0; 20]);
+    }
+}

@@ -1,0 +1,191 @@
+//! The instance's memory as bytes, at the cost of a comparison.
+//!
+//! Every look-up of a memory through the engine takes some nanoseconds: it checks to which store a handle belongs, finds
+//! the instance, then the memory. A restore and each host function need the bytes, and where they lie changes only when
+//! the memory grows; so the place is kept, and looked up again after a growth.
+
+#![expect(unsafe_code, reason = "a slice is made from an address that was looked up earlier")]
+
+use std::fmt;
+use std::slice;
+
+use wasmtime::{AsContextMut, Caller, Memory, Store};
+
+use crate::host::call::HostData;
+use crate::host::guest_memory::{Cards, GuestMemory};
+
+/// Where an instance's memory lies. Belongs to the [`HostData`] of the instance's store, and never leaves it.
+pub(crate) struct Window {
+    memory: Memory,
+    base: *mut u8,
+    size: usize,
+    /// What [`MemoryLimiter::growths`](crate::host::limits::MemoryLimiter) was when the place was looked up.
+    growths: u64,
+    /// Where the card table lies, if the guest was prepared with one.
+    cards: Option<CardWindow>,
+}
+
+/// Where a card table lies: in a memory of its own, which never grows.
+#[derive(Clone, Copy)]
+struct CardWindow {
+    base: *mut u8,
+    size: usize,
+    shift: u32,
+}
+
+/// A card table: its memory, and the power of two of bytes that a card has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CardMemory {
+    pub(crate) memory: Memory,
+    pub(crate) shift: u32,
+}
+
+// SAFETY: the address is used only by whoever has the store exclusively (see `memory_and_data`), wherever that runs.
+unsafe impl Send for Window {}
+
+// SAFETY: through a shared reference nothing but the handle can be had.
+unsafe impl Sync for Window {}
+
+impl fmt::Debug for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Window").field("memory", &self.memory).field("size", &self.size).finish_non_exhaustive()
+    }
+}
+
+/// What holds an instance's store exclusively: the store itself, or a host function that the guest called.
+pub(crate) trait Exclusive: AsContextMut<Data = HostData> {
+    fn host_data(&mut self) -> &mut HostData;
+}
+
+impl Exclusive for Store<HostData> {
+    fn host_data(&mut self) -> &mut HostData {
+        self.data_mut()
+    }
+}
+
+impl Exclusive for Caller<'_, HostData> {
+    fn host_data(&mut self) -> &mut HostData {
+        self.data_mut()
+    }
+}
+
+/// Lets the host functions of `store` find its instance's memory.
+pub(crate) fn open(store: &mut Store<HostData>, memory: Memory, cards: Option<CardMemory>) {
+    let cards = cards.map(|cards| {
+        let (base, size) = (cards.memory.data_ptr(&mut *store), cards.memory.data_size(&mut *store));
+        CardWindow { base, size, shift: cards.shift }
+    });
+    let window = look(store, memory, cards);
+    store.data_mut().window = Some(window);
+}
+
+/// Takes the data out of a store that ends with this.
+pub(crate) fn into_data(store: Store<HostData>) -> HostData {
+    let mut data = store.into_data();
+    // The memory went down with the store.
+    data.window = None;
+    data
+}
+
+/// The memory of the store's instance, as large as it physically is, and the store's data; `None` before there is one.
+#[inline]
+pub(crate) fn memory_and_data<S: Exclusive>(store: &mut S) -> Option<(GuestMemory<'_>, &mut HostData)> {
+    let data = store.host_data();
+    let growths = data.limiter.growths;
+    let window = data.window.as_ref()?;
+    if window.growths != growths {
+        look_again(store);
+    }
+    let data = store.host_data();
+    let window = data.window.as_ref()?;
+    // SAFETY: `base` and `size` are what the engine gave for a memory of the store that holds `data`: only `look` makes a
+    // window, only `open` puts one into a store's data, of the same store, and `into_data` is the only place where data
+    // leave a store and takes the window away. They still hold, as the memory has not grown since: no growth gets by
+    // the store's limiter, which counts it first, and a memory neither shrinks nor moves otherwise. The slice is
+    // exclusive and lives no longer than the instance: `store` is borrowed exclusively for as long as the slice lives,
+    // and without the store neither can the guest run nor can anybody reach its memory or drop it. Guest memory is
+    // mapped by the engine and has no byte in common with `data`. It is not shared with other threads: admission
+    // refuses shared memories.
+    let bytes = unsafe { slice::from_raw_parts_mut(window.base, window.size) };
+    let cards = window.cards.map(|cards| {
+        // SAFETY: as above, and the table's memory, which is another one, was made with the only size that it may have.
+        let table = unsafe { slice::from_raw_parts_mut(cards.base, cards.size) };
+        Cards { table, shift: cards.shift }
+    });
+    Some((GuestMemory::new(bytes, cards), data))
+}
+
+#[cold]
+fn look_again<S: Exclusive>(store: &mut S) {
+    if let Some((memory, cards)) = store.host_data().window.as_ref().map(|window| (window.memory, window.cards)) {
+        let window = look(store, memory, cards);
+        store.host_data().window = Some(window);
+    }
+}
+
+fn look<S: Exclusive>(store: &mut S, memory: Memory, cards: Option<CardWindow>) -> Window {
+    let growths = store.host_data().limiter.growths;
+    // Panics where the memory is of another store.
+    let (base, size) = (memory.data_ptr(&mut *store), memory.data_size(&mut *store));
+    Window { memory, base, size, growths, cards }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::call::CallLimits;
+    use wasmtime::{Engine, Instance, Module};
+
+    const MODULE: &str = r#"(module
+        (memory (export "memory") 1)
+        (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
+        (func (export "store") (param i32 i32) (i32.store8 (local.get 0) (local.get 1))))"#;
+
+    fn instance() -> (Store<HostData>, Instance) {
+        let engine = Engine::default();
+        let module = Module::new(&engine, wat::parse_str(MODULE).unwrap()).unwrap();
+        let state = Box::new(guest_abi::MemoryState::new());
+        let mut store = Store::new(&engine, HostData::new(state, 4 << 16, CallLimits::default(), false));
+        store.limiter(|data| &mut data.limiter);
+        let instance = Instance::new(&mut store, &module, &[]).unwrap();
+        let memory = instance.get_memory(&mut store, "memory").unwrap();
+        assert!(memory_and_data(&mut store).is_none());
+        open(&mut store, memory, None);
+        (store, instance)
+    }
+
+    fn call(store: &mut Store<HostData>, instance: Instance, pages: u32) -> i32 {
+        instance.get_typed_func::<u32, i32>(&mut *store, "grow").unwrap().call(store, pages).unwrap()
+    }
+
+    #[test]
+    fn the_bytes_are_those_that_the_guest_sees_after_every_growth() {
+        let (mut store, instance) = instance();
+        let write = instance.get_typed_func::<(u32, u32), ()>(&mut store, "store").unwrap();
+        for (more, pages) in [(0, 1), (1, 2), (2, 4)] {
+            assert_ne!(call(&mut store, instance, more), -1);
+            let last = (pages << 16) - 1;
+            write.call(&mut store, (last, pages)).unwrap();
+            let (mut bytes, data) = memory_and_data(&mut store).unwrap();
+            assert_eq!(bytes.len(), last as usize + 1);
+            assert_eq!(u32::from(bytes.read()[last as usize]), pages);
+            bytes.write(0..1, &mut data.footprint)[0] = 9;
+            let memory = instance.get_memory(&mut store, "memory").unwrap();
+            assert_eq!(memory.data(&store)[0], 9);
+            assert_eq!(memory.data(&store).len(), last as usize + 1);
+        }
+    }
+
+    #[test]
+    fn a_refused_growth_changes_nothing() {
+        let (mut store, instance) = instance();
+        assert_eq!(call(&mut store, instance, 9), -1);
+        assert_eq!(memory_and_data(&mut store).unwrap().0.len(), 1 << 16);
+    }
+
+    #[test]
+    fn data_that_leave_their_store_have_no_memory() {
+        let (store, _) = instance();
+        assert!(into_data(store).window.is_none());
+    }
+}

@@ -1,0 +1,406 @@
+//! From a compiled guest to an instance with its snapshot: instantiation, the initialisation that the contract wants, and
+//! what a restore will put back.
+
+use std::mem::offset_of;
+use std::ops::Range;
+
+use guest_abi::control_block::offset;
+use guest_abi::{ControlBlock, ErrorCode, exttinygo, names};
+use wasmtime::{Global, Store, Trap, TypedFunc, Val, WasmBacktrace, WasmParams, WasmResults};
+
+use super::InstanceConfig;
+use super::counting::Counting;
+use super::live::{printed_panic, symbols};
+use crate::contract::exttinygo::{Exports, ExtTinyGo};
+use crate::contract::wasi::is_out_of_memory;
+use crate::failure::{Cause, Failure, Fault, InvalidData};
+use crate::guest::admission::{Contract, ExtTinyGoContract, check_bump_reset, check_control_block};
+use crate::guest::error::LoadError;
+use crate::guest::{Compiled, Guest};
+use crate::host::call::{HostData, LogicalSize};
+use crate::host::footprint::Footprint;
+use crate::host::window::{self, CardMemory, memory_and_data};
+use crate::restore::RestoreError;
+use crate::restore::aligned::AlignedBytes;
+use crate::restore::policy::RestoreStrategy;
+use crate::restore::snapshot::{ControlBlockAt, Handles, RegionPlan, Regions, Snapshot, reset_ranges};
+use guest_prepare::module_info::ContractKind;
+use guest_prepare::{Barrier, CARDS_EXPORT, Prepared, SAVED_EXPORT_PREFIX, tells_allocations};
+
+/// Instantiates, initialises and takes the snapshot.
+pub(super) fn start(
+    guest: &Guest,
+    compiled: &Compiled,
+    config: &InstanceConfig,
+    in_place: bool,
+    store: &mut Store<HostData>,
+) -> Result<(wasmtime::Instance, Handles, Counting, Snapshot), LoadError> {
+    store.data_mut().logical = None;
+    store.data_mut().exttinygo = None;
+    store.data_mut().call.begin();
+    store.data_mut().wasi.start();
+    store.data_mut().limiter.begin_call();
+    store.limiter(|data| &mut data.limiter);
+    store.set_epoch_deadline(guest.engine().ticks(config.init_deadline));
+    if guest.engine().config().fuel {
+        store.set_fuel(u64::MAX).map_err(LoadError::engine)?;
+    }
+    let barrier = compiled.prepared.barrier.as_ref();
+    store.data_mut().limiter.grant_card_table(barrier.map(Barrier::table_size));
+    let instantiated = compiled.pre.instantiate(&mut *store);
+    store.data_mut().limiter.grant_card_table(None);
+    let instance = instantiated.map_err(|error| match guest.info().start {
+        Some(index) if ran(&error, store) => {
+            init_failure(&guest.info().function_name(index), &error, guest, config, store)
+        }
+        _ => LoadError::Instantiate(format!("{error:#}")),
+    })?;
+    let handles = handles(guest, &compiled.prepared, &instance, store)?;
+    window::open(store, handles.memory, handles.cards);
+    let logical_pages = handles.logical_pages.map(|index| handles.globals[index].1);
+    store.data_mut().logical = logical_pages.map(|pages| LogicalSize { pages, certain: 0 });
+    let exchange = initialise(guest, config, &instance, &handles, store)?;
+    let ask = config.count && tells_allocations(guest.info());
+    if ask && let Some(deadline) = config.deadline {
+        // As after calls: who is replaced after each of them must not wait as long as for what initialises.
+        store.set_epoch_deadline(guest.engine().ticks(deadline.min(config.init_deadline)));
+    }
+    let counting = Counting::of(&compiled.prepared, &instance, &handles, ask, store);
+    let snapshot = take_snapshot(guest, compiled, config, in_place, &handles, exchange, store)?;
+    store.data_mut().wasi.snapshot();
+    store.data_mut().footprint = Footprint::of(snapshot.regions.exchange());
+    if let Some((memory, _)) = memory_and_data(store)
+        && let (memory, Some(cards)) = memory.into_parts()
+    {
+        cards.clear(memory.len());
+    }
+    Ok((instance, handles, counting, snapshot))
+}
+
+/// Finds the parts of an instance that a restore reaches.
+fn handles(
+    guest: &Guest,
+    prepared: &Prepared,
+    instance: &wasmtime::Instance,
+    store: &mut Store<HostData>,
+) -> Result<Handles, LoadError> {
+    let missing = |what: &str| LoadError::Instantiate(format!("the instance has no {what}"));
+    let memory_name = guest.info().memory_export().ok_or_else(|| missing("exported memory"))?;
+    let memory = instance.get_memory(&mut *store, memory_name).ok_or_else(|| missing("memory"))?;
+    let mut globals: Vec<(String, Global)> = Vec::new();
+    let stack_pointer_global =
+        guest.admission().layout.as_ref().and_then(|layout| layout.stack_pointer.as_ref()).map(|found| found.global);
+    let mut stack_pointer = None;
+    let mut saved = Vec::new();
+    for exported in &prepared.globals {
+        let name = &exported.export_name;
+        let global = instance.get_global(&mut *store, name).ok_or_else(|| missing(name))?;
+        if stack_pointer_global == Some(exported.index) {
+            stack_pointer = Some(globals.len());
+        }
+        let named = guest.info().globals.get(exported.index as usize).and_then(|global| global.name.clone());
+        globals.push((named.unwrap_or_else(|| name.clone()), global));
+        if !prepared.entrances.is_empty() {
+            let name = format!("{SAVED_EXPORT_PREFIX}{}", exported.index);
+            saved.push(instance.get_global(&mut *store, &name).ok_or_else(|| missing(&name))?);
+        }
+    }
+    let mut logical_pages = None;
+    if let Some(name) = prepared.logical_pages_export {
+        let global = instance.get_global(&mut *store, name).ok_or_else(|| missing(name))?;
+        logical_pages = Some(globals.len());
+        globals.push((name.to_owned(), global));
+    }
+    let exports: Vec<String> = guest.info().exports.iter().map(|export| export.name.clone()).collect();
+    let tables = exports
+        .into_iter()
+        .filter_map(|name| instance.get_table(&mut *store, &name).map(|table| (name, table)))
+        .collect();
+    let mut cards = None;
+    if let Some(barrier) = &prepared.barrier {
+        let memory = instance.get_memory(&mut *store, CARDS_EXPORT).ok_or_else(|| missing(CARDS_EXPORT))?;
+        cards = Some(CardMemory { memory, shift: barrier.card_size.ilog2() });
+    }
+    Ok(Handles { memory, cards, globals, saved, stack_pointer, logical_pages, tables })
+}
+
+/// Runs what the contract wants run before the snapshot and returns the exchange region.
+fn initialise(
+    guest: &Guest,
+    config: &InstanceConfig,
+    instance: &wasmtime::Instance,
+    handles: &Handles,
+    store: &mut Store<HostData>,
+) -> Result<Range<usize>, LoadError> {
+    let mut starting = Starting { guest, config, instance, handles, store };
+    match &guest.admission().contract {
+        Ok(Contract::Native(_)) => starting.native(),
+        Ok(Contract::ExtTinyGo(contract)) => starting.exttinygo(contract),
+        Err(errors) => Err(LoadError::Contract(errors.clone())),
+    }
+}
+
+/// An instance on the way to its snapshot.
+struct Starting<'a> {
+    guest: &'a Guest,
+    config: &'a InstanceConfig,
+    instance: &'a wasmtime::Instance,
+    handles: &'a Handles,
+    store: &'a mut Store<HostData>,
+}
+
+impl Starting<'_> {
+    /// The exported function of this name and type, if there is one.
+    fn function<P: WasmParams, R: WasmResults>(&mut self, name: &str) -> Option<TypedFunc<P, R>> {
+        self.instance.get_typed_func(&mut *self.store, name).ok()
+    }
+
+    /// Calls the exported function of this name, if there is one.
+    fn call<P: WasmParams, R: WasmResults>(&mut self, name: &str, params: P) -> Result<Option<R>, LoadError> {
+        let Some(function) = self.function::<P, R>(name) else {
+            return Ok(None);
+        };
+        match function.call(&mut *self.store, params) {
+            Ok(result) => Ok(Some(result)),
+            Err(error) => Err(init_failure(name, &error, self.guest, self.config, self.store)),
+        }
+    }
+
+    /// Runs what initialises the guest, if there is such an export. To exit with code 0 is one way to have done it.
+    fn initialise(&mut self, name: &str) -> Result<(), LoadError> {
+        let Some(function) = self.function::<(), ()>(name) else {
+            return Ok(());
+        };
+        match function.call(&mut *self.store, ()) {
+            Err(error) if exited(self.store) != Some(0) => {
+                Err(init_failure(name, &error, self.guest, self.config, self.store))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn native(&mut self) -> Result<Range<usize>, LoadError> {
+        self.initialise(names::EXPORT_INITIALIZE)?;
+        if self.call::<(), i32>(names::EXPORT_INIT, ())?.is_some_and(|result| result != 0) {
+            let call = &mut self.store.data_mut().call;
+            let cause = match call.error_code {
+                Some(code) => Cause::GuestError {
+                    code: ErrorCode::from_number(code),
+                    message: std::mem::take(&mut call.error_message),
+                },
+                None => Cause::InvalidGuestData(InvalidData::FailureWithoutError),
+            };
+            return Err(initialise_error(names::EXPORT_INIT, cause, Vec::new()));
+        }
+        let size = self.config.exchange_size(ContractKind::Native);
+        match self.call::<u32, u32>(names::EXPORT_EXCHANGE, size)? {
+            Some(address) => self.region(address, size),
+            None => Ok(0..0),
+        }
+    }
+
+    fn exttinygo(&mut self, contract: &ExtTinyGoContract) -> Result<Range<usize>, LoadError> {
+        let size = self.config.exchange_size(ContractKind::ExtTinyGo);
+        let limit = self.config.memory_limit;
+        // As hosts of this contract have it: the rest is for the guest.
+        if u128::from(limit) * 10 <= u128::from(size) * 17 {
+            return Err(LoadError::BufferAboveLimit { size, limit });
+        }
+        let malloc = self
+            .function(exttinygo::EXPORT_MALLOC)
+            .ok_or_else(|| LoadError::Instantiate(format!("the instance has no `{}`", exttinygo::EXPORT_MALLOC)))?;
+        let on_read_value = self.function(exttinygo::EXPORT_ON_READ_VALUE);
+        let exports = Exports { malloc, on_read_value };
+        self.store.data_mut().exttinygo = Some(Box::new(ExtTinyGo::new(exports, self.config.limits)));
+        if let Some(start) = contract.start {
+            self.initialise(start)?;
+        }
+        self.call::<(), ()>(exttinygo::EXPORT_VERSION, ())?;
+        let address = self.call::<u32, u32>(exttinygo::EXPORT_MALLOC, size)?.unwrap_or(0);
+        let buffer = self.region(address, size)?;
+        let data = self.store.data_mut();
+        let initialised = data.exttinygo.as_mut().map_or(Ok(()), |own| own.initialised(buffer.clone()));
+        initialised.map_err(|fault| {
+            let in_use = self.handles.memory.data_size(&*self.store) as u64;
+            let start = contract.start.unwrap_or(exttinygo::EXPORT_VERSION);
+            initialise_error(start, fault.into_cause(in_use, limit), Vec::new())
+        })?;
+        Ok(buffer)
+    }
+
+    /// The exchange region that the guest has allocated.
+    fn region(&mut self, address: u32, size: u32) -> Result<Range<usize>, LoadError> {
+        if address == 0 {
+            return Err(LoadError::Exchange { size });
+        }
+        let end = address as usize + size as usize;
+        if end > self.handles.memory.data_size(&*self.store) {
+            return Err(LoadError::ExchangeOutOfMemory { size, address });
+        }
+        Ok(address as usize..end)
+    }
+}
+
+fn initialise_error(function: &str, cause: Cause, backtrace: Vec<String>) -> LoadError {
+    LoadError::Initialise(Box::new(Failure { function: function.to_owned(), cause, backtrace, retried: false }))
+}
+
+/// The code with which the guest ended its process, if that is why it returned no more. With 0 it has done all that it had
+/// to, and the next call begins as if it had returned. Its stack pointer stays where it was: what is on the stack may
+/// still be in use.
+fn exited(store: &mut Store<HostData>) -> Option<i32> {
+    let fault = &mut store.data_mut().call.fault;
+    match fault {
+        Some(Fault::Exit { code: 0 }) => {
+            *fault = None;
+            Some(0)
+        }
+        Some(Fault::Exit { code }) => Some(*code),
+        _ => None,
+    }
+}
+
+/// Whether an instantiation failed in the guest's own code: in its start function, or in what that called.
+fn ran(error: &wasmtime::Error, store: &Store<HostData>) -> bool {
+    let frames = error.downcast_ref::<WasmBacktrace>().is_some_and(|backtrace| !backtrace.frames().is_empty());
+    frames || store.data().call.fault.is_some()
+}
+
+#[cold]
+fn init_failure(
+    function: &str,
+    error: &wasmtime::Error,
+    guest: &Guest,
+    config: &InstanceConfig,
+    store: &mut Store<HostData>,
+) -> LoadError {
+    let backtrace = error.downcast_ref().map_or_else(Vec::new, |found| symbols(found, guest.info()));
+    let cause = match (store.data_mut().call.fault.take(), error.downcast_ref::<Trap>()) {
+        (Some(fault), _) => fault.into_cause(store.data().limiter.granted() as u64, config.memory_limit),
+        (None, Some(Trap::UnreachableCodeReached)) => {
+            let limiter = &store.data().limiter;
+            let (in_use, limit) = (limiter.granted() as u64, config.memory_limit);
+            match (limiter.refused(), printed_panic(store)) {
+                (refused, Some(message)) if is_out_of_memory(&message) => {
+                    let requested = refused.map_or(0, |size| (size as u64).saturating_sub(in_use));
+                    Cause::OutOfMemory { requested, in_use, limit }
+                }
+                (_, Some(message)) => Cause::Panic { message, location: None },
+                (Some(size), None) => {
+                    Cause::OutOfMemory { requested: (size as u64).saturating_sub(in_use), in_use, limit }
+                }
+                (None, None) => Cause::Unreachable,
+            }
+        }
+        (None, Some(Trap::StackOverflow)) => Cause::StackOverflow,
+        (None, Some(Trap::Interrupt)) => Cause::DeadlineExceeded { deadline: config.init_deadline },
+        (None, Some(trap @ (Trap::MemoryOutOfBounds | Trap::TableOutOfBounds))) => {
+            Cause::OutOfBounds { what: trap.to_string() }
+        }
+        (None, Some(trap)) => Cause::Trap { trap: *trap },
+        (None, None) => Cause::Engine(format!("{error:#}")),
+    };
+    initialise_error(function, cause, backtrace)
+}
+
+/// Sets the reset mark and saves everything that a restore puts back.
+fn take_snapshot(
+    guest: &Guest,
+    compiled: &Compiled,
+    config: &InstanceConfig,
+    in_place: bool,
+    handles: &Handles,
+    exchange: Range<usize>,
+    store: &mut Store<HostData>,
+) -> Result<Snapshot, LoadError> {
+    let admission = guest.admission();
+    let memory = handles.memory.data_mut(&mut *store);
+    let mut control_block = None;
+    if let Some(address) = admission.control_block.map(|address| address as usize) {
+        if let Ok(block) = ControlBlockAt::read(memory, address)
+            && block.image.allocator() == Some(guest_abi::AllocatorKind::BumpReset)
+        {
+            let at = address + offset::MARK;
+            memory[at..at + 4].copy_from_slice(&block.image.top.to_le_bytes());
+        }
+        if ControlBlockAt::read(memory, address).is_ok() {
+            memory[refused_request(address)].fill(0);
+            // Until a pointer is lower.
+            let lowest: u32 = if compiled.prepared.lowest_stack { u32::MAX } else { 0 };
+            memory[address + offset::LOWEST_STACK..][..4].copy_from_slice(&lowest.to_le_bytes());
+        }
+        control_block = ControlBlockAt::read(memory, address).ok();
+    }
+    if matches!(config.strategy, RestoreStrategy::Watermark | RestoreStrategy::BumpReset) {
+        check_allocator(guest, config.strategy, memory)?;
+    }
+    let size = memory.len();
+    // An instance that is replaced needs no copy of its memory, and making one would cost more than the rest.
+    let memory = AlignedBytes::copy_of(if in_place { memory } else { &[] });
+    let (shadow_stack, statics) = match &admission.layout {
+        Some(layout) => {
+            let range = |range: &Range<u32>| range.start as usize..range.end as usize;
+            (layout.stack.as_ref().map_or(0..0, range), range(&layout.statics))
+        }
+        None => (0..0, 0..size),
+    };
+    let heap_end = control_block.map_or(statics.end, |block| block.image.effective_high_water() as usize);
+    let plan = RegionPlan {
+        snapshot_heap: statics.end..heap_end.max(statics.end),
+        shadow_stack,
+        statics,
+        control_block: control_block.map(|block| block.address),
+        exchange,
+        memory: size,
+    };
+    if let Some(logical) = &mut store.data_mut().logical {
+        // Only a restore puts the logical size below the physical one, and never below that of the snapshot.
+        logical.certain = size;
+    }
+    let globals: Vec<Val> = handles.globals.iter().map(|(_, global)| global.get(&mut *store)).collect();
+    for (saved, value) in handles.saved.iter().zip(&globals) {
+        saved.set(&mut *store, *value).map_err(LoadError::engine)?;
+    }
+    let regions = Regions::new(plan);
+    let mark = control_block.map_or(0, |block| block.image.top as usize).min(size);
+    let stack_pointer = match handles.stack_pointer.map(|index| globals[index]) {
+        Some(Val::I32(pointer)) => pointer.cast_unsigned() as usize,
+        _ => 0,
+    };
+    Ok(Snapshot {
+        reset: reset_ranges(&regions, mark),
+        in_use: reset_ranges(&regions, heap_end.min(size)),
+        stack_pointer,
+        regions,
+        globals,
+        tables: if in_place { handles.table_images(&mut *store) } else { Vec::new() },
+        memory,
+        control_block,
+    })
+}
+
+/// Where the control block at `address` has the request that could not be served.
+pub(super) fn refused_request(address: usize) -> Range<usize> {
+    address + offset_of!(ControlBlock, failed_size)..address + offset_of!(ControlBlock, failed_align) + 4
+}
+
+/// Whether the allocator that was found supports the strategy.
+fn check_allocator(guest: &Guest, strategy: RestoreStrategy, memory: &[u8]) -> Result<(), LoadError> {
+    let refuse = |reason| LoadError::Allocator { strategy: strategy.name(), reason };
+    let (Some(layout), Some(address)) = (&guest.admission().layout, guest.admission().control_block) else {
+        return Ok(());
+    };
+    let bytes = memory.get(address as usize..).unwrap_or_default();
+    let image = guest_abi::ControlBlockImage::parse(bytes);
+    let size = memory.len() as u64;
+    match strategy {
+        RestoreStrategy::BumpReset => check_bump_reset(image, layout, size).map_err(refuse),
+        _ => check_control_block(image, layout, size).map(drop).map_err(refuse),
+    }
+}
+
+impl From<RestoreError> for LoadError {
+    fn from(error: RestoreError) -> Self {
+        Self::Instantiate(error.to_string())
+    }
+}

@@ -1,0 +1,342 @@
+//! What the host saved after initialisation, and the regions into which it divides a guest's memory.
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::host::window::CardMemory;
+use crate::restore::aligned::AlignedBytes;
+use guest_abi::ControlBlockImage;
+use guest_abi::control_block;
+use guest_prepare::RED_ZONE;
+use wasmtime::{AsContextMut, Global, Memory, Table, Val};
+
+/// Everything that a restore puts back.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Linear memory, as large as the guest saw it.
+    pub(crate) memory: AlignedBytes,
+    /// Values of the mutable globals, in the order of [`Handles::globals`].
+    pub(crate) globals: Vec<Val>,
+    /// Digests of the tables, in the order of [`Handles::tables`].
+    pub(crate) tables: Vec<TableImage>,
+    /// The control block, where the guest has one.
+    pub(crate) control_block: Option<ControlBlockAt>,
+    pub(crate) regions: Regions,
+    /// What a reset copies back, see [`reset_ranges`].
+    pub(crate) reset: [Range<usize>; 2],
+    /// The same up to the high-water mark.
+    pub(crate) in_use: [Range<usize>; 2],
+    /// Value of the shadow-stack pointer; 0 where it is not known.
+    pub(crate) stack_pointer: usize,
+}
+
+/// What of memory a reset of the heap to `mark` copies back: the statics with the snapshotted heap behind them, less the
+/// exchange region, which is a hole in the latter.
+///
+/// They are worked out once, as a reset takes hardly longer than this does.
+pub(crate) fn reset_ranges(regions: &Regions, mark: usize) -> [Range<usize>; 2] {
+    let (statics, exchange) = (regions.statics(), regions.exchange());
+    let mark = mark.max(statics.end);
+    if statics.end <= exchange.start && exchange.end <= mark {
+        [statics.start..exchange.start, exchange.end..mark]
+    } else {
+        [statics.start..mark, mark..mark]
+    }
+}
+
+impl Snapshot {
+    /// The part of the shadow stack that calls can have used when the pointer was never lower than `lowest`.
+    pub(crate) fn used_stack(&self, lowest: u32) -> Range<usize> {
+        let stack = self.regions.shadow_stack();
+        let lowest = (lowest as usize).min(self.stack_pointer).min(stack.end);
+        lowest.saturating_sub(RED_ZONE).max(stack.start)..stack.end
+    }
+
+    /// The saved memory; empty where the instance is replaced rather than restored in place.
+    #[must_use]
+    pub fn memory(&self) -> &[u8] {
+        &self.memory
+    }
+
+    /// The saved values of the mutable globals.
+    #[must_use]
+    pub fn globals(&self) -> &[Val] {
+        &self.globals
+    }
+
+    /// The saved control block and its address.
+    #[must_use]
+    pub fn control_block(&self) -> Option<ControlBlockAt> {
+        self.control_block
+    }
+
+    /// How memory is divided.
+    #[must_use]
+    pub fn regions(&self) -> &Regions {
+        &self.regions
+    }
+}
+
+/// A control block that was read from a guest's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ControlBlockAt {
+    /// Its address.
+    pub address: usize,
+    /// What it said.
+    pub image: ControlBlockImage,
+}
+
+impl ControlBlockAt {
+    /// Reads the control block at `address`.
+    pub(crate) fn read(memory: &[u8], address: usize) -> Result<Self, control_block::ParseError> {
+        let bytes = memory.get(address..).unwrap_or_default();
+        Ok(Self { address, image: ControlBlockImage::parse(bytes)? })
+    }
+}
+
+/// A table's elements, as far as they can be compared: the raw addresses of its functions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TableImage(Vec<usize>);
+
+/// An instance's parts that a restore reaches.
+#[derive(Debug)]
+pub(crate) struct Handles {
+    pub(crate) memory: Memory,
+    /// The card table, where the guest was prepared with a write barrier.
+    pub(crate) cards: Option<CardMemory>,
+    /// Every mutable global, with its name: exported by the guest or by the preparation.
+    pub(crate) globals: Vec<(String, Global)>,
+    /// Where the entrances that restore globals find their values; in the order of `globals`, the logical size aside.
+    pub(crate) saved: Vec<Global>,
+    /// Which of the globals is the shadow-stack pointer.
+    pub(crate) stack_pointer: Option<usize>,
+    /// Which of the globals is the logical memory size, in pages.
+    pub(crate) logical_pages: Option<usize>,
+    pub(crate) tables: Vec<(String, Table)>,
+}
+
+impl Handles {
+    /// Bytes of memory that the guest sees: without virtual growth all that there physically are.
+    pub(crate) fn logical_size(&self, mut store: impl AsContextMut) -> usize {
+        match self.logical_pages.map(|index| self.globals[index].1.get(&mut store)) {
+            Some(Val::I32(pages)) => pages.cast_unsigned() as usize * guest_abi::names::PAGE_SIZE as usize,
+            _ => self.memory.data_size(&store),
+        }
+    }
+
+    /// Reads the tables.
+    pub(crate) fn table_images(&self, mut store: impl AsContextMut) -> Vec<TableImage> {
+        let mut images = Vec::with_capacity(self.tables.len());
+        for (_, table) in &self.tables {
+            let size = table.size(&store);
+            let mut image = Vec::new();
+            for index in 0..size {
+                let raw = match table.get(&mut store, index) {
+                    Some(wasmtime::Ref::Func(Some(function))) => function.to_raw(&mut store).addr(),
+                    _ => 0,
+                };
+                image.push(raw);
+            }
+            images.push(TableImage(image));
+        }
+        images
+    }
+}
+
+/// What a part of a guest's memory is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum RegionKind {
+    /// The shadow stack, all of it dead between two calls.
+    ShadowStack,
+    /// Statics other than the control block; everything below the heap where no layout is known.
+    Statics,
+    /// The allocator's control block, which is one of the statics.
+    ControlBlock,
+    /// Heap that was in use when the snapshot was taken, other than the exchange region.
+    SnapshotHeap,
+    /// The exchange region.
+    Exchange,
+    /// Heap above what the snapshot used, inside the snapshotted memory.
+    Heap,
+    /// Memory that was grown since the snapshot.
+    Tail,
+}
+
+impl RegionKind {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::ShadowStack,
+        Self::Statics,
+        Self::ControlBlock,
+        Self::SnapshotHeap,
+        Self::Exchange,
+        Self::Heap,
+        Self::Tail,
+    ];
+
+    /// The region's name in messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ShadowStack => "shadow stack",
+            Self::Statics => "statics",
+            Self::ControlBlock => "control block",
+            Self::SnapshotHeap => "snapshotted heap",
+            Self::Exchange => "exchange region",
+            Self::Heap => "heap",
+            Self::Tail => "grown tail",
+        }
+    }
+}
+
+impl fmt::Display for RegionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How a guest's memory is divided. All ranges are addresses; together they cover the whole memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Regions {
+    /// Sorted by address, without gaps, the last one without an end.
+    regions: Vec<(RegionKind, Range<usize>)>,
+    shadow_stack: Range<usize>,
+    statics: Range<usize>,
+    snapshot_heap: Range<usize>,
+    exchange: Range<usize>,
+}
+
+/// What [`Regions`] are made from.
+#[derive(Debug, Default)]
+pub(crate) struct RegionPlan {
+    pub(crate) shadow_stack: Range<usize>,
+    pub(crate) statics: Range<usize>,
+    pub(crate) control_block: Option<usize>,
+    pub(crate) snapshot_heap: Range<usize>,
+    pub(crate) exchange: Range<usize>,
+    /// Bytes of the snapshotted memory.
+    pub(crate) memory: usize,
+}
+
+impl Regions {
+    pub(crate) fn new(plan: RegionPlan) -> Self {
+        let memory = plan.memory;
+        let clip = |range: &Range<usize>| range.start.min(memory)..range.end.min(memory);
+        let (shadow_stack, statics) = (clip(&plan.shadow_stack), clip(&plan.statics));
+        let (snapshot_heap, exchange) = (clip(&plan.snapshot_heap), clip(&plan.exchange));
+        let block = plan.control_block.map_or(0..0, |at| at..at + control_block::SIZE);
+        // From the least to the most specific; a later region takes its part out of an earlier one.
+        let layers = [
+            (RegionKind::Statics, 0..memory),
+            (RegionKind::Heap, statics.end.min(memory)..memory),
+            (RegionKind::SnapshotHeap, snapshot_heap.clone()),
+            (RegionKind::Exchange, exchange.clone()),
+            (RegionKind::Statics, statics.clone()),
+            (RegionKind::ShadowStack, shadow_stack.clone()),
+            (RegionKind::ControlBlock, clip(&block)),
+        ];
+        let mut cuts: Vec<usize> = layers.iter().flat_map(|(_, range)| [range.start, range.end]).collect();
+        cuts.sort_unstable();
+        cuts.dedup();
+        let mut regions: Vec<(RegionKind, Range<usize>)> = Vec::new();
+        for pair in cuts.windows(2) {
+            let kind = layers.iter().rev().find(|(_, range)| range.contains(&pair[0])).map(|(kind, _)| *kind);
+            let Some(kind) = kind else { continue };
+            match regions.last_mut() {
+                Some((last, range)) if *last == kind => range.end = pair[1],
+                _ => regions.push((kind, pair[0]..pair[1])),
+            }
+        }
+        regions.push((RegionKind::Tail, memory..usize::MAX));
+        Self { regions, shadow_stack, statics, snapshot_heap, exchange }
+    }
+
+    /// The regions in the order of their addresses.
+    pub fn iter(&self) -> impl Iterator<Item = (RegionKind, Range<usize>)> + '_ {
+        self.regions.iter().cloned()
+    }
+
+    /// The region that holds `address`.
+    #[must_use]
+    pub fn at(&self, address: usize) -> RegionKind {
+        let found = self.regions.iter().find(|(_, range)| range.contains(&address));
+        found.map_or(RegionKind::Tail, |(kind, _)| *kind)
+    }
+
+    /// The shadow stack; empty where it is unknown.
+    #[must_use]
+    pub fn shadow_stack(&self) -> Range<usize> {
+        self.shadow_stack.clone()
+    }
+
+    /// The statics, the control block among them.
+    #[must_use]
+    pub fn statics(&self) -> Range<usize> {
+        self.statics.clone()
+    }
+
+    /// The heap that was in use when the snapshot was taken, the exchange region included.
+    #[must_use]
+    pub fn snapshot_heap(&self) -> Range<usize> {
+        self.snapshot_heap.clone()
+    }
+
+    /// The exchange region.
+    #[must_use]
+    pub fn exchange(&self) -> Range<usize> {
+        self.exchange.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions_cover_the_memory_once() {
+        let regions = Regions::new(RegionPlan {
+            shadow_stack: 0..100,
+            statics: 100..400,
+            control_block: Some(200),
+            snapshot_heap: 400..700,
+            exchange: 600..700,
+            memory: 1000,
+        });
+        let found: Vec<_> = regions.iter().collect();
+        assert_eq!(
+            found,
+            [
+                (RegionKind::ShadowStack, 0..100),
+                (RegionKind::Statics, 100..200),
+                (RegionKind::ControlBlock, 200..296),
+                (RegionKind::Statics, 296..400),
+                (RegionKind::SnapshotHeap, 400..600),
+                (RegionKind::Exchange, 600..700),
+                (RegionKind::Heap, 700..1000),
+                (RegionKind::Tail, 1000..usize::MAX),
+            ]
+        );
+        assert_eq!(regions.at(295), RegionKind::ControlBlock);
+        assert_eq!(regions.at(1 << 40), RegionKind::Tail);
+    }
+
+    #[test]
+    fn a_reset_leaves_the_exchange_region_out() {
+        let regions = |exchange| {
+            let (statics, snapshot_heap) = (100..400, 400..700);
+            Regions::new(RegionPlan { statics, snapshot_heap, exchange, memory: 1000, ..RegionPlan::default() })
+        };
+        assert_eq!(reset_ranges(&regions(500..600), 700), [100..500, 600..700]);
+        assert_eq!(reset_ranges(&regions(400..700), 700), [100..400, 700..700]);
+        assert_eq!(reset_ranges(&regions(0..0), 700), [100..700, 700..700]);
+        assert_eq!(reset_ranges(&regions(600..800), 700), [100..700, 700..700], "partly above the mark");
+    }
+
+    #[test]
+    fn without_a_layout_everything_is_statics() {
+        let plan = RegionPlan { statics: 0..1000, memory: 1000, ..RegionPlan::default() };
+        let found: Vec<_> = Regions::new(plan).iter().collect();
+        assert_eq!(found, [(RegionKind::Statics, 0..1000), (RegionKind::Tail, 1000..usize::MAX)]);
+    }
+}

@@ -1,0 +1,65 @@
+//! The state that guests read: a trait, and the in-memory state as its first implementation.
+
+pub use guest_abi::MemoryState;
+use guest_abi::key::Key;
+use guest_abi::value::ValueRef;
+
+/// What a guest may read. Each instance has its own; several may share what is behind them.
+///
+/// An extension is a pure function of the state: while a call runs, equal reads must give equal results.
+pub trait State: Send {
+    /// The value of the record with this key, as CBOR with definite lengths; `None` when there is no such record.
+    ///
+    /// # Errors
+    /// [`StateError`] when the state cannot say, for instance because it does not know the storage. It ends the call
+    /// with [`Cause::State`](crate::Cause::State).
+    fn get(&mut self, key: &Key<'_>) -> Result<Option<&[u8]>, StateError>;
+
+    /// Writes rows that match the partial `key` into `out`, as many whole ones as fit, starting behind the row whose
+    /// key map is `after`. A row is the CBOR of its key map followed by that of its value.
+    ///
+    /// Returns the bytes written, 0 when there are no more rows, and when not even one row fits, the bytes that it
+    /// needs.
+    ///
+    /// # Errors
+    /// As for [`State::get`].
+    fn read(&mut self, key: &Key<'_>, after: Option<ValueRef<'_>>, out: &mut [u8]) -> Result<usize, StateError>;
+
+    /// Applies a call's stream of intents, all or none, and returns how many there were.
+    ///
+    /// # Errors
+    /// [`StateError`] when one of them cannot be applied; nothing has changed then.
+    fn apply(&mut self, intents: &[u8]) -> Result<usize, StateError>;
+}
+
+/// Why a state could not serve.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct StateError(Box<dyn std::error::Error + Send + Sync>);
+
+impl StateError {
+    /// Wraps the state's own error.
+    pub fn new(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(error.into())
+    }
+}
+
+impl From<guest_abi::StateError> for StateError {
+    fn from(error: guest_abi::StateError) -> Self {
+        Self::new(error)
+    }
+}
+
+impl State for MemoryState {
+    fn get(&mut self, key: &Key<'_>) -> Result<Option<&[u8]>, StateError> {
+        Ok(MemoryState::get(self, key)?)
+    }
+
+    fn read(&mut self, key: &Key<'_>, after: Option<ValueRef<'_>>, out: &mut [u8]) -> Result<usize, StateError> {
+        Ok(MemoryState::read(self, key, after, out)?)
+    }
+
+    fn apply(&mut self, intents: &[u8]) -> Result<usize, StateError> {
+        Ok(MemoryState::apply(self, intents)?)
+    }
+}

@@ -1,0 +1,108 @@
+//! `compare`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use guest_build::{Allocator, GuestBuild, Progress as Lines};
+use guest_host::text::printable;
+use host_harness::compare::{Built, build, state_file_beside};
+use host_harness::measure::{Row, RowVerdict};
+use host_harness::report::{Content, VerdictReport};
+
+use super::table::{Job, table};
+use super::verify::Check;
+use crate::arguments::{Common, Compare};
+use crate::progress::Progress;
+use crate::source;
+
+pub(crate) fn run(arguments: &Compare, common: &Common) -> Result<Content> {
+    // What can be wrong with the state is told before anything is built.
+    let state_file = state_file(arguments);
+    let state = source::state(state_file.as_deref())?;
+    let (modules, mut notes) = modules(arguments)?;
+    match &state_file {
+        Some(path) => notes.push(format!("state: {}", path.display())),
+        None => notes.push("state: empty; give --state, or put state.json beside the manifest".to_owned()),
+    }
+    let job = Job {
+        files: source::guests(&modules)?,
+        functions: &arguments.work.function,
+        state: &state,
+        extent: &arguments.extent,
+        common,
+    };
+    let (mut report, measured) = table(&job)?;
+    report.notes.extend(notes);
+    if arguments.verify_calls > 0 {
+        for guest in &measured {
+            let check = Check {
+                guest: &guest.guest,
+                allocator: &guest.allocator,
+                functions: &arguments.work.function,
+                state: &state,
+                calls: arguments.verify_calls,
+                seed: arguments.seed,
+                common,
+            };
+            report.verdicts.extend(check.all(&guest.variants).map_err(|error| error.in_file(&guest.path))?);
+        }
+    }
+    for row in &mut report.rows {
+        row.verdict = report.verdicts.iter().find(|verdict| is_of(verdict, row)).map(|verdict| RowVerdict {
+            passed: verdict.passed,
+            calls: verdict.calls,
+            skipped_calls: verdict.skipped_calls,
+            seed: verdict.seed,
+            differences: verdict.differences.len() as u64,
+        });
+    }
+    Ok(Content::Compare(report))
+}
+
+/// The state file that was given, or that the guest crate brings along.
+pub(crate) fn state_file(arguments: &Compare) -> Option<PathBuf> {
+    arguments.work.state.clone().or_else(|| state_file_beside(&arguments.manifest_path))
+}
+
+fn is_of(verdict: &VerdictReport, row: &Row) -> bool {
+    verdict.guest == row.guest && verdict.strategy == row.strategy && verdict.residue == row.residue
+}
+
+/// Builds the crate with each allocator; returns the modules, and a note for each allocator that it does not offer.
+fn modules(arguments: &Compare) -> Result<(Vec<PathBuf>, Vec<String>)> {
+    let allocators = match arguments.allocator.as_slice() {
+        [] => Allocator::ALL.to_vec(),
+        asked => asked.to_vec(),
+    };
+    let built = built(&arguments.manifest_path, &allocators, |build| {
+        let build = build.features(&arguments.features);
+        match &arguments.package {
+            Some(package) => build.package(package),
+            None => build,
+        }
+    })?;
+    let (mut modules, mut notes) = (Vec::new(), Vec::new());
+    for built in built {
+        match built {
+            Built::Module { path, .. } => modules.push(path),
+            Built::Skipped { allocator, reason } => notes.push(format!("skipped {allocator}: {reason}")),
+        }
+    }
+    if modules.is_empty() {
+        anyhow::bail!("nothing to compare: {}", notes.join("; "));
+    }
+    Ok((modules, notes))
+}
+
+/// Builds a crate with each of these allocators, as `prepare` has it built, and shows how it goes.
+pub(super) fn built(
+    manifest: &Path,
+    allocators: &[Allocator],
+    prepare: impl Fn(GuestBuild) -> GuestBuild,
+) -> Result<Vec<Built>, guest_build::Error> {
+    let progress = Progress::spinner();
+    progress.doing("looking for a compiler of wasm32");
+    let bar = progress.bar();
+    let lines: Lines = std::sync::Arc::new(move |line: &str| bar.set_message(printable(line.trim()).into_owned()));
+    build(manifest, allocators, |build| prepare(build).progress(lines.clone()))
+}

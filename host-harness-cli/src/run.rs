@@ -1,0 +1,194 @@
+//! From arguments to an exit status: parses, runs the command, writes its report where it belongs.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use guest_host::LoadError;
+use guest_host::text::{printable, printable_lines};
+use host_harness::report::Report;
+
+use crate::arguments::{Arguments, Command, Common, Format};
+use crate::commands;
+use crate::output::{Destination, Exporter, Html, Json, Text, hold_writes};
+
+/// A check failed, or the guest did.
+const FAILED: u8 = 1;
+
+/// Wrong usage, or input that cannot be read.
+const BAD_INPUT: u8 = 2;
+
+/// Ended by the user, as shells number it.
+const INTERRUPTED: i32 = 130;
+
+/// Runs what the command line asks for.
+pub(crate) fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse(&error),
+    };
+    // Without a handler an interrupt could leave the temporary file of a report behind. That none could be set is no
+    // reason to refuse the work.
+    let _ = ctrlc::set_handler(|| {
+        let _held = hold_writes();
+        std::process::exit(INTERRUPTED);
+    });
+    match run(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(FAILED),
+        Err(error) => {
+            // Nobody may be there to read it.
+            let _ = writeln!(std::io::stderr(), "error: {}", message(&error));
+            ExitCode::from(status(&error))
+        }
+    }
+}
+
+/// Prints what the parser has to say, which may be help that was asked for.
+fn refuse(error: &clap::Error) -> ExitCode {
+    // The parser repeats what it was given, in its own colours where there is a terminal.
+    let given: Vec<_> = std::env::args_os().collect();
+    let harmless = given.iter().all(|word| word.to_str().is_some_and(|word| printable(word) == word));
+    let _ = match harmless || !error.use_stderr() {
+        true => error.print(),
+        false => write!(std::io::stderr(), "{}", printable_lines(&error.render().to_string())),
+    };
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(BAD_INPUT))
+}
+
+/// What an error says; its own text is all there is to say of it. It is a single line, but for those of building a
+/// guest, which have the compiler's own lines.
+fn message(error: &anyhow::Error) -> String {
+    let text = error.to_string();
+    match error.is::<guest_build::Error>() {
+        true => printable_lines(&text),
+        false => printable(&text).into_owned(),
+    }
+}
+
+/// Runs the command, writes its report, and says whether nothing failed.
+fn run(arguments: &Arguments) -> Result<bool> {
+    let common = &arguments.common;
+    common.check()?;
+    let besides = besides(&arguments.command);
+    let exports = exports(common, besides.as_ref().map(|(_, destination)| destination))?;
+    let mut inputs = inputs(&arguments.command);
+    inputs.extend(common.artefact_key.clone());
+    if let Some((_, destination)) = &besides {
+        destination.check_apart_from(inputs.iter().map(PathBuf::as_path))?;
+        destination.check()?;
+    }
+    for (destination, _) in &exports {
+        if let (Some((what, Destination::File(besides))), Destination::File(report)) = (&besides, destination)
+            && absolute(besides) == absolute(report)
+        {
+            anyhow::bail!("the {what} and a report would go to {}; give each a file", report.display());
+        }
+        destination.check_apart_from(inputs.iter().map(PathBuf::as_path))?;
+        destination.check()?;
+    }
+    let content = match &arguments.command {
+        Command::Inspect(arguments) => commands::inspect::run(arguments, common)?,
+        Command::Run(arguments) => commands::run::run(arguments, common)?,
+        Command::Measure(arguments) => commands::measure::run(arguments, common)?,
+        Command::Verify(arguments) => commands::verify::run(arguments, common)?,
+        Command::Compare(arguments) => commands::compare::run(arguments, common)?,
+        Command::Replay(arguments) => commands::replay::run(arguments, common)?,
+        Command::Compile(arguments) => commands::compile::run(arguments, common)?,
+    };
+    let report = Report::new(content);
+    for (destination, exporter) in &exports {
+        destination.write(&exporter.render(&report))?;
+    }
+    Ok(report.passed())
+}
+
+/// The files that the command reads.
+fn inputs(command: &Command) -> Vec<PathBuf> {
+    let with = |guests: &[PathBuf], state: &Option<PathBuf>| guests.iter().chain(state).cloned().collect();
+    match command {
+        Command::Inspect(arguments) => vec![arguments.guest.clone()],
+        Command::Compile(arguments) => vec![arguments.guest.clone()],
+        Command::Run(arguments) => with(std::slice::from_ref(&arguments.guest), &arguments.state),
+        Command::Measure(arguments) => with(&arguments.guests, &arguments.work.state),
+        Command::Verify(arguments) => with(&arguments.guests, &arguments.work.state),
+        Command::Compare(arguments) => {
+            let lock = arguments.manifest_path.with_file_name("Cargo.lock");
+            with(&[arguments.manifest_path.clone(), lock], &commands::compare::state_file(arguments))
+        }
+        Command::Replay(arguments) => commands::replay::inputs(arguments),
+    }
+}
+
+/// What the command makes besides the report, and where it puts that.
+fn besides(command: &Command) -> Option<(&'static str, Destination)> {
+    match command {
+        Command::Compile(arguments) => Some(("artefact", Destination::File(arguments.output.clone()))),
+        Command::Run(arguments) => arguments.metrics.clone().map(|destination| ("metrics", destination)),
+        _ => None,
+    }
+}
+
+/// Where the report goes, and in which format. An export to standard output takes the place of the ordinary output, and so
+/// does what the command puts there `besides` the report.
+fn exports(common: &Common, besides: Option<&Destination>) -> Result<Vec<(Destination, Box<dyn Exporter>)>> {
+    let mut exports: Vec<(Destination, Box<dyn Exporter>)> = Vec::new();
+    if let Some(destination) = &common.export_json {
+        exports.push((destination.clone(), Box::new(Json)));
+    }
+    if let Some(destination) = &common.export_html {
+        exports.push((destination.clone(), Box::new(Html)));
+    }
+    if let [(Destination::File(json), _), (Destination::File(html), _)] = exports.as_slice()
+        && absolute(json) == absolute(html)
+    {
+        anyhow::bail!("both reports would go to {}; give --export-json and --export-html a file each", json.display());
+    }
+    let destinations = exports.iter().map(|(destination, _)| destination).chain(besides);
+    let to_stdout = destinations.filter(|destination| **destination == Destination::Stdout).count();
+    match to_stdout {
+        0 => {
+            let exporter: Box<dyn Exporter> = match common.format {
+                Format::Text => Box::new(Text { wrap: std::io::stdout().is_terminal() }),
+                Format::Json => Box::new(Json),
+            };
+            exports.push((Destination::Stdout, exporter));
+        }
+        1 => {}
+        _ if besides == Some(&Destination::Stdout) => {
+            anyhow::bail!("the metrics and a report cannot both go to standard output; give one of them a file")
+        }
+        _ => anyhow::bail!(
+            "only one report can go to standard output; give one of --export-json and --export-html a file"
+        ),
+    }
+    Ok(exports)
+}
+
+/// A path by which two names of one file can be told to be the same, whether or not it exists.
+fn absolute(path: &Path) -> PathBuf {
+    let absolute = path.canonicalize().or_else(|_| std::path::absolute(path));
+    absolute.unwrap_or_else(|_| path.to_owned())
+}
+
+/// The exit status for an error that kept a command from its end.
+fn status(error: &anyhow::Error) -> u8 {
+    match error.downcast_ref::<LoadError>() {
+        Some(error) if is_of_the_guest(error) => FAILED,
+        _ => BAD_INPUT,
+    }
+}
+
+/// Whether the guest itself failed, rather than what was given or asked.
+pub(crate) fn is_of_the_guest(error: &LoadError) -> bool {
+    match error {
+        LoadError::InFile { error, .. } => is_of_the_guest(error),
+        LoadError::Instantiate(_)
+        | LoadError::Initialise(_)
+        | LoadError::Exchange { .. }
+        | LoadError::ExchangeOutOfMemory { .. } => true,
+        _ => false,
+    }
+}

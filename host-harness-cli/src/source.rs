@@ -1,0 +1,113 @@
+//! Reading what the command line names: guests and the state.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use guest_host::text::printable;
+use guest_host::{CodeOrigin, Engine, Guest, LoadError, MemoryState, artefact};
+use guest_prepare::PrepareOptions;
+use guest_prepare::module_info::ContractKind;
+use host_harness::load_state_file;
+use host_harness::replay::{Numbering, TraceError, TraceFile};
+
+/// The bytes of a guest, a module or an artefact, and what reports call it.
+pub(crate) struct GuestFile {
+    pub(crate) path: PathBuf,
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl GuestFile {
+    /// The error, beginning with the file that was given.
+    pub(crate) fn error(&self, error: LoadError) -> LoadError {
+        error.in_file(&self.path)
+    }
+
+    /// Loads the guest for an engine, and says so when that takes longer than it was meant to.
+    pub(crate) fn load(&self, engine: &Engine, options: PrepareOptions) -> Result<Guest, LoadError> {
+        let guest = Guest::load(engine, &self.name, &self.bytes, options).map_err(|error| self.error(error))?;
+        self.note(&guest);
+        Ok(guest)
+    }
+
+    /// Refuses a guest that has nothing to call.
+    pub(crate) fn has_functions(&self, guest: &Guest) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            !guest.functions().is_empty(),
+            "{}: the module exports no extension function, so there is nothing to call; one is of type {}",
+            self.path.display(),
+            match guest.info().contract() {
+                ContractKind::ExtTinyGo => "`() -> ()`, and its name is none of the contract's own",
+                _ => "`() -> i64`, and its name does not begin with `_`",
+            }
+        );
+        Ok(())
+    }
+
+    /// Says why the guest was compiled anew, if it was.
+    pub(crate) fn note(&self, guest: &Guest) {
+        if let CodeOrigin::Recompiled(reason) = guest.code_origin() {
+            let note = format!("note: {}: the module in the artefact was compiled anew: {reason}", self.path.display());
+            // Nobody may be there to read it.
+            let _ = writeln!(std::io::stderr(), "{}", printable(&note));
+        }
+    }
+}
+
+/// Reads a guest's file.
+pub(crate) fn guest(path: &Path) -> Result<GuestFile, LoadError> {
+    let bytes = Guest::read_file(path)?;
+    let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    if artefact::is_artefact(&bytes) {
+        artefact::module_of(&bytes).map_err(|error| LoadError::from(error).in_file(path))?;
+    }
+    Ok(GuestFile { path: path.to_owned(), name, bytes })
+}
+
+/// Reads several guests. A file that is named twice is taken once. Those whose names would be the same are called by
+/// their paths.
+pub(crate) fn guests(paths: &[PathBuf]) -> Result<Vec<GuestFile>, LoadError> {
+    let paths = each_once(paths);
+    let mut guests: Vec<GuestFile> = paths.iter().map(|path| guest(path)).collect::<Result<_, _>>()?;
+    tell_apart(guests.iter_mut().map(|guest| &mut guest.name), &paths);
+    Ok(guests)
+}
+
+/// Reads several traces, as [`guests`] reads guests.
+pub(crate) fn traces(paths: &[PathBuf], numbering: Numbering) -> Result<Vec<TraceFile>, TraceError> {
+    let paths = each_once(paths);
+    let mut traces: Vec<TraceFile> =
+        paths.iter().map(|path| TraceFile::load(path, numbering)).collect::<Result<_, _>>()?;
+    tell_apart(traces.iter_mut().map(|trace| &mut trace.name), &paths);
+    Ok(traces)
+}
+
+/// The paths without those that name a file which another one named before.
+fn each_once(paths: &[PathBuf]) -> Vec<&PathBuf> {
+    let mut files: Vec<(PathBuf, &PathBuf)> = Vec::new();
+    for path in paths {
+        // What is not there is told of when it is read.
+        let file = path.canonicalize().unwrap_or_else(|_| path.clone());
+        if files.iter().all(|(known, _)| *known != file) {
+            files.push((file, path));
+        }
+    }
+    files.into_iter().map(|(_, path)| path).collect()
+}
+
+/// Calls what has the same name as another by its path.
+fn tell_apart<'n>(names: impl Iterator<Item = &'n mut String>, paths: &[&PathBuf]) {
+    let names: Vec<&mut String> = names.collect();
+    let taken: Vec<String> = names.iter().map(|name| (*name).clone()).collect();
+    for (name, path) in names.into_iter().zip(paths) {
+        if taken.iter().filter(|other| *other == name).count() > 1 {
+            *name = path.display().to_string();
+        }
+    }
+}
+
+/// Reads the state, which is empty where no file is given.
+pub(crate) fn state(path: Option<&Path>) -> Result<MemoryState> {
+    Ok(path.map(load_state_file).transpose()?.unwrap_or_default())
+}

@@ -1,0 +1,78 @@
+//! A folder in which the real binary runs, and what it said.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+use test_support::text_guests;
+
+/// What the harness said and how it ended.
+pub(crate) struct Said {
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// A folder with guests and states in it, in which the harness runs.
+pub(crate) struct Folder(TempDir);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        folder.file("plain.wasm", &text_guests::plain());
+        folder.file("counted.wasm", &text_guests::counted());
+        folder
+    }
+
+    pub(crate) fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path()).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    pub(crate) fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_host-harness"));
+        command.args(line.split_whitespace()).current_dir(self.path()).stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn run(&self, line: &str) -> Said {
+        let output = self.command(line).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let said = Said { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) };
+        assert!(!said.stderr.contains("panicked"), "{line}: {}", said.stderr);
+        assert!(!said.stdout.contains('\u{1b}'), "{line}: no colours where nobody sees them");
+        said
+    }
+
+    /// Expects an error of usage or input: status 2, nothing on standard output, one sentence with these words.
+    pub(crate) fn refuses(&self, line: &str, words: &[&str]) {
+        let before = self.names();
+        let said = self.run(line);
+        assert_eq!(said.status, Some(2), "{line}: {}{}", said.stdout, said.stderr);
+        assert_eq!(said.stdout, "", "{line}");
+        assert!(said.stderr.starts_with("error: "), "{line}: {}", said.stderr);
+        for word in words {
+            assert!(said.stderr.contains(word), "{line}: `{word}` is missing in: {}", said.stderr);
+        }
+        assert_eq!(self.names(), before, "{line}: it leaves no file");
+    }
+
+    /// As [`Self::refuses`], for errors that are the harness's own and hence one line.
+    pub(crate) fn refuses_in_one_line(&self, line: &str, words: &[&str]) {
+        self.refuses(line, words);
+        let said = self.run(line);
+        assert_eq!(said.stderr.lines().count(), 1, "{line}: {}", said.stderr);
+    }
+}
