@@ -1,107 +1,178 @@
-//! The host's side of the contracts: the functions that guests import.
+//! The host's side of the contracts: the functions that guests import, how an instance begins, and what a call's result
+//! means. Each contract has a room of its own; outside of this folder nothing depends on which one a guest speaks.
 //!
-//! Nothing that a guest passes is trusted: each range is checked against the memory and each byte against the value
+//! The host trusts nothing that a guest passes: each range is checked against the memory and each byte against the value
 //! model, and what is wrong ends the call with [`Cause::InvalidGuestData`](crate::Cause::InvalidGuestData).
 
-pub(crate) mod exttinygo;
+mod begin;
+mod crossing;
+mod exttinygo;
 mod native;
 pub mod wasi;
 
-use std::hash::{DefaultHasher, Hasher};
 use std::ops::Range;
 
-use wasmtime::{Caller, Linker};
-
-use crate::failure::{Fault, InvalidData};
-use crate::host::call::{HostCall, HostData, TraceEntry, visible_bytes};
-use crate::host::footprint::Footprint;
-use crate::host::guest_memory::GuestMemory;
-use crate::host::window::memory_and_data;
 use guest_prepare::module_info::ContractKind;
+use wasmtime::{Linker, Store, TypedFunc};
 
-/// Defines a contract's imports.
-pub(crate) fn define(kind: ContractKind, linker: &mut Linker<HostData>) -> wasmtime::Result<()> {
+use crate::failure::Fault;
+use crate::host::data::{ContractData, HostData};
+pub(crate) use begin::{Begin, BeginError};
+use exttinygo::{ExtTinyGo, ExtTinyGoView};
+use wasi::{Wasi, WasiView};
+
+/// What the host functions of an instance work on, whichever contract it speaks.
+pub(crate) type Data = HostData<ContractState>;
+
+/// What the contracts have of an instance on the host's side.
+pub(crate) struct ContractState {
+    /// What the guest sees of the world besides the state.
+    wasi: Wasi,
+    /// `None` before an instance is initialised, and where it speaks another contract.
+    exttinygo: Option<Box<ExtTinyGo>>,
+}
+
+impl ContractState {
+    /// That of an instance that has not begun.
+    pub(crate) fn new(wasi: &wasi::WasiConfig) -> Self {
+        Self { wasi: Wasi::new(wasi), exttinygo: None }
+    }
+
+    /// An instance is made anew.
+    pub(crate) fn start(&mut self) {
+        self.exttinygo = None;
+        self.wasi.start();
+    }
+
+    /// Makes later restores forget what belongs to WASI.
+    #[cfg(feature = "specimens")]
+    pub(crate) fn forget_wasi(&mut self) {
+        self.wasi.forgetful = true;
+    }
+
+    /// The instance is as restores have to leave it.
+    pub(crate) fn snapshot(&mut self) {
+        self.wasi.snapshot();
+    }
+}
+
+impl ContractData for ContractState {
+    #[inline]
+    fn begin_call(&mut self) {
+        if let Some(exttinygo) = &mut self.exttinygo {
+            exttinygo.begin_call();
+        }
+    }
+
+    #[inline]
+    fn restored(&mut self) {
+        self.wasi.restore();
+        if let Some(exttinygo) = &mut self.exttinygo {
+            exttinygo.restore();
+        }
+    }
+}
+
+impl WasiView for ContractState {
+    #[inline]
+    fn wasi(&mut self) -> &mut Wasi {
+        &mut self.wasi
+    }
+}
+
+impl ExtTinyGoView for ContractState {
+    #[inline]
+    fn exttinygo(&mut self) -> Option<&mut ExtTinyGo> {
+        self.exttinygo.as_deref_mut()
+    }
+
+    fn set_exttinygo(&mut self, own: ExtTinyGo) {
+        self.exttinygo = Some(Box::new(own));
+    }
+}
+
+/// Defines the imports of a contract, and WASI's.
+pub(crate) fn define(kind: ContractKind, linker: &mut Linker<Data>) -> wasmtime::Result<()> {
     match kind {
-        ContractKind::Native => native::define(linker),
-        ContractKind::ExtTinyGo => exttinygo::define(linker),
+        ContractKind::Native => native::define(linker)?,
+        ContractKind::ExtTinyGo => exttinygo::define(linker)?,
+    }
+    wasi::define(linker)
+}
+
+/// Bytes of the exchange region unless the embedder says otherwise.
+pub(crate) const fn default_exchange_size(kind: ContractKind) -> u32 {
+    match kind {
+        ContractKind::Native => native::EXCHANGE_SIZE,
+        ContractKind::ExtTinyGo => exttinygo::EXCHANGE_SIZE,
     }
 }
 
-/// Marker that ends a call from inside a host function; the reason is in [`crate::host::call::Call::fault`].
-#[derive(Debug, thiserror::Error)]
-#[error("the host ended the call")]
-struct EndCall;
-
-/// Runs a host function's body over the memory that the guest sees and keeps its fault, if any, where the caller finds it.
-#[inline]
-pub(crate) fn crossing<R>(
-    caller: &mut Caller<'_, HostData>,
-    body: impl FnOnce(GuestMemory<'_>, &mut HostData) -> Result<R, Fault>,
-) -> wasmtime::Result<R> {
-    let end = |fault, data: &mut HostData| {
-        data.call.fault = Some(fault);
-        wasmtime::Error::new(EndCall)
-    };
-    let Some((memory, data)) = memory_and_data(caller) else {
-        return Err(end(Fault::InvalidGuestData(InvalidData::TooEarly), caller.data_mut()));
-    };
-    data.call.crossings += 1;
-    if data.logical.is_none_or(|logical| logical.certain == memory.len()) {
-        return body(memory, data).map_err(|fault| end(fault, data));
-    }
-    let physical = memory.len();
-    let visible = visible_bytes(physical, &mut *caller);
-    match memory_and_data(caller) {
-        Some((memory, data)) => body(memory.up_to(visible), data).map_err(|fault| end(fault, data)),
-        None => Err(end(Fault::InvalidGuestData(InvalidData::TooEarly), caller.data_mut())),
+/// Runs what the contract wants run before the snapshot, and returns the exchange region.
+pub(crate) fn begin(
+    kind: ContractKind,
+    start: Option<&'static str>,
+    begin: &mut Begin<'_, ContractState>,
+) -> Result<Range<usize>, BeginError> {
+    match kind {
+        ContractKind::Native => native::begin(begin),
+        ContractKind::ExtTinyGo => exttinygo::begin(begin, start),
     }
 }
 
-/// The range that a guest names by address and length, if it lies in memory of `size` bytes.
-pub(crate) fn range(what: &'static str, address: u32, length: u32, size: usize) -> Result<Range<usize>, Fault> {
-    let end = u64::from(address) + u64::from(length);
-    if end <= size as u64 {
-        Ok(address as usize..address as usize + length as usize)
-    } else {
-        Err(Fault::InvalidGuestData(InvalidData::OutOfMemory { what, address, length, memory: size as u64 }))
+/// An extension function, resolved once.
+pub(crate) enum Callable {
+    Native(TypedFunc<(), i64>),
+    ExtTinyGo(TypedFunc<(), ()>),
+}
+
+/// Why a call did not leave a result.
+pub(crate) enum CallError {
+    /// The guest's code did not return.
+    Trapped(wasmtime::Error),
+    /// It returned, and reported a failure or left what the host does not take. Boxed, as a large error would be copied
+    /// around for every call that succeeds.
+    Refused(Box<Fault>),
+}
+
+impl From<wasmtime::Error> for CallError {
+    fn from(error: wasmtime::Error) -> Self {
+        Self::Trapped(error)
     }
 }
 
-/// What a guest passes. It may have written it into the exchange region.
-pub(crate) struct Passed<'m, 'f> {
-    memory: &'m [u8],
-    footprint: &'f mut Footprint,
-}
-
-impl<'m, 'f> Passed<'m, 'f> {
-    pub(crate) fn new(memory: &'m GuestMemory<'_>, footprint: &'f mut Footprint) -> Self {
-        Self { memory: memory.read(), footprint }
-    }
-
-    pub(crate) fn bytes(&mut self, what: &'static str, address: u32, length: u32) -> Result<&'m [u8], Fault> {
-        let range = range(what, address, length, self.memory.len())?;
-        self.footprint.add(&range);
-        Ok(&self.memory[range])
-    }
-
-    fn text(&mut self, what: &'static str, address: u32, length: u32) -> Result<&'m str, Fault> {
-        std::str::from_utf8(self.bytes(what, address, length)?)
-            .map_err(|error| Fault::InvalidGuestData(InvalidData::NotUtf8 { what, at: error.valid_up_to() }))
-    }
-
-    /// Of a panic's text, which is reported even if it is not UTF-8, as much as is kept.
-    fn told(&mut self, what: &'static str, address: u32, length: u32, limit: usize) -> Result<String, Fault> {
-        let bytes = self.bytes(what, address, length)?;
-        Ok(String::from_utf8_lossy(&bytes[..bytes.len().min(limit)]).into_owned())
+impl From<Box<Fault>> for CallError {
+    fn from(fault: Box<Fault>) -> Self {
+        Self::Refused(fault)
     }
 }
 
-impl HostData {
-    pub(crate) fn trace(&mut self, call: HostCall, result: i64, digest: impl FnOnce(&mut DefaultHasher)) {
-        if self.tracing {
-            let mut hasher = DefaultHasher::new();
-            digest(&mut hasher);
-            self.call.trace.push(TraceEntry { call, result, digest: hasher.finish() });
+impl Callable {
+    /// Finds an extension function of an instance by the name of its export.
+    pub(crate) fn find(
+        kind: ContractKind,
+        name: &str,
+        instance: wasmtime::Instance,
+        store: &mut Store<Data>,
+    ) -> Option<Self> {
+        match kind {
+            ContractKind::Native => instance.get_typed_func(store, name).ok().map(Self::Native),
+            ContractKind::ExtTinyGo => instance.get_typed_func(store, name).ok().map(Self::ExtTinyGo),
+        }
+    }
+
+    /// Calls it and takes over what it has left.
+    #[inline]
+    pub(crate) fn call(&self, store: &mut Store<Data>) -> Result<(), CallError> {
+        match self {
+            Self::Native(function) => {
+                let result = function.call(&mut *store, ())?;
+                Ok(native::collect(store, result)?)
+            }
+            Self::ExtTinyGo(function) => {
+                function.call(&mut *store, ())?;
+                Ok(exttinygo::collect(store.data_mut())?)
+            }
         }
     }
 }

@@ -1,21 +1,85 @@
-//! Host side of the native contract: the six functions that a guest imports.
+//! Host side of the native contract: the six functions that a guest imports, how an instance begins, and what a result means.
 
 use std::hash::Hasher;
 use std::ops::Range;
 
-use guest_abi::Level;
 use guest_abi::key::Key;
 use guest_abi::names;
 use guest_abi::value::ValueRef;
-use wasmtime::{Caller, Linker};
+use guest_abi::{ErrorCode, Level};
+use wasmtime::{Caller, Linker, Store};
 
-use super::{Passed, crossing, range};
+use super::begin::{Begin, BeginError};
+use super::crossing::{Passed, crossing, range};
 use crate::failure::{Fault, InvalidData};
-use crate::host::call::{HostCall, HostData};
+use crate::host::call::{Call, HostCall};
+use crate::host::data::{ContractData, HostData, visible_bytes};
 use crate::host::guest_memory::GuestMemory;
+use crate::host::window::memory_and_data;
+
+/// Bytes of the exchange region unless the embedder says otherwise.
+pub(super) const EXCHANGE_SIZE: u32 = names::DEFAULT_EXCHANGE_SIZE;
+
+/// Runs what the contract wants run before the snapshot, and returns the exchange region.
+pub(super) fn begin<X: ContractData>(begin: &mut Begin<'_, X>) -> Result<Range<usize>, BeginError> {
+    begin.initialise(names::EXPORT_INITIALIZE)?;
+    if begin.call::<(), i32>(names::EXPORT_INIT, ())?.is_some_and(|result| result != 0) {
+        let fault = reported(&mut begin.store.data_mut().call);
+        return Err(BeginError::Failed { function: names::EXPORT_INIT.to_owned(), fault });
+    }
+    let size = begin.exchange_size;
+    match begin.call::<u32, u32>(names::EXPORT_EXCHANGE, size)? {
+        Some(address) => begin.region(address, size),
+        None => Ok(0..0),
+    }
+}
+
+/// Takes over what a function that returned has left: `packed` is its result.
+#[inline]
+pub(super) fn collect<X: ContractData>(store: &mut Store<HostData<X>>, packed: i64) -> Result<(), Box<Fault>> {
+    let call = &store.data().call;
+    if packed == 0 && call.error_code.is_none() && call.intents.is_empty() {
+        return Ok(());
+    }
+    collect_what_is_left(store, packed).map_err(Box::new)
+}
+
+fn collect_what_is_left<X: ContractData>(store: &mut Store<HostData<X>>, packed: i64) -> Result<(), Fault> {
+    let physical = memory_and_data(store).map_or(0, |(memory, _)| memory.len());
+    let visible = visible_bytes(physical, &mut *store);
+    let Some((memory, data)) = memory_and_data(store) else {
+        return Err(Fault::InvalidGuestData(InvalidData::TooEarly));
+    };
+    let memory = memory.up_to(visible);
+    match (data.call.error_code, packed) {
+        (_, names::RESULT_FAILED) => return Err(reported(&mut data.call)),
+        (Some(_), _) => return Err(Fault::InvalidGuestData(InvalidData::ErrorWithoutFailure)),
+        (None, _) => {}
+    }
+    if packed != 0 {
+        let (address, length) = names::unpack(packed);
+        data.append_intents(&memory, address, length)?;
+    }
+    if !data.call.intents.is_empty() {
+        guest_abi::intent::validate(&data.call.intents)
+            .map_err(|error| Fault::InvalidGuestData(InvalidData::Wire { what: "intents", error }))?;
+    }
+    Ok(())
+}
+
+/// The failure that the guest reported before it returned that it failed.
+fn reported(call: &mut Call) -> Fault {
+    match call.error_code {
+        Some(code) => {
+            let message = std::mem::take(&mut call.error_message);
+            Fault::Guest { code: ErrorCode::from_number(code), message }
+        }
+        None => Fault::InvalidGuestData(InvalidData::FailureWithoutError),
+    }
+}
 
 /// Defines the contract's imports.
-pub(super) fn define(linker: &mut Linker<HostData>) -> wasmtime::Result<()> {
+pub(super) fn define<X: ContractData>(linker: &mut Linker<HostData<X>>) -> wasmtime::Result<()> {
     let module = names::IMPORT_MODULE;
     linker.func_wrap(module, names::IMPORT_GET, get)?;
     linker.func_wrap(module, names::IMPORT_READ, read)?;
@@ -39,8 +103,8 @@ fn length(length: usize) -> Result<i32, Fault> {
         .map_err(|_| Fault::State(crate::StateError::new("a value or row of the state is larger than 2 GiB")))
 }
 
-fn get(
-    mut caller: Caller<'_, HostData>,
+fn get<X: ContractData>(
+    mut caller: Caller<'_, HostData<X>>,
     key_address: u32,
     key_length: u32,
     out_address: u32,
@@ -67,8 +131,8 @@ fn get(
     })
 }
 
-fn read(
-    mut caller: Caller<'_, HostData>,
+fn read<X: ContractData>(
+    mut caller: Caller<'_, HostData<X>>,
     key_address: u32,
     key_length: u32,
     after_address: u32,
@@ -103,8 +167,8 @@ fn read(
 ///
 /// Written in place they would take longer, not less: a state writes a row in many small parts. And a restore that
 /// follows the marks would have to copy back all of the room for rows, as a state could have written anywhere in it.
-fn rows(
-    data: &mut HostData,
+fn rows<X: ContractData>(
+    data: &mut HostData<X>,
     scratch: &mut Vec<u8>,
     key_length: usize,
     memory: &mut GuestMemory<'_>,
@@ -121,7 +185,12 @@ fn rows(
     Ok(written)
 }
 
-fn read_rows(data: &mut HostData, passed: &[u8], key_length: usize, out: &mut [u8]) -> Result<usize, Fault> {
+fn read_rows<X: ContractData>(
+    data: &mut HostData<X>,
+    passed: &[u8],
+    key_length: usize,
+    out: &mut [u8],
+) -> Result<usize, Fault> {
     let wire = |what| move |error| Fault::InvalidGuestData(InvalidData::Wire { what, error });
     let (key, after) = passed.split_at(key_length);
     let key = Key::parse(key).map_err(wire("key"))?;
@@ -136,9 +205,9 @@ fn read_rows(data: &mut HostData, passed: &[u8], key_length: usize, out: &mut [u
     data.state.read(&key, after, out).map_err(Fault::State)
 }
 
-impl HostData {
+impl<X: ContractData> HostData<X> {
     /// Appends what lies at `address` to the call's intents.
-    pub(crate) fn append_intents(&mut self, memory: &GuestMemory<'_>, address: u32, length: u32) -> Result<(), Fault> {
+    fn append_intents(&mut self, memory: &GuestMemory<'_>, address: u32, length: u32) -> Result<(), Fault> {
         let bytes = Passed::new(memory, &mut self.footprint).bytes("intents", address, length)?;
         let limit = self.limits.intent_bytes;
         if bytes.len() > limit.saturating_sub(self.call.intents.len()) {
@@ -149,11 +218,16 @@ impl HostData {
     }
 }
 
-fn intents(mut caller: Caller<'_, HostData>, address: u32, length: u32) -> wasmtime::Result<()> {
+fn intents<X: ContractData>(mut caller: Caller<'_, HostData<X>>, address: u32, length: u32) -> wasmtime::Result<()> {
     crossing(&mut caller, |memory, data| data.append_intents(&memory, address, length))
 }
 
-fn log(mut caller: Caller<'_, HostData>, level: u32, address: u32, length: u32) -> wasmtime::Result<()> {
+fn log<X: ContractData>(
+    mut caller: Caller<'_, HostData<X>>,
+    level: u32,
+    address: u32,
+    length: u32,
+) -> wasmtime::Result<()> {
     crossing(&mut caller, |memory, data| {
         let line = Passed::new(&memory, &mut data.footprint).text("log line", address, length)?;
         let level = Level::from_number(level).ok_or(Fault::InvalidGuestData(InvalidData::UnknownLogLevel { level }))?;
@@ -163,7 +237,12 @@ fn log(mut caller: Caller<'_, HostData>, level: u32, address: u32, length: u32) 
     })
 }
 
-fn fail(mut caller: Caller<'_, HostData>, code: u32, address: u32, length: u32) -> wasmtime::Result<()> {
+fn fail<X: ContractData>(
+    mut caller: Caller<'_, HostData<X>>,
+    code: u32,
+    address: u32,
+    length: u32,
+) -> wasmtime::Result<()> {
     crossing(&mut caller, |memory, data| {
         let message = Passed::new(&memory, &mut data.footprint).text("error message", address, length)?;
         data.call.error_code = Some(code);
@@ -175,8 +254,8 @@ fn fail(mut caller: Caller<'_, HostData>, code: u32, address: u32, length: u32) 
     })
 }
 
-fn panic(
-    mut caller: Caller<'_, HostData>,
+fn panic<X: ContractData>(
+    mut caller: Caller<'_, HostData<X>>,
     message_address: u32,
     message_length: u32,
     file_address: u32,

@@ -10,13 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::{InstancePre, Linker, Module};
 
 use crate::contract;
-use crate::contract::wasi;
 use crate::engine::Engine;
 use crate::engine::artefact::{self, ArtefactError, CodeOrigin, TrustedCode};
 use crate::failure::Cause;
 use crate::guest::admission::Admission;
 use crate::guest::error::LoadError;
-use crate::host::call::HostData;
+
 use crate::input;
 use guest_prepare::module_info::ModuleInfo;
 use guest_prepare::{PrepareOptions, Prepared, prepare};
@@ -52,7 +51,7 @@ type Later = Mutex<Option<Arc<Compiled>>>;
 /// A module that was prepared in one of the ways, and compiled.
 pub(crate) struct Compiled {
     pub(crate) prepared: Prepared,
-    pub(crate) pre: InstancePre<HostData>,
+    pub(crate) pre: InstancePre<contract::Data>,
 }
 
 impl Compiled {
@@ -74,7 +73,6 @@ impl Compiled {
         };
         let mut linker = Linker::new(wasmtime);
         contract::define(info.contract(), &mut linker).map_err(LoadError::engine)?;
-        wasi::define(&mut linker).map_err(LoadError::engine)?;
         let pre = linker.instantiate_pre(&module).map_err(|error| LoadError::Instantiate(format!("{error:#}")))?;
         Ok((Self { prepared, pre }, refused))
     }

@@ -1,19 +1,10 @@
 //! What the host keeps of one call: intents, log lines, errors. Cleared, not freed, when the next call begins.
 
-use std::fmt;
-
 use guest_abi::Level;
-use guest_abi::exttinygo;
 use guest_abi::intent::{Intents, intents};
-use wasmtime::{AsContextMut, Val};
 
-use crate::contract::exttinygo::ExtTinyGo;
-use crate::contract::wasi::{Output, Wasi};
 use crate::failure::Fault;
-use crate::host::footprint::Footprint;
-use crate::host::limits::MemoryLimiter;
-use crate::host::window::Window;
-use crate::state::State;
+use crate::host::output::Output;
 
 /// Bounds on what one call may leave with the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +44,7 @@ impl Default for CallLimits {
             log_bytes: 64 << 10,
             handles: 1 << 20,
             held_bytes: 64 << 20,
-            output_bytes: exttinygo::DEFAULT_OUTPUT_LIMIT,
+            output_bytes: guest_abi::exttinygo::DEFAULT_OUTPUT_LIMIT,
         }
     }
 }
@@ -89,95 +80,6 @@ pub struct TraceEntry {
     pub result: i64,
     /// Digest of the bytes that the guest passed.
     pub digest: u64,
-}
-
-/// Everything that the host functions of one instance work on.
-pub(crate) struct HostData {
-    pub(crate) state: Box<dyn State>,
-    pub(crate) limiter: MemoryLimiter,
-    pub(crate) limits: CallLimits,
-    pub(crate) call: Call,
-    /// The instance's memory, once it exists.
-    pub(crate) window: Option<Window>,
-    /// What the guest sees of the world besides the state.
-    pub(crate) wasi: Wasi,
-    /// What calls have used since the last restore.
-    pub(crate) footprint: Footprint,
-    /// What the host has of a guest that speaks the exttinygo contract.
-    pub(crate) exttinygo: Option<Box<ExtTinyGo>>,
-    /// Where the guest sees the end of its memory, if that can be before the memory ends.
-    pub(crate) logical: Option<LogicalSize>,
-    /// Whether [`Call::trace`] is kept.
-    pub(crate) tracing: bool,
-    /// Copies of what a host function must read while it writes into the same memory.
-    pub(crate) scratch: Vec<u8>,
-}
-
-impl HostData {
-    /// For an instance whose memory may have `memory_limit` bytes, before the instance is there.
-    pub(crate) fn new(state: Box<dyn State>, memory_limit: usize, limits: CallLimits, tracing: bool) -> Self {
-        Self {
-            state,
-            limiter: MemoryLimiter::new(memory_limit),
-            limits,
-            call: Call::default(),
-            window: None,
-            wasi: Wasi::default(),
-            footprint: Footprint::default(),
-            exttinygo: None,
-            logical: None,
-            tracing,
-            scratch: Vec::new(),
-        }
-    }
-
-    /// Forgets the last call, and says whether that was refused memory.
-    #[inline]
-    pub(crate) fn begin_call(&mut self) -> bool {
-        self.call.begin();
-        self.footprint.call_begins();
-        if let Some(exttinygo) = &mut self.exttinygo {
-            exttinygo.begin_call();
-        }
-        self.limiter.begin_call()
-    }
-
-    /// Puts back what of the instance is the host's, and forgets what is no longer in the guest's memory, which was put back.
-    #[inline]
-    pub(crate) fn restored(&mut self) {
-        self.footprint.clear();
-        self.wasi.restore();
-        if let Some(exttinygo) = &mut self.exttinygo {
-            exttinygo.restore();
-        }
-    }
-}
-
-/// The logical size of a memory that was prepared for virtual growth.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct LogicalSize {
-    /// The global that holds it, in pages.
-    pub(crate) pages: wasmtime::Global,
-    /// Bytes of a memory that is certainly as large as the guest sees it: nothing was grown since the snapshot.
-    pub(crate) certain: usize,
-}
-
-/// Bytes that the guest sees of a memory which physically has `physical`. What lies behind is as far out of its bounds as
-/// in a fresh instance.
-pub(crate) fn visible_bytes(physical: usize, mut store: impl AsContextMut<Data = HostData>) -> usize {
-    match store.as_context().data().logical {
-        Some(LogicalSize { pages, certain }) if physical != certain => match pages.get(&mut store) {
-            Val::I32(pages) => physical.min(pages.cast_unsigned() as usize * guest_abi::names::PAGE_SIZE as usize),
-            _ => physical,
-        },
-        _ => physical,
-    }
-}
-
-impl fmt::Debug for HostData {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HostData").field("limiter", &self.limiter).finish_non_exhaustive()
-    }
 }
 
 /// The running or the last call.

@@ -1,8 +1,10 @@
 //! What the host has of an instance: its memory as host functions see it, what a call leaves, and its limits.
 
 pub(crate) mod call;
+pub(crate) mod data;
 pub(crate) mod footprint;
 pub(crate) mod guest_memory;
 pub(crate) mod limits;
 pub(crate) mod outcome;
+pub(crate) mod output;
 pub(crate) mod window;

@@ -11,7 +11,7 @@ use std::slice;
 
 use wasmtime::{AsContextMut, Caller, Memory, Store};
 
-use crate::host::call::HostData;
+use crate::host::data::{ContractData, HostData};
 use crate::host::guest_memory::{Cards, GuestMemory};
 
 /// Where an instance's memory lies. Belongs to the [`HostData`] of the instance's store, and never leaves it.
@@ -53,24 +53,30 @@ impl fmt::Debug for Window {
 }
 
 /// What holds an instance's store exclusively: the store itself, or a host function that the guest called.
-pub(crate) trait Exclusive: AsContextMut<Data = HostData> {
-    fn host_data(&mut self) -> &mut HostData;
+pub(crate) trait Exclusive: AsContextMut<Data = HostData<Self::Contract>> {
+    type Contract: ContractData;
+
+    fn host_data(&mut self) -> &mut HostData<Self::Contract>;
 }
 
-impl Exclusive for Store<HostData> {
-    fn host_data(&mut self) -> &mut HostData {
+impl<X: ContractData> Exclusive for Store<HostData<X>> {
+    type Contract = X;
+
+    fn host_data(&mut self) -> &mut HostData<X> {
         self.data_mut()
     }
 }
 
-impl Exclusive for Caller<'_, HostData> {
-    fn host_data(&mut self) -> &mut HostData {
+impl<X: ContractData> Exclusive for Caller<'_, HostData<X>> {
+    type Contract = X;
+
+    fn host_data(&mut self) -> &mut HostData<X> {
         self.data_mut()
     }
 }
 
 /// Lets the host functions of `store` find its instance's memory.
-pub(crate) fn open(store: &mut Store<HostData>, memory: Memory, cards: Option<CardMemory>) {
+pub(crate) fn open<X: ContractData>(store: &mut Store<HostData<X>>, memory: Memory, cards: Option<CardMemory>) {
     let cards = cards.map(|cards| {
         let (base, size) = (cards.memory.data_ptr(&mut *store), cards.memory.data_size(&mut *store));
         CardWindow { base, size, shift: cards.shift }
@@ -80,7 +86,7 @@ pub(crate) fn open(store: &mut Store<HostData>, memory: Memory, cards: Option<Ca
 }
 
 /// Takes the data out of a store that ends with this.
-pub(crate) fn into_data(store: Store<HostData>) -> HostData {
+pub(crate) fn into_data<X>(store: Store<HostData<X>>) -> HostData<X> {
     let mut data = store.into_data();
     // The memory went down with the store.
     data.window = None;
@@ -89,7 +95,7 @@ pub(crate) fn into_data(store: Store<HostData>) -> HostData {
 
 /// The memory of the store's instance, as large as it physically is, and the store's data; `None` before there is one.
 #[inline]
-pub(crate) fn memory_and_data<S: Exclusive>(store: &mut S) -> Option<(GuestMemory<'_>, &mut HostData)> {
+pub(crate) fn memory_and_data<S: Exclusive>(store: &mut S) -> Option<(GuestMemory<'_>, &mut HostData<S::Contract>)> {
     let data = store.host_data();
     let growths = data.limiter.growths;
     let window = data.window.as_ref()?;
@@ -134,6 +140,7 @@ fn look<S: Exclusive>(store: &mut S, memory: Memory, cards: Option<CardWindow>) 
 mod tests {
     use super::*;
     use crate::host::call::CallLimits;
+    use crate::host::data::NoContract;
     use wasmtime::{Engine, Instance, Module};
 
     const MODULE: &str = r#"(module
@@ -141,11 +148,11 @@ mod tests {
         (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
         (func (export "store") (param i32 i32) (i32.store8 (local.get 0) (local.get 1))))"#;
 
-    fn instance() -> (Store<HostData>, Instance) {
+    fn instance() -> (Store<HostData<NoContract>>, Instance) {
         let engine = Engine::default();
         let module = Module::new(&engine, wat::parse_str(MODULE).unwrap()).unwrap();
         let state = Box::new(guest_abi::MemoryState::new());
-        let mut store = Store::new(&engine, HostData::new(state, 4 << 16, CallLimits::default(), false));
+        let mut store = Store::new(&engine, HostData::new(state, 4 << 16, CallLimits::default(), false, NoContract));
         store.limiter(|data| &mut data.limiter);
         let instance = Instance::new(&mut store, &module, &[]).unwrap();
         let memory = instance.get_memory(&mut store, "memory").unwrap();
@@ -154,7 +161,7 @@ mod tests {
         (store, instance)
     }
 
-    fn call(store: &mut Store<HostData>, instance: Instance, pages: u32) -> i32 {
+    fn call(store: &mut Store<HostData<NoContract>>, instance: Instance, pages: u32) -> i32 {
         instance.get_typed_func::<u32, i32>(&mut *store, "grow").unwrap().call(store, pages).unwrap()
     }
 

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use guest_abi::{exttinygo, names};
-
+use crate::contract::default_exchange_size;
 use crate::contract::wasi::WasiConfig;
 use crate::host::call::CallLimits;
 use crate::metrics::Metrics;
@@ -100,10 +99,7 @@ impl InstanceConfig {
     /// Bytes of the exchange region of a guest that speaks this contract.
     #[must_use]
     pub fn exchange_size(&self, contract: ContractKind) -> u32 {
-        self.exchange_size.unwrap_or(match contract {
-            ContractKind::Native => names::DEFAULT_EXCHANGE_SIZE,
-            ContractKind::ExtTinyGo => exttinygo::DEFAULT_BUFFER_SIZE,
-        })
+        self.exchange_size.unwrap_or(default_exchange_size(contract))
     }
 }
 

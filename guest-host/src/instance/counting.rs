@@ -9,7 +9,7 @@ use guest_abi::{ControlBlockImage, exttinygo};
 use wasmtime::{Global, Instance, Store, TypedFunc, Val};
 
 use super::live::Live;
-use crate::host::call::HostData;
+use crate::contract::Data;
 use crate::host::outcome::{AllocationSource, AllocationStats};
 use crate::restore::snapshot::Handles;
 use guest_prepare::{
@@ -75,7 +75,7 @@ impl Counting {
         instance: &Instance,
         handles: &Handles,
         ask: bool,
-        store: &mut Store<HostData>,
+        store: &mut Store<Data>,
     ) -> Self {
         let calls = CountedCalls::of(prepared, instance, store);
         let functions = if ask { GuestFunctions::of(instance, handles, store) } else { None };
@@ -85,7 +85,7 @@ impl Counting {
 }
 
 impl CountedCalls {
-    fn of(prepared: &Prepared, instance: &Instance, store: &mut Store<HostData>) -> Option<Self> {
+    fn of(prepared: &Prepared, instance: &Instance, store: &mut Store<Data>) -> Option<Self> {
         let counted = |kind| prepared.counted.iter().any(|function| function.counted_as == kind);
         let mut global = |name| instance.get_global(&mut *store, name);
         Some(Self {
@@ -103,7 +103,7 @@ impl CountedCalls {
 
 impl GuestFunctions {
     /// `None` where the guest has none, or they trap.
-    fn of(instance: &Instance, handles: &Handles, store: &mut Store<HostData>) -> Option<Self> {
+    fn of(instance: &Instance, handles: &Handles, store: &mut Store<Data>) -> Option<Self> {
         let mut function = |name| instance.get_typed_func::<(), i64>(&mut *store, name).ok();
         let mut found = Self {
             mallocs: function(exttinygo::EXPORT_MALLOCS)?,
@@ -119,7 +119,7 @@ impl GuestFunctions {
 
     /// Asks the guest. Where one of the functions traps, the globals are put back to what they were, the shadow-stack
     /// pointer above all. What the functions leave with the host is dropped.
-    fn ask(&self, handles: &Handles, store: &mut Store<HostData>) -> Option<Said> {
+    fn ask(&self, handles: &Handles, store: &mut Store<Data>) -> Option<Said> {
         let globals: Vec<Val> = handles.globals.iter().map(|(_, global)| global.get(&mut *store)).collect();
         let call = std::mem::take(&mut store.data_mut().call);
         let said = self.said(store);
@@ -133,7 +133,7 @@ impl GuestFunctions {
         said.ok()
     }
 
-    fn said(&self, store: &mut Store<HostData>) -> wasmtime::Result<Said> {
+    fn said(&self, store: &mut Store<Data>) -> wasmtime::Result<Said> {
         let mut optional = |function: &Option<TypedFunc<(), i64>>| -> wasmtime::Result<Option<i64>> {
             function.as_ref().map(|function| function.call(&mut *store, ())).transpose()
         };
@@ -255,14 +255,14 @@ impl Live {
     }
 }
 
-fn read(global: Global, store: &mut Store<HostData>) -> u64 {
+fn read(global: Global, store: &mut Store<Data>) -> u64 {
     match global.get(store) {
         Val::I64(value) => value.cast_unsigned(),
         _ => 0,
     }
 }
 
-fn clear(global: Global, store: &mut Store<HostData>) {
+fn clear(global: Global, store: &mut Store<Data>) {
     // It is a mutable global of this type.
     let _ = global.set(store, Val::I64(0));
 }

@@ -4,46 +4,29 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use guest_abi::{ErrorCode, names};
-use wasmtime::{Store, Trap, TypedFunc, Val, WasmBacktrace};
+use guest_abi::names;
+use wasmtime::{Store, Trap, Val, WasmBacktrace};
 
+use super::InstanceConfig;
 use super::counting::Counting;
 use super::start::refused_request;
-use super::{InstanceConfig, not_restorable};
 use crate::contract::wasi::{is_out_of_memory, panic_message};
-use crate::failure::{Cause, Fault, InvalidData};
+use crate::contract::{CallError, Callable, Data};
+use crate::failure::Cause;
 use crate::guest::{Function, Guest};
-use crate::host::call::{HostData, visible_bytes};
 use crate::host::window::memory_and_data;
 use crate::restore::snapshot::{ControlBlockAt, Handles, Snapshot};
-use guest_prepare::module_info::ModuleInfo;
+use guest_prepare::module_info::{ContractKind, ModuleInfo};
 
 /// What exists of an instance in the engine.
 pub(super) struct Live {
-    pub(super) store: Store<HostData>,
+    pub(super) store: Store<Data>,
     pub(super) instance: wasmtime::Instance,
     pub(super) handles: Handles,
     pub(super) counting: Counting,
     pub(super) snapshot: Snapshot,
     /// Resolved when first invoked.
     pub(super) functions: Vec<Option<Callable>>,
-}
-
-/// An extension function, as its contract has it.
-pub(super) enum Callable {
-    Native(TypedFunc<(), i64>),
-    ExtTinyGo(TypedFunc<(), ()>),
-}
-
-impl Callable {
-    /// Calls it; what it returns, or 0.
-    #[inline]
-    pub(super) fn call(&self, store: &mut Store<HostData>) -> wasmtime::Result<i64> {
-        match self {
-            Self::Native(function) => function.call(store, ()),
-            Self::ExtTinyGo(function) => function.call(store, ()).map(|()| 0),
-        }
-    }
 }
 
 impl fmt::Debug for Live {
@@ -71,13 +54,9 @@ impl Failed {
 
 impl Live {
     #[cold]
-    pub(super) fn resolve(&mut self, name: &str, function: Function) -> Result<(), Box<Failed>> {
-        let (instance, store) = (self.instance, &mut self.store);
-        let found = match store.data().exttinygo {
-            None => instance.get_typed_func(store, name).map(Callable::Native),
-            Some(_) => instance.get_typed_func(store, name).map(Callable::ExtTinyGo),
-        };
-        let found = found.map_err(|_| Failed::boxed(Cause::missing_export(name, &[])))?;
+    pub(super) fn resolve(&mut self, kind: ContractKind, name: &str, function: Function) -> Result<(), Box<Failed>> {
+        let found = Callable::find(kind, name, self.instance, &mut self.store);
+        let found = found.ok_or_else(|| Failed::boxed(Cause::missing_export(name, &[])))?;
         if let Some(slot) = self.functions.get_mut(function.index) {
             *slot = Some(found);
         }
@@ -115,51 +94,16 @@ impl Live {
         })
     }
 
-    /// Takes over what a function that returned has left.
-    pub(super) fn collect(&mut self, packed: i64) -> Result<(), Box<Failed>> {
-        let HostData { call, exttinygo, .. } = self.store.data_mut();
-        if let Some(exttinygo) = exttinygo {
-            return exttinygo.finish(&mut call.intents).map_err(|fault| self.failed(fault));
-        }
-        if packed == 0 && call.error_code.is_none() && call.intents.is_empty() {
-            return Ok(());
-        }
-        let physical = memory_and_data(&mut self.store).map_or(0, |(memory, _)| memory.len());
-        let visible = visible_bytes(physical, &mut self.store);
-        let Some((memory, data)) = memory_and_data(&mut self.store) else {
-            return Err(Failed::boxed(not_restorable("its memory was lost")));
-        };
-        let memory = memory.up_to(visible);
-        match (data.call.error_code, packed) {
-            (Some(code), names::RESULT_FAILED) => {
-                let message = std::mem::take(&mut data.call.error_message);
-                return Err(Failed::boxed(Cause::GuestError { code: ErrorCode::from_number(code), message }));
-            }
-            (Some(_), _) => return Err(Failed::boxed(Cause::InvalidGuestData(InvalidData::ErrorWithoutFailure))),
-            (None, names::RESULT_FAILED) => {
-                return Err(Failed::boxed(Cause::InvalidGuestData(InvalidData::FailureWithoutError)));
-            }
-            (None, _) => {}
-        }
-        if packed != 0 {
-            let (address, length) = names::unpack(packed);
-            let appended = data.append_intents(&memory, address, length);
-            let (in_use, limit) = (memory.len() as u64, data.limiter.limit() as u64);
-            appended.map_err(|fault| Failed::boxed(fault.into_cause(in_use, limit)))?;
-        }
-        if !data.call.intents.is_empty() {
-            guest_abi::intent::validate(&data.call.intents).map_err(|error| {
-                Failed::boxed(Cause::InvalidGuestData(InvalidData::Wire { what: "intents", error }))
-            })?;
-        }
-        Ok(())
-    }
-
-    /// A call that a host function ended, or that left what the host does not take.
+    /// Why a call left no result.
     #[cold]
-    fn failed(&mut self, fault: Fault) -> Box<Failed> {
-        let in_use = self.logical_bytes();
-        Failed::boxed(fault.into_cause(in_use, self.store.data().limiter.limit() as u64))
+    pub(super) fn failed(&mut self, error: CallError, guest: &Guest, config: &InstanceConfig) -> Box<Failed> {
+        match error {
+            CallError::Trapped(error) => self.classify(&error, guest, config),
+            CallError::Refused(fault) => {
+                let in_use = self.logical_bytes();
+                Failed::boxed(fault.into_cause(in_use, self.store.data().limiter.limit() as u64))
+            }
+        }
     }
 
     /// Finds out why a call trapped.
@@ -262,7 +206,7 @@ impl Live {
 }
 
 /// The message of a panic that the guest has printed before it aborted.
-pub(super) fn printed_panic(store: &Store<HostData>) -> Option<String> {
+pub(super) fn printed_panic(store: &Store<Data>) -> Option<String> {
     panic_message(store.data().call.output.bytes()).map(Cow::into_owned)
 }
 

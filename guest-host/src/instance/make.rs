@@ -6,11 +6,11 @@ use guest_abi::names;
 
 use super::choice::{MOST_STATICS, Trial};
 use super::{Choice, Instance, InstanceConfig, Mechanism, NO_DEADLINE, Status};
-use crate::contract::wasi::Wasi;
+use crate::contract::ContractState;
+use crate::contract::Data;
 use crate::guest::admission::Refusal;
 use crate::guest::error::LoadError;
 use crate::guest::{Compiled, Guest};
-use crate::host::call::HostData;
 use crate::host::outcome::CallStats;
 use crate::metrics::Tally;
 use crate::restore::policy::{Residue, RestorePolicy, RestoreStrategy};
@@ -185,9 +185,7 @@ impl Guest {
 }
 
 /// What the host functions of an instance work on.
-pub(super) fn host_data(config: &InstanceConfig, state: Box<dyn State>) -> HostData {
+pub(super) fn host_data(config: &InstanceConfig, state: Box<dyn State>) -> Data {
     let limit = usize::try_from(config.memory_limit).unwrap_or(usize::MAX);
-    let mut data = HostData::new(state, limit, config.limits, config.trace);
-    data.wasi = Wasi::new(&config.wasi);
-    data
+    Data::new(state, limit, config.limits, config.trace, ContractState::new(&config.wasi))
 }

@@ -18,10 +18,10 @@ use std::time::Instant;
 
 use wasmtime::Store;
 
+use crate::contract::Data;
 use crate::failure::{Cause, Failure};
 use crate::guest::error::LoadError;
 use crate::guest::{Compiled, Function, Guest};
-use crate::host::call::HostData;
 use crate::host::outcome::{CallStats, Outcome, Replaced};
 use crate::host::window;
 use crate::metrics::Tally;
@@ -56,7 +56,7 @@ pub struct Instance {
     /// `None` only while the instance is being replaced, or after that failed.
     live: Option<Live>,
     /// The state, while there is no live instance to hold it.
-    orphan: Option<Box<HostData>>,
+    orphan: Option<Box<Data>>,
     /// Figures of the last call, also of one that failed.
     last_stats: CallStats,
     /// Why the last restore could not be done in place; boxed, as it is hardly ever there.
@@ -318,7 +318,8 @@ impl Instance {
             let name = self.guest.function_name(function);
             let entrance =
                 self.compiled.prepared.entrances.iter().find(|entrance| entrances && entrance.function == name);
-            live.resolve(entrance.map_or(name, |entrance| &entrance.export_name), function)?;
+            let kind = self.guest.info().contract();
+            live.resolve(kind, entrance.map_or(name, |entrance| &entrance.export_name), function)?;
         }
         if live.store.data_mut().begin_call() {
             live.forget_refused_allocation();
@@ -345,8 +346,7 @@ impl Instance {
         }
         stats.crossings = live.store.data().call.crossings;
         match called {
-            Ok(packed) => {
-                live.collect(packed)?;
+            Ok(()) => {
                 live.store.data_mut().footprint.call_succeeded();
                 if counting && stats.allocations.is_none() {
                     stats.allocations = live.guest_counts(self.pristine, self.deadline_ticks);
@@ -354,7 +354,7 @@ impl Instance {
                 Ok(())
             }
             Err(error) => {
-                let failed = live.classify(&error, &self.guest, &self.config);
+                let failed = live.failed(error, &self.guest, &self.config);
                 live.leave_allocator();
                 Err(failed)
             }

@@ -86,7 +86,7 @@ impl Instance {
     #[cfg(feature = "specimens")]
     pub fn forget_wasi(&mut self) {
         if let Some(live) = &mut self.live {
-            live.store.data_mut().wasi.forgetful = true;
+            live.store.data_mut().contract.forget_wasi();
         }
     }
 }

@@ -4,20 +4,20 @@
 use std::mem::offset_of;
 use std::ops::Range;
 
+use guest_abi::ControlBlock;
 use guest_abi::control_block::offset;
-use guest_abi::{ControlBlock, ErrorCode, exttinygo, names};
-use wasmtime::{Global, Store, Trap, TypedFunc, Val, WasmBacktrace, WasmParams, WasmResults};
+use wasmtime::{Global, Store, Trap, Val, WasmBacktrace};
 
 use super::InstanceConfig;
 use super::counting::Counting;
 use super::live::{printed_panic, symbols};
-use crate::contract::exttinygo::{Exports, ExtTinyGo};
 use crate::contract::wasi::is_out_of_memory;
-use crate::failure::{Cause, Failure, Fault, InvalidData};
-use crate::guest::admission::{Contract, ExtTinyGoContract, check_bump_reset, check_control_block};
+use crate::contract::{self, Begin, BeginError, Data};
+use crate::failure::{Cause, Failure};
+use crate::guest::admission::{Contract, check_bump_reset, check_control_block};
 use crate::guest::error::LoadError;
 use crate::guest::{Compiled, Guest};
-use crate::host::call::{HostData, LogicalSize};
+use crate::host::data::LogicalSize;
 use crate::host::footprint::Footprint;
 use crate::host::window::{self, CardMemory, memory_and_data};
 use crate::restore::RestoreError;
@@ -33,12 +33,11 @@ pub(super) fn start(
     compiled: &Compiled,
     config: &InstanceConfig,
     in_place: bool,
-    store: &mut Store<HostData>,
+    store: &mut Store<Data>,
 ) -> Result<(wasmtime::Instance, Handles, Counting, Snapshot), LoadError> {
     store.data_mut().logical = None;
-    store.data_mut().exttinygo = None;
     store.data_mut().call.begin();
-    store.data_mut().wasi.start();
+    store.data_mut().contract.start();
     store.data_mut().limiter.begin_call();
     store.limiter(|data| &mut data.limiter);
     store.set_epoch_deadline(guest.engine().ticks(config.init_deadline));
@@ -67,7 +66,7 @@ pub(super) fn start(
     }
     let counting = Counting::of(&compiled.prepared, &instance, &handles, ask, store);
     let snapshot = take_snapshot(guest, compiled, config, in_place, &handles, exchange, store)?;
-    store.data_mut().wasi.snapshot();
+    store.data_mut().contract.snapshot();
     store.data_mut().footprint = Footprint::of(snapshot.regions.exchange());
     if let Some((memory, _)) = memory_and_data(store)
         && let (memory, Some(cards)) = memory.into_parts()
@@ -82,7 +81,7 @@ fn handles(
     guest: &Guest,
     prepared: &Prepared,
     instance: &wasmtime::Instance,
-    store: &mut Store<HostData>,
+    store: &mut Store<Data>,
 ) -> Result<Handles, LoadError> {
     let missing = |what: &str| LoadError::Instantiate(format!("the instance has no {what}"));
     let memory_name = guest.info().memory_export().ok_or_else(|| missing("exported memory"))?;
@@ -130,138 +129,40 @@ fn initialise(
     config: &InstanceConfig,
     instance: &wasmtime::Instance,
     handles: &Handles,
-    store: &mut Store<HostData>,
+    store: &mut Store<Data>,
 ) -> Result<Range<usize>, LoadError> {
-    let mut starting = Starting { guest, config, instance, handles, store };
-    match &guest.admission().contract {
-        Ok(Contract::Native(_)) => starting.native(),
-        Ok(Contract::ExtTinyGo(contract)) => starting.exttinygo(contract),
-        Err(errors) => Err(LoadError::Contract(errors.clone())),
-    }
-}
-
-/// An instance on the way to its snapshot.
-struct Starting<'a> {
-    guest: &'a Guest,
-    config: &'a InstanceConfig,
-    instance: &'a wasmtime::Instance,
-    handles: &'a Handles,
-    store: &'a mut Store<HostData>,
-}
-
-impl Starting<'_> {
-    /// The exported function of this name and type, if there is one.
-    fn function<P: WasmParams, R: WasmResults>(&mut self, name: &str) -> Option<TypedFunc<P, R>> {
-        self.instance.get_typed_func(&mut *self.store, name).ok()
-    }
-
-    /// Calls the exported function of this name, if there is one.
-    fn call<P: WasmParams, R: WasmResults>(&mut self, name: &str, params: P) -> Result<Option<R>, LoadError> {
-        let Some(function) = self.function::<P, R>(name) else {
-            return Ok(None);
-        };
-        match function.call(&mut *self.store, params) {
-            Ok(result) => Ok(Some(result)),
-            Err(error) => Err(init_failure(name, &error, self.guest, self.config, self.store)),
+    let (kind, start) = match &guest.admission().contract {
+        Ok(Contract::Native(_)) => (ContractKind::Native, None),
+        Ok(Contract::ExtTinyGo(contract)) => (ContractKind::ExtTinyGo, contract.start),
+        Err(errors) => return Err(LoadError::Contract(errors.clone())),
+    };
+    let mut begin = Begin {
+        instance,
+        memory: handles.memory,
+        store,
+        limits: config.limits,
+        memory_limit: config.memory_limit,
+        exchange_size: config.exchange_size(kind),
+    };
+    contract::begin(kind, start, &mut begin).map_err(|error| match error {
+        BeginError::Missing(name) => LoadError::Instantiate(format!("the instance has no `{name}`")),
+        BeginError::Trapped { function, error } => init_failure(&function, &error, guest, config, store),
+        BeginError::Failed { function, fault } => {
+            let in_use = handles.memory.data_size(&*store) as u64;
+            initialise_error(&function, fault.into_cause(in_use, config.memory_limit), Vec::new())
         }
-    }
-
-    /// Runs what initialises the guest, if there is such an export. To exit with code 0 is one way to have done it.
-    fn initialise(&mut self, name: &str) -> Result<(), LoadError> {
-        let Some(function) = self.function::<(), ()>(name) else {
-            return Ok(());
-        };
-        match function.call(&mut *self.store, ()) {
-            Err(error) if exited(self.store) != Some(0) => {
-                Err(init_failure(name, &error, self.guest, self.config, self.store))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn native(&mut self) -> Result<Range<usize>, LoadError> {
-        self.initialise(names::EXPORT_INITIALIZE)?;
-        if self.call::<(), i32>(names::EXPORT_INIT, ())?.is_some_and(|result| result != 0) {
-            let call = &mut self.store.data_mut().call;
-            let cause = match call.error_code {
-                Some(code) => Cause::GuestError {
-                    code: ErrorCode::from_number(code),
-                    message: std::mem::take(&mut call.error_message),
-                },
-                None => Cause::InvalidGuestData(InvalidData::FailureWithoutError),
-            };
-            return Err(initialise_error(names::EXPORT_INIT, cause, Vec::new()));
-        }
-        let size = self.config.exchange_size(ContractKind::Native);
-        match self.call::<u32, u32>(names::EXPORT_EXCHANGE, size)? {
-            Some(address) => self.region(address, size),
-            None => Ok(0..0),
-        }
-    }
-
-    fn exttinygo(&mut self, contract: &ExtTinyGoContract) -> Result<Range<usize>, LoadError> {
-        let size = self.config.exchange_size(ContractKind::ExtTinyGo);
-        let limit = self.config.memory_limit;
-        // As hosts of this contract have it: the rest is for the guest.
-        if u128::from(limit) * 10 <= u128::from(size) * 17 {
-            return Err(LoadError::BufferAboveLimit { size, limit });
-        }
-        let malloc = self
-            .function(exttinygo::EXPORT_MALLOC)
-            .ok_or_else(|| LoadError::Instantiate(format!("the instance has no `{}`", exttinygo::EXPORT_MALLOC)))?;
-        let on_read_value = self.function(exttinygo::EXPORT_ON_READ_VALUE);
-        let exports = Exports { malloc, on_read_value };
-        self.store.data_mut().exttinygo = Some(Box::new(ExtTinyGo::new(exports, self.config.limits)));
-        if let Some(start) = contract.start {
-            self.initialise(start)?;
-        }
-        self.call::<(), ()>(exttinygo::EXPORT_VERSION, ())?;
-        let address = self.call::<u32, u32>(exttinygo::EXPORT_MALLOC, size)?.unwrap_or(0);
-        let buffer = self.region(address, size)?;
-        let data = self.store.data_mut();
-        let initialised = data.exttinygo.as_mut().map_or(Ok(()), |own| own.initialised(buffer.clone()));
-        initialised.map_err(|fault| {
-            let in_use = self.handles.memory.data_size(&*self.store) as u64;
-            let start = contract.start.unwrap_or(exttinygo::EXPORT_VERSION);
-            initialise_error(start, fault.into_cause(in_use, limit), Vec::new())
-        })?;
-        Ok(buffer)
-    }
-
-    /// The exchange region that the guest has allocated.
-    fn region(&mut self, address: u32, size: u32) -> Result<Range<usize>, LoadError> {
-        if address == 0 {
-            return Err(LoadError::Exchange { size });
-        }
-        let end = address as usize + size as usize;
-        if end > self.handles.memory.data_size(&*self.store) {
-            return Err(LoadError::ExchangeOutOfMemory { size, address });
-        }
-        Ok(address as usize..end)
-    }
+        BeginError::NoExchange { size } => LoadError::Exchange { size },
+        BeginError::ExchangeOutOfBounds { size, address } => LoadError::ExchangeOutOfMemory { size, address },
+        BeginError::ExchangeAboveLimit { size, limit } => LoadError::BufferAboveLimit { size, limit },
+    })
 }
 
 fn initialise_error(function: &str, cause: Cause, backtrace: Vec<String>) -> LoadError {
     LoadError::Initialise(Box::new(Failure { function: function.to_owned(), cause, backtrace, retried: false }))
 }
 
-/// The code with which the guest ended its process, if that is why it returned no more. With 0 it has done all that it had
-/// to, and the next call begins as if it had returned. Its stack pointer stays where it was: what is on the stack may
-/// still be in use.
-fn exited(store: &mut Store<HostData>) -> Option<i32> {
-    let fault = &mut store.data_mut().call.fault;
-    match fault {
-        Some(Fault::Exit { code: 0 }) => {
-            *fault = None;
-            Some(0)
-        }
-        Some(Fault::Exit { code }) => Some(*code),
-        _ => None,
-    }
-}
-
 /// Whether an instantiation failed in the guest's own code: in its start function, or in what that called.
-fn ran(error: &wasmtime::Error, store: &Store<HostData>) -> bool {
+fn ran(error: &wasmtime::Error, store: &Store<Data>) -> bool {
     let frames = error.downcast_ref::<WasmBacktrace>().is_some_and(|backtrace| !backtrace.frames().is_empty());
     frames || store.data().call.fault.is_some()
 }
@@ -272,7 +173,7 @@ fn init_failure(
     error: &wasmtime::Error,
     guest: &Guest,
     config: &InstanceConfig,
-    store: &mut Store<HostData>,
+    store: &mut Store<Data>,
 ) -> LoadError {
     let backtrace = error.downcast_ref().map_or_else(Vec::new, |found| symbols(found, guest.info()));
     let cause = match (store.data_mut().call.fault.take(), error.downcast_ref::<Trap>()) {
@@ -311,7 +212,7 @@ fn take_snapshot(
     in_place: bool,
     handles: &Handles,
     exchange: Range<usize>,
-    store: &mut Store<HostData>,
+    store: &mut Store<Data>,
 ) -> Result<Snapshot, LoadError> {
     let admission = guest.admission();
     let memory = handles.memory.data_mut(&mut *store);

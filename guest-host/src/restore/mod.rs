@@ -21,7 +21,7 @@ pub use dirty_cards::DirtyCards;
 pub use full_copy::FullCopy;
 pub use watermark::Watermark;
 
-use crate::host::call::HostData;
+use crate::contract::Data;
 use crate::host::footprint::Footprint;
 use crate::host::guest_memory::Cards;
 use crate::host::window::memory_and_data;
@@ -117,7 +117,7 @@ pub enum RestoreError {
 /// An instance that is to be restored, and its snapshot.
 #[derive(Debug)]
 pub struct Target<'a> {
-    pub(crate) store: &'a mut Store<HostData>,
+    pub(crate) store: &'a mut Store<Data>,
     pub(crate) handles: &'a Handles,
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) residue: Residue,

@@ -8,15 +8,17 @@ use guest_abi::value::{QName, encode_qname};
 use minicbor::Encoder;
 use wasmtime::{Caller, Linker};
 
+use super::crossing::{Bits, Crossing, ExtTinyGoView, crossing, trace};
 use super::handles::HandleKind;
+use super::own::ExtTinyGo;
 use super::reads::{cut, key_name};
 use super::writer::Never;
-use super::{Bits, Crossing, ExtTinyGo, Passed, crossing, trace};
+use crate::contract::crossing::Passed;
 use crate::failure::{Fault, InvalidData};
-use crate::host::call::HostData;
+use crate::host::data::HostData;
 
 /// Defines the functions.
-pub(super) fn define(linker: &mut Linker<HostData>) -> wasmtime::Result<()> {
+pub(super) fn define<X: ExtTinyGoView>(linker: &mut Linker<HostData<X>>) -> wasmtime::Result<()> {
     let module = names::IMPORT_MODULE;
     linker.func_wrap(module, names::IMPORT_GET_KEY, get_key)?;
     linker.func_wrap(module, names::IMPORT_GET_VALUE, get_value)?;
@@ -27,8 +29,8 @@ pub(super) fn define(linker: &mut Linker<HostData>) -> wasmtime::Result<()> {
     define_puts(linker)
 }
 
-fn get_key(
-    mut caller: Caller<'_, HostData>,
+fn get_key<X: ExtTinyGoView>(
+    mut caller: Caller<'_, HostData<X>>,
     storage: u32,
     storage_length: u32,
     entity: u32,
@@ -60,7 +62,7 @@ fn qualified(what: &'static str, name: &str) -> Result<(), Fault> {
     }
 }
 
-fn get_value(mut caller: Caller<'_, HostData>, key: i64) -> wasmtime::Result<i64> {
+fn get_value<X: ExtTinyGoView>(mut caller: Caller<'_, HostData<X>>, key: i64) -> wasmtime::Result<i64> {
     let handle = crossing(&mut caller, |crossing| {
         value_of(crossing, key, |key| {
             let message = format!("no record of `{}` has the key", key_name(key));
@@ -71,7 +73,7 @@ fn get_value(mut caller: Caller<'_, HostData>, key: i64) -> wasmtime::Result<i64
     Ok(handle)
 }
 
-fn query_value(mut caller: Caller<'_, HostData>, key: i64) -> wasmtime::Result<i64> {
+fn query_value<X: ExtTinyGoView>(mut caller: Caller<'_, HostData<X>>, key: i64) -> wasmtime::Result<i64> {
     let handle = crossing(&mut caller, |crossing| value_of(crossing, key, |_| Ok(names::ABSENT)))?;
     trace(&mut caller, names::IMPORT_QUERY_VALUE, &[key], &[], handle);
     Ok(handle)
@@ -102,13 +104,17 @@ fn value_of(
     }
 }
 
-fn new_value(mut caller: Caller<'_, HostData>, key: i64) -> wasmtime::Result<i64> {
+fn new_value<X: ExtTinyGoView>(mut caller: Caller<'_, HostData<X>>, key: i64) -> wasmtime::Result<i64> {
     let handle = crossing(&mut caller, |crossing| intent(crossing, Operation::New, key))?;
     trace(&mut caller, names::IMPORT_NEW_VALUE, &[key], &[], handle);
     Ok(handle)
 }
 
-fn update_value(mut caller: Caller<'_, HostData>, key: i64, existing: i64) -> wasmtime::Result<i64> {
+fn update_value<X: ExtTinyGoView>(
+    mut caller: Caller<'_, HostData<X>>,
+    key: i64,
+    existing: i64,
+) -> wasmtime::Result<i64> {
     let handle = crossing(&mut caller, |crossing| {
         crossing.own.handles.read(existing, HandleKind::Value)?;
         intent(crossing, Operation::Update, key)
@@ -125,7 +131,7 @@ fn intent(crossing: Crossing<'_>, operation: Operation, key: i64) -> Result<i64,
     Ok(handle)
 }
 
-fn panic(mut caller: Caller<'_, HostData>, message: u32, length: u32) -> wasmtime::Result<()> {
+fn panic<X: ExtTinyGoView>(mut caller: Caller<'_, HostData<X>>, message: u32, length: u32) -> wasmtime::Result<()> {
     let panicked = crossing(&mut caller, |crossing| -> Result<(), Fault> {
         let Crossing { memory, own, footprint, .. } = crossing;
         let mut passed = Passed::new(&memory, footprint);
@@ -167,7 +173,7 @@ macro_rules! put_number {
         $linker.func_wrap(
             names::IMPORT_MODULE,
             $name,
-            |mut caller: Caller<'_, HostData>, handle: i64, kind: i32, name: u32, length: u32, value: $type| {
+            |mut caller: Caller<'_, HostData<X>>, handle: i64, kind: i32, name: u32, length: u32, value: $type| {
                 crossing(&mut caller, |crossing| {
                     let Crossing { memory, own, footprint, .. } = crossing;
                     let name = Passed::new(&memory, footprint).text("field name", name, length)?;
@@ -186,7 +192,7 @@ macro_rules! put_bytes {
         $linker.func_wrap(
             names::IMPORT_MODULE,
             $name,
-            |mut caller: Caller<'_, HostData>,
+            |mut caller: Caller<'_, HostData<X>>,
              handle: i64,
              kind: i32,
              name: u32,
@@ -207,7 +213,7 @@ macro_rules! put_bytes {
     };
 }
 
-fn define_puts(linker: &mut Linker<HostData>) -> wasmtime::Result<()> {
+fn define_puts<X: ExtTinyGoView>(linker: &mut Linker<HostData<X>>) -> wasmtime::Result<()> {
     put_number!(linker, "hostRowWriterPutInt32", i32, i32);
     put_number!(linker, "hostRowWriterPutInt64", i64, i64);
     put_number!(linker, "hostRowWriterPutBool", i32, bool, != 0);
@@ -220,8 +226,8 @@ fn define_puts(linker: &mut Linker<HostData>) -> wasmtime::Result<()> {
 }
 
 #[expect(clippy::too_many_arguments, reason = "the contract has them")]
-fn put_qname(
-    mut caller: Caller<'_, HostData>,
+fn put_qname<X: ExtTinyGoView>(
+    mut caller: Caller<'_, HostData<X>>,
     handle: i64,
     kind: i32,
     name: u32,

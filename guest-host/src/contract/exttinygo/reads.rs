@@ -12,10 +12,11 @@ use minicbor::Decoder;
 use std::fmt::{self, Display};
 use wasmtime::{Caller, Linker};
 
+use super::crossing::{Bits, Crossing, ExtTinyGoView, crossing, give, trace};
 use super::handles::{HandleKind, Handles};
-use super::{Bits, Crossing, Passed, crossing, give, trace};
+use crate::contract::crossing::Passed;
 use crate::failure::Fault;
-use crate::host::call::HostData;
+use crate::host::data::HostData;
 use crate::state::StateError;
 
 /// Bytes that are kept of a name in a message.
@@ -125,8 +126,8 @@ fn array_length(value: ValueRef<'_>) -> Result<u64, ValueError> {
 
 /// Reads a part of a value as a number.
 #[inline]
-fn numbers<T>(
-    caller: &mut Caller<'_, HostData>,
+fn numbers<X: ExtTinyGoView, T>(
+    caller: &mut Caller<'_, HostData<X>>,
     handle: i64,
     kind: HandleKind,
     asked: Asked,
@@ -142,8 +143,8 @@ fn numbers<T>(
 
 /// Puts text or bytes of a part of a value into the guest's memory.
 #[inline]
-fn texts(
-    caller: &mut Caller<'_, HostData>,
+fn texts<X: ExtTinyGoView>(
+    caller: &mut Caller<'_, HostData<X>>,
     handle: i64,
     kind: HandleKind,
     asked: Asked,
@@ -164,7 +165,12 @@ fn texts(
 }
 
 /// A handle for a part of a value that has parts itself.
-fn nested(caller: &mut Caller<'_, HostData>, handle: i64, kind: HandleKind, asked: Asked) -> wasmtime::Result<i64> {
+fn nested<X: ExtTinyGoView>(
+    caller: &mut Caller<'_, HostData<X>>,
+    handle: i64,
+    kind: HandleKind,
+    asked: Asked,
+) -> wasmtime::Result<i64> {
     crossing(caller, |crossing| {
         let Crossing { memory, own, footprint, .. } = crossing;
         let place = asked.place(&mut Passed::new(&memory, footprint))?;
@@ -180,7 +186,7 @@ fn nested(caller: &mut Caller<'_, HostData>, handle: i64, kind: HandleKind, aske
     })
 }
 
-fn value_length(mut caller: Caller<'_, HostData>, value: i64) -> wasmtime::Result<i32> {
+fn value_length<X: ExtTinyGoView>(mut caller: Caller<'_, HostData<X>>, value: i64) -> wasmtime::Result<i32> {
     let length = crossing(&mut caller, |crossing| {
         let (part, bytes) = crossing.own.handles.read(value, HandleKind::Value)?;
         let length = array_length(ValueRef::new(&bytes[part.range()])).map_err(|error| mismatch(None, error))?;
@@ -202,7 +208,7 @@ macro_rules! reads {
         $linker.func_wrap(
             names::IMPORT_MODULE,
             $name,
-            |mut caller: Caller<'_, HostData>, handle: i64, name: u32, length: u32| -> wasmtime::Result<$result> {
+            |mut caller: Caller<'_, HostData<X>>, handle: i64, name: u32, length: u32| -> wasmtime::Result<$result> {
                 let found = $read(&mut caller, handle, $kind, Asked::Field(name, length) $(, $as)?)?;
                 trace(&mut caller, $name, &[handle], &[(name, length)], found.bits());
                 Ok(found)
@@ -213,7 +219,7 @@ macro_rules! reads {
         $linker.func_wrap(
             names::IMPORT_MODULE,
             $name,
-            |mut caller: Caller<'_, HostData>, handle: i64, index: i32| -> wasmtime::Result<$result> {
+            |mut caller: Caller<'_, HostData<X>>, handle: i64, index: i32| -> wasmtime::Result<$result> {
                 let found = $read(&mut caller, handle, HandleKind::Value, Asked::Element(index) $(, $as)?)?;
                 trace(&mut caller, $name, &[handle, index.into()], &[], found.bits());
                 Ok(found)
@@ -240,7 +246,7 @@ impl Asked {
 }
 
 /// Defines the functions.
-pub(super) fn define(linker: &mut Linker<HostData>) -> wasmtime::Result<()> {
+pub(super) fn define<X: ExtTinyGoView>(linker: &mut Linker<HostData<X>>) -> wasmtime::Result<()> {
     linker.func_wrap(names::IMPORT_MODULE, names::IMPORT_VALUE_LENGTH, value_length)?;
     reads!(linker, "Int32" => i32, numbers, |value| value.as_i32());
     reads!(linker, "Int64" => i64, numbers, |value| value.as_i64());

@@ -6,24 +6,25 @@ use guest_abi::wire;
 use std::ops::Range;
 use wasmtime::{Caller, Linker};
 
+use super::crossing::{Crossing, ExtTinyGoView, crossing, trace};
 use super::handles::HandleKind;
-use super::{Crossing, ExtTinyGo, crossing, trace};
+use super::own::ExtTinyGo;
 use crate::failure::{Fault, InvalidData};
-use crate::host::call::HostData;
+use crate::host::data::HostData;
 use crate::state::StateError;
 
 /// Bytes of rows that the state is asked for at a time. A row that is larger is asked for alone.
 const CHUNK: usize = 4096;
 
 /// Defines the function.
-pub(super) fn define(linker: &mut Linker<HostData>) -> wasmtime::Result<()> {
+pub(super) fn define<X: ExtTinyGoView>(linker: &mut Linker<HostData<X>>) -> wasmtime::Result<()> {
     linker.func_wrap(names::IMPORT_MODULE, names::IMPORT_READ_VALUES, read_values)?;
     Ok(())
 }
 
 /// Calls the guest back for each row that matches the key as it is when the read begins. What the guest does meanwhile,
 /// reading again included, is its own affair: a row's handles stay valid until the call ends.
-fn read_values(mut caller: Caller<'_, HostData>, key: i64) -> wasmtime::Result<()> {
+fn read_values<X: ExtTinyGoView>(mut caller: Caller<'_, HostData<X>>, key: i64) -> wasmtime::Result<()> {
     let on_read_value = crossing(&mut caller, |crossing| {
         let own = crossing.own;
         // Reads inside reads have a copy of their key each, until they end.
@@ -54,8 +55,8 @@ fn read_values(mut caller: Caller<'_, HostData>, key: i64) -> wasmtime::Result<(
 }
 
 /// The same crossing goes on.
-fn again<R>(
-    caller: &mut Caller<'_, HostData>,
+fn again<X: ExtTinyGoView, R>(
+    caller: &mut Caller<'_, HostData<X>>,
     body: impl FnOnce(Crossing<'_>) -> Result<R, Fault>,
 ) -> wasmtime::Result<R> {
     caller.data_mut().call.crossings -= 1;

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use wasmtime::{Caller, Linker};
 
+use super::call::{Digest, MODULE, MOST_BYTES, MOST_ITEMS, Stop, WasiView, call};
 use super::errno::Errno;
-use super::{Digest, MODULE, MOST_BYTES, MOST_ITEMS, Stop, call};
-use crate::contract::{Passed, range};
-use crate::host::call::HostData;
+use crate::contract::crossing::{Passed, range};
+use crate::host::data::HostData;
 use crate::host::guest_memory::GuestMemory;
 
 /// The type of file that all three are. Libraries write the lines of such at once instead of holding them back.
@@ -27,7 +27,7 @@ const FLAGS: u32 = 0b1_1111;
 
 pub(super) const INPUT: u32 = 0;
 
-pub(super) fn define(linker: &mut Linker<HostData>) -> wasmtime::Result<()> {
+pub(super) fn define<X: WasiView>(linker: &mut Linker<HostData<X>>) -> wasmtime::Result<()> {
     linker.func_wrap(MODULE, "fd_close", close)?;
     linker.func_wrap(MODULE, "fd_fdstat_get", status)?;
     linker.func_wrap(MODULE, "fd_fdstat_set_flags", set_flags)?;
@@ -37,23 +37,23 @@ pub(super) fn define(linker: &mut Linker<HostData>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-fn close(caller: Caller<'_, HostData>, descriptor: u32) -> wasmtime::Result<i32> {
-    call(caller, "fd_close", |_, data, _| Ok(data.wasi.change(descriptor, None)?))
+fn close<X: WasiView>(caller: Caller<'_, HostData<X>>, descriptor: u32) -> wasmtime::Result<i32> {
+    call(caller, "fd_close", |_, data, _| Ok(data.contract.wasi().change(descriptor, None)?))
 }
 
-fn set_flags(caller: Caller<'_, HostData>, descriptor: u32, flags: u32) -> wasmtime::Result<i32> {
+fn set_flags<X: WasiView>(caller: Caller<'_, HostData<X>>, descriptor: u32, flags: u32) -> wasmtime::Result<i32> {
     call(caller, "fd_fdstat_set_flags", |_, data, _| {
-        data.wasi.open(descriptor)?;
+        data.contract.wasi().open(descriptor)?;
         match u16::try_from(flags) {
-            Ok(flags) if u32::from(flags) & !FLAGS == 0 => Ok(data.wasi.change(descriptor, Some(flags))?),
+            Ok(flags) if u32::from(flags) & !FLAGS == 0 => Ok(data.contract.wasi().change(descriptor, Some(flags))?),
             _ => Err(Errno::INVAL.into()),
         }
     })
 }
 
-fn status(caller: Caller<'_, HostData>, descriptor: u32, out: u32) -> wasmtime::Result<i32> {
+fn status<X: WasiView>(caller: Caller<'_, HostData<X>>, descriptor: u32, out: u32) -> wasmtime::Result<i32> {
     call(caller, "fd_fdstat_get", |memory, data, digest| {
-        let flags = data.wasi.open(descriptor)?;
+        let flags = data.contract.wasi().open(descriptor)?;
         let may = if descriptor == INPUT { rights::READ } else { rights::WRITE };
         let may = may | rights::SET_FLAGS | rights::FILESTAT_GET | rights::POLL;
         let mut status = [0; 24];
@@ -64,9 +64,9 @@ fn status(caller: Caller<'_, HostData>, descriptor: u32, out: u32) -> wasmtime::
     })
 }
 
-fn file_status(caller: Caller<'_, HostData>, descriptor: u32, out: u32) -> wasmtime::Result<i32> {
+fn file_status<X: WasiView>(caller: Caller<'_, HostData<X>>, descriptor: u32, out: u32) -> wasmtime::Result<i32> {
     call(caller, "fd_filestat_get", |memory, data, digest| {
-        data.wasi.open(descriptor)?;
+        data.contract.wasi().open(descriptor)?;
         let mut status = [0; 64];
         // Each is another file.
         status[8..12].copy_from_slice(&descriptor.to_le_bytes());
@@ -76,9 +76,15 @@ fn file_status(caller: Caller<'_, HostData>, descriptor: u32, out: u32) -> wasmt
     })
 }
 
-fn read(caller: Caller<'_, HostData>, descriptor: u32, ranges: u32, count: u32, read: u32) -> wasmtime::Result<i32> {
+fn read<X: WasiView>(
+    caller: Caller<'_, HostData<X>>,
+    descriptor: u32,
+    ranges: u32,
+    count: u32,
+    read: u32,
+) -> wasmtime::Result<i32> {
     call(caller, "fd_read", |memory, data, digest| {
-        if data.wasi.open(descriptor).is_err() || descriptor != INPUT {
+        if data.contract.wasi().open(descriptor).is_err() || descriptor != INPUT {
             return Err(Errno::BADF.into());
         }
         for each in named_ranges(ranges, count, memory, data)? {
@@ -90,15 +96,15 @@ fn read(caller: Caller<'_, HostData>, descriptor: u32, ranges: u32, count: u32, 
     })
 }
 
-fn write(
-    caller: Caller<'_, HostData>,
+fn write<X: WasiView>(
+    caller: Caller<'_, HostData<X>>,
     descriptor: u32,
     ranges: u32,
     count: u32,
     written: u32,
 ) -> wasmtime::Result<i32> {
     call(caller, "fd_write", |memory, data, digest| {
-        if data.wasi.open(descriptor).is_err() || descriptor == INPUT {
+        if data.contract.wasi().open(descriptor).is_err() || descriptor == INPUT {
             return Err(Errno::BADF.into());
         }
         // Bytes beyond what is taken at once are for the next call, as everywhere.
@@ -117,12 +123,12 @@ fn write(
 }
 
 /// Where the ranges stand that a guest names in a row, each by address and length.
-fn named_ranges(
+fn named_ranges<X: WasiView>(
     address: u32,
     count: u32,
     memory: &GuestMemory<'_>,
-    data: &mut HostData,
-) -> Result<impl Iterator<Item = usize> + use<>, Stop> {
+    data: &mut HostData<X>,
+) -> Result<impl Iterator<Item = usize> + use<X>, Stop> {
     if count > MOST_ITEMS {
         return Err(Errno::INVAL.into());
     }
@@ -143,12 +149,12 @@ pub(super) fn word(at: usize, memory: &GuestMemory<'_>) -> u32 {
 }
 
 /// Writes a result to where the guest wants it.
-pub(super) fn put(
+pub(super) fn put<X: WasiView>(
     what: &'static str,
     address: u32,
     bytes: &[u8],
     memory: &mut GuestMemory<'_>,
-    data: &mut HostData,
+    data: &mut HostData<X>,
     digest: &mut Digest,
 ) -> Result<(), Stop> {
     let length = u32::try_from(bytes.len()).map_err(|_| Errno::INVAL)?;

@@ -2,34 +2,35 @@
 
 use wasmtime::{Caller, Linker};
 
+use super::call::{MODULE, MOST_BYTES, MOST_ITEMS, WasiView, call};
 use super::descriptors::{INPUT, put, word};
 use super::errno::Errno;
 use super::functions::PROC_EXIT;
 use super::state::{ClockId, Strings, Wasi};
-use super::{MODULE, MOST_BYTES, MOST_ITEMS, call};
-use crate::contract::{crossing, range};
+use crate::contract::crossing::{crossing, range};
 use crate::failure::Fault;
-use crate::host::call::{HostCall, HostData};
+use crate::host::call::HostCall;
+use crate::host::data::HostData;
 use crate::host::guest_memory::GuestMemory;
 
-pub(super) fn define(linker: &mut Linker<HostData>) -> wasmtime::Result<()> {
-    linker.func_wrap(MODULE, "args_sizes_get", |caller: Caller<'_, HostData>, count: u32, size: u32| {
+pub(super) fn define<X: WasiView>(linker: &mut Linker<HostData<X>>) -> wasmtime::Result<()> {
+    linker.func_wrap(MODULE, "args_sizes_get", |caller: Caller<'_, HostData<X>>, count: u32, size: u32| {
         sizes(caller, "args_sizes_get", |wasi| &wasi.arguments, count, size)
     })?;
-    linker.func_wrap(MODULE, "args_get", |caller: Caller<'_, HostData>, list: u32, room: u32| {
+    linker.func_wrap(MODULE, "args_get", |caller: Caller<'_, HostData<X>>, list: u32, room: u32| {
         strings(caller, "args_get", |wasi| &mut wasi.arguments, list, room)
     })?;
-    linker.func_wrap(MODULE, "environ_sizes_get", |caller: Caller<'_, HostData>, count: u32, size: u32| {
+    linker.func_wrap(MODULE, "environ_sizes_get", |caller: Caller<'_, HostData<X>>, count: u32, size: u32| {
         sizes(caller, "environ_sizes_get", |wasi| &wasi.environment, count, size)
     })?;
-    linker.func_wrap(MODULE, "environ_get", |caller: Caller<'_, HostData>, list: u32, room: u32| {
+    linker.func_wrap(MODULE, "environ_get", |caller: Caller<'_, HostData<X>>, list: u32, room: u32| {
         strings(caller, "environ_get", |wasi| &mut wasi.environment, list, room)
     })?;
     linker.func_wrap(MODULE, "clock_res_get", resolution)?;
     linker.func_wrap(MODULE, "clock_time_get", time)?;
     linker.func_wrap(MODULE, "random_get", random)?;
     linker.func_wrap(MODULE, "poll_oneoff", poll)?;
-    linker.func_wrap(MODULE, "sched_yield", |caller: Caller<'_, HostData>| {
+    linker.func_wrap(MODULE, "sched_yield", |caller: Caller<'_, HostData<X>>| {
         call(caller, "sched_yield", |_, _, _| Ok(()))
     })?;
     linker.func_wrap(MODULE, PROC_EXIT, exit)?;
@@ -37,15 +38,15 @@ pub(super) fn define(linker: &mut Linker<HostData>) -> wasmtime::Result<()> {
 }
 
 /// How many strings there are, and how many bytes they take together.
-fn sizes(
-    caller: Caller<'_, HostData>,
+fn sizes<X: WasiView>(
+    caller: Caller<'_, HostData<X>>,
     name: &'static str,
     of: fn(&Wasi) -> &Strings,
     count: u32,
     size: u32,
 ) -> wasmtime::Result<i32> {
     call(caller, name, |memory, data, digest| {
-        let strings = of(&data.wasi);
+        let strings = of(data.contract.wasi());
         let sizes = [strings.starts.len(), strings.bytes.len()].map(|size| u32::try_from(size).unwrap_or(u32::MAX));
         put("room for a count of strings", count, &sizes[0].to_le_bytes(), memory, data, digest)?;
         put("room for a count of bytes", size, &sizes[1].to_le_bytes(), memory, data, digest)
@@ -53,8 +54,8 @@ fn sizes(
 }
 
 /// The strings, and a list of where each begins.
-fn strings(
-    caller: Caller<'_, HostData>,
+fn strings<X: WasiView>(
+    caller: Caller<'_, HostData<X>>,
     name: &'static str,
     of: fn(&mut Wasi) -> &mut Strings,
     list: u32,
@@ -62,7 +63,7 @@ fn strings(
 ) -> wasmtime::Result<i32> {
     call(caller, name, |memory, data, digest| {
         // Taken out while the instance's other parts are needed.
-        let strings = std::mem::take(of(&mut data.wasi));
+        let strings = std::mem::take(of(data.contract.wasi()));
         let mut put_all = || {
             put("room for strings", room, &strings.bytes, memory, data, digest)?;
             for (index, start) in (0_u32..).zip(&strings.starts) {
@@ -73,40 +74,40 @@ fn strings(
             Ok(())
         };
         let done = put_all();
-        *of(&mut data.wasi) = strings;
+        *of(data.contract.wasi()) = strings;
         done
     })
 }
 
-fn resolution(caller: Caller<'_, HostData>, id: u32, out: u32) -> wasmtime::Result<i32> {
+fn resolution<X: WasiView>(caller: Caller<'_, HostData<X>>, id: u32, out: u32) -> wasmtime::Result<i32> {
     call(caller, "clock_res_get", |memory, data, digest| {
         ClockId::of(id)?;
-        let resolution = data.wasi.resolution();
+        let resolution = data.contract.wasi().resolution();
         put("room for a clock's resolution", out, &resolution.to_le_bytes(), memory, data, digest)
     })
 }
 
-fn time(caller: Caller<'_, HostData>, id: u32, _precision: u64, out: u32) -> wasmtime::Result<i32> {
+fn time<X: WasiView>(caller: Caller<'_, HostData<X>>, id: u32, _precision: u64, out: u32) -> wasmtime::Result<i32> {
     call(caller, "clock_time_get", |memory, data, digest| {
-        let time = data.wasi.read_clock(ClockId::of(id)?);
+        let time = data.contract.wasi().read_clock(ClockId::of(id)?);
         put("room for a time", out, &time.to_le_bytes(), memory, data, digest)
     })
 }
 
-fn random(caller: Caller<'_, HostData>, address: u32, length: u32) -> wasmtime::Result<i32> {
+fn random<X: WasiView>(caller: Caller<'_, HostData<X>>, address: u32, length: u32) -> wasmtime::Result<i32> {
     call(caller, "random_get", |memory, data, digest| {
         let room = range("room for random bytes", address, length, memory.len())?;
         if room.len() > MOST_BYTES {
             return Err(Errno::INVAL.into());
         }
         let bytes = memory.write(room, &mut data.footprint);
-        data.wasi.random(bytes)?;
+        data.contract.wasi().random(bytes)?;
         digest.add(bytes);
         Ok(())
     })
 }
 
-fn exit(mut caller: Caller<'_, HostData>, code: i32) -> wasmtime::Result<()> {
+fn exit<X: WasiView>(mut caller: Caller<'_, HostData<X>>, code: i32) -> wasmtime::Result<()> {
     crossing(&mut caller, |_, data| {
         data.trace(HostCall::Wasi(PROC_EXIT), code.into(), |_| ());
         Err(Fault::Exit { code })
@@ -115,8 +116,8 @@ fn exit(mut caller: Caller<'_, HostData>, code: i32) -> wasmtime::Result<()> {
 
 /// Waits, without waiting: time passes for the guest's clocks alone. To sleep would keep the host's thread from others,
 /// and the guest's deadline is not checked meanwhile.
-fn poll(
-    caller: Caller<'_, HostData>,
+fn poll<X: WasiView>(
+    caller: Caller<'_, HostData<X>>,
     subscriptions: u32,
     events: u32,
     count: u32,
@@ -131,17 +132,17 @@ fn poll(
         data.footprint.add(&all);
         let places = || all.clone().step_by(Subscription::SIZE as usize);
         // What happens first has happened when this returns.
-        let least = places().map(|at| Subscription::at(at, memory).wait(&data.wasi)).min().unwrap_or(0);
+        let least = places().map(|at| Subscription::at(at, memory).wait(data.contract.wasi())).min().unwrap_or(0);
         let (mut out, mut number) = (events, 0_u32);
         for at in places() {
             let subscription = Subscription::at(at, memory);
-            if subscription.wait(&data.wasi) <= least {
-                put("room for an event", out, &subscription.event(&data.wasi).0, memory, data, digest)?;
+            if subscription.wait(data.contract.wasi()) <= least {
+                put("room for an event", out, &subscription.event(data.contract.wasi()).0, memory, data, digest)?;
                 (out, number) = (out + Event::SIZE, number + 1);
             }
         }
         if least > 0 {
-            data.wasi.pass(least);
+            data.contract.wasi().pass(least);
         }
         put("room for a count of events", happened, &number.to_le_bytes(), memory, data, digest)
     })

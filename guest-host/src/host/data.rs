@@ -1,0 +1,128 @@
+//! What the host functions of one instance work on.
+
+use std::fmt;
+use std::hash::{DefaultHasher, Hasher};
+
+use wasmtime::{AsContextMut, Val};
+
+use crate::host::call::{Call, CallLimits, HostCall, TraceEntry};
+use crate::host::footprint::Footprint;
+use crate::host::limits::MemoryLimiter;
+use crate::host::window::Window;
+use crate::state::State;
+
+/// Everything that the host functions of one instance work on.
+pub(crate) struct HostData<X> {
+    pub(crate) state: Box<dyn State>,
+    pub(crate) limiter: MemoryLimiter,
+    pub(crate) limits: CallLimits,
+    pub(crate) call: Call,
+    /// The instance's memory, once it exists.
+    pub(crate) window: Option<Window>,
+    /// What calls have used since the last restore.
+    pub(crate) footprint: Footprint,
+    /// Where the guest sees the end of its memory, if that can be before the memory ends.
+    pub(crate) logical: Option<LogicalSize>,
+    /// Whether [`Call::trace`] is kept.
+    pub(crate) tracing: bool,
+    /// Copies of what a host function must read while it writes into the same memory.
+    pub(crate) scratch: Vec<u8>,
+    /// What the contracts have of the instance. The host knows nothing of it but when it begins anew.
+    pub(crate) contract: X,
+}
+
+/// What a contract has of an instance on the host's side.
+pub(crate) trait ContractData: Send + 'static {
+    /// Forgets the last call.
+    fn begin_call(&mut self);
+
+    /// Puts back what is the host's, as the instance was restored.
+    fn restored(&mut self);
+}
+
+impl<X: ContractData> HostData<X> {
+    /// For an instance whose memory may have `memory_limit` bytes, before the instance is there.
+    pub(crate) fn new(
+        state: Box<dyn State>,
+        memory_limit: usize,
+        limits: CallLimits,
+        tracing: bool,
+        contract: X,
+    ) -> Self {
+        Self {
+            state,
+            limiter: MemoryLimiter::new(memory_limit),
+            limits,
+            call: Call::default(),
+            window: None,
+            footprint: Footprint::default(),
+            logical: None,
+            tracing,
+            scratch: Vec::new(),
+            contract,
+        }
+    }
+
+    /// Forgets the last call, and says whether that was refused memory.
+    #[inline]
+    pub(crate) fn begin_call(&mut self) -> bool {
+        self.call.begin();
+        self.footprint.call_begins();
+        self.contract.begin_call();
+        self.limiter.begin_call()
+    }
+
+    /// Puts back what of the instance is the host's, and forgets what is no longer in the guest's memory, which was put back.
+    #[inline]
+    pub(crate) fn restored(&mut self) {
+        self.footprint.clear();
+        self.contract.restored();
+    }
+
+    /// Takes note of a crossing, where calls are traced.
+    pub(crate) fn trace(&mut self, call: HostCall, result: i64, digest: impl FnOnce(&mut DefaultHasher)) {
+        if self.tracing {
+            let mut hasher = DefaultHasher::new();
+            digest(&mut hasher);
+            self.call.trace.push(TraceEntry { call, result, digest: hasher.finish() });
+        }
+    }
+}
+
+/// The logical size of a memory that was prepared for virtual growth.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogicalSize {
+    /// The global that holds it, in pages.
+    pub(crate) pages: wasmtime::Global,
+    /// Bytes of a memory that is certainly as large as the guest sees it: nothing was grown since the snapshot.
+    pub(crate) certain: usize,
+}
+
+/// Bytes that the guest sees of a memory which physically has `physical`. What lies behind is as far out of its bounds as
+/// in a fresh instance.
+pub(crate) fn visible_bytes<X: 'static>(physical: usize, mut store: impl AsContextMut<Data = HostData<X>>) -> usize {
+    match store.as_context().data().logical {
+        Some(LogicalSize { pages, certain }) if physical != certain => match pages.get(&mut store) {
+            Val::I32(pages) => physical.min(pages.cast_unsigned() as usize * guest_abi::names::PAGE_SIZE as usize),
+            _ => physical,
+        },
+        _ => physical,
+    }
+}
+
+impl<X> fmt::Debug for HostData<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostData").field("limiter", &self.limiter).finish_non_exhaustive()
+    }
+}
+
+/// The contract of an instance that has none.
+#[cfg(test)]
+pub(crate) struct NoContract;
+
+#[cfg(test)]
+impl ContractData for NoContract {
+    fn begin_call(&mut self) {}
+
+    fn restored(&mut self) {}
+}
