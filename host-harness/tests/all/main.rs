@@ -20,6 +20,8 @@ mod lowest_stack;
 mod measure;
 mod metrics;
 mod prepare;
+#[cfg(target_os = "linux")]
+mod swap;
 mod traps;
 mod verify;
 mod wasi;
