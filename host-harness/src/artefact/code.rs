@@ -58,16 +58,29 @@ impl TrustedCode {
         }
     }
 
+    /// The code of a module that an engine of this process has compiled, for another one; nothing where that would make
+    /// other code of it.
+    pub(crate) fn taken_over(compiled: &Module, prepared: &[u8], engine: &Engine) -> Self {
+        if Fingerprint::of(compiled.engine()) != Fingerprint::of(engine.wasmtime()) {
+            return Self::default();
+        }
+        match compiled.serialize() {
+            Ok(code) => Self { pieces: vec![(blake3::hash(prepared).into(), code.into())] },
+            Err(_) => Self::default(),
+        }
+    }
+
     /// The compiled form of a prepared module.
     pub(crate) fn module(&self, engine: &Engine, prepared: &[u8]) -> Result<Module, ArtefactError> {
         let digest = blake3::hash(prepared);
         let piece = self.pieces.iter().find(|(of, _)| digest == *of);
         let (_, code) = piece.ok_or(ArtefactError::NotPreparedSo)?;
-        // SAFETY: the engine demands bytes that it serialised itself, unchanged. `of` alone makes this value, of bytes
-        // whose checksum fits, and that either were sealed by who knows the key, which is the embedder by its own word
-        // and seals in `Guest::to_artefact` alone, only what `Module::serialize` returned; or for which the embedder
-        // vouches by calling `ArtefactTrust::everybody`, which is unsafe. Whether the engine is one for which the code
-        // was made, the fingerprint tells, and the engine itself checks it again.
+        // SAFETY: the engine demands bytes that it serialised itself, unchanged. `of` and `taken_over` alone put any into
+        // this value. `taken_over` takes what `Module::serialize` has just returned. `of` takes bytes whose checksum
+        // fits, and that either were sealed by who knows the key, which is the embedder by its own word and seals in
+        // `Guest::to_artefact` alone, only what `Module::serialize` returned; or for which the embedder vouches by
+        // calling `ArtefactTrust::everybody`, which is unsafe. Whether the engine is one for which the code was made,
+        // the fingerprint tells, and the engine itself checks it again.
         let module = unsafe { Module::deserialize(engine.wasmtime(), code) };
         module.map_err(|error| ArtefactError::Engine(format!("{error:#}")))
     }
