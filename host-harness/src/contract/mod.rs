@@ -1,7 +1,8 @@
 //! The host's side of the contracts: the functions that guests import.
 //!
 //! Nothing that a guest passes is trusted: each range is checked against the memory and each byte against the value
-//! model, and what is wrong ends the call with [`Cause::InvalidGuestData`](crate::Cause::InvalidGuestData).
+//! model, and what is wrong ends the call with [`Cause::InvalidGuestData`](crate::Cause::InvalidGuestData). A range of no
+//! bytes names nothing, so it is right whatever its address.
 
 pub(crate) mod exttinygo;
 mod native;
@@ -57,10 +58,14 @@ pub(crate) fn crossing<R>(
 }
 
 /// The range that a guest names by address and length, if it lies in memory of `size` bytes.
+///
+/// Languages give empty slices addresses at which there is no memory: Zig 0xffffffff, or 0xaaaaaaaa.
 pub(crate) fn range(what: &'static str, address: u32, length: u32, size: usize) -> Result<Range<usize>, Fault> {
     let end = u64::from(address) + u64::from(length);
     if end <= size as u64 {
         Ok(address as usize..address as usize + length as usize)
+    } else if length == 0 {
+        Ok(0..0)
     } else {
         Err(Fault::InvalidGuestData(InvalidData::OutOfMemory { what, address, length, memory: size as u64 }))
     }

@@ -228,8 +228,11 @@ impl Starting<'_> {
         Ok(buffer)
     }
 
-    /// The exchange region that the guest has allocated.
+    /// The exchange region that the guest has allocated. One of no bytes is nowhere.
     fn region(&mut self, address: u32, size: u32) -> Result<Range<usize>, LoadError> {
+        if size == 0 {
+            return Ok(0..0);
+        }
         if address == 0 {
             return Err(LoadError::Exchange { size });
         }

@@ -12,6 +12,7 @@ mod cli_input;
 mod cli_metrics;
 mod cli_replay;
 mod counted_calls;
+mod empty_ranges;
 mod engines;
 mod exttinygo;
 mod failing_restores;

@@ -2,6 +2,7 @@
 
 mod cli;
 mod denied;
+mod empty;
 mod life;
 mod offered;
 mod random;
