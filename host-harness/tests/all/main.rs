@@ -1,6 +1,7 @@
 //! Integration tests of the harness, a file for each topic.
 
 mod admission;
+mod alignments;
 mod allocations;
 mod barrier;
 mod c_allocators;
