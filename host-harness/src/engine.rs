@@ -135,9 +135,7 @@ impl Engine {
     /// # Errors
     /// [`LoadError::Engine`] when the machine refuses what the configuration asks for.
     pub fn new(config: &EngineConfig) -> Result<Self, LoadError> {
-        let mut wasmtime = Config::new();
-        wasmtime.epoch_interruption(true);
-        wasmtime.consume_fuel(config.fuel);
+        let mut wasmtime = compiler_config(config.fuel);
         if let Allocation::Pooling { instances, keep_resident } = config.allocation {
             let mut pool = PoolingAllocationConfig::new();
             // The second memory is the card table of a write barrier.
@@ -187,11 +185,25 @@ impl Engine {
         &self.inner.wasmtime
     }
 
+    /// An engine that compiles as this one does, but for counting instructions where this one does not, or the other way
+    /// round.
+    pub(crate) fn counting_otherwise(&self) -> Result<wasmtime::Engine, LoadError> {
+        wasmtime::Engine::new(&compiler_config(!self.inner.config.fuel)).map_err(LoadError::engine)
+    }
+
     /// Ticks until a deadline of this length: at least one more than fit, as the current tick has begun already.
     pub(crate) fn ticks(&self, deadline: Duration) -> u64 {
         let ticks = deadline.as_nanos().div_ceil(self.inner.config.tick.as_nanos().max(1));
         u64::try_from(ticks).unwrap_or(u64::MAX >> 1).min(u64::MAX >> 1) + 1
     }
+}
+
+/// The settings on which compiled code depends.
+fn compiler_config(fuel: bool) -> Config {
+    let mut config = Config::new();
+    config.epoch_interruption(true);
+    config.consume_fuel(fuel);
+    config
 }
 
 /// The thread that increments the engine's epoch; ends when dropped.

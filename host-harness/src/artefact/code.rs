@@ -54,7 +54,20 @@ impl TrustedCode {
         let pieces: Vec<_> = entries.map(|entry| (entry.prepared, Box::from(entry.code))).collect();
         match pieces.is_empty() {
             false => Ok(Self { pieces }),
-            true => Err(ArtefactError::Foreign { made_by: contents.made_by.to_owned(), this: maker() }),
+            true => Err(Self::foreign(contents, engine)),
+        }
+    }
+
+    /// In what the engine differs from the one for which the code in an artefact is.
+    #[cold]
+    fn foreign(contents: &Contents<'_>, engine: &Engine) -> ArtefactError {
+        let made_by_such = |other: &wasmtime::Engine| {
+            let other = Fingerprint::of(other).0;
+            contents.entries.iter().any(|entry| entry.engine == other)
+        };
+        match engine.counting_otherwise() {
+            Ok(other) if made_by_such(&other) => ArtefactError::Counting { code_counts: !engine.config().fuel },
+            _ => ArtefactError::Foreign { made_by: contents.made_by.to_owned(), this: maker() },
         }
     }
 
