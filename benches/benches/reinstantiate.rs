@@ -35,12 +35,9 @@ fn bytes(count: usize) -> String {
 
 fn settings() -> Vec<(String, Allocation)> {
     let mut all = vec![("on demand".to_owned(), Allocation::OnDemand)];
-    for page_scan in [false, true] {
-        for kept in KEPT {
-            let scan = if page_scan { ", scan" } else { "" };
-            let name = format!("keep {}{scan}", bytes(kept));
-            all.push((name, Allocation::Pooling { instances: 16, keep_resident: kept, page_scan }));
-        }
+    for kept in KEPT {
+        let name = format!("keep {}", bytes(kept));
+        all.push((name, Allocation::Pooling { instances: 16, keep_resident: kept }));
     }
     all
 }

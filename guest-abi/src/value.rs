@@ -157,6 +157,10 @@ impl<'a> ValueRef<'a> {
     pub fn kind(self) -> Result<Kind, ValueError> {
         let kind = Decoder::new(self.bytes).datatype().map_err(|_| WireError::Truncated)?;
         Ok(match kind {
+            // Of an integer of nine bytes the second says whether it is beyond those of the model.
+            Type::U64 if self.bytes.get(1).is_some_and(|byte| *byte >= 0x80) => {
+                return Err(WireError::Unsupported { at: 0 }.into());
+            }
             Type::U8 | Type::U16 | Type::U32 | Type::U64 => Kind::Integer,
             Type::I8 | Type::I16 | Type::I32 | Type::I64 => Kind::Integer,
             Type::F32 => Kind::Float32,
@@ -167,7 +171,7 @@ impl<'a> ValueRef<'a> {
             Type::Tag => Kind::QName,
             Type::Map | Type::MapIndef => Kind::Object,
             Type::Array | Type::ArrayIndef => Kind::Array,
-            _ => return Err(WireError::Unsupported { at: 0 }.into()),
+            other => return Err(wire::beyond(other, 0).into()),
         })
     }
 

@@ -79,7 +79,7 @@ pub fn validate_map(decoder: &mut Decoder<'_>) -> Result<(), WireError> {
     }
     match item_type(decoder)? {
         Type::Map | Type::MapIndef => validate_value(decoder, MAX_DEPTH),
-        _ => Err(WireError::Unsupported { at: decoder.position() }),
+        other => Err(beyond(other, decoder.position())),
     }
 }
 
@@ -97,7 +97,7 @@ pub fn validate_key_map(decoder: &mut Decoder<'_>) -> Result<(), WireError> {
             WireError::TooDeep { at } => WireError::Unsupported { at },
             error => error,
         }),
-        _ => Err(WireError::Unsupported { at: decoder.position() }),
+        other => Err(beyond(other, decoder.position())),
     }
 }
 
@@ -117,7 +117,7 @@ pub(crate) fn careful_text<'b>(decoder: &mut Decoder<'b>) -> Result<&'b str, Wir
     let at = decoder.position();
     match item_type(decoder)? {
         Type::String => decoder.str().map_err(|error| wire_error(&error, at)),
-        _ => Err(WireError::Unsupported { at }),
+        other => Err(beyond(other, at)),
     }
 }
 
@@ -134,8 +134,17 @@ pub(crate) fn validate_value(decoder: &mut Decoder<'_>, depth: u32) -> Result<()
     let wire = |error: minicbor::decode::Error| wire_error(&error, at);
     match item_type(decoder)? {
         Type::U8 | Type::U16 | Type::U32 | Type::U64 | Type::I8 | Type::I16 | Type::I32 | Type::I64 => {
-            decoder.i64().map(drop).map_err(wire)
+            // What is there and cannot be read is an integer beyond those of the model.
+            decoder.i64().map(drop).map_err(|error| match wire(error) {
+                WireError::Truncated => WireError::Truncated,
+                _ => WireError::Unsupported { at },
+            })
         }
+        // Below those of the model, all nine bytes of it.
+        Type::Int => match decoder.int() {
+            Ok(_) => Err(WireError::Unsupported { at }),
+            Err(error) => Err(wire(error)),
+        },
         Type::F32 => decoder.f32().map(drop).map_err(wire),
         Type::F64 => decoder.f64().map(drop).map_err(wire),
         Type::Bool => decoder.bool().map(drop).map_err(wire),
@@ -166,7 +175,16 @@ pub(crate) fn validate_value(decoder: &mut Decoder<'_>, depth: u32) -> Result<()
                 validate_value(decoder, depth)
             })
         }
-        _ => Err(WireError::Unsupported { at }),
+        other => Err(beyond(other, at)),
+    }
+}
+
+/// What is wrong with an item of a type that has no place where it stands.
+pub(crate) fn beyond(found: Type, at: usize) -> WireError {
+    match found {
+        // An end of nothing, and first bytes that CBOR leaves without a meaning.
+        Type::Break | Type::Unknown(_) => WireError::Malformed { at },
+        _ => WireError::Unsupported { at },
     }
 }
 
@@ -263,6 +281,7 @@ pub fn append_text(text: &str, out: &mut alloc::vec::Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::{ValueError, ValueRef};
 
     fn validated(bytes: &[u8]) -> Result<usize, WireError> {
         let mut decoder = Decoder::new(bytes);
@@ -302,9 +321,60 @@ mod tests {
         assert_eq!(validated(b"\xA1\x01\x01"), Err(WireError::Unsupported { at: 1 }), "a key that is no text");
         assert_eq!(validated(b"\xC1\x01"), Err(WireError::Unsupported { at: 0 }), "another tag");
         assert_eq!(validated(b"\x62\xC3\x28"), Err(WireError::Malformed { at: 0 }), "not UTF-8");
-        assert_eq!(validated(b"\x1B\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"), Err(WireError::Malformed { at: 0 }), "u64");
         assert_eq!(validated(b"\x7F\x61a\xFF"), Err(WireError::Unsupported { at: 0 }), "chunked text");
         assert_eq!(validated(b"\x9B\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"), Err(WireError::Truncated), "a huge array");
+    }
+
+    #[test]
+    fn integers_beyond_64_bits_with_sign_are_refused_alike() {
+        for (head, digits, within) in [
+            (0x1B, i64::MAX.cast_unsigned(), true),
+            (0x1B, 1 << 63, false),
+            (0x1B, u64::MAX, false),
+            (0x3B, i64::MAX.cast_unsigned(), true),
+            (0x3B, 1 << 63, false),
+            (0x3B, u64::MAX, false),
+        ] {
+            let mut item = [head; 9];
+            item[1..].copy_from_slice(&digits.to_be_bytes());
+            let expected = if within { Ok(9) } else { Err(WireError::Unsupported { at: 0 }) };
+            assert_eq!(validated(&item), expected, "{item:x?}");
+            assert_eq!(skip(&item, 0), Ok(9), "{item:x?} is well-formed");
+            for cut in 0..9 {
+                assert_eq!(validated(&item[..cut]), Err(WireError::Truncated), "{item:x?} cut at {cut}");
+            }
+            let read = ValueRef::new(&item);
+            match (within, expected) {
+                (true, _) => assert_eq!(read.as_i64().map(i64::is_negative), Ok(head == 0x3B)),
+                (false, Err(error)) => {
+                    let error = ValueError::Malformed(error);
+                    assert_eq!((read.kind(), read.as_i64(), read.as_i32()), (Err(error), Err(error), Err(error)));
+                    assert_eq!((read.as_f64(), read.as_f32(), read.as_str()), (Err(error), Err(error), Err(error)));
+                }
+                (false, Ok(_)) => unreachable!("it is not within"),
+            }
+            let mut array = [0x81; 10];
+            array[1..].copy_from_slice(&item);
+            let expected = if within { Ok(10) } else { Err(WireError::Unsupported { at: 1 }) };
+            assert_eq!(validated(&array), expected, "{item:x?} in an array");
+        }
+    }
+
+    #[test]
+    fn what_is_no_cbor_is_malformed_and_not_beyond_the_model() {
+        for byte in [0x1C, 0x3D, 0x5E, 0x7C, 0x9D, 0xBE, 0xDC, 0xFC, 0xFF, 0x1F, 0x3F, 0xDF] {
+            assert_eq!(validated(&[byte, 0, 0]), Err(WireError::Malformed { at: 0 }), "{byte:#x}");
+            assert_eq!(skip(&[byte, 0, 0], 0), Err(WireError::Malformed { at: 0 }), "{byte:#x}");
+            assert_eq!(validated(&[0xA1, byte, 0, 0]), Err(WireError::Malformed { at: 1 }), "{byte:#x} for a name");
+            for map in [validate_map, validate_key_map] {
+                assert_eq!(map(&mut Decoder::new(&[byte, 0, 0])), Err(WireError::Malformed { at: 0 }), "{byte:#x}");
+            }
+            assert_eq!(ValueRef::new(&[byte, 0, 0]).kind(), Err(ValueError::Malformed(WireError::Malformed { at: 0 })));
+        }
+        for item in [&[0xF6][..], &[0xF7], &[0xF9, 0, 0], &[0xE0], &[0xF8, 0x20]] {
+            assert_eq!(validated(item), Err(WireError::Unsupported { at: 0 }), "{item:x?}");
+            assert_eq!(skip(item, 0), Ok(item.len()), "{item:x?}");
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! An [`Inspection`] is made of any valid core module, also of one that the harness then refuses to run: it says why.
 //! The JSON report has its fields under their names.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::measure::SYSTEM_ALLOCATOR;
@@ -29,7 +31,7 @@ pub struct Inspection {
     pub functions: Vec<String>,
     /// All its exports.
     pub exports: Vec<Item>,
-    /// Its imports.
+    /// Its imports, each once however often it stands in the module.
     pub imports: Vec<Item>,
     /// Sizes in bytes.
     pub sizes: ModuleSizes,
@@ -234,6 +236,13 @@ pub fn best_strategy(guest: &Guest, config: &InstanceConfig, state: &MemoryState
 }
 
 /// What the module alone says of a strategy.
+/// What a module imports, each once.
+fn imports(info: &ModuleInfo) -> Vec<Item> {
+    let mut told = HashSet::new();
+    let once = info.imports.iter().filter(|import| told.insert(*import));
+    once.map(|import| Item { name: format!("{}.{}", import.module, import.name), ty: import.ty.to_string() }).collect()
+}
+
 fn by_module(admission: &Admission, strategy: RestoreStrategy) -> Judgement {
     Judgement { strategy, refusals: admission.admits(strategy).err().unwrap_or_default() }
 }
@@ -271,11 +280,7 @@ fn of_module(name: &str, info: &ModuleInfo, admission: &Admission) -> Inspection
             .iter()
             .map(|export| Item { name: export.name.clone(), ty: export.ty.to_string() })
             .collect(),
-        imports: info
-            .imports
-            .iter()
-            .map(|import| Item { name: format!("{}.{}", import.module, import.name), ty: import.ty.to_string() })
-            .collect(),
+        imports: imports(info),
         sizes: ModuleSizes {
             file: info.sizes.total,
             stripped: info.sizes.stripped,

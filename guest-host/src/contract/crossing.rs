@@ -42,10 +42,14 @@ pub(crate) fn crossing<X: ContractData, R>(
 }
 
 /// The range that a guest names by address and length, if it lies in memory of `size` bytes.
+///
+/// Languages give empty slices addresses at which there is no memory: Zig 0xffffffff, or 0xaaaaaaaa.
 pub(crate) fn range(what: &'static str, address: u32, length: u32, size: usize) -> Result<Range<usize>, Fault> {
     let end = u64::from(address) + u64::from(length);
     if end <= size as u64 {
         Ok(address as usize..address as usize + length as usize)
+    } else if length == 0 {
+        Ok(0..0)
     } else {
         Err(Fault::InvalidGuestData(InvalidData::OutOfMemory { what, address, length, memory: size as u64 }))
     }

@@ -2,7 +2,8 @@
 //! means. Each contract has a room of its own; outside of this folder nothing depends on which one a guest speaks.
 //!
 //! The host trusts nothing that a guest passes: each range is checked against the memory and each byte against the value
-//! model, and what is wrong ends the call with [`Cause::InvalidGuestData`](crate::Cause::InvalidGuestData).
+//! model, and what is wrong ends the call with [`Cause::InvalidGuestData`](crate::Cause::InvalidGuestData). A range of no
+//! bytes names nothing, so it is right whatever its address.
 
 mod begin;
 mod crossing;

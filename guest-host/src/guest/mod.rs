@@ -113,7 +113,7 @@ impl Guest {
         if artefact::is_artefact(bytes) {
             return Self::from_artefact(engine, name, bytes, options);
         }
-        Self::load_module(engine, name, bytes, options, None)
+        Self::load_module(engine, name, bytes, options, TrustedCode::default(), |_| CodeOrigin::Compiled)
     }
 
     /// Loads an artefact that [`Guest::to_artefact`] made. Its machine code is used where the engine
@@ -129,15 +129,37 @@ impl Guest {
         options: PrepareOptions,
     ) -> Result<Self, LoadError> {
         let (module, code) = artefact::open(engine, bytes)?;
-        Self::load_module(engine, name, module, options, Some(code))
+        match code {
+            Ok(code) => Self::load_module(engine, name, module, options, code, |refused| match refused {
+                None => CodeOrigin::Artefact,
+                Some(error) => CodeOrigin::Recompiled(error),
+            }),
+            Err(error) => Self::load_module(engine, name, module, options, TrustedCode::default(), |_| {
+                CodeOrigin::Recompiled(error)
+            }),
+        }
     }
 
+    /// The same guest for another engine. The machine code is taken over where that engine would make the same, as
+    /// engines do that differ only in where instances get their memory; elsewhere the module is compiled again.
+    ///
+    /// # Errors
+    /// As for [`Guest::load`].
+    pub fn for_engine(&self, engine: &Engine) -> Result<Self, LoadError> {
+        let Inner { name, options, wasm, plain, origin, .. } = &*self.inner;
+        let code = TrustedCode::taken_over(plain.pre.module(), &plain.prepared.wasm, engine);
+        Self::load_module(engine, name, wasm, *options, code, |_| origin.clone())
+    }
+
+    /// Loads a module with the code that there is for it. `origin` says where its code is from, given why the code that
+    /// there is was not used.
     fn load_module(
         engine: &Engine,
         name: &str,
         wasm: &[u8],
         options: PrepareOptions,
-        code: Option<Result<TrustedCode, ArtefactError>>,
+        code: TrustedCode,
+        origin: impl FnOnce(Option<ArtefactError>) -> CodeOrigin,
     ) -> Result<Self, LoadError> {
         let info = ModuleInfo::analyse(wasm)?;
         let admission = Admission::of(&info);
@@ -146,18 +168,8 @@ impl Guest {
             Ok(contract) => contract.functions().to_vec(),
             Err(errors) => return Err(LoadError::Contract(errors.clone())),
         };
-        let (code, unusable) = match code {
-            None => (TrustedCode::default(), None),
-            Some(Ok(code)) => (code, Some(None)),
-            Some(Err(error)) => (TrustedCode::default(), Some(Some(error))),
-        };
         let plain = PrepareOptions { barrier: None, lowest_stack: false, ..options };
         let (plain, refused) = Compiled::new(engine, wasm, &info, plain, &code)?;
-        let origin = match (unusable, refused) {
-            (None, _) => CodeOrigin::Compiled,
-            (Some(Some(error)), _) | (Some(None), Some(error)) => CodeOrigin::Recompiled(error),
-            (Some(None), None) => CodeOrigin::Artefact,
-        };
         let inner = Inner {
             engine: engine.clone(),
             name: name.to_owned(),
@@ -169,7 +181,7 @@ impl Guest {
             plain: Arc::new(plain),
             marking: Later::default(),
             tracking: Later::default(),
-            origin,
+            origin: origin(refused),
             code,
         };
         Ok(Self { inner: Arc::new(inner) })

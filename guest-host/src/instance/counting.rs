@@ -226,7 +226,7 @@ impl Live {
     pub(super) fn failed_allocation(&mut self) -> Option<u64> {
         let calls = self.counting.calls.as_ref()?;
         match read(calls.under_way, &mut self.store) {
-            0 | Self::FREEING => self.refused_allocation(),
+            0 | Self::NO_REQUEST => self.refused_allocation(),
             request => Some(request - 1),
         }
     }
@@ -237,7 +237,8 @@ impl Live {
         Some(read(calls.refused_bytes, &mut self.store)).filter(|refused| *refused != 0)
     }
 
-    const FREEING: u64 = u64::MAX;
+    /// What is under way asks for no memory.
+    const NO_REQUEST: u64 = u64::MAX;
 
     /// Nothing is under way any more in an allocator that a call trapped inside.
     pub(super) fn leave_allocator(&mut self) {

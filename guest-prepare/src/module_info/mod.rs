@@ -8,6 +8,7 @@ mod collect;
 mod custom;
 mod instructions;
 mod layout;
+mod proposals;
 mod types;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use wasmparser::WasmFeatures;
 pub use custom::{AbiVersion, Producer, Producers};
 pub use instructions::{InstructionUse, Occurrences, Tracked};
 pub use layout::{Evidence, LayoutUnknown, MemoryLayout, StackPointer};
+pub use proposals::Proposal;
 pub use types::{
     Constant, DataSegment, Export, ExternType, Global, GlobalType, Import, Memory, MemoryType, Placement, Signature,
     Sizes, Table, TableType, ValueType,
@@ -53,7 +55,20 @@ pub enum ModuleError {
          `wasm-tools component unbundle`"
     )]
     Component,
-    /// The module is damaged, or not valid under the proposals that the harness understands.
+    /// The module is valid, and needs proposals of WebAssembly that the engine lacks and the harness does not understand.
+    #[error(
+        "the module needs a WebAssembly proposal that this engine is built without: {}",
+        proposals::refusal(proposals, &format!("{message} (at byte {offset})"))
+    )]
+    Proposals {
+        /// Those that the engine lacks.
+        proposals: Vec<Proposal>,
+        /// What the validator says without them.
+        message: String,
+        /// Where, in bytes from the start of the file.
+        offset: u64,
+    },
+    /// The module is damaged: no proposal makes it valid.
     #[error("the module is not valid: {message} (at byte {offset}); it may be damaged or cut short, build it again")]
     Invalid {
         /// What the validator says.
@@ -101,7 +116,8 @@ pub struct ModuleInfo {
     pub debug_information: bool,
     /// Sizes of its parts.
     pub sizes: Sizes,
-    /// Why the engine would refuse it although it is valid: it needs a proposal outside [`ENGINE_FEATURES`].
+    /// Why the engine would refuse it although it is valid: which proposals outside [`ENGINE_FEATURES`] it needs, what the
+    /// validator says, and how it is built without them.
     pub engine_refusal: Option<String>,
     function_names: BTreeMap<u32, String>,
     /// One for each type; `None` for types that are no functions.
@@ -130,10 +146,17 @@ impl ModuleInfo {
         recognise(wasm)?;
         match collect::collect(wasm, ENGINE_FEATURES) {
             Ok(info) => Ok(info),
-            Err(refusal) => match collect::collect(wasm, UNDERSTOOD_FEATURES) {
-                Ok(info) => Ok(Self { engine_refusal: Some(refusal.message().to_owned()), ..info }),
-                Err(error) => Err(ModuleError::Invalid { message: error.message().to_owned(), offset: error.offset() }),
-            },
+            Err(refusal) => {
+                let proposals = proposals::needed(wasm);
+                let (message, offset) = (refusal.message(), refusal.offset());
+                match collect::collect(wasm, UNDERSTOOD_FEATURES) {
+                    Ok(info) => Ok(Self { engine_refusal: Some(proposals::refusal(&proposals, message)), ..info }),
+                    Err(error) if proposals.is_empty() => {
+                        Err(ModuleError::Invalid { message: error.message().to_owned(), offset: error.offset() })
+                    }
+                    Err(_) => Err(ModuleError::Proposals { proposals, message: message.to_owned(), offset }),
+                }
+            }
         }
     }
 

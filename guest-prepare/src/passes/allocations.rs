@@ -12,7 +12,7 @@
 //! calls of all of them counted.
 //!
 //! A request that is answered with no block is kept with its size, so that a memory overflow can be told from other
-//! failures. To make it known in which of its calls that was, without the host looking after each, memory is then grown by
+//! failures. One for an alignment that there is not is refused for another reason, and is not kept. To make it known in which of its calls that was, without the host looking after each, memory is then grown by
 //! more than any can have: the engine refuses, and tells the host's limiter, which forgets when the next call begins.
 //!
 //! The counters are the host's: no guest can see them, and no restore puts them back.
@@ -33,14 +33,17 @@ pub const REALLOCATIONS_EXPORT: &str = "__harness_reallocations";
 /// new size.
 pub const REQUESTED_BYTES_EXPORT: &str = "__harness_requested_bytes";
 /// Export of the mutable `i64` global that holds what is under way: 0 for nothing, the bytes of a request and 1, or -1
-/// for a free.
+/// for what asks for no memory: a free, or a request for an alignment that is no power of two.
 pub const UNDER_WAY_EXPORT: &str = "__harness_allocation_under_way";
 /// Export of the mutable `i64` global with the bytes of the last request that was answered with no block; 0 where none was
 /// since the host cleared it.
 pub const REFUSED_BYTES_EXPORT: &str = "__harness_refused_allocation";
 
-/// What [`UNDER_WAY_EXPORT`] holds during a free.
-const FREEING: i64 = -1;
+/// What [`UNDER_WAY_EXPORT`] holds during what asks for no memory.
+const NO_REQUEST: i64 = -1;
+
+/// The errors that say that there is no memory: `ENOMEM` of Linux, musl, newlib and Emscripten's allocators, and of WASI.
+const OUT_OF_MEMORY: [i32; 2] = [12, 48];
 
 /// A function whose calls are counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,14 +145,33 @@ impl Call {
     }
 }
 
+/// A request for memory: the numbers of parameters, and what it gives.
+#[derive(Debug, Clone, Copy)]
+struct Request {
+    size: Size,
+    /// The block that is reallocated.
+    block: Option<u32>,
+    /// The alignment that is asked for.
+    alignment: Option<u32>,
+    /// It gives an error or 0, instead of a block's address or 0.
+    errors: bool,
+}
+
 impl Counters {
     /// What takes the place of the body of a function with this role.
     fn body(self, role: Role, call: Call) -> Function {
         match role {
             Role::Free(block) => self.free(block, call),
-            Role::Allocate(size) => self.request(None, size, true, call),
-            Role::AllocateOrError(size) => self.request(None, size, false, call),
-            Role::Reallocate { block, size } => self.request(Some(block), size, true, call),
+            Role::Allocate(size) => self.request(Request { size, block: None, alignment: None, errors: false }, call),
+            Role::AllocateAligned { alignment, size } => {
+                self.request(Request { size, block: None, alignment: Some(alignment), errors: false }, call)
+            }
+            Role::AllocateOrError { alignment, size } => {
+                self.request(Request { size, block: None, alignment: Some(alignment), errors: true }, call)
+            }
+            Role::Reallocate { block, size } => {
+                self.request(Request { size, block: Some(block), alignment: None, errors: false }, call)
+            }
         }
     }
 
@@ -160,7 +182,7 @@ impl Counters {
         // To free no block does nothing, so that is not counted.
         code.global_get(self.frees).local_get(block).i32_const(0).i32_ne().i64_extend_i32_u().i64_add();
         code.global_set(self.frees);
-        code.i64_const(FREEING).global_set(self.under_way);
+        code.i64_const(NO_REQUEST).global_set(self.under_way);
         call.emit(&mut code);
         code.i64_const(0).global_set(self.under_way);
         code.else_();
@@ -169,9 +191,8 @@ impl Counters {
         function
     }
 
-    /// `block` is the parameter with the block that is reallocated. `zero_is_refusal` says whether a request that cannot be
-    /// served gives 0 or something else.
-    fn request(self, block: Option<u32>, size: Size, zero_is_refusal: bool, call: Call) -> Function {
+    fn request(self, request: Request, call: Call) -> Function {
+        let Request { size, block, alignment, errors } = request;
         let (bytes, result) = (call.params, call.params + 1);
         let mut function = Function::new([(1, ValType::I64), (1, ValType::I32)]);
         let mut code = function.instructions();
@@ -196,15 +217,26 @@ impl Counters {
                 code.end();
             }
         }
-        code.local_get(bytes).i64_const(1).i64_add().global_set(self.under_way);
+        code.local_get(bytes).i64_const(1).i64_add();
+        if let Some(alignment) = alignment {
+            code.i64_const(NO_REQUEST).local_get(alignment).i32_popcnt().i32_const(1).i32_eq().select();
+        }
+        code.global_set(self.under_way);
         call.emit(&mut code);
         code.local_tee(result);
-        if zero_is_refusal {
+        if errors {
+            let [one, other] = OUT_OF_MEMORY;
+            code.i32_const(one).i32_eq().local_get(result).i32_const(other).i32_eq().i32_or();
+        } else {
             code.i32_eqz();
         }
         code.if_(BlockType::Empty);
         // Nothing may be the right answer to a request for nothing.
-        code.local_get(bytes).i64_eqz().i32_eqz().if_(BlockType::Empty);
+        code.local_get(bytes).i64_eqz().i32_eqz();
+        if alignment.is_some() && !errors {
+            code.global_get(self.under_way).i64_const(NO_REQUEST).i64_ne().i32_and();
+        }
+        code.if_(BlockType::Empty);
         code.local_get(bytes).global_set(self.refused_bytes);
         code.i32_const(-1).memory_grow(0).drop();
         code.end().end();

@@ -72,8 +72,20 @@ pub(super) enum Size {
 pub(super) enum Role {
     /// Gives the address of a block, or 0.
     Allocate(Size),
-    /// Gives an error, or 0, and writes the address of a block of so many bytes to memory.
-    AllocateOrError(Size),
+    /// Gives the address of a block that is aligned as this parameter asks for; or 0, also where there is no such alignment.
+    AllocateAligned {
+        /// The parameter with the alignment.
+        alignment: u32,
+        /// Where the size is.
+        size: Size,
+    },
+    /// Gives an error, or 0, and writes the address of an aligned block to memory.
+    AllocateOrError {
+        /// The parameter with the alignment.
+        alignment: u32,
+        /// Where the size is.
+        size: Size,
+    },
     /// Gives the address of a block that takes the place of another, or 0.
     Reallocate {
         /// The parameter with the block's address.
@@ -88,7 +100,7 @@ pub(super) enum Role {
 impl Role {
     pub(super) const fn counted_as(self) -> CountedAs {
         match self {
-            Self::Allocate(_) | Self::AllocateOrError(_) => CountedAs::Allocation,
+            Self::Allocate(_) | Self::AllocateAligned { .. } | Self::AllocateOrError { .. } => CountedAs::Allocation,
             Self::Reallocate { .. } => CountedAs::Reallocation,
             Self::Free(_) => CountedAs::Free,
         }
@@ -114,11 +126,12 @@ impl Role {
     /// alignment and the old size in Rust's, and the allocator itself where there is one only.
     fn by_name(name: &str, params: u32) -> Option<Self> {
         let bytes = |parameter| Some(Self::Allocate(Size::Bytes(parameter)));
+        let aligned = || Some(Self::AllocateAligned { alignment: 0, size: Size::Bytes(1) });
         let reallocate = |block, size| Some(Self::Reallocate { block, size: Size::Bytes(size) });
         if let Some(method) = dlmalloc_method(name) {
             return match (method, params) {
                 ("malloc", 1) => bytes(0),
-                ("memalign", 2) => bytes(1),
+                ("memalign", 2) => aligned(),
                 ("realloc", 2) => reallocate(0, 1),
                 ("free", 1) => Some(Self::Free(0)),
                 _ => None,
@@ -129,8 +142,10 @@ impl Role {
             ("malloc" | "dlmalloc", 1) => bytes(0),
             ("calloc" | "dlcalloc", 2) => Some(Self::Allocate(Size::Product(0, 1))),
             ("realloc" | "dlrealloc", 2) => reallocate(0, 1),
-            ("aligned_alloc" | "memalign" | "dlmemalign", 2) => bytes(1),
-            ("posix_memalign" | "dlposix_memalign", 3) => Some(Self::AllocateOrError(Size::Bytes(2))),
+            ("aligned_alloc" | "memalign" | "dlmemalign", 2) => aligned(),
+            ("posix_memalign" | "dlposix_memalign", 3) => {
+                Some(Self::AllocateOrError { alignment: 1, size: Size::Bytes(2) })
+            }
             ("free" | "dlfree", 1) => Some(Self::Free(0)),
             // TinyGo: size, layout, context.
             ("runtime.alloc", 1..=3) => bytes(0),
@@ -207,7 +222,10 @@ mod tests {
         assert_eq!(role("free", 1, 1), None);
         assert_eq!(role("xmalloc", 1, 1), None);
         assert_eq!(role("calloc", 2, 1), Some(Role::Allocate(Size::Product(0, 1))));
-        assert_eq!(role("posix_memalign", 3, 1), Some(Role::AllocateOrError(Size::Bytes(2))));
+        let aligned = Some(Role::AllocateAligned { alignment: 0, size: Size::Bytes(1) });
+        assert_eq!((role("aligned_alloc", 2, 1), role("dlmemalign", 2, 1)), (aligned, aligned));
+        let or_error = Some(Role::AllocateOrError { alignment: 1, size: Size::Bytes(2) });
+        assert_eq!((role("posix_memalign", 3, 1), role("posix_memalign", 2, 1)), (or_error, None));
         let wide = Signature::new([ValueType::I64], [ValueType::I32]);
         assert_eq!(Role::of("malloc", &wide), None);
     }

@@ -1,4 +1,5 @@
-//! Comparing what an instance looks like with its snapshot, as far as its strategy promises.
+//! Comparing what an instance looks like: with its snapshot, as far as its strategy promises; and where it is new, with
+//! another new one.
 
 use std::ops::Range;
 
@@ -8,7 +9,7 @@ use wasmtime::Val;
 use super::{RegionFinding, Residual, What};
 use guest_host::Instance;
 use guest_host::restore::Promise;
-use guest_host::snapshot::{RegionKind, Snapshot};
+use guest_host::snapshot::RegionKind;
 
 /// Compares memory, globals and tables with the snapshot. What differs against the strategy's promise is a difference;
 /// what may differ is returned. `findings` learns of each region how it looks.
@@ -33,7 +34,7 @@ pub(super) fn compare(
                     vec![range.start..word, word + 4..range.end]
                 }
             };
-            let found = parts.into_iter().filter_map(|part| compare_range(memory, snapshot, region, part));
+            let found = parts.into_iter().filter_map(|part| compare_range(memory, snapshot.memory(), region, part));
             let found: Vec<Residual> = found.collect();
             let bytes = found.iter().map(|found| found.bytes).sum();
             match regions.iter_mut().find(|known| known.region == region) {
@@ -59,15 +60,40 @@ pub(super) fn compare(
     residuals
 }
 
+/// Compares the memory of a new instance with that of another one, which has memory that nobody had before. Both were
+/// initialised in the same way and called no function yet.
+pub(super) fn compare_new(instance: &Instance, fresh: &Instance, differences: &mut Vec<What>) {
+    let (Some((memory, snapshot)), Some((expected, _))) = (instance.memory(), fresh.memory()) else {
+        return;
+    };
+    for (region, range) in snapshot.regions().iter() {
+        let parts = match region {
+            // The host's own word, which differs with the way in which the module is prepared.
+            RegionKind::ControlBlock => {
+                let word = range.start + offset::LOWEST_STACK;
+                vec![range.start..word, word + 4..range.end]
+            }
+            _ => vec![range],
+        };
+        let found = parts.into_iter().filter_map(|part| compare_range(memory, expected, region, part));
+        differences.extend(found.map(|Residual { region, address, expected, found, bytes }| What::NewMemory {
+            region,
+            address,
+            expected,
+            found,
+            bytes,
+        }));
+    }
+}
+
 fn broken(found: Residual) -> What {
     let Residual { region, address, expected, found, bytes } = found;
     What::Memory { region, address, expected, found, bytes }
 }
 
-/// The first byte of the range that differs from the snapshot, or from zero beyond it.
-fn compare_range(memory: &[u8], snapshot: &Snapshot, region: RegionKind, range: Range<usize>) -> Option<Residual> {
+/// The first byte of the range that differs from what was saved, or from zero beyond it.
+fn compare_range(memory: &[u8], saved: &[u8], region: RegionKind, range: Range<usize>) -> Option<Residual> {
     let range = range.start.min(memory.len())..range.end.min(memory.len());
-    let saved = snapshot.memory();
     let split = range.end.min(saved.len()).max(range.start);
     let (in_snapshot, beyond) = (range.start..split, split..range.end);
     if memory[in_snapshot.clone()] == saved[in_snapshot.clone()] && is_zero(&memory[beyond.clone()]) {

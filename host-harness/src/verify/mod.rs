@@ -1,7 +1,9 @@
 //! The oracle: an instance that is restored after each call must behave, and look, like a fresh one for each call.
 //!
 //! Two instances run the same random sequence of calls. The *subject* is restored by the strategy under test, the
-//! *reference* is made anew for every call. After each call the outcomes are compared (result or cause of failure,
+//! *reference* is made anew for every call, in memory that the system maps for it: what a pool of instances gives is judged
+//! as well, and so cannot be the measure. Wherever the subject is new, its memory is compared with that of the reference;
+//! under `reinstantiate` that is after every call. After each call the outcomes are compared (result or cause of failure,
 //! intents, log lines, trace of host calls, allocation counters, memory size), and the subject's memory, globals and
 //! tables are compared with its snapshot, region by region, as far as the strategy promises them to be equal. The
 //! intents of calls that succeeded are applied to the state of both, so calls see what earlier calls wrote; where the
@@ -25,7 +27,10 @@ use rand_chacha::ChaCha8Rng;
 
 use guest_host::restore::{Promise, Restore};
 use guest_host::snapshot::RegionKind;
-use guest_host::{Function, Guest, Instance, InstanceConfig, LoadError, MemoryState, RestorePolicy, RestoreStrategy};
+use guest_host::{
+    Allocation, Engine, EngineConfig, Function, Guest, Instance, InstanceConfig, LoadError, MemoryState, RestorePolicy,
+    RestoreStrategy,
+};
 
 pub use observe::Aspect;
 use observe::Observed;
@@ -191,7 +196,8 @@ impl Difference {
     /// Whether it is of the same function, and the same differed.
     fn is_like(&self, other: &Self) -> bool {
         let same = match (&self.what, &other.what) {
-            (What::Memory { region: one, .. }, What::Memory { region: two, .. }) => one == two,
+            (What::Memory { region: one, .. }, What::Memory { region: two, .. })
+            | (What::NewMemory { region: one, .. }, What::NewMemory { region: two, .. }) => one == two,
             (What::Global { name: one, .. }, What::Global { name: two, .. })
             | (What::Table { name: one }, What::Table { name: two }) => one == two,
             (What::Outcome { aspect: one, .. }, What::Outcome { aspect: two, .. }) => one == two,
@@ -229,6 +235,19 @@ pub enum What {
         /// First address that differs.
         address: u64,
         /// What the snapshot has there.
+        expected: u8,
+        /// What is there.
+        found: u8,
+        /// Bytes of the region that differ.
+        bytes: u64,
+    },
+    /// A region of memory of a new instance, before the first call or in the place of a restore.
+    NewMemory {
+        /// The region.
+        region: RegionKind,
+        /// First address that differs.
+        address: u64,
+        /// What a fresh instance has there.
         expected: u8,
         /// What is there.
         found: u8,
@@ -302,6 +321,11 @@ impl fmt::Display for What {
                 "after the restore the {region} differs from the snapshot in {bytes} byte(s), first at address \
                  {address:#x}: {expected:#04x} expected, {found:#04x} found"
             ),
+            Self::NewMemory { region, address, expected, found, bytes } => write!(
+                f,
+                "a new instance differs from a fresh one in {bytes} byte(s) of the {region}, first at address \
+                 {address:#x}: {expected:#04x} expected, {found:#04x} found"
+            ),
             Self::Global { name, expected, found } => write!(
                 f,
                 "after the restore global `{name}` differs from the snapshot: {expected} expected, {found} found"
@@ -360,6 +384,17 @@ fn subject_config(options: &VerifyOptions) -> InstanceConfig {
 /// Times that a call is made again when it ended by its deadline on one side only.
 const RETRIES: u32 = 2;
 
+/// The guest with instances in memory that the system has mapped for each of them.
+fn outside_of_pools(guest: &Guest) -> Result<Guest, LoadError> {
+    match guest.engine().config() {
+        EngineConfig { allocation: Allocation::OnDemand, .. } => Ok(guest.clone()),
+        pooled => {
+            let config = pooled.clone().with_allocation(Allocation::OnDemand);
+            guest.for_engine(&Engine::new(&config)?)
+        }
+    }
+}
+
 fn run(
     guest: &Guest,
     subject: Instance,
@@ -368,7 +403,7 @@ fn run(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Verdict, LoadError> {
     let reference = subject_config(options).with_strategy(RestoreStrategy::Reinstantiate);
-    let reference = guest.instantiate(&reference, state.clone())?;
+    let reference = outside_of_pools(guest)?.instantiate(&reference, state.clone())?;
     let functions = functions(guest, options)?;
     let mut verdict = Verdict {
         strategy: subject.strategy_name().to_owned(),
@@ -387,6 +422,7 @@ fn run(
         reference,
         residue: Vec::new(),
         previous: None,
+        subject_is_new: true,
     };
     let mut compared = vec![0; guest.functions().len()];
     for call in 0..options.calls {
@@ -434,6 +470,8 @@ struct Pair<'g> {
     /// What the restore before the next call left in the subject's memory, as it may.
     residue: Vec<Residual>,
     previous: Option<Function>,
+    /// Nothing was called in the subject since it was made, with the state with which the reference was made.
+    subject_is_new: bool,
 }
 
 impl Pair<'_> {
@@ -441,10 +479,13 @@ impl Pair<'_> {
     fn call(&mut self, number: u64, function: Function, verdict: &mut Verdict) -> Option<OneSided> {
         let mut last = None;
         for _ in 0..=RETRIES {
+            let mut differences = Vec::new();
+            if std::mem::take(&mut self.subject_is_new) {
+                image::compare_new(&self.subject, &self.reference, &mut differences);
+            }
             let expected = Observed::of(&mut self.reference, function);
             let found = Observed::of(&mut self.subject, function);
             let comparable = expected.timed_out == found.timed_out;
-            let mut differences = Vec::new();
             if comparable {
                 expected.compare(&found, self.guest, &mut differences);
             }
@@ -452,6 +493,9 @@ impl Pair<'_> {
             // What is found after a call is also what the next one, or the next try, may see.
             let residue = std::mem::take(&mut self.residue);
             self.residue = image::compare(&mut self.subject, &mut differences, &mut verdict.regions);
+            if self.subject.last_stats().replaced.is_some() || self.subject.in_place().is_none() {
+                image::compare_new(&self.subject, &self.reference, &mut differences);
+            }
             for what in differences {
                 verdict.add(Difference {
                     call: number,

@@ -57,3 +57,46 @@ fn restores_that_forget_what_belongs_to_wasi_are_caught() {
         "{told}"
     );
 }
+
+/// A guest that copies its environment into its memory while it is initialised.
+const COPIES: &str = r#"(module
+    (import "wasi_snapshot_preview1" "environ_get" (func $environment (param i32 i32) (result i32)))
+    (@custom "guest-abi" "\01\00\00\00") (memory (export "memory") 2)
+    (global (export "__heap_base") i32 (i32.const 4096))
+    (func (export "__guest_exchange") (param i32) (result i32) i32.const 4096)
+    (func (export "_initialize") (drop (call $environment (i32.const 64) (i32.const 70000))))
+    (func (export "nothing") (result i64) i64.const 0))"#;
+
+/// Verifies a subject with this environment, where `options` have none: its memory has bytes that nobody put there, as
+/// where a pool hands out memory that somebody else has written.
+fn verdict_of_dirty(strategy: RestoreStrategy, environment: &[(&str, &str)]) -> Verdict {
+    // Whatever verification measures by takes nothing from the pool.
+    let config = EngineConfig::default().with_allocation(Allocation::pooling(1));
+    let engine = Engine::new(&config).unwrap();
+    let guest = Guest::load(&engine, "copies", &wat::parse_str(COPIES).unwrap(), PrepareOptions::default()).unwrap();
+    let functions = Some(vec!["nothing".to_owned()]);
+    let mut options = VerifyOptions { calls: 5, functions, ..VerifyOptions::default() };
+    (options.config.strategy, options.config.exchange_size) = (strategy, Some(4096));
+    let mut dirty = subject_config(&options);
+    dirty.wasi.environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    let subject = guest.instantiate(&dirty, MemoryState::new()).unwrap();
+    run(&guest, subject, &options, &MemoryState::new(), &mut |_| ()).unwrap()
+}
+
+#[test]
+fn a_new_instance_with_bytes_that_nobody_put_there_is_caught() {
+    use RestoreStrategy::{DirtyCards, FullCopy, Reinstantiate};
+    // One that is restored in place is new before its first call; one that is replaced also after each.
+    for (strategy, again) in [(FullCopy, 0), (DirtyCards, 0), (Reinstantiate, 5)] {
+        let honest = verdict_of_dirty(strategy, &[]);
+        assert!(honest.passed() && honest.calls == 5, "{strategy}: {:?}", honest.differences);
+        let dirty = verdict_of_dirty(strategy, &[("A", "secret")]);
+        assert_eq!(dirty.calls, 5);
+        let found: Vec<_> = dirty.differences.iter().map(|found| (found.what.to_string(), found.again)).collect();
+        let statics = "a new instance differs from a fresh one in 3 byte(s) of the statics, first at address 0x40: 0x00 \
+                       expected, 0x70 found";
+        let heap = "a new instance differs from a fresh one in 8 byte(s) of the heap, first at address 0x11170: 0x00 \
+                    expected, 0x41 found";
+        assert_eq!(found, [statics, heap].map(|text| (text.to_owned(), again)), "{strategy}");
+    }
+}

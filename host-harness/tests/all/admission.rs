@@ -1,7 +1,9 @@
 //! Admission against the engine that the harness uses: what admission says can be run, the engine accepts.
 
 use guest_host::admission::Admission;
-use guest_prepare::module_info::ModuleInfo;
+use guest_host::{EngineConfig, InstanceConfig, PrepareOptions};
+use guest_prepare::module_info::{ModuleError, ModuleInfo, Proposal};
+use host_harness::inspect::inspect;
 use wasmtime::{Engine, Module};
 
 /// A module for each proposal that the parser knows, and whether the engine is built with it.
@@ -41,14 +43,32 @@ fn admission_and_engine_agree_on_what_can_be_run() {
 }
 
 #[test]
-fn what_neither_knows_is_invalid() {
-    for text in [
-        "(module (func (param i64 i64 i64 i64) (result i64 i64) \
-            local.get 0 local.get 1 local.get 2 local.get 3 i64.add128))",
-        "(module (memory 1 1 (pagesize 1)))",
+fn what_neither_knows_is_refused_by_its_name() {
+    for (text, name) in [
+        (
+            "(module (func (param i64 i64 i64 i64) (result i64 i64) \
+                local.get 0 local.get 1 local.get 2 local.get 3 i64.add128))",
+            "wide arithmetic",
+        ),
+        ("(module (memory 1 1 (pagesize 1)))", "custom page sizes"),
     ] {
         let wasm = wat::parse_str(text).unwrap();
-        assert!(ModuleInfo::analyse(&wasm).is_err(), "{text}");
+        let Err(ModuleError::Proposals { proposals, .. }) = ModuleInfo::analyse(&wasm) else { panic!("{text}") };
+        assert_eq!(proposals.iter().map(Proposal::name).collect::<Vec<_>>(), [name]);
         assert!(Module::new(&Engine::default(), &wasm).is_err(), "{text}");
     }
+}
+
+#[test]
+fn an_import_that_stands_twice_is_listed_once() {
+    let wasm = wat::parse_str(
+        r#"(module (import "env" "abort" (func)) (import "env" "abort" (func)) (import "env" "abort" (func (param i32))))"#,
+    );
+    let engine = guest_host::Engine::new(&EngineConfig::default()).unwrap();
+    let (options, config) = (PrepareOptions::default(), InstanceConfig::default());
+    let found = inspect(&engine, "twice", &wasm.unwrap(), options, &config).unwrap();
+    let imports: Vec<_> = found.imports.iter().map(|import| format!("{} {}", import.name, import.ty)).collect();
+    assert_eq!(imports, ["env.abort () -> ()", "env.abort (i32) -> ()"]);
+    let told = found.problems.concat();
+    assert_eq!(told.matches("env.abort").count(), 1, "{told}");
 }

@@ -1,10 +1,13 @@
 //! Integration tests of the harness, a file for each topic.
 
 mod admission;
+mod alignments;
 mod allocations;
 mod barrier;
 mod c_allocators;
 mod counted_calls;
+mod empty_ranges;
+mod engines;
 mod exttinygo;
 mod failing_restores;
 mod guests;
@@ -13,6 +16,8 @@ mod lowest_stack;
 mod measure;
 mod metrics;
 mod prepare;
+#[cfg(target_os = "linux")]
+mod swap;
 mod traps;
 mod verify;
 mod wasi;

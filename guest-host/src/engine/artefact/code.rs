@@ -54,7 +54,32 @@ impl TrustedCode {
         let pieces: Vec<_> = entries.map(|entry| (entry.prepared, Box::from(entry.code))).collect();
         match pieces.is_empty() {
             false => Ok(Self { pieces }),
-            true => Err(ArtefactError::Foreign { made_by: contents.made_by.to_owned(), this: maker() }),
+            true => Err(Self::foreign(contents, engine)),
+        }
+    }
+
+    /// In what the engine differs from the one for which the code in an artefact is.
+    #[cold]
+    fn foreign(contents: &Contents<'_>, engine: &Engine) -> ArtefactError {
+        let made_by_such = |other: &wasmtime::Engine| {
+            let other = Fingerprint::of(other).0;
+            contents.entries.iter().any(|entry| entry.engine == other)
+        };
+        match engine.counting_otherwise() {
+            Ok(other) if made_by_such(&other) => ArtefactError::Counting { code_counts: !engine.config().fuel },
+            _ => ArtefactError::Foreign { made_by: contents.made_by.to_owned(), this: maker() },
+        }
+    }
+
+    /// The code of a module that an engine of this process has compiled, for another one; nothing where that would make
+    /// other code of it.
+    pub(crate) fn taken_over(compiled: &Module, prepared: &[u8], engine: &Engine) -> Self {
+        if Fingerprint::of(compiled.engine()) != Fingerprint::of(engine.wasmtime()) {
+            return Self::default();
+        }
+        match compiled.serialize() {
+            Ok(code) => Self { pieces: vec![(blake3::hash(prepared).into(), code.into())] },
+            Err(_) => Self::default(),
         }
     }
 
@@ -63,11 +88,12 @@ impl TrustedCode {
         let digest = blake3::hash(prepared);
         let piece = self.pieces.iter().find(|(of, _)| digest == *of);
         let (_, code) = piece.ok_or(ArtefactError::NotPreparedSo)?;
-        // SAFETY: the engine demands bytes that it serialised itself, unchanged. `of` alone makes this value, of bytes
-        // whose checksum fits, and that either were sealed by who knows the key, which is the embedder by its own word
-        // and seals in `Guest::to_artefact` alone, only what `Module::serialize` returned; or for which the embedder
-        // vouches by calling `ArtefactTrust::everybody`, which is unsafe. Whether the engine is one for which the code
-        // was made, the fingerprint tells, and the engine itself checks it again.
+        // SAFETY: the engine demands bytes that it serialised itself, unchanged. `of` and `taken_over` alone put any into
+        // this value. `taken_over` takes what `Module::serialize` has just returned. `of` takes bytes whose checksum
+        // fits, and that either were sealed by who knows the key, which is the embedder by its own word and seals in
+        // `Guest::to_artefact` alone, only what `Module::serialize` returned; or for which the embedder vouches by
+        // calling `ArtefactTrust::everybody`, which is unsafe. Whether the engine is one for which the code was made,
+        // the fingerprint tells, and the engine itself checks it again.
         let module = unsafe { Module::deserialize(engine.wasmtime(), code) };
         module.map_err(|error| ArtefactError::Engine(format!("{error:#}")))
     }

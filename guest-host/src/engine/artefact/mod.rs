@@ -51,8 +51,21 @@ pub enum ArtefactError {
     /// It was sealed by another key.
     #[error("it is sealed by another key; compile the guest with the key that is given here")]
     OtherKey,
-    /// Its code was made for an engine of another version, configuration or processor.
-    #[error("its code is for another engine or processor: it was made by {made_by}, this is {this}")]
+    /// Its code was made for an engine that counts instructions, and this one does not; or the other way round.
+    #[error(
+        "its code counts {}instructions, and the engine {}",
+        if *code_counts { "" } else { "no " },
+        if *code_counts { "does not count them" } else { "counts them" }
+    )]
+    Counting {
+        /// Whether the code counts.
+        code_counts: bool,
+    },
+    /// Its code was made for an engine of another version or for another processor.
+    #[error(
+        "its code is for {}: it was made by {made_by}, this is {this}",
+        if made_by == this { "a processor with other features" } else { "another engine or processor" }
+    )]
     Foreign {
         /// What made it, as it says.
         made_by: String,
@@ -119,4 +132,20 @@ fn maker() -> String {
         wasmtime_environ::VERSION,
         std::env::consts::ARCH
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_foreign_code_is_what_differs() {
+        let foreign = |made_by: &str, this: &str| {
+            ArtefactError::Foreign { made_by: made_by.to_owned(), this: this.to_owned() }.to_string()
+        };
+        let another = "its code is for another engine or processor: it was made by one, this is other";
+        assert_eq!(foreign("one", "other"), another);
+        let processor = "its code is for a processor with other features: it was made by one, this is one";
+        assert_eq!(foreign("one", "one"), processor);
+    }
 }

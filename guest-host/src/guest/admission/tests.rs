@@ -214,6 +214,29 @@ fn unknown_imports_are_listed_with_the_nearest_known_name() {
 }
 
 #[test]
+fn an_import_that_stands_several_times_is_told_once() {
+    let twice = r#"(import "env" "abort" (func)) (import "extension" "log" (func (param i64)))"#;
+    let errors = contract_errors(&format!(
+        r#"{ABI} {twice} (import "env" "exit" (func)) {twice}
+           (import "env" "abort" (func (param i32))) (import "extension" "log" (global i32)) {MEMORY} {EXCHANGE}"#
+    ));
+    let types: Vec<_> = errors
+        .iter()
+        .filter_map(|error| match error {
+            ContractError::ImportType { name, found, .. } => Some(format!("{name} {found}")),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(types, ["log (i64) -> ()", "log global of type i32"], "each of its wrong types");
+    let unknown = errors.iter().find_map(|error| match error {
+        ContractError::UnknownImports { imports } => Some(imports),
+        _ => None,
+    });
+    let names: Vec<_> = unknown.unwrap().iter().map(|import| import.name.as_str()).collect();
+    assert_eq!((names, errors.len()), (vec!["abort", "exit"], 3));
+}
+
+#[test]
 fn a_host_may_offer_more() {
     let wasm =
         wat::parse_str(format!(r#"(module {ABI} (import "mine" "now" (func (result i64))) {MEMORY} {EXCHANGE})"#));

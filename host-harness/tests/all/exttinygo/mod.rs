@@ -2,6 +2,7 @@
 
 mod contract;
 mod counts;
+mod empty;
 mod heap;
 mod misuse;
 mod overflow;

@@ -108,10 +108,14 @@ fn code_for_another_engine_is_not_used() {
     config.fuel = true;
     let counting = Engine::new(&config).expect("the machine can run the engine");
     let guest = load(&counting, artefact());
-    let CodeOrigin::Recompiled(ArtefactError::Foreign { made_by, this }) = guest.code_origin() else {
-        panic!("{:?}", guest.code_origin())
-    };
-    assert_eq!(made_by, this, "they differ in configuration alone");
+    let reason = ArtefactError::Counting { code_counts: false };
+    assert_eq!(reason.to_string(), "its code counts no instructions, and the engine counts them");
+    assert_eq!(*guest.code_origin(), CodeOrigin::Recompiled(reason));
+    let reason = ArtefactError::Counting { code_counts: true };
+    assert_eq!(reason.to_string(), "its code counts instructions, and the engine does not count them");
+    let counted = guest.to_artefact().expect("code can be serialised");
+    assert_eq!(origin(key(1), &counted), CodeOrigin::Recompiled(reason));
+    assert_eq!(*load(&counting, &counted).code_origin(), CodeOrigin::Artefact);
 }
 
 #[test]

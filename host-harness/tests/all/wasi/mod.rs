@@ -1,6 +1,7 @@
 //! WASI preview 1: what is offered, what is denied, and that restores put back what a guest changed.
 
 mod denied;
+mod empty;
 mod life;
 mod offered;
 mod random;

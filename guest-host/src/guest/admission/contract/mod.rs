@@ -5,6 +5,7 @@
 mod exttinygo;
 mod native;
 
+use std::collections::HashSet;
 use std::fmt;
 
 use guest_abi::names;
@@ -182,9 +183,13 @@ pub(super) fn judge(info: &ModuleInfo, offered: &[KnownImport]) -> Result<Contra
 
 fn imports(info: &ModuleInfo, offered: &[KnownImport], errors: &mut Vec<ContractError>) {
     let mut unknown = Vec::new();
-    for import in &info.imports {
+    // A module may import one thing several times; each is told once.
+    let (mut told, mut unknown_names) = (HashSet::new(), HashSet::new());
+    for import in info.imports.iter().filter(|import| told.insert(*import)) {
         let known = offered.iter().find(|known| known.module == import.module && known.name == import.name);
         match (known, &import.ty) {
+            // With another type as well.
+            (None, _) if !unknown_names.insert((&import.module, &import.name)) => {}
             (None, _) => unknown.push(UnknownImport {
                 module: import.module.clone(),
                 name: import.name.clone(),

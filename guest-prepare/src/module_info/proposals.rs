@@ -1,0 +1,247 @@
+//! The proposals of WebAssembly that the engine lacks: what they are called, and how a module is built without them.
+//!
+//! A module that needs one is valid, and no engine of this kind will run it. To call it damaged would send its author to
+//! look for a fault that is not there.
+
+use std::fmt;
+
+use wasmparser::{Validator, WasmFeatures};
+
+/// A proposal of WebAssembly that the engine lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Proposal {
+    features: WasmFeatures,
+    name: &'static str,
+    without: &'static str,
+}
+
+impl Proposal {
+    /// What it is called.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// How a module is built without it, with the options of compilers and of `wasm-opt`.
+    #[must_use]
+    pub const fn without(&self) -> &'static str {
+        self.without
+    }
+}
+
+impl fmt::Display for Proposal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// All proposals that the parser knows and the engine lacks. Those that build on others stand before them.
+const PROPOSALS: [Proposal; 14] = [
+    Proposal {
+        features: COMPONENT_FEATURES,
+        name: "component model",
+        without: "give the core module from which the component is made",
+    },
+    Proposal {
+        features: WasmFeatures::MULTIBYTE_ARRAY_ACCESS,
+        name: "multibyte array access",
+        without: "give `wasm-opt` the option `--disable-multibyte`",
+    },
+    Proposal {
+        features: WasmFeatures::ACQUIRE_RELEASE_ATOMICS,
+        name: "acquire-release atomics",
+        without: "compile without threads (`-C target-feature=-atomics`, `-mno-atomics` of clang), and give `wasm-opt` \
+                  the option `--disable-relaxed-atomics`",
+    },
+    Proposal {
+        features: WasmFeatures::CUSTOM_DESCRIPTORS,
+        name: "custom descriptors",
+        without: "give `wasm-opt` the option `--disable-custom-descriptors`",
+    },
+    Proposal {
+        features: WasmFeatures::SHARED_EVERYTHING_THREADS,
+        name: "shared-everything threads",
+        without: "give `wasm-opt` the option `--disable-shared-everything`",
+    },
+    Proposal {
+        features: WasmFeatures::STACK_SWITCHING,
+        name: "stack switching",
+        without: "give `wasm-opt` the option `--disable-stack-switching`",
+    },
+    Proposal {
+        features: WasmFeatures::MEMORY_CONTROL,
+        name: "memory control",
+        without: "build it without the instruction `memory.discard`",
+    },
+    Proposal {
+        features: WasmFeatures::CUSTOM_PAGE_SIZES,
+        name: "custom page sizes",
+        without: "link without `--page-size`, and give `wasm-opt` the option `--disable-custom-page-sizes`",
+    },
+    Proposal {
+        features: WasmFeatures::COMPACT_IMPORTS,
+        name: "compact imports",
+        without: "give `wasm-opt` the option `--disable-compact-imports`",
+    },
+    Proposal {
+        features: WasmFeatures::WIDE_ARITHMETIC,
+        name: "wide arithmetic",
+        without: "compile with `-C target-feature=-wide-arithmetic` (clang: `-mno-wide-arithmetic`), and give `wasm-opt` \
+                  the option `--disable-wide-arithmetic`",
+    },
+    Proposal {
+        features: WasmFeatures::LEGACY_EXCEPTIONS,
+        name: "legacy exceptions",
+        without: "compile with `-C panic=abort` (clang: `-fno-exceptions`), and give `wasm-opt` the option \
+                  `--disable-exception-handling`",
+    },
+    Proposal {
+        features: WasmFeatures::EXCEPTIONS,
+        name: "exceptions",
+        without: "compile with `-C panic=abort` (clang: `-fno-exceptions`), and give `wasm-opt` the option \
+                  `--disable-exception-handling`",
+    },
+    Proposal {
+        features: WasmFeatures::GC_TYPES,
+        name: "garbage-collected types",
+        without: "compile without references to the host's objects and without `-C target-feature=+gc` (clang: `-mgc`), \
+                  and give `wasm-opt` the option `--disable-gc`",
+    },
+    Proposal {
+        features: WasmFeatures::THREADS,
+        name: "threads",
+        without: "compile with `-C target-feature=-atomics` (clang: `-mno-atomics`), and give `wasm-opt` the option \
+                  `--disable-threads`",
+    },
+];
+
+/// Of components, which are told apart before anything else; no core module needs them.
+const COMPONENT_FEATURES: WasmFeatures = WasmFeatures::COMPONENT_MODEL
+    .union(WasmFeatures::CM_VALUES)
+    .union(WasmFeatures::CM_NESTED_NAMES)
+    .union(WasmFeatures::CM_ASYNC)
+    .union(WasmFeatures::CM_ASYNC_STACKFUL)
+    .union(WasmFeatures::CM_MORE_ASYNC_BUILTINS)
+    .union(WasmFeatures::CM_THREADING)
+    .union(WasmFeatures::CM_ERROR_CONTEXT)
+    .union(WasmFeatures::CM_FIXED_LENGTH_LISTS)
+    .union(WasmFeatures::CM_GC)
+    .union(WasmFeatures::CM_MAP)
+    .union(WasmFeatures::CM64)
+    .union(WasmFeatures::CM_IMPLEMENTS)
+    .union(WasmFeatures::CM_CANON_NAMES)
+    .union(WasmFeatures::CM_FORWARD)
+    .union(WasmFeatures::CM_ACCESSORS);
+
+/// The proposals without which a module is not valid, of those that the engine lacks: none of them can be left out. None
+/// where it is not valid with all of them either.
+pub(super) fn needed(wasm: &[u8]) -> Vec<Proposal> {
+    let valid = |features| Validator::new_with_features(features).validate_all(wasm).is_ok();
+    let mut features = WasmFeatures::all();
+    if !valid(features) {
+        return Vec::new();
+    }
+    let mut needed = Vec::new();
+    for proposal in PROPOSALS {
+        let without = features.difference(proposal.features);
+        match valid(without) {
+            true => features = without,
+            false => needed.push(proposal),
+        }
+    }
+    needed
+}
+
+/// Which proposals a module needs, what the validator says without them, and how the module is built without them.
+pub(super) fn refusal(proposals: &[Proposal], message: &str) -> String {
+    if proposals.is_empty() {
+        return message.to_owned();
+    }
+    let names: Vec<&str> = proposals.iter().map(Proposal::name).collect();
+    let mut ways: Vec<&str> = proposals.iter().map(Proposal::without).collect();
+    ways.dedup();
+    format!("{}: {message}; {}", names.join(", "), ways.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ENGINE_FEATURES, ModuleError, ModuleInfo};
+    use super::*;
+
+    /// A module that needs a proposal and no other that the engine lacks; none where its text cannot be had.
+    fn specimen(name: &str) -> Option<&'static str> {
+        Some(match name {
+            "acquire-release atomics" => "(module (memory 1) (func (drop (i32.atomic.load acqrel (i32.const 0)))))",
+            "custom descriptors" => {
+                "(module (rec (type $a (descriptor $b) (struct)) (type $b (describes $a) (struct))))"
+            }
+            "shared-everything threads" => "(module (type (shared (func))))",
+            "stack switching" => "(module (type $f (func)) (type (cont $f)))",
+            "memory control" => "(module (memory 1) (func (memory.discard (i32.const 0) (i32.const 0))))",
+            "custom page sizes" => "(module (memory 1 (pagesize 1)))",
+            "compact imports" => r#"(module (import "env" (item "f" (func)) (item "g" (func))))"#,
+            "wide arithmetic" => {
+                "(module (func (param i64) (result i64 i64)
+                   (i64.add128 (local.get 0) (local.get 0) (local.get 0) (local.get 0))))"
+            }
+            "legacy exceptions" => "(module (func try nop catch_all end))",
+            "exceptions" => "(module (tag $t) (func throw $t))",
+            "garbage-collected types" => "(module (func (param externref)))",
+            "threads" => "(module (memory 1 2 shared))",
+            _ => return None,
+        })
+    }
+
+    #[test]
+    fn every_proposal_that_the_parser_knows_is_one_of_the_engines_or_is_listed() {
+        for (name, bits) in WasmFeatures::all().iter_names() {
+            let listed = PROPOSALS.iter().filter(|proposal| proposal.features.contains(bits)).count();
+            let expected = usize::from(!ENGINE_FEATURES.contains(bits));
+            assert_eq!(listed, expected, "{name}: list it in PROPOSALS, or let the engine have it");
+        }
+        let listed = PROPOSALS.iter().fold(WasmFeatures::empty(), |all, proposal| all.union(proposal.features));
+        assert!(!listed.intersects(ENGINE_FEATURES));
+        assert_eq!(listed.union(ENGINE_FEATURES), WasmFeatures::all(), "there are no bits without a name");
+    }
+
+    #[test]
+    fn each_is_named_with_the_options_that_leave_it_out() {
+        for proposal in PROPOSALS {
+            let Some(text) = specimen(proposal.name) else {
+                assert!(matches!(proposal.name, "component model" | "multibyte array access"), "{proposal}");
+                continue;
+            };
+            let wasm = wat::parse_str(text).unwrap_or_else(|error| panic!("{proposal}: {error}"));
+            let names: Vec<_> = needed(&wasm).iter().map(Proposal::name).collect();
+            let told = match ModuleInfo::analyse(&wasm) {
+                Ok(info) => info.engine_refusal.unwrap_or_default(),
+                Err(error @ ModuleError::Proposals { .. }) => error.to_string(),
+                Err(error) => panic!("{proposal}: {error}"),
+            };
+            assert!(names.contains(&proposal.name), "{proposal}: {names:?}");
+            for part in [proposal.name, proposal.without] {
+                assert!(told.contains(part), "{proposal}: {told}");
+            }
+            assert!(!told.contains("damaged"), "{told}");
+            let engine = wasmtime::Engine::default();
+            assert!(wasmtime::Module::new(&engine, &wasm).is_err(), "{proposal}: the engine takes it");
+        }
+    }
+
+    #[test]
+    fn what_a_module_needs_is_named_and_nothing_else() {
+        let names = |text: &str| needed(&wat::parse_str(text).unwrap()).iter().map(Proposal::name).collect::<Vec<_>>();
+        assert_eq!(names("(module (memory 1) (func (param v128 funcref)))"), [""; 0]);
+        assert_eq!(names("(module (memory 1 2 shared) (tag $t))"), ["exceptions", "threads"]);
+        assert_eq!(
+            names(r#"(module (import "env" (item "f" (func)) (item "g" (func))) (memory 1 (pagesize 1)))"#),
+            ["custom page sizes", "compact imports"]
+        );
+        assert_eq!(needed(b"\0asm\x01\0\0\0\xFF"), [], "no proposal makes it valid");
+        let both = ["exceptions", "legacy exceptions"];
+        let both: Vec<_> = PROPOSALS.into_iter().filter(|proposal| both.contains(&proposal.name)).collect();
+        let told = refusal(&both, "the validator's words");
+        assert!(told.starts_with("legacy exceptions, exceptions: the validator's words; compile with"), "{told}");
+        assert_eq!(told.matches("--disable-exception-handling").count(), 1, "said once: {told}");
+    }
+}
