@@ -1,4 +1,4 @@
-//! The mechanics of a bump pointer: what `alloc-leaking` and `alloc-bump-reset` share.
+//! The mechanics of a bump pointer, as functions. [`BumpAllocator`](crate::BumpAllocator) is the allocator over them.
 //!
 //! All state is in the control block: `top` is the next free byte, `limit` the end of the memory adopted. `top` never
 //! lies below `heap_base` and never above `limit`, and `limit` never above [`ADDRESS_END`](crate::ADDRESS_END).

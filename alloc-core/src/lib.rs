@@ -6,7 +6,8 @@
 //! - [`claim`]: adopting pages. Pages that exist beyond what the control block knows come first, because after a
 //!   restore they are there already and cannot be given back; only then does the memory grow.
 //! - [`account`]: the counters of the control block, behind the feature `counters` (on by default).
-//! - [`bump`]: the mechanics of a bump pointer, which `alloc-leaking` and `alloc-bump-reset` share.
+//! - [`bump`]: the mechanics of a bump pointer, and [`BumpAllocator`], the allocator on top of them: `alloc-leaking` and
+//!   `alloc-bump-reset` are its two forms.
 //!
 //! [`HeaderAlloc`] is what allocators implement besides `GlobalAlloc`, for callers that remember no layouts.
 //!
@@ -30,6 +31,7 @@ extern crate std;
 
 pub mod account;
 pub mod bump;
+mod bump_allocator;
 pub mod claim;
 mod header;
 mod linear;
@@ -37,6 +39,7 @@ mod memory;
 #[cfg(all(feature = "testing", not(target_arch = "wasm32")))]
 pub mod testing;
 
+pub use bump_allocator::{BumpAllocator, BumpPolicy, BumpReset, Leaking};
 pub use guest_abi::{AllocatorKind, ControlBlock, ControlBlockImage};
 pub use header::{HEADED_ALIGN, HeaderAlloc, header_size};
 pub use linear::LinearMemory;
