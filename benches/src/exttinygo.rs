@@ -5,11 +5,12 @@
 //! and values are CBOR in buffers that are used again, a handle is an index into its vector, and intents are put together
 //! when the function has returned.
 
+use guest_abi::exttinygo;
 use guest_abi::intent::{self, Operation};
 use guest_abi::key::Key;
 use guest_abi::names::pack;
 use guest_abi::value::{ObjectWriter, ValueRef};
-use guest_abi::{MemoryState, exttinygo};
+use guest_state::MemoryState;
 use minicbor::Encoder;
 use wasmtime::{Caller, Engine, Error, Linker, Memory, Module, Result, Store, TypedFunc};
 

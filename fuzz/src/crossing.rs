@@ -5,7 +5,8 @@ use alloc_core::ControlBlockImage;
 use arbitrary::Unstructured;
 use guest_abi::key::Key;
 use guest_abi::value::{ArrayWriter, Kind, ObjectWriter, Sink, ValueRef};
-use guest_abi::{ErrorCode, Level, MemoryState, intent, names, wire};
+use guest_abi::{ErrorCode, Level, intent, names, wire};
+use guest_state::MemoryState;
 use host_harness::{Cause, InstanceConfig, RestoreStrategy, Status};
 use minicbor::Decoder;
 

@@ -6,23 +6,21 @@
 //! ([`storage`]) and the error codes ([`ErrorCode`]). [`exttinygo`] has the names of a second contract, which extensions
 //! speak that were built for existing hosts.
 //!
-//! The crate is `no_std` and allocates nothing. With the feature `alloc` it adds [`MemoryState`], the in-memory
-//! state that the host's state files and the SDK's native tests share.
+//! The crate is `no_std` and allocates nothing. With the feature `alloc` its writers append to vectors.
 //!
-//! It is not an SDK: guests use `guest-sdk`, hosts use `host-harness`.
+//! It is not an SDK: guests use `guest-sdk`, hosts use `host-harness`. The in-memory state for both is `guest-state`.
 #![no_std]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+pub mod cbor;
 pub mod control_block;
 mod error_code;
 pub mod exttinygo;
 pub mod intent;
 pub mod key;
 mod level;
-#[cfg(feature = "alloc")]
-mod memory_state;
 pub mod names;
 mod quick;
 pub mod storage;
@@ -32,5 +30,3 @@ pub mod wire;
 pub use control_block::{AllocatorKind, ControlBlock, ControlBlockImage};
 pub use error_code::ErrorCode;
 pub use level::Level;
-#[cfg(feature = "alloc")]
-pub use memory_state::{MemoryState, StateError};

@@ -1,51 +1,11 @@
 //! Checking what guests write nearly always, in one pass without a decoder.
 //!
 //! Everything here answers "certainly valid" or nothing. Where it answers nothing, [`wire`](crate::wire) decides, and
-//! says what is wrong; so this is about time alone, and must never accept what `wire` refuses. Heads of nine bytes,
-//! qualified names and everything unusual are left to `wire`.
+//! says what is wrong; so this is about time alone, and must never accept what `wire` refuses. Qualified names and
+//! everything unusual, integers of nine bytes included, are left to `wire`.
 
-const TEXT: u8 = 3;
-const ARRAY: u8 = 4;
-const MAP: u8 = 5;
-/// Ends an array or map whose length is not said before.
-const BREAK: u8 = 0xFF;
-
-/// The first bytes of an item: major type, argument, and where they end.
-#[derive(Clone, Copy)]
-struct Head {
-    major: u8,
-    #[cfg_attr(not(feature = "alloc"), expect(dead_code, reason = "only the state asks for canonical forms"))]
-    info: u8,
-    argument: usize,
-    behind: usize,
-}
-
-impl Head {
-    #[inline]
-    fn read(bytes: &[u8], at: usize) -> Option<Self> {
-        let initial = *bytes.get(at)?;
-        let (major, info) = (initial >> 5, initial & 0x1F);
-        let (argument, behind) = match info {
-            0..24 => (usize::from(info), at + 1),
-            24 => (usize::from(*bytes.get(at + 1)?), at + 2),
-            25 => (usize::from(u16::from_be_bytes(*bytes.get(at + 1..)?.first_chunk()?)), at + 3),
-            26 => (u32::from_be_bytes(*bytes.get(at + 1..)?.first_chunk()?) as usize, at + 5),
-            _ => return None,
-        };
-        Some(Self { major, info, argument, behind })
-    }
-
-    /// Whether the argument could not have been written in fewer bytes.
-    #[cfg(feature = "alloc")]
-    fn is_shortest(self) -> bool {
-        match self.info {
-            24 => self.argument >= 24,
-            25 => self.argument > 0xFF,
-            26 => self.argument > 0xFFFF,
-            _ => true,
-        }
-    }
-}
+use crate::cbor::major::{ARRAY, MAP, TEXT};
+use crate::cbor::{BREAK, Head};
 
 /// The text of definite length at `at`, and the position behind it.
 #[inline]
@@ -71,7 +31,8 @@ pub(crate) fn map(bytes: &[u8], at: usize, depth: u32) -> Option<usize> {
 pub(crate) fn value(bytes: &[u8], at: usize, depth: u32) -> Option<usize> {
     let initial = *bytes.get(at)?;
     match initial >> 5 {
-        0 | 1 => Some(Head::read(bytes, at)?.behind),
+        // Nine bytes may hold more than an `i64`.
+        0 | 1 if initial & 0x1F < 27 => Some(Head::read(bytes, at)?.behind),
         2 => {
             let head = Head::read(bytes, at)?;
             bytes.get(head.behind..)?.get(..head.argument)?;
@@ -102,49 +63,6 @@ pub(crate) fn value(bytes: &[u8], at: usize, depth: u32) -> Option<usize> {
         },
         _ => None,
     }
-}
-
-/// The fields of the key map that `bytes` begin with, and how many there are, if they stand there in canonical form:
-/// sorted by name, none twice, each head in its shortest form, and nothing but integers, texts, bytes and truth values.
-///
-/// The map has been checked before.
-#[cfg(feature = "alloc")]
-pub(crate) fn canonical_fields(bytes: &[u8]) -> Option<(&[u8], u64)> {
-    let initial = *bytes.first()?;
-    let (start, mut left) = match initial {
-        0xBF => (1, usize::MAX),
-        _ => {
-            let head = Head::read(bytes, 0)?;
-            (head.behind, head.argument)
-        }
-    };
-    let (mut at, mut last, mut count) = (start, None, 0);
-    while left > 0 && *bytes.get(at)? != BREAK {
-        let head = Head::read(bytes, at)?;
-        let end = head.behind + head.argument;
-        let name = bytes.get(head.behind..end)?;
-        if head.major != TEXT || !head.is_shortest() || last.is_some_and(|last| last >= name) {
-            return None;
-        }
-        at = match *bytes.get(end)? {
-            0xF4 | 0xF5 => end + 1,
-            _ => {
-                let head = Head::read(bytes, end)?;
-                if !head.is_shortest() {
-                    return None;
-                }
-                match head.major {
-                    0 | 1 => head.behind,
-                    2 | TEXT => head.behind + head.argument,
-                    _ => return None,
-                }
-            }
-        };
-        last = Some(name);
-        count += 1;
-        left -= 1;
-    }
-    Some((bytes.get(start..at)?, count))
 }
 
 #[cfg(test)]
@@ -228,18 +146,5 @@ mod tests {
         assert_eq!(value(&nested, 0, 2), None);
         assert_eq!(map(b"\xA1\x61a\x80", 0, 1), None);
         assert_eq!(map(b"\xA1\x61a\x01", 0, 1), Some(4));
-    }
-
-    #[cfg(feature = "alloc")]
-    #[test]
-    fn only_what_is_canonical_is_taken_as_it_stands() {
-        assert_eq!(canonical_fields(b"\xBF\x61a\x01\x61b\xF5\xFF"), Some((&b"\x61a\x01\x61b\xF5"[..], 2)));
-        assert_eq!(canonical_fields(b"\xA1\x61a\x18\x18\x61b"), Some((&b"\x61a\x18\x18"[..], 1)));
-        assert_eq!(canonical_fields(b"\xA0"), Some((&b""[..], 0)));
-        assert_eq!(canonical_fields(b"\xA1\x61a\x18\x17"), None, "an integer that could be shorter");
-        assert_eq!(canonical_fields(b"\xA1\x78\x01a\x01"), None, "a name whose head could be shorter");
-        assert_eq!(canonical_fields(b"\xA2\x61b\x01\x61a\x01"), None, "not sorted");
-        assert_eq!(canonical_fields(b"\xA2\x61a\x01\x61a\x01"), None, "twice");
-        assert_eq!(canonical_fields(b"\xA1\x61a\xFB\0\0\0\0\0\0\0\0"), None, "a float may be an integer");
     }
 }

@@ -117,7 +117,7 @@ pub fn trace_state(trace: &Trace, exchange_size: u32) -> Result<MemoryState, Loa
     let room = (exchange_size as usize / 4 * 3).saturating_sub(AROUND_CHUNK);
     let program = Program::of(trace, room.min(LARGEST_CHUNK));
     let mut state = MemoryState::new();
-    let refused = |error: guest_abi::StateError| LoadError::Instantiate(error.to_string());
+    let refused = |error: guest_state::MemoryStateError| LoadError::Instantiate(error.to_string());
     let chunks = i64::try_from(program.chunks.len()).unwrap_or(i64::MAX);
     state
         .put(

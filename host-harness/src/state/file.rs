@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use guest_abi::MemoryState;
 use guest_abi::key::Key;
 use guest_abi::value::{ObjectWriter, ValueRef};
+use guest_state::MemoryState;
 use serde_json::value::RawValue;
 
 use super::json::{self, Field, Parsed, Wrong};

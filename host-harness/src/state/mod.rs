@@ -4,9 +4,9 @@ mod file;
 pub(crate) mod json;
 
 pub use file::{StateFileError, load_state_file, parse_state};
-pub use guest_abi::MemoryState;
 use guest_abi::key::Key;
 use guest_abi::value::ValueRef;
+pub use guest_state::MemoryState;
 
 /// What a guest may read. Each instance has its own; several may share what is behind them.
 ///
@@ -48,8 +48,8 @@ impl StateError {
     }
 }
 
-impl From<guest_abi::StateError> for StateError {
-    fn from(error: guest_abi::StateError) -> Self {
+impl From<guest_state::MemoryStateError> for StateError {
+    fn from(error: guest_state::MemoryStateError) -> Self {
         Self::new(error)
     }
 }
