@@ -22,10 +22,8 @@ pub mod intent;
 pub mod key;
 mod level;
 pub mod names;
-mod quick;
 pub mod storage;
 pub mod value;
-pub mod wire;
 
 pub use control_block::{AllocatorKind, ControlBlock, ControlBlockImage};
 pub use error_code::ErrorCode;

@@ -1,16 +1,12 @@
 //! The canonical form of keys, in which equal keys have equal bytes.
 
 use guest_abi::cbor::major::{BYTES, NEGATIVE, TEXT, UNSIGNED};
-use guest_abi::cbor::{BREAK, Head};
+use guest_abi::cbor::{BREAK, Head, encode};
 use guest_abi::key::Key;
 use guest_abi::value::{Kind, ValueError, ValueRef};
-use guest_abi::wire::append_text;
-use minicbor::encode::Encoder;
 
 use crate::MemoryStateError;
 
-/// First byte of a map of indefinite length.
-const BEGIN_MAP: u8 = 0xBF;
 const FALSE: u8 = 0xF4;
 const TRUE: u8 = 0xF5;
 
@@ -19,7 +15,7 @@ pub(crate) fn invalid(key: &Key<'_>, reason: String) -> MemoryStateError {
 }
 
 /// Appends the canonical form of a whole key. Returns where its fields begin and their number.
-pub(crate) fn canonical_key(key: &Key<'_>, out: &mut Vec<u8>) -> Result<(usize, u64), MemoryStateError> {
+pub(crate) fn canonical_key(key: &Key<'_>, out: &mut Vec<u8>) -> Result<(usize, usize), MemoryStateError> {
     append_prefix(key, out);
     let start = out.len();
     let fields = append_fields(key.object(), out).map_err(|reason| invalid(key, reason))?;
@@ -28,12 +24,12 @@ pub(crate) fn canonical_key(key: &Key<'_>, out: &mut Vec<u8>) -> Result<(usize, 
 
 /// Appends storage and entity.
 pub(crate) fn append_prefix(key: &Key<'_>, out: &mut Vec<u8>) {
-    append_text(key.storage, out);
-    append_text(key.entity, out);
+    encode::element(out, key.storage);
+    encode::element(out, key.entity);
 }
 
 /// Appends the fields of an object sorted by name and returns their number.
-pub(crate) fn append_fields(object: ValueRef<'_>, out: &mut Vec<u8>) -> Result<u64, String> {
+pub(crate) fn append_fields(object: ValueRef<'_>, out: &mut Vec<u8>) -> Result<usize, String> {
     if let Some((fields, count)) = canonical_fields(object.bytes()) {
         out.extend_from_slice(fields);
         return Ok(count);
@@ -58,9 +54,9 @@ pub(crate) fn append_fields(object: ValueRef<'_>, out: &mut Vec<u8>) -> Result<u
 /// name, none twice, each head in its shortest form, and nothing but integers, texts, bytes and truth values.
 ///
 /// The map is valid, or the result has no meaning.
-fn canonical_fields(bytes: &[u8]) -> Option<(&[u8], u64)> {
+fn canonical_fields(bytes: &[u8]) -> Option<(&[u8], usize)> {
     let (start, mut left) = match *bytes.first()? {
-        BEGIN_MAP => (1, usize::MAX),
+        encode::BEGIN_OBJECT => (1, usize::MAX),
         _ => {
             let head = Head::read(bytes, 0)?;
             (head.behind, head.argument)
@@ -96,7 +92,7 @@ fn canonical_fields(bytes: &[u8]) -> Option<(&[u8], u64)> {
 }
 
 #[cold]
-fn append_sorted(object: ValueRef<'_>, out: &mut Vec<u8>) -> Result<u64, String> {
+fn append_sorted(object: ValueRef<'_>, out: &mut Vec<u8>) -> Result<usize, String> {
     let fields: Result<Vec<_>, ValueError> = object.fields().map_err(|error| error.to_string())?.collect();
     let mut fields = fields.map_err(|error| error.to_string())?;
     fields.sort_by_key(|(name, _)| *name);
@@ -108,31 +104,30 @@ fn append_sorted(object: ValueRef<'_>, out: &mut Vec<u8>) -> Result<u64, String>
     for (name, value) in &fields {
         append_field(name, *value, out)?;
     }
-    Ok(fields.len() as u64)
+    Ok(fields.len())
 }
 
 fn append_field(name: &str, value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), String> {
-    append_text(name, out);
+    encode::name(out, name);
     append_scalar(value, out).map_err(|error| format!("field `{name}`: {error}"))
 }
 
 /// Appends a key field's value so that equal values have equal bytes: integers, and floats that are integers, as an
 /// integer in its shortest form; other floats with 64 bits.
 fn append_scalar(value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), ValueError> {
-    let mut encoder = Encoder::new(&mut *out);
     match value.kind()? {
-        Kind::Integer => drop(encoder.i64(value.as_i64()?)),
+        Kind::Integer => encode::element(out, value.as_i64()?),
         Kind::Float32 | Kind::Float64 => {
             let float = value.as_f64()?;
             #[expect(clippy::cast_possible_truncation, reason = "checked by converting back")]
             let integer = float as i64;
             #[expect(clippy::cast_precision_loss, reason = "that is the check")]
             let exact = integer as f64 == float && integer.unsigned_abs() <= 1 << 53;
-            if exact { drop(encoder.i64(integer)) } else { drop(encoder.f64(float)) }
+            if exact { encode::element(out, integer) } else { encode::element(out, float) }
         }
-        Kind::Text => drop(encoder.str(value.as_str()?)),
-        Kind::Bytes => drop(encoder.bytes(value.as_bytes()?)),
-        Kind::Bool => drop(encoder.bool(value.as_bool()?)),
+        Kind::Text => encode::element(out, value.as_str()?),
+        Kind::Bytes => encode::element(out, value.as_bytes()?),
+        Kind::Bool => encode::element(out, value.as_bool()?),
         Kind::QName => out.extend_from_slice(value.exact_bytes()?),
         found => {
             return Err(ValueError::WrongType { asked: "a key field", found });
@@ -168,9 +163,9 @@ impl Wanted {
 }
 
 /// The fields as a map of definite length.
-pub(crate) fn key_map(fields: &[u8], count: u64) -> Vec<u8> {
+pub(crate) fn key_map(fields: &[u8], count: usize) -> Vec<u8> {
     let mut map = Vec::with_capacity(fields.len() + 3);
-    let _ = Encoder::new(&mut map).map(count);
+    encode::object_of(&mut map, count);
     map.extend_from_slice(fields);
     map
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use guest_abi::wire::WireError;
+use guest_abi::cbor::WireError;
 
 /// Error of a read from or a write to a [`MemoryState`](crate::MemoryState).
 #[derive(Debug, Clone, PartialEq, Eq)]

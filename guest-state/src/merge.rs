@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use guest_abi::cbor::{WireError, encode};
 use guest_abi::value::{Kind, ValueError, ValueRef};
-use guest_abi::wire::{WireError, append_text};
-use minicbor::encode::Encoder;
 
 /// The value with all lengths definite. Of a field that was written twice the last value stays.
 pub(crate) fn definite(value: ValueRef<'_>) -> Result<Vec<u8>, WireError> {
@@ -30,7 +29,7 @@ fn append_definite(value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), WireErr
         Kind::Array => {
             let items: Result<Vec<_>, _> = value.items().map_err(wire)?.collect();
             let items = items.map_err(wire)?;
-            let _ = Encoder::new(&mut *out).array(items.len() as u64);
+            encode::array_of(out, items.len());
             items.into_iter().try_for_each(|item| append_definite(item, out))
         }
         _ => {
@@ -41,9 +40,9 @@ fn append_definite(value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), WireErr
 }
 
 fn append_object(fields: &[(&str, ValueRef<'_>)], out: &mut Vec<u8>) -> Result<(), WireError> {
-    let _ = Encoder::new(&mut *out).map(fields.len() as u64);
+    encode::object_of(out, fields.len());
     for (name, value) in fields {
-        append_text(name, out);
+        encode::name(out, name);
         append_definite(*value, out)?;
     }
     Ok(())

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
+use guest_abi::cbor::encode;
 use guest_abi::intent::{self, Operation};
 use guest_abi::key::Key;
 use guest_abi::storage;
 use guest_abi::value::{ObjectWriter, ValueRef};
-use guest_abi::wire::append_text;
 
 use crate::MemoryStateError;
 use crate::canonical::{Wanted, append_fields, append_prefix, canonical_key, invalid, key_map};
@@ -75,8 +75,8 @@ impl MemoryState {
         value: impl FnOnce(&mut ObjectWriter<'_, Vec<u8>>),
     ) -> Result<(), MemoryStateError> {
         let mut key_bytes = Vec::new();
-        append_text(storage, &mut key_bytes);
-        append_text(entity, &mut key_bytes);
+        encode::element(&mut key_bytes, storage);
+        encode::element(&mut key_bytes, entity);
         let mut fields = ObjectWriter::begin(&mut key_bytes);
         key(&mut fields);
         fields.end();

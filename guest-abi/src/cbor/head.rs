@@ -38,7 +38,7 @@ pub const BREAK: u8 = 0xFF;
 pub struct Head {
     /// Major type, one of the constants of [`major`].
     pub major: u8,
-    /// Argument. One that is larger than any length in memory is cut to a value that still is.
+    /// Argument, or `usize::MAX` if it does not fit: no length in memory is as large.
     pub argument: usize,
     /// Position of the first byte behind the head.
     pub behind: usize,
@@ -55,7 +55,7 @@ impl Head {
         if info < 24 {
             return Some(Self { major, argument: usize::from(info), behind: at + 1 });
         }
-        let (argument, width) = unpacked(long_argument(bytes, at, info))?;
+        let (argument, width) = long_argument(bytes, at, info)?;
         Some(Self { major, argument, behind: at + 1 + width })
     }
 
@@ -72,37 +72,58 @@ impl Head {
     }
 }
 
-/// Largest argument that [`long_argument`] packs.
-const LARGEST: u64 = if usize::BITS == 32 { 0xFFFF_FFFF } else { u64::MAX >> 8 };
+/// The argument behind the first byte, and the number of its bytes.
+#[cfg(not(target_pointer_width = "32"))]
+#[inline]
+fn long_argument(bytes: &[u8], at: usize, info: u8) -> Option<(usize, usize)> {
+    let (argument, width) = argument(bytes, at, info)?;
+    Some((usize::try_from(argument).unwrap_or(usize::MAX), width))
+}
 
-/// The argument behind the first byte and its width, as one number, which a wasm32 function returns in a register.
-/// Out of line there: heads of one byte are by far the most frequent.
-#[cfg_attr(target_arch = "wasm32", inline(never))]
-#[cfg_attr(not(target_arch = "wasm32"), inline)]
-fn long_argument(bytes: &[u8], at: usize, info: u8) -> u64 {
-    let argument = || {
-        let rest = bytes.get(at + 1..)?;
-        Some(match info {
-            24 => (u64::from(*rest.first()?), 1),
-            25 => (u16::from_be_bytes(*rest.first_chunk()?).into(), 2),
-            26 => (u32::from_be_bytes(*rest.first_chunk()?).into(), 4),
-            27 => (u64::from_be_bytes(*rest.first_chunk()?).min(LARGEST), 8),
-            _ => return None,
-        })
-    };
-    argument().map_or(0, |(argument, width)| argument << 8 | width)
+/// The same out of line, as most heads have one byte, and by a number, as a function of wasm32 returns that in a register.
+/// (A result in memory makes each read of a field some 15 instructions longer, even if it is never written.)
+#[cfg(target_pointer_width = "32")]
+#[inline(always)]
+fn long_argument(bytes: &[u8], at: usize, info: u8) -> Option<(usize, usize)> {
+    #[inline(never)]
+    fn packed_argument(bytes: &[u8], at: usize, info: u8) -> u64 {
+        argument(bytes, at, info).map_or(0, pack)
+    }
+    unpack(packed_argument(bytes, at, info))
 }
 
 #[inline(always)]
-fn unpacked(packed: u64) -> Option<(usize, usize)> {
-    let [width, ..] = packed.to_le_bytes();
-    // The argument is at most `LARGEST`, so nothing is cut off.
-    (width != 0).then_some(((packed >> 8) as usize, usize::from(width)))
+fn argument(bytes: &[u8], at: usize, info: u8) -> Option<(u64, usize)> {
+    let rest = bytes.get(at + 1..)?;
+    Some(match info {
+        24 => (u64::from(*rest.first()?), 1),
+        25 => (u16::from_be_bytes(*rest.first_chunk()?).into(), 2),
+        26 => (u32::from_be_bytes(*rest.first_chunk()?).into(), 4),
+        27 => (u64::from_be_bytes(*rest.first_chunk()?), 8),
+        _ => return None,
+    })
+}
+
+/// An argument that is cut to 32 bits, and above it its width.
+#[cfg(any(test, target_pointer_width = "32"))]
+fn pack((argument, width): (u64, usize)) -> u64 {
+    argument.min(0xFFFF_FFFF) | (width as u64) << 32
+}
+
+#[cfg(any(test, target_pointer_width = "32"))]
+#[expect(clippy::cast_possible_truncation, reason = "each half is of 32 bits")]
+#[inline(always)]
+fn unpack(packed: u64) -> Option<(usize, usize)> {
+    (packed != 0).then_some((packed as u32 as usize, (packed >> 32) as usize))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn argument_of(bytes: &[u8]) -> Option<(u64, usize)> {
+        argument(bytes, 0, bytes[0] & 0x1F)
+    }
 
     #[test]
     fn every_width_is_read_and_cut_short_is_none() {
@@ -116,6 +137,9 @@ mod tests {
         for (bytes, argument) in heads {
             let head = Head { major: major::UNSIGNED, argument, behind: bytes.len() };
             assert_eq!(Head::read(bytes, 0), Some(head));
+            if let Some((argument, width)) = argument_of(bytes) {
+                assert_eq!(unpack(pack((argument, width))), Some((head.argument, width)));
+            }
             for cut in 0..bytes.len() {
                 assert_eq!(Head::read(&bytes[..cut], 0), None, "{bytes:x?} cut at {cut}");
             }
@@ -128,7 +152,8 @@ mod tests {
     #[test]
     fn a_length_that_no_memory_has_stays_one() {
         let head = Head::read(&[0x5B, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], 0).unwrap();
-        assert_eq!(head.argument as u64, LARGEST);
+        assert_eq!(head.argument, usize::MAX);
+        assert_eq!(unpack(pack((u64::MAX, 8))), Some((0xFFFF_FFFF, 8)), "on wasm32");
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::string::String;
 use std::vec::Vec;
 
 use guest_abi::ErrorCode;
+use guest_abi::cbor::WireError;
 use guest_abi::intent::{self, Operation};
-use guest_abi::wire::WireError;
 use guest_state::MemoryStateError;
 
 use crate::Level;

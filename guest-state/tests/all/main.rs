@@ -1,16 +1,16 @@
 //! What a state answers, through its public interface.
 
+use guest_abi::cbor::{WireError, encode};
 use guest_abi::intent::{self, Operation};
 use guest_abi::key::Key;
 use guest_abi::storage;
 use guest_abi::value::{ObjectWriter, ValueRef};
-use guest_abi::wire::{WireError, append_text};
 use guest_state::{MemoryState, MemoryStateError};
 
 fn key(storage: &str, entity: &str, fill: impl FnOnce(&mut ObjectWriter<'_, Vec<u8>>)) -> Vec<u8> {
     let mut bytes = Vec::new();
-    append_text(storage, &mut bytes);
-    append_text(entity, &mut bytes);
+    encode::element(&mut bytes, storage);
+    encode::element(&mut bytes, entity);
     let mut fields = ObjectWriter::begin(&mut bytes);
     fill(&mut fields);
     fields.end();

@@ -4,6 +4,7 @@ use std::hash::Hasher;
 use std::ops::Range;
 
 use guest_abi::Level;
+use guest_abi::cbor::Reader;
 use guest_abi::key::Key;
 use guest_abi::names;
 use guest_abi::value::ValueRef;
@@ -128,8 +129,7 @@ fn read_rows(data: &mut HostData, passed: &[u8], key_length: usize, out: &mut [u
     let after = match after {
         [] => None,
         after => {
-            let mut decoder = minicbor::Decoder::new(after);
-            guest_abi::wire::validate_key_map(&mut decoder).map_err(wire("key of the last row"))?;
+            Reader::new(after).key_map().map_err(wire("key of the last row"))?;
             Some(ValueRef::new(after))
         }
     };

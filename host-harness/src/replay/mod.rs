@@ -200,8 +200,8 @@ mod tests {
             let mut state = trace_state(&trace, exchange_size).unwrap();
             let key = |chunk: Option<i64>| {
                 let mut key = Vec::new();
-                let mut encoder = minicbor::Encoder::new(&mut key);
-                encoder.str(storage::RECORD).unwrap().str(ENTITY).unwrap();
+                guest_abi::cbor::encode::element(&mut key, storage::RECORD);
+                guest_abi::cbor::encode::element(&mut key, ENTITY);
                 let mut fields = guest_abi::value::ObjectWriter::begin(&mut key);
                 if let Some(chunk) = chunk {
                     fields.put_i64("Chunk", chunk);

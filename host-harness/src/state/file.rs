@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use guest_abi::cbor::encode;
 use guest_abi::key::Key;
 use guest_abi::value::{ObjectWriter, ValueRef};
 use guest_state::MemoryState;
@@ -186,10 +187,8 @@ impl<'t> Record<'t> {
     fn insert(&self, raw: &'t RawValue, state: &mut MemoryState) -> Result<(), (&'t str, String)> {
         let in_part = |part: &'static str| move |wrong: Wrong<'t>| (wrong.at, format!("{part} {wrong}"));
         let mut key = Vec::new();
-        let mut encoder = minicbor::Encoder::new(&mut key);
-        // Writing to a vector cannot fail.
-        let _ = encoder.str(&self.storage);
-        let _ = encoder.str(&self.entity);
+        encode::element(&mut key, self.storage.as_str());
+        encode::element(&mut key, self.entity.as_str());
         let mut fields = ObjectWriter::begin(&mut key);
         if let Some(raw) = self.key {
             let key = object(raw, "`key`").map_err(|wrong| (wrong.at, wrong.to_string()))?;

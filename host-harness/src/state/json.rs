@@ -8,9 +8,9 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use guest_abi::cbor::MAX_DEPTH;
 use guest_abi::key::Key;
 use guest_abi::value::{ArrayWriter, Kind, ObjectWriter, QName, ValueError, ValueRef};
-use guest_abi::wire::MAX_DEPTH;
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
