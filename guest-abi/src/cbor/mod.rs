@@ -32,7 +32,7 @@ pub use error::WireError;
 pub use head::{BREAK, Head, INDEFINITE, major};
 pub use reader::Reader;
 pub use scan::skip;
-pub(crate) use validate::fits_i64;
+pub(crate) use validate::{beyond, fits_i64};
 
 /// CBOR tag of a qualified name: an array of two texts, package and entity.
 pub const QNAME_TAG: u16 = 0x514E;

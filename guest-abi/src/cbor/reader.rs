@@ -114,7 +114,7 @@ impl<'b> Reader<'b> {
     fn check_map(&self) -> Result<(), WireError> {
         match self.bytes.get(self.at) {
             Some(initial) if initial >> 5 == major::MAP => Ok(()),
-            Some(_) => Err(WireError::Unsupported { at: self.at }),
+            Some(initial) => Err(validate::beyond(*initial, self.at)),
             None => Err(WireError::Truncated),
         }
     }

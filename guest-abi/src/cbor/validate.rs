@@ -24,8 +24,20 @@ pub(super) fn head(bytes: &[u8], at: usize) -> Result<Head, WireError> {
 #[inline(never)]
 fn no_head(bytes: &[u8], at: usize) -> WireError {
     match bytes.get(at) {
-        Some(initial) if initial & 0x1F > 27 => WireError::Unsupported { at },
+        Some(initial) if initial & 0x1F > 27 => beyond(*initial, at),
         _ => WireError::Truncated,
+    }
+}
+
+/// What is wrong with an item that has no place where it is, by its first byte.
+#[cold]
+#[inline(never)]
+pub(crate) fn beyond(initial: u8, at: usize) -> WireError {
+    match (initial >> 5, initial & 0x1F) {
+        (BYTES | TEXT | ARRAY | MAP, INDEFINITE) => WireError::Unsupported { at },
+        // The end of nothing, and first bytes that CBOR leaves without a meaning.
+        (_, 28..) => WireError::Malformed { at },
+        _ => WireError::Unsupported { at },
     }
 }
 
@@ -45,7 +57,7 @@ fn content(bytes: &[u8], at: usize) -> Result<(&[u8], usize), WireError> {
 pub(super) fn text(bytes: &[u8], at: usize) -> Result<(&str, usize), WireError> {
     match bytes.get(at) {
         Some(initial) if initial >> 5 == TEXT => {}
-        Some(_) => return Err(WireError::Unsupported { at }),
+        Some(initial) => return Err(beyond(*initial, at)),
         None => return Err(WireError::Truncated),
     }
     let (text, behind) = content(bytes, at)?;
@@ -105,7 +117,7 @@ fn simple(bytes: &[u8], at: usize, initial: u8) -> Result<usize, WireError> {
         FALSE | TRUE => at + 1,
         F32 => at + 5,
         F64 => at + 9,
-        _ => return Err(WireError::Unsupported { at }),
+        _ => return Err(beyond(initial, at)),
     };
     if behind <= bytes.len() { Ok(behind) } else { Err(WireError::Truncated) }
 }

@@ -8,7 +8,7 @@ mod writers;
 
 use crate::cbor::major::{ARRAY, BYTES, MAP, NEGATIVE, SIMPLE, TAG, TEXT, UNSIGNED};
 use crate::cbor::scan::{self, Members};
-use crate::cbor::{INDEFINITE, QNAME_TAG, Reader, WireError, fits_i64, skip};
+use crate::cbor::{INDEFINITE, QNAME_TAG, Reader, WireError, beyond, fits_i64, skip};
 
 pub use members::{Fields, Items};
 pub use writers::{ArrayWriter, ObjectWriter};
@@ -166,7 +166,7 @@ impl<'a> ValueRef<'a> {
             (SIMPLE, 20 | 21) => Kind::Bool,
             (SIMPLE, 26) => Kind::Float32,
             (SIMPLE, 27) => Kind::Float64,
-            _ => return Err(WireError::Unsupported { at: 0 }.into()),
+            _ => return Err(beyond(initial, 0).into()),
         })
     }
 

@@ -21,12 +21,12 @@ pub(crate) fn text(bytes: &[u8]) -> Result<(&str, usize), WireError> {
 fn check_text<'b>(decoder: &mut Decoder<'b>) -> Result<&'b str, WireError> {
     let at = decoder.position();
     // The decoder looks further than the first byte of a negative integer to tell its type.
-    if decoder.input().get(at).is_some_and(|initial| initial >> 5 != 3) {
+    if decoder.input().get(at).is_some_and(|initial| initial >> 5 == 1 && initial & 0x1F < 28) {
         return Err(WireError::Unsupported { at });
     }
     match item_type(decoder)? {
         Type::String => decoder.str().map_err(|error| wire_error(&error, at)),
-        _ => Err(WireError::Unsupported { at }),
+        other => Err(beyond(other, at)),
     }
 }
 
@@ -80,7 +80,15 @@ fn check(decoder: &mut Decoder<'_>, depth: u32) -> Result<(), WireError> {
                 check(decoder, depth)
             })
         }
-        _ => Err(WireError::Unsupported { at }),
+        other => Err(beyond(other, at)),
+    }
+}
+
+/// What is wrong with an item of a type that has no place where it is.
+fn beyond(found: Type, at: usize) -> WireError {
+    match found {
+        Type::Break | Type::Unknown(_) => WireError::Malformed { at },
+        _ => WireError::Unsupported { at },
     }
 }
 

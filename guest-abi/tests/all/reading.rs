@@ -70,6 +70,25 @@ fn what_is_not_of_the_model_is_refused_where_it_stands() {
 }
 
 #[test]
+fn what_is_no_cbor_is_malformed_and_not_beyond_the_model() {
+    for byte in [0x1C, 0x3D, 0x5E, 0x7C, 0x9D, 0xBE, 0xDC, 0xFC, 0xFF, 0x1F, 0x3F, 0xDF] {
+        let bytes = [byte, 0, 0];
+        let malformed = WireError::Malformed { at: 0 };
+        assert_eq!(validated(&bytes), Err(malformed), "{byte:#x}");
+        assert_eq!(skip(&bytes, 0), Err(malformed), "{byte:#x}");
+        assert_eq!(Reader::new(&bytes).map(), Err(malformed), "{byte:#x}");
+        assert_eq!(Reader::new(&bytes).key_map(), Err(malformed), "{byte:#x}");
+        assert_eq!(ValueRef::new(&bytes).kind(), Err(ValueError::Malformed(malformed)), "{byte:#x}");
+        let name = [0xA1, byte, 0, 0];
+        assert_eq!(validated(&name), Err(WireError::Malformed { at: 1 }), "{byte:#x} for a name");
+    }
+    for item in [&[0xF6][..], &[0xF7], &[0xF9, 0, 0], &[0xE0], &[0xF8, 0x20]] {
+        assert_eq!(validated(item), Err(WireError::Unsupported { at: 0 }), "{item:x?}");
+        assert_eq!(skip(item, 0), Ok(item.len()), "{item:x?}");
+    }
+}
+
+#[test]
 fn an_integer_beyond_64_bits_with_sign_is_not_of_the_model_on_either_side() {
     for sign in [0x1B, 0x3B] {
         let least = [sign, 0x80, 0, 0, 0, 0, 0, 0, 0];
@@ -78,7 +97,18 @@ fn an_integer_beyond_64_bits_with_sign_is_not_of_the_model_on_either_side() {
         let value = ValueRef::new(&least);
         let unsupported = ValueError::Malformed(WireError::Unsupported { at: 0 });
         assert_eq!((value.kind(), value.as_i64()), (Err(unsupported), Err(unsupported)));
+        assert_eq!(
+            (value.as_i32(), value.as_f32(), value.as_f64()),
+            (Err(unsupported), Err(unsupported), Err(unsupported))
+        );
+        assert_eq!(skip(&least, 0), Ok(9), "it is well-formed");
+        let nested = [&[0x81][..], &least].concat();
+        assert_eq!(validated(&nested), Err(WireError::Unsupported { at: 1 }));
+        for cut in 0..9 {
+            assert_eq!(validated(&least[..cut]), Err(WireError::Truncated), "cut at {cut}");
+        }
         assert_eq!(ValueRef::new(&[sign; 9]).kind(), Ok(Kind::Integer));
+        assert_eq!(ValueRef::new(&[sign; 9]).as_i64().map(i64::is_negative), Ok(sign == 0x3B));
     }
 }
 

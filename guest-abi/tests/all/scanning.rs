@@ -153,7 +153,7 @@ fn members_end_after_an_error() {
 #[test]
 fn a_fault_is_told_with_its_place() {
     let fault = |bytes| ValueRef::new(bytes).field("b").unwrap_err().to_string();
-    assert_eq!(fault(b"\xA2\x61a\x1C\x61b\x01"), "a CBOR item that the value model does not have at byte 3");
+    assert_eq!(fault(b"\xA2\x61a\x1C\x61b\x01"), "malformed CBOR or text that is not UTF-8 at byte 3");
     assert_eq!(fault(b"\xA2\x61a"), "the CBOR ends in the middle of an item");
     assert_eq!(fault(b"\x80"), "asked for object, found array");
     assert_eq!(
