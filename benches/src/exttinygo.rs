@@ -9,7 +9,7 @@ use guest_abi::exttinygo;
 use guest_abi::intent::{self, Operation};
 use guest_abi::key::Key;
 use guest_abi::names::pack;
-use guest_abi::value::{ObjectWriter, ValueRef};
+use guest_abi::value::{ObjectEncoder, ValueRef};
 use guest_state::MemoryState;
 use minicbor::Encoder;
 use wasmtime::{Caller, Engine, Error, Linker, Memory, Module, Result, Store, TypedFunc};
@@ -138,7 +138,7 @@ fn get_key(
     let (memory, data) = parts(&mut caller)?;
     let (handle, key) = data.keys.add();
     Encoder::new(&mut *key).str(text(memory, storage, storage_length)?)?.str(text(memory, entity, entity_length)?)?;
-    ObjectWriter::begin(key);
+    ObjectEncoder::begin(key);
     Ok(handle)
 }
 
@@ -183,7 +183,7 @@ fn new_value(mut caller: Caller<'_, Data>, key: i64) -> Result<i64> {
     intent::encode_header(intent, Operation::New);
     intent.extend_from_slice(keys.of(key)?);
     intent.push(BREAK);
-    ObjectWriter::begin(intent);
+    ObjectEncoder::begin(intent);
     Ok(handle)
 }
 
@@ -197,7 +197,7 @@ fn put_int64(
 ) -> Result<()> {
     let (memory, data) = parts(&mut caller)?;
     let writers = if kind == exttinygo::WRITER_KEY { &mut data.keys } else { &mut data.intents };
-    ObjectWriter::resume(writers.of(writer)?).put_i64(text(memory, name, name_length)?, value);
+    ObjectEncoder::resume(writers.of(writer)?).put_i64(text(memory, name, name_length)?, value);
     Ok(())
 }
 
@@ -209,7 +209,7 @@ mod tests {
     fn it_leaves_the_intents_that_the_harness_collects() {
         use host_harness::{EngineConfig, Guest, InstanceConfig, PrepareOptions};
         let mut state = MemoryState::new();
-        let fill = |value: &mut ObjectWriter<'_, Vec<u8>>| {
+        let fill = |value: &mut ObjectEncoder<'_, Vec<u8>>| {
             value.put_i64("Number", 7).put_string("Text", "an event");
         };
         state.put(guest_abi::storage::EVENT, "", |_| {}, fill).unwrap();

@@ -6,7 +6,7 @@ use arbitrary::Unstructured;
 use guest_abi::cbor::encode::Sink;
 use guest_abi::cbor::{self, Reader};
 use guest_abi::key::Key;
-use guest_abi::value::{ArrayWriter, Kind, ObjectWriter, ValueRef};
+use guest_abi::value::{ArrayEncoder, Kind, ObjectEncoder, ValueRef};
 use guest_abi::{ErrorCode, Level, intent, names};
 use guest_state::MemoryState;
 use host_harness::{Cause, InstanceConfig, RestoreStrategy, Status};
@@ -86,13 +86,13 @@ fn look_at(value: ValueRef<'_>, depth: u32) -> Result<Kind, String> {
 /// The value as this project's writers write it.
 fn copy(value: ValueRef<'_>) -> Result<Vec<u8>, String> {
     let mut written = Vec::new();
-    let mut writer = ArrayWriter::begin(&mut written);
+    let mut writer = ArrayEncoder::begin(&mut written);
     // A value is written into something, and would be one level too deep with it.
     push(value, &mut writer).map_err(|error| format!("a valid value cannot be read: {error}"))?;
     Ok(written.split_off(1))
 }
 
-fn push<S: Sink>(value: ValueRef<'_>, writer: &mut ArrayWriter<'_, S>) -> Result<(), guest_abi::value::ValueError> {
+fn push<S: Sink>(value: ValueRef<'_>, writer: &mut ArrayEncoder<'_, S>) -> Result<(), guest_abi::value::ValueError> {
     match value.kind()? {
         Kind::Object => writer.push_object(|object| put_all(value, object))?,
         Kind::Array => writer.push_array(|array| -> Result<(), guest_abi::value::ValueError> {
@@ -106,7 +106,10 @@ fn push<S: Sink>(value: ValueRef<'_>, writer: &mut ArrayWriter<'_, S>) -> Result
     Ok(())
 }
 
-fn put_all<S: Sink>(value: ValueRef<'_>, writer: &mut ObjectWriter<'_, S>) -> Result<(), guest_abi::value::ValueError> {
+fn put_all<S: Sink>(
+    value: ValueRef<'_>,
+    writer: &mut ObjectEncoder<'_, S>,
+) -> Result<(), guest_abi::value::ValueError> {
     for field in value.fields()? {
         let (name, value) = field?;
         match value.kind()? {

@@ -94,14 +94,14 @@ pub(crate) fn merged(existing: ValueRef<'_>, changes: ValueRef<'_>) -> Result<Ve
 #[cfg(test)]
 mod tests {
     use super::{LastOfEach, definite};
-    use guest_abi::value::{ObjectWriter, ValueRef};
+    use guest_abi::value::{ObjectEncoder, ValueRef};
 
     #[test]
     fn of_many_fields_the_last_value_of_each_counts_in_the_place_of_the_first() {
         for count in [1, LastOfEach::FEW, LastOfEach::FEW + 1, LastOfEach::FEW + 2, 200] {
             let names: Vec<String> = (0..count).map(|number| format!("f{number}")).collect();
             let mut written = Vec::new();
-            let mut object = ObjectWriter::begin(&mut written);
+            let mut object = ObjectEncoder::begin(&mut written);
             for round in 0..3 {
                 for (number, name) in (0..).zip(&names) {
                     object.put_i32(name, round * 1000 + number);

@@ -7,7 +7,7 @@ use guest_abi::cbor::encode;
 use guest_abi::intent::{self, Operation};
 use guest_abi::key::Key;
 use guest_abi::storage;
-use guest_abi::value::{ObjectWriter, ValueRef};
+use guest_abi::value::{ObjectEncoder, ValueRef};
 
 use crate::MemoryStateError;
 use crate::canonical::{Wanted, append_fields, append_prefix, canonical_key, invalid, key_map};
@@ -71,17 +71,17 @@ impl MemoryState {
         &mut self,
         storage: &str,
         entity: &str,
-        key: impl FnOnce(&mut ObjectWriter<'_, Vec<u8>>),
-        value: impl FnOnce(&mut ObjectWriter<'_, Vec<u8>>),
+        key: impl FnOnce(&mut ObjectEncoder<'_, Vec<u8>>),
+        value: impl FnOnce(&mut ObjectEncoder<'_, Vec<u8>>),
     ) -> Result<(), MemoryStateError> {
         let mut key_bytes = Vec::new();
         encode::element(&mut key_bytes, storage);
         encode::element(&mut key_bytes, entity);
-        let mut fields = ObjectWriter::begin(&mut key_bytes);
+        let mut fields = ObjectEncoder::begin(&mut key_bytes);
         key(&mut fields);
         fields.end();
         let mut value_bytes = Vec::new();
-        let mut fields = ObjectWriter::begin(&mut value_bytes);
+        let mut fields = ObjectEncoder::begin(&mut value_bytes);
         value(&mut fields);
         fields.end();
         self.insert(&Key::parse(&key_bytes)?, ValueRef::new(&value_bytes))

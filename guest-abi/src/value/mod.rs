@@ -1,17 +1,17 @@
 //! The value model: views that read it in place and writers that encode it in place.
 //!
-//! A [`ValueRef`] borrows the bytes of one CBOR item and decodes on demand. [`ObjectWriter`] and [`ArrayWriter`] append to
+//! A [`ValueRef`] borrows the bytes of one CBOR item and decodes on demand. [`ObjectEncoder`] and [`ArrayEncoder`] append to
 //! any [`Sink`](crate::cbor::encode::Sink).
 
+mod encoders;
 mod members;
-mod writers;
 
 use crate::cbor::major::{ARRAY, BYTES, MAP, NEGATIVE, SIMPLE, TAG, TEXT, UNSIGNED};
 use crate::cbor::scan::{self, Members};
 use crate::cbor::{INDEFINITE, QNAME_TAG, Reader, WireError, beyond, fits_i64, skip};
 
+pub use encoders::{ArrayEncoder, ObjectEncoder};
 pub use members::{Fields, Items};
-pub use writers::{ArrayWriter, ObjectWriter};
 
 /// A qualified name: an entity of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,7 +8,7 @@ use super::*;
 
 fn sample() -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut object = ObjectWriter::begin(&mut bytes);
+    let mut object = ObjectEncoder::begin(&mut bytes);
     object.put_i32("i32", -7).put_i64("i64", 1 << 40).put_f32("f32", 1.5).put_f64("f64", 0.1);
     object.put_string("text", "größe").put_bytes("bytes", &[0, 255]).put_bool("bool", true);
     object.put_qname("name", QName { package: "shop", entity: "Order" });
@@ -54,9 +54,9 @@ fn what_was_written_is_read_back() {
 
 #[test]
 fn numbers_are_read_exactly_or_not_at_all() {
-    let number = |put: &dyn Fn(&mut ArrayWriter<'_, Vec<u8>>)| {
+    let number = |put: &dyn Fn(&mut ArrayEncoder<'_, Vec<u8>>)| {
         let mut bytes = Vec::new();
-        let mut array = ArrayWriter::begin(&mut bytes);
+        let mut array = ArrayEncoder::begin(&mut bytes);
         put(&mut array);
         array.end();
         bytes.remove(0);

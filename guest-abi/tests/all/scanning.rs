@@ -2,7 +2,7 @@
 
 use guest_abi::cbor::scan::{Members, Unreadable, end_of, field, integer};
 use guest_abi::cbor::{MAX_DEPTH, Reader, WireError, skip};
-use guest_abi::value::{ObjectWriter, ValueRef};
+use guest_abi::value::{ObjectEncoder, ValueRef};
 use minicbor::{Decoder, Encoder};
 use proptest::prelude::*;
 
@@ -63,7 +63,7 @@ proptest! {
         definite: bool,
     ) {
         let mut bytes = Vec::new();
-        let mut object = ObjectWriter::begin(&mut bytes);
+        let mut object = ObjectEncoder::begin(&mut bytes);
         for (name, kind, number, text) in &fields {
             match kind {
                 0 => {
@@ -107,7 +107,7 @@ proptest! {
     #[test]
     fn names_are_compared_whole(one in "[ab]{0,20}", other in "[ab]{0,20}") {
         let mut bytes = Vec::new();
-        let mut object = ObjectWriter::begin(&mut bytes);
+        let mut object = ObjectEncoder::begin(&mut bytes);
         object.put_i32(&one, 1);
         object.end();
         prop_assert_eq!(field(&bytes, &other).unwrap().is_some(), one == other);

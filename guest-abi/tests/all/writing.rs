@@ -4,7 +4,7 @@
 use guest_abi::cbor::encode::{self, Encoded, Scalar, Sink};
 use guest_abi::intent::{self, Intent, Operation};
 use guest_abi::key::Key;
-use guest_abi::value::{ArrayWriter, ObjectWriter, QName};
+use guest_abi::value::{ArrayEncoder, ObjectEncoder, QName};
 use minicbor::Encoder;
 use minicbor::data::Tag;
 use proptest::prelude::*;
@@ -105,7 +105,7 @@ proptest! {
         prop_assert_eq!(&roomy, &pieces);
         prop_assert_eq!(&cramped.0, &pieces);
 
-        let mut object = ObjectWriter::resume(&mut roomy);
+        let mut object = ObjectEncoder::resume(&mut roomy);
         object.put_i64("Value", value);
         object.end();
         let intents: Result<Vec<Intent<'_>>, _> = intent::intents(&roomy).collect();
@@ -147,6 +147,6 @@ fn intents_are_read_whatever_the_width_of_their_heads() {
 #[test]
 fn an_array_without_elements_is_written_as_such() {
     let mut bytes = Vec::new();
-    ArrayWriter::begin(&mut bytes).end();
+    ArrayEncoder::begin(&mut bytes).end();
     assert_eq!(bytes, [0x9F, 0xFF]);
 }

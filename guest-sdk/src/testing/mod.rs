@@ -39,4 +39,4 @@ pub use imports::host_is_running;
 pub use outcome::{Crossings, Failure, Intent, LogLine, Outcome};
 
 /// Writes the key fields or the value fields of a record of a [`MemoryState`].
-pub type RecordWriter<'a> = guest_abi::value::ObjectWriter<'a, std::vec::Vec<u8>>;
+pub type RecordWriter<'a> = guest_abi::value::ObjectEncoder<'a, std::vec::Vec<u8>>;

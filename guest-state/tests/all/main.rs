@@ -4,24 +4,24 @@ use guest_abi::cbor::{WireError, encode};
 use guest_abi::intent::{self, Operation};
 use guest_abi::key::Key;
 use guest_abi::storage;
-use guest_abi::value::{ObjectWriter, ValueRef};
+use guest_abi::value::{ObjectEncoder, ValueRef};
 use guest_state::{MemoryState, MemoryStateError};
 
-fn key(storage: &str, entity: &str, fill: impl FnOnce(&mut ObjectWriter<'_, Vec<u8>>)) -> Vec<u8> {
+fn key(storage: &str, entity: &str, fill: impl FnOnce(&mut ObjectEncoder<'_, Vec<u8>>)) -> Vec<u8> {
     let mut bytes = Vec::new();
     encode::element(&mut bytes, storage);
     encode::element(&mut bytes, entity);
-    let mut fields = ObjectWriter::begin(&mut bytes);
+    let mut fields = ObjectEncoder::begin(&mut bytes);
     fill(&mut fields);
     fields.end();
     bytes
 }
 
-fn intent(operation: Operation, key: &[u8], fill: impl FnOnce(&mut ObjectWriter<'_, Vec<u8>>)) -> Vec<u8> {
+fn intent(operation: Operation, key: &[u8], fill: impl FnOnce(&mut ObjectEncoder<'_, Vec<u8>>)) -> Vec<u8> {
     let mut bytes = Vec::new();
     intent::encode_header(&mut bytes, operation);
     bytes.extend_from_slice(key);
-    let mut fields = ObjectWriter::begin(&mut bytes);
+    let mut fields = ObjectEncoder::begin(&mut bytes);
     fill(&mut fields);
     fields.end();
     bytes
@@ -36,7 +36,7 @@ fn views() -> MemoryState {
     let mut state = MemoryState::new();
     for year in [2022, 2023] {
         for month in 1..=12 {
-            let fill = |key: &mut ObjectWriter<'_, Vec<u8>>| {
+            let fill = |key: &mut ObjectEncoder<'_, Vec<u8>>| {
                 key.put_i32("Year", year).put_i32("Month", month);
             };
             state

@@ -130,7 +130,7 @@ pub fn trace_state(trace: &Trace, exchange_size: u32) -> Result<MemoryState, Loa
         )
         .map_err(refused)?;
     for (number, steps) in (0_i64..).zip(&program.chunks) {
-        let key = |key: &mut guest_abi::value::ObjectWriter<'_, Vec<u8>>| {
+        let key = |key: &mut guest_abi::value::ObjectEncoder<'_, Vec<u8>>| {
             key.put_i64("Chunk", number);
         };
         state.put(storage::RECORD, ENTITY, key, |value| drop_ref(value.put_bytes("Steps", steps))).map_err(refused)?;
@@ -202,7 +202,7 @@ mod tests {
                 let mut key = Vec::new();
                 guest_abi::cbor::encode::element(&mut key, storage::RECORD);
                 guest_abi::cbor::encode::element(&mut key, ENTITY);
-                let mut fields = guest_abi::value::ObjectWriter::begin(&mut key);
+                let mut fields = guest_abi::value::ObjectEncoder::begin(&mut key);
                 if let Some(chunk) = chunk {
                     fields.put_i64("Chunk", chunk);
                 }

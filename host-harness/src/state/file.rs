@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use guest_abi::cbor::encode;
 use guest_abi::key::Key;
-use guest_abi::value::{ObjectWriter, ValueRef};
+use guest_abi::value::{ObjectEncoder, ValueRef};
 use guest_state::MemoryState;
 use serde_json::value::RawValue;
 
@@ -189,14 +189,14 @@ impl<'t> Record<'t> {
         let mut key = Vec::new();
         encode::element(&mut key, self.storage.as_str());
         encode::element(&mut key, self.entity.as_str());
-        let mut fields = ObjectWriter::begin(&mut key);
+        let mut fields = ObjectEncoder::begin(&mut key);
         if let Some(raw) = self.key {
             let key = object(raw, "`key`").map_err(|wrong| (wrong.at, wrong.to_string()))?;
             json::write_key(&key, &mut fields).map_err(in_part("key"))?;
         }
         fields.end();
         let mut value = Vec::new();
-        let mut fields = ObjectWriter::begin(&mut value);
+        let mut fields = ObjectEncoder::begin(&mut value);
         let written = object(self.value, "`value`").map_err(|wrong| (wrong.at, wrong.to_string()))?;
         json::write_value(&written, &mut fields).map_err(in_part("value"))?;
         fields.end();

@@ -5,7 +5,7 @@ use crate::cbor::encode::{self, BEGIN_ARRAY, BEGIN_OBJECT, END, Sink};
 
 /// Writes the fields of an object, each appended at once.
 #[derive(Debug)]
-pub struct ObjectWriter<'s, S: Sink> {
+pub struct ObjectEncoder<'s, S: Sink> {
     sink: &'s mut S,
 }
 
@@ -19,14 +19,14 @@ macro_rules! object_put {
     )+};
 }
 
-impl<'s, S: Sink> ObjectWriter<'s, S> {
+impl<'s, S: Sink> ObjectEncoder<'s, S> {
     /// Starts an object.
     pub fn begin(sink: &'s mut S) -> Self {
         encode::mark(sink, BEGIN_OBJECT);
         Self { sink }
     }
 
-    /// Goes on with an object that was started and not ended: what [`ObjectWriter::begin`] began elsewhere.
+    /// Goes on with an object that was started and not ended: what [`ObjectEncoder::begin`] began elsewhere.
     pub fn resume(sink: &'s mut S) -> Self {
         Self { sink }
     }
@@ -68,27 +68,27 @@ impl<'s, S: Sink> ObjectWriter<'s, S> {
     }
 
     /// Puts a nested object, whose fields `fill` writes.
-    pub fn put_object<R>(&mut self, name: &str, fill: impl FnOnce(&mut ObjectWriter<'_, S>) -> R) -> R {
+    pub fn put_object<R>(&mut self, name: &str, fill: impl FnOnce(&mut ObjectEncoder<'_, S>) -> R) -> R {
         encode::name(self.sink, name);
         nested_object(self.sink, fill)
     }
 
     /// Puts a nested array, whose elements `fill` writes.
-    pub fn put_array<R>(&mut self, name: &str, fill: impl FnOnce(&mut ArrayWriter<'_, S>) -> R) -> R {
+    pub fn put_array<R>(&mut self, name: &str, fill: impl FnOnce(&mut ArrayEncoder<'_, S>) -> R) -> R {
         encode::name(self.sink, name);
         nested_array(self.sink, fill)
     }
 }
 
-fn nested_object<S: Sink, R>(sink: &mut S, fill: impl FnOnce(&mut ObjectWriter<'_, S>) -> R) -> R {
-    let mut object = ObjectWriter::begin(sink);
+fn nested_object<S: Sink, R>(sink: &mut S, fill: impl FnOnce(&mut ObjectEncoder<'_, S>) -> R) -> R {
+    let mut object = ObjectEncoder::begin(sink);
     let result = fill(&mut object);
     object.end();
     result
 }
 
-fn nested_array<S: Sink, R>(sink: &mut S, fill: impl FnOnce(&mut ArrayWriter<'_, S>) -> R) -> R {
-    let mut array = ArrayWriter::begin(sink);
+fn nested_array<S: Sink, R>(sink: &mut S, fill: impl FnOnce(&mut ArrayEncoder<'_, S>) -> R) -> R {
+    let mut array = ArrayEncoder::begin(sink);
     let result = fill(&mut array);
     array.end();
     result
@@ -96,7 +96,7 @@ fn nested_array<S: Sink, R>(sink: &mut S, fill: impl FnOnce(&mut ArrayWriter<'_,
 
 /// Writes the elements of an array, each appended at once.
 #[derive(Debug)]
-pub struct ArrayWriter<'s, S: Sink> {
+pub struct ArrayEncoder<'s, S: Sink> {
     sink: &'s mut S,
 }
 
@@ -110,7 +110,7 @@ macro_rules! array_push {
     )+};
 }
 
-impl<'s, S: Sink> ArrayWriter<'s, S> {
+impl<'s, S: Sink> ArrayEncoder<'s, S> {
     /// Starts an array.
     pub fn begin(sink: &'s mut S) -> Self {
         encode::mark(sink, BEGIN_ARRAY);
@@ -152,12 +152,12 @@ impl<'s, S: Sink> ArrayWriter<'s, S> {
     }
 
     /// Appends a nested object, whose fields `fill` writes.
-    pub fn push_object<R>(&mut self, fill: impl FnOnce(&mut ObjectWriter<'_, S>) -> R) -> R {
+    pub fn push_object<R>(&mut self, fill: impl FnOnce(&mut ObjectEncoder<'_, S>) -> R) -> R {
         nested_object(self.sink, fill)
     }
 
     /// Appends a nested array, whose elements `fill` writes.
-    pub fn push_array<R>(&mut self, fill: impl FnOnce(&mut ArrayWriter<'_, S>) -> R) -> R {
+    pub fn push_array<R>(&mut self, fill: impl FnOnce(&mut ArrayEncoder<'_, S>) -> R) -> R {
         nested_array(self.sink, fill)
     }
 }
