@@ -1,16 +1,16 @@
-//! Intents on the wire: what a guest wants written, as a sequence of CBOR arrays.
+//! Intents on the wire: the writes that a guest asks for, as a sequence of CBOR arrays.
 
 use crate::cbor::encode::{self, BEGIN_OBJECT, Encoded, Sink};
 use crate::cbor::{Reader, WireError, major};
 use crate::key::Key;
 use crate::value::ValueRef;
 
-/// What an intent does to its record.
+/// Effect of an intent on its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
-    /// Writes a new record.
+    /// Write of a new record.
     New,
-    /// Changes fields of an existing record.
+    /// Change of fields of an existing record.
     Update,
 }
 
@@ -25,14 +25,32 @@ impl Operation {
     }
 }
 
-/// An intent, borrowed from its wire form: `[operation, storage, entity, key map, value map]`.
+/// An intent, borrowed from its wire form: `[operation, storage, entity, key map, value map]`. [`intents`] reads them.
+///
+/// ```
+/// use guest_abi::cbor::encode;
+/// use guest_abi::intent::{self, Operation};
+///
+/// let mut key = Vec::new();
+/// encode::element(&mut key, "sys.View");
+/// encode::element(&mut key, "shop.Orders");
+/// encode::object_of(&mut key, 0);
+/// let mut stream = Vec::new();
+/// intent::begin(&mut stream, Operation::New, &key);
+/// encode::field(&mut stream, "Amount", 400_i64);
+/// encode::mark(&mut stream, encode::END);
+///
+/// let found = intent::intents(&stream).next().unwrap()?;
+/// assert_eq!((found.operation, found.key.entity), (Operation::New, "shop.Orders"));
+/// # Ok::<(), guest_abi::cbor::WireError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Intent<'a> {
-    /// New or update.
+    /// Effect on the record.
     pub operation: Operation,
-    /// Which record.
+    /// Key of the record.
     pub key: Key<'a>,
-    /// An object: the record's fields, or those that change.
+    /// Object with the record's fields, or with those that change.
     pub value: ValueRef<'a>,
 }
 

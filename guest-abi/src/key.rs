@@ -4,6 +4,17 @@ use crate::cbor::{Reader, WireError};
 use crate::value::{Fields, ValueRef};
 
 /// A key, borrowed from its wire form: text storage, text entity, map of fields.
+///
+/// ```
+/// use guest_abi::key::Key;
+/// use guest_abi::storage;
+///
+/// let key = Key::parse(b"\x68sys.View\x6bshop.Orders\xA1\x62Id\x07")?;
+/// assert_eq!((key.storage, key.entity), (storage::VIEW, "shop.Orders"));
+/// let (name, value) = key.fields().next().unwrap()?;
+/// assert_eq!((name, value.as_i32()?), ("Id", 7));
+/// # Ok::<(), guest_abi::value::ValueError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key<'a> {
     /// Storage, for instance [`crate::storage::VIEW`].

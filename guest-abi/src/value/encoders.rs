@@ -3,7 +3,20 @@
 use super::QName;
 use crate::cbor::encode::{self, BEGIN_ARRAY, BEGIN_OBJECT, END, Sink};
 
-/// Writes the fields of an object, each appended at once.
+/// Writes the fields of an object. Each is appended at once.
+///
+/// ```
+/// use guest_abi::value::ObjectEncoder;
+///
+/// let mut bytes = Vec::new();
+/// let mut object = ObjectEncoder::begin(&mut bytes);
+/// object.put_bool("Paid", true);
+/// object.put_array("Items", |items| {
+///     items.push_i32(1).push_i32(2);
+/// });
+/// object.end();
+/// assert_eq!(bytes, b"\xBF\x64Paid\xF5\x65Items\x9F\x01\x02\xFF\xFF");
+/// ```
 #[derive(Debug)]
 pub struct ObjectEncoder<'s, S: Sink> {
     sink: &'s mut S,
@@ -26,7 +39,7 @@ impl<'s, S: Sink> ObjectEncoder<'s, S> {
         Self { sink }
     }
 
-    /// Goes on with an object that was started and not ended: what [`ObjectEncoder::begin`] began elsewhere.
+    /// Continues an object that [`ObjectEncoder::begin`] started and that was not ended.
     pub fn resume(sink: &'s mut S) -> Self {
         Self { sink }
     }
@@ -94,7 +107,17 @@ fn nested_array<S: Sink, R>(sink: &mut S, fill: impl FnOnce(&mut ArrayEncoder<'_
     result
 }
 
-/// Writes the elements of an array, each appended at once.
+/// Writes the elements of an array. Each is appended at once.
+///
+/// ```
+/// use guest_abi::value::ArrayEncoder;
+///
+/// let mut bytes = Vec::new();
+/// let mut array = ArrayEncoder::begin(&mut bytes);
+/// array.push_string("one").push_f64(0.5);
+/// array.end();
+/// assert_eq!(bytes.len(), 15);
+/// ```
 #[derive(Debug)]
 pub struct ArrayEncoder<'s, S: Sink> {
     sink: &'s mut S,

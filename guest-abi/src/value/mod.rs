@@ -14,9 +14,15 @@ pub use encoders::{ArrayEncoder, ObjectEncoder};
 pub use members::{Fields, Items};
 
 /// A qualified name: an entity of a package.
+///
+/// ```
+/// use guest_abi::value::QName;
+///
+/// assert_eq!(QName { package: "shop", entity: "Order" }.to_string(), "shop.Order");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QName<'a> {
-    /// Package, for instance `sys`.
+    /// Package, for example `sys`.
     pub package: &'a str,
     /// Entity of the package.
     pub entity: &'a str,
@@ -32,19 +38,19 @@ impl core::fmt::Display for QName<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
-    /// An integer of up to 64 bits with sign.
+    /// Signed integer of up to 64 bits.
     Integer,
-    /// A 32-bit float.
+    /// Float of 32 bits.
     Float32,
-    /// A 64-bit float.
+    /// Float of 64 bits.
     Float64,
     /// UTF-8 text.
     Text,
     /// Bytes.
     Bytes,
-    /// A truth value.
+    /// Truth value.
     Bool,
-    /// A [`QName`].
+    /// Qualified name, a [`QName`].
     QName,
     /// Named fields.
     Object,
@@ -76,25 +82,25 @@ impl core::fmt::Display for Kind {
     }
 }
 
-/// Why a value cannot be read as asked.
+/// Reason why a value cannot be read as asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ValueError {
-    /// The value is of another kind.
+    /// Value of another kind.
     WrongType {
-        /// What was asked for.
+        /// Type that was asked for.
         asked: &'static str,
-        /// What is there.
+        /// Kind of the value.
         found: Kind,
     },
-    /// The number cannot be held exactly by the type asked for.
+    /// Number that the type asked for cannot hold exactly.
     OutOfRange {
-        /// What was asked for.
+        /// Type that was asked for.
         asked: &'static str,
-        /// What is there.
+        /// Kind of the value.
         found: Kind,
     },
-    /// The bytes are not a value of the model.
+    /// Bytes that are not a value of the model.
     Malformed(WireError),
 }
 
@@ -119,13 +125,28 @@ impl core::fmt::Display for ValueError {
 impl core::error::Error for ValueError {}
 
 /// A value, borrowed from the bytes that encode it.
+///
+/// ```
+/// use guest_abi::value::{Kind, ObjectEncoder, ValueRef};
+///
+/// let mut bytes = Vec::new();
+/// let mut object = ObjectEncoder::begin(&mut bytes);
+/// object.put_i32("Year", 2023).put_string("Name", "Ulm");
+/// object.end();
+///
+/// let value = ValueRef::new(&bytes);
+/// assert_eq!(value.kind()?, Kind::Object);
+/// assert_eq!(value.field("Year")?.unwrap().as_i64()?, 2023);
+/// assert_eq!(value.field("absent")?, None);
+/// # Ok::<(), guest_abi::value::ValueError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ValueRef<'a> {
     bytes: &'a [u8],
 }
 
 impl<'a> ValueRef<'a> {
-    /// The value whose encoding starts at the first of `bytes`. What follows it is ignored.
+    /// The value at the start of `bytes`. Bytes that follow it are ignored.
     ///
     /// Nothing is checked yet: each reading method reports bytes that are not a value.
     #[must_use]
@@ -133,7 +154,7 @@ impl<'a> ValueRef<'a> {
         Self { bytes }
     }
 
-    /// The encoding, and possibly bytes behind it.
+    /// The bytes from the start of the encoding on; more may follow the value.
     #[must_use]
     pub const fn bytes(self) -> &'a [u8] {
         self.bytes
@@ -182,7 +203,7 @@ impl<'a> ValueRef<'a> {
 
     /// The fault in bytes that could not be read, although their kind is right.
     fn fault(self) -> WireError {
-        // Valid and unreadable is none of it, but then the state that gave the bytes is at fault all the same.
+        // Bytes that are valid could have been read.
         Reader::new(self.bytes).value().err().unwrap_or(WireError::Malformed { at: 0 })
     }
 
