@@ -1,6 +1,7 @@
-//! The functions that hosts call which would rather call than write to the control block.
+//! Exports for hosts that prefer a call to writing the control block.
+#![expect(unsafe_code, reason = "functions that a host calls by name, one of which resets")]
 
-use crate::{BumpResetAllocator, LinearMemory};
+use crate::BumpResetAllocator;
 use guest_abi::names::{EXPORT_ALLOC_MARK, EXPORT_ALLOC_RESET};
 
 // `export_name` takes a literal only; this keeps the literals below the contract's.
@@ -19,14 +20,14 @@ const fn same(left: &str, right: &str) -> bool {
 /// Sets the mark.
 #[unsafe(no_mangle)]
 extern "C" fn __alloc_mark() {
-    BumpResetAllocator::<LinearMemory>::new().mark();
+    <BumpResetAllocator>::new().mark();
 }
 
-/// Resets to the mark. It is for the host: between two calls no guest code holds on to what it allocated, save
-/// through statics, which the host puts back.
+/// Resets to the mark. Only the host calls it: between two calls no guest code holds on to what it allocated, except
+/// through statics, which the host restores.
 #[unsafe(no_mangle)]
 extern "C" fn __alloc_reset() {
     // SAFETY: the host calls this between two calls of the guest and restores its statics; nothing reaches above the
     // mark then.
-    unsafe { BumpResetAllocator::<LinearMemory>::new().reset() }
+    unsafe { <BumpResetAllocator>::new().reset() }
 }

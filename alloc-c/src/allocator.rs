@@ -1,4 +1,4 @@
-//! The allocator behind the functions, by feature. Two are refused; none leaves the functions out.
+//! The allocator behind the functions, by feature. Two are an error; without one there are no functions.
 
 macro_rules! at_most_one {
     ($($one:literal and $other:literal;)+) => {$(

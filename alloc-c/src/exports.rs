@@ -1,4 +1,4 @@
-//! The functions, under the names that C knows them by.
+//! C's functions, under their names in C.
 #![cfg(any(feature = "alloc-leaking", feature = "alloc-bump-reset", feature = "alloc-freelist"))]
 #![expect(unsafe_code, reason = "functions that C calls by name")]
 
@@ -26,7 +26,7 @@ fn set_errno(error: c_int) {
     let _ = error;
 }
 
-/// What was allocated, with `errno` set where that is nothing.
+/// Returns the pointer, and sets `errno` if it is null.
 #[inline]
 fn or_no_memory(pointer: *mut u8) -> *mut u8 {
     if pointer.is_null() {
@@ -35,7 +35,7 @@ fn or_no_memory(pointer: *mut u8) -> *mut u8 {
     pointer
 }
 
-/// Allocates so many bytes.
+/// Allocates `size` bytes.
 #[unsafe(no_mangle)]
 extern "C" fn malloc(size: usize) -> *mut u8 {
     or_no_memory(Interface(&ALLOCATOR).malloc(size))
@@ -71,7 +71,7 @@ extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut u8 {
     or_no_memory(Interface(&ALLOCATOR).aligned_alloc(align, size))
 }
 
-/// The same, with the error as the result. Does not touch `errno`, nor what `result` points to where it fails.
+/// The same, with the error as the result. Does not change `errno` and, if it fails, does not write to `result`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn posix_memalign(result: *mut *mut u8, align: usize, size: usize) -> c_int {
     if !align.is_power_of_two() || align < size_of::<*mut u8>() {
@@ -86,7 +86,7 @@ unsafe extern "C" fn posix_memalign(result: *mut *mut u8, align: usize, size: us
     0
 }
 
-/// Bytes that an allocation has.
+/// Size of an allocation in bytes.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn malloc_usable_size(pointer: *mut u8) -> usize {
     // SAFETY: the caller's promise.
@@ -95,8 +95,8 @@ unsafe extern "C" fn malloc_usable_size(pointer: *mut u8) -> usize {
 
 #[cfg(feature = "wasi-libc")]
 mod of_wasi_libc {
-    //! What wasi-libc calls where it allocates for itself. If these were missing, it would bring its own allocator along,
-    //! whose functions have the same names as those above.
+    //! The functions that wasi-libc calls to allocate for itself. If these were missing, it would bring its own allocator
+    //! along, whose functions have the same names as those above.
 
     #[unsafe(no_mangle)]
     extern "C" fn __libc_malloc(size: usize) -> *mut u8 {

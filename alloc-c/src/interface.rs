@@ -1,22 +1,35 @@
-//! What C asks of an allocator, over one that wants to be told layouts.
+//! C's interface over an allocator that needs layouts.
 //!
-//! The layout is kept in the header: directly in front of the allocation lies its size, in 31 bits. The bit above says that
-//! it is aligned to more than 16 bytes; its alignment lies in front of the size then.
+//! The header holds the layout: directly in front of the allocation lies its size, in 31 bits. The bit above them is set if
+//! the allocation is aligned to more than 16 bytes; the alignment then lies in front of the size.
 #![expect(unsafe_code, reason = "the interface is one of raw pointers")]
 
 use alloc_core::{HEADED_ALIGN, HeaderAlloc, claim::refuse};
 use core::{alloc::Layout, ptr};
 
-/// Set in the header of what is aligned to more than [`HEADED_ALIGN`].
+/// Bit in the header of an allocation that is aligned to more than [`HEADED_ALIGN`].
 const OVERALIGNED: u32 = 1 << 31;
 
-/// Largest alignment that is served: 1 GiB.
+/// Largest alignment that is served, in bytes: 1 GiB.
 const LARGEST_ALIGN: usize = 1 << 30;
 
 /// The interface of C's `malloc` over an allocator. See the [crate].
 ///
-/// What cannot be served is the null pointer, and the request is recorded in the allocator's control block. The counters
-/// there are of bytes as they were asked for, without headers.
+/// A request that cannot be served is recorded in the allocator's control block, and the result is the null pointer. The
+/// counters there count the bytes that were asked for, without headers.
+///
+/// ```
+/// use alloc_c::Interface;
+/// use alloc_core::testing::FakeMemory;
+/// use alloc_freelist::FreelistAllocator;
+///
+/// let memory = FakeMemory::new(0x10_0000, 4);
+/// let allocator = FreelistAllocator::over(&memory);
+/// let pointer = Interface(&allocator).calloc(10, 8);
+/// assert!(!pointer.is_null());
+/// assert!(Interface(&allocator).malloc(1 << 30).is_null(), "the memory may grow by 256 KiB");
+/// assert_eq!(memory.image().failed_size, 1 << 30);
+/// ```
 #[derive(Debug)]
 pub struct Interface<'a, A>(
     /// The allocator.
@@ -24,13 +37,13 @@ pub struct Interface<'a, A>(
 );
 
 impl<A: HeaderAlloc> Interface<'_, A> {
-    /// So many bytes, aligned to 16. For 0 bytes the pointer is none that is in use, and may be freed.
+    /// Allocates `size` bytes, aligned to 16. For 0 bytes the pointer differs from all that are in use, and may be freed.
     #[inline]
     pub fn malloc(&self, size: usize) -> *mut u8 {
         self.allocate(HEADED_ALIGN, size, A::alloc_headed)
     }
 
-    /// An array of so many elements of so many bytes, all zero.
+    /// Allocates a zeroed array of `count` elements of `size` bytes.
     #[inline]
     pub fn calloc(&self, count: usize, size: usize) -> *mut u8 {
         match count.checked_mul(size) {
@@ -39,8 +52,8 @@ impl<A: HeaderAlloc> Interface<'_, A> {
         }
     }
 
-    /// So many bytes, aligned to `align` and to 16. An alignment that is no power of two gives the null pointer, and is not
-    /// recorded: there might be memory enough.
+    /// Allocates `size` bytes, aligned to `align` and to 16. If `align` is not a power of two, the result is the null pointer
+    /// and nothing is recorded: memory has not run out.
     #[inline]
     pub fn aligned_alloc(&self, align: usize, size: usize) -> *mut u8 {
         if !align.is_power_of_two() {
@@ -49,10 +62,11 @@ impl<A: HeaderAlloc> Interface<'_, A> {
         self.allocate(align.max(HEADED_ALIGN), size, A::alloc_headed)
     }
 
-    /// Takes an allocation back. The null pointer is ignored.
+    /// Frees an allocation. Ignores the null pointer.
     ///
     /// # Safety
-    /// The pointer is null or of this interface, and what it points to is alive and given up.
+    /// The pointer is null, or this interface has returned it, its allocation has not been freed yet, and nothing uses it any
+    /// more.
     #[inline]
     pub unsafe fn free(&self, pointer: *mut u8) {
         if !pointer.is_null() {
@@ -63,12 +77,13 @@ impl<A: HeaderAlloc> Interface<'_, A> {
         }
     }
 
-    /// Gives an allocation another size, in place where the allocator can; its alignment stays. The null pointer is an
-    /// allocation of no bytes. With size 0 it stays an allocation, of no bytes. Where the result is null nothing has changed.
+    /// Changes the size of an allocation, in place where the allocator can, and keeps its alignment. The null pointer counts as
+    /// an allocation of no bytes. With size 0 the result is an allocation of no bytes. If the result is null, the allocation is
+    /// unchanged.
     ///
     /// # Safety
-    /// The pointer is null or of this interface, and what it points to is alive; if the result is not null, only that may be
-    /// used from then on.
+    /// The pointer is null, or this interface has returned it and its allocation has not been freed yet. If the result is not
+    /// null, only the result may be used from then on.
     #[inline]
     pub unsafe fn realloc(&self, pointer: *mut u8, size: usize) -> *mut u8 {
         if pointer.is_null() {
@@ -88,10 +103,10 @@ impl<A: HeaderAlloc> Interface<'_, A> {
         moved
     }
 
-    /// Bytes of an allocation: as many as were asked for. None for the null pointer.
+    /// Size of an allocation in bytes: the size that was asked for. 0 for the null pointer.
     ///
     /// # Safety
-    /// The pointer is null or of this interface, and what it points to is alive.
+    /// The pointer is null, or this interface has returned it and its allocation has not been freed yet.
     #[inline]
     pub unsafe fn usable_size(&self, pointer: *mut u8) -> usize {
         if pointer.is_null() {

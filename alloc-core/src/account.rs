@@ -1,9 +1,9 @@
-//! The counters of the control block. Without the feature `counters` nothing here leaves any code behind.
+//! The counters of the control block. Without the feature `counters` these functions compile to nothing.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use guest_abi::{ControlBlock, control_block::FLAG_COUNTERS};
 
-/// What [`ControlBlock::flags`] holds in this build.
+/// Value of [`ControlBlock::flags`] in this build.
 pub(crate) const FLAGS: u32 = if cfg!(feature = "counters") { FLAG_COUNTERS } else { 0 };
 
 /// Counts bytes that were requested and served, and raises the peak to them.
@@ -18,8 +18,8 @@ pub fn requested(block: &ControlBlock, size: usize) {
     }
 }
 
-/// Counts a call that was served: one of the control block's `allocations` or `reallocations`. Its bytes are for
-/// [`requested`] and [`shrunk`].
+/// Counts a call that was served. `calls` is the control block's `allocations` or `reallocations`. [`requested`] and
+/// [`shrunk`] count its bytes.
 #[inline]
 pub fn count(calls: &AtomicU64) {
     if cfg!(feature = "counters") {
@@ -52,7 +52,7 @@ pub(crate) fn grown(block: &ControlBlock) {
     }
 }
 
-/// A load and a store instead of an atomic addition: there is one thread. Gives the new value.
+/// Adds by a load and a store, as there is one thread. Returns the new value.
 #[inline]
 fn add(counter: &AtomicU64, by: u64) -> u64 {
     let sum = counter.load(Relaxed).wrapping_add(by);

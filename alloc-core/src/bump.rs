@@ -1,18 +1,18 @@
-//! The mechanics of a bump pointer: what `alloc-leaking` and `alloc-bump-reset` share.
+//! The mechanics of a bump pointer, as functions. [`BumpAllocator`](crate::BumpAllocator) is the allocator over them.
 //!
 //! All state is in the control block: `top` is the next free byte, `limit` the end of the memory adopted. `top` never
 //! lies below `heap_base` and never above `limit`, and `limit` never above [`ADDRESS_END`](crate::ADDRESS_END).
 //!
-//! # What is known to be zero
+//! # Memory that is known to be zero
 //!
 //! Everything above `max(high_water, top)`. An allocation writes below `top` only, so nothing needs to be recorded
-//! while `top` rises; whatever lowers it raises `high_water` first. A host that lowers `top` itself either scrubs what
-//! was above or raises `high_water` likewise.
+//! while `top` rises. Code that lowers `top` raises `high_water` first. A host that lowers `top` itself either zeroes the
+//! bytes above it or raises `high_water` likewise.
 //!
 //! # Headers
 //!
-//! Each function takes how many bytes directly in front of an allocation belong to it: 0, or what a caller keeps there
-//! who remembers no layouts. They are neither counted nor aligned.
+//! Each function takes the number of bytes directly in front of an allocation that belong to it. It is 0, or the size of
+//! the header of a caller that remembers no layouts. Headers are neither counted nor aligned.
 #![expect(unsafe_code, reason = "fills and copies memory that it hands out")]
 
 use crate::{
@@ -42,7 +42,8 @@ pub fn alloc_zeroed<M: Memory>(memory: &M, kind: AllocatorKind, header: u32, lay
     pointer
 }
 
-/// Fills with zeros what `alloc` has just given, as far as it lies below the high-water mark: the rest is zero.
+/// Fills an allocation that [`alloc`] has just returned with zeros, as far as it lies below the high-water mark. The rest
+/// is zero already.
 ///
 /// # Safety
 /// `pointer` is null or the newest allocation of this memory, of at least `size` bytes.
@@ -74,8 +75,8 @@ pub unsafe fn dealloc_newest<M: Memory>(memory: &M, header: u32, pointer: *mut u
     }
 }
 
-/// Serves `GlobalAlloc::realloc`: the newest allocation grows and shrinks where it is, any other shrinks where it is
-/// and is copied to grow, without its header.
+/// Serves `GlobalAlloc::realloc`. The newest allocation grows and shrinks in place. Any other shrinks in place and is copied
+/// to grow, without its header.
 ///
 /// # Safety
 /// As `GlobalAlloc::realloc`, of an allocator that serves `pointer` from this memory, with this header.
@@ -137,9 +138,9 @@ pub unsafe fn reset<M: Memory>(memory: &M) {
     }
 }
 
-/// Takes bytes off the free memory, or gives the null pointer and records the request.
+/// Takes bytes off the free memory. If there are too few, records the request and returns the null pointer.
 ///
-/// `requested` is what the byte counters get to see, `counter` counts what is served.
+/// `requested` goes to the byte counters, and `counter` counts the calls that are served.
 fn take<M: Memory>(
     memory: &M,
     kind: AllocatorKind,
@@ -175,14 +176,14 @@ fn take<M: Memory>(
     memory.pointer(address)
 }
 
-/// Adopts pages for so many bytes above `top`.
+/// Adopts pages for `needed` bytes above `top`.
 #[cold]
 #[inline(never)]
 fn make_room<M: Memory>(memory: &M, kind: AllocatorKind, needed: u32) -> bool {
     claim(memory, kind, needed)
 }
 
-/// Lowers `top`, remembering how high it was.
+/// Lowers `top` and records how high it was.
 #[inline(never)]
 fn lower(block: &ControlBlock, new_top: u32) {
     let high_water = block.high_water.load(Relaxed).max(block.top.load(Relaxed));

@@ -1,8 +1,8 @@
-//! Adopting pages, and recording what could not be served.
+//! Adopting pages, and recording requests that could not be served.
 //!
 //! The control block's `limit` is the end of the memory that the allocator knows. When a host rewinds the control
-//! block, `limit` goes back, but pages that were added since stay, because linear memory cannot shrink. So whoever
-//! needs more than `limit` first looks at how many pages there really are, and grows only for what they lack.
+//! block, `limit` goes back, but pages that were added since stay, because linear memory cannot shrink. An allocator that
+//! needs more than `limit` therefore looks first at how many pages there are, and grows memory only for the rest.
 
 use crate::{ADDRESS_END, Memory, PAGE_SIZE, account};
 use core::{
@@ -11,7 +11,7 @@ use core::{
 };
 use guest_abi::{AllocatorKind, ControlBlock};
 
-/// Most pages that are added beyond what a request needs: 16 MiB.
+/// Largest number of pages added beyond the need of a request: 16 MiB.
 ///
 /// An eighth of the pages that there are is added on top of the need, so that the number of steps is logarithmic in the
 /// size: 22 where a leaking guest takes 6 MiB, and none in a restored instance, which has its pages. (A half made it 7
@@ -34,10 +34,10 @@ pub const fn control_block(heap_start: u32) -> ControlBlock {
     }
 }
 
-/// Adopts pages until `limit` is at least so many bytes above `top`; whether that succeeded. If it did not, nothing has
-/// changed but that pages which existed anyway may have been adopted.
+/// Adopts pages until `limit` is at least `needed` bytes above `top`. Returns whether that succeeded. If it did not, the only
+/// change is that pages which existed already may have been adopted.
 ///
-/// `needed` is not 0.
+/// `needed` must not be 0.
 #[inline]
 pub fn claim<M: Memory>(memory: &M, kind: AllocatorKind, needed: u32) -> bool {
     let block = memory.control_block();
@@ -59,7 +59,7 @@ pub fn claim<M: Memory>(memory: &M, kind: AllocatorKind, needed: u32) -> bool {
     needed <= limit.wrapping_sub(top)
 }
 
-/// Records a request that cannot be served, for the host to find, and gives the null pointer.
+/// Records a request that cannot be served, for the host to find, and returns the null pointer.
 #[cold]
 pub fn refuse(block: &ControlBlock, size: usize, align: usize) -> *mut u8 {
     block.failed_size.store(saturate(size), Relaxed);
@@ -67,7 +67,7 @@ pub fn refuse(block: &ControlBlock, size: usize, align: usize) -> *mut u8 {
     ptr::null_mut()
 }
 
-/// The number, or the largest `u32`. On wasm32 a `usize` is no larger.
+/// The number, or `u32::MAX` if it is larger. On wasm32 it never is.
 #[inline]
 fn saturate(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)

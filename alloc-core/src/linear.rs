@@ -6,8 +6,15 @@ use guest_abi::ControlBlock;
 
 /// The linear memory of the module that runs this code.
 ///
-/// It holds nothing, so on wasm32 an allocator over it may be a `static`. On any other target it is a memory that has
-/// no pages and gets none, and cannot be shared: an allocator over it compiles, but not as a `static`.
+/// The type has no fields, so on wasm32 an allocator over it may be a `static`. On any other target it is a memory without
+/// pages that cannot grow and is not `Sync`: an allocator over it compiles, but not as a `static`.
+///
+/// ```
+/// use alloc_core::{LinearMemory, Memory};
+///
+/// # #[cfg(not(target_arch = "wasm32"))]
+/// assert!(LinearMemory::new().pages() == 0 && !LinearMemory::new().grow(1));
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct LinearMemory {
     #[cfg(not(target_arch = "wasm32"))]
@@ -15,7 +22,7 @@ pub struct LinearMemory {
 }
 
 impl LinearMemory {
-    /// This module's.
+    /// The memory of this module.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -113,8 +120,9 @@ mod linked {
 }
 
 // SAFETY: linear memory from `__heap_base` on holds neither statics nor stack, and the crate documents that it belongs
-// to the allocator. That address is not 0, since the control block, a static, lies below. Memory starts at address 0, so pointers are as aligned as addresses; it never moves or shrinks, and new
-// pages are zero, by the WebAssembly specification. There is one thread, because `atomics` is refused at compile time.
+// to the allocator. That address is not 0, since the control block, a static, lies below. Memory starts at address 0, so
+// pointers are as aligned as addresses; it never moves or shrinks, and new pages are zero, by the WebAssembly
+// specification. There is one thread, because `atomics` is refused at compile time.
 #[cfg(target_arch = "wasm32")]
 unsafe impl Memory for LinearMemory {
     #[inline]

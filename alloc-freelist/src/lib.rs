@@ -1,32 +1,5 @@
-//! A global allocator for WebAssembly guests that frees, built to be restored.
-//!
-//! The freelist is [talc]'s: first fit by size class, neighbours coalesce, `realloc` works in place where it can, any
-//! alignment. In front of it are lists of small blocks that were freed, so that most requests need not look for a gap;
-//! before memory grows they are given back to talc. The memory comes from this crate's own source, which adopts pages that exist before it grows, and claims
-//! in steps of [`CLAIM_STEP`] bytes while pages are added geometrically, so that a host which zeroes what was claimed
-//! since its snapshot has little to zero.
-//!
-//! ```
-//! # #[cfg(target_arch = "wasm32")]
-//! #[global_allocator]
-//! static ALLOCATOR: alloc_freelist::FreelistAllocator = alloc_freelist::FreelistAllocator::new();
-//! ```
-//!
-//! # State
-//!
-//! In the control block `top` is the end of the claimed heap; nothing above it has been written, so it is the
-//! high-water mark too. `high_water` itself stays as the host left it. The rest of the state is in the allocator's
-//! static and, between allocations, in the heap: a restore must put back both.
-//!
-//! # Limits
-//!
-//! The heap ends 1 MiB below 4 GiB. talc 5.1 adds a request's size to addresses without looking for an overflow, so a
-//! request is refused, even if a gap could hold it, when the claimed heap's end plus size and alignment exceeds 4 GiB.
-//! (Unguarded, a request of 1.3 times the size of a gap that ends at 4 GiB is "served" from that gap.) No request
-//! larger than [`LARGEST_REQUEST`] is served.
-//!
-//! See [`alloc_core`] for what the allocator assumes: one thread, and all pages its own. Natively the type exists, but
-//! has no memory unless it is given one, as the tests do, and cannot be a `static`.
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
 #![no_std]
 #![expect(unsafe_code, reason = "`GlobalAlloc` is an unsafe trait, and talc's heap is raw memory")]
 
@@ -46,6 +19,13 @@ use source::PageSource;
 pub use source::{CLAIM_STEP, HEAP_END, LARGEST_REQUEST};
 
 /// A freelist over a guest's memory. See the [crate](self).
+///
+/// ```
+/// use alloc_freelist::FreelistAllocator;
+///
+/// // The initial value of the static in a guest.
+/// const ALLOCATOR: FreelistAllocator = FreelistAllocator::new();
+/// ```
 pub struct FreelistAllocator<M: Memory = LinearMemory> {
     heap: UnsafeCell<Heap<M>>,
 }
@@ -71,7 +51,7 @@ impl<M: Memory> FreelistAllocator<M> {
         Self::of_kind(memory, AllocatorKind::Freelist)
     }
 
-    /// An allocator that calls itself by another name in the control block: for drop-ins that are built on this one.
+    /// An allocator that shows another kind in the control block, for drop-ins that are built on this one.
     #[must_use]
     pub const fn of_kind(memory: M, kind: AllocatorKind) -> Self {
         Self { heap: UnsafeCell::new(Heap::new(PageSource::new(memory, kind))) }

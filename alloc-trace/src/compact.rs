@@ -1,43 +1,55 @@
-//! A compact form of traces, which a guest replays without looking anything up.
+//! A compact form of traces, which a guest replays without look-ups.
 //!
-//! Blocks that are alive at one time have different *slots*, and a slot is used again when its block was freed, so
-//! that a table of as many slots as blocks are alive at one time is enough. A step is two little-endian integers of 32
-//! bits, as reading them must cost little beside an allocation:
+//! Blocks that are alive at one time have different *slots*. The slot of a freed block is used again, so a replay needs a
+//! table of as many slots as blocks are alive at one time. A step is two little-endian integers of 32 bits, because reading
+//! it must cost little compared with an allocation:
 //!
 //! | step | first | second |
 //! |---|---|---|
 //! | allocate | slot | bytes |
 //! | reallocate | slot | bytes, and the highest bit |
 //! | free | slot | all bits |
+//!
+//! ```
+//! use alloc_trace::compact::{Program, Step, Steps};
+//! use alloc_trace::{Numbering, Trace};
+//!
+//! let trace = Trace::parse(b"Alloc(8),\nFree(0),\nAlloc(3),\n", Numbering::FromZero)?;
+//! let program = Program::of(&trace, 4096);
+//! let steps: Vec<Step> = Steps::new(&program.chunks[0]).map(Result::unwrap).collect();
+//! assert_eq!(steps[2], Step::Alloc { slot: 0, size: 3 }, "the slot is used again");
+//! assert_eq!(program.slots, 1);
+//! # Ok::<(), alloc_trace::ParseError>(())
+//! ```
 
 use alloc::vec::Vec;
 
 use crate::operation::{MAX_SIZE, Operation};
 use crate::trace::Trace;
 
-/// Bytes of a step.
+/// Size of a step in bytes.
 pub const STEP: usize = 8;
 
 /// An operation of a trace in the compact form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Allocates a block, which takes a slot that is free.
+    /// Allocation of a block, which takes a free slot.
     Alloc {
-        /// The slot.
+        /// Slot of the block.
         slot: u32,
-        /// The block's bytes.
+        /// Size in bytes.
         size: u32,
     },
-    /// Frees the block in a slot.
+    /// Free of the block in a slot.
     Free {
-        /// The slot.
+        /// Slot of the block.
         slot: u32,
     },
-    /// Reallocates the block in a slot.
+    /// Reallocation of the block in a slot.
     Realloc {
-        /// The slot.
+        /// Slot of the block.
         slot: u32,
-        /// The block's new bytes.
+        /// New size in bytes.
         size: u32,
     },
 }
@@ -46,14 +58,14 @@ pub enum Step {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Program {
-    /// The steps, in chunks that begin and end with a whole one.
+    /// Steps, in chunks of whole steps.
     pub chunks: Vec<Vec<u8>>,
-    /// Slots that are needed.
+    /// Number of slots that a replay needs.
     pub slots: u32,
 }
 
 impl Program {
-    /// The compact form of a trace, in chunks of at most so many bytes, or of [`STEP`] where that is more.
+    /// The compact form of a trace, in chunks of at most `chunk` bytes, but of one step at least.
     #[must_use]
     pub fn of(trace: &Trace, chunk: usize) -> Self {
         let most = chunk.max(STEP);
@@ -90,7 +102,7 @@ impl Program {
 /// Marks a size as that of a reallocation; no size has this bit.
 const REALLOC: u32 = 1 << 31;
 
-/// Stands where a size would, and is none.
+/// Marks a free, in the place of a size.
 const FREE: u32 = u32::MAX;
 
 const _: () = assert!(MAX_SIZE | REALLOC < FREE && MAX_SIZE < REALLOC);
@@ -125,11 +137,11 @@ impl Step {
     }
 }
 
-/// The bytes of a chunk are no steps.
+/// Bytes of a chunk that are not a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoStep;
+pub struct InvalidStep;
 
-/// Reads the steps of a chunk; ends after the first bytes that are none. Takes nothing from the heap.
+/// Iterator over the steps of a chunk. It ends after the first bytes that are not a step, and does not allocate.
 #[derive(Debug, Clone)]
 pub struct Steps<'c> {
     bytes: &'c [u8],
@@ -144,7 +156,7 @@ impl<'c> Steps<'c> {
 }
 
 impl Iterator for Steps<'_> {
-    type Item = Result<Step, NoStep>;
+    type Item = Result<Step, InvalidStep>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
@@ -154,7 +166,7 @@ impl Iterator for Steps<'_> {
         let read = self.bytes.split_first_chunk().and_then(|(first, rest)| Some((Step::of(first)?, rest)));
         let (step, rest) = match read {
             Some((step, rest)) => (Ok(step), rest),
-            None => (Err(NoStep), &[][..]),
+            None => (Err(InvalidStep), &[][..]),
         };
         self.bytes = rest;
         Some(step)
@@ -191,7 +203,7 @@ mod tests {
     fn bytes_that_are_no_steps_end_the_reading() {
         for bytes in [&[0; 7][..], &[0, 0, 0, 0, 0xF9, 0xFF, 0xFF, 0x7F], &[0, 0, 0, 0, 0xFE, 0xFF, 0xFF, 0xFF]] {
             let mut steps = Steps::new(bytes);
-            assert_eq!((steps.next(), steps.next()), (Some(Err(NoStep)), None), "{bytes:?}");
+            assert_eq!((steps.next(), steps.next()), (Some(Err(InvalidStep)), None), "{bytes:?}");
         }
     }
 }

@@ -1,31 +1,31 @@
 //! One operation of a trace.
 
-/// Alignment at which blocks are replayed, in bytes: that of the largest ordinary type of wasm32, and what `malloc`
-/// gives there at least.
+/// Alignment at which blocks are replayed, in bytes: that of the largest ordinary type of wasm32, and the least that its
+/// `malloc` gives.
 pub const ALIGNMENT: usize = 8;
 
-/// Largest size of a block, in bytes: what a layout of wasm32 with the usual alignment can have.
+/// Largest size of a block, in bytes: that of the largest layout of wasm32 with the usual alignment.
 pub const MAX_SIZE: u32 = (1 << 31) - 8;
 
-/// What a program asked of its allocator. Allocations are numbered from 0 in the order in which they were made,
-/// whatever the text form counts from.
+/// A request of a program to its allocator. Allocations are numbered from 0 in the order in which they were made, also if
+/// the text form counts from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
-    /// Allocates a block, whose number is that of allocations made before.
+    /// Allocation of a block. Its number is the number of allocations made before it.
     Alloc {
-        /// Its bytes, at most [`MAX_SIZE`]. A program in Rust never asks for 0; a `malloc` may be asked for it.
+        /// Size in bytes, at most [`MAX_SIZE`]. Programs in Rust never ask for 0 bytes; callers of `malloc` may.
         size: u32,
     },
-    /// Frees a block.
+    /// Free of a block.
     Free {
-        /// Its number.
+        /// Number of the block.
         allocation: u32,
     },
-    /// Gives a block another size, and perhaps another place.
+    /// Change of a block's size, and perhaps of its address.
     Realloc {
-        /// Its number, which it keeps.
+        /// Number of the block, which it keeps.
         allocation: u32,
-        /// Its new bytes, at most [`MAX_SIZE`].
+        /// New size in bytes, at most [`MAX_SIZE`].
         size: u32,
     },
 }

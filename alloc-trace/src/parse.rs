@@ -8,69 +8,69 @@ use crate::operation::{MAX_SIZE, Operation};
 use crate::text::Numbering;
 use crate::trace::{Lives, Misuse, Trace};
 
-/// Longest line with an operation, in bytes; the longest that is written has 33.
+/// Length limit of a line with an operation, in bytes. The longest line that this crate writes has 33.
 pub const MAX_LINE: usize = 100;
 
 /// Bytes of a line that an error quotes.
 const QUOTED: usize = 24;
 
-/// What is wrong with a text, and where.
+/// A fault in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ParseError {
-    /// The line, from 1.
+    /// Line, from 1.
     pub line: u64,
-    /// The column, in bytes from 1.
+    /// Column in bytes, from 1.
     pub column: u64,
-    /// What is wrong there.
+    /// The fault.
     pub problem: Problem,
 }
 
-/// What is wrong with a line. Numbers of allocations are as the text counts them.
+/// Kind of a fault. Allocations have the numbers of the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
-    /// Something else should stand there.
+    /// Text other than expected.
     Expected {
-        /// What should.
+        /// Description of the expected text.
         expected: &'static str,
-        /// What does, as far as an error quotes it; nothing at the line's end.
+        /// Start of the text found; empty at the end of the line.
         found: String,
     },
-    /// The line is longer than [`MAX_LINE`] bytes.
+    /// A line of more than [`MAX_LINE`] bytes.
     LineTooLong {
-        /// Its bytes.
+        /// Length of the line in bytes.
         length: u64,
     },
-    /// More bytes than [`MAX_SIZE`] are asked for.
+    /// A size of more than [`MAX_SIZE`] bytes.
     SizeTooLarge {
-        /// The bytes, as they are written.
+        /// Size, as the text writes it.
         size: String,
     },
     /// A block that was never allocated.
     NeverAllocated {
-        /// Its number, as it is written.
+        /// Number of the block, as the text writes it.
         number: String,
-        /// Allocations made before.
+        /// Number of allocations made before.
         made: u32,
-        /// What the text counts from.
+        /// Numbering of the text.
         numbering: Numbering,
     },
-    /// A block that was freed before is freed.
+    /// A free of a block that was freed before.
     FreedTwice {
-        /// Its number.
+        /// Number of the block.
         number: u64,
-        /// The line that freed it.
+        /// Line that freed it.
         freed_in: u64,
     },
-    /// A block that was freed before is reallocated.
+    /// A reallocation of a block that was freed before.
     ReallocOfFreed {
-        /// Its number.
+        /// Number of the block.
         number: u64,
-        /// The line that freed it.
+        /// Line that freed it.
         freed_in: u64,
     },
-    /// There are more allocations than numbers of 32 bits.
+    /// An allocation whose number does not fit 32 bits.
     TooManyAllocations,
 }
 

@@ -12,10 +12,11 @@ use crate::event_log::{Event, EventLog};
 use crate::operation::{ALIGNMENT, MAX_SIZE, Operation};
 use crate::trace::{Misuse, Trace};
 
-/// An allocator that hands everything to another one and, while a recording is under way, writes it down.
+/// An allocator that passes every request to another one and, during a recording, logs it. See the [crate] for an example,
+/// and for threads and alignment.
 ///
-/// Without a recording it costs a load and a branch. What it writes down with goes to the other allocator directly, so
-/// it is never part of a trace. See the [crate] for threads and alignment.
+/// Without a recording it costs a load and a branch per request. The memory of the log comes from the other allocator
+/// directly, so it is never part of a trace.
 #[derive(Debug)]
 pub struct RecordingAllocator<A> {
     inner: A,
@@ -54,7 +55,7 @@ impl<A> RecordingAllocator<A> {
         Self { inner, recording: AtomicBool::new(false), locked: AtomicBool::new(false), log: UnsafeCell::new(None) }
     }
 
-    /// The allocator that it is wrapped around.
+    /// The wrapped allocator.
     #[must_use]
     pub const fn inner(&self) -> &A {
         &self.inner
@@ -70,10 +71,22 @@ impl<A> RecordingAllocator<A> {
 }
 
 impl<A: GlobalAlloc> RecordingAllocator<A> {
-    /// Begins a recording, which lasts until what this returns is finished or dropped.
+    /// Begins a recording. It lasts until the result is finished or dropped.
+    ///
+    /// ```
+    /// use std::alloc::{GlobalAlloc, Layout, System};
+    ///
+    /// let allocator = alloc_trace::RecordingAllocator::new(System);
+    /// let recording = allocator.start()?;
+    /// let layout = Layout::new::<u64>();
+    /// // SAFETY: the layout is not empty, and the pointer is freed with it.
+    /// unsafe { allocator.dealloc(allocator.alloc(layout), layout) };
+    /// assert_eq!(recording.finish()?.to_string(), "Alloc(8),\nFree(0),\n");
+    /// # Ok::<(), alloc_trace::RecordError>(())
+    /// ```
     ///
     /// # Errors
-    /// [`RecordError::AlreadyRecording`].
+    /// [`RecordError::AlreadyRecording`] if another recording is under way.
     pub fn start(&self) -> Result<Recording<'_, A>, RecordError> {
         let mut locked = self.lock();
         let log = locked.log();
@@ -85,7 +98,7 @@ impl<A: GlobalAlloc> RecordingAllocator<A> {
         Ok(Recording { allocator: self })
     }
 
-    /// Records what `program` asks of the allocator.
+    /// Records the requests of `program`. Returns its result and the trace.
     ///
     /// # Errors
     /// As for [`Self::start`] and [`Recording::finish`].
@@ -179,13 +192,13 @@ pub struct Recording<'a, A: GlobalAlloc> {
 }
 
 impl<A: GlobalAlloc> Recording<'_, A> {
-    /// Ends the recording and returns what it recorded.
+    /// Ends the recording and returns the trace.
     ///
-    /// A block that was allocated before is none of the trace's: that it is freed is left out, and that it is
-    /// reallocated is an allocation of the new size. Requests that were refused are left out as well.
+    /// A block that was allocated before the recording is not part of the trace: the trace omits its free, and a
+    /// reallocation of it becomes an allocation of the new size. The trace omits requests that were refused, too.
     ///
     /// # Errors
-    /// [`RecordError`] when there was no memory to write everything down, or a trace cannot have what was recorded.
+    /// [`RecordError`] if there was no memory for the log, or if a trace cannot represent the requests.
     pub fn finish(self) -> Result<Trace, RecordError> {
         let Some(log) = self.allocator.stop() else {
             return Ok(Trace::default());
@@ -206,20 +219,20 @@ impl<A: GlobalAlloc> Drop for Recording<'_, A> {
     }
 }
 
-/// Why there is no trace of what was to be recorded.
+/// Reason why there is no trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// Another recording is under way.
+    /// A recording that is under way already.
     AlreadyRecording,
-    /// There was no memory to write everything down.
+    /// No memory for the log.
     OutOfMemory,
-    /// A block has more bytes than a trace can have.
+    /// A block that is larger than a trace allows.
     SizeTooLarge {
-        /// Its bytes, with what its alignment adds.
+        /// Size in bytes, including the room for its alignment.
         size: usize,
     },
-    /// There were more allocations than numbers of 32 bits.
+    /// More allocations than 32 bits can number.
     TooManyAllocations,
 }
 

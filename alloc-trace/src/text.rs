@@ -6,13 +6,21 @@ use core::str::FromStr;
 use crate::operation::Operation;
 use crate::trace::Trace;
 
-/// The number that the first allocation of a text has.
+/// Number of the first allocation in a text.
+///
+/// ```
+/// use alloc_trace::{Numbering, Trace};
+///
+/// let trace = Trace::parse(b"Alloc(8),\nFree(1),\n", Numbering::FromOne)?;
+/// assert_eq!(trace.text(Numbering::FromZero).to_string(), "Alloc(8),\nFree(0),\n");
+/// # Ok::<(), alloc_trace::ParseError>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Numbering {
-    /// Counted from 0.
+    /// Numbers from 0.
     #[default]
     FromZero,
-    /// Counted from 1.
+    /// Numbers from 1.
     FromOne,
 }
 
@@ -45,7 +53,7 @@ impl FromStr for Numbering {
     }
 }
 
-/// A trace as text, allocations counted from where [`Numbering`] says. See [`Trace::text`].
+/// A trace as text, with allocations numbered as [`Numbering`] says. [`Trace::text`] makes it.
 #[derive(Debug, Clone, Copy)]
 pub struct Text<'t> {
     trace: &'t Trace,
@@ -60,7 +68,7 @@ impl Trace {
     }
 }
 
-/// The trace as text, allocations counted from 0.
+/// The trace as text, with allocations numbered from 0.
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.text(Numbering::FromZero).fmt(f)

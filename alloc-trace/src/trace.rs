@@ -1,12 +1,25 @@
-//! A trace: operations of which each makes sense after those before it.
+//! A trace: a sequence of operations in which each is valid after those before it.
 
 use alloc::vec::Vec;
 use core::fmt;
 
 use crate::operation::{MAX_SIZE, Operation};
 
-/// What a program asked of its allocator, from first to last. Nothing in it is freed twice or before it was
-/// allocated, and no size is larger than [`MAX_SIZE`].
+/// All requests of a program to its allocator, in order. No block is freed twice or before it was allocated, and no size is
+/// larger than [`MAX_SIZE`].
+///
+/// ```
+/// use alloc_trace::{Operation, Trace};
+///
+/// let trace = Trace::new(vec![
+///     Operation::Alloc { size: 100 },
+///     Operation::Realloc { allocation: 0, size: 300 },
+///     Operation::Free { allocation: 0 },
+/// ])?;
+/// assert_eq!(trace.summary().peak_live_bytes, 300);
+/// assert!(Trace::new(vec![Operation::Free { allocation: 0 }]).is_err());
+/// # Ok::<(), alloc_trace::InvalidOperation>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trace {
     operations: Vec<Operation>,
@@ -16,7 +29,7 @@ impl Trace {
     /// A trace of these operations.
     ///
     /// # Errors
-    /// [`InvalidOperation`] for the first that makes no sense after those before it.
+    /// [`InvalidOperation`] for the first operation that is not valid after those before it.
     pub fn new(operations: Vec<Operation>) -> Result<Self, InvalidOperation> {
         let mut lives = Lives::default();
         for (index, operation) in operations.iter().enumerate() {
@@ -36,7 +49,7 @@ impl Trace {
         &self.operations
     }
 
-    /// What the trace amounts to.
+    /// Totals of the trace.
     #[must_use]
     pub fn summary(&self) -> Summary {
         let mut summary = Summary { operations: self.operations.len() as u64, ..Summary::default() };
@@ -68,68 +81,68 @@ impl Trace {
     }
 }
 
-/// What a trace amounts to.
+/// Totals of a trace.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Summary {
-    /// Operations of any kind.
+    /// Number of operations.
     pub operations: u64,
-    /// Allocations among them.
+    /// Number of allocations.
     pub allocations: u64,
-    /// Frees among them.
+    /// Number of frees.
     pub frees: u64,
-    /// Reallocations among them.
+    /// Number of reallocations.
     pub reallocations: u64,
-    /// Most bytes that are alive at one time.
+    /// Largest number of bytes alive at one time.
     pub peak_live_bytes: u64,
-    /// Most blocks that are alive at one time.
+    /// Largest number of blocks alive at one time.
     pub peak_live_blocks: u64,
-    /// Bytes that are alive at the end.
+    /// Number of bytes alive at the end.
     pub live_bytes: u64,
-    /// Blocks that are alive at the end.
+    /// Number of blocks alive at the end.
     pub live_blocks: u64,
 }
 
-/// Why an operation makes no sense after those before it.
+/// Reason why an operation is not valid after those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Misuse {
-    /// It is about a block that was never allocated.
+    /// A block that was never allocated.
     NeverAllocated {
-        /// The block's number, counted from 0.
+        /// Number of the block, from 0.
         allocation: u32,
-        /// Allocations made before.
+        /// Number of allocations made before.
         made: u32,
     },
-    /// It frees a block that was freed before.
+    /// A free of a block that was freed before.
     FreedTwice {
-        /// The block's number, counted from 0.
+        /// Number of the block, from 0.
         allocation: u32,
-        /// Which operation freed it: an index, or in a text the line.
+        /// Operation that freed it: an index, or the line of a text.
         freed_at: u64,
     },
-    /// It reallocates a block that was freed before.
+    /// A reallocation of a block that was freed before.
     ReallocOfFreed {
-        /// The block's number, counted from 0.
+        /// Number of the block, from 0.
         allocation: u32,
-        /// Which operation freed it: an index, or in a text the line.
+        /// Operation that freed it: an index, or the line of a text.
         freed_at: u64,
     },
-    /// It asks for more than [`MAX_SIZE`] bytes.
+    /// A size of more than [`MAX_SIZE`] bytes.
     SizeTooLarge {
-        /// The bytes.
+        /// Size in bytes.
         size: u32,
     },
-    /// It would be the allocation with a number that 32 bits cannot hold.
+    /// An allocation whose number does not fit 32 bits.
     TooManyAllocations,
 }
 
-/// An operation that makes no sense after those before it.
+/// An operation that is not valid after those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidOperation {
-    /// Its index.
+    /// Index of the operation.
     pub index: usize,
-    /// Why not.
+    /// Reason.
     pub misuse: Misuse,
 }
 

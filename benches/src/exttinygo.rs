@@ -5,11 +5,12 @@
 //! and values are CBOR in buffers that are used again, a handle is an index into its vector, and intents are put together
 //! when the function has returned.
 
+use guest_abi::exttinygo;
 use guest_abi::intent::{self, Operation};
 use guest_abi::key::Key;
 use guest_abi::names::pack;
-use guest_abi::value::{ObjectWriter, ValueRef};
-use guest_abi::{MemoryState, exttinygo};
+use guest_abi::value::{ObjectEncoder, ValueRef};
+use guest_state::MemoryState;
 use minicbor::Encoder;
 use wasmtime::{Caller, Engine, Error, Linker, Memory, Module, Result, Store, TypedFunc};
 
@@ -137,7 +138,7 @@ fn get_key(
     let (memory, data) = parts(&mut caller)?;
     let (handle, key) = data.keys.add();
     Encoder::new(&mut *key).str(text(memory, storage, storage_length)?)?.str(text(memory, entity, entity_length)?)?;
-    ObjectWriter::begin(key);
+    ObjectEncoder::begin(key);
     Ok(handle)
 }
 
@@ -182,7 +183,7 @@ fn new_value(mut caller: Caller<'_, Data>, key: i64) -> Result<i64> {
     intent::encode_header(intent, Operation::New);
     intent.extend_from_slice(keys.of(key)?);
     intent.push(BREAK);
-    ObjectWriter::begin(intent);
+    ObjectEncoder::begin(intent);
     Ok(handle)
 }
 
@@ -196,7 +197,7 @@ fn put_int64(
 ) -> Result<()> {
     let (memory, data) = parts(&mut caller)?;
     let writers = if kind == exttinygo::WRITER_KEY { &mut data.keys } else { &mut data.intents };
-    ObjectWriter::resume(writers.of(writer)?).put_i64(text(memory, name, name_length)?, value);
+    ObjectEncoder::resume(writers.of(writer)?).put_i64(text(memory, name, name_length)?, value);
     Ok(())
 }
 
@@ -209,7 +210,7 @@ mod tests {
         use guest_host::{EngineConfig, Guest, InstanceConfig};
         use guest_prepare::PrepareOptions;
         let mut state = MemoryState::new();
-        let fill = |value: &mut ObjectWriter<'_, Vec<u8>>| {
+        let fill = |value: &mut ObjectEncoder<'_, Vec<u8>>| {
             value.put_i64("Number", 7).put_string("Text", "an event");
         };
         state.put(guest_abi::storage::EVENT, "", |_| {}, fill).unwrap();

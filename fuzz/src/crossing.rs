@@ -3,10 +3,13 @@
 
 use alloc_core::ControlBlockImage;
 use arbitrary::Unstructured;
+use guest_abi::cbor::encode::Sink;
+use guest_abi::cbor::{self, Reader};
 use guest_abi::key::Key;
-use guest_abi::value::{ArrayWriter, Kind, ObjectWriter, Sink, ValueRef};
-use guest_abi::{ErrorCode, Level, MemoryState, intent, names, wire};
+use guest_abi::value::{ArrayEncoder, Kind, ObjectEncoder, ValueRef};
+use guest_abi::{ErrorCode, Level, intent, names};
 use guest_host::{Cause, InstanceConfig, RestoreStrategy, Status};
+use guest_state::MemoryState;
 use minicbor::Decoder;
 
 use crate::puppet;
@@ -27,21 +30,26 @@ pub fn run(input: &[u8]) -> Result<String, String> {
 }
 
 fn value(bytes: &[u8]) -> Result<String, String> {
-    let mut decoder = Decoder::new(bytes);
     let read = |value: ValueRef<'_>| look_at(value, 0);
-    if wire::validate(&mut decoder).is_err() {
+    let Ok(valid) = Reader::new(bytes).value() else {
         // What came from the host is read without being checked.
         let _ = read(ValueRef::new(bytes));
         return Ok("no value".to_owned());
+    };
+    let end = valid.len();
+    if cbor::skip(bytes, 0) != Ok(end) {
+        return Err(format!("a value of {end} bytes is skipped as {:?}", cbor::skip(bytes, 0)));
     }
-    let end = decoder.position();
-    if wire::skip(bytes, 0) != Ok(end) {
-        return Err(format!("a value of {end} bytes is skipped as {:?}", wire::skip(bytes, 0)));
+    let mut other = Decoder::new(bytes);
+    match other.skip() {
+        Ok(()) if other.position() == end => {}
+        Ok(()) => return Err(format!("a value of {end} bytes ends at {} for another reader", other.position())),
+        Err(error) => return Err(format!("a value of {end} bytes is none for another reader: {error}")),
     }
-    let value = ValueRef::new(&bytes[..end]);
+    let value = ValueRef::new(valid);
     let kind = read(value).map_err(|error| format!("a valid value cannot be read: {error}"))?;
     let written = copy(value)?;
-    if wire::validate(&mut Decoder::new(&written)).is_err() || wire::skip(&written, 0) != Ok(written.len()) {
+    if Reader::new(&written).value() != Ok(&written) || cbor::skip(&written, 0) != Ok(written.len()) {
         return Err(format!("a value that was written is not valid: {written:x?}"));
     }
     if copy(ValueRef::new(&written))? != written {
@@ -55,7 +63,7 @@ fn look_at(value: ValueRef<'_>, depth: u32) -> Result<Kind, String> {
     let _ = (value.as_i32(), value.as_i64(), value.as_f32(), value.as_f64(), value.as_bool());
     let _ = (value.as_str(), value.as_bytes(), value.as_qname(), value.exact_bytes(), value.field("a"));
     let kind = value.kind().map_err(|error| error.to_string())?;
-    if depth > wire::MAX_DEPTH {
+    if depth > cbor::MAX_DEPTH {
         return Err("nested deeper than any value may be".to_owned());
     }
     match kind {
@@ -78,13 +86,13 @@ fn look_at(value: ValueRef<'_>, depth: u32) -> Result<Kind, String> {
 /// The value as this project's writers write it.
 fn copy(value: ValueRef<'_>) -> Result<Vec<u8>, String> {
     let mut written = Vec::new();
-    let mut writer = ArrayWriter::begin(&mut written);
+    let mut writer = ArrayEncoder::begin(&mut written);
     // A value is written into something, and would be one level too deep with it.
     push(value, &mut writer).map_err(|error| format!("a valid value cannot be read: {error}"))?;
     Ok(written.split_off(1))
 }
 
-fn push<S: Sink>(value: ValueRef<'_>, writer: &mut ArrayWriter<'_, S>) -> Result<(), guest_abi::value::ValueError> {
+fn push<S: Sink>(value: ValueRef<'_>, writer: &mut ArrayEncoder<'_, S>) -> Result<(), guest_abi::value::ValueError> {
     match value.kind()? {
         Kind::Object => writer.push_object(|object| put_all(value, object))?,
         Kind::Array => writer.push_array(|array| -> Result<(), guest_abi::value::ValueError> {
@@ -98,7 +106,10 @@ fn push<S: Sink>(value: ValueRef<'_>, writer: &mut ArrayWriter<'_, S>) -> Result
     Ok(())
 }
 
-fn put_all<S: Sink>(value: ValueRef<'_>, writer: &mut ObjectWriter<'_, S>) -> Result<(), guest_abi::value::ValueError> {
+fn put_all<S: Sink>(
+    value: ValueRef<'_>,
+    writer: &mut ObjectEncoder<'_, S>,
+) -> Result<(), guest_abi::value::ValueError> {
     for field in value.fields()? {
         let (name, value) = field?;
         match value.kind()? {
@@ -117,12 +128,12 @@ fn put_all<S: Sink>(value: ValueRef<'_>, writer: &mut ObjectWriter<'_, S>) -> Re
 
 /// A key, and behind it the value of its record.
 fn key(bytes: &[u8]) -> Result<String, String> {
-    let mut decoder = Decoder::new(bytes);
-    let Ok(key) = Key::decode(&mut decoder) else {
+    let mut reader = Reader::new(bytes);
+    let Ok(key) = Key::read(&mut reader) else {
         let _ = Key::parse(bytes);
         return Ok("no key".to_owned());
     };
-    let (own, rest) = bytes.split_at(decoder.position());
+    let (own, rest) = bytes.split_at(reader.position());
     if Key::parse(own) != Ok(key) {
         return Err("a key that is decoded is not parsed".to_owned());
     }
@@ -133,25 +144,23 @@ fn key(bytes: &[u8]) -> Result<String, String> {
     state.declare_storage(key.storage);
     let mut room = [0; 256];
     let _ = state.read(&key, None, &mut room);
-    let mut behind = Decoder::new(rest);
-    if wire::validate_map(&mut behind).is_err() {
+    let Ok(map) = Reader::new(rest).map() else {
         return Ok("key".to_owned());
-    }
-    let value = ValueRef::new(&rest[..behind.position()]);
-    match state.insert(&key, value) {
+    };
+    match state.insert(&key, ValueRef::new(map)) {
         Err(_) if state.is_empty() => return Ok("key that no record can have".to_owned()),
         Err(error) => return Err(format!("a record that was refused is there: {error}")),
         Ok(()) => {}
     }
     let found = state.get(&key).map_err(|error| error.to_string())?.map(<[u8]>::to_vec);
     let Some(found) = found else { return Err("a record that was inserted is not there".to_owned()) };
-    if wire::skip(&found, 0) != Ok(found.len()) {
+    if cbor::skip(&found, 0) != Ok(found.len()) {
         return Err("a record that was inserted is damaged".to_owned());
     }
     let mut room = vec![0; 2 * bytes.len() + 64];
     let written = state.read(&key, None, &mut room).map_err(|error| error.to_string())?;
-    let after = wire::skip(&room, 0).map_err(|error| format!("a row is damaged: {error}"))?;
-    if written == 0 || wire::skip(&room, after) != Ok(written) {
+    let after = cbor::skip(&room, 0).map_err(|error| format!("a row is damaged: {error}"))?;
+    if written == 0 || cbor::skip(&room, after) != Ok(written) {
         return Err(format!("{written} bytes of rows do not hold the record"));
     }
     let last = room[..after].to_vec();

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use guest_abi::key::Key;
 use guest_abi::names;
-use guest_abi::value::{ObjectWriter, ValueRef};
+use guest_abi::value::{ObjectEncoder, ValueRef};
 use guest_host::{Allocation, Engine, EngineConfig, Guest, MemoryState};
 use guest_prepare::PrepareOptions;
 
@@ -44,7 +44,7 @@ pub(crate) fn guest() -> &'static Guest {
 /// A state that has this script.
 pub(crate) fn state_of(script: &[u8]) -> MemoryState {
     let mut value = Vec::new();
-    let mut writer = ObjectWriter::begin(&mut value);
+    let mut writer = ObjectEncoder::begin(&mut value);
     // Always as long as this, so that its length is always written in two bytes.
     let mut padded = script[..script.len().min(MOST)].to_vec();
     padded.resize(MOST, 0xFF);

@@ -1,8 +1,8 @@
-//! The control block: a static in the guest through which its allocator and its host talk without a call.
+//! The control block: a static in the guest through which its allocator and its host communicate without a call.
 //!
-//! The guest sees a [`ControlBlock`] of relaxed atomics, which on single-threaded wasm32 compile to plain loads and
-//! stores. The host sees the same bytes in the guest's linear memory and reads them with [`ControlBlockImage`].
-//! Whatever a guest wrote there is only a claim: a host checks each address before it uses it.
+//! The guest sees a [`ControlBlock`] of relaxed atomics, which compile to plain loads and stores on single-threaded wasm32.
+//! The host sees the same bytes in the guest's linear memory and reads them with [`ControlBlockImage`]. It must not trust
+//! them: it checks each address before it uses it.
 
 use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -12,29 +12,36 @@ pub const MAGIC: u32 = u32::from_le_bytes(*b"CBLK");
 /// Version of the layout that this crate describes.
 pub const LAYOUT_VERSION: u16 = 1;
 
-/// Bytes that a control block occupies.
+/// Size of a control block in bytes.
 pub const SIZE: usize = size_of::<ControlBlock>();
 
-/// Bit of [`ControlBlock::flags`]: the counters are maintained.
+/// Bit of [`ControlBlock::flags`] that is set if the allocator maintains the counters.
 pub const FLAG_COUNTERS: u32 = 1;
 
-/// Byte offsets of the fields that a restore reads or writes one by one.
+/// Offsets, in bytes, of the fields that a restore reads or writes one by one.
 pub mod offset {
     use super::ControlBlock;
 
-    /// Of [`ControlBlock::top`].
+    /// Offset of [`ControlBlock::top`].
     pub const TOP: usize = core::mem::offset_of!(ControlBlock, top);
-    /// Of [`ControlBlock::high_water`].
+    /// Offset of [`ControlBlock::high_water`].
     pub const HIGH_WATER: usize = core::mem::offset_of!(ControlBlock, high_water);
-    /// Of [`ControlBlock::limit`].
+    /// Offset of [`ControlBlock::limit`].
     pub const LIMIT: usize = core::mem::offset_of!(ControlBlock, limit);
-    /// Of [`ControlBlock::mark`].
+    /// Offset of [`ControlBlock::mark`].
     pub const MARK: usize = core::mem::offset_of!(ControlBlock, mark);
-    /// Of [`ControlBlock::lowest_stack`].
+    /// Offset of [`ControlBlock::lowest_stack`].
     pub const LOWEST_STACK: usize = core::mem::offset_of!(ControlBlock, lowest_stack);
 }
 
-/// Which allocator maintains a control block.
+/// The allocator that maintains a control block.
+///
+/// ```
+/// use guest_abi::AllocatorKind;
+///
+/// assert_eq!(AllocatorKind::from_number(3), Some(AllocatorKind::Freelist));
+/// assert_eq!(AllocatorKind::Freelist.name(), "freelist");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(u16)]
@@ -76,8 +83,19 @@ impl AllocatorKind {
 
 /// The control block as the guest sees it. All addresses are offsets into linear memory, all sizes bytes.
 ///
-/// For `alloc-leaking` and `alloc-bump-reset` it holds the allocator's entire mutable state, so whoever rewinds
-/// these bytes has rewound the allocator.
+/// For `alloc-leaking` and `alloc-bump-reset` it holds the allocator's entire mutable state: rewinding these bytes rewinds the
+/// allocator.
+///
+/// ```
+/// use core::sync::atomic::Ordering::Relaxed;
+/// use guest_abi::ControlBlock;
+///
+/// let block = ControlBlock::new();
+/// let snapshot = block.image();
+/// block.top.store(0x10_0040, Relaxed);
+/// block.rewind(&snapshot);
+/// assert_eq!(block.image(), snapshot);
+/// ```
 #[derive(Debug)]
 #[repr(C)]
 pub struct ControlBlock {
@@ -85,42 +103,42 @@ pub struct ControlBlock {
     pub magic: AtomicU32,
     /// [`LAYOUT_VERSION`].
     pub version: AtomicU16,
-    /// Number of the [`AllocatorKind`]; 0 until the allocator first ran.
+    /// Number of the [`AllocatorKind`]; 0 until the allocator first runs.
     pub kind: AtomicU16,
-    /// First heap address. In this project's allocators the linker sets it, so it holds before the first allocation.
+    /// First heap address. This project's allocators have the linker set it, so it is there before the first allocation.
     pub heap_base: AtomicU32,
-    /// Bump allocators: the next free byte. Freelist: the end of the claimed heap.
+    /// Bump allocators: address of the next free byte. Freelist: end of the claimed heap.
     pub top: AtomicU32,
-    /// Highest address ever handed out or written since everything above was known to be zero.
+    /// High-water mark: all bytes above it, and above `top`, are zero.
     ///
-    /// Bump allocators raise it lazily, when `top` goes down, so the mark in force is the larger of the two.
+    /// Bump allocators raise it only when `top` goes down, so the mark in force is the larger of the two.
     pub high_water: AtomicU32,
-    /// End of the memory that the allocator has adopted; the heap's base until the allocator first ran.
+    /// End of the memory that the allocator has adopted; the heap's base until the allocator first runs.
     pub limit: AtomicU32,
-    /// Where `top` returns to on a reset; 0 when no mark is set.
+    /// Address to which a reset sets `top`; 0 if there is no mark.
     pub mark: AtomicU32,
-    /// [`FLAG_COUNTERS`].
+    /// Bits: [`FLAG_COUNTERS`].
     pub flags: AtomicU32,
-    /// Size of the last request that could not be served, saturated; 0 when there was none.
+    /// Size of the last request that could not be served, saturated; 0 if there was none.
     pub failed_size: AtomicU32,
     /// Alignment of the last request that could not be served.
     pub failed_align: AtomicU32,
-    /// Successful `memory.grow` calls.
+    /// Number of successful calls of `memory.grow`.
     pub grows: AtomicU32,
-    /// Zero, and not the guest's to write. A host that has prepared the module for it finds the lowest value here that
-    /// the shadow-stack pointer was given since the last restore.
+    /// Lowest value of the shadow-stack pointer since the last restore, in modules that the host has prepared for it; 0 in
+    /// others. Guests must not write it.
     pub lowest_stack: AtomicU32,
-    /// Calls of `alloc` and `alloc_zeroed` that succeeded.
+    /// Number of successful calls of `alloc` and `alloc_zeroed`.
     pub allocations: AtomicU64,
-    /// Calls of `dealloc`.
+    /// Number of calls of `dealloc`.
     pub deallocations: AtomicU64,
-    /// Calls of `realloc` that succeeded. A `realloc` counts nowhere else; its difference in size goes to the bytes.
+    /// Number of successful calls of `realloc`. They count nowhere else, but the difference in size goes to the bytes.
     pub reallocations: AtomicU64,
-    /// Bytes requested.
+    /// Number of bytes requested.
     pub allocated_bytes: AtomicU64,
-    /// Bytes given back.
+    /// Number of bytes given back.
     pub freed_bytes: AtomicU64,
-    /// Largest value that `allocated_bytes - freed_bytes` has had.
+    /// Largest value of `allocated_bytes - freed_bytes` so far.
     pub peak_live_bytes: AtomicU64,
 }
 
@@ -151,7 +169,7 @@ impl ControlBlock {
         }
     }
 
-    /// A copy of all fields, as a host would read them.
+    /// A copy of all fields, as a host reads them.
     #[must_use]
     pub fn image(&self) -> ControlBlockImage {
         ControlBlockImage {
@@ -174,7 +192,7 @@ impl ControlBlock {
         }
     }
 
-    /// Puts every field back to what `image` holds, as a restore of the statics does.
+    /// Sets every field to its value in `image`, as a restore of the statics does.
     pub fn rewind(&self, image: &ControlBlockImage) {
         self.kind.store(image.kind, Relaxed);
         self.heap_base.store(image.heap_base, Relaxed);
@@ -201,15 +219,15 @@ impl Default for ControlBlock {
     }
 }
 
-/// Why bytes are not a control block that this version understands.
+/// Reason why bytes are not a control block of this version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParseError {
-    /// Fewer than [`SIZE`] bytes.
+    /// Fewer bytes than [`SIZE`].
     Truncated,
-    /// The first word is not [`MAGIC`].
+    /// First word other than [`MAGIC`].
     Magic(u32),
-    /// The layout has another version than [`LAYOUT_VERSION`].
+    /// Version other than [`LAYOUT_VERSION`].
     Version(u16),
 }
 
@@ -227,33 +245,55 @@ impl core::fmt::Display for ParseError {
 
 impl core::error::Error for ParseError {}
 
-/// A control block as bytes of linear memory hold it: a value, read at one moment. Fields as in [`ControlBlock`].
+/// A copy of a control block, read from linear memory at one moment.
+///
+/// ```
+/// use guest_abi::ControlBlockImage;
+/// use guest_abi::control_block::{ParseError, SIZE};
+///
+/// assert_eq!(ControlBlockImage::parse(&[0; SIZE]), Err(ParseError::Magic(0)));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(missing_docs, reason = "the fields are those of ControlBlock, documented there")]
 pub struct ControlBlockImage {
+    /// Copy of [`ControlBlock::kind`].
     pub kind: u16,
+    /// Copy of [`ControlBlock::heap_base`].
     pub heap_base: u32,
+    /// Copy of [`ControlBlock::top`].
     pub top: u32,
+    /// Copy of [`ControlBlock::high_water`]. See also [`effective_high_water`](Self::effective_high_water).
     pub high_water: u32,
+    /// Copy of [`ControlBlock::limit`].
     pub limit: u32,
+    /// Copy of [`ControlBlock::mark`].
     pub mark: u32,
+    /// Copy of [`ControlBlock::flags`].
     pub flags: u32,
+    /// Copy of [`ControlBlock::failed_size`].
     pub failed_size: u32,
+    /// Copy of [`ControlBlock::failed_align`].
     pub failed_align: u32,
+    /// Copy of [`ControlBlock::grows`].
     pub grows: u32,
+    /// Copy of [`ControlBlock::allocations`].
     pub allocations: u64,
+    /// Copy of [`ControlBlock::deallocations`].
     pub deallocations: u64,
+    /// Copy of [`ControlBlock::reallocations`].
     pub reallocations: u64,
+    /// Copy of [`ControlBlock::allocated_bytes`].
     pub allocated_bytes: u64,
+    /// Copy of [`ControlBlock::freed_bytes`].
     pub freed_bytes: u64,
+    /// Copy of [`ControlBlock::peak_live_bytes`].
     pub peak_live_bytes: u64,
 }
 
 impl ControlBlockImage {
-    /// Reads the control block that starts at the first of `bytes`.
+    /// Reads the control block at the start of `bytes`.
     ///
     /// # Errors
-    /// [`ParseError`] when the bytes are too few, or not a control block of this layout.
+    /// [`ParseError`] if the bytes are too few, or not a control block of this layout.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
         let bytes: &[u8; SIZE] = bytes.first_chunk().ok_or(ParseError::Truncated)?;
         let u16_at = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
@@ -289,26 +329,27 @@ impl ControlBlockImage {
         })
     }
 
-    /// The allocator, if it has run and this version knows it.
+    /// The allocator, if it has run and this version knows its kind.
     #[must_use]
     pub const fn allocator(&self) -> Option<AllocatorKind> {
         AllocatorKind::from_number(self.kind)
     }
 
-    /// The high-water mark in force: bump allocators raise the stored one only when `top` goes down.
+    /// The high-water mark in force, the larger of [`high_water`](Self::high_water) and [`top`](Self::top): bump allocators
+    /// raise the stored one only when `top` goes down.
     #[must_use]
     #[inline]
     pub fn effective_high_water(&self) -> u32 {
         self.high_water.max(self.top)
     }
 
-    /// Whether the counters are maintained.
+    /// Whether the allocator maintains the counters.
     #[must_use]
     pub const fn counts(&self) -> bool {
         self.flags & FLAG_COUNTERS != 0
     }
 
-    /// Bytes requested and not given back.
+    /// Number of bytes requested and not given back.
     #[must_use]
     pub const fn live_bytes(&self) -> u64 {
         self.allocated_bytes.saturating_sub(self.freed_bytes)

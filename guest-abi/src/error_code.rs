@@ -1,30 +1,37 @@
-//! The numbers by which an error crosses from guest to host.
+//! Numbers of the errors that cross from guest to host.
 
-/// What went wrong in a guest, as the number that crosses the boundary.
+/// Kind of an error in a guest, which crosses to the host as a number.
 ///
 /// Numbers below [`ErrorCode::FIRST_APPLICATION`] belong to the contract; an extension's own codes start there.
+///
+/// ```
+/// use guest_abi::ErrorCode;
+///
+/// assert_eq!(ErrorCode::from_number(2), ErrorCode::MissingField);
+/// assert_eq!(ErrorCode::Application(1000).number(), 1000);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCode {
-    /// The state has no record with the key.
+    /// Absent record: the state has none with the key.
     Absent,
-    /// An object has no field of that name.
+    /// Missing field of an object.
     MissingField,
-    /// A value has another type than asked for.
+    /// Value of another type than asked for.
     WrongType,
-    /// A number does not fit the type asked for.
+    /// Number that does not fit the type asked for.
     OutOfRange,
-    /// An array has no element with that index.
+    /// Missing element of an array.
     MissingElement,
-    /// A value or a row does not fit what is left of the exchange region.
+    /// Value or row that does not fit the rest of the exchange region.
     ExchangeFull,
-    /// A key is longer than its builder's capacity.
+    /// Key that is longer than its builder's capacity.
     KeyTooLong,
-    /// Bytes that came from the host are not what the contract says.
+    /// Bytes from the host that violate the contract.
     Malformed,
-    /// An extension's own code.
+    /// Code of an extension's own.
     Application(u32),
-    /// A number of the contract that this version does not know.
+    /// Number of the contract that this version does not know.
     Unknown(u32),
 }
 
@@ -32,7 +39,7 @@ impl ErrorCode {
     /// First number that an extension may use for itself.
     pub const FIRST_APPLICATION: u32 = 1000;
 
-    /// The number that crosses.
+    /// The number of this code.
     #[must_use]
     pub const fn number(self) -> u32 {
         match self {

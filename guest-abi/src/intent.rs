@@ -1,18 +1,16 @@
-//! Intents on the wire: what a guest wants written, as a sequence of CBOR arrays.
+//! Intents on the wire: the writes that a guest asks for, as a sequence of CBOR arrays.
 
-use minicbor::decode::Decoder;
-use minicbor::encode::Encoder;
-
+use crate::cbor::encode::{self, BEGIN_OBJECT, Encoded, Sink};
+use crate::cbor::{Reader, WireError, major};
 use crate::key::Key;
-use crate::value::{Sink, ValueRef};
-use crate::wire::{self, WireError};
+use crate::value::ValueRef;
 
-/// What an intent does to its record.
+/// Effect of an intent on its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
-    /// Writes a new record.
+    /// Write of a new record.
     New,
-    /// Changes fields of an existing record.
+    /// Change of fields of an existing record.
     Update,
 }
 
@@ -25,75 +23,98 @@ impl Operation {
             Self::Update => "update",
         }
     }
-
-    /// That of the intent at `at`, if it begins as [`encode_header`] writes it.
-    fn quick(bytes: &[u8], at: usize) -> Option<Self> {
-        match bytes.get(at..)?.first_chunk()? {
-            [0x85, 0] => Some(Self::New),
-            [0x85, 1] => Some(Self::Update),
-            _ => None,
-        }
-    }
 }
 
-/// An intent, borrowed from its wire form: `[operation, storage, entity, key map, value map]`.
+/// An intent, borrowed from its wire form: `[operation, storage, entity, key map, value map]`. [`intents`] reads them.
+///
+/// ```
+/// use guest_abi::cbor::encode;
+/// use guest_abi::intent::{self, Operation};
+///
+/// let mut key = Vec::new();
+/// encode::element(&mut key, "sys.View");
+/// encode::element(&mut key, "shop.Orders");
+/// encode::object_of(&mut key, 0);
+/// let mut stream = Vec::new();
+/// intent::begin(&mut stream, Operation::New, &key);
+/// encode::field(&mut stream, "Amount", 400_i64);
+/// encode::mark(&mut stream, encode::END);
+///
+/// let found = intent::intents(&stream).next().unwrap()?;
+/// assert_eq!((found.operation, found.key.entity), (Operation::New, "shop.Orders"));
+/// # Ok::<(), guest_abi::cbor::WireError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Intent<'a> {
-    /// New or update.
+    /// Effect on the record.
     pub operation: Operation,
-    /// Which record.
+    /// Key of the record.
     pub key: Key<'a>,
-    /// An object: the record's fields, or those that change.
+    /// Object with the record's fields, or with those that change.
     pub value: ValueRef<'a>,
 }
 
 /// Number of elements of an intent's array.
-const ELEMENTS: u64 = 5;
+const ELEMENTS: u8 = 5;
+
+/// First byte of an intent: the head of its array.
+const INTENT: u8 = major::ARRAY << 5 | ELEMENTS;
 
 /// Appends the start of an intent; its key and its value object follow.
 pub fn encode_header<S: Sink>(sink: &mut S, operation: Operation) {
-    // The sink is infallible, and neither call fails by itself.
-    let mut encoder = Encoder::new(sink);
-    let _ = encoder.array(ELEMENTS);
-    let _ = encoder.u8(operation as u8);
+    encode::element(sink, Encoded([INTENT, operation as u8]));
+}
+
+/// Appends an intent up to the first field of its value. `key` is the wire form of a key. The fields and
+/// [`END`](encode::END) follow.
+pub fn begin<S: Sink>(sink: &mut S, operation: Operation, key: &[u8]) {
+    encode::intent_start(sink, [INTENT, operation as u8], key, BEGIN_OBJECT);
 }
 
 impl<'a> Intent<'a> {
-    /// Reads and checks the intent that `decoder` stands before, and moves behind it.
+    /// Reads and checks the intent at the reader's position, and moves behind it.
     ///
     /// # Errors
-    /// [`WireError`] when there is no valid intent.
-    pub fn decode(decoder: &mut Decoder<'a>) -> Result<Self, WireError> {
-        let at = decoder.position();
-        if let Some(operation) = Operation::quick(decoder.input(), at) {
-            decoder.set_position(at + 2);
-            return Self::decode_rest(decoder, operation);
-        }
-        let unsupported = |error: minicbor::decode::Error| match error.is_end_of_input() {
-            true => WireError::Truncated,
-            false => WireError::Unsupported { at },
-        };
-        if decoder.array().map_err(unsupported)? != Some(ELEMENTS) {
-            return Err(WireError::Unsupported { at });
-        }
-        let operation = match decoder.u8().map_err(unsupported)? {
-            0 => Operation::New,
-            1 => Operation::Update,
-            _ => return Err(WireError::Unsupported { at }),
-        };
-        Self::decode_rest(decoder, operation)
+    /// [`WireError`] if there is no valid intent.
+    pub fn read(reader: &mut Reader<'a>) -> Result<Self, WireError> {
+        let operation = Self::read_operation(reader)?;
+        let key = Key::read(reader)?;
+        let value = ValueRef::new(reader.map()?);
+        Ok(Self { operation, key, value })
     }
 
-    fn decode_rest(decoder: &mut Decoder<'a>, operation: Operation) -> Result<Self, WireError> {
-        let key = Key::decode(decoder)?;
-        let start = decoder.position();
-        wire::validate_map(decoder)?;
-        let value = ValueRef::new(&decoder.input()[start..decoder.position()]);
-        Ok(Self { operation, key, value })
+    #[inline]
+    fn read_operation(reader: &mut Reader<'a>) -> Result<Operation, WireError> {
+        // As `encode_header` writes it.
+        let operation = match reader.rest() {
+            [INTENT, 0, ..] => Operation::New,
+            [INTENT, 1, ..] => Operation::Update,
+            _ => return Self::read_unusual_operation(reader),
+        };
+        reader.pass(2);
+        Ok(operation)
+    }
+
+    #[cold]
+    fn read_unusual_operation(reader: &mut Reader<'a>) -> Result<Operation, WireError> {
+        let unsupported = WireError::Unsupported { at: reader.position() };
+        let array = reader.head()?;
+        if array.major != major::ARRAY || array.argument != usize::from(ELEMENTS) {
+            return Err(unsupported);
+        }
+        let operation = reader.head().map_err(|error| match error {
+            WireError::Truncated => error,
+            _ => unsupported,
+        })?;
+        match (operation.major, operation.argument) {
+            (major::UNSIGNED, 0) => Ok(Operation::New),
+            (major::UNSIGNED, 1) => Ok(Operation::Update),
+            _ => Err(unsupported),
+        }
     }
 }
 
-/// Checks a whole stream of intents and returns how many there are.
+/// Checks a whole stream of intents and returns their number.
 ///
 /// # Errors
 /// [`WireError`] of the first intent that is not valid.
@@ -106,29 +127,28 @@ pub fn validate(stream: &[u8]) -> Result<usize, WireError> {
     Ok(count)
 }
 
-/// The intents of a stream, in the order in which they were left.
+/// The intents of a stream, in the order in which the guest left them.
 #[must_use]
 pub fn intents(stream: &[u8]) -> Intents<'_> {
-    Intents { decoder: Decoder::new(stream) }
+    Intents { reader: Reader::new(stream) }
 }
 
-/// Iterator over a stream of intents; ends after the first that is not valid.
+/// Iterator over a stream of intents. It ends after the first that is not valid.
 #[derive(Debug, Clone)]
 pub struct Intents<'a> {
-    decoder: Decoder<'a>,
+    reader: Reader<'a>,
 }
 
 impl<'a> Iterator for Intents<'a> {
     type Item = Result<Intent<'a>, WireError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let end = self.decoder.input().len();
-        if self.decoder.position() >= end {
+        if self.reader.is_at_end() {
             return None;
         }
-        let intent = Intent::decode(&mut self.decoder);
+        let intent = Intent::read(&mut self.reader);
         if intent.is_err() {
-            self.decoder.set_position(end);
+            self.reader.finish();
         }
         Some(intent)
     }

@@ -1,18 +1,25 @@
 //! Levels of log lines.
 
-/// How much a log line matters; its number is what crosses.
+/// Level of a log line, which crosses as its number.
+///
+/// ```
+/// use guest_abi::Level;
+///
+/// assert_eq!(Level::from_number(1), Some(Level::Warn));
+/// assert!(Level::Error < Level::Warn, "the more severe level is the smaller one");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u32)]
 pub enum Level {
-    /// Something failed.
+    /// Failure.
     Error = 0,
-    /// Something is not as it should be.
+    /// Unexpected state that is not a failure.
     Warn = 1,
-    /// What is worth knowing.
+    /// Information for operators.
     Info = 2,
-    /// For whoever looks for a fault.
+    /// Information for debugging.
     Debug = 3,
-    /// Every step.
+    /// Every single step.
     Trace = 4,
 }
 

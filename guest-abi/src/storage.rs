@@ -1,24 +1,31 @@
 //! Names of the storages that every state knows, whether or not it has a record of them.
+//!
+//! ```
+//! use guest_abi::storage;
+//!
+//! assert!(storage::is_well_known(storage::VIEW));
+//! assert!(!storage::is_well_known("my.Storage"));
+//! ```
 
-/// The event or command argument that caused the call.
+/// Event or command argument that caused the call.
 pub const EVENT: &str = "sys.Event";
 /// Records by id.
 pub const RECORD: &str = "sys.Record";
 /// Views, keyed by the fields of the entity.
 pub const VIEW: &str = "sys.View";
-/// The log of a workspace's events.
+/// Log of a workspace's events.
 pub const WLOG: &str = "sys.WLog";
-/// What a command was called with.
+/// Arguments of a command.
 pub const COMMAND_CONTEXT: &str = "sys.CommandContext";
-/// What a query was called with.
+/// Arguments of a query.
 pub const QUERY_CONTEXT: &str = "sys.QueryContext";
-/// What a job was started with.
+/// Arguments of a job.
 pub const JOB_CONTEXT: &str = "sys.JobContext";
-/// Who called.
+/// Identity of the caller.
 pub const REQUEST_SUBJECT: &str = "sys.RequestSubject";
-/// Where a call leaves its result.
+/// Result of a call.
 pub const RESULT: &str = "sys.Result";
-/// Where a call leaves its response.
+/// Response of a call.
 pub const RESPONSE: &str = "sys.Response";
 /// Outgoing mail.
 pub const SEND_MAIL: &str = "sys.SendMail";
@@ -32,10 +39,10 @@ pub const FEDERATION_COMMAND: &str = "sys.FederationCommand";
 pub const FEDERATION_BLOB: &str = "sys.FederationBlob";
 /// Uniqueness of values.
 pub const UNIQ: &str = "sys.Uniq";
-/// The host's log.
+/// Log of the host.
 pub const LOGGER: &str = "sys.Logger";
 
-/// All of them.
+/// All well-known storages.
 pub const WELL_KNOWN: [&str; 17] = [
     EVENT,
     RECORD,

@@ -1,5 +1,6 @@
 //! A state of the embedder's own: one storage that the host answers itself, and records behind the rest.
 
+use guest_abi::cbor::encode;
 use guest_abi::key::Key;
 use guest_abi::storage;
 use guest_abi::value::ValueRef;
@@ -17,9 +18,9 @@ struct Session {
 impl Session {
     fn of(caller: &str, records: MemoryState) -> Self {
         let mut value = Vec::new();
-        let mut encoder = minicbor::Encoder::new(&mut value);
-        // Writing to a vector cannot fail. What the host writes has definite lengths.
-        let _ = encoder.map(1).and_then(|map| map.str("Name")).and_then(|map| map.str(caller));
+        // An object of one field: what a host gives to guests has definite lengths.
+        encode::object_of(&mut value, 1);
+        encode::field(&mut value, "Name", caller);
         Self { caller: value, records }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use guest_abi::ErrorCode;
-use guest_abi::wire::WireError;
+use guest_abi::cbor::WireError;
 
 use crate::state::StateError;
 use crate::text::cut;

@@ -1,8 +1,8 @@
 //! The state that guests read: a trait, and the in-memory state as its first implementation.
 
-pub use guest_abi::MemoryState;
 use guest_abi::key::Key;
 use guest_abi::value::ValueRef;
+pub use guest_state::MemoryState;
 
 /// What a guest may read. Each instance has its own; several may share what is behind them.
 ///
@@ -44,8 +44,8 @@ impl StateError {
     }
 }
 
-impl From<guest_abi::StateError> for StateError {
-    fn from(error: guest_abi::StateError) -> Self {
+impl From<guest_state::MemoryStateError> for StateError {
+    fn from(error: guest_state::MemoryStateError) -> Self {
         Self::new(error)
     }
 }

@@ -5,8 +5,8 @@ use alloc::string::String;
 use core::fmt;
 
 use guest_abi::ErrorCode;
+use guest_abi::cbor::{Reader, WireError};
 use guest_abi::value::{Kind, ValueError};
-use guest_abi::wire::WireError;
 
 /// What extensions and reading values return.
 pub type Result<T, E = Error> = core::result::Result<T, E>;
@@ -253,9 +253,9 @@ impl Subject {
 
     /// Storage and entity of a key, as far as they have been written.
     fn key(key: &[u8]) -> Self {
-        let mut decoder = minicbor::Decoder::new(key);
-        let storage = decoder.str().unwrap_or_default();
-        match decoder.str().unwrap_or_default() {
+        let mut reader = Reader::new(key);
+        let storage = reader.text().unwrap_or_default();
+        match reader.text().unwrap_or_default() {
             "" => Self::named(What::Key, &[storage]),
             entity => Self::named(What::Key, &[storage, " ", entity]),
         }

@@ -1,15 +1,13 @@
 //! Keys, built in place.
 #![expect(unsafe_code, reason = "the buffer is filled as it is used, not zeroed before")]
 
-use core::convert::Infallible;
 use core::mem::MaybeUninit;
 
+use guest_abi::cbor::copy_bytes;
+use guest_abi::cbor::encode::{self, Scalar, Sink};
 use guest_abi::value::QName;
-use minicbor::encode::Write;
 
 use crate::contract;
-use crate::copy::copy_bytes;
-use crate::encode::{self, Scalar, Target};
 use crate::error::{Error, Result};
 
 /// Builds a key: a storage, an entity and fields.
@@ -182,27 +180,8 @@ impl<const N: usize> Buffer<N> {
     }
 }
 
-impl<const N: usize> Write for Buffer<N> {
-    type Error = Infallible;
-
-    #[inline]
-    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Infallible> {
-        if bytes.len() > N - self.length || self.overflowed {
-            self.overflowed = true;
-        } else {
-            // SAFETY: they fit what is left of the buffer, which is borrowed mutably.
-            unsafe {
-                let to = self.bytes.as_mut_ptr().cast::<u8>().add(self.length);
-                copy_bytes(bytes.as_ptr(), to, bytes.len());
-            }
-            self.length += bytes.len();
-        }
-        Ok(())
-    }
-}
-
 // SAFETY: the room is what is left of the buffer.
-unsafe impl<const N: usize> Target for Buffer<N> {
+unsafe impl<const N: usize> Sink for Buffer<N> {
     #[inline]
     fn room(&mut self, bytes: usize) -> Option<*mut u8> {
         if bytes > N - self.length || self.overflowed {
@@ -215,5 +194,19 @@ unsafe impl<const N: usize> Target for Buffer<N> {
     #[inline]
     unsafe fn written(&mut self, end: *mut u8) {
         self.length = end.addr() - self.bytes.as_ptr().addr();
+    }
+
+    #[inline]
+    fn append(&mut self, bytes: &[u8]) {
+        if bytes.len() > N - self.length || self.overflowed {
+            self.overflowed = true;
+        } else {
+            // SAFETY: they fit what is left of the buffer, which is borrowed mutably.
+            unsafe {
+                let to = self.bytes.as_mut_ptr().cast::<u8>().add(self.length);
+                copy_bytes(bytes.as_ptr(), to, bytes.len());
+            }
+            self.length += bytes.len();
+        }
     }
 }

@@ -74,12 +74,6 @@ compile_error!("guest-sdk is for single-threaded guests: build without the targe
 
 mod allocator;
 mod context;
-mod copy;
-#[cfg_attr(
-    all(feature = "exttinygo", target_arch = "wasm32"),
-    expect(dead_code, reason = "intents are encoded in the native contract alone")
-)]
-mod encode;
 #[cfg_attr(
     all(feature = "exttinygo", target_arch = "wasm32"),
     expect(dead_code, reason = "values are taken apart here in the native contract alone")

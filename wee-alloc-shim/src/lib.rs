@@ -1,18 +1,5 @@
-//! A drop-in for the interface of `wee_alloc` 0.4, on `alloc-freelist`.
-//!
-//! ```
-//! # #[cfg(target_arch = "wasm32")]
-//! #[global_allocator]
-//! static ALLOCATOR: wee_alloc::WeeAlloc = wee_alloc::WeeAlloc::INIT;
-//! ```
-//!
-//! Type, const, lifetime and feature names are those of `wee_alloc` 0.4.5, so that code which names it compiles
-//! unchanged, also through `[patch.crates-io]`; the code is this crate's own. The features of the original exist and
-//! change nothing. What differs: large allocations that were freed are used again, neighbours coalesce, any alignment
-//! is served, and the host's control block is maintained.
-//!
-//! On wasm32 this is [`alloc_freelist`], with its assumptions: one thread, and all pages its own. Natively, where the
-//! original works as well, it is the system's allocator, so that crates which use it can run their tests.
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
 #![no_std]
 #![expect(unsafe_code, reason = "`GlobalAlloc` is an unsafe trait")]
 
@@ -36,21 +23,34 @@ const INNER: Inner = std::alloc::System;
 #[expect(clippy::declare_interior_mutable_const, reason = "an initial value, as `INIT` is")]
 const INNER: Inner = Inner::of_kind(alloc_core::LinearMemory::new(), alloc_core::AllocatorKind::Wee);
 
-/// A number of bytes.
+/// Number of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bytes(pub usize);
 
-/// Bytes of a WebAssembly page.
+/// Size of a WebAssembly page.
 pub const PAGE_SIZE: Bytes = Bytes(alloc_core::PAGE_SIZE as usize);
 
 /// The allocator. Its only value is [`INIT`](Self::INIT).
+///
+/// ```
+/// use std::alloc::{GlobalAlloc, Layout};
+///
+/// static ALLOCATOR: wee_alloc::WeeAlloc = wee_alloc::WeeAlloc::INIT;
+///
+/// let layout = Layout::new::<u64>();
+/// // SAFETY: the layout is not empty, and the pointer is freed with it.
+/// unsafe {
+///     let pointer = ALLOCATOR.alloc(layout);
+///     ALLOCATOR.dealloc(pointer, layout);
+/// }
+/// ```
 pub struct WeeAlloc<'a> {
     inner: Inner,
     lifetime: PhantomData<&'a ()>,
 }
 
 impl WeeAlloc<'_> {
-    /// An allocator that has not allocated yet, to initialise a `static` with.
+    /// An allocator that has not allocated yet: the initial value of a `static`.
     #[cfg_attr(
         target_arch = "wasm32",
         expect(clippy::declare_interior_mutable_const, reason = "the interface that this crate stands in for")

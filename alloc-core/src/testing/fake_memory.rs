@@ -12,27 +12,27 @@ use std::{
 /// Alignment up to which pointers are aligned as their addresses are: 16 MiB.
 const BACKING_ALIGN: u32 = 1 << 24;
 
-/// A linear memory of which only the end is there: from a 16 MiB boundary below the heap to a fixed capacity above it.
+/// A linear memory that has only its end: from a 16 MiB boundary below the heap to a fixed capacity above it.
 ///
-/// So a heap near 4 GiB costs no more than any other. Allocations aligned to more than 16 MiB are not to be tested with
-/// it. Pages can be refused ([`set_spare_pages`](Self::set_spare_pages)); as in wasm, none goes away.
+/// So a heap near 4 GiB costs no more than any other. It cannot test alignments above 16 MiB. Growth can be limited
+/// ([`set_spare_pages`](Self::set_spare_pages)); as in WebAssembly, no page goes away.
 #[derive(Debug)]
 pub struct FakeMemory {
     block: ControlBlock,
     backing: NonNull<u8>,
     layout: Layout,
     /// Address of the first byte of `backing`.
-    window: u32,
-    /// What `memory.size` says.
+    first_address: u32,
+    /// Result of `memory.size`.
     pages: Cell<u32>,
-    /// How many pages there are; more than `pages` only when the host virtualises growth.
+    /// Number of pages that exist: more than `pages` only if the host virtualises growth.
     physical: Cell<u32>,
     page_limit: Cell<u32>,
-    /// As many pages as `backing` holds.
+    /// Number of pages up to the end of `backing`.
     capacity: u32,
 }
 
-/// A saved memory: what a host copies when it takes a snapshot.
+/// A saved memory: the bytes that a host copies when it takes a snapshot.
 #[derive(Debug, Clone)]
 pub struct Saved {
     image: ControlBlockImage,
@@ -42,27 +42,27 @@ pub struct Saved {
 }
 
 impl FakeMemory {
-    /// A memory whose heap begins at `heap_start`, rounded up, in its last page; so many pages can be added.
+    /// A memory whose heap begins at `heap_start`, rounded up, in its last page. It can grow by `spare_pages`.
     ///
     /// # Panics
-    /// When the address is 0 or above [`ADDRESS_END`].
+    /// If the address is 0 or above [`ADDRESS_END`].
     #[must_use]
     pub fn new(heap_start: u32, spare_pages: u32) -> Self {
         assert!((1..=ADDRESS_END).contains(&heap_start), "no heap begins at {heap_start:#x}");
         let start = heap_start.next_multiple_of(HEAP_ALIGN);
-        let window = start & !(BACKING_ALIGN - 1);
+        let first_address = start & !(BACKING_ALIGN - 1);
         let pages = (start - 1) / PAGE_SIZE + 1;
         let capacity = pages.saturating_add(spare_pages).min(1 << 16);
-        let bytes = u64::from(capacity) * u64::from(PAGE_SIZE) - u64::from(window);
+        let bytes = u64::from(capacity) * u64::from(PAGE_SIZE) - u64::from(first_address);
         let layout = Layout::from_size_align(bytes as usize, BACKING_ALIGN as usize).expect("a small memory");
-        // SAFETY: the size is not 0: the page of `start` lies above `window`.
+        // SAFETY: the size is not 0: the page of `start` lies above `first_address`.
         let Some(backing) = NonNull::new(unsafe { alloc(layout) }) else { handle_alloc_error(layout) };
         let block = claim::control_block(start);
         let memory = Self {
             block,
             backing,
             layout,
-            window,
+            first_address,
             pages: Cell::new(pages),
             physical: Cell::new(pages),
             page_limit: Cell::new(capacity),
@@ -72,12 +72,12 @@ impl FakeMemory {
         memory
     }
 
-    /// Lets the memory have so many pages more than it has, within its capacity; every further one is refused.
+    /// Limits further growth to `spare` pages, within the capacity.
     pub fn set_spare_pages(&self, spare: u32) {
         self.page_limit.set(self.physical.get().saturating_add(spare).min(self.capacity));
     }
 
-    /// How many pages there are, whatever the guest is told.
+    /// Number of pages that exist, whatever `memory.size` says.
     #[must_use]
     pub fn physical_pages(&self) -> u32 {
         self.physical.get()
@@ -89,14 +89,14 @@ impl FakeMemory {
         self.block.image()
     }
 
-    /// Highest end that the heap can have until the page limit is changed.
+    /// Highest end that the heap can have under the present page limit.
     #[must_use]
     pub fn reachable_end(&self) -> u64 {
         let pages = self.page_limit.get().max(self.pages.get());
         (u64::from(pages) * u64::from(PAGE_SIZE)).min(u64::from(ADDRESS_END))
     }
 
-    /// Saves what a restore needs.
+    /// Saves the bytes that a restore needs.
     #[must_use]
     pub fn save(&self) -> Saved {
         let image = self.block.image();
@@ -104,9 +104,9 @@ impl FakeMemory {
         Saved { image, pages: self.pages.get(), bytes }
     }
 
-    /// Puts control block and heap back, zeroing only as far as the high-water mark says.
+    /// Restores control block and heap, and zeroes only up to the high-water mark.
     ///
-    /// With `virtual_growth` the guest is told of as many pages as there were then, and of the rest when it grows.
+    /// With `virtual_growth`, `memory.size` returns as many pages as there were then; growing adds the existing ones first.
     pub fn restore(&self, saved: &Saved, virtual_growth: bool) {
         let used = self.block.image().effective_high_water();
         let saved_used = saved.image.effective_high_water();
@@ -118,9 +118,9 @@ impl FakeMemory {
         }
     }
 
-    /// Performs the reset of a bump allocator: control block and heap below the mark go back, `top` to the mark.
+    /// Performs the reset of a bump allocator: restores control block and heap below the mark, and sets `top` to the mark.
     ///
-    /// Residue that is kept is overwritten with what no allocator may rely on.
+    /// Residue that is kept is overwritten with other bytes, as no allocator may rely on them.
     pub fn reset(&self, saved: &Saved, residue: Residue) {
         let used = self.block.image().effective_high_water().max(saved.image.effective_high_water());
         let mark = saved.image.top;
@@ -186,7 +186,7 @@ impl Drop for FakeMemory {
     }
 }
 
-// SAFETY: `backing` reaches from `window` to the capacity, is aligned to `BACKING_ALIGN` as `window` is, and every page
+// SAFETY: `backing` reaches from `first_address` to the capacity, is aligned to `BACKING_ALIGN` as `first_address` is, and every page
 // is zeroed when it is added. It is never moved before it is dropped, and `&self` keeps it alive.
 unsafe impl Memory for FakeMemory {
     fn control_block(&self) -> &ControlBlock {
@@ -214,11 +214,11 @@ unsafe impl Memory for FakeMemory {
     }
 
     fn pointer(&self, address: u32) -> *mut u8 {
-        self.backing.as_ptr().wrapping_add(address.wrapping_sub(self.window) as usize)
+        self.backing.as_ptr().wrapping_add(address.wrapping_sub(self.first_address) as usize)
     }
 
     fn address(&self, pointer: *mut u8) -> u32 {
-        self.window.wrapping_add((pointer.addr() - self.backing.addr().get()) as u32)
+        self.first_address.wrapping_add((pointer.addr() - self.backing.addr().get()) as u32)
     }
 }
 

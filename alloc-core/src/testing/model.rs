@@ -1,4 +1,4 @@
-//! What the runner believes: which allocations are alive, and what the counters must say.
+//! The runner's model: the live allocations, and the values that the counters must have.
 
 use crate::ControlBlockImage;
 use core::fmt::Write;
@@ -10,7 +10,7 @@ pub(super) struct Allocation {
     pub(super) address: u32,
     pub(super) size: usize,
     pub(super) align: usize,
-    /// Which pattern it holds.
+    /// Number of the pattern in it.
     pub(super) seed: usize,
 }
 
@@ -68,7 +68,7 @@ impl Model {
             .find(|other| u64::from(other.address) < of.end() && u64::from(of.address) < other.end())
     }
 
-    /// Says which fields of a control block differ from what they must be.
+    /// Describes the fields of a control block that differ from the values that they must have.
     pub(super) fn differences(&self, image: &ControlBlockImage) -> Option<String> {
         let mut text = String::new();
         let mut compare = |name: &str, found: u64, expected: u64| {

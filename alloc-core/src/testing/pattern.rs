@@ -1,4 +1,4 @@
-//! What a guest writes into its allocations: bytes that depend on the allocation and on the place in it.
+//! The bytes that the runner writes into allocations: they depend on the allocation and on the offset in it.
 #![expect(unsafe_code, reason = "writes and reads allocations through their pointers")]
 
 use core::{ops::Range, slice};
@@ -43,7 +43,7 @@ pub(super) unsafe fn write(pointer: *mut u8, seed: usize, part: Range<usize>) {
     }
 }
 
-/// First offset below `size` at which the pattern is not what it should be.
+/// First offset below `size` at which the bytes differ from the pattern.
 ///
 /// # Safety
 /// The allocation is valid for reads, `size` bytes long and initialised.
@@ -61,7 +61,7 @@ pub(super) unsafe fn first_difference(pointer: *const u8, seed: usize, size: usi
     None
 }
 
-/// First offset below `size` at which there is not a zero.
+/// First offset below `size` whose byte is not zero.
 ///
 /// # Safety
 /// As [`first_difference`].

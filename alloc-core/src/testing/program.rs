@@ -1,58 +1,58 @@
-//! Programs that an allocator is put through, and random ones of them.
+//! Programs for allocators, and random ones.
 
 use proptest::{collection::vec, prelude::*};
 use std::vec::Vec;
 
-/// What is done about the bytes above the mark.
+/// Treatment of the bytes above the mark in a reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Residue {
-    /// They are zeroed.
+    /// Zeroed bytes.
     Scrub,
-    /// They stay, and the high-water mark tells the allocator.
+    /// Bytes that stay; the high-water mark covers them.
     Keep,
 }
 
-/// A step of a program. Whatever cannot be done when its turn comes is left out.
+/// A step of a program. The runner skips a step that is not possible when its turn comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
-    /// `alloc`, or `alloc_zeroed`.
+    /// An `alloc` or `alloc_zeroed`.
     Allocate {
-        /// Bytes.
+        /// Size in bytes.
         size: usize,
-        /// A power of two.
+        /// Alignment, a power of two.
         align: usize,
         /// Whether the bytes must be zero.
         zeroed: bool,
     },
-    /// `dealloc` of a live allocation: the newest is 0, counted modulo how many there are.
+    /// A `dealloc` of a live allocation, by its index from the newest, modulo the number of live ones.
     Deallocate(usize),
-    /// `realloc` of one, counted likewise.
+    /// A `realloc` of a live allocation.
     Reallocate {
-        /// Which.
+        /// Index, as for [`Deallocate`](Self::Deallocate).
         which: usize,
-        /// The new size.
+        /// New size in bytes.
         size: usize,
     },
-    /// The host sets the mark.
+    /// Setting the mark, by the host.
     Mark,
-    /// The allocator's own function sets the mark.
+    /// Setting the mark, by the allocator's own function.
     MarkByCall,
-    /// The host resets to the mark.
+    /// A reset to the mark, by the host.
     Reset(Residue),
-    /// The allocator's own function resets to the mark.
+    /// A reset to the mark, by the allocator's own function.
     ResetByCall,
-    /// The host saves everything.
+    /// A snapshot of everything.
     Snapshot,
-    /// The host puts everything back, with virtual growth or without.
+    /// A restore to the snapshot.
     Restore {
-        /// Whether the guest is told of as many pages as there were.
+        /// Whether the host virtualises growth, so that `memory.size` goes back too.
         virtual_growth: bool,
     },
-    /// From now on the memory has so many pages to spare.
+    /// A limit on further growth, in pages.
     LimitPages(u32),
 }
 
-/// Random programs of at most so many steps.
+/// Random programs of at most `steps` steps.
 pub fn programs(steps: usize) -> impl Strategy<Value = Vec<Operation>> {
     vec(operation(), 1..=steps)
 }

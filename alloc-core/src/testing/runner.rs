@@ -1,5 +1,5 @@
 //! Carries programs out and checks every step.
-#![expect(unsafe_code, reason = "calls a `GlobalAlloc` and uses what it gives")]
+#![expect(unsafe_code, reason = "calls a `GlobalAlloc` and uses its allocations")]
 
 use super::{
     fake_memory::{FakeMemory, Saved},
@@ -16,7 +16,7 @@ use core::{
 };
 use std::{boxed::Box, format, string::String, vec::Vec};
 
-/// What an allocator did that it must not do.
+/// Description of a step in which an allocator broke its rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation(String);
 
@@ -28,17 +28,17 @@ impl fmt::Display for Violation {
 
 impl core::error::Error for Violation {}
 
-/// What is expected of an allocator.
+/// Rules that an allocator must keep.
 #[derive(Debug)]
 pub struct Rules<A> {
-    /// What it calls itself.
+    /// Kind that it writes to the control block.
     pub kind: AllocatorKind,
     /// Highest end of its heap.
     pub heap_end: u32,
-    /// Bytes that it may need beyond a request, its alignment not counted, before it may refuse it; 0 means that it may
-    /// refuse only what does not fit above `top`.
+    /// Number of bytes that it may need beyond the size and the alignment of a request. With 0, it may refuse only requests
+    /// that do not fit above `top`.
     pub overhead: u64,
-    /// How to reset it by a call; without, it cannot be reset at all.
+    /// Functions that reset it; `None` if it cannot be reset.
     pub resets: Option<ResetCalls<A>>,
 }
 
@@ -47,11 +47,11 @@ pub struct Rules<A> {
 pub struct ResetCalls<A> {
     /// Sets the mark.
     pub mark: fn(&A),
-    /// Resets to the mark. The runner gives up what lies above first.
+    /// Resets to the mark. The runner drops all allocations above the mark first.
     pub reset: unsafe fn(&A),
 }
 
-/// An allocator, its memory, and what is known about both.
+/// An allocator, its memory, and a model of both. See the [module](super) for an example.
 pub struct Runner<'m, A> {
     memory: &'m FakeMemory,
     allocator: Box<A>,
@@ -59,20 +59,20 @@ pub struct Runner<'m, A> {
     model: Model,
     snapshot: Option<Snapshot<A>>,
     marked: Option<Marked>,
-    /// Patterns given out.
+    /// Number of patterns used so far.
     seeds: usize,
 }
 
-/// What the host saved to restore everything.
+/// The host's snapshot.
 struct Snapshot<A> {
     memory: Saved,
-    /// The allocator's own state: on wasm a static, whose bytes the host copies.
+    /// The allocator's own state. On wasm32 it is a static, whose bytes the host copies.
     allocator: MaybeUninit<A>,
     model: Model,
     marked: Option<Marked>,
 }
 
-/// What the host saved to reset.
+/// The host's copy for a reset.
 #[derive(Clone)]
 struct Marked {
     memory: Saved,
@@ -80,7 +80,7 @@ struct Marked {
 }
 
 impl<'m, A: GlobalAlloc> Runner<'m, A> {
-    /// Starts with an allocator that has allocated nothing yet.
+    /// A runner for an allocator that has not allocated yet.
     pub fn new(memory: &'m FakeMemory, allocator: A, rules: Rules<A>) -> Self {
         Self {
             memory,
@@ -96,7 +96,7 @@ impl<'m, A: GlobalAlloc> Runner<'m, A> {
     /// Carries out a program and checks everything at its end.
     ///
     /// # Errors
-    /// The first violation, and at which step.
+    /// The first violation, with the number of its step.
     pub fn run(&mut self, program: &[Operation]) -> Result<(), Violation> {
         for (number, operation) in program.iter().enumerate() {
             self.step(*operation)
@@ -105,10 +105,10 @@ impl<'m, A: GlobalAlloc> Runner<'m, A> {
         self.check_all()
     }
 
-    /// Carries out one step and checks what it touched.
+    /// Carries out one step and checks everything that it touched.
     ///
     /// # Errors
-    /// What was violated.
+    /// The violation.
     pub fn step(&mut self, operation: Operation) -> Result<(), Violation> {
         match operation {
             Operation::Allocate { size, align, zeroed } => self.allocate(size, align, zeroed)?,
@@ -134,10 +134,10 @@ impl<'m, A: GlobalAlloc> Runner<'m, A> {
         self.check_block()
     }
 
-    /// Checks every live allocation, and that nothing is dirty which is said to be zero.
+    /// Checks every live allocation, and that all bytes above the high-water mark are zero.
     ///
     /// # Errors
-    /// What was violated.
+    /// The violation.
     pub fn check_all(&self) -> Result<(), Violation> {
         for allocation in &self.model.live {
             self.check_content(allocation)?;
@@ -334,7 +334,7 @@ impl<A> fmt::Debug for Runner<'_, A> {
     }
 }
 
-/// Repeats a program from where it starts, restoring after each round, and checks that there are as many pages after
+/// Repeats a program from the same snapshot, restoring after each round, and checks that there are as many pages after
 /// every round as after the first.
 ///
 /// # Errors

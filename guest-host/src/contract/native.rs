@@ -3,6 +3,7 @@
 use std::hash::Hasher;
 use std::ops::Range;
 
+use guest_abi::cbor::Reader;
 use guest_abi::key::Key;
 use guest_abi::names;
 use guest_abi::value::ValueRef;
@@ -197,8 +198,7 @@ fn read_rows<X: ContractData>(
     let after = match after {
         [] => None,
         after => {
-            let mut decoder = minicbor::Decoder::new(after);
-            guest_abi::wire::validate_key_map(&mut decoder).map_err(wire("key of the last row"))?;
+            Reader::new(after).key_map().map_err(wire("key of the last row"))?;
             Some(ValueRef::new(after))
         }
     };

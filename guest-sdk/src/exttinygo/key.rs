@@ -2,11 +2,8 @@
 //!
 //! Hosts of the contract tell `i32` from `i64`, so a key says which of them an integer was put as: by the width of its
 //! encoding. CBOR leaves that open; the native contract, which has integers without a width, writes the shortest.
-#![expect(unsafe_code, reason = "encoding is stores through pointers into room that was checked")]
 
-use minicbor::encode::{Encoder, Write};
-
-use crate::encode::{BEGIN_OBJECT, END, Scalar, Target};
+use guest_abi::cbor::encode::{BEGIN_OBJECT, END, Encoded, Scalar};
 
 /// A field's value. Text is as the extension put it, and so UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,31 +39,6 @@ const NEGATIVE: u8 = 0x20;
 
 const fn sign(negative: bool) -> u8 {
     if negative { NEGATIVE } else { 0 }
-}
-
-/// Exactly these bytes.
-#[derive(Clone, Copy)]
-struct Encoded<const N: usize>([u8; N]);
-
-impl<const N: usize> Scalar for Encoded<N> {
-    #[inline(always)]
-    fn room(self) -> usize {
-        N
-    }
-
-    #[inline(always)]
-    unsafe fn write(self, to: *mut u8) -> *mut u8 {
-        // SAFETY: the caller's promise.
-        unsafe {
-            to.cast::<[u8; N]>().write(self.0);
-            to.add(N)
-        }
-    }
-
-    fn encode<T: Target>(self, encoder: &mut Encoder<&mut T>) {
-        // The sink is infallible.
-        let _ = encoder.writer_mut().write_all(&self.0);
-    }
 }
 
 /// Reads the key from its first byte to its last.
@@ -170,14 +142,14 @@ impl<'key> Iterator for Reader<'key> {
 mod tests {
     use super::*;
     use crate::QName;
-    use crate::encode::{self, tests::Bytes};
     use alloc::vec::Vec;
+    use guest_abi::cbor::encode;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn what_was_put_is_read(
-            storage in "[a-z.]{0,40}", entity in "[a-zä]{0,300}", name in "[a-zä]{0,300}", roomy: bool,
+            storage in "[a-z.]{0,40}", entity in "[a-zä]{0,300}", name in "[a-zä]{0,300}",
             narrow: i32, wide: i64, shift in 0..64_u32, float: u32, double: u64, truth: bool,
             text in "[a-zä]{0,300}", blob in proptest::collection::vec(any::<u8>(), 0..70_000),
         ) {
@@ -185,7 +157,7 @@ mod tests {
             let (float, double) = (f32::from_bits(float & 0xBFFF_FFFF), f64::from_bits(double & 0xBFFF_FFFF_FFFF_FFFF));
             let (narrow, wide) = (narrow >> (shift / 2), wide >> shift);
             let names: [_; 8] = core::array::from_fn(|at| alloc::format!("{name}{at}"));
-            let mut key = Bytes { bytes: Vec::new(), roomy };
+            let mut key = Vec::new();
             encode::name(&mut key, &storage);
             encode::name(&mut key, &entity);
             encode::mark(&mut key, BEGIN_OBJECT);
@@ -201,9 +173,9 @@ mod tests {
             encode::mark(&mut key, encode::END);
 
             // Where the contract does not matter, the key is one of the native contract.
-            prop_assert!(guest_abi::key::Key::parse(&key.bytes).is_ok());
+            prop_assert!(guest_abi::key::Key::parse(&key).is_ok());
 
-            let mut reader = Reader::new(&key.bytes);
+            let mut reader = Reader::new(&key);
             prop_assert_eq!(reader.storage_or_entity(), storage.as_bytes());
             prop_assert_eq!(reader.storage_or_entity(), entity.as_bytes());
             let fields: Vec<_> = reader.collect();

@@ -5,9 +5,9 @@ use core::cell::OnceCell;
 use core::marker::PhantomData;
 use core::ops::Deref;
 
+use guest_abi::cbor::WireError;
 use guest_abi::names::unpack;
 use guest_abi::value::{QName, ValueError};
-use guest_abi::wire::WireError;
 
 use super::imports;
 use crate::error::Result;

@@ -1,6 +1,7 @@
 //! What a call reads and leaves, through the exchange region.
 #![expect(unsafe_code, reason = "log lines and panics are imports, and a scope gives room back")]
 
+use guest_abi::cbor::encode::Scalar;
 use guest_abi::intent::Operation;
 
 use super::intent_sink::IntentSink;
@@ -10,7 +11,6 @@ use super::rows::Rows;
 use super::value::Value;
 use super::writer::IntentWriter;
 use crate::Level;
-use crate::encode::Scalar;
 use crate::error::Result;
 
 /// A running call: its part of the exchange region, and where its intents go.

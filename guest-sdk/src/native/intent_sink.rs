@@ -1,14 +1,12 @@
 //! Where intents go: the first part of the exchange region, and what does not fit it to the host at once.
 #![expect(unsafe_code, reason = "the buffer is raw memory, and flushing it an import")]
 
-use core::convert::Infallible;
 use core::slice;
 
-use minicbor::encode::Write;
+use guest_abi::cbor::copy_bytes;
+use guest_abi::cbor::encode::Sink;
 
 use super::raw;
-use crate::copy::copy_bytes;
-use crate::encode::Target;
 
 /// Takes the encoding of intents. What is left in it at the end of a call, the call returns.
 #[derive(Debug)]
@@ -53,24 +51,8 @@ impl IntentSink {
     }
 }
 
-impl Write for IntentSink {
-    type Error = Infallible;
-
-    #[inline]
-    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Infallible> {
-        if bytes.len() > self.capacity - self.length {
-            self.write_over_the_end(bytes);
-        } else {
-            // SAFETY: they fit what is left of the buffer, which is the sink's own.
-            unsafe { copy_bytes(bytes.as_ptr(), self.start.add(self.length), bytes.len()) };
-            self.length += bytes.len();
-        }
-        Ok(())
-    }
-}
-
 // SAFETY: the room is what is left of the buffer, which is the sink's own.
-unsafe impl Target for IntentSink {
+unsafe impl Sink for IntentSink {
     #[inline]
     fn room(&mut self, bytes: usize) -> Option<*mut u8> {
         // SAFETY: `length` is at most `capacity`.
@@ -80,5 +62,16 @@ unsafe impl Target for IntentSink {
     #[inline]
     unsafe fn written(&mut self, end: *mut u8) {
         self.length = end.addr() - self.start.addr();
+    }
+
+    #[inline]
+    fn append(&mut self, bytes: &[u8]) {
+        if bytes.len() > self.capacity - self.length {
+            self.write_over_the_end(bytes);
+        } else {
+            // SAFETY: they fit what is left of the buffer, which is the sink's own.
+            unsafe { copy_bytes(bytes.as_ptr(), self.start.add(self.length), bytes.len()) };
+            self.length += bytes.len();
+        }
     }
 }

@@ -15,7 +15,6 @@ mod intent_sink;
 mod raw;
 mod region;
 mod rows;
-mod scan;
 mod value;
 mod writer;
 

@@ -4,9 +4,9 @@
 use core::ops::Range;
 
 use super::region::Chunk;
-use super::scan;
 use super::value::{Value, malformed};
 use crate::error::Result;
+use guest_abi::cbor::scan;
 
 /// The rows that match a partial key, in the host's order. See [`Context::read_values`](crate::Context::read_values).
 ///
@@ -58,8 +58,8 @@ impl<'call, 'key> Rows<'call, 'key> {
         // SAFETY: the host has written the rows up to the end, and the kept key before them.
         let bytes = unsafe { self.chunk.bytes(self.end) };
         let start = self.at;
-        let middle = scan::skip(bytes, start).map_err(malformed)?;
-        let behind = scan::skip(bytes, middle).map_err(malformed)?;
+        let middle = scan::end_of(bytes, start).map_err(malformed)?;
+        let behind = scan::end_of(bytes, middle).map_err(malformed)?;
         self.last = start..middle;
         self.at = behind;
         Ok(Some(Row { key: Value::new(&bytes[start..middle]), value: Value::new(&bytes[middle..behind]) }))

@@ -1,9 +1,9 @@
 //! Values as extensions read them: views into the exchange region, borrowed for the call.
 
+use guest_abi::cbor::WireError;
+use guest_abi::cbor::scan::{self, Members, Unreadable};
 use guest_abi::value::{Kind, QName, ValueError, ValueRef};
-use guest_abi::wire::WireError;
 
-use super::scan::{self, Members, Unreadable};
 use crate::error::{Error, Result};
 
 /// A value that the host gave. Reading decodes it where it lies; nothing is copied.
@@ -74,7 +74,7 @@ impl<'call> Value<'call> {
 
     /// The value, if the first byte of its encoding is one that a value of this kind has.
     ///
-    /// Asked beforehand because minicbor's own refusals are made for people, in part from the heap.
+    /// Asked beforehand, so that bytes of another kind are refused without reading any of them.
     #[inline]
     fn of(&self, asked: &'static str, accepts: impl FnOnce(u8) -> bool) -> Result<ValueRef<'call>, ValueError> {
         match self.value.bytes().first() {
@@ -260,7 +260,7 @@ impl<'call> Value<'call> {
     /// The host's bytes are not a value.
     pub fn encoded(&self) -> Result<&'call [u8]> {
         let bytes = self.value.bytes();
-        match scan::skip(bytes, 0) {
+        match scan::end_of(bytes, 0) {
             Ok(end) => Ok(&bytes[..end]),
             Err(error) => Err(malformed(error)),
         }

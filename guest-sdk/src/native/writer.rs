@@ -1,12 +1,11 @@
 //! Writing intents, straight into where the host reads them.
 
-use guest_abi::intent::Operation;
+use guest_abi::cbor::encode::{self, Sink};
+use guest_abi::intent::{self, Operation};
 use guest_abi::value::QName;
-use minicbor::encode::Write;
 
 use super::intent_sink::IntentSink;
 use super::value::Value;
-use crate::encode;
 use crate::error::Result;
 
 /// Writes the fields of an intent; the intent is complete when the writer is dropped.
@@ -34,7 +33,7 @@ pub struct ArrayWriter<'a> {
 impl<'a> IntentWriter<'a> {
     #[inline]
     pub(crate) fn begin(sink: &'a mut IntentSink, operation: Operation, key: &[u8]) -> Self {
-        encode::intent(sink, operation, key);
+        intent::begin(sink, operation, key);
         Self { sink }
     }
 }
@@ -111,8 +110,7 @@ macro_rules! object_writer {
             pub fn put_value(&mut self, name: &str, value: Value<'_>) -> Result<&mut Self> {
                 let encoded = value.encoded()?;
                 encode::name(self.sink, name);
-                // The sink is infallible.
-                let _ = self.sink.write_all(encoded);
+                self.sink.append(encoded);
                 Ok(self)
             }
 
@@ -212,8 +210,7 @@ impl ArrayWriter<'_> {
     /// # Errors
     /// The host's bytes are not a value.
     pub fn push_value(&mut self, value: Value<'_>) -> Result<&mut Self> {
-        // The sink is infallible.
-        let _ = self.sink.write_all(value.encoded()?);
+        self.sink.append(value.encoded()?);
         Ok(self)
     }
 

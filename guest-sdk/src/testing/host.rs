@@ -5,7 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::vec;
 
 use guest_abi::names::DEFAULT_EXCHANGE_SIZE;
-use guest_abi::{ErrorCode, MemoryState, StateError, intent};
+use guest_abi::{ErrorCode, intent};
+use guest_state::{MemoryState, MemoryStateError};
 
 use super::imports::{self, Trap};
 use super::outcome::{Failure, Outcome};
@@ -88,7 +89,7 @@ impl Host {
     ///
     /// # Errors
     /// The first intent that cannot be applied; the state is unchanged then.
-    pub fn apply(&mut self, outcome: &Outcome) -> Result<usize, StateError> {
+    pub fn apply(&mut self, outcome: &Outcome) -> Result<usize, MemoryStateError> {
         self.state.apply(&outcome.intents)
     }
 }

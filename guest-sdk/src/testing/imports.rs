@@ -7,10 +7,10 @@ use std::boxed::Box;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-use guest_abi::MemoryState;
 use guest_abi::key::Key;
 use guest_abi::names::GET_ABSENT;
 use guest_abi::value::ValueRef;
+use guest_state::MemoryState;
 
 use super::outcome::{Crossings, Failure, LogLine};
 use crate::Level;

@@ -22,7 +22,7 @@
 //! outcome.unwrap();
 //! assert_eq!(outcome.intents().next().unwrap().value.get_i32("Value"), Ok(42));
 //! host.apply(&outcome)?;
-//! # Ok::<(), guest_sdk::testing::StateError>(())
+//! # Ok::<(), guest_sdk::testing::MemoryStateError>(())
 //! ```
 //!
 //! What it does not have: memory limits, deadlines, restores. Those are a host's; see `host-harness`.
@@ -33,10 +33,10 @@ mod outcome;
 mod panics;
 
 pub use guest_abi::intent::Operation;
-pub use guest_abi::{MemoryState, StateError};
+pub use guest_state::{MemoryState, MemoryStateError};
 pub use host::Host;
 pub use imports::host_is_running;
 pub use outcome::{Crossings, Failure, Intent, LogLine, Outcome};
 
 /// Writes the key fields or the value fields of a record of a [`MemoryState`].
-pub type RecordWriter<'a> = guest_abi::value::ObjectWriter<'a, std::vec::Vec<u8>>;
+pub type RecordWriter<'a> = guest_abi::value::ObjectEncoder<'a, std::vec::Vec<u8>>;

@@ -4,9 +4,10 @@ use core::fmt;
 use std::string::String;
 use std::vec::Vec;
 
+use guest_abi::ErrorCode;
+use guest_abi::cbor::WireError;
 use guest_abi::intent::{self, Operation};
-use guest_abi::wire::WireError;
-use guest_abi::{ErrorCode, StateError};
+use guest_state::MemoryStateError;
 
 use crate::Level;
 use crate::native::Value;
@@ -128,7 +129,7 @@ pub enum Failure {
         column: u32,
     },
     /// The state refused a read.
-    State(StateError),
+    State(MemoryStateError),
     /// The extension left intents, or asked for a key, that the contract does not allow.
     InvalidGuestData(WireError),
 }

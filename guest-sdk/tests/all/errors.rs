@@ -1,6 +1,6 @@
 //! What an extension can fail with, as it reaches the host.
 
-use guest_sdk::testing::{Failure, StateError};
+use guest_sdk::testing::{Failure, MemoryStateError};
 use guest_sdk::{Context, Error, ErrorCode, KeyBuilder, Level, Result, storage};
 
 use crate::{host, number, numbered};
@@ -109,11 +109,11 @@ fn what_the_state_refuses_is_no_error_of_the_extension() {
         let _ = cx.query_value(&KeyBuilder::new("sys.Nothing", ""));
         Ok(())
     });
-    assert_eq!(unsupported, Failure::State(StateError::UnsupportedStorage { storage: "sys.Nothing".into() }));
+    assert_eq!(unsupported, Failure::State(MemoryStateError::UnsupportedStorage { storage: "sys.Nothing".into() }));
     let mut twice = number(1);
     twice.put_i32("Id", 2);
     let invalid = failure(|cx| cx.query_value(&twice).map(drop));
-    assert!(matches!(invalid, Failure::State(StateError::InvalidKey { .. })), "{invalid}");
+    assert!(matches!(invalid, Failure::State(MemoryStateError::InvalidKey { .. })), "{invalid}");
 }
 
 #[test]

@@ -123,7 +123,7 @@ pub fn trace_state(trace: &Trace, exchange_size: u32) -> Result<MemoryState, Loa
     let room = (exchange_size as usize / 4 * 3).saturating_sub(AROUND_CHUNK);
     let program = Program::of(trace, room.min(LARGEST_CHUNK));
     let mut state = MemoryState::new();
-    let refused = |error: guest_abi::StateError| LoadError::Instantiate(error.to_string());
+    let refused = |error: guest_state::MemoryStateError| LoadError::Instantiate(error.to_string());
     let chunks = i64::try_from(program.chunks.len()).unwrap_or(i64::MAX);
     state
         .put(
@@ -136,7 +136,7 @@ pub fn trace_state(trace: &Trace, exchange_size: u32) -> Result<MemoryState, Loa
         )
         .map_err(refused)?;
     for (number, steps) in (0_i64..).zip(&program.chunks) {
-        let key = |key: &mut guest_abi::value::ObjectWriter<'_, Vec<u8>>| {
+        let key = |key: &mut guest_abi::value::ObjectEncoder<'_, Vec<u8>>| {
             key.put_i64("Chunk", number);
         };
         state.put(storage::RECORD, ENTITY, key, |value| drop_ref(value.put_bytes("Steps", steps))).map_err(refused)?;
@@ -206,9 +206,9 @@ mod tests {
             let mut state = trace_state(&trace, exchange_size).unwrap();
             let key = |chunk: Option<i64>| {
                 let mut key = Vec::new();
-                let mut encoder = minicbor::Encoder::new(&mut key);
-                encoder.str(storage::RECORD).unwrap().str(ENTITY).unwrap();
-                let mut fields = guest_abi::value::ObjectWriter::begin(&mut key);
+                guest_abi::cbor::encode::element(&mut key, storage::RECORD);
+                guest_abi::cbor::encode::element(&mut key, ENTITY);
+                let mut fields = guest_abi::value::ObjectEncoder::begin(&mut key);
                 if let Some(chunk) = chunk {
                     fields.put_i64("Chunk", chunk);
                 }

@@ -8,9 +8,9 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use guest_abi::cbor::MAX_DEPTH;
 use guest_abi::key::Key;
-use guest_abi::value::{ArrayWriter, Kind, ObjectWriter, QName, ValueError, ValueRef};
-use guest_abi::wire::MAX_DEPTH;
+use guest_abi::value::{ArrayEncoder, Kind, ObjectEncoder, QName, ValueError, ValueRef};
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
@@ -185,12 +185,12 @@ fn qname(value: &RawValue) -> Result<[String; 2], Wrong<'_>> {
 }
 
 /// Writes the fields of a value; it is the first of the levels to which values may be nested.
-pub(super) fn write_value<'t>(fields: &[Field<'t>], writer: &mut ObjectWriter<'_, Vec<u8>>) -> Result<(), Wrong<'t>> {
+pub(super) fn write_value<'t>(fields: &[Field<'t>], writer: &mut ObjectEncoder<'_, Vec<u8>>) -> Result<(), Wrong<'t>> {
     write_fields(fields, writer, MAX_DEPTH - 1)
 }
 
 /// Writes the fields of a key, which are scalars.
-pub(super) fn write_key<'t>(fields: &[Field<'t>], writer: &mut ObjectWriter<'_, Vec<u8>>) -> Result<(), Wrong<'t>> {
+pub(super) fn write_key<'t>(fields: &[Field<'t>], writer: &mut ObjectEncoder<'_, Vec<u8>>) -> Result<(), Wrong<'t>> {
     for Field { name, value, .. } in fields {
         let parsed = Parsed::of(value).map_err(|wrong| wrong.under(name))?;
         if let Parsed::Array(_) | Parsed::Object(_) = parsed {
@@ -206,7 +206,11 @@ pub(super) fn write_key<'t>(fields: &[Field<'t>], writer: &mut ObjectWriter<'_, 
 }
 
 /// `depth` is how many levels may be nested in the object.
-fn write_fields<'t>(fields: &[Field<'t>], writer: &mut ObjectWriter<'_, Vec<u8>>, depth: u32) -> Result<(), Wrong<'t>> {
+fn write_fields<'t>(
+    fields: &[Field<'t>],
+    writer: &mut ObjectEncoder<'_, Vec<u8>>,
+    depth: u32,
+) -> Result<(), Wrong<'t>> {
     for Field { name, value, .. } in fields {
         Parsed::of(value)
             .and_then(|parsed| write_field(name, value, parsed, writer, depth))
@@ -219,7 +223,7 @@ fn write_field<'t>(
     name: &str,
     raw: &'t RawValue,
     value: Parsed<'t>,
-    writer: &mut ObjectWriter<'_, Vec<u8>>,
+    writer: &mut ObjectEncoder<'_, Vec<u8>>,
     depth: u32,
 ) -> Result<(), Wrong<'t>> {
     match value {
@@ -243,14 +247,18 @@ fn write_field<'t>(
     Ok(())
 }
 
-fn write_items<'t>(items: &[&'t RawValue], writer: &mut ArrayWriter<'_, Vec<u8>>, depth: u32) -> Result<(), Wrong<'t>> {
+fn write_items<'t>(
+    items: &[&'t RawValue],
+    writer: &mut ArrayEncoder<'_, Vec<u8>>,
+    depth: u32,
+) -> Result<(), Wrong<'t>> {
     for (index, item) in items.iter().enumerate() {
         write_item(item, writer, depth).map_err(|wrong| wrong.under(index.to_string()))?;
     }
     Ok(())
 }
 
-fn write_item<'t>(raw: &'t RawValue, writer: &mut ArrayWriter<'_, Vec<u8>>, depth: u32) -> Result<(), Wrong<'t>> {
+fn write_item<'t>(raw: &'t RawValue, writer: &mut ArrayEncoder<'_, Vec<u8>>, depth: u32) -> Result<(), Wrong<'t>> {
     match Parsed::of(raw)? {
         Parsed::Int(int) => drop_writer(writer.push_i64(int)),
         Parsed::Float(float) => drop_writer(writer.push_f64(float)),

@@ -4,9 +4,10 @@ pub(crate) mod json;
 
 use std::path::{Path, PathBuf};
 
-use guest_abi::MemoryState;
+use guest_abi::cbor::encode;
 use guest_abi::key::Key;
-use guest_abi::value::{ObjectWriter, ValueRef};
+use guest_abi::value::{ObjectEncoder, ValueRef};
+use guest_state::MemoryState;
 use serde_json::value::RawValue;
 
 use self::json::{Field, Parsed, Wrong};
@@ -188,18 +189,16 @@ impl<'t> Record<'t> {
     fn insert(&self, raw: &'t RawValue, state: &mut MemoryState) -> Result<(), (&'t str, String)> {
         let in_part = |part: &'static str| move |wrong: Wrong<'t>| (wrong.at, format!("{part} {wrong}"));
         let mut key = Vec::new();
-        let mut encoder = minicbor::Encoder::new(&mut key);
-        // Writing to a vector cannot fail.
-        let _ = encoder.str(&self.storage);
-        let _ = encoder.str(&self.entity);
-        let mut fields = ObjectWriter::begin(&mut key);
+        encode::element(&mut key, self.storage.as_str());
+        encode::element(&mut key, self.entity.as_str());
+        let mut fields = ObjectEncoder::begin(&mut key);
         if let Some(raw) = self.key {
             let key = object(raw, "`key`").map_err(|wrong| (wrong.at, wrong.to_string()))?;
             json::write_key(&key, &mut fields).map_err(in_part("key"))?;
         }
         fields.end();
         let mut value = Vec::new();
-        let mut fields = ObjectWriter::begin(&mut value);
+        let mut fields = ObjectEncoder::begin(&mut value);
         let written = object(self.value, "`value`").map_err(|wrong| (wrong.at, wrong.to_string()))?;
         json::write_value(&written, &mut fields).map_err(in_part("value"))?;
         fields.end();

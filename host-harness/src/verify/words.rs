@@ -138,7 +138,7 @@ pub(super) fn shortened(text: String) -> String {
 #[cfg(test)]
 mod tests {
     use guest_abi::intent::{Operation, encode_header};
-    use guest_abi::value::ObjectWriter;
+    use guest_abi::value::ObjectEncoder;
 
     use super::*;
 
@@ -148,7 +148,7 @@ mod tests {
         encode_header(&mut bytes, Operation::New);
         // Storage, entity, and a key without fields.
         bytes.extend_from_slice(b"\x68sys.View\x60\xA0");
-        let mut writer = ObjectWriter::begin(&mut bytes);
+        let mut writer = ObjectEncoder::begin(&mut bytes);
         for (name, number) in fields {
             writer.put_i64(name, *number);
         }

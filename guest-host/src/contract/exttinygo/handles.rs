@@ -424,7 +424,7 @@ mod tests {
                 }
                 let (_, writer) = handles.writer(kind).unwrap();
                 writer.begin_key(&long, &long);
-                writer.put(&long, |encoder| encoder.str(&long).map(drop)).unwrap();
+                writer.put(&long, |bytes| guest_abi::cbor::encode::element(bytes, long.as_str())).unwrap();
             }
         }
         handles.begin_call(usize::MAX);

@@ -1,18 +1,17 @@
 //! Keys and intents: the functions that make and fill them, and those that find the value of a key.
 
 use guest_abi::ErrorCode;
+use guest_abi::cbor::encode;
 use guest_abi::exttinygo as names;
 use guest_abi::intent::Operation;
 use guest_abi::key::Key;
-use guest_abi::value::{QName, encode_qname};
-use minicbor::Encoder;
+use guest_abi::value::QName;
 use wasmtime::{Caller, Linker};
 
 use super::crossing::{Bits, Crossing, ExtTinyGoView, crossing, trace};
 use super::handles::HandleKind;
 use super::own::ExtTinyGo;
 use super::reads::{cut, key_name};
-use super::writer::Never;
 use crate::contract::crossing::Passed;
 use crate::failure::{Fault, InvalidData};
 use crate::host::data::HostData;
@@ -150,7 +149,7 @@ fn put(
     kind: i32,
     name: &str,
     bytes: usize,
-    value: impl FnOnce(&mut Encoder<&mut Vec<u8>>) -> Result<(), Never>,
+    value: impl FnOnce(&mut Vec<u8>),
 ) -> Result<(), Fault> {
     let kind = match kind {
         names::WRITER_KEY => HandleKind::Key,
@@ -169,7 +168,7 @@ fn put(
 
 /// Defines a function that puts a number.
 macro_rules! put_number {
-    ($linker:expr, $name:literal, $type:ty, $put:ident $(, $($convert:tt)+)?) => {
+    ($linker:expr, $name:literal, $type:ty $(, $($convert:tt)+)?) => {
         $linker.func_wrap(
             names::IMPORT_MODULE,
             $name,
@@ -177,7 +176,7 @@ macro_rules! put_number {
                 crossing(&mut caller, |crossing| {
                     let Crossing { memory, own, footprint, .. } = crossing;
                     let name = Passed::new(&memory, footprint).text("field name", name, length)?;
-                    put(own, handle, kind, name, size_of::<$type>(), |encoder| encoder.$put(value $($($convert)+)?).map(drop))
+                    put(own, handle, kind, name, size_of::<$type>(), |bytes| encode::element(bytes, value $($($convert)+)?))
                 })?;
                 trace(&mut caller, $name, &[handle, kind.into(), value.bits()], &[(name, length)], 0);
                 Ok(())
@@ -188,7 +187,7 @@ macro_rules! put_number {
 
 /// Defines a function that puts text or bytes.
 macro_rules! put_bytes {
-    ($linker:expr, $name:literal, $put:ident, $passed:ident) => {
+    ($linker:expr, $name:literal, $passed:ident) => {
         $linker.func_wrap(
             names::IMPORT_MODULE,
             $name,
@@ -204,7 +203,7 @@ macro_rules! put_bytes {
                     let mut passed = Passed::new(&memory, footprint);
                     let name = passed.text("field name", name, length)?;
                     let value = passed.$passed("value of a field", value, size)?;
-                    put(own, handle, kind, name, value.len(), |encoder| encoder.$put(value).map(drop))
+                    put(own, handle, kind, name, value.len(), |bytes| encode::element(bytes, value))
                 })?;
                 trace(&mut caller, $name, &[handle, kind.into()], &[(name, length), (value, size)], 0);
                 Ok(())
@@ -214,13 +213,13 @@ macro_rules! put_bytes {
 }
 
 fn define_puts<X: ExtTinyGoView>(linker: &mut Linker<HostData<X>>) -> wasmtime::Result<()> {
-    put_number!(linker, "hostRowWriterPutInt32", i32, i32);
-    put_number!(linker, "hostRowWriterPutInt64", i64, i64);
-    put_number!(linker, "hostRowWriterPutBool", i32, bool, != 0);
-    put_number!(linker, "hostRowWriterPutFloat32", f32, f32);
-    put_number!(linker, "hostRowWriterPutFloat64", f64, f64);
-    put_bytes!(linker, "hostRowWriterPutString", str, text);
-    put_bytes!(linker, "hostRowWriterPutBytes", bytes, bytes);
+    put_number!(linker, "hostRowWriterPutInt32", i32);
+    put_number!(linker, "hostRowWriterPutInt64", i64);
+    put_number!(linker, "hostRowWriterPutBool", i32, != 0);
+    put_number!(linker, "hostRowWriterPutFloat32", f32);
+    put_number!(linker, "hostRowWriterPutFloat64", f64);
+    put_bytes!(linker, "hostRowWriterPutString", text);
+    put_bytes!(linker, "hostRowWriterPutBytes", bytes);
     linker.func_wrap(names::IMPORT_MODULE, "hostRowWriterPutQName", put_qname)?;
     Ok(())
 }
@@ -248,9 +247,8 @@ fn put_qname<X: ExtTinyGoView>(
             let name = cut(&format!("{package}.{entity}"), "");
             return Err(Fault::InvalidGuestData(InvalidData::NotQualified { what: "value of a field", name }));
         }
-        put(own, handle, kind, name, package.len() + entity.len(), |encoder| {
-            encode_qname(encoder.writer_mut(), QName { package, entity });
-            Ok(())
+        put(own, handle, kind, name, package.len() + entity.len(), |bytes| {
+            encode::qname(bytes, QName { package, entity });
         })
     })?;
     let passed = [(name, name_length), (package, package_length), (entity, entity_length)];

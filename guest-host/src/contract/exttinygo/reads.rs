@@ -4,11 +4,10 @@
 //! and its words.
 
 use guest_abi::ErrorCode;
+use guest_abi::cbor::{WireError, skip};
 use guest_abi::exttinygo as names;
 use guest_abi::key::Key;
 use guest_abi::value::{Kind, ValueError, ValueRef};
-use guest_abi::wire::{self, WireError};
-use minicbor::Decoder;
 use std::fmt::{self, Display};
 use wasmtime::{Caller, Linker};
 
@@ -85,18 +84,14 @@ fn find(handles: &mut Handles, handle: i64, kind: HandleKind, place: Place<'_>) 
                 Ok(wanted) if u64::from(wanted) < length => wanted,
                 _ => return Err(missing_element(index, length)),
             };
-            let first = || {
-                let mut decoder = Decoder::new(bytes);
-                decoder.array().map(|_| (0, decoder.position()))
-            };
             let malformed = |error: WireError| whole(error.into());
             let (from, mut at) = match part.nearest(wanted) {
                 Some(near) => near,
-                None => first().map_err(|_| malformed(WireError::Malformed { at: 0 }))?,
+                None => (0, value.items().map_err(whole)?.position()),
             };
             for index in from..wanted {
                 part.pass(index, at, wanted);
-                at = wire::skip(bytes, at).map_err(malformed)?;
+                at = skip(bytes, at).map_err(malformed)?;
             }
             part.remember(wanted, at);
             Ok(range.start + at)

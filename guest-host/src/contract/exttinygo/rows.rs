@@ -1,8 +1,8 @@
 //! Reading many records: the host calls the guest back for each row.
 
+use guest_abi::cbor::skip;
 use guest_abi::exttinygo as names;
 use guest_abi::value::ValueRef;
-use guest_abi::wire;
 use std::ops::Range;
 use wasmtime::{Caller, Linker};
 
@@ -103,8 +103,8 @@ fn next_row(crossing: Crossing<'_>, chunk: &mut Range<usize>, last: &mut Range<u
     let handles = &mut crossing.own.handles;
     let malformed = |error| Fault::State(StateError::new(format!("a row that it read is malformed: {error}")));
     let rows = &handles.bytes[..chunk.end];
-    let middle = wire::skip(rows, chunk.start).map_err(malformed)?;
-    let end = wire::skip(rows, middle).map_err(malformed)?;
+    let middle = skip(rows, chunk.start).map_err(malformed)?;
+    let end = skip(rows, middle).map_err(malformed)?;
     let key = handles.part(HandleKind::RowKey, chunk.start..middle)?;
     let value = handles.part(HandleKind::Value, middle..end)?;
     *last = chunk.start..middle;

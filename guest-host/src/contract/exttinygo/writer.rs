@@ -1,11 +1,9 @@
 //! A record that a guest writes field by field: the fields of a key, or those of an intent behind its head.
 
-use std::convert::Infallible;
-
+use guest_abi::cbor::encode::{self, BEGIN_OBJECT, END};
+use guest_abi::cbor::scan;
 use guest_abi::intent::{self, Operation};
 use guest_abi::key::Key;
-use guest_abi::wire::append_text;
-use minicbor::{Decoder, Encoder};
 
 use crate::failure::{Fault, InvalidData};
 
@@ -14,13 +12,6 @@ const MOST_FIELDS: usize = 4096;
 
 /// Bytes that a record keeps for the next call, of each of its parts.
 pub(super) const KEPT_BYTES: usize = 4096;
-
-/// A map of indefinite length, and its end.
-const BEGIN_MAP: u8 = 0xBF;
-const BREAK: u8 = 0xFF;
-
-/// What writing to a vector fails with.
-pub(super) type Never = minicbor::encode::Error<Infallible>;
 
 /// A key, or an intent: the wire form without the break behind its last field.
 #[derive(Debug, Default)]
@@ -39,7 +30,7 @@ impl Writer {
         self.clear();
         self.storage.push_str(storage);
         self.entity.push_str(entity);
-        self.bytes.push(BEGIN_MAP);
+        self.bytes.push(BEGIN_OBJECT);
     }
 
     /// Begins an intent for a key as it is now.
@@ -47,13 +38,13 @@ impl Writer {
         self.clear();
         intent::encode_header(&mut self.bytes, operation);
         key.append_key(&mut self.bytes);
-        self.bytes.push(BEGIN_MAP);
+        self.bytes.push(BEGIN_OBJECT);
     }
 
     /// Appends the key that was written.
     fn append_key(&self, out: &mut Vec<u8>) {
-        append_text(&self.storage, out);
-        append_text(&self.entity, out);
+        encode::element(out, self.storage.as_str());
+        encode::element(out, self.entity.as_str());
         self.append_to(out);
     }
 
@@ -80,11 +71,7 @@ impl Writer {
 
     /// Has `put` write the value of the field `name`, in the place of a field with this name if there is one.
     #[inline]
-    pub(super) fn put(
-        &mut self,
-        name: &str,
-        put: impl FnOnce(&mut Encoder<&mut Vec<u8>>) -> Result<(), Never>,
-    ) -> Result<(), Fault> {
+    pub(super) fn put(&mut self, name: &str, put: impl FnOnce(&mut Vec<u8>)) -> Result<(), Fault> {
         let digest = digest(name);
         let same = |&(at, other): &(u32, u32)| other == digest && self.name_at(at) == Some(name);
         if let Some(index) = self.fields.iter().position(same) {
@@ -95,14 +82,13 @@ impl Writer {
             return Err(Fault::InvalidGuestData(InvalidData::TooManyFields { limit: MOST_FIELDS }));
         };
         self.fields.push((at, digest));
-        append_text(name, &mut self.bytes);
-        // Writing to a vector cannot fail.
-        let _ = put(&mut Encoder::new(&mut self.bytes));
+        encode::element(&mut self.bytes, name);
+        put(&mut self.bytes);
         Ok(())
     }
 
     fn name_at(&self, at: u32) -> Option<&str> {
-        Decoder::new(self.bytes.get(at as usize..)?).str().ok()
+        scan::text(self.bytes.get(at as usize..)?)
     }
 
     #[cold]
@@ -118,7 +104,7 @@ impl Writer {
     /// Lets `use_key` have the key that was written.
     #[inline]
     pub(super) fn with_key<R>(&mut self, use_key: impl FnOnce(&Key<'_>) -> R) -> Result<R, Fault> {
-        self.bytes.push(BREAK);
+        self.bytes.push(END);
         let used = Key::of_parts(&self.storage, &self.entity, &self.bytes).map(|key| use_key(&key));
         self.bytes.pop();
         used.map_err(|error| Fault::InvalidGuestData(InvalidData::Wire { what: "key", error }))
@@ -140,7 +126,7 @@ impl Writer {
     /// Appends the whole record.
     pub(super) fn append_to(&self, stream: &mut Vec<u8>) {
         stream.extend_from_slice(&self.bytes);
-        stream.push(BREAK);
+        stream.push(END);
     }
 
     #[cfg(test)]
@@ -160,6 +146,7 @@ fn digest(name: &str) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use guest_abi::cbor::Reader;
     use guest_abi::intent::Intent;
 
     fn intent(writer: &Writer) -> Vec<u8> {
@@ -172,14 +159,14 @@ mod tests {
     fn a_field_that_is_put_twice_has_the_last_value() {
         let (mut key, mut writer) = (Writer::default(), Writer::default());
         key.begin_key("sys.View", "a.B");
-        key.put("Year", |encoder| encoder.i64(1).map(drop)).unwrap();
+        key.put("Year", |bytes| encode::element(bytes, 1_i64)).unwrap();
         writer.begin_intent(Operation::Update, &key);
-        key.put("Year", |encoder| encoder.i64(2).map(drop)).unwrap();
-        for (name, value) in [("first", 1), ("second", 300), ("third", 3), ("second", 4), ("first", 70_000)] {
-            writer.put(name, |encoder| encoder.i64(value).map(drop)).unwrap();
+        key.put("Year", |bytes| encode::element(bytes, 2_i64)).unwrap();
+        for (name, value) in [("first", 1_i64), ("second", 300), ("third", 3), ("second", 4), ("first", 70_000)] {
+            writer.put(name, |bytes| encode::element(bytes, value)).unwrap();
         }
         let stream = intent(&writer);
-        let intent = Intent::decode(&mut Decoder::new(&stream)).unwrap();
+        let intent = Intent::read(&mut Reader::new(&stream)).unwrap();
         assert_eq!((intent.operation, intent.key.storage, intent.key.entity), (Operation::Update, "sys.View", "a.B"));
         assert_eq!(intent.key.object().field("Year").unwrap().unwrap().as_i64(), Ok(1), "the key as it was then");
         let fields: Vec<_> = intent.value.fields().unwrap().map(Result::unwrap).collect();
@@ -187,7 +174,7 @@ mod tests {
         assert_eq!(fields, [("third", 3), ("second", 4), ("first", 70_000)]);
         let year = key.with_key(|key| key.object().field("Year").unwrap().unwrap().as_i64().unwrap());
         assert_eq!(year.unwrap(), 2);
-        assert!(key.put("more", |encoder| encoder.bool(true).map(drop)).is_ok());
+        assert!(key.put("more", |bytes| encode::element(bytes, true)).is_ok());
     }
 
     #[test]
@@ -196,9 +183,9 @@ mod tests {
         writer.begin_key("s.t", "");
         for index in 0..MOST_FIELDS {
             let name = format!("a{index:04}zz");
-            writer.put(&name, |encoder| encoder.bool(true).map(drop)).unwrap();
+            writer.put(&name, |bytes| encode::element(bytes, true)).unwrap();
         }
-        let full = writer.put("more", |_| Ok(()));
+        let full = writer.put("more", |_| {});
         assert!(matches!(full, Err(Fault::InvalidGuestData(InvalidData::TooManyFields { limit: MOST_FIELDS }))));
         let fields = writer.with_key(|key| key.fields().count()).unwrap();
         assert_eq!(fields, MOST_FIELDS);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use guest_abi::storage;
-use guest_abi::value::{ObjectWriter, ValueRef};
+use guest_abi::value::{ObjectEncoder, ValueRef};
 use guest_build::Allocator;
 use guest_host::{Cause, Guest, Instance, LoadError, MemoryState, Residue, RestorePolicy, RestoreStrategy};
 use guest_prepare::PrepareOptions;
@@ -149,7 +149,7 @@ fn memory_that_runs_out_is_said_in_the_words_that_hosts_know() {
     let config = config(RestoreStrategy::DirtyCards, Residue::Scrub);
     for allocator in Allocator::ALL {
         let mut state = MemoryState::new();
-        let more_than_there_is = |event: &mut ObjectWriter<'_, Vec<u8>>| {
+        let more_than_there_is = |event: &mut ObjectEncoder<'_, Vec<u8>>| {
             event.put_i64("Bytes", 2 * i64::try_from(MEMORY).expect("it is little"));
         };
         state.put(storage::EVENT, "", |_| {}, more_than_there_is).expect("it is a record");

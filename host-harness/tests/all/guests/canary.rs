@@ -52,7 +52,7 @@ fn state_of_canaries() -> MemoryState {
     );
     put.expect("it is a valid record");
     for row in 0..60 {
-        let key = |key: &mut guest_abi::value::ObjectWriter<'_, Vec<u8>>| {
+        let key = |key: &mut guest_abi::value::ObjectEncoder<'_, Vec<u8>>| {
             key.put_i64("Id", row).put_string("Name", &text[..200]);
         };
         let put = state.put(storage::VIEW, "adversary.Canaries", key, |value| {

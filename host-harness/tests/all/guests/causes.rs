@@ -1,7 +1,7 @@
 //! Every way to fail has its typed cause, under every allocator, and leaves a pristine instance.
 
 use guest_abi::ErrorCode;
-use guest_abi::wire::WireError;
+use guest_abi::cbor::WireError;
 use guest_build::Allocator;
 use guest_host::{Cause, Failure, Instance, InvalidData, Level, Residue, RestorePolicy, RestoreStrategy, Status};
 

@@ -22,7 +22,7 @@ fn retaining(strategy: RestoreStrategy) -> InstanceConfig {
 
 fn state(bytes: i64) -> MemoryState {
     let mut state = MemoryState::new();
-    let value = |value: &mut guest_abi::value::ObjectWriter<'_, Vec<u8>>| {
+    let value = |value: &mut guest_abi::value::ObjectEncoder<'_, Vec<u8>>| {
         value.put_i64("Bytes", bytes);
     };
     state.put(storage::EVENT, "", |_| {}, value).unwrap();

@@ -6,12 +6,12 @@ use core::ptr::copy_nonoverlapping;
 /// Up to here, copies are a few loads and stores.
 const SHORT: usize = 32;
 
-/// Copies `length` bytes.
+/// Copies `length` bytes, up to 32 of them by loads and stores: engines make a call of `memory.copy`.
 ///
 /// # Safety
-/// As [`copy_nonoverlapping`]: the source is readable, the target writable, and they do not overlap.
+/// As for [`copy_nonoverlapping`]: the source is readable, the target is writable, and they do not overlap.
 #[inline(always)]
-pub(crate) unsafe fn copy_bytes(from: *const u8, to: *mut u8, length: usize) {
+pub unsafe fn copy_bytes(from: *const u8, to: *mut u8, length: usize) {
     /// Copies the first and the last `N` bytes, which may overlap each other.
     ///
     /// # Safety

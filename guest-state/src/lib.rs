@@ -1,0 +1,10 @@
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+mod canonical;
+mod error;
+mod merge;
+mod state;
+
+pub use error::MemoryStateError;
+pub use state::MemoryState;
