@@ -170,8 +170,8 @@ fn replaced(page: &str, begin: &str, end: &str, text: &str) -> Result<String> {
 /// The front page's table: each allocator with the strategy that is cheapest for it, residue scrubbed and kept.
 fn front(report: &Report) -> Result<String> {
     let mut text = format!(
-        "One call of the sample guest's `{FUNCTION}` with its restore, by the strategy that is cheapest for each \
-         allocator, once with every byte put back and once with residue kept:\n\n\
+        "One call of the sample guest's `{FUNCTION}` with its restore. For each allocator: the cheapest strategy that \
+         restores every byte, and, if there is one, the cheapest that keeps residue:\n\n\
          | allocator | wasm bytes | restored by | allocations | call | restore | both | times cheaper than a new \
          instance | verified |\n|---|--:|---|--:|--:|--:|--:|--:|---|\n"
     );
