@@ -82,7 +82,7 @@ struct Variant {
 
 impl Variant {
     fn new(engine: &Engine, name: &'static str, barrier: Option<BarrierOptions>) -> Result<Self> {
-        let options = PrepareOptions { barrier, ..PrepareOptions::default() };
+        let options = PrepareOptions::default().with_barrier(barrier);
         let strategy = if barrier.is_some() { RestoreStrategy::DirtyCards } else { RestoreStrategy::FullCopy };
         let load = |name| Ok((name, Guest::from_file(engine, &guests::path(name), options)?));
         let guests = ["workloads-system", "replay-system"].into_iter().map(load).collect::<Result<_>>()?;
@@ -94,8 +94,7 @@ impl Variant {
 fn growth(name: &str) -> Result<(f64, String)> {
     let wasm = std::fs::read(guests::path(name))?;
     let info = guest_prepare::module_info::ModuleInfo::analyse(&wasm)?;
-    let prepare =
-        |barrier| guest_prepare::prepare(&wasm, &info, PrepareOptions { barrier, ..PrepareOptions::default() });
+    let prepare = |barrier| guest_prepare::prepare(&wasm, &info, PrepareOptions::default().with_barrier(barrier));
     let (plain, marking) = (prepare(None)?, prepare(Some(BarrierOptions::default()))?);
     let stores = marking.barrier.as_ref().map(|barrier| barrier.stores).unwrap_or_default();
     #[expect(clippy::cast_precision_loss, reason = "sizes of files are far below 2^53")]
@@ -118,7 +117,7 @@ fn main() -> Result<()> {
     let engine = guests::engine()?;
     let rounds = guests::rounds(101);
     let all = BarrierOptions::default();
-    let none = BarrierOptions { elisions: Elisions::NONE, ..all };
+    let none = all.with_elisions(Elisions::NONE);
     let variants = [
         Variant::new(&engine, "no barrier", None)?,
         Variant::new(&engine, "barrier", Some(all))?,

@@ -37,7 +37,7 @@ fn instance(
     virtual_growth: bool,
 ) -> Result<Result<Instance, LoadError>> {
     let guest =
-        Guest::from_file(engine, &guests::path(name), PrepareOptions { virtual_growth, ..PrepareOptions::default() })?;
+        Guest::from_file(engine, &guests::path(name), PrepareOptions::default().with_virtual_growth(virtual_growth))?;
     let mut config: InstanceConfig = guests::config(strategy, RestorePolicy::EveryCall, Residue::Keep);
     config.memory_limit = LIMIT;
     config.exchange_size = Some(4096);

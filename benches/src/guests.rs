@@ -122,7 +122,7 @@ pub fn path(name: &str) -> PathBuf {
 /// It has not been built, or cannot be loaded.
 pub fn load(engine: &Engine, name: &str) -> Result<Guest> {
     // What is measured is what each allocator makes of a guest, and not what counting the calls of one adds.
-    let options = PrepareOptions { count_allocations: false, ..PrepareOptions::default() };
+    let options = PrepareOptions::default().with_count_allocations(false);
     Guest::from_file(engine, &path(name), options)
         .with_context(|| format!("guest `{name}`: build it by `cargo xtask guests`"))
 }

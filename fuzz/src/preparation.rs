@@ -7,10 +7,9 @@
 use std::sync::LazyLock;
 
 use guest_host::admission::Admission;
+use guest_prepare::cards::Cards;
 use guest_prepare::module_info::{ExternType, ModuleInfo};
-use guest_prepare::{
-    BarrierOptions, CARDS_EXPORT, Elisions, LOGICAL_PAGES_EXPORT, PrepareOptions, Prepared, SLACK, prepare,
-};
+use guest_prepare::{BarrierOptions, Elisions, PrepareOptions, Prepared, prepare};
 use wasmtime::{Engine, Instance, Module, OptLevel, Store, StoreLimits, StoreLimitsBuilder, Trap, Val};
 
 use crate::modules::{GROW, PAGE, POKE, random_module};
@@ -38,8 +37,9 @@ pub fn run(input: &[u8]) -> Result<String, String> {
 /// The write barrier that a byte says: each elision, and the size of a card.
 #[must_use]
 pub fn barrier(options: u8) -> BarrierOptions {
-    let elisions = Elisions { constants: options & 1 != 0, repeated: options & 2 != 0, frames: options & 4 != 0 };
-    BarrierOptions { card_size: 512 << (options >> 3 & 3), elisions }
+    let elisions =
+        Elisions::NONE.with_constants(options & 1 != 0).with_repeated(options & 2 != 0).with_frames(options & 4 != 0);
+    BarrierOptions::default().with_card_size(512 << (options >> 3 & 3)).with_elisions(elisions)
 }
 
 /// The engine of this target.
@@ -60,7 +60,7 @@ pub fn damaged(wasm: &[u8]) -> Result<String, String> {
     let Ok(info) = ModuleInfo::analyse(wasm) else { return Ok("refused".to_owned()) };
     let _ = Admission::of(&info).allocator_aware();
     for (barrier, count_allocations) in [(None, false), (None, true), (Some(BarrierOptions::default()), true)] {
-        let options = PrepareOptions { barrier, count_allocations, ..PrepareOptions::default() };
+        let options = PrepareOptions::default().with_barrier(barrier).with_count_allocations(count_allocations);
         if let Ok(prepared) = prepare(wasm, &info, options) {
             let after = ModuleInfo::analyse(&prepared.wasm).map_err(|error| error.to_string())?;
             if after.engine_refusal != info.engine_refusal {
@@ -138,6 +138,7 @@ pub enum Forgotten {
 struct Snapshot {
     memory: Option<(String, Vec<u8>)>,
     globals: Vec<(String, Val)>,
+    logical_pages: Option<&'static str>,
 }
 
 impl Snapshot {
@@ -147,6 +148,7 @@ impl Snapshot {
         Self {
             memory: info.memory_export().map(|name| (name.to_owned(), guest.memory(name))),
             globals: names.into_iter().map(|name| (name.clone(), guest.global(&name))).collect(),
+            logical_pages: prepared.logical_pages_export,
         }
     }
 
@@ -158,7 +160,8 @@ impl Snapshot {
             tail.fill(0);
         }
         for (name, value) in &self.globals {
-            let kind = if name == LOGICAL_PAGES_EXPORT { Forgotten::LogicalSize } else { Forgotten::Globals };
+            let kind =
+                if Some(name.as_str()) == self.logical_pages { Forgotten::LogicalSize } else { Forgotten::Globals };
             if kind == forgotten {
                 continue;
             }
@@ -175,8 +178,15 @@ const fn depends_on_compiled_code(seen: &Seen) -> bool {
 }
 
 /// Calls every exported function on both, and compares what they return and what they leave behind.
-/// `physical_tail`: the second guest may have pages behind its logical end, where it reads zeros and the first traps.
-fn compare(info: &ModuleInfo, fresh: &mut Guest, other: &mut Guest, physical_tail: bool) -> Result<(), String> {
+/// `prepared` is the module of the second guest. `physical_tail`: this guest may have pages behind its logical end, where it
+/// reads zeros and the first one traps.
+fn compare(
+    info: &ModuleInfo,
+    prepared: &Prepared,
+    fresh: &mut Guest,
+    other: &mut Guest,
+    physical_tail: bool,
+) -> Result<(), String> {
     let functions = info.exports.iter().filter(|export| matches!(export.ty, ExternType::Function(_)));
     let names = functions.map(|export| export.name.as_str());
     for name in [GROW, POKE].into_iter().chain(names) {
@@ -203,8 +213,8 @@ fn compare(info: &ModuleInfo, fresh: &mut Guest, other: &mut Guest, physical_tai
                         return Err(format!("memory `{}` differs", export.name));
                     }
                     let pages = show(&Val::I32(i32::try_from(expected.len() / PAGE).unwrap()));
-                    if let Some(logical) = other.instance.get_global(&mut other.store, LOGICAL_PAGES_EXPORT) {
-                        let found = show(&logical.get(&mut other.store));
+                    if let Some(logical) = prepared.logical_pages_export {
+                        let found = show(&other.global(logical));
                         if found != pages {
                             return Err(format!("the logical size is {found} instead of {pages}"));
                         }
@@ -231,7 +241,7 @@ pub fn check(engine: &Engine, wasm: &[u8], count_allocations: bool, forgotten: F
             Err(_) => Ok(false),
         };
     }
-    let options = PrepareOptions { count_allocations, ..PrepareOptions::default() };
+    let options = PrepareOptions::default().with_count_allocations(count_allocations);
     let prepared = prepare(wasm, &info, options).map_err(|error| error.to_string())?;
     let plain = Module::new(engine, wasm).map_err(|error| format!("{error:#}"))?;
     let rewritten = Module::new(engine, &prepared.wasm).map_err(|error| format!("prepared: {error:#}"))?;
@@ -242,12 +252,13 @@ pub fn check(engine: &Engine, wasm: &[u8], count_allocations: bool, forgotten: F
         };
     };
     let snapshot = admission.full_copy().is_ok().then(|| Snapshot::take(&mut guest, &info, &prepared));
-    compare(&info, &mut fresh, &mut guest, false)?;
+    compare(&info, &prepared, &mut fresh, &mut guest, false)?;
     let Some(snapshot) = snapshot else { return Ok(false) };
     for round in 0..2 {
         snapshot.restore(&mut guest, forgotten);
         let Some(mut fresh) = Guest::new(&plain) else { return Err("instantiation is not repeatable".to_owned()) };
-        compare(&info, &mut fresh, &mut guest, true).map_err(|what| format!("after restore {round}: {what}"))?;
+        compare(&info, &prepared, &mut fresh, &mut guest, true)
+            .map_err(|what| format!("after restore {round}: {what}"))?;
     }
     Ok(true)
 }
@@ -262,7 +273,7 @@ pub fn check_barrier(engine: &Engine, wasm: &[u8], barrier: BarrierOptions, look
     const LIMIT: usize = 200;
     let info = ModuleInfo::analyse(wasm).map_err(|error| error.to_string())?;
     let Some(name) = info.memory_export().filter(|_| Admission::of(&info).full_copy().is_ok()) else { return Ok(0) };
-    let options = PrepareOptions { barrier: Some(barrier), ..PrepareOptions::default() };
+    let options = PrepareOptions::default().with_barrier(Some(barrier));
     let prepared = prepare(wasm, &info, options).map_err(|error| error.to_string())?;
     let plain = Module::new(engine, wasm).map_err(|error| format!("{error:#}"))?;
     let marking = Module::new(engine, &prepared.wasm).map_err(|error| format!("prepared: {error:#}"))?;
@@ -273,23 +284,20 @@ pub fn check_barrier(engine: &Engine, wasm: &[u8], barrier: BarrierOptions, look
     let before = guest.memory(name);
     let found = prepared.barrier.as_ref().ok_or("an admitted module has no barrier")?;
     // What the start function marked is part of what the snapshot has.
-    let cards = guest.instance.get_memory(&mut guest.store, CARDS_EXPORT).ok_or("there is no card table")?;
+    let cards = guest.instance.get_memory(&mut guest.store, found.export_name).ok_or("there is no card table")?;
     cards.data_mut(&mut guest.store).fill(0);
-    compare(&info, &mut fresh, &mut guest, false)?;
+    compare(&info, &prepared, &mut fresh, &mut guest, false)?;
     let after = guest.memory(name);
-    let table = cards.data(&guest.store);
-    let size = found.card_size as usize;
-    let covered = |at: usize| {
-        let nearby = at.saturating_sub(SLACK as usize) / size..=(at + SLACK as usize) / size;
-        let around = at < SLACK as usize && table[found.cards as usize - 1] != 0;
-        let always = found.always.iter().any(|range| range.contains(&u32::try_from(at).unwrap()));
-        (look && (around || nearby.into_iter().any(|card| table[card] != 0))) || always
-    };
+    let mut covered: Vec<_> = found.always.iter().map(|range| range.start as usize..range.end as usize).collect();
+    if look {
+        let table = cards.data_mut(&mut guest.store);
+        Cards::new(table, found.cards).take(after.len(), |range| covered.push(range));
+    }
     let mut changed = 0;
     for (at, byte) in after.iter().enumerate() {
         if *byte != before.get(at).copied().unwrap_or(0) {
             changed += 1;
-            if !covered(at) {
+            if !covered.iter().any(|range| range.contains(&at)) {
                 return Err(format!("address {at:#x} was changed and is not covered"));
             }
         }

@@ -62,7 +62,7 @@ pub fn run_with(input: &[u8], restore: &dyn Fn() -> Box<dyn Restore>) -> Result<
 pub fn stores(input: &[u8]) -> Option<StoreCounts> {
     let case = Case::read(input).ok()?;
     let info = case.guest.info();
-    let options = PrepareOptions { barrier: Some(BarrierOptions::default()), ..PrepareOptions::default() };
+    let options = PrepareOptions::default().with_barrier(Some(BarrierOptions::default()));
     prepare(&case.wasm, info, options).ok()?.barrier.map(|barrier| barrier.stores)
 }
 
@@ -88,7 +88,7 @@ impl Case {
         let calls: Vec<usize> = calls.collect::<Result<_, _>>().map_err(too_short)?;
         let limit: u64 = bytes.int_in_range(1..=16).map_err(too_short)?;
         let made = guests::guest(&mut bytes).ok_or("no guest")?;
-        let options = PrepareOptions { barrier: Some(barrier), ..PrepareOptions::default() };
+        let options = PrepareOptions::default().with_barrier(Some(barrier));
         let guest = Guest::load(puppet::engine(), "random", &made.wasm, options);
         let guest = guest.map_err(|error| match error {
             // What is appended to a module of wasm-smith's may export a name twice, for one.

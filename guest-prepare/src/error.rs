@@ -6,46 +6,46 @@ use crate::names::RESERVED_PREFIX;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PrepareError {
-    /// The module uses one of the names under which preparation exports.
+    /// An export with a name that is reserved for the preparation.
     #[error(
-        "the module exports `{name}`, and names beginning with `{RESERVED_PREFIX}` are the harness's: give the module \
-         as it was built, not one that was prepared before, or rename the export"
+        "the module exports `{name}`, and names beginning with `{RESERVED_PREFIX}` are reserved for the preparation: give \
+         the module as it was built, not one that was prepared before, or rename the export"
     )]
     ReservedName {
         /// The name.
         name: String,
     },
-    /// The prepared module would be larger than it may be.
+    /// A prepared module above [`PrepareOptions::size_limit`](crate::PrepareOptions::size_limit).
     #[error(
         "the module has {module} bytes and {prepared} once it is prepared, and the limit is {limit} bytes; build it \
-         smaller, without debug information for one, or raise `--prepared-limit` (`PrepareOptions::size_limit`)"
+         smaller, for instance without debug information, or raise the limit"
     )]
     TooLarge {
         /// Bytes of the module.
         module: u64,
-        /// Bytes that it would have.
+        /// Bytes of the prepared module.
         prepared: u64,
-        /// Bytes that it may have.
+        /// The limit in bytes.
         limit: u64,
     },
-    /// Cards cannot have this size.
+    /// A card size that card tables cannot have.
     #[error("cards of {given} bytes are not possible; give a power of two from 256 to 4096")]
     CardSize {
-        /// What was given.
+        /// The size in bytes.
         given: u32,
     },
-    /// A function has so many locals that the write barrier cannot add its own.
+    /// A function with so many locals that the write barrier cannot add its own.
     #[error("a function has {locals} locals, which leaves no room for those of the write barrier")]
     TooManyLocals {
-        /// How many.
+        /// The number of its locals.
         locals: u32,
     },
-    /// The module could not be read. It was validated before, so the bytes are others than those that were analysed.
+    /// Bytes that cannot be read as a module. The analysis has validated the module, so these are other bytes.
     #[error("the module could not be rewritten: {message} (at byte {offset})")]
     Malformed {
-        /// What the parser says.
+        /// The parser's message.
         message: String,
-        /// Where, in bytes from the start of the file.
+        /// The place, in bytes from the start of the file.
         offset: u64,
     },
 }

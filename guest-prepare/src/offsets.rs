@@ -1,8 +1,23 @@
-//! Where code of the prepared module stood in the original one.
+//! Where the original module has the code of the prepared one.
 
-/// Translates byte offsets in the prepared module to byte offsets in the original.
+/// Translates byte offsets in the prepared module to byte offsets in the original one.
 ///
-/// Made of runs: within a run both offsets advance together.
+/// An engine reports a trap in the prepared module. Debug information, which the preparation copies as it is, describes
+/// the original one.
+///
+/// ```
+/// use guest_prepare::{ModuleInfo, PrepareOptions, prepare};
+///
+/// let wasm = wat::parse_str("(module (memory 1) (func (drop (memory.grow (i32.const 1))) unreachable))")?;
+/// let prepared = prepare(&wasm, &ModuleInfo::analyse(&wasm)?, PrepareOptions::default())?;
+///
+/// let unreachable = |wasm: &[u8]| wasm.windows(2).position(|code| code == [0x00, 0x0B]);
+/// let (before, after) = (unreachable(&wasm).unwrap(), unreachable(&prepared.wasm).unwrap());
+/// assert_ne!(before, after);
+/// assert_eq!(prepared.offsets.original(after as u64), Some(before as u64));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+// A sequence of runs: within a run both offsets advance together.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OffsetMap {
     /// Ordered by their start.
@@ -27,8 +42,9 @@ enum Kind {
 }
 
 impl OffsetMap {
-    /// The offset in the original module of what stands at `offset` in the prepared one. For code in place of an
-    /// instruction it is that instruction's. `None` for code that the original does not have, and for what is no code.
+    /// The offset in the original module of the code at `offset` in the prepared one. Code in the place of an instruction,
+    /// or inserted before one, has the offset of that instruction. `None` for code that the original does not have, and for
+    /// bytes that are no code.
     #[must_use]
     pub fn original(&self, offset: u64) -> Option<u64> {
         let run = self.runs[..self.runs.partition_point(|run| run.start <= offset)].last()?;
@@ -51,7 +67,7 @@ impl OffsetMap {
         self.runs.push(Run { start, kind: Kind::Added });
     }
 
-    /// Moves all runs, once it is known where the code begins.
+    /// Moves all runs, once the beginning of the code is known.
     pub(crate) fn shift(&mut self, by: u64) {
         for run in &mut self.runs {
             run.start += by;

@@ -2,32 +2,44 @@
 
 use crate::passes::barrier::BarrierOptions;
 
-/// Which steps to take. Exporting globals is not optional: every restore in place needs it.
+/// Which passes run, and how. Every module gets exports for its globals, because every restore in place needs them.
+///
+/// ```
+/// use guest_prepare::{BarrierOptions, PrepareOptions};
+///
+/// let options = PrepareOptions::default()
+///     .with_barrier(Some(BarrierOptions::default()))
+///     .with_size_limit(16 << 20);
+/// assert!(options.virtual_growth, "the default");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct PrepareOptions {
-    /// Whether `memory.grow` and `memory.size` work on a logical size that a restore can put back.
+    /// Whether `memory.grow` and `memory.size` work on a logical size that a restore can put back. Default: true.
     pub virtual_growth: bool,
-    /// Whether and how stores note what they write. A [`Guest`](crate::Guest) is prepared without a barrier at first,
-    /// and a second time with one when a strategy needs it; this says how that one is made.
+    /// Whether stores mark the memory that they write, and how. Default: no.
+    ///
+    /// `guest-host` decides by the strategy of an instance whether its module gets a barrier. There this option only says
+    /// how to make it.
     pub barrier: Option<BarrierOptions>,
-    /// Whether the lowest value of the shadow-stack pointer is kept in the control block, where there is one and no
-    /// barrier. A [`Guest`](crate::Guest) is prepared so when a strategy needs it, and not otherwise.
+    /// Whether the control block keeps the lowest value of the shadow-stack pointer, if the module has a control block and
+    /// no barrier. Default: false.
+    ///
+    /// `guest-host` decides this by the strategy of an instance and ignores the option.
     pub lowest_stack: bool,
-    /// Whether calls of the allocator's functions are counted, in a module whose allocator keeps no control block. It is how
-    /// the harness knows what such a guest allocates, and that it ran out of memory.
+    /// Whether to count the calls of the allocator's functions, in a module whose allocator keeps no control block. From the
+    /// counts a host knows what such a guest allocates, and that it ran out of memory. Default: true.
     pub count_allocations: bool,
-    /// Bytes that the prepared module may have. How long it takes to compile, and how much memory that needs, grows with
-    /// them; who loads modules of strangers sets it lower than the default, [`PrepareOptions::SIZE_LIMIT`].
+    /// Most bytes that a prepared module may have. Compile time and its memory grow with the size of a module: if you
+    /// load untrusted modules, set the limit just above your largest guest. Default: [`Self::SIZE_LIMIT`].
     pub size_limit: u64,
 }
 
 impl PrepareOptions {
-    /// Bytes that a prepared module may have unless it is told otherwise: many times what compilers make, and what is
-    /// compiled in minutes rather than hours.
+    /// The default of [`Self::size_limit`]: 256 MiB. That is many times what compilers make, and engines compile it in
+    /// minutes rather than hours.
     pub const SIZE_LIMIT: u64 = 256 << 20;
-}
 
-impl PrepareOptions {
     crate::setters! {
         /// Sets [`Self::virtual_growth`].
         with_virtual_growth(virtual_growth: bool);

@@ -1,7 +1,9 @@
 //! Tests of what the rewriting leaves and what it adds. What a prepared module *does* is tested with an engine.
 
 use super::*;
+use crate::changes::Changes;
 use crate::module_info::{ExternType, GlobalType, ValueType};
+use crate::names::LOGICAL_PAGES_EXPORT;
 
 fn prepare_text(text: &str) -> (Vec<u8>, ModuleInfo, Prepared) {
     let wasm = wat::parse_str(text).unwrap();
@@ -126,7 +128,7 @@ fn growth_stays_physical_where_asked_or_where_there_is_nothing_to_do() {
     let plain = |body: &str, virtual_growth: bool| {
         let wasm = wat::parse_str(format!("(module {body})")).unwrap();
         let info = ModuleInfo::analyse(&wasm).unwrap();
-        let prepared = prepare(&wasm, &info, PrepareOptions { virtual_growth, ..PrepareOptions::default() }).unwrap();
+        let prepared = prepare(&wasm, &info, PrepareOptions::default().with_virtual_growth(virtual_growth)).unwrap();
         (prepared.wasm == wasm, prepared.logical_pages_export)
     };
     assert_eq!(plain(&format!("(memory 1) {grows}"), true), (false, Some(LOGICAL_PAGES_EXPORT)));
@@ -160,12 +162,33 @@ fn numbers_that_a_linker_padded_stay_padded() {
     wasm.extend_from_slice(&[0x0A, 14, 1]);
     wasm.extend_from_slice(&padded);
     let info = ModuleInfo::analyse(&wasm).unwrap();
-    let mut additions = splice::Additions::default();
-    additions.export("x", wasm_encoder::ExportKind::Func, 0);
-    let (out, _) = splice::splice(&wasm, &additions, &[], &[]).unwrap();
+    let mut changes = Changes::new(&info);
+    changes.export("x", wasm_encoder::ExportKind::Func, 0);
+    let (out, _) = splice::splice(&wasm, changes).unwrap();
     let body = &padded[5..];
     assert!(out.windows(body.len()).any(|window| window == body));
     assert_eq!(ModuleInfo::analyse(&out).unwrap().exports.len(), info.exports.len() + 1);
+}
+
+#[test]
+fn insertions_go_before_the_first_replacement_of_their_instruction() {
+    let wasm = wat::parse_str("(module (func (param i32) nop nop nop))").unwrap();
+    let info = ModuleInfo::analyse(&wasm).unwrap();
+    let first = wasm.windows(3).position(|code| code == [0x01; 3]).unwrap() as u64;
+    let code = |number: u8| vec![0x41, number, 0x1A];
+    let mut changes = Changes::new(&info);
+    changes.replace(first + 1..first + 2, code(3));
+    changes.insert(first + 1, code(1));
+    changes.replace(first + 1..first + 2, code(4));
+    changes.insert(first + 1, code(2));
+    changes.locals(0, vec![wasm_encoder::ValType::I64]);
+    let (out, offsets) = splice::splice(&wasm, changes).unwrap();
+    ModuleInfo::analyse(&out).unwrap();
+    let expected = [vec![0x01], code(1), code(2), code(3), vec![0x01, 0x0B]].concat();
+    let at = out.windows(expected.len()).position(|window| window == expected).unwrap() as u64;
+    let original = |offset: u64| offsets.original(at + offset).map(|original| original - first);
+    assert_eq!([0, 1, 4, 7, 9, 10].map(original), [Some(0), Some(1), Some(1), Some(1), Some(1), Some(2)]);
+    assert_eq!(offsets.original(at - 1), None, "the added locals");
 }
 
 #[test]
@@ -204,7 +227,8 @@ fn an_extension_function_gets_an_entrance_that_copies_every_global() {
     assert_eq!((entrance.function.as_str(), entrance.export_name.as_str()), ("f", "__harness_call_f"));
     let after = ModuleInfo::analyse(&prepared.wasm).unwrap();
     assert_eq!(after.exported_function("__harness_call_f"), info.exported_function("f"));
-    for (saved, global) in ["__harness_saved_0", "__harness_saved_1"].into_iter().zip(&info.globals) {
+    assert_eq!(prepared.saved_exports, ["__harness_saved_0", "__harness_saved_1"]);
+    for (saved, global) in prepared.saved_exports.iter().zip(&info.globals) {
         assert_eq!(after.export(saved).unwrap().ty, ExternType::Global(global.ty.clone()));
     }
 }
@@ -216,6 +240,7 @@ fn a_global_that_is_no_number_leaves_the_globals_to_the_host() {
             (func (export "f") (result i64) i64.const 0))"#,
     );
     assert_eq!(prepared.entrances, []);
+    assert!(prepared.saved_exports.is_empty());
 }
 
 /// Bytes of the prepared module of a guest with so many extension functions and mutable globals.
@@ -237,7 +262,7 @@ fn a_module_that_would_become_too_large_is_refused_with_both_sizes() {
     let wasm = wat::parse_str("(module (memory 1) (global (mut i32) (i32.const 7)))").unwrap();
     let info = ModuleInfo::analyse(&wasm).unwrap();
     let module = wasm.len() as u64;
-    let prepare_within = |size_limit| prepare(&wasm, &info, PrepareOptions { size_limit, ..PrepareOptions::default() });
+    let prepare_within = |limit| prepare(&wasm, &info, PrepareOptions::default().with_size_limit(limit));
     let size = prepare_within(u64::MAX).unwrap().wasm.len() as u64;
     assert!(size > module);
     assert!(prepare_within(size).is_ok());
@@ -297,7 +322,9 @@ fn a_counted_function_keeps_its_place_and_its_body_is_moved_as_it_is() {
     // The counters are the host's.
     let globals: Vec<&str> = prepared.globals.iter().map(|global| global.export_name.as_str()).collect();
     assert_eq!(globals, ["__harness_global_0"]);
-    for name in [ALLOCATIONS_EXPORT, FREES_EXPORT, REALLOCATIONS_EXPORT, REQUESTED_BYTES_EXPORT, UNDER_WAY_EXPORT] {
+    let counters = prepared.counters.unwrap();
+    let CounterExports { allocations, frees, reallocations, requested_bytes, under_way, refused_bytes } = counters;
+    for name in [allocations, frees, reallocations, requested_bytes, under_way, refused_bytes] {
         assert!(matches!(after.export(name).unwrap().ty, ExternType::Global(_)), "{name}");
     }
 }

@@ -186,7 +186,10 @@ impl Common {
         let virtual_growth = self.virtual_growth == Switch::On;
         let count_allocations = self.count_allocations == Switch::On;
         let size_limit = self.prepared_limit;
-        PrepareOptions { virtual_growth, count_allocations, size_limit, ..PrepareOptions::default() }
+        PrepareOptions::default()
+            .with_virtual_growth(virtual_growth)
+            .with_count_allocations(count_allocations)
+            .with_size_limit(size_limit)
     }
 }
 

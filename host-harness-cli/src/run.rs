@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 use guest_host::LoadError;
+use guest_host::admission::{NoWriteBarrier, Refusal};
+use guest_host::guest_prepare::PrepareError;
 use guest_host::text::{printable, printable_lines};
 use host_harness::report::Report;
 
@@ -58,14 +60,32 @@ fn refuse(error: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(BAD_INPUT))
 }
 
-/// What an error says; its own text is all there is to say of it. It is a single line, but for those of building a
-/// guest, which have the compiler's own lines.
+/// The text of an error, and the option that helps. It is a single line, except for errors of building a guest, which have
+/// the compiler's own lines.
 fn message(error: &anyhow::Error) -> String {
-    let text = error.to_string();
+    let mut text = error.to_string();
+    if let Some(option) = error.downcast_ref().and_then(option_for) {
+        text = format!("{text}; `{option}` sets the limit");
+    }
     match error.is::<guest_build::Error>() {
         true => printable_lines(&text),
         false => printable(&text).into_owned(),
     }
+}
+
+/// The option that sets the limit which an error is about.
+fn option_for(error: &LoadError) -> Option<&'static str> {
+    let is_too_large = |error: &PrepareError| matches!(error, PrepareError::TooLarge { .. });
+    let too_large = match error {
+        LoadError::InFile { error, .. } => return option_for(error),
+        LoadError::Prepare(error) => is_too_large(error),
+        LoadError::Strategy { reasons, .. } => reasons.iter().any(|reason| match reason {
+            Refusal::NoWriteBarrier { reason: NoWriteBarrier::Prepare(error) } => is_too_large(error),
+            _ => false,
+        }),
+        _ => false,
+    };
+    too_large.then_some("--prepared-limit")
 }
 
 /// Runs the command, writes its report, and says whether nothing failed.

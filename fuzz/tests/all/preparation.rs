@@ -42,7 +42,8 @@ fn random_modules_change_only_what_the_write_barrier_covers() {
         .run(&(any::<u64>(), 200_usize..4_000, 10_u32..=12, any::<[bool; 3]>()), |(seed, length, shift, left_out)| {
             let Some(wasm) = random_module(&random_bytes(seed, length)) else { return Ok(()) };
             let [constants, repeated, frames] = left_out;
-            let barrier = BarrierOptions { card_size: 1 << shift, elisions: Elisions { constants, repeated, frames } };
+            let elisions = Elisions::NONE.with_constants(constants).with_repeated(repeated).with_frames(frames);
+            let barrier = BarrierOptions::default().with_card_size(1 << shift).with_elisions(elisions);
             let bytes = check_barrier(engine(), &wasm, barrier, true).map_err(TestCaseError::fail)?;
             changed.set(changed.get() + bytes);
             Ok(())
@@ -53,7 +54,7 @@ fn random_modules_change_only_what_the_write_barrier_covers() {
 
 #[test]
 fn marks_that_are_not_looked_at_are_missed() {
-    let barrier = BarrierOptions { elisions: Elisions::NONE, ..BarrierOptions::default() };
+    let barrier = BarrierOptions::default().with_elisions(Elisions::NONE);
     let caught = (0..1_000).any(|seed| {
         let wasm = random_module(&random_bytes(seed, 3_000));
         wasm.is_some_and(|wasm| check_barrier(engine(), &wasm, barrier, false).is_err())

@@ -168,7 +168,7 @@ impl Guest {
             Ok(contract) => contract.functions().to_vec(),
             Err(errors) => return Err(LoadError::Contract(errors.clone())),
         };
-        let plain = PrepareOptions { barrier: None, lowest_stack: false, ..options };
+        let plain = options.with_barrier(None).with_lowest_stack(false);
         let (plain, refused) = Compiled::new(engine, wasm, &info, plain, &code)?;
         let inner = Inner {
             engine: engine.clone(),
@@ -300,14 +300,14 @@ impl Guest {
     /// The module with a write barrier, which is prepared and compiled when it is first asked for.
     pub(crate) fn marking(&self) -> Result<Arc<Compiled>, LoadError> {
         let options = self.inner.options;
-        let options = PrepareOptions { barrier: Some(options.barrier.unwrap_or_default()), ..options };
+        let options = options.with_barrier(Some(options.barrier.unwrap_or_default()));
         self.later(&self.inner.marking, options)
     }
 
     /// The module that keeps the lowest stack pointer, where it tells which that is; prepared and compiled when it is first
     /// asked for. `None` where there cannot be such a module, as it would be too large.
     pub(crate) fn tracking(&self) -> Result<Option<Arc<Compiled>>, LoadError> {
-        let options = PrepareOptions { barrier: None, lowest_stack: true, ..self.inner.options };
+        let options = self.inner.options.with_barrier(None).with_lowest_stack(true);
         match self.later(&self.inner.tracking, options) {
             // The module itself was prepared and compiled.
             Err(LoadError::Prepare(_) | LoadError::Compile(_)) => Ok(None),

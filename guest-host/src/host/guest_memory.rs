@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
+use guest_prepare::cards::Cards;
+
 use crate::host::footprint::Footprint;
-use guest_prepare::SLACK;
 
 /// A guest's memory. Its bytes can be had for writing only through [`GuestMemory::write`], so nothing that a host
 /// function writes escapes the write barrier or the [`Footprint`].
@@ -54,45 +55,17 @@ impl<'a> GuestMemory<'a> {
     }
 }
 
-/// The card table of a guest that was prepared with a write barrier: the memory in which it lies, whose first bytes are
-/// the marks.
-#[derive(Debug)]
-pub(crate) struct Cards<'a> {
-    pub(crate) table: &'a mut [u8],
-    /// A card is this power of two of bytes.
-    pub(crate) shift: u32,
-}
-
-impl Cards<'_> {
-    /// How many cards cover a memory of so many bytes and the slack behind it: a mark there stands for its last bytes.
-    pub(crate) fn covering(&self, memory: usize) -> usize {
-        (memory + SLACK as usize).div_ceil(1 << self.shift).min(self.table.len())
-    }
-
-    /// Forgets what was written to a memory of so many bytes.
-    pub(crate) fn clear(self, memory: usize) {
-        let used = self.covering(memory);
-        self.table[..used].fill(0);
-        // Its slack is address 0 and what follows.
-        self.table[self.table.len() - 1] = 0;
-    }
-
-    /// Marks the cards of a range that lies in memory.
-    fn mark(&mut self, range: Range<usize>) {
-        if !range.is_empty() {
-            self.table[range.start >> self.shift..=(range.end - 1) >> self.shift].fill(1);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use guest_prepare::cards::Geometry;
+
     use super::*;
 
     #[test]
     fn what_is_written_is_marked_and_what_is_read_is_not() {
+        let geometry = Geometry::new(256).unwrap();
         let (mut bytes, mut table) = (vec![0; 4096], vec![0; 20]);
-        let mut memory = GuestMemory::new(&mut bytes, Some(Cards { table: &mut table, shift: 8 }));
+        let mut memory = GuestMemory::new(&mut bytes, Some(Cards::new(&mut table, geometry)));
         assert_eq!(memory.read()[300], 0);
         let mut footprint = Footprint::of(2000..3000);
         memory.write(0..0, &mut footprint);
@@ -104,7 +77,7 @@ mod tests {
         assert_eq!(footprint.named(), [2500..2600, 2999..3000]);
         assert_eq!(memory.read()[255..258], [7, 7, 0]);
         assert_eq!(table, [1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0]);
-        let cards = Cards { table: &mut table, shift: 8 };
+        let cards = Cards::new(&mut table, geometry);
         GuestMemory::new(&mut bytes, Some(cards)).into_parts().1.unwrap().clear(4096);
         assert_eq!(table, [0; 20]);
     }

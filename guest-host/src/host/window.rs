@@ -9,10 +9,11 @@
 use std::fmt;
 use std::slice;
 
+use guest_prepare::cards::{Cards, Geometry};
 use wasmtime::{AsContextMut, Caller, Memory, Store};
 
 use crate::host::data::{ContractData, HostData};
-use crate::host::guest_memory::{Cards, GuestMemory};
+use crate::host::guest_memory::GuestMemory;
 
 /// Where an instance's memory lies. Belongs to the [`HostData`] of the instance's store, and never leaves it.
 pub(crate) struct Window {
@@ -30,14 +31,14 @@ pub(crate) struct Window {
 struct CardWindow {
     base: *mut u8,
     size: usize,
-    shift: u32,
+    geometry: Geometry,
 }
 
-/// A card table: its memory, and the power of two of bytes that a card has.
+/// A card table: its memory, and how it divides the guest's memory.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CardMemory {
     pub(crate) memory: Memory,
-    pub(crate) shift: u32,
+    pub(crate) geometry: Geometry,
 }
 
 // SAFETY: the address is used only by whoever has the store exclusively (see `memory_and_data`), wherever that runs.
@@ -79,7 +80,7 @@ impl<X: ContractData> Exclusive for Caller<'_, HostData<X>> {
 pub(crate) fn open<X: ContractData>(store: &mut Store<HostData<X>>, memory: Memory, cards: Option<CardMemory>) {
     let cards = cards.map(|cards| {
         let (base, size) = (cards.memory.data_ptr(&mut *store), cards.memory.data_size(&mut *store));
-        CardWindow { base, size, shift: cards.shift }
+        CardWindow { base, size, geometry: cards.geometry }
     });
     let window = look(store, memory, cards);
     store.data_mut().window = Some(window);
@@ -116,7 +117,7 @@ pub(crate) fn memory_and_data<S: Exclusive>(store: &mut S) -> Option<(GuestMemor
     let cards = window.cards.map(|cards| {
         // SAFETY: as above, and the table's memory, which is another one, was made with the only size that it may have.
         let table = unsafe { slice::from_raw_parts_mut(cards.base, cards.size) };
-        Cards { table, shift: cards.shift }
+        Cards::new(table, cards.geometry)
     });
     Some((GuestMemory::new(bytes, cards), data))
 }

@@ -12,10 +12,7 @@ use super::live::Live;
 use crate::contract::Data;
 use crate::host::outcome::{AllocationSource, AllocationStats};
 use crate::restore::snapshot::Handles;
-use guest_prepare::{
-    ALLOCATIONS_EXPORT, CountedAs, FREES_EXPORT, Prepared, REALLOCATIONS_EXPORT, REFUSED_BYTES_EXPORT,
-    REQUESTED_BYTES_EXPORT, UNDER_WAY_EXPORT,
-};
+use guest_prepare::{CountedAs, Prepared};
 
 /// What there is to count a guest's allocations by, beside a control block.
 #[derive(Default)]
@@ -86,15 +83,16 @@ impl Counting {
 
 impl CountedCalls {
     fn of(prepared: &Prepared, instance: &Instance, store: &mut Store<Data>) -> Option<Self> {
+        let counters = prepared.counters?;
         let counted = |kind| prepared.counted.iter().any(|function| function.counted_as == kind);
         let mut global = |name| instance.get_global(&mut *store, name);
         Some(Self {
-            allocations: global(ALLOCATIONS_EXPORT)?,
-            frees: global(FREES_EXPORT)?,
-            reallocations: global(REALLOCATIONS_EXPORT)?,
-            requested_bytes: global(REQUESTED_BYTES_EXPORT)?,
-            under_way: global(UNDER_WAY_EXPORT)?,
-            refused_bytes: global(REFUSED_BYTES_EXPORT)?,
+            allocations: global(counters.allocations)?,
+            frees: global(counters.frees)?,
+            reallocations: global(counters.reallocations)?,
+            requested_bytes: global(counters.requested_bytes)?,
+            under_way: global(counters.under_way)?,
+            refused_bytes: global(counters.refused_bytes)?,
             frees_are_counted: counted(CountedAs::Free),
             reallocations_are_counted: counted(CountedAs::Reallocation),
         })

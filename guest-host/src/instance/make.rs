@@ -8,7 +8,7 @@ use super::choice::{MOST_STATICS, Trial};
 use super::{Choice, Instance, InstanceConfig, Mechanism, NO_DEADLINE, Status};
 use crate::contract::ContractState;
 use crate::contract::Data;
-use crate::guest::admission::Refusal;
+use crate::guest::admission::{NoWriteBarrier, Refusal};
 use crate::guest::error::LoadError;
 use crate::guest::{Compiled, Guest};
 use crate::host::outcome::CallStats;
@@ -97,9 +97,10 @@ impl Guest {
             RestoreStrategy::DirtyCards => {
                 admission.full_copy().map_err(refuse)?;
                 // What the module was compiled from is the harness's own code, so that is where the fault is.
+                let refuse = |reason| refuse(vec![Refusal::NoWriteBarrier { reason }]);
                 let compiled = self.marking().map_err(|error| match error {
-                    LoadError::Prepare(error) => refuse(vec![Refusal::NoWriteBarrier { reason: error.to_string() }]),
-                    LoadError::Compile(reason) => refuse(vec![Refusal::NoWriteBarrier { reason }]),
+                    LoadError::Prepare(error) => refuse(NoWriteBarrier::Prepare(error)),
+                    LoadError::Compile(reason) => refuse(NoWriteBarrier::Compile(reason)),
                     error => error,
                 })?;
                 let mechanism = match &compiled.prepared.barrier {

@@ -25,7 +25,7 @@ use crate::restore::aligned::AlignedBytes;
 use crate::restore::policy::RestoreStrategy;
 use crate::restore::snapshot::{ControlBlockAt, Handles, RegionPlan, Regions, Snapshot, reset_ranges};
 use guest_prepare::module_info::ContractKind;
-use guest_prepare::{Barrier, CARDS_EXPORT, Prepared, SAVED_EXPORT_PREFIX, tells_allocations};
+use guest_prepare::{Prepared, tells_allocations};
 
 /// Instantiates, initialises and takes the snapshot.
 pub(super) fn start(
@@ -45,7 +45,7 @@ pub(super) fn start(
         store.set_fuel(u64::MAX).map_err(LoadError::engine)?;
     }
     let barrier = compiled.prepared.barrier.as_ref();
-    store.data_mut().limiter.grant_card_table(barrier.map(Barrier::table_size));
+    store.data_mut().limiter.grant_card_table(barrier.map(|barrier| barrier.cards.table_size()));
     let instantiated = compiled.pre.instantiate(&mut *store);
     store.data_mut().limiter.grant_card_table(None);
     let instance = instantiated.map_err(|error| match guest.info().start {
@@ -69,7 +69,7 @@ pub(super) fn start(
     store.data_mut().contract.snapshot();
     store.data_mut().footprint = Footprint::of(snapshot.regions.exchange());
     if let Some((memory, _)) = memory_and_data(store)
-        && let (memory, Some(cards)) = memory.into_parts()
+        && let (memory, Some(mut cards)) = memory.into_parts()
     {
         cards.clear(memory.len());
     }
@@ -99,10 +99,9 @@ fn handles(
         }
         let named = guest.info().globals.get(exported.index as usize).and_then(|global| global.name.clone());
         globals.push((named.unwrap_or_else(|| name.clone()), global));
-        if !prepared.entrances.is_empty() {
-            let name = format!("{SAVED_EXPORT_PREFIX}{}", exported.index);
-            saved.push(instance.get_global(&mut *store, &name).ok_or_else(|| missing(&name))?);
-        }
+    }
+    for name in &prepared.saved_exports {
+        saved.push(instance.get_global(&mut *store, name).ok_or_else(|| missing(name))?);
     }
     let mut logical_pages = None;
     if let Some(name) = prepared.logical_pages_export {
@@ -117,8 +116,9 @@ fn handles(
         .collect();
     let mut cards = None;
     if let Some(barrier) = &prepared.barrier {
-        let memory = instance.get_memory(&mut *store, CARDS_EXPORT).ok_or_else(|| missing(CARDS_EXPORT))?;
-        cards = Some(CardMemory { memory, shift: barrier.card_size.ilog2() });
+        let name = barrier.export_name;
+        let memory = instance.get_memory(&mut *store, name).ok_or_else(|| missing(name))?;
+        cards = Some(CardMemory { memory, geometry: barrier.cards });
     }
     Ok(Handles { memory, cards, globals, saved, stack_pointer, logical_pages, tables })
 }

@@ -14,6 +14,7 @@ mod watermark;
 use std::ops::Range;
 
 use guest_abi::control_block::offset;
+use guest_prepare::cards::Cards;
 use wasmtime::{Store, Val};
 
 pub use bump_reset::BumpReset;
@@ -23,7 +24,6 @@ pub use watermark::Watermark;
 
 use crate::contract::Data;
 use crate::host::footprint::Footprint;
-use crate::host::guest_memory::Cards;
 use crate::host::window::memory_and_data;
 use crate::restore::policy::Residue;
 use crate::restore::snapshot::{ControlBlockAt, Handles, RegionKind, Regions, Snapshot};

@@ -12,7 +12,7 @@ use super::types::{
 };
 use super::{InstructionUse, ModuleInfo};
 
-/// Validates the module under these features and collects what it is made of.
+/// Validates the module under these features and collects its parts.
 pub(super) fn collect(wasm: &[u8], features: WasmFeatures) -> Result<ModuleInfo> {
     let mut parser = Parser::new(0);
     parser.set_features(features);

@@ -1,13 +1,13 @@
-//! Custom sections that say something about a guest: contract version, names, producers, target features.
+//! Custom sections with facts about a guest: contract version, names, producers, target features.
 //!
-//! All but the contract version are hints: one that cannot be read is as good as absent, as the specification of
-//! WebAssembly has it for custom sections.
+//! All but the contract version are hints. A section that cannot be read counts as absent, as the specification of
+//! WebAssembly requires for custom sections.
 
 use std::collections::BTreeMap;
 
 use wasmparser::{BinaryReader, KnownCustom, Name, NameSectionReader};
 
-/// What the module says about the version of the native contract. These are all the ways there are.
+/// What the module says about the version of the native contract. The enum is exhaustive on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum AbiVersion {
     /// Nothing.
@@ -15,7 +15,7 @@ pub enum AbiVersion {
     Absent,
     /// This version.
     Version(u32),
-    /// Its section has another length than four bytes.
+    /// A section whose length is not four bytes.
     Malformed {
         /// Bytes in the section.
         length: usize,
@@ -40,14 +40,14 @@ pub struct Producer {
     pub version: String,
 }
 
-/// What made the module, as it says itself.
+/// The languages and tools that made the module, as it says itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Producers {
     /// Source languages.
     pub languages: Vec<Producer>,
     /// Compilers and tools.
     pub processed_by: Vec<Producer>,
-    /// Kits.
+    /// Development kits.
     pub sdks: Vec<Producer>,
 }
 

@@ -1,10 +1,10 @@
-//! Which of the instructions that matter to a restore a module contains, how often, and where first.
+//! The instructions of a module that matter to a restore: how often they occur, and where first.
 
 use std::collections::BTreeSet;
 
 use wasmparser::Operator;
 
-/// Kinds of instruction that preparation and admission look at.
+/// Kinds of instruction that matter to a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 #[repr(usize)]
@@ -65,7 +65,7 @@ impl Tracked {
     pub const TABLE_MUTATIONS: [Self; 5] =
         [Self::TableSet, Self::TableGrow, Self::TableFill, Self::TableCopy, Self::TableInit];
 
-    /// The instruction's name in the text format; for a group of instructions, the group's.
+    /// The instruction's name in the text format, or a name for the group of instructions.
     #[must_use]
     pub const fn mnemonic(self) -> &'static str {
         match self {
@@ -124,13 +124,13 @@ impl Tracked {
 /// How often a kind of instruction occurs, and where first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Occurrences {
-    /// How often.
+    /// The number of occurrences.
     pub count: u32,
     /// Index of the first function that contains it.
     pub first_function: Option<u32>,
 }
 
-/// The instructions of a module, as far as they matter.
+/// The instructions of a module, as far as they matter to a restore.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct InstructionUse {
     occurrences: [Occurrences; Tracked::ALL.len()],
@@ -139,7 +139,7 @@ pub struct InstructionUse {
 }
 
 impl InstructionUse {
-    /// Where this kind of instruction occurs.
+    /// How often this kind of instruction occurs, and where first.
     #[must_use]
     pub fn of(&self, kind: Tracked) -> Occurrences {
         self.occurrences.get(kind as usize).copied().unwrap_or_default()
@@ -163,8 +163,8 @@ impl InstructionUse {
         &self.data_segments_read
     }
 
-    /// The proposals whose instructions occur, by the names that the parser gives them, for instance `bulk_memory` or
-    /// `simd`; `mvp` is not among them.
+    /// The proposals whose instructions occur, by their names in `wasmparser`, for instance `bulk_memory` or `simd`. The set
+    /// leaves out `mvp`.
     #[must_use]
     pub fn proposals(&self) -> &BTreeSet<&'static str> {
         &self.proposals

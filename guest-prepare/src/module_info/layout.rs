@@ -1,8 +1,8 @@
-//! Where stack, statics and heap lie in a module's linear memory, and how that is known.
+//! Where stack, statics and heap lie in a module's linear memory, and the evidence for it.
 //!
-//! LLVM's linker puts the shadow stack either first (`--stack-first`, which rustc and TinyGo ask for) or between
-//! statics and heap, and says where the heap begins in the global `__heap_base`. The bytes of zero-initialised
-//! statics appear nowhere in the module, so only that global tells where the statics end.
+//! LLVM's linker puts the shadow stack either first (`--stack-first`, which rustc and TinyGo use) or between statics and
+//! heap, and puts the address of the heap into the global `__heap_base`. The bytes of zero-initialised statics appear
+//! nowhere in the module, so only that global says where the statics end.
 
 use std::ops::Range;
 
@@ -10,19 +10,19 @@ use guest_abi::names::{EXPORT_DATA_END, EXPORT_HEAP_BASE, EXPORT_STACK_POINTER, 
 
 use super::{Global, ModuleInfo, Placement, ValueType};
 
-/// How a fact about a module's memory is known.
+/// The evidence for a fact about a module's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Evidence {
-    /// The module exports a global of the linker's name.
+    /// An exported global of the linker's name.
     Export,
-    /// The name section calls a global by the linker's name.
+    /// A global that has the linker's name in the name section.
     NameSection,
-    /// The module exports the linker's `__heap_base`, and where LLVM's linker puts the stack pointer, before any other
-    /// global, stands a mutable `i32` that points to where a stack ends: right below the data, or at the heap base.
-    /// That is how modules look from which the names were stripped.
+    /// An exported `__heap_base`, and a mutable `i32` in the place where LLVM's linker puts the stack pointer: before any
+    /// other global. Its value is where a stack ends: right below the data, or at the heap base. Modules look like this
+    /// once their names are stripped.
     Convention,
-    /// A global looks like it: the first mutable one, an `i32` without a name, whose value fits.
+    /// A global that looks like it: the first mutable one, an `i32` without a name, whose value fits.
     Guess,
 }
 
@@ -33,12 +33,12 @@ pub struct StackPointer {
     pub global: u32,
     /// Its first value: the stack grows down from there.
     pub initial: u32,
-    /// How it is known.
+    /// The evidence for it.
     pub evidence: Evidence,
 }
 
 impl StackPointer {
-    /// The module's shadow-stack pointer, if it has one that can be told.
+    /// The module's shadow-stack pointer, if it has one that can be recognised.
     #[must_use]
     pub fn find(info: &ModuleInfo) -> Option<Self> {
         let address = |global: &Global| {
@@ -80,40 +80,54 @@ impl StackPointer {
 }
 
 /// Where stack, statics and heap lie. Addresses are bytes from the start of linear memory.
+///
+/// ```
+/// use guest_prepare::ModuleInfo;
+///
+/// let wasm = wat::parse_str(
+///     r#"(module (memory 1)
+///         (global (export "__stack_pointer") (mut i32) (i32.const 1024))
+///         (global (export "__heap_base") i32 (i32.const 2048))
+///         (data (i32.const 1024) "statics"))"#,
+/// )?;
+/// let layout = ModuleInfo::analyse(&wasm)?.layout()?;
+/// assert_eq!(layout.stack, Some(0..1024));
+/// assert_eq!(layout.statics, 1024..2048);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryLayout {
-    /// The shadow stack, where the module itself says so. A guessed stack pointer ([`Evidence::Guess`]) gives none:
-    /// what lies there then counts as statics.
+    /// The shadow stack, if the module itself says where it is. For a guessed stack pointer ([`Evidence::Guess`]) this is
+    /// `None`, and its bytes count as statics.
     pub stack: Option<Range<u32>>,
-    /// All that a restore must put back below the heap: everything below [`Self::heap_base`] that is not
-    /// [`Self::stack`].
+    /// The bytes below the heap that a restore must put back: all below [`Self::heap_base`] that are not [`Self::stack`].
     pub statics: Range<u32>,
     /// First address of the heap.
     pub heap_base: u32,
-    /// How the heap base is known.
+    /// The evidence for the heap base.
     pub heap_base_evidence: Evidence,
-    /// The shadow-stack pointer, also when it is only guessed.
+    /// The shadow-stack pointer, even if it is only guessed.
     pub stack_pointer: Option<StackPointer>,
 }
 
-/// Why a module's layout cannot be told.
+/// Why a module's layout is unknown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LayoutUnknown {
-    /// It has no memory, or not one 32-bit memory of its own.
+    /// No memory, or not exactly one 32-bit memory of its own.
     #[error("it does not have exactly one 32-bit memory of its own")]
     Memory,
-    /// It does not say where its heap begins.
+    /// No heap base.
     #[error("it does not say where its heap begins; export the linker's global `__heap_base`")]
     HeapBase,
-    /// Data is placed at an address that is only known at instantiation.
+    /// A data segment whose address is only known at instantiation.
     #[error("data segment {segment} goes to an address that is only known at instantiation")]
     ComputedData {
         /// Index of the segment.
         segment: usize,
     },
-    /// Data lies where the heap is said to be, so the heap base cannot be right.
+    /// Data inside the declared heap, so that the heap base cannot be right.
     #[error("data segment {segment} ends at {end:#x}, above the heap base {heap_base:#x} that the module declares")]
     DataAboveHeapBase {
         /// Index of the segment.
@@ -123,15 +137,15 @@ pub enum LayoutUnknown {
         /// The heap base that the module declares.
         heap_base: u32,
     },
-    /// Data lies where the stack is said to be, so the stack pointer cannot be right.
+    /// Data inside the declared stack, so that the stack pointer cannot be right.
     #[error("data segment {segment} lies inside the shadow stack {:#x}..{:#x}", stack.start, stack.end)]
     DataInStack {
         /// Index of the segment.
         segment: usize,
-        /// The shadow stack as it follows from the module's globals.
+        /// The shadow stack that follows from the module's globals.
         stack: Range<u32>,
     },
-    /// The heap base lies outside the memory that the module starts with.
+    /// A heap base outside the memory that the module starts with.
     #[error("the heap base {heap_base:#x} lies behind the memory's end {memory_end:#x}")]
     HeapBaseOutside {
         /// The heap base that the module declares.
@@ -168,8 +182,8 @@ impl MemoryLayout {
     }
 }
 
-/// The stack ends where its pointer starts. It begins at 0 if it lies first; else behind the statics, whose end only
-/// `__data_end` tells, and then it reaches up to the heap.
+/// The stack ends where its pointer starts. If it lies first, it begins at 0. Otherwise it begins behind the statics, whose
+/// end only `__data_end` has, and it reaches up to the heap.
 fn stack_range(info: &ModuleInfo, initial: u32, heap_base: u32) -> Option<Range<u32>> {
     if initial == 0 || initial > heap_base {
         return None;
@@ -205,7 +219,7 @@ fn check_data(info: &ModuleInfo, stack: Option<&Range<u32>>, heap_base: u32) -> 
     Ok(())
 }
 
-/// Where active data goes; `None` if that is not known for all of it.
+/// The addresses of active data. `None` if one of them is not known.
 fn data_ranges(info: &ModuleInfo) -> Option<Vec<Range<u64>>> {
     let mut ranges = Vec::new();
     for segment in &info.data_segments {

@@ -1,8 +1,7 @@
-//! What a module is made of: the analysis on which admission and preparation rest.
+//! The analysis of a module: its parts, as far as they matter to a host that restores its instances.
 //!
-//! [`ModuleInfo::analyse`] validates a module and collects, in one pass over its bytes, everything that the harness
-//! asks about it later. It judges nothing ([`crate::admission`] does) and changes nothing ([`crate::prepare`] does),
-//! and it knows no engine.
+//! [`ModuleInfo::analyse`] validates a module and collects its parts in one pass over its bytes. It changes nothing
+//! ([`prepare`](crate::prepare) does), and it does not decide whether a host can restore the module: hosts do.
 
 mod collect;
 mod custom;
@@ -25,31 +24,31 @@ pub use types::{
     Sizes, Table, TableType, ValueType,
 };
 
-/// Proposals of WebAssembly that the engine is built and configured with: version 3.0 without threads, exceptions and
+/// The proposals of WebAssembly that an engine needs for prepared modules: version 3.0 without threads, exceptions and
 /// garbage-collected types.
 pub const ENGINE_FEATURES: WasmFeatures =
     UNDERSTOOD_FEATURES.difference(WasmFeatures::THREADS.union(WasmFeatures::EXCEPTIONS).union(WasmFeatures::GC_TYPES));
 
-/// Proposals that an analysis understands, so that it can say precisely what the engine would refuse.
+/// The proposals that an analysis understands, so that it can say precisely what an engine would refuse.
 const UNDERSTOOD_FEATURES: WasmFeatures = WasmFeatures::WASM3;
 
 /// Why bytes are not a module that can be analysed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModuleError {
-    /// The bytes are something else than WebAssembly.
+    /// Bytes that are not WebAssembly.
     #[error(
         "not a WebAssembly file: {found}; give a core module in binary form, such as cargo's target \
          wasm32-unknown-unknown makes"
     )]
     NotWasm {
-        /// What they look like.
+        /// What they look like instead.
         found: String,
     },
-    /// The bytes are WebAssembly in text form.
+    /// WebAssembly in text form.
     #[error("this is WebAssembly text; convert it to a binary module first, for instance with `wasm-tools parse -o`")]
     Text,
-    /// The bytes are a component.
+    /// A WebAssembly component.
     #[error(
         "this is a WebAssembly component; give the core module from which it was made, or take it out with \
          `wasm-tools component unbundle`"
@@ -78,7 +77,24 @@ pub enum ModuleError {
     },
 }
 
-/// A module's parts, as far as the harness cares.
+/// The parts of a module.
+///
+/// ```
+/// use guest_prepare::ModuleInfo;
+/// use guest_prepare::module_info::Tracked;
+///
+/// let wasm = wat::parse_str(
+///     r#"(module
+///         (memory (export "memory") 2)
+///         (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+///         (func (drop (memory.grow (i32.const 1)))))"#,
+/// )?;
+/// let info = ModuleInfo::analyse(&wasm)?;
+/// assert_eq!(info.exported_function("add").unwrap().to_string(), "(i32, i32) -> i32");
+/// assert_eq!(info.memories[0].ty.minimum, 2);
+/// assert_eq!(info.instructions.count(Tracked::MemoryGrow), 1);
+/// # Ok::<(), guest_prepare::ModuleError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ModuleInfo {
@@ -94,21 +110,21 @@ pub struct ModuleInfo {
     pub globals: Vec<Global>,
     /// Its tables by index, imported ones first.
     pub tables: Vec<Table>,
-    /// Types that it declares.
+    /// Number of types that it declares.
     pub types: u32,
-    /// Functions that it imports.
+    /// Number of functions that it imports.
     pub imported_functions: u32,
-    /// Functions that it defines.
+    /// Number of functions that it defines.
     pub defined_functions: u32,
     /// Index of the function that runs at instantiation.
     pub start: Option<u32>,
     /// Its data segments.
     pub data_segments: Vec<DataSegment>,
-    /// The instructions that matter.
+    /// The instructions that matter to a restore.
     pub instructions: InstructionUse,
-    /// The contract version that it names.
+    /// The version of the native contract that it names.
     pub abi_version: AbiVersion,
-    /// What made it.
+    /// The languages and tools that made it.
     pub producers: Producers,
     /// Target features that its compiler recorded, with `+` (used) or `-` (disallowed) before the name.
     pub target_features: Vec<String>,
@@ -128,12 +144,12 @@ pub struct ModuleInfo {
 
 /// A contract between guests and the host.
 ///
-/// The enum is exhaustive on purpose: a host decides on every contract, and a new one is a breaking change for it.
+/// The enum is exhaustive on purpose: a host must handle every contract, so a new one is a breaking change for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ContractKind {
-    /// That of `guest-sdk`, see [`guest_abi::names`].
+    /// The contract of `guest-sdk`, see [`guest_abi::names`].
     Native,
-    /// That of extensions which TinyGo compiles for existing hosts, see [`guest_abi::exttinygo`].
+    /// The contract of extensions that TinyGo compiles for existing hosts, see [`guest_abi::exttinygo`].
     ExtTinyGo,
 }
 
@@ -141,7 +157,7 @@ impl ModuleInfo {
     /// Validates and analyses a binary module.
     ///
     /// # Errors
-    /// [`ModuleError`] when the bytes are not a valid core module.
+    /// [`ModuleError`] if the bytes are not a valid core module.
     pub fn analyse(wasm: &[u8]) -> Result<Self, ModuleError> {
         recognise(wasm)?;
         match collect::collect(wasm, ENGINE_FEATURES) {
@@ -160,8 +176,8 @@ impl ModuleInfo {
         }
     }
 
-    /// The contract that the module means to speak, whether or not it keeps it: that of exttinygo where an export names a
-    /// version of it or an import is one of its functions, and nothing names the native contract.
+    /// The contract that the module means to speak, whether or not it keeps it. It is exttinygo if an export names a version of
+    /// that contract or an import is one of its functions, and if nothing names the native contract.
     #[must_use]
     pub fn contract(&self) -> ContractKind {
         let exports = || self.exports.iter().any(|export| export.name.starts_with(exttinygo::VERSION_PREFIX));
@@ -175,15 +191,15 @@ impl ModuleInfo {
         }
     }
 
-    /// The exports that an embedder may invoke. Under the native contract these are the functions of type `() -> i64`
-    /// whose name does not begin with [`guest_abi::names::RESERVED_PREFIX`]; under that of exttinygo those of type
-    /// `() -> ()` with a name that it [does not reserve](guest_abi::exttinygo::RESERVED_EXPORTS).
+    /// The exports that a host may invoke. Under the native contract these are the functions of type `() -> i64` whose name
+    /// does not begin with [`guest_abi::names::RESERVED_PREFIX`]. Under exttinygo these are the functions of type `() -> ()`
+    /// whose name the contract [does not reserve](guest_abi::exttinygo::RESERVED_EXPORTS).
     pub fn extension_functions(&self) -> impl Iterator<Item = &Export> {
         let contract = self.contract();
         self.exports.iter().filter(move |export| is_extension_function(export, contract))
     }
 
-    /// The exported functions that are no extension functions, with their signatures.
+    /// The exported functions that are not extension functions, with their signatures.
     pub fn other_functions(&self) -> impl Iterator<Item = (&Export, &Signature)> {
         let contract = self.contract();
         let others = self.exports.iter().filter(move |export| !is_extension_function(export, contract));
@@ -208,8 +224,8 @@ impl ModuleInfo {
         }
     }
 
-    /// The name of the exported memory: `memory`, which the contract asks for, or else the first under which the module's
-    /// first memory is exported.
+    /// The name of the exported memory: `memory`, which the contract requires, or else the first export of the module's
+    /// first memory.
     #[must_use]
     pub fn memory_export(&self) -> Option<&str> {
         let named = self.exports.iter().find(|export| {
@@ -219,7 +235,8 @@ impl ModuleInfo {
         named.map(|export| export.name.as_str()).or_else(first)
     }
 
-    /// The value of an exported immutable `i32` global: how linkers and `no_mangle` statics publish an address.
+    /// The value of an exported immutable `i32` global. Linkers publish addresses in such globals, also those of `no_mangle`
+    /// statics.
     #[must_use]
     pub fn exported_address(&self, name: &str) -> Option<u32> {
         let Export { index, ty: ExternType::Global(ty), .. } = self.export(name)? else {
@@ -235,14 +252,13 @@ impl ModuleInfo {
         self.exported_address(guest_abi::names::EXPORT_CONTROL_BLOCK)
     }
 
-    /// All functions, imported and defined.
+    /// Number of all functions, imported and defined.
     #[must_use]
     pub const fn functions(&self) -> u32 {
         self.imported_functions.saturating_add(self.defined_functions)
     }
 
-    /// How to call a function in a message: its name in the name section, or the name under which it is exported, or
-    /// its index.
+    /// A name for a function in messages: its name in the name section, or else the name of its export, or else its index.
     #[must_use]
     pub fn function_name(&self, index: u32) -> String {
         if let Some(name) = self.function_names.get(&index) {
@@ -258,7 +274,7 @@ impl ModuleInfo {
         self.function_names.iter().map(|(index, name)| (*index, name.as_str()))
     }
 
-    /// The signature of a function, imported or defined; `None` where there is none of this index.
+    /// The signature of a function, imported or defined. `None` if there is no function of this index.
     #[must_use]
     pub fn signature(&self, index: u32) -> Option<&Signature> {
         let ty = self.function_types.get(index as usize)?;
@@ -268,7 +284,7 @@ impl ModuleInfo {
     /// Where stack, statics and heap lie in the module's memory.
     ///
     /// # Errors
-    /// [`LayoutUnknown`] when the module does not say where its heap begins, or contradicts itself.
+    /// [`LayoutUnknown`] if the module does not say where its heap begins, or if it contradicts itself.
     pub fn layout(&self) -> Result<MemoryLayout, LayoutUnknown> {
         MemoryLayout::of(self)
     }

@@ -18,7 +18,7 @@ pub enum ValueType {
     F64,
     /// 128-bit vector.
     V128,
-    /// A reference, as the text format writes its type, for instance `funcref`.
+    /// A reference. Its type is as in the text format, for instance `funcref`.
     Ref(String),
 }
 
@@ -153,7 +153,7 @@ impl fmt::Display for TableType {
     }
 }
 
-/// What is imported or exported.
+/// The type of an import or export.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ExternType {
@@ -188,7 +188,7 @@ pub struct Import {
     pub module: String,
     /// Second half of its name.
     pub name: String,
-    /// What is imported.
+    /// Its type.
     pub ty: ExternType,
 }
 
@@ -197,9 +197,9 @@ pub struct Import {
 pub struct Export {
     /// Its name.
     pub name: String,
-    /// Index of what is exported, among those of its kind.
+    /// Index of the exported item among those of its kind.
     pub index: u32,
-    /// What is exported.
+    /// Its type.
     pub ty: ExternType,
 }
 
@@ -208,13 +208,13 @@ pub struct Export {
 pub struct Memory {
     /// Its type.
     pub ty: MemoryType,
-    /// Whether it comes from outside.
+    /// Whether the module imports it.
     pub imported: bool,
     /// Names under which it is exported.
     pub exports: Vec<String>,
 }
 
-/// The value of a constant expression that is a single constant. Floats are their bits.
+/// The value of a constant expression that is a single constant. Floats are given as bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Constant {
@@ -246,13 +246,13 @@ pub struct Global {
     pub index: u32,
     /// Its type.
     pub ty: GlobalType,
-    /// Whether it comes from outside.
+    /// Whether the module imports it.
     pub imported: bool,
     /// Names under which it is exported.
     pub exports: Vec<String>,
     /// Its name in the name section.
     pub name: Option<String>,
-    /// Its first value, when that is a plain constant.
+    /// Its first value, if that is a plain constant.
     pub init: Option<Constant>,
 }
 
@@ -261,30 +261,30 @@ pub struct Global {
 pub struct Table {
     /// Its type.
     pub ty: TableType,
-    /// Whether it comes from outside.
+    /// Whether the module imports it.
     pub imported: bool,
     /// Names under which it is exported.
     pub exports: Vec<String>,
 }
 
-/// Where the bytes of a data segment go.
+/// The destination of a data segment's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Placement {
-    /// To this address, at instantiation.
+    /// This address, at instantiation.
     At(u64),
-    /// To an address that is only known at instantiation.
+    /// An address that is only known at instantiation.
     Computed,
-    /// Nowhere, until an instruction asks for them.
+    /// None, until an instruction copies them.
     Passive,
 }
 
 /// A data segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct DataSegment {
-    /// Where its bytes go.
+    /// The destination of its bytes.
     pub placement: Placement,
-    /// Its bytes.
+    /// Number of its bytes.
     pub length: u64,
 }
 
@@ -297,7 +297,7 @@ pub struct Sizes {
     pub code: u64,
     /// Of the data section's contents.
     pub data: u64,
-    /// Of the file without its custom sections: names, producers and debug information do not count.
+    /// Of the file without its custom sections, so without names, producers and debug information.
     pub stripped: u64,
 }
 

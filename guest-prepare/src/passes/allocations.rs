@@ -1,49 +1,110 @@
-//! Step 6: calls of the allocator's functions are counted, in modules whose allocator keeps no control block.
+//! Counts of the calls of an allocator's functions, in modules whose allocator keeps no control block.
 //!
-//! The body of each such function moves to an appended one, and what counts takes its place and calls it. So the function
-//! keeps its index: calls, exports, tables and the start function go through the count, and names and backtraces stay.
+//! The body of each such function moves to an appended function, and a body that counts and calls it takes its place. So
+//! the function keeps its index: calls, exports, tables and the start function go through the count, and names and
+//! backtraces stay.
 //!
-//! Allocators call themselves: `calloc` calls `malloc`, `malloc` what the runtime allocates by. Only the outermost of
-//! such calls counts. A global that holds what is under way says which that is; after a call that trapped inside it is
-//! the host that clears it, so that a call which returns costs nothing for it.
+//! Allocators call themselves: `calloc` calls `malloc`, and `malloc` calls the runtime's own function. Only the outermost of
+//! such calls counts. A global says which call is under way. After a trap inside the allocator the host clears it, so a
+//! call that returns costs nothing for it.
 //!
-//! What is counted is calls, and bytes as they were asked for. Where a compiler has put an allocator's function into those
-//! that call it, there is no call to count. A module whose linker has made one function of several that do the same has
-//! calls of all of them counted.
+//! The counts are numbers of calls, and bytes as the calls request them. If a compiler has inlined an allocator's function,
+//! there is no call to count. If a linker has merged several equal functions into one, the calls of all of them count.
 //!
 //! A request that is answered with no block is kept with its size, so that a memory overflow can be told from other
 //! failures. One for an alignment that there is not is refused for another reason, and is not kept. To make it known in which of its calls that was, without the host looking after each, memory is then grown by
 //! more than any can have: the engine refuses, and tells the host's limiter, which forgets when the next call begins.
 //!
 //! The counters are the host's: no guest can see them, and no restore puts them back.
+//!
+//! Before:
+//!
+//! ```wat
+#![doc = include_str!("samples/allocations.before.wat")]
+//! ```
+//!
+//! After:
+//!
+//! ```wat
+#![doc = include_str!("samples/allocations.after.wat")]
+//! ```
 
 use wasm_encoder::{BlockType, ConstExpr, ExportKind, Function, InstructionSink, ValType};
 
-use super::allocators::{self, CountedAs, Found, FoundBy, Role, Size};
+use super::allocators::{self, Found, Role, Size};
+pub use super::allocators::{CountedAs, FoundBy};
+use super::{Context, Pass};
+use crate::changes::Changes;
+use crate::error::PrepareError;
 use crate::module_info::{ModuleInfo, Signature, ValueType};
-use crate::splice::Additions;
 
 /// Export of the mutable `i64` global with the number of allocations so far.
-pub const ALLOCATIONS_EXPORT: &str = "__harness_allocations";
+const ALLOCATIONS_EXPORT: &str = "__harness_allocations";
 /// Export of the mutable `i64` global with the number of frees so far.
-pub const FREES_EXPORT: &str = "__harness_frees";
+const FREES_EXPORT: &str = "__harness_frees";
 /// Export of the mutable `i64` global with the number of reallocations so far.
-pub const REALLOCATIONS_EXPORT: &str = "__harness_reallocations";
+const REALLOCATIONS_EXPORT: &str = "__harness_reallocations";
 /// Export of the mutable `i64` global with the bytes that were asked for so far: of allocations, and of reallocations the
 /// new size.
-pub const REQUESTED_BYTES_EXPORT: &str = "__harness_requested_bytes";
+const REQUESTED_BYTES_EXPORT: &str = "__harness_requested_bytes";
 /// Export of the mutable `i64` global that holds what is under way: 0 for nothing, the bytes of a request and 1, or -1
 /// for what asks for no memory: a free, or a request for an alignment that is no power of two.
-pub const UNDER_WAY_EXPORT: &str = "__harness_allocation_under_way";
+const UNDER_WAY_EXPORT: &str = "__harness_allocation_under_way";
 /// Export of the mutable `i64` global with the bytes of the last request that was answered with no block; 0 where none was
 /// since the host cleared it.
-pub const REFUSED_BYTES_EXPORT: &str = "__harness_refused_allocation";
+const REFUSED_BYTES_EXPORT: &str = "__harness_refused_allocation";
 
 /// What [`UNDER_WAY_EXPORT`] holds during what asks for no memory.
 const NO_REQUEST: i64 = -1;
 
 /// The errors that say that there is no memory: `ENOMEM` of Linux, musl, newlib and Emscripten's allocators, and of WASI.
 const OUT_OF_MEMORY: [i32; 2] = [12, 48];
+
+/// Exports of the counters, which are mutable globals of type `i64`. A host may set them to 0 at any time.
+///
+/// ```
+/// use guest_prepare::{ModuleInfo, PrepareOptions, prepare};
+///
+/// let wasm = wat::parse_str(
+///     r#"(module (memory 1)
+///         (func (export "malloc") (param i32) (result i32) (i32.const 1024)))"#,
+/// )?;
+/// let prepared = prepare(&wasm, &ModuleInfo::analyse(&wasm)?, PrepareOptions::default())?;
+/// let counters = prepared.counters.expect("there is a function to count");
+/// let after = ModuleInfo::analyse(&prepared.wasm)?;
+/// assert!(after.export(counters.allocations).is_some());
+/// assert_eq!(prepared.counted[0].name, "malloc");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CounterExports {
+    /// The number of allocations.
+    pub allocations: &'static str,
+    /// The number of frees.
+    pub frees: &'static str,
+    /// The number of reallocations.
+    pub reallocations: &'static str,
+    /// The bytes of all requests: of allocations, and of reallocations the new size.
+    pub requested_bytes: &'static str,
+    /// The call that is under way: 0 for none, -1 for a call that requests no memory, or else the bytes of the request plus
+    /// 1. After a trap inside the allocator the host must set it to 0.
+    pub under_way: &'static str,
+    /// The bytes of the last request that the allocator answered with no block. 0 if there was none since the host last
+    /// set it to 0.
+    pub refused_bytes: &'static str,
+}
+
+impl CounterExports {
+    const ALL: Self = Self {
+        allocations: ALLOCATIONS_EXPORT,
+        frees: FREES_EXPORT,
+        reallocations: REALLOCATIONS_EXPORT,
+        requested_bytes: REQUESTED_BYTES_EXPORT,
+        under_way: UNDER_WAY_EXPORT,
+        refused_bytes: REFUSED_BYTES_EXPORT,
+    };
+}
 
 /// A function whose calls are counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,41 +142,52 @@ fn countable(info: &ModuleInfo) -> Vec<Found> {
     if allocates { found } else { Vec::new() }
 }
 
-/// Whether a guest without a control block tells by a function of its own how often it has allocated.
+/// Whether a guest without a control block exports a function that returns how often it has allocated.
+#[must_use]
 pub fn tells_allocations(info: &ModuleInfo) -> bool {
     let count = Signature::new([], [ValueType::I64]);
     info.control_block_address().is_none()
         && info.exported_function(guest_abi::exttinygo::EXPORT_MALLOCS) == Some(&count)
 }
 
-/// Plans the step, and adds what it needs. Says which functions are counted.
-pub(crate) fn plan(info: &ModuleInfo, additions: &mut Additions) -> Vec<CountedFunction> {
-    let found = countable(info);
-    if found.is_empty() {
-        return Vec::new();
+/// Counts calls of the allocator's functions. Reports these functions, by index, and the counters if there are any.
+///
+/// Does nothing if the guest counts by itself, if no function is known to allocate, or if the module's memory is not one
+/// 32-bit memory of its own.
+pub(crate) struct CountedCalls;
+
+impl Pass for CountedCalls {
+    type Report = (Vec<CountedFunction>, Option<CounterExports>);
+
+    fn plan(self, module: &Context<'_>, changes: &mut Changes) -> Result<Self::Report, PrepareError> {
+        let info = module.info;
+        let found = countable(info);
+        if found.is_empty() {
+            return Ok(Self::Report::default());
+        }
+        let mut global = |name| {
+            let index = changes.global(ValType::I64, &ConstExpr::i64_const(0));
+            changes.export(name, ExportKind::Global, index);
+            index
+        };
+        let counters = Counters {
+            allocations: global(ALLOCATIONS_EXPORT),
+            frees: global(FREES_EXPORT),
+            reallocations: global(REALLOCATIONS_EXPORT),
+            requested_bytes: global(REQUESTED_BYTES_EXPORT),
+            under_way: global(UNDER_WAY_EXPORT),
+            refused_bytes: global(REFUSED_BYTES_EXPORT),
+        };
+        for Found { index, role, .. } in &found {
+            let Some(signature) = info.signature(*index) else { continue };
+            let params = vec![ValType::I32; signature.params.len()];
+            let results = vec![ValType::I32; signature.results.len()];
+            let moved = changes.move_body(*index, &params, &results);
+            let call = Call { params: u32::try_from(params.len()).unwrap_or(u32::MAX), moved };
+            changes.put_in_place(*index, &counters.body(*role, call));
+        }
+        Ok((found.iter().map(CountedFunction::of).collect(), Some(CounterExports::ALL)))
     }
-    let mut global = |name| {
-        let index = additions.global(info, ValType::I64, true, &ConstExpr::i64_const(0));
-        additions.export(name, ExportKind::Global, index);
-        index
-    };
-    let counters = Counters {
-        allocations: global(ALLOCATIONS_EXPORT),
-        frees: global(FREES_EXPORT),
-        reallocations: global(REALLOCATIONS_EXPORT),
-        requested_bytes: global(REQUESTED_BYTES_EXPORT),
-        under_way: global(UNDER_WAY_EXPORT),
-        refused_bytes: global(REFUSED_BYTES_EXPORT),
-    };
-    for Found { index, role, .. } in &found {
-        let Some(signature) = info.signature(*index) else { continue };
-        let params = vec![ValType::I32; signature.params.len()];
-        let results = vec![ValType::I32; signature.results.len()];
-        let moved = additions.move_body(info, *index, &params, &results);
-        let call = Call { params: u32::try_from(params.len()).unwrap_or(u32::MAX), moved };
-        additions.put_in_place(info, *index, &counters.body(*role, call));
-    }
-    found.iter().map(CountedFunction::of).collect()
 }
 
 /// The added globals.

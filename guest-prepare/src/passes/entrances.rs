@@ -1,22 +1,37 @@
-//! Step 5: entrances that leave the guest's globals as the snapshot has them.
+//! Entrances that put the guest's globals back when the function returns.
 //!
-//! A restore must put back every mutable global, the shadow-stack pointer above all. Through the engine's interface
-//! each costs more than half an empty call. So every extension function gets a second entrance, an added function
-//! that calls it and, when it has returned, copies *saved* values over the globals. The host writes the saved values
-//! once, when it takes the snapshot. Only after a trap, when the entrance's second half did not run, does the host put
-//! the globals back itself.
+//! A restore must put back every mutable global, the shadow-stack pointer above all. Through an engine's interface each
+//! global costs more than half of an empty call. So every extension function gets a second entrance: an added function
+//! that calls it and, once it has returned, copies *saved* values over the globals. The host writes the saved values once,
+//! when it takes the snapshot, into the exports in [`Prepared::saved_exports`](crate::Prepared::saved_exports). After a
+//! trap the second half of the entrance has not run, so the host puts the globals back itself.
 //!
-//! The logical memory size is not among them: how far a call grew memory is what some strategies go by.
+//! The logical memory size is not among these globals, because some strategies look at how far a call grew memory.
+//!
+//! Before:
+//!
+//! ```wat
+#![doc = include_str!("samples/entrances.before.wat")]
+//! ```
+//!
+//! After:
+//!
+//! ```wat
+#![doc = include_str!("samples/entrances.after.wat")]
+//! ```
 
 use wasm_encoder::{ConstExpr, ExportKind, Function, InstructionSink, ValType};
 
 use super::globals::ExportedGlobal;
-use crate::module_info::{ExternType, ModuleInfo, ValueType};
+use super::{Context, Pass};
+use crate::changes::Changes;
+use crate::error::PrepareError;
+use crate::module_info::{ExternType, ValueType};
 use crate::names::{CALL_EXPORT_PREFIX, SAVED_EXPORT_PREFIX};
-use crate::splice::Additions;
 
-/// A second entrance to an extension function: one that leaves the globals as the snapshot has them.
+/// A second entrance to an extension function, which leaves the globals as the snapshot has them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Entrance {
     /// The function's own export.
     pub function: String,
@@ -24,57 +39,79 @@ pub struct Entrance {
     pub export_name: String,
 }
 
-/// Globals up to which each entrance copies them itself. More are copied by one function that all entrances call, so that
-/// what is added grows with the number of functions and that of globals, and not with their product.
+/// Up to this many globals each entrance copies by itself. More globals are copied by one function that all entrances
+/// call. So the added code grows with the number of functions plus the number of globals, and not with their product.
 const MOST_COPIED: usize = 16;
 
-/// Plans the entrances. None where a global's type has no value that the host could save.
-pub(crate) fn plan(info: &ModuleInfo, globals: &[ExportedGlobal], additions: &mut Additions) -> Vec<Entrance> {
-    if info.extension_functions().next().is_none() {
-        return Vec::new();
-    }
-    let Some(types) = globals.iter().map(|global| number(&global.ty.value)).collect::<Option<Vec<_>>>() else {
-        return Vec::new();
-    };
-    let mut copies = Vec::new();
-    for (global, (ty, zero)) in globals.iter().zip(types) {
-        let saved = additions.global(info, ty, true, &zero);
-        additions.export(&format!("{SAVED_EXPORT_PREFIX}{}", global.index), ExportKind::Global, saved);
-        copies.push((saved, global.index));
-    }
-    let copy_all = |code: &mut InstructionSink<'_>| {
-        for (saved, global) in &copies {
-            code.global_get(*saved).global_set(*global);
+/// Adds the entrances to functions that use these globals.
+///
+/// Does nothing if there is no extension function, or if a global's type has no value that a host could save.
+pub(crate) struct SecondEntrances<'a> {
+    /// The mutable globals with their exports.
+    pub(crate) globals: &'a [ExportedGlobal],
+}
+
+/// The added entrances, and the exports of the saved values by global.
+#[derive(Debug, Default)]
+pub(crate) struct Entrances {
+    pub(crate) entrances: Vec<Entrance>,
+    pub(crate) saved_exports: Vec<String>,
+}
+
+impl Pass for SecondEntrances<'_> {
+    type Report = Entrances;
+
+    fn plan(self, module: &Context<'_>, changes: &mut Changes) -> Result<Self::Report, PrepareError> {
+        if module.info.extension_functions().next().is_none() {
+            return Ok(Entrances::default());
         }
-    };
-    let copying = (copies.len() > MOST_COPIED).then(|| {
-        let mut function = Function::new([]);
-        let mut code = function.instructions();
-        copy_all(&mut code);
-        code.end();
-        additions.function(info, &[], &[], &function)
-    });
-    let functions = info.extension_functions().filter_map(|export| match &export.ty {
-        ExternType::Function(signature) => Some((export, signature)),
-        _ => None,
-    });
-    functions
-        .map(|(export, signature)| {
+        let types = self.globals.iter().map(|global| number(&global.ty.value)).collect::<Option<Vec<_>>>();
+        let Some(types) = types else {
+            return Ok(Entrances::default());
+        };
+        let (mut copies, mut saved_exports) = (Vec::new(), Vec::new());
+        for (global, (ty, zero)) in self.globals.iter().zip(types) {
+            let saved = changes.global(ty, &zero);
+            let name = format!("{SAVED_EXPORT_PREFIX}{}", global.index);
+            changes.export(&name, ExportKind::Global, saved);
+            saved_exports.push(name);
+            copies.push((saved, global.index));
+        }
+        let copy_all = |code: &mut InstructionSink<'_>| {
+            for (saved, global) in &copies {
+                code.global_get(*saved).global_set(*global);
+            }
+        };
+        let copying = (copies.len() > MOST_COPIED).then(|| {
             let mut function = Function::new([]);
             let mut code = function.instructions();
-            code.call(export.index);
-            match copying {
-                Some(copying) => drop(code.call(copying)),
-                None => copy_all(&mut code),
-            }
+            copy_all(&mut code);
             code.end();
-            let result: &[_] = if signature.results.is_empty() { &[] } else { &[ValType::I64] };
-            let index = additions.function(info, &[], result, &function);
-            let export_name = format!("{CALL_EXPORT_PREFIX}{}", export.name);
-            additions.export(&export_name, ExportKind::Func, index);
-            Entrance { function: export.name.clone(), export_name }
-        })
-        .collect()
+            changes.function(&[], &[], &function)
+        });
+        let functions = module.info.extension_functions().filter_map(|export| match &export.ty {
+            ExternType::Function(signature) => Some((export, signature)),
+            _ => None,
+        });
+        let entrances = functions
+            .map(|(export, signature)| {
+                let mut function = Function::new([]);
+                let mut code = function.instructions();
+                code.call(export.index);
+                match copying {
+                    Some(copying) => drop(code.call(copying)),
+                    None => copy_all(&mut code),
+                }
+                code.end();
+                let result: &[_] = if signature.results.is_empty() { &[] } else { &[ValType::I64] };
+                let index = changes.function(&[], result, &function);
+                let export_name = format!("{CALL_EXPORT_PREFIX}{}", export.name);
+                changes.export(&export_name, ExportKind::Func, index);
+                Entrance { function: export.name.clone(), export_name }
+            })
+            .collect();
+        Ok(Entrances { entrances, saved_exports })
+    }
 }
 
 /// The encoder's type for a number and its zero.

@@ -1,47 +1,68 @@
-//! Step 4, for strategies that go by the allocator: the lowest value of the shadow-stack pointer is kept, so that a restore
-//! cleans the dead stack no further down than calls went.
+//! The lowest value of the shadow-stack pointer, so that a restore cleans the dead stack only as far down as calls went.
+//!
+//! A host asks for it by [`PrepareOptions::lowest_stack`](crate::PrepareOptions::lowest_stack), for strategies that rely
+//! on the guest's allocator. A module with a [write barrier](super::barrier) does not need it: there the marks tell.
 //!
 //! The value stands in the control block ([`LOWEST_STACK`](offset::LOWEST_STACK)), which such a strategy reads and puts
-//! back anyway. It is kept up to date where the pointer is set, and nowhere else: LLVM lets a function write below the
-//! pointer without setting it only where [`RED_ZONE`] bytes are enough for it.
+//! back anyway. The prepared module updates it wherever code sets the pointer, and nowhere else: LLVM lets a function
+//! write below the pointer without setting it only where [`RED_ZONE`] bytes are enough.
 //!
-//! The end of a function sets the pointer to what it was when the function began. That is not lower than what is known,
-//! and where it can be seen nothing is inserted. To see it takes no more than the shape in which LLVM writes a frame: one
-//! local that is set once, at the outermost level, to the pointer less a constant, which at the end is added again.
+//! At its end a function sets the pointer back to what it was at its beginning. That value is not lower than the lowest
+//! one, so the pass inserts nothing where it recognises the end of a frame. It recognises the shape in which LLVM writes
+//! a frame: one local that the function sets once, at the outermost level, to the pointer less a constant, and the same
+//! constant added to the local at the end.
+//!
+//! Before:
+//!
+//! ```wat
+#![doc = include_str!("samples/stack.before.wat")]
+//! ```
+//!
+//! After:
+//!
+//! ```wat
+#![doc = include_str!("samples/stack.after.wat")]
+//! ```
 
 use std::ops::Range;
 
 use guest_abi::control_block::{self, offset};
 use wasm_encoder::{BlockType, InstructionSink, MemArg, MemArgTarget};
-use wasmparser::{FunctionBody, Operator, Parser, Payload, Result};
+use wasmparser::{FunctionBody, Operator, Result};
 
+use super::{Context, Pass};
+use crate::changes::Changes;
+use crate::error::PrepareError;
 use crate::module_info::{Evidence, ModuleInfo};
-use crate::splice::Insertions;
 
 /// Bytes below the shadow-stack pointer that a function may use without setting it: `RedZoneSize` of LLVM's
 /// `WebAssemblyFrameLowering`.
 pub const RED_ZONE: usize = 128;
 
-/// Where the lowest value is kept, and of which global.
+/// The global whose lowest value is kept, and the address of the word that has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Tracking {
     pointer: u32,
     word: u32,
 }
 
-/// Plans the step: what to insert into each function body. `None` where the module does not tell which global is the
-/// pointer, or has no control block among its statics.
-pub(crate) fn plan(wasm: &[u8], info: &ModuleInfo) -> Result<Option<Vec<Insertions>>> {
-    let Some(tracking) = Tracking::of(info) else {
-        return Ok(None);
-    };
-    let mut insertions = Vec::new();
-    for payload in Parser::new(0).parse_all(wasm) {
-        if let Payload::CodeSectionEntry(body) = payload? {
-            insertions.push(tracking.body(&body)?);
+/// Keeps the lowest value of the shadow-stack pointer. Reports whether the module keeps it.
+///
+/// Does nothing if the module does not say which global is the pointer, or has no control block among its statics.
+pub(crate) struct LowestStack;
+
+impl Pass for LowestStack {
+    type Report = bool;
+
+    fn plan(self, module: &Context<'_>, changes: &mut Changes) -> std::result::Result<Self::Report, PrepareError> {
+        let Some(tracking) = Tracking::of(module.info) else {
+            return Ok(false);
+        };
+        for body in module.bodies() {
+            tracking.body(&body?, changes)?;
         }
+        Ok(true)
     }
-    Ok(Some(insertions))
 }
 
 /// A frame: the local that holds its lower end, and its bytes.
@@ -70,23 +91,22 @@ impl Tracking {
         within.then_some(Self { pointer, word })
     }
 
-    /// What goes into one body.
-    fn body(&self, body: &FunctionBody<'_>) -> Result<Insertions> {
+    /// Inserts what one body needs.
+    fn body(&self, body: &FunctionBody<'_>, changes: &mut Changes) -> Result<()> {
         let made = self.frame(body)?;
-        let mut code = Vec::new();
         let mut due = false;
         let mut last = Last::default();
         for operator in body.get_operators_reader()?.into_iter_with_offsets() {
             let (operator, offset) = operator?;
             if std::mem::take(&mut due) {
-                code.push((offset, self.code()));
+                changes.insert(offset, self.code());
             }
             if self.sets(&operator) {
                 due = made.is_none_or(|made| offset <= made.at || !last.ends(made.frame));
             }
             last.push(operator);
         }
-        Ok(Insertions { locals: Vec::new(), code })
+        Ok(())
     }
 
     /// The function's frame, if its local holds the lower end from there on, however the function goes on.
@@ -118,7 +138,7 @@ impl Tracking {
         matches!(operator, Operator::GlobalSet { global_index } if *global_index == self.pointer)
     }
 
-    /// Keeps the pointer, which was just set, if it is lower than what is known.
+    /// Keeps the pointer, which code has just set, if it is lower than the lowest value so far.
     fn code(&self) -> Vec<u8> {
         let at = MemArg { offset: self.word.into(), align: 2, target: MemArgTarget::Memory(0), ordering: None };
         let mut bytes = Vec::new();
@@ -139,7 +159,7 @@ impl<'a> Last<'a> {
         self.0[3] = Some(operator);
     }
 
-    /// The frame that they make of the pointer and leave in a local and on the stack of operands.
+    /// The frame that they make from the pointer, and leave in a local and on top of the operands.
     fn begins(&self, pointer: u32) -> Option<Frame> {
         let [
             Some(Operator::GlobalGet { global_index }),
@@ -158,7 +178,7 @@ impl<'a> Last<'a> {
         (*global_index == pointer).then_some(Frame { local: *local_index, bytes })
     }
 
-    /// Whether they add to a frame's lower end what it has, and so leave what the pointer was before.
+    /// Whether they add the size of a frame to its lower end, and so leave the pointer's value from before the frame.
     fn ends(&self, frame: Frame) -> bool {
         let [_, Some(Operator::LocalGet { local_index }), Some(Operator::I32Const { value }), Some(operator)] = &self.0
         else {

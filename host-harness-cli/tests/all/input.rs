@@ -209,11 +209,17 @@ fn a_closed_output_is_as_one_that_nobody_reads() {
 
 #[test]
 fn a_module_that_is_too_large_to_be_prepared_is_told_in_one_line() {
+    const HINT: &str = "`--prepared-limit` sets the limit";
     let folder = Folder::new();
     let size = std::fs::metadata(folder.path().join("plain.wasm")).unwrap().len();
-    let expected = [format!("the module has {size} bytes"), "the limit is 100 bytes; ".to_owned()];
-    let expected = expected.each_ref().map(String::as_str);
+    let has = format!("the module has {size} bytes");
+    let expected = [has.as_str(), "the limit is 100 bytes; ", HINT];
     for line in ["measure plain.wasm --prepared-limit 100", "run plain.wasm do_nothing --prepared-limit 100B"] {
         folder.refuses_in_one_line(line, &expected);
     }
+    // A limit that leaves no room for the write barrier.
+    let told = folder.run("run plain.wasm do_nothing --prepared-limit 100").stderr;
+    let prepared = told.split(" bytes and ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    let line = format!("run plain.wasm do_nothing --strategy dirty-cards --prepared-limit {prepared}");
+    folder.refuses_in_one_line(&line, &["strategy `dirty-cards`", &format!("limit is {prepared} bytes"), HINT]);
 }

@@ -119,7 +119,7 @@ fn who_counts_by_itself_is_left_alone() {
     assert_eq!(load(&guest("", &format!("{TINYGO} {WORK} {own}"))).prepared().counted, []);
     let block = r#"(global (export "__allocator_control_block") i32 (i32.const 1024))"#;
     assert_eq!(load(&guest("", &format!("{TINYGO} {WORK} {block}"))).prepared().counted, []);
-    let options = PrepareOptions { count_allocations: false, ..PrepareOptions::default() };
+    let options = PrepareOptions::default().with_count_allocations(false);
     let wasm = tinygo();
     let off = Guest::load(&engine(), "guest", &wasm, options).unwrap();
     assert_eq!(off.prepared().counted, []);
@@ -280,7 +280,7 @@ fn a_growth_beyond_the_modules_own_maximum_is_an_overflow_too() {
     )
     .unwrap();
     for virtual_growth in [true, false] {
-        let options = PrepareOptions { virtual_growth, ..PrepareOptions::default() };
+        let options = PrepareOptions::default().with_virtual_growth(virtual_growth);
         let guest = Guest::load(&engine(), "guest", &wasm, options).unwrap();
         let config = config(RestoreStrategy::Reinstantiate, RestorePolicy::OnError);
         let mut instance = guest.instantiate(&config, MemoryState::new()).unwrap();
@@ -352,7 +352,7 @@ fn a_function_that_traps_tells_nothing_and_fails_no_call() {
 fn instructions(wasm: &[u8], count_allocations: bool, function: &str) -> u64 {
     let mut config = EngineConfig::default();
     config.fuel = true;
-    let options = PrepareOptions { count_allocations, ..PrepareOptions::default() };
+    let options = PrepareOptions::default().with_count_allocations(count_allocations);
     let guest = Guest::load(&Engine::new(&config).unwrap(), "guest", wasm, options).unwrap();
     let mut instance = guest.instantiate(&InstanceConfig::default(), MemoryState::new()).unwrap();
     instance.invoke_by_name(function).unwrap().stats().instructions.unwrap()

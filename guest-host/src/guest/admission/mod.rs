@@ -21,7 +21,7 @@ pub use contract::{
     Contract, ContractError, ExtTinyGoContract, KnownImport, NativeContract, UnknownImport, exttinygo_imports,
     known_imports, native_imports,
 };
-pub use refusal::{Instead, Refusal, Site};
+pub use refusal::{Instead, NoWriteBarrier, Refusal, Site};
 pub use run_time::{check_bump_reset, check_control_block};
 pub use wasi::wasi_imports;
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use guest_abi::control_block::ParseError;
 
+use guest_prepare::PrepareError;
 use guest_prepare::module_info::LayoutUnknown;
 
 /// What happens where a way of restoring is refused.
@@ -52,6 +53,25 @@ impl fmt::Display for Site {
             0 | 1 => Ok(()),
             2 => f.write_str(" and 1 other place"),
             count => write!(f, " and {} other places", count - 1),
+        }
+    }
+}
+
+/// Why a module cannot have a write barrier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoWriteBarrier {
+    /// An error of the preparation.
+    Prepare(PrepareError),
+    /// The engine's reason not to compile the prepared module.
+    Compile(String),
+}
+
+impl fmt::Display for NoWriteBarrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prepare(error) => error.fmt(f),
+            Self::Compile(reason) => f.write_str(reason),
         }
     }
 }
@@ -126,7 +146,7 @@ pub enum Refusal {
     /// The module cannot be given a write barrier.
     NoWriteBarrier {
         /// Why.
-        reason: String,
+        reason: NoWriteBarrier,
     },
     /// Nobody knows where stack, statics and heap lie.
     LayoutUnknown {

@@ -1,53 +1,49 @@
 //! One function body: which of its stores need a mark, where marks go, and the code for them.
 //!
-//! A mark covers the bytes up to [`SLACK`](super::SLACK) below and above its address, around the end of the address space
-//! as well: the host restores the slack of the last card at address 0, and that of the first at the end of a memory that
-//! reaches so far. Two marks that are no further apart than a card is long cover all that lies between. So a mark need not be for
-//! an address that is written to, nor for one in memory; it is put where it serves most of the stores to come.
+//! By the rules in [`cards`](crate::cards) a mark covers the bytes up to [`SLACK`](crate::cards::SLACK) below and above its
+//! address, and two marks that are no further apart than a card is long cover everything between. So a mark need not be
+//! for an address that a store writes to, nor for one in memory: it goes where it serves most of the stores to come.
 //!
-//! What an instruction did holds for every instruction that it dominates, and control flow is structured, so domination
-//! follows the nesting: what was done before a block began holds in and behind it, what was done inside holds until
-//! its end, or until its `else`. Marks stay until the host restores, however the function goes on.
+//! An instruction's effect holds for every instruction that it dominates. Control flow is structured, so domination
+//! follows the nesting: what happened before a block began holds inside and behind it, and what happened inside holds
+//! until its end, or until its `else`. Marks stay until the host restores, however the function goes on.
 
 use wasm_encoder::{InstructionSink, ValType};
 
 use super::scopes::{Scopes, Surrounded, Write};
 use super::sites::{Address, Length, Site, Sites, Store};
 use super::values::{Root, Value};
-use super::{Decided, Plan, StoreCounts};
-use crate::splice::Insertions;
+use super::{Decided, Rules};
 
-/// Later writes for whose sake a mark may be moved.
+/// Later writes that decide where a mark goes.
 const WRITES_AHEAD: usize = 32;
 
-/// Sites among which those writes are looked for.
+/// Sites among which the pass looks for those writes.
 const SITES_AHEAD: usize = 512;
 
-/// Marks up to which those of a bulk instruction are made one by one.
+/// Up to this many marks of a bulk instruction are made one by one.
 const MOST_MARKS: u32 = 4;
 
-/// A mark to make: of the address that a local holds, plus something; or of a constant one.
+/// A mark to make: for the address that a local holds, plus a number; or for a constant address.
 #[derive(Debug, Clone, Copy)]
 struct Mark {
     local: Option<u32>,
     add: u32,
 }
 
-/// A body while it is decided on.
+/// A body while the pass decides on its marks.
 struct Body<'a> {
-    plan: &'a Plan,
+    rules: &'a Rules,
     scopes: Scopes,
     own_locals: u32,
-    /// Locals that were added, by type; the first has the number after the function's own.
-    added: Vec<ValType>,
+    /// What the body needs so far. The first of its added locals has the number after the function's own.
     decided: Decided,
 }
 
 /// Decides what to insert into a body with these sites.
-pub(super) fn decide(plan: &Plan, found: &Sites) -> Decided {
-    let decided = Decided { insertions: Insertions::default(), stores: StoreCounts::default() };
-    let scopes = Scopes::new(plan.table.card_size());
-    let mut body = Body { plan, scopes, own_locals: found.locals, added: Vec::new(), decided };
+pub(super) fn decide(rules: &Rules, found: &Sites) -> Decided {
+    let scopes = Scopes::new(rules.marking.cards.card_size());
+    let mut body = Body { rules, scopes, own_locals: found.locals, decided: Decided::default() };
     for (index, site) in found.sites.iter().enumerate() {
         let ahead = &found.sites[index + 1..];
         let mut bytes = Vec::new();
@@ -64,25 +60,24 @@ pub(super) fn decide(plan: &Plan, found: &Sites) -> Decided {
             Site::Open { .. } | Site::Else | Site::Close => body.scopes.follow(site),
         }
     }
-    body.decided.insertions.locals = body.added.iter().map(|ty| (1, *ty)).collect();
     body.decided
 }
 
 impl Body<'_> {
     fn insert(&mut self, at: u64, code: Vec<u8>) {
         if !code.is_empty() {
-            self.decided.insertions.code.push((at, code));
+            self.decided.code.push((at, code));
         }
     }
 
     fn store(&mut self, store: &Store, address: &Address, ahead: &[Site], code: &mut InstructionSink<'_>) {
         self.decided.stores.stores += 1;
         let Some(write) = Write::of_store(store, address) else {
-            // It traps, whatever its operand is: its offset alone leads beyond memory.
+            // It traps, whatever its operand is: its offset alone is out of bounds.
             return;
         };
         let counts = &mut self.decided.stores;
-        if self.plan.is_always(write) {
+        if self.rules.is_always(write) {
             counts.constants += 1;
             return;
         }
@@ -110,7 +105,7 @@ impl Body<'_> {
         }
     }
 
-    /// How to come by an address of the same root, if a local helps.
+    /// How to get an address of the same root, if a local helps.
     fn reach(address: &Address, anchor: Value) -> Option<Mark> {
         match (anchor.root, address.holder) {
             (Root::Constant, _) => Some(Mark { local: None, add: 0 }),
@@ -123,27 +118,27 @@ impl Body<'_> {
 
     fn emit(&mut self, mark: Mark, anchor: Value, code: &mut InstructionSink<'_>) {
         match mark.local {
-            Some(local) => self.plan.table.mark_local(code, local, mark.add),
-            None => self.plan.table.mark_constant(code, anchor.distance),
+            Some(local) => self.rules.marking.mark_local(code, local, mark.add),
+            None => self.rules.marking.mark_constant(code, anchor.distance),
         }
         self.marked(anchor);
     }
 
-    /// Takes note of a mark, where later sites are to make use of it.
+    /// Records a mark, if later sites may use it.
     fn marked(&mut self, anchor: Value) {
         if self.is_shared(anchor.root) {
             self.scopes.add_mark(anchor);
         }
     }
 
-    /// Whether stores through this root do with marks of each other.
+    /// Whether stores through this root share marks.
     fn is_shared(&self, root: Root) -> bool {
-        let elisions = self.plan.elisions;
+        let elisions = self.rules.elisions;
         if let Root::Stack(_) = root { elisions.frames } else { elisions.repeated }
     }
 
-    /// Which address to mark for a write: one that covers it, and most of the writes to come that this site dominates.
-    /// `at_hand` is one that costs nothing to come by.
+    /// The address to mark for a write: one that covers it, and most of the writes to come that this site dominates.
+    /// `at_hand` is an address that costs nothing to get.
     fn anchor(&self, write: Write, at_hand: Value, ahead: &[Site]) -> Value {
         let this = self.scopes.around(write);
         let own = if this.would_be_covered_by(at_hand) { at_hand } else { write.at };
@@ -171,7 +166,7 @@ impl Body<'_> {
             if !scopes.stays_inside(site) {
                 break;
             }
-            let wanted = |found: &Write| found.at.root == write.at.root && !self.plan.is_always(*found);
+            let wanted = |found: &Write| found.at.root == write.at.root && !self.rules.is_always(*found);
             let found = Write::of_site(site).filter(wanted).map(|found| self.scopes.around(found));
             later.extend(found.filter(|found| !found.is_covered()));
             if later.len() == WRITES_AHEAD {
@@ -183,14 +178,14 @@ impl Body<'_> {
 
     /// Marks what a bulk instruction writes, whose operands are address, something, and length.
     fn bulk(&mut self, address: &Address, length: Length, ahead: &[Site], code: &mut InstructionSink<'_>) {
-        let table = self.plan.table;
+        let marking = self.rules.marking;
         self.decided.stores.bulk += 1;
         if let Length::Constant(bytes) = length {
             let write = Write { at: address.value, bytes };
             if bytes == 0 || self.scopes.is_covered(write) {
                 return;
             }
-            if table.marks_for(bytes) == 1
+            if marking.cards.marks_for(bytes) == 1
                 && let Some(holder) = address.holder
             {
                 let anchor = self.anchor(write, holder.value, ahead);
@@ -210,13 +205,13 @@ impl Body<'_> {
             }
         };
         match length {
-            Length::Constant(bytes) if table.marks_for(bytes) <= MOST_MARKS => {
-                table.mark_span(code, pointer, bytes);
+            Length::Constant(bytes) if marking.cards.marks_for(bytes) <= MOST_MARKS => {
+                marking.mark_span(code, pointer, bytes);
             }
             Length::Constant(bytes) => {
-                code.local_get(pointer).i32_const(bytes.cast_signed()).call(table.mark_range);
+                code.local_get(pointer).i32_const(bytes.cast_signed()).call(marking.mark_range);
             }
-            Length::Local(length) => table.mark_length(code, pointer, length),
+            Length::Local(length) => marking.mark_length(code, pointer, length),
             Length::Unknown => {}
         }
         self.marked(address.value);
@@ -224,10 +219,11 @@ impl Body<'_> {
 
     /// A local to work with: the `nth` of its type.
     fn local(&mut self, ty: ValType, nth: usize) -> u32 {
-        while self.added.iter().filter(|added| **added == ty).count() <= nth {
-            self.added.push(ty);
+        while self.decided.locals.iter().filter(|added| **added == ty).count() <= nth {
+            self.decided.locals.push(ty);
         }
-        let found = self.added.iter().enumerate().filter(|(_, added)| **added == ty).nth(nth).map(|(at, _)| at);
+        let found =
+            self.decided.locals.iter().enumerate().filter(|(_, added)| **added == ty).nth(nth).map(|(at, _)| at);
         self.own_locals + found.and_then(|at| u32::try_from(at).ok()).unwrap_or(u32::MAX)
     }
 }

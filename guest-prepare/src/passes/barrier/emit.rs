@@ -2,28 +2,22 @@
 
 use wasm_encoder::{BlockType, Function, InstructionSink, MemArg, MemArgTarget, ValType};
 
-use super::SLACK;
+use crate::cards::{Geometry, MARK, SLACK};
 
-/// The card table in the module.
+/// Writes the code that marks cards of one table.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct CardTable {
-    /// Index of its memory.
-    pub(super) memory: u32,
-    /// A card is this power of two of bytes.
-    pub(super) shift: u32,
+pub(super) struct MarkingCode {
+    /// Index of the memory that holds the table.
+    pub(super) table: u32,
+    pub(super) cards: Geometry,
     /// Index of the function that marks a range.
     pub(super) mark_range: u32,
 }
 
-impl CardTable {
-    /// Bytes of a card.
-    pub(super) const fn card_size(&self) -> u32 {
-        1 << self.shift
-    }
-
+impl MarkingCode {
     /// Marks the card of a constant address.
     pub(super) fn mark_constant(&self, code: &mut InstructionSink<'_>, address: u32) {
-        code.i32_const((address >> self.shift).cast_signed()).i32_const(1).i32_store8(self.at());
+        code.i32_const(self.cards.card_of(address).cast_signed()).i32_const(MARK.into()).i32_store8(self.at());
     }
 
     /// Marks the card of the address in a local, plus `add`.
@@ -37,54 +31,48 @@ impl CardTable {
 
     /// Marks the card of the address that is on top of the operands.
     fn mark_top(&self, code: &mut InstructionSink<'_>) {
-        code.i32_const(self.shift.cast_signed()).i32_shr_u().i32_const(1).i32_store8(self.at());
+        code.i32_const(self.cards.shift().cast_signed()).i32_shr_u().i32_const(MARK.into()).i32_store8(self.at());
     }
 
-    /// How many marks cover a span of so many bytes.
-    pub(super) const fn marks_for(&self, length: u32) -> u32 {
-        1 + length.saturating_sub(SLACK).div_ceil(self.card_size())
-    }
-
-    /// Marks what covers the bytes from the address in a local on: no two marks further apart than a card is
-    /// long, the last one no further than the slack from the end.
+    /// Marks what covers `length` bytes from the address in a local on, see [`Geometry::marks_for`].
     pub(super) fn mark_span(&self, code: &mut InstructionSink<'_>, local: u32, length: u32) {
         let last = length.saturating_sub(SLACK);
-        for nth in 0..self.marks_for(length) {
-            self.mark_local(code, local, last.min(nth * self.card_size()));
+        for nth in 0..self.cards.marks_for(length) {
+            self.mark_local(code, local, last.min(nth * self.cards.card_size()));
         }
     }
 
-    /// Marks what covers as many bytes from the address in a local on as another local says.
+    /// Marks what covers as many bytes from the address in a local on as another local holds.
     ///
-    /// Of no bytes at all the card before is marked as well, which does no harm.
+    /// For a length of 0 this marks the card before as well, which does no harm.
     pub(super) fn mark_length(&self, code: &mut InstructionSink<'_>, address: u32, length: u32) {
         self.mark_local(code, address, 0);
         code.local_get(address).local_get(length).i32_add().i32_const(1).i32_sub();
         self.mark_top(code);
-        code.local_get(length).i32_const(self.card_size().cast_signed()).i32_gt_u().if_(BlockType::Empty);
+        code.local_get(length).i32_const(self.cards.card_size().cast_signed()).i32_gt_u().if_(BlockType::Empty);
         code.local_get(address).local_get(length).call(self.mark_range);
         code.end();
     }
 
-    /// `(address: i32, length: i32)`: marks the cards of a range that is not empty.
+    /// `(address: i32, length: i32)`: the function that marks the cards of a range that is not empty.
     ///
-    /// Of a range that ends beyond 4 GiB it marks nothing: the instruction for which it was called traps.
+    /// It marks nothing if the range ends beyond 4 GiB, because the instruction after the call then traps.
     pub(super) fn mark_range_body(&self) -> Function {
         let (address, length, first, last) = (0, 1, 2, 3);
-        let shift = self.shift.cast_signed();
+        let shift = self.cards.shift().cast_signed();
         let mut function = Function::new([(2, ValType::I32)]);
         let mut code = function.instructions();
         code.local_get(address).local_get(length).i32_add().i32_const(1).i32_sub().local_tee(last);
         code.local_get(address).i32_lt_u().if_(BlockType::Empty).return_().end();
         code.local_get(address).i32_const(shift).i32_shr_u().local_tee(first);
-        code.i32_const(1);
+        code.i32_const(MARK.into());
         code.local_get(last).i32_const(shift).i32_shr_u().local_get(first).i32_sub().i32_const(1).i32_add();
-        code.memory_fill(self.memory);
+        code.memory_fill(self.table);
         code.end();
         function
     }
 
     fn at(&self) -> MemArg {
-        MemArg { offset: 0, align: 0, target: MemArgTarget::Memory(self.memory), ordering: None }
+        MemArg { offset: 0, align: 0, target: MemArgTarget::Memory(self.table), ordering: None }
     }
 }

@@ -1,24 +1,33 @@
-//! Step 3: the write barrier. Every store notes which part of memory it wrote, so that a restore copies back no more.
+//! The write barrier: every store marks the part of memory that it writes, so that a restore copies back only these parts.
 //!
-//! Memory is divided into *cards* of some hundred bytes, and a second linear memory, the *card table*, holds a byte for
-//! each. A store marks the card of its address; the host, when it restores, copies back the marked cards and clears
-//! the marks. Card marking is what generational garbage collectors do to find old objects that point to young ones.
+//! [`cards`](crate::cards) describes the card table, what a mark stands for, and what a host does with the marks. Card marking is the
+//! technique by which generational garbage collectors find old objects that point to young ones.
 //!
-//! A dirty card is restored with [`SLACK`] bytes on either side, around the end of the address space as well. So a store
-//! that straddles two cards marks one, and so does a group of stores through one base.
+//! The pass leaves out the marks that are not needed, see [`Elisions`]:
 //!
-//! Marks that are not needed are left out, see [`Elisions`] and the modules `values`, which knows where addresses come from, `sites`, which finds the
-//! stores, and `body`, which decides:
-//!
-//! - Stores to constant addresses, where the bytes that they write are few: those are copied back by every restore
+//! - Stores to constant addresses, if they write few bytes: every restore copies these bytes back
 //!   ([`Barrier::always`]).
-//! - A store near an earlier one through the same base that has always happened before, or between two such. A mark is
-//!   put where it serves most of the stores to come.
+//! - A store near an earlier one through the same base that has always happened before, or between two such stores. The
+//!   pass puts a mark where it serves most of the stores to come.
 //! - The same for stores into the function's own frame of the shadow stack, whose base is the stack pointer.
 //!
-//! `memory.fill`, `memory.copy` and `memory.init` mark the cards of both ends and, of what is longer than a card, those
-//! between by an added function.
+//! `memory.fill`, `memory.copy` and `memory.init` mark the cards at both ends of their range. If the range is longer than a
+//! card, an added function marks the cards between.
+//!
+//! Before:
+//!
+//! ```wat
+#![doc = include_str!("../samples/barrier.before.wat")]
+//! ```
+//!
+//! After:
+//!
+//! ```wat
+#![doc = include_str!("../samples/barrier.after.wat")]
+//! ```
 
+// `values` knows where addresses come from, `sites` finds the stores, `scopes` knows which marks hold where, `body`
+// decides on marks, and `emit` writes their code.
 mod body;
 mod emit;
 mod scopes;
@@ -32,46 +41,70 @@ use std::ops::Range;
 use wasm_encoder::{ExportKind, ValType};
 use wasmparser::{FuncValidatorAllocations, Parser, ValidPayload, Validator};
 
+use super::{Context, Pass};
+use crate::cards::Geometry;
+use crate::changes::Changes;
 use crate::error::PrepareError;
 use crate::module_info::{ENGINE_FEATURES, ModuleInfo};
 use crate::names::CARDS_EXPORT;
-use crate::splice::{Additions, Insertions};
-use emit::CardTable;
+use emit::MarkingCode;
 use scopes::Write;
 use sites::{Site, Sites};
 
-/// Bytes on either side with which a dirty card is restored.
-///
-/// At least 16, since a store of so many bytes marks the card of its first only. More lets more stores do without a
-/// mark of their own.
-pub const SLACK: u32 = 64;
-
-/// Bytes of statics that may be copied back by every restore so that stores to them need no mark.
+/// Up to this many bytes of statics every restore copies back, so that stores to them need no mark.
 const MOST_ALWAYS: u32 = 1024;
 
-/// Bytes between two such statics up to which they are copied in one go: copying these costs less than one range more.
+/// Up to this many bytes between two such statics a restore copies both as one range: to copy the bytes between costs less
+/// than another range.
 const GAP: u32 = 256;
 
-/// Which marks to leave out where they can be shown to be unnecessary. What is restored is the same with and without.
+/// The marks to leave out where the pass can show that they are unnecessary. A restore puts back the same bytes with and
+/// without them.
+///
+/// ```
+/// use guest_prepare::Elisions;
+///
+/// let constants_only = Elisions::NONE.with_constants(true);
+/// assert_eq!(constants_only.with_repeated(true).with_frames(true), Elisions::ALL);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Elisions {
-    /// Those of stores to constant addresses, whose bytes every restore then copies back.
+    /// Marks of stores to constant addresses. Every restore copies their bytes back instead.
     pub constants: bool,
-    /// Those of stores near earlier ones through the same base.
+    /// Marks of stores near earlier ones through the same base.
     pub repeated: bool,
-    /// Those of stores near earlier ones in the function's own frame of the shadow stack.
+    /// Marks of stores near earlier ones in the function's own frame of the shadow stack.
     pub frames: bool,
 }
 
 impl Elisions {
-    /// Every mark that can be left out is.
+    /// Leaves out every unnecessary mark.
     pub const ALL: Self = Self { constants: true, repeated: true, frames: true };
-    /// Every store marks.
+    /// Leaves out no mark.
     pub const NONE: Self = Self { constants: false, repeated: false, frames: false };
+
+    crate::setters! {
+        /// Sets [`Self::constants`].
+        with_constants(constants: bool);
+        /// Sets [`Self::repeated`].
+        with_repeated(repeated: bool);
+        /// Sets [`Self::frames`].
+        with_frames(frames: bool);
+    }
 }
 
-/// How the write barrier is made.
+/// How to make the write barrier.
+///
+/// ```
+/// use guest_prepare::{BarrierOptions, PrepareOptions};
+///
+/// let barrier = BarrierOptions::default().with_card_size(512);
+/// let options = PrepareOptions::default().with_barrier(Some(barrier));
+/// # assert_eq!(options.barrier.map(|barrier| barrier.card_size), Some(512));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct BarrierOptions {
     /// Bytes of a card: a power of two from 256 to 4096.
     pub card_size: u32,
@@ -96,48 +129,54 @@ impl Default for BarrierOptions {
     }
 }
 
-/// The write barrier of a prepared module: what a restore has to know of it.
+/// The write barrier of a prepared module, as a host that restores must know it.
+///
+/// ```
+/// use guest_prepare::{BarrierOptions, ModuleInfo, PrepareOptions, prepare};
+///
+/// let wasm = wat::parse_str(
+///     r#"(module (memory 1) (func (param i32)
+///         (i32.store (local.get 0) (i32.const 1))
+///         (i32.store offset=4 (local.get 0) (i32.const 2))
+///         (i32.store (i32.const 0x100) (i32.const 3))))"#,
+/// )?;
+/// let options = PrepareOptions::default().with_barrier(Some(BarrierOptions::default()));
+/// let prepared = prepare(&wasm, &ModuleInfo::analyse(&wasm)?, options)?;
+/// let barrier = prepared.barrier.expect("the module has a memory");
+///
+/// // Two stores share a mark, and every restore copies back what the third one writes.
+/// assert_eq!((barrier.stores.stores, barrier.stores.marked), (3, 1));
+/// assert_eq!(barrier.always, [0x100..0x104]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Barrier {
-    /// Bytes of a card.
-    pub card_size: u32,
-    /// Cards in the table, which begins at address 0 of the memory exported as [`CARDS_EXPORT`]; they cover 4 GiB.
-    pub cards: u32,
-    /// Bytes that every restore must copy back, as stores to them are not marked.
+    /// Export of the memory that holds the card table, which begins at address 0 of that memory.
+    pub export_name: &'static str,
+    /// How the table divides memory into cards.
+    pub cards: Geometry,
+    /// Bytes that every restore must copy back, because stores to them do not mark. Ranges in ascending order.
     pub always: Vec<Range<u32>>,
-    /// What became of the stores.
+    /// How the stores of the module mark.
     pub stores: StoreCounts,
 }
 
-impl Barrier {
-    /// Bytes of the memory that holds the table.
-    #[must_use]
-    pub fn table_size(&self) -> usize {
-        table_pages(self.cards) * guest_abi::names::PAGE_SIZE as usize
-    }
-}
-
-/// Pages of a memory with so many cards.
-const fn table_pages(cards: u32) -> usize {
-    (cards as usize).div_ceil(guest_abi::names::PAGE_SIZE as usize)
-}
-
-/// What became of the stores in a module's code.
+/// How many of the stores in a module's code mark, and why the others do not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct StoreCounts {
     /// Store instructions, vector stores among them.
     pub stores: u32,
-    /// Those that mark.
+    /// Stores that mark.
     pub marked: u32,
-    /// Those whose address is constant and whose bytes are always restored.
+    /// Stores to constant addresses that every restore puts back.
     pub constants: u32,
-    /// Those near earlier ones through the same base.
+    /// Stores near earlier ones through the same base.
     pub repeated: u32,
-    /// Those near earlier ones in the function's own frame.
+    /// Stores near earlier ones in the function's own frame.
     pub frames: u32,
-    /// Bulk instructions, which mark what they write at both ends and between.
+    /// Bulk instructions, which mark their whole range.
     pub bulk: u32,
 }
 
@@ -152,17 +191,17 @@ impl StoreCounts {
     }
 }
 
-/// What holds for all bodies.
+/// The rules that are the same for all function bodies.
 #[derive(Debug)]
-struct Plan {
-    table: CardTable,
+struct Rules {
+    marking: MarkingCode,
     elisions: Elisions,
-    /// What every restore copies back, sorted, none in another.
+    /// What every restore copies back: in ascending order, and without overlap.
     always: Vec<Range<u32>>,
 }
 
-impl Plan {
-    /// Whether every restore copies back what is written there.
+impl Rules {
+    /// Whether every restore copies back what this writes.
     fn is_always(&self, write: Write) -> bool {
         write.constant_range().is_some_and(|written| {
             let behind = self.always.partition_point(|range| range.start <= written.start);
@@ -171,55 +210,62 @@ impl Plan {
     }
 }
 
-/// Plans the step, and adds what it needs. `None` where the module has no 32-bit memory of its own that alone a store
-/// could mean, in which case admission refuses a restore in place anyway.
-pub(crate) fn plan(
-    wasm: &[u8],
-    info: &ModuleInfo,
-    options: BarrierOptions,
-    additions: &mut Additions,
-) -> Result<Option<(Barrier, Vec<Insertions>)>, PrepareError> {
-    const ADDRESS_BITS: u32 = 32;
-    if !options.card_size.is_power_of_two() || !(256..=4096).contains(&options.card_size) {
-        return Err(PrepareError::CardSize { given: options.card_size });
-    }
-    let [memory] = info.memories.as_slice() else {
-        return Ok(None);
-    };
-    if memory.imported || memory.ty.memory64 || memory.ty.shared {
-        return Ok(None);
-    }
-    // For all of 4 GiB, whatever the memory's maximum: a mark is made before its store, which may trap.
-    let shift = options.card_size.ilog2();
-    let cards = 1 << (ADDRESS_BITS - shift);
+/// Adds a write barrier. Reports what a host must know of it.
+///
+/// Does nothing if the module's memory is not one 32-bit memory of its own.
+pub(crate) struct WriteBarrier(pub(crate) BarrierOptions);
 
-    let index = additions.memory(info, table_pages(cards) as u64);
-    additions.export(CARDS_EXPORT, ExportKind::Memory, index);
-    let mut table = CardTable { memory: index, shift, mark_range: 0 };
-    table.mark_range = additions.function(info, &[ValType::I32, ValType::I32], &[], &table.mark_range_body());
+impl Pass for WriteBarrier {
+    type Report = Option<Barrier>;
 
-    // Whether it is one changes what is counted, not what is right.
-    let stack_pointer = info.layout().ok().and_then(|layout| layout.stack_pointer).map(|found| found.global);
-    let bodies = bodies(wasm, stack_pointer)?;
-    let always = if options.elisions.constants { always(&bodies) } else { Vec::new() };
-    let plan = Plan { table, elisions: options.elisions, always };
-    let (mut stores, mut insertions) = (StoreCounts::default(), Vec::new());
-    for sites in bodies {
-        let decided = body::decide(&plan, &sites);
-        stores.add(&decided.stores);
-        insertions.push(decided.insertions);
+    fn plan(self, module: &Context<'_>, changes: &mut Changes) -> Result<Self::Report, PrepareError> {
+        let Self(BarrierOptions { card_size, elisions }) = self;
+        let cards = Geometry::new(card_size).ok_or(PrepareError::CardSize { given: card_size })?;
+        let [memory] = module.info.memories.as_slice() else {
+            return Ok(None);
+        };
+        if memory.imported || memory.ty.memory64 || memory.ty.shared {
+            return Ok(None);
+        }
+        // For all of 4 GiB, whatever the memory's maximum: code marks before it stores, and the store may trap.
+        let table = changes.memory(cards.table_pages());
+        changes.export(CARDS_EXPORT, ExportKind::Memory, table);
+        let mut marking = MarkingCode { table, cards, mark_range: 0 };
+        marking.mark_range = changes.function(&[ValType::I32, ValType::I32], &[], &marking.mark_range_body());
+
+        let bodies = bodies(module.wasm, stack_pointer(module.info))?;
+        let always = if elisions.constants { always(&bodies) } else { Vec::new() };
+        let rules = Rules { marking, elisions, always };
+        let mut stores = StoreCounts::default();
+        for (defined, sites) in bodies.iter().enumerate() {
+            let decided = body::decide(&rules, sites);
+            stores.add(&decided.stores);
+            changes.locals(defined, decided.locals);
+            for (offset, code) in decided.code {
+                changes.insert(offset, code);
+            }
+        }
+        Ok(Some(Barrier { export_name: CARDS_EXPORT, cards, always: rules.always, stores }))
     }
-    let barrier = Barrier { card_size: options.card_size, cards, always: plan.always, stores };
-    Ok(Some((barrier, insertions)))
 }
 
-/// What was decided on one function body.
+/// The global that is taken for the shadow-stack pointer. If it is another global, the counts change, and the marks are
+/// right all the same.
+fn stack_pointer(info: &ModuleInfo) -> Option<u32> {
+    info.layout().ok().and_then(|layout| layout.stack_pointer).map(|found| found.global)
+}
+
+/// What one function body needs.
+#[derive(Default)]
 struct Decided {
-    insertions: Insertions,
+    /// Locals to declare behind its own.
+    locals: Vec<ValType>,
+    /// Code, and the offset of the instruction before which it goes.
+    code: Vec<(u64, Vec<u8>)>,
     stores: StoreCounts,
 }
 
-/// The sites of all function bodies. The validator keeps count of operands and blocks.
+/// The sites of all function bodies. A validator counts operands and blocks.
 fn bodies(wasm: &[u8], stack_pointer: Option<u32>) -> Result<Vec<Sites>, PrepareError> {
     let mut parser = Parser::new(0);
     parser.set_features(ENGINE_FEATURES);
@@ -236,7 +282,7 @@ fn bodies(wasm: &[u8], stack_pointer: Option<u32>) -> Result<Vec<Sites>, Prepare
     Ok(bodies)
 }
 
-/// What stores to constant addresses write, where that is little.
+/// The bytes that stores to constant addresses write, if these are few.
 fn always(bodies: &[Sites]) -> Vec<Range<u32>> {
     let stores = bodies.iter().flat_map(|body| &body.sites).filter(|site| matches!(site, Site::Store { .. }));
     let mut written: Vec<_> = stores.filter_map(Write::of_site).filter_map(Write::constant_range).collect();

@@ -1,15 +1,15 @@
-//! What was marked before a site and dominates it, and what that covers.
+//! The marks that hold at a site, because what made them dominates it, and what they cover.
 
 use std::ops::Range;
 
-use super::SLACK;
 use super::sites::{Address, Length, Site, Store};
 use super::values::{Root, Value};
+use crate::cards::SLACK;
 
-/// Earlier marks that are looked at, the last ones.
+/// How many earlier marks to look at, beginning with the last.
 const LOOKED_AT: usize = 32;
 
-/// Bytes that are written.
+/// Bytes that a site writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Write {
     pub(super) at: Value,
@@ -17,13 +17,13 @@ pub(super) struct Write {
 }
 
 impl Write {
-    /// What a store writes. `None` where it traps, as its offset alone leads beyond memory.
+    /// What a store writes. `None` if it traps because its offset alone is out of bounds.
     pub(super) fn of_store(store: &Store, address: &Address) -> Option<Self> {
         let offset = u32::try_from(store.offset).ok()?;
         Some(Self { at: address.value.plus(offset), bytes: store.bytes })
     }
 
-    /// What a site writes, if so much is known of it.
+    /// What a site writes, if that is known.
     pub(super) fn of_site(site: &Site) -> Option<Self> {
         match site {
             Site::Store { store, address, .. } => Self::of_store(store, address),
@@ -34,33 +34,33 @@ impl Write {
         }
     }
 
-    /// The lowest and the highest address of which a mark covers it, where it is short enough to be covered by one.
+    /// The lowest and the highest address whose mark covers it, if it is short enough for one mark.
     pub(super) fn anchors(self) -> [Value; 2] {
         [self.at.plus(self.bytes.wrapping_sub(SLACK)), self.at.plus(SLACK)]
     }
 
-    /// Its addresses, if they are constant. `None` also where they are not all in the address space.
+    /// Its addresses, if they are constant and all in the address space.
     pub(super) fn constant_range(self) -> Option<Range<u32>> {
         let start = self.at.distance;
         if self.at.root == Root::Constant { start.checked_add(self.bytes).map(|end| start..end) } else { None }
     }
 }
 
-/// What was done before a site and dominates it.
+/// The marks and blocks that hold at a site.
 #[derive(Debug)]
 pub(super) struct Scopes {
     card_size: i64,
-    /// Addresses that were marked.
+    /// Marked addresses.
     marks: Vec<Value>,
     blocks: Vec<Block>,
 }
 
-/// A block that is open.
+/// An open block.
 #[derive(Debug, Clone, Copy)]
 struct Block {
-    /// How many loops there are directly in each other of which it is the innermost; none where it is no loop.
+    /// The number of loops, directly in each other, of which it is the innermost; 0 if it is no loop.
     loops: usize,
-    /// How many marks there were where it began.
+    /// The number of marks at its beginning.
     marks: usize,
 }
 
@@ -78,7 +78,7 @@ impl Scopes {
             }
             Site::Else => self.forget_since(self.blocks.last().copied()),
             Site::Close => {
-                // What comes behind a loop comes from its end only: branches to a loop go to its beginning.
+                // Code behind a loop is reached from its end only: branches to a loop go to its beginning.
                 let closed = self.blocks.pop().filter(|block| block.loops == 0);
                 self.forget_since(closed);
             }
@@ -92,7 +92,7 @@ impl Scopes {
         }
     }
 
-    /// How many loops there are around, directly in each other.
+    /// The number of loops around, directly in each other.
     fn loops(&self) -> usize {
         self.blocks.last().map_or(0, |block| block.loops)
     }
@@ -113,13 +113,13 @@ impl Scopes {
         found
     }
 
-    /// Where to follow sites that are still to come without leaving what this one dominates.
+    /// A walk over the sites to come, as far as this one dominates them.
     pub(super) fn nested(&self) -> Nested {
         Nested { blocks: 0, loops: self.loops() }
     }
 }
 
-/// A write, and the marks that count for it, by how far above it they lie.
+/// A write, and the distances at which the marks lie above it that count for it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Surrounded {
     pub(super) write: Write,
@@ -160,7 +160,7 @@ impl Surrounded {
     }
 }
 
-/// Counts what is looked at, so that tests can tell how it grows with a module.
+/// Counts the steps of the pass, so that tests see how their number grows with a module.
 #[cfg(test)]
 pub(super) mod work {
     use std::cell::Cell;
@@ -171,7 +171,7 @@ pub(super) mod work {
         DONE.set(DONE.get() + 1);
     }
 
-    /// What this thread has looked at since it was asked last.
+    /// Steps of this thread since the last call.
     pub(in crate::passes::barrier) fn take() -> u64 {
         DONE.take()
     }

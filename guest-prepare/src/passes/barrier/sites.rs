@@ -1,5 +1,5 @@
-//! The places of a function body that matter to the barrier, in order: stores and bulk instructions with what is known
-//! of their addresses, and the blocks around them.
+//! The places of a function body that matter to the barrier, in order: stores and bulk instructions with what the pass
+//! knows of their addresses, and the blocks around them.
 
 use std::result;
 
@@ -9,14 +9,14 @@ use wasmparser::{FuncValidator, FunctionBody, MemArg, Operator, ValidatorResourc
 use super::values::{Operand, Root, Value, Values};
 use crate::error::PrepareError;
 
-/// Locals among which one that holds a store's address is looked for, besides the one that the address was read from.
+/// The locals in which to look for a store's address, besides the one that the address was read from.
 const LOCALS_LOOKED_AT: u32 = 128;
 
-/// Locals that a function may have, by the limits on which implementations of WebAssembly have agreed; less those that
-/// are added.
+/// Locals that a function may have, by the limits on which implementations of WebAssembly have agreed, less the added
+/// ones.
 const MOST_LOCALS: u32 = 50_000 - 16;
 
-/// A place in a function body. What is inserted for it goes before the instruction at the offset.
+/// A place in a function body. Code for it goes before the instruction at the offset.
 #[derive(Debug)]
 pub(super) enum Site {
     /// A block begins.
@@ -31,11 +31,11 @@ pub(super) enum Site {
     Bulk { at: u64, address: Address, length: Length },
 }
 
-/// What is known of an address operand.
+/// An address operand, as far as it is known.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Address {
     pub(super) value: Value,
-    /// A local that holds a value of the same root there. A constant needs none.
+    /// A local that holds a value of the same root at that place. A constant needs none.
     pub(super) holder: Option<Holder>,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Holder {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Length {
     Constant(u32),
-    /// What a local holds.
+    /// As many as a local holds.
     Local(u32),
     Unknown,
 }
@@ -58,10 +58,10 @@ pub(super) enum Length {
 /// A store instruction.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Store {
-    /// The immediate that is added to the address operand, beyond 4 GiB if need be.
+    /// The immediate to add to the address operand; their sum may be beyond 4 GiB.
     pub(super) offset: u64,
     pub(super) bytes: u32,
-    /// What is stored.
+    /// Type of the stored value.
     pub(super) value: ValType,
 }
 
@@ -88,15 +88,15 @@ impl Store {
     }
 }
 
-/// The sites of a body, and how many locals it has.
+/// The sites of a body, and the number of its locals.
 pub(super) struct Sites {
     pub(super) sites: Vec<Site>,
     pub(super) locals: u32,
 }
 
 impl Sites {
-    /// Goes through a body. `stack_pointer` is the global that is the shadow-stack pointer, if that is known; the validator
-    /// keeps count of operands and blocks.
+    /// Goes through a body. `stack_pointer` is the global that holds the shadow-stack pointer, if that is known; the
+    /// validator counts operands and blocks.
     pub(super) fn of(
         stack_pointer: Option<u32>,
         validator: &mut FuncValidator<ValidatorResources>,
@@ -132,7 +132,7 @@ impl Sites {
         Ok(found)
     }
 
-    /// Takes note of an instruction that writes to memory.
+    /// Records an instruction that writes to memory.
     fn stored(&mut self, values: &Values, operator: &Operator<'_>, at: u64) {
         if let Some(store) = Store::of(operator)
             && let Some([address, _]) = values.top()
@@ -151,7 +151,7 @@ impl Sites {
         }
     }
 
-    /// Takes note of where blocks begin and end.
+    /// Records the beginning or the end of a block.
     fn nested(&mut self, operator: &Operator<'_>) {
         match operator {
             Operator::Loop { .. } => self.sites.push(Site::Open { is_loop: true }),
@@ -164,8 +164,8 @@ impl Sites {
         }
     }
 
-    /// What is known of an address. The local by which it can be reached is the one that it was read from, if that still
-    /// holds it, or another one of the same root, best one that holds just it.
+    /// What the pass knows of an address. The local by which code can reach it is the one that it was read from, if that
+    /// still holds it, or another one of the same root, preferably one that holds exactly this address.
     fn address(&self, values: &Values, operand: Operand) -> Address {
         let value = operand.value;
         if value.root == Root::Constant {

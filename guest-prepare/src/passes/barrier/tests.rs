@@ -22,7 +22,7 @@ fn looked_at(stores: usize, body: impl Fn(usize) -> String) -> u64 {
     text.push_str(&"end ".repeat(text.matches("block").count() + text.matches("loop").count()));
     let wasm = wat::parse_str(text + "))").unwrap();
     let info = ModuleInfo::analyse(&wasm).unwrap();
-    let options = PrepareOptions { barrier: Some(BarrierOptions::default()), ..PrepareOptions::default() };
+    let options = PrepareOptions::default().with_barrier(Some(BarrierOptions::default()));
     work::take();
     let prepared = prepare(&wasm, &info, options).unwrap();
     assert_eq!(prepared.barrier.unwrap().stores.stores as usize, stores);
@@ -61,7 +61,7 @@ fn locals_that_a_function_does_not_use_are_not_looked_at() {
     let function = format!("(func (param i32) (local{}) {body})", " i32".repeat(40_000));
     let wasm = wat::parse_str(format!("(module (memory 1) {})", function.repeat(FUNCTIONS as usize))).unwrap();
     let info = ModuleInfo::analyse(&wasm).unwrap();
-    let options = PrepareOptions { barrier: Some(BarrierOptions::default()), ..PrepareOptions::default() };
+    let options = PrepareOptions::default().with_barrier(Some(BarrierOptions::default()));
     work::take();
     let prepared = prepare(&wasm, &info, options).unwrap();
     assert!(work::take() < 200 * u64::from(FUNCTIONS));

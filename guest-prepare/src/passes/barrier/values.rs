@@ -1,22 +1,23 @@
-//! What is known of operands and locals at each instruction of a function body.
+//! What the pass knows of operands and locals at each instruction of a function body.
 //!
-//! A value has a *root* and a constant distance from it. Roots are constants (the distance is the value), the stack
-//! pointer as some `global.get` read it, or a value of which nothing is known but that it is always the same one. Two
-//! values of one root differ by the difference of their distances, modulo 2^32, whatever they are.
+//! A value has a *root* and a constant distance from it. A root is a constant (then the distance is the value), the stack
+//! pointer as some `global.get` read it, or an unknown value that is always the same one. Two values of one root differ
+//! by the difference of their distances, modulo 2^32, whatever they are.
 //!
-//! Control flow is structured, so where a value comes from follows the nesting: a local that is set anywhere inside a
-//! block has an unknown value behind it, and one that is set anywhere inside a loop has one from the loop's beginning.
+//! Control flow is structured, so the origin of a value follows the nesting: a local that code sets anywhere inside a
+//! block has an unknown value behind the block, and a local that code sets anywhere inside a loop has an unknown value from
+//! the beginning of the loop.
 
 use wasmparser::{FunctionBody, Operator, Result};
 
-/// Locals that are set in blocks, counted once for each block around, up to which they are kept count of.
+/// Up to this many locals that are set in blocks, counted once for each block around, the pass remembers them.
 const MOST_SET_IN_BLOCKS: usize = 1 << 20;
 
-/// Where a value comes from.
+/// The origin of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Root {
     Constant,
-    /// The stack pointer as it was read once.
+    /// The stack pointer as one instruction read it.
     Stack(u32),
     Unknown(u32),
 }
@@ -33,7 +34,7 @@ impl Value {
         Self { root: Root::Constant, distance: value }
     }
 
-    /// The value that lies so far above.
+    /// The value that lies `more` above.
     pub(super) const fn plus(self, more: u32) -> Self {
         Self { root: self.root, distance: self.distance.wrapping_add(more) }
     }
@@ -51,11 +52,11 @@ pub(super) struct Operand {
     pub(super) local: Option<u32>,
 }
 
-/// A block that is open.
+/// An open block.
 #[derive(Debug)]
 struct Block {
     is_loop: bool,
-    /// Locals that are set inside, sorted, and what they were where it began.
+    /// Locals that are set inside, sorted, and their values at its beginning.
     set: Vec<(u32, Value)>,
 }
 
@@ -63,20 +64,20 @@ struct Block {
 pub(super) struct Values {
     /// The global that is the stack pointer.
     stack_pointer: Option<u32>,
-    /// What the first locals hold. Of others nothing is known.
+    /// What the first locals hold. The others are unknown.
     locals: Vec<Value>,
     operands: Vec<Operand>,
     blocks: Vec<Block>,
-    /// Roots that were given out.
+    /// Number of roots so far.
     roots: u32,
     /// For each block that is still to come, the locals that are set inside.
     set_inside: std::vec::IntoIter<Vec<u32>>,
-    /// Whether it is known which locals are set in which blocks. Otherwise nothing is known of what they hold.
+    /// Whether the pass knows which locals are set in which blocks. Otherwise all locals are unknown.
     knows_locals: bool,
 }
 
 impl Values {
-    /// Those at the beginning of a body with so many locals, of which the first are parameters.
+    /// The values at the beginning of a body with this many locals, the first of which are parameters.
     pub(super) fn new(
         body: &FunctionBody<'_>,
         parameters: usize,
@@ -94,13 +95,13 @@ impl Values {
             set_inside: set_inside.unwrap_or_default().into_iter(),
             knows_locals,
         };
-        // Code that is compiled uses the locals that it has. Of a function with more of them than it has bytes, which it can
-        // have at no cost of its own, only so many are kept.
+        // Compiled code uses its locals. A function can declare more locals than it has bytes at no cost of its own, so the
+        // pass keeps no more of them than the function has bytes.
         let kept = (locals as usize).min(body.as_bytes().len());
         for local in 0..kept {
             #[cfg(test)]
             super::scopes::work::done();
-            // What is no parameter is zero at first.
+            // A local that is no parameter is zero at first.
             let value = if local < parameters || !knows_locals { values.unknown() } else { Value::constant(0) };
             values.locals.push(value);
         }
@@ -112,20 +113,20 @@ impl Values {
         self.operands.last_chunk().copied()
     }
 
-    /// What a local holds, if it is one that is kept.
+    /// What a local holds, if the pass keeps it.
     pub(super) fn local(&self, local: u32) -> Option<Value> {
         self.locals.get(local as usize).copied()
     }
 
-    /// A value of which nothing is known.
+    /// A new unknown value.
     fn unknown(&mut self) -> Value {
         self.roots += 1;
         Value { root: Root::Unknown(self.roots), distance: 0 }
     }
 
-    /// What an instruction does to operands and locals, but for those of blocks. In code that is not reached,
-    /// `dead_above` is how many operands lie below the block: an instruction there may take operands that are not
-    /// there, and those below are not its own.
+    /// The effect of an instruction on operands and locals, except for the effects of blocks. In unreachable code
+    /// `dead_above` is the number of operands below the block: an instruction there may take operands that do not exist,
+    /// and those below are not its own.
     pub(super) fn step(&mut self, operator: &Operator<'_>, arity: Option<(u32, u32)>, dead_above: Option<usize>) {
         if let Some(floor) = dead_above {
             self.operands.truncate(floor);
@@ -198,7 +199,7 @@ impl Values {
         of(left.value, right.value).map(|value| Operand { value, local: None })
     }
 
-    /// Forgets what does not hold behind the beginnings and ends of blocks. `height` is how many operands there are.
+    /// Forgets what does not hold behind the beginnings and ends of blocks. `height` is the number of operands.
     pub(super) fn follow_control(&mut self, operator: &Operator<'_>, height: usize) {
         match operator {
             Operator::Loop { .. } => {
@@ -215,7 +216,7 @@ impl Values {
                     }
                 }
             }
-            // What comes behind a loop comes from its end only: branches to a loop go to its beginning.
+            // Code behind a loop is reached from its end only: branches to a loop go to its beginning.
             Operator::End => {
                 if let Some(block) = self.blocks.pop()
                     && !block.is_loop
@@ -226,7 +227,7 @@ impl Values {
             }
             _ => {}
         }
-        // In code that is not reached, operands come and go as the validator sees fit.
+        // In unreachable code operands come and go as the validator decides.
         while self.operands.len() < height {
             let value = self.unknown();
             self.operands.push(Operand { value, local: None });
@@ -242,8 +243,8 @@ impl Values {
     }
 }
 
-/// For each block, in the order in which they begin, the locals that are set inside, sorted. `None` where those are so
-/// many, in blocks nested so deep, that it is not worth it.
+/// For each block, in the order in which they begin, the locals that are set inside, sorted. `None` if there are too many
+/// of them, in blocks nested too deep, for this to be worth it.
 fn locals_set_in_blocks(body: &FunctionBody<'_>) -> Result<Option<Vec<Vec<u32>>>> {
     let mut kept = 0;
     let mut blocks: Vec<Vec<u32>> = Vec::new();

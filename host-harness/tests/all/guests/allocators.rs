@@ -133,8 +133,7 @@ fn what_is_refused_is_refused_and_the_heap_goes_on() {
 
 /// Physical pages after 10 and after 500 calls that need 1 MiB each, in a guest that sees physical pages.
 fn pages_without_virtual_growth(allocator: Allocator, strategy: RestoreStrategy, residue: Residue) -> (u64, u64) {
-    let guest =
-        load_with("allocator-probe", allocator, PrepareOptions { virtual_growth: false, ..PrepareOptions::default() });
+    let guest = load_with("allocator-probe", allocator, PrepareOptions::default().with_virtual_growth(false));
     let mut config = config(strategy, residue);
     config.memory_limit = 256 << 20;
     let mut instance = guest.instantiate(&config, MemoryState::new()).expect("the guest is admitted");
@@ -169,7 +168,7 @@ fn virtual_growth_keeps_the_default_allocator_from_creeping() {
         let guest = load_with(
             "allocator-probe",
             Allocator::System,
-            PrepareOptions { virtual_growth, ..PrepareOptions::default() },
+            PrepareOptions::default().with_virtual_growth(virtual_growth),
         );
         let mut instance = guest.instantiate(&config, MemoryState::new()).expect("the guest is admitted");
         let mut call = || instance.invoke_by_name("grow").map(drop).map(|()| 0).err();

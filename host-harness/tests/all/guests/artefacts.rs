@@ -120,7 +120,7 @@ fn code_for_another_engine_is_not_used() {
 
 #[test]
 fn code_of_a_module_that_was_prepared_otherwise_is_not_used() {
-    let options = PrepareOptions { virtual_growth: false, ..PrepareOptions::default() };
+    let options = PrepareOptions::default().with_virtual_growth(false);
     let guest = Guest::from_artefact(&engine(key(1)), "adversary", artefact(), options).expect("its module is whole");
     assert_eq!(*guest.code_origin(), CodeOrigin::Recompiled(ArtefactError::NotPreparedSo));
 }

@@ -34,7 +34,7 @@ fn instance(
     residue: Residue,
     virtual_growth: bool,
 ) -> Instance {
-    let options = PrepareOptions { virtual_growth, ..PrepareOptions::default() };
+    let options = PrepareOptions::default().with_virtual_growth(virtual_growth);
     let mut config = config(strategy, residue);
     // Little to copy, so that so many calls are quick.
     config.exchange_size = Some(4096);

@@ -1,13 +1,12 @@
-//! The lowest value of the shadow-stack pointer: what prepared code keeps is what a host sees that is told of each value,
+//! The lowest value of the shadow-stack pointer: prepared code keeps the value that a host finds which sees each value,
 //! whatever the shape of the code.
 
 use guest_abi::control_block::offset::LOWEST_STACK;
-use guest_prepare::module_info::ModuleInfo;
-use guest_prepare::{PrepareOptions, Prepared, prepare};
+use guest_prepare::{PrepareOptions, Prepared};
 use proptest::prelude::*;
 use wasmtime::{Caller, Engine, Instance, Linker, Module, Store};
 
-use crate::prepare::engine;
+use crate::{engine, prepared};
 
 /// The stack lies below, the control block here, the heap above.
 const CONTROL_BLOCK: u32 = 8192;
@@ -26,8 +25,7 @@ fn module(functions: &str) -> Vec<u8> {
 }
 
 fn tracking(wasm: &[u8]) -> Prepared {
-    let info = ModuleInfo::analyse(wasm).unwrap();
-    prepare(wasm, &info, PrepareOptions { lowest_stack: true, ..PrepareOptions::default() }).unwrap()
+    prepared(wasm, PrepareOptions::default().with_lowest_stack(true))
 }
 
 /// How a function begins or ends, or what it does in between.
@@ -161,8 +159,7 @@ fn a_module_that_keeps_nothing_is_caught() {
 /// Bytes by which the function grows.
 fn grows(body: &str) -> usize {
     let wasm = module(&format!("(func (local $l i32) (local $m i32) {body})"));
-    tracking(&wasm).wasm.len()
-        - prepare(&wasm, &ModuleInfo::analyse(&wasm).unwrap(), PrepareOptions::default()).unwrap().wasm.len()
+    tracking(&wasm).wasm.len() - prepared(&wasm, PrepareOptions::default()).wasm.len()
 }
 
 #[test]

@@ -1,13 +1,12 @@
 //! Counting calls of an allocator changes nothing that a module computes, counts what a model counts, and leaves offsets and
 //! the write barrier as they must be. On the engine as it is, without the harness around it.
 
-use guest_prepare::module_info::ModuleInfo;
-use guest_prepare::{
-    ALLOCATIONS_EXPORT, BarrierOptions, CARDS_EXPORT, FREES_EXPORT, PrepareOptions, Prepared, REALLOCATIONS_EXPORT,
-    REFUSED_BYTES_EXPORT, REQUESTED_BYTES_EXPORT, SLACK, UNDER_WAY_EXPORT, prepare,
-};
+use guest_prepare::cards::Cards;
+use guest_prepare::{BarrierOptions, CounterExports, ModuleInfo, PrepareOptions};
 use proptest::prelude::*;
 use wasmtime::{Engine, Instance, Module, Store, StoreLimits, StoreLimitsBuilder, Val, WasmBacktrace};
+
+use crate::prepared;
 
 /// An allocator with Doug Lea's structure: functions that call each other, a header before each block, 0 where memory
 /// ends. `free` traps for what is no block.
@@ -50,14 +49,18 @@ const DLMALLOC: &str = r#"(module
       (call $free (local.get $block))))
     local.get $new))"#;
 
-fn prepared(wasm: &[u8], options: PrepareOptions) -> Prepared {
-    prepare(wasm, &ModuleInfo::analyse(wasm).unwrap(), options).unwrap()
+/// The exports of the counters.
+fn counters() -> CounterExports {
+    prepared(&wat::parse_str(DLMALLOC).unwrap(), PrepareOptions::default()).counters.unwrap()
 }
 
 /// How a module is prepared: with the count or without, and with what else.
 fn options(count_allocations: bool, virtual_growth: bool, barrier: bool) -> PrepareOptions {
     let barrier = barrier.then(BarrierOptions::default);
-    PrepareOptions { count_allocations, virtual_growth, barrier, ..PrepareOptions::default() }
+    PrepareOptions::default()
+        .with_count_allocations(count_allocations)
+        .with_virtual_growth(virtual_growth)
+        .with_barrier(barrier)
 }
 
 struct Guest {
@@ -136,13 +139,13 @@ impl Model {
         }
     }
 
-    fn of(guest: &mut Guest) -> Self {
+    fn of(guest: &mut Guest, counters: &CounterExports) -> Self {
         Self {
-            allocations: guest.counter(ALLOCATIONS_EXPORT),
-            frees: guest.counter(FREES_EXPORT),
-            reallocations: guest.counter(REALLOCATIONS_EXPORT),
-            requested_bytes: guest.counter(REQUESTED_BYTES_EXPORT),
-            refused_bytes: guest.counter(REFUSED_BYTES_EXPORT),
+            allocations: guest.counter(counters.allocations),
+            frees: guest.counter(counters.frees),
+            reallocations: guest.counter(counters.reallocations),
+            requested_bytes: guest.counter(counters.requested_bytes),
+            refused_bytes: guest.counter(counters.refused_bytes),
         }
     }
 }
@@ -161,6 +164,7 @@ fn compare(
     let (mut counted, mut plain) = (of(true), of(false));
     let mut blocks: Vec<u32> = Vec::new();
     let mut model = Model::default();
+    let counters = counters();
     for (step, operation) in program.iter().enumerate() {
         let mut both = |name: &str, arguments: &[u32]| {
             let (found, expected) = (counted.call(name, arguments), plain.call(name, arguments));
@@ -205,10 +209,10 @@ fn compare(
             Operation::FreeBadly => {
                 both("free", &[512])?.expect_err("512 is no block");
                 model.frees += 1;
-                if counted.global(UNDER_WAY_EXPORT).unwrap_i64() != -1 {
+                if counted.global(counters.under_way).unwrap_i64() != -1 {
                     return Err(format!("step {step}: nobody sees that it trapped inside `free`"));
                 }
-                let global = counted.instance.get_global(&mut counted.store, UNDER_WAY_EXPORT).unwrap();
+                let global = counted.instance.get_global(&mut counted.store, counters.under_way).unwrap();
                 global.set(&mut counted.store, Val::I64(0)).unwrap();
             }
         }
@@ -216,17 +220,17 @@ fn compare(
         if counted.memory("memory") != plain.memory("memory") {
             return Err(format!("step {step}: memory differs"));
         }
-        if barrier && counted.memory(CARDS_EXPORT) != plain.memory(CARDS_EXPORT) {
+        if barrier && counted.memory("__harness_cards") != plain.memory("__harness_cards") {
             return Err(format!("step {step}: other cards are marked"));
         }
         if counted.global("freed").unwrap_i32() != plain.global("freed").unwrap_i32() {
             return Err(format!("step {step}: a global differs"));
         }
-        let found = Model::of(&mut counted);
+        let found = Model::of(&mut counted, &counters);
         if found != model {
             return Err(format!("step {step}: {found:?} instead of {model:?}"));
         }
-        if counted.counter(UNDER_WAY_EXPORT) != 0 {
+        if counted.counter(counters.under_way) != 0 {
             return Err(format!("step {step}: something is under way"));
         }
     }
@@ -250,7 +254,8 @@ proptest! {
 fn what_is_not_as_it_must_be_is_caught() {
     let program = [Operation::Malloc(10), Operation::Free(0)];
     assert_eq!(compare(&program, true, true, |_| {}), Ok(()));
-    for name in [ALLOCATIONS_EXPORT, FREES_EXPORT, REQUESTED_BYTES_EXPORT, REFUSED_BYTES_EXPORT, UNDER_WAY_EXPORT] {
+    let CounterExports { allocations, frees, requested_bytes, refused_bytes, under_way, .. } = counters();
+    for name in [allocations, frees, requested_bytes, refused_bytes, under_way] {
         let meddled = compare(&program, true, true, |guest| {
             let global = guest.instance.get_global(&mut guest.store, name).unwrap();
             global.set(&mut guest.store, Val::I64(5)).unwrap();
@@ -296,11 +301,9 @@ fn stores_in_a_moved_body_are_marked() {
     let barrier = prepared.barrier.as_ref().unwrap();
     let mut guest = Guest::new(&Engine::default(), &prepared.wasm);
     let block = guest.call("calloc", &[3, 10_000]).unwrap();
-    let cards = guest.memory(CARDS_EXPORT);
-    let marked = |at: u32| {
-        let (from, to) = ((at - SLACK) / barrier.card_size, (at + SLACK) / barrier.card_size);
-        (from..=to).any(|card| cards[card as usize] != 0)
-    };
+    let (mut table, mut covered) = (guest.memory(barrier.export_name), Vec::new());
+    Cards::new(&mut table, barrier.cards).take(guest.memory("memory").len(), |range| covered.push(range));
+    let marked = |at: u32| covered.iter().any(|range| range.contains(&(at as usize)));
     assert!(marked(block - 8) && marked(block) && marked(block + 29_999));
     assert!(!marked(block + 60_000), "and not everything is");
 }

@@ -1,0 +1,342 @@
+//! The card table of the write barrier: its geometry, its marks, and what a mark stands for.
+//!
+//! Memory is divided into *cards* of 256 to 4096 bytes. The *card table* has one byte for each card of the address space
+//! of 4 GiB, whatever the size of the memory. It lies in a second linear memory, which the prepared module exports under
+//! the name in [`Barrier::export_name`](crate::Barrier::export_name). A byte of [`MARK`] says that code has written to
+//! this card or near it; 0 says that it has not.
+//!
+//! Three rules connect marks with bytes. The code that marks and the host that restores must both keep them, so both
+//! take them from this module:
+//!
+//! 1. **Slack.** A mark covers its card and [`SLACK`] bytes on either side. So a store that straddles two cards marks one
+//!    of them, and stores near each other share a mark.
+//! 2. **Circle.** Card addresses wrap around at 4 GiB. The slack behind the last card is address 0 and what follows; the
+//!    slack before the first card is the end of the address space.
+//! 3. **Neighbours.** Two marks whose addresses are no further apart than a card is long cover everything between them.
+//!
+//! [`Cards`] keeps these rules for the host.
+
+use std::ops::Range;
+
+use guest_abi::names::PAGE_SIZE;
+
+/// Value of a mark in the table.
+pub const MARK: u8 = 1;
+
+/// Bytes on either side of a card that a mark covers as well.
+///
+/// At least 16, because a store of so many bytes marks only the card of its first byte. A larger slack lets more stores
+/// share a mark.
+pub const SLACK: u32 = 64;
+
+/// Bytes of the address space.
+const SPACE: u64 = 1 << 32;
+
+/// How a card table divides the address space.
+///
+/// ```
+/// use guest_prepare::cards::Geometry;
+///
+/// let geometry = Geometry::new(1024).expect("a power of two from 256 to 4096");
+/// assert_eq!(geometry.card_of(0x1400), 5);
+/// assert_eq!(geometry.cards(), 4 << 20);
+/// // The table of 4 Mi cards takes 64 pages of 64 KiB.
+/// assert_eq!(geometry.table_size(), 64 << 16);
+/// assert_eq!(Geometry::new(1000), None);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Geometry {
+    /// A card is this power of two of bytes.
+    shift: u32,
+}
+
+impl Geometry {
+    /// Bytes of the smallest card. The slack of a card must not reach beyond its neighbours.
+    const SMALLEST: u32 = 256;
+
+    /// Bytes of the largest card.
+    const LARGEST: u32 = 4096;
+
+    /// Cards of this many bytes. `None` unless it is a power of two from 256 to 4096.
+    #[must_use]
+    pub const fn new(card_size: u32) -> Option<Self> {
+        if card_size.is_power_of_two() && card_size >= Self::SMALLEST && card_size <= Self::LARGEST {
+            Some(Self { shift: card_size.ilog2() })
+        } else {
+            None
+        }
+    }
+
+    /// Bytes of a card.
+    #[must_use]
+    #[inline]
+    pub const fn card_size(self) -> u32 {
+        1 << self.shift
+    }
+
+    /// The power of two of bytes that a card has.
+    #[must_use]
+    #[inline]
+    pub const fn shift(self) -> u32 {
+        self.shift
+    }
+
+    /// Cards in the table.
+    #[must_use]
+    #[inline]
+    pub const fn cards(self) -> u32 {
+        1 << (SPACE.ilog2() - self.shift)
+    }
+
+    /// Bytes of the memory that holds the table: whole pages of 64 KiB.
+    #[must_use]
+    pub const fn table_size(self) -> usize {
+        self.table_pages() as usize * PAGE_SIZE as usize
+    }
+
+    /// Pages of 64 KiB of the memory that holds the table.
+    pub(crate) const fn table_pages(self) -> u32 {
+        self.cards().div_ceil(PAGE_SIZE)
+    }
+
+    /// The card of an address.
+    #[must_use]
+    #[inline]
+    pub const fn card_of(self, address: u32) -> u32 {
+        address >> self.shift
+    }
+
+    /// Cards whose marks can stand for bytes of a memory of `memory` bytes: those of the memory, and those of the slack
+    /// behind it. The last card of the address space counts besides, see [the circle](self).
+    #[must_use]
+    #[inline]
+    pub const fn covering(self, memory: usize) -> usize {
+        (memory + SLACK as usize).div_ceil(1 << self.shift)
+    }
+
+    /// Marks that cover a span of `length` bytes: none further than a card from the next, and the last one no further than
+    /// the slack from the end of the span.
+    pub(crate) const fn marks_for(self, length: u32) -> u32 {
+        1 + length.saturating_sub(SLACK).div_ceil(self.card_size())
+    }
+}
+
+/// A card table in the host's hands: the bytes of the memory that holds it.
+///
+/// The host marks what it writes into the guest's memory itself, and when it restores the guest it takes all marks:
+///
+/// ```
+/// use guest_prepare::cards::{Cards, Geometry, MARK};
+///
+/// let geometry = Geometry::new(1024).expect("a power of two");
+/// let mut table = vec![0; geometry.table_size()];
+/// let (snapshot, mut memory) = (vec![0; 65536], vec![0; 65536]);
+///
+/// // A guest writes to address 5000, and its code marks the card.
+/// memory[5000] = 7;
+/// table[5000 / 1024] = MARK;
+/// // The host writes as well.
+/// memory[9000..9010].fill(7);
+/// Cards::new(&mut table, geometry).mark(9000..9010);
+///
+/// let mut copied = 0;
+/// Cards::new(&mut table, geometry).take(memory.len(), |range| {
+///     // A range may reach beyond memory.
+///     let range = range.start.min(memory.len())..range.end.min(memory.len());
+///     memory[range.clone()].copy_from_slice(&snapshot[range.clone()]);
+///     copied += range.len();
+/// });
+/// assert_eq!(memory, snapshot);
+/// assert_eq!(copied, 2 * (1024 + 2 * 64));
+/// assert!(table.iter().all(|mark| *mark == 0));
+/// ```
+#[derive(Debug)]
+pub struct Cards<'a> {
+    table: &'a mut [u8],
+    geometry: Geometry,
+}
+
+impl<'a> Cards<'a> {
+    /// The table in these bytes, which are all of the memory that the prepared module exports for it.
+    #[must_use]
+    #[inline]
+    pub const fn new(table: &'a mut [u8], geometry: Geometry) -> Self {
+        Self { table, geometry }
+    }
+
+    /// Marks the cards of a range that lies in the guest's memory.
+    ///
+    /// # Panics
+    /// If the range reaches beyond the address space.
+    #[inline]
+    pub fn mark(&mut self, range: Range<usize>) {
+        if !range.is_empty() {
+            let shift = self.geometry.shift;
+            self.table[range.start >> shift..=(range.end - 1) >> shift].fill(MARK);
+        }
+    }
+
+    /// Clears the marks that can stand for bytes of a memory of `memory` bytes.
+    #[inline]
+    pub fn clear(&mut self, memory: usize) {
+        let used = self.covering(memory);
+        self.table[..used].fill(0);
+        if let Some(last) = self.table.last_mut() {
+            *last = 0;
+        }
+    }
+
+    /// Clears the same marks, and calls `restore` with each range of bytes that they cover. Ranges may overlap, and they may
+    /// reach beyond memory. A run of marked cards is one range: to copy one large range takes less time than to copy it
+    /// in parts.
+    #[inline]
+    pub fn take(&mut self, memory: usize, mut restore: impl FnMut(Range<usize>)) {
+        let slack = SLACK as usize;
+        let used = self.covering(memory);
+        if self.table.first().is_some_and(|mark| *mark != 0) {
+            restore(address(SPACE - u64::from(SLACK))..address(SPACE));
+        }
+        if self.table.last_mut().is_some_and(|mark| std::mem::take(mark) != 0) {
+            let last_card = SPACE - u64::from(self.geometry.card_size());
+            restore(address(last_card - u64::from(SLACK))..address(SPACE));
+            restore(0..slack);
+        }
+        take_runs(&mut self.table[..used], self.geometry.shift, |run| {
+            restore(run.start.saturating_sub(slack)..run.end + slack);
+        });
+    }
+
+    #[inline]
+    fn covering(&self, memory: usize) -> usize {
+        self.geometry.covering(memory).min(self.table.len())
+    }
+}
+
+/// An address as an offset into bytes of the host. A host with addresses of 32 bits can have no memory that reaches up to
+/// the end of the address space, so there the highest address of all stands for it.
+#[inline]
+fn address(at: u64) -> usize {
+    usize::try_from(at).unwrap_or(usize::MAX)
+}
+
+/// Clears the marks and tells the bytes of each run of marked cards.
+#[inline]
+fn take_runs(table: &mut [u8], shift: u32, mut tell: impl FnMut(Range<usize>)) {
+    let mut card = 0;
+    while let Some(clean) = memchr::memchr(MARK, &table[card..]) {
+        let start = card + clean;
+        let end = end_of_run(table, start);
+        // Most runs are short: a loop over few bytes takes less than a call.
+        table[start..end].iter_mut().for_each(|mark| *mark = 0);
+        tell(start << shift..end << shift);
+        card = end;
+    }
+}
+
+/// Where the run of marks ends that begins with that of `start`.
+#[inline]
+fn end_of_run(table: &[u8], start: usize) -> usize {
+    const SHORT: usize = 8;
+    let short = table[start..].iter().take(SHORT).position(|mark| *mark == 0);
+    let marked = short.or_else(|| memchr::memchr(0, &table[start..]));
+    marked.map_or(table.len(), |marked| start + marked)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_table_covers_the_address_space() {
+        for (card_size, cards) in [(256, 1 << 24), (512, 1 << 23), (1024, 1 << 22), (2048, 1 << 21), (4096, 1 << 20)] {
+            let geometry = Geometry::new(card_size).unwrap();
+            assert_eq!((geometry.card_size(), geometry.cards()), (card_size, cards));
+            assert_eq!(geometry.table_size(), cards as usize, "a byte for each card, and pages come out even");
+            assert_eq!((geometry.card_of(0), geometry.card_of(u32::MAX)), (0, cards - 1));
+            assert_eq!(geometry.covering(65_536), 65_536 / card_size as usize + 1);
+        }
+        for card_size in [0, 1, 128, 300, 8192, 1 << 31, u32::MAX] {
+            assert_eq!(Geometry::new(card_size), None, "{card_size}");
+        }
+    }
+
+    #[test]
+    fn a_span_is_covered_by_marks_a_card_apart() {
+        let geometry = Geometry::new(256).unwrap();
+        let marks = [0, 64, 65, 320, 321, u32::MAX].map(|length| geometry.marks_for(length));
+        assert_eq!(marks, [1, 1, 2, 2, 3, (1 << 24) + 1]);
+    }
+
+    /// The table of a small address space: its last card is the last byte.
+    fn small(marks: &mut [u8]) -> Cards<'_> {
+        Cards::new(marks, Geometry::new(256).unwrap())
+    }
+
+    #[test]
+    fn marks_are_made_for_every_card_of_a_range_and_cleared_with_that_of_the_end() {
+        let mut table = [0; 20];
+        small(&mut table).mark(300..300);
+        assert_eq!(table, [0; 20]);
+        small(&mut table).mark(255..257);
+        small(&mut table).mark(1024..1025);
+        small(&mut table).mark(1600..2200);
+        assert_eq!(table[..10], [1, 1, 0, 0, 1, 0, 1, 1, 1, 0]);
+        table[19] = 1;
+        table[12] = 1;
+        small(&mut table).clear(2560);
+        let mut left = [0; 20];
+        left[12] = 1;
+        assert_eq!(table, left, "card 10 has the slack behind memory, and those above do not matter");
+    }
+
+    #[test]
+    fn what_a_mark_covers_goes_around_the_end_of_the_address_space() {
+        let taken = |marked: usize| {
+            let mut table = [0; 20];
+            table[marked] = 1;
+            let mut ranges = Vec::new();
+            small(&mut table).take(2560, |range| ranges.push((range.start, range.end)));
+            (ranges, table == [0; 20])
+        };
+        assert_eq!(taken(3), (vec![(768 - 64, 1024 + 64)], true));
+        let space = 1_usize << 32;
+        assert_eq!(taken(0), (vec![(space - 64, space), (0, 256 + 64)], true));
+        assert_eq!(taken(19), (vec![(space - 256 - 64, space), (0, 64)], true));
+        assert_eq!(taken(10), (vec![(2560 - 64, 2816 + 64)], true), "the slack before this card is the end of memory");
+        assert_eq!(taken(12), (vec![], false));
+    }
+
+    /// What [`take_runs`] tells, card by card, and whether the table is clear then.
+    fn taken(table: &[u8]) -> (Vec<(usize, usize)>, bool) {
+        let (mut table, mut runs) = (table.to_vec(), Vec::new());
+        take_runs(&mut table, 10, |run| runs.push((run.start >> 10, run.end >> 10)));
+        (runs, table.iter().all(|mark| *mark == 0))
+    }
+
+    #[test]
+    fn a_mark_anywhere_is_taken_once() {
+        for at in 0..300 {
+            let mut table = [0; 300];
+            table[at] = 1;
+            assert_eq!(taken(&table), (vec![(at, at + 1)], true));
+        }
+        assert_eq!(taken(&[0; 300]), (vec![], true));
+        assert_eq!(taken(&[1; 300]), (vec![(0, 300)], true));
+    }
+
+    proptest! {
+        /// Marks lie in runs of any length.
+        #[test]
+        fn runs_are_the_marked_cards(lengths in prop::collection::vec((0_usize..70, 0_u8..=MARK), 0..60)) {
+            let table: Vec<u8> = lengths.iter().flat_map(|(length, mark)| vec![*mark; *length]).collect();
+            let (runs, clear) = taken(&table);
+            prop_assert!(clear);
+            prop_assert!(runs.windows(2).all(|pair| pair[0].1 < pair[1].0), "{runs:?}");
+            let covered: Vec<usize> = runs.into_iter().flat_map(|(start, end)| start..end).collect();
+            let marked: Vec<usize> = (0..table.len()).filter(|at| table[*at] != 0).collect();
+            prop_assert_eq!(covered, marked);
+        }
+    }
+}
