@@ -36,7 +36,7 @@ pub mod text;
 
 pub use contract::wasi::{self, WasiConfig};
 pub use engine::artefact::{self, ArtefactError, ArtefactKey, ArtefactTrust, CodeOrigin};
-pub use engine::{Allocation, CacheUse, CompileCache, Engine, EngineConfig, WASMTIME_VERSION};
+pub use engine::{Allocation, CacheUse, CompileCache, Engine, EngineConfig, EngineError, WASMTIME_VERSION};
 pub use failure::{Cause, Failure, InvalidData};
 pub use guest::admission;
 pub use guest::error::LoadError;

@@ -17,6 +17,7 @@
 
 pub mod compare;
 pub mod inspect;
+mod intent_report;
 pub mod measure;
 pub mod replay;
 pub mod report;

@@ -101,7 +101,7 @@ impl<'m> Passed<'m, '_> {
 /// A length as the `i32` that crosses; the guest reads it as `u32`.
 fn length(length: usize) -> Result<i32, Fault> {
     i32::try_from(length)
-        .map_err(|_| Fault::State(crate::StateError::new("a value or row of the state is larger than 2 GiB")))
+        .map_err(|_| Fault::State(crate::state::StateError::new("a value or row of the state is larger than 2 GiB")))
 }
 
 fn get<X: ContractData>(

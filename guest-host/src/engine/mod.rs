@@ -1,6 +1,7 @@
 //! The engine: compiled code, the instance pool and the one thread that ticks deadlines.
 
 pub mod artefact;
+mod error;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use wasmtime::{Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::engine::artefact::ArtefactTrust;
-use crate::guest::error::LoadError;
+pub use error::EngineError;
 
 /// Version of wasmtime that this crate is built with.
 pub const WASMTIME_VERSION: &str = wasmtime_environ::VERSION;
@@ -54,12 +55,12 @@ pub enum CompileCache {
 }
 
 impl CompileCache {
-    fn open(&self) -> Result<Option<Cache>, LoadError> {
+    fn open(&self) -> Result<Option<Cache>, EngineError> {
         let cache = match self {
             Self::Off => return Ok(None),
             Self::System => Cache::from_file(None),
             Self::Folder(folder) => {
-                let refused = |error: &dyn std::fmt::Display| LoadError::CompileCache {
+                let refused = |error: &dyn std::fmt::Display| EngineError::CompileCache {
                     folder: folder.clone(),
                     message: error.to_string(),
                 };
@@ -69,7 +70,7 @@ impl CompileCache {
                 return Cache::new(config).map(Some).map_err(|error| refused(&format!("{error:#}")));
             }
         };
-        cache.map(Some).map_err(LoadError::engine)
+        cache.map(Some).map_err(|error| EngineError::refused(&error))
     }
 }
 
@@ -153,8 +154,8 @@ impl Engine {
     /// An engine with this configuration.
     ///
     /// # Errors
-    /// [`LoadError::Engine`] when the machine refuses what the configuration asks for.
-    pub fn new(config: &EngineConfig) -> Result<Self, LoadError> {
+    /// [`EngineError::Refused`] when the machine refuses what the configuration asks for.
+    pub fn new(config: &EngineConfig) -> Result<Self, EngineError> {
         let mut wasmtime = compiler_config(config.fuel);
         if let Allocation::Pooling { instances, keep_resident } = config.allocation {
             let mut pool = PoolingAllocationConfig::new();
@@ -180,8 +181,8 @@ impl Engine {
         }
         let cache = config.compile_cache.open()?;
         wasmtime.cache(cache.clone());
-        let wasmtime = wasmtime::Engine::new(&wasmtime).map_err(LoadError::engine)?;
-        let ticker = Ticker::start(wasmtime.clone(), config.tick).map_err(LoadError::Ticker)?;
+        let wasmtime = wasmtime::Engine::new(&wasmtime).map_err(|error| EngineError::refused(&error))?;
+        let ticker = Ticker::start(wasmtime.clone(), config.tick).map_err(EngineError::Ticker)?;
         let inner = Inner { wasmtime, config: config.clone(), cache, _ticker: ticker };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -207,8 +208,8 @@ impl Engine {
 
     /// An engine that compiles as this one does, but for counting instructions where this one does not, or the other way
     /// round.
-    pub(crate) fn counting_otherwise(&self) -> Result<wasmtime::Engine, LoadError> {
-        wasmtime::Engine::new(&compiler_config(!self.inner.config.fuel)).map_err(LoadError::engine)
+    pub(crate) fn counting_otherwise(&self) -> Result<wasmtime::Engine, EngineError> {
+        wasmtime::Engine::new(&compiler_config(!self.inner.config.fuel)).map_err(|error| EngineError::refused(&error))
     }
 
     /// Ticks until a deadline of this length: at least one more than fit, as the current tick has begun already.

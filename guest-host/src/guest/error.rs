@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::engine::EngineError;
 use crate::engine::artefact::ArtefactError;
 use crate::failure::{Cause, Failure};
 use crate::guest::admission::{ContractError, Refusal};
@@ -59,20 +60,9 @@ pub enum LoadError {
     /// There is no such extension function.
     #[error(transparent)]
     Function(Cause),
-    /// The engine could not be made.
-    #[error("cannot make the engine: {0}")]
-    Engine(String),
-    /// The folder for compiled code cannot be used.
-    #[error("cannot keep compiled code in {}: {message}", folder.display())]
-    CompileCache {
-        /// The folder.
-        folder: PathBuf,
-        /// Why not.
-        message: String,
-    },
-    /// The thread of the deadline clock could not be started.
-    #[error("cannot start the deadline clock: {0}")]
-    Ticker(std::io::Error),
+    /// The engine could not be made, or refused what it was asked for.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
     /// The engine refused the module.
     #[error("cannot compile the module: {0}")]
     Compile(String),
@@ -148,7 +138,7 @@ impl LoadError {
     }
 
     pub(crate) fn engine(error: wasmtime::Error) -> Self {
-        Self::Engine(format!("{error:#}"))
+        Self::Engine(EngineError::refused(&error))
     }
 }
 

@@ -219,7 +219,7 @@ const EMPTY_MODULE: &[u8] = &[
 ];
 
 fn engine_failed(error: wasmtime::Error) -> LoadError {
-    LoadError::Engine(format!("{error:#}"))
+    LoadError::Instantiate(format!("{error:#}"))
 }
 
 fn nanoseconds(duration: Duration) -> f64 {

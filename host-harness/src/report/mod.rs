@@ -9,9 +9,10 @@ mod read;
 mod section;
 mod views;
 
+pub use crate::intent_report::IntentReport;
 pub use data::{
-    AllocatorCounters, CallReport, CompileReport, Counters, GuestSummary, IntentReport, LogReport, MeasureReport,
-    NotAdmitted, ReplayReport, RunReport, Settings, VerdictReport, VerifyReport,
+    AllocatorCounters, CallReport, CompileReport, Counters, GuestSummary, LogReport, MeasureReport, NotAdmitted,
+    ReplayReport, RunReport, Settings, VerdictReport, VerifyReport,
 };
 pub use header::{Header, Machine};
 pub use read::{ReadError, read};

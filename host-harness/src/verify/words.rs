@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::report::IntentReport;
+use crate::intent_report::IntentReport;
 use guest_host::AllocationStats;
 
 /// Where they differ, what a fresh instance gave there, and what the restored one gave.

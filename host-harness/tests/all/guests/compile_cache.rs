@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use guest_build::Allocator;
-use guest_host::{CompileCache, Engine, EngineConfig, Guest, LoadError, MemoryState, Residue, RestoreStrategy};
+use guest_host::{CompileCache, Engine, EngineConfig, EngineError, Guest, MemoryState, Residue, RestoreStrategy};
 use guest_prepare::PrepareOptions;
 
 use super::{config, module};
@@ -76,7 +76,7 @@ fn a_folder_that_cannot_be_used_is_told() {
     let file = folder.path().join("file");
     fs::write(&file, "").expect("there is room");
     let refused = engine(&file).expect_err("it is a file");
-    assert!(matches!(&refused, LoadError::CompileCache { folder, .. } if *folder == file), "{refused}");
+    assert!(matches!(&refused, EngineError::CompileCache { folder, .. } if *folder == file), "{refused}");
 }
 
 #[test]
