@@ -157,7 +157,7 @@ impl<'a> ValueRef<'a> {
     pub fn kind(self) -> Result<Kind, ValueError> {
         let kind = Decoder::new(self.bytes).datatype().map_err(|_| WireError::Truncated)?;
         Ok(match kind {
-            // Of an integer of nine bytes the second says whether it is beyond those of the model.
+            // The second byte of a nine-byte integer shows whether it exceeds the range of the model.
             Type::U64 if self.bytes.get(1).is_some_and(|byte| *byte >= 0x80) => {
                 return Err(WireError::Unsupported { at: 0 }.into());
             }

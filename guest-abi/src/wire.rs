@@ -134,13 +134,13 @@ pub(crate) fn validate_value(decoder: &mut Decoder<'_>, depth: u32) -> Result<()
     let wire = |error: minicbor::decode::Error| wire_error(&error, at);
     match item_type(decoder)? {
         Type::U8 | Type::U16 | Type::U32 | Type::U64 | Type::I8 | Type::I16 | Type::I32 | Type::I64 => {
-            // What is there and cannot be read is an integer beyond those of the model.
+            // All bytes are there, so the integer lies outside the range of the model.
             decoder.i64().map(drop).map_err(|error| match wire(error) {
                 WireError::Truncated => WireError::Truncated,
                 _ => WireError::Unsupported { at },
             })
         }
-        // Below those of the model, all nine bytes of it.
+        // An integer below that range.
         Type::Int => match decoder.int() {
             Ok(_) => Err(WireError::Unsupported { at }),
             Err(error) => Err(wire(error)),
@@ -179,10 +179,10 @@ pub(crate) fn validate_value(decoder: &mut Decoder<'_>, depth: u32) -> Result<()
     }
 }
 
-/// What is wrong with an item of a type that has no place where it stands.
+/// The error for an item whose type is not allowed at this place.
 pub(crate) fn beyond(found: Type, at: usize) -> WireError {
     match found {
-        // An end of nothing, and first bytes that CBOR leaves without a meaning.
+        // A break outside of an item, and first bytes without a meaning in CBOR.
         Type::Break | Type::Unknown(_) => WireError::Malformed { at },
         _ => WireError::Unsupported { at },
     }

@@ -185,7 +185,7 @@ impl Engine {
         &self.inner.wasmtime
     }
 
-    /// An engine that compiles as this one does, but for counting instructions where this one does not, or the other way
+    /// An engine with the same compiler settings, except that it counts instructions if this one does not, and the other way
     /// round.
     pub(crate) fn counting_otherwise(&self) -> Result<wasmtime::Engine, LoadError> {
         wasmtime::Engine::new(&compiler_config(!self.inner.config.fuel)).map_err(LoadError::engine)
