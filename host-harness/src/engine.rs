@@ -98,7 +98,7 @@ impl Allocation {
     /// A pool for so many instances, with the settings that were measured to make new instances cheapest.
     #[must_use]
     pub const fn pooling(instances: u32) -> Self {
-        Self::Pooling { instances, keep_resident: 16 << 20 }
+        Self::Pooling { instances, keep_resident: 4 << 20 }
     }
 }
 
