@@ -8,22 +8,31 @@ use benches::guests::{self, Way};
 use benches::ratios::{keep, time};
 use benches::turns::{Contender, take_turns};
 use criterion::Criterion;
-use guest_host::{Allocation, Engine, EngineConfig, RestoreStrategy};
+use guest_host::{Allocation, Engine, EngineConfig, Guest, MemoryState, PrepareOptions, RestoreStrategy};
 use host_harness::load_state_file;
 use serde_json::json;
 
 /// What is called, and how much of its heap that writes.
-const CALLS: [(&str, &str, usize); 6] = [
+const CALLS: [(&str, &str, usize); 7] = [
     ("bench", "do_nothing", 0),
     ("shop", "calc_ordered_items", 0),
+    (ROOMY, "do_nothing", 0),
     ("bench", "fill_heap", 64 << 10),
     ("bench", "fill_heap", 1 << 20),
     ("bench", "fill_heap", 8 << 20),
     ("bench", "fill_heap", 64 << 20),
 ];
 
+/// The guest with 17 MiB of memory of which it hardly uses any. So it is where a language reserves 16 MiB for the stack, or
+/// for the heap.
+const ROOMY: &str = "roomy";
+
+const ROOMY_TEXT: &str = r#"(module (memory (export "memory") 272) (@custom "guest-abi" "\01\00\00\00")
+    (func (export "__guest_exchange") (param i32) (result i32) i32.const 0x1000000)
+    (func (export "do_nothing") (result i64) (i32.store (i32.const 0xfffff0) (i32.const 1)) i64.const 0))"#;
+
 /// Bytes that are kept resident, in the settings that are compared.
-const KEPT: [usize; 6] = [0, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20];
+const KEPT: [usize; 8] = [0, 64 << 10, 256 << 10, 1 << 20, 2 << 20, 4 << 20, 8 << 20, 16 << 20];
 
 fn bytes(count: usize) -> String {
     match count {
@@ -45,12 +54,17 @@ fn settings() -> Vec<(String, Allocation)> {
 fn call(allocation: Allocation, guest: &str, function: &str, dirty: usize) -> Result<impl FnMut() + use<>> {
     let mut config = EngineConfig::default();
     config.allocation = allocation;
-    let loaded = guests::load(&Engine::new(&config)?, &format!("{guest}-freelist"))?;
+    let engine = Engine::new(&config)?;
+    let loaded = match guest {
+        ROOMY => Guest::load(&engine, ROOMY, &wat::parse_str(ROOMY_TEXT)?, PrepareOptions::default())?,
+        guest => guests::load(&engine, &format!("{guest}-freelist"))?,
+    };
     let function = loaded.function(function)?;
     let way = Way::scrub(RestoreStrategy::Reinstantiate);
     let config = guests::config(way.strategy, way.policy, way.residue);
     let state = match guest {
         "bench" => guests::state_with_bytes(dirty)?,
+        ROOMY => MemoryState::new(),
         guest => load_state_file(&guests::root().join("guests").join(guest).join("state.json"))?,
     };
     let mut instance = loaded.instantiate(&config, state)?;

@@ -236,10 +236,10 @@ pub fn best_strategy(guest: &Guest, config: &InstanceConfig, state: &MemoryState
 }
 
 /// What the module alone says of a strategy.
-/// What a module imports, each once.
+/// A module's imports, each once.
 fn imports(info: &ModuleInfo) -> Vec<Item> {
-    let mut told = HashSet::new();
-    let once = info.imports.iter().filter(|import| told.insert(*import));
+    let mut seen = HashSet::new();
+    let once = info.imports.iter().filter(|import| seen.insert(*import));
     once.map(|import| Item { name: format!("{}.{}", import.module, import.name), ty: import.ty.to_string() }).collect()
 }
 

@@ -104,7 +104,7 @@ impl Allocation {
     /// A pool for so many instances, with the settings that were measured to make new instances cheapest.
     #[must_use]
     pub const fn pooling(instances: u32) -> Self {
-        Self::Pooling { instances, keep_resident: 16 << 20 }
+        Self::Pooling { instances, keep_resident: 4 << 20 }
     }
 }
 
@@ -206,7 +206,7 @@ impl Engine {
         &self.inner.wasmtime
     }
 
-    /// An engine that compiles as this one does, but for counting instructions where this one does not, or the other way
+    /// An engine with the same compiler settings, except that it counts instructions if this one does not, and the other way
     /// round.
     pub(crate) fn counting_otherwise(&self) -> Result<wasmtime::Engine, EngineError> {
         wasmtime::Engine::new(&compiler_config(!self.inner.config.fuel)).map_err(|error| EngineError::refused(&error))

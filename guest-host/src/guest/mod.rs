@@ -140,8 +140,8 @@ impl Guest {
         }
     }
 
-    /// The same guest for another engine. The machine code is taken over where that engine would make the same, as
-    /// engines do that differ only in where instances get their memory; elsewhere the module is compiled again.
+    /// The same guest for another engine. The machine code is reused if the other engine compiles with the same settings, for
+    /// instance if it differs only in its [`Allocation`](crate::Allocation); otherwise the module is compiled again.
     ///
     /// # Errors
     /// As for [`Guest::load`].
@@ -151,8 +151,8 @@ impl Guest {
         Self::load_module(engine, name, wasm, *options, code, |_| origin.clone())
     }
 
-    /// Loads a module with the code that there is for it. `origin` says where its code is from, given why the code that
-    /// there is was not used.
+    /// Loads a module with the code that exists for it. `origin` gets the reason why that code was not used, if it was not,
+    /// and says where the guest's code comes from.
     fn load_module(
         engine: &Engine,
         name: &str,

@@ -235,7 +235,7 @@ impl Live {
         Some(read(calls.refused_bytes, &mut self.store)).filter(|refused| *refused != 0)
     }
 
-    /// What is under way asks for no memory.
+    /// Value of the global during an operation that asks for no memory.
     const NO_REQUEST: u64 = u64::MAX;
 
     /// Nothing is under way any more in an allocator that a call trapped inside.

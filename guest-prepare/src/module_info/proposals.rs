@@ -1,7 +1,7 @@
 //! The proposals of WebAssembly that the engine lacks: what they are called, and how a module is built without them.
 //!
-//! A module that needs one is valid, and no engine of this kind will run it. To call it damaged would send its author to
-//! look for a fault that is not there.
+//! A module that needs one is valid, but this engine cannot run it. Its author has to change options, not to repair a
+//! damaged file.
 
 use std::fmt;
 
@@ -115,7 +115,7 @@ const PROPOSALS: [Proposal; 14] = [
     },
 ];
 
-/// Of components, which are told apart before anything else; no core module needs them.
+/// Features of components, which the analysis refuses before it validates anything; no core module needs them.
 const COMPONENT_FEATURES: WasmFeatures = WasmFeatures::COMPONENT_MODEL
     .union(WasmFeatures::CM_VALUES)
     .union(WasmFeatures::CM_NESTED_NAMES)
@@ -133,8 +133,8 @@ const COMPONENT_FEATURES: WasmFeatures = WasmFeatures::COMPONENT_MODEL
     .union(WasmFeatures::CM_FORWARD)
     .union(WasmFeatures::CM_ACCESSORS);
 
-/// The proposals without which a module is not valid, of those that the engine lacks: none of them can be left out. None
-/// where it is not valid with all of them either.
+/// The proposals that a module needs and the engine lacks; without any one of them the module is not valid. Empty where the
+/// module is not valid with all of them either.
 pub(super) fn needed(wasm: &[u8]) -> Vec<Proposal> {
     let valid = |features| Validator::new_with_features(features).validate_all(wasm).is_ok();
     let mut features = WasmFeatures::all();

@@ -12,7 +12,7 @@
 //! there is no call to count. If a linker has merged several equal functions into one, the calls of all of them count.
 //!
 //! A request that is answered with no block is kept with its size, so that a memory overflow can be told from other
-//! failures. One for an alignment that there is not is refused for another reason, and is not kept. To make it known in which of its calls that was, without the host looking after each, memory is then grown by
+//! failures. A request for an alignment that is no power of two fails for another reason, and is not kept. To make it known in which of its calls that was, without the host looking after each, memory is then grown by
 //! more than any can have: the engine refuses, and tells the host's limiter, which forgets when the next call begins.
 //!
 //! The counters are the host's: no guest can see them, and no restore puts them back.
@@ -48,16 +48,16 @@ const REALLOCATIONS_EXPORT: &str = "__harness_reallocations";
 /// new size.
 const REQUESTED_BYTES_EXPORT: &str = "__harness_requested_bytes";
 /// Export of the mutable `i64` global that holds what is under way: 0 for nothing, the bytes of a request and 1, or -1
-/// for what asks for no memory: a free, or a request for an alignment that is no power of two.
+/// for an operation that asks for no memory: a free, or a request for an alignment that is no power of two.
 const UNDER_WAY_EXPORT: &str = "__harness_allocation_under_way";
 /// Export of the mutable `i64` global with the bytes of the last request that was answered with no block; 0 where none was
 /// since the host cleared it.
 const REFUSED_BYTES_EXPORT: &str = "__harness_refused_allocation";
 
-/// What [`UNDER_WAY_EXPORT`] holds during what asks for no memory.
+/// Value of [`UNDER_WAY_EXPORT`] during an operation that asks for no memory.
 const NO_REQUEST: i64 = -1;
 
-/// The errors that say that there is no memory: `ENOMEM` of Linux, musl, newlib and Emscripten's allocators, and of WASI.
+/// The errors for want of memory: `ENOMEM` of Linux, musl, newlib and Emscripten's allocators, and that of WASI.
 const OUT_OF_MEMORY: [i32; 2] = [12, 48];
 
 /// Exports of the counters, which are mutable globals of type `i64`. A host may set them to 0 at any time.
@@ -217,15 +217,15 @@ impl Call {
     }
 }
 
-/// A request for memory: the numbers of parameters, and what it gives.
+/// A request for memory: the indices of its parameters, and its kind of result.
 #[derive(Debug, Clone, Copy)]
 struct Request {
     size: Size,
-    /// The block that is reallocated.
+    /// The parameter with the block to reallocate.
     block: Option<u32>,
-    /// The alignment that is asked for.
+    /// The parameter with the alignment.
     alignment: Option<u32>,
-    /// It gives an error or 0, instead of a block's address or 0.
+    /// The function returns an error or 0, instead of a block's address or 0.
     errors: bool,
 }
 

@@ -72,7 +72,7 @@ pub(super) enum Size {
 pub(super) enum Role {
     /// Gives the address of a block, or 0.
     Allocate(Size),
-    /// Gives the address of a block that is aligned as this parameter asks for; or 0, also where there is no such alignment.
+    /// Gives the address of an aligned block, or 0; 0 also for an alignment that is no power of two.
     AllocateAligned {
         /// The parameter with the alignment.
         alignment: u32,

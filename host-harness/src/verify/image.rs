@@ -60,15 +60,15 @@ pub(super) fn compare(
     residuals
 }
 
-/// Compares the memory of a new instance with that of another one, which has memory that nobody had before. Both were
-/// initialised in the same way and called no function yet.
+/// Compares the memory of a new instance with that of `fresh`, whose memory the system has just mapped. Both were
+/// initialised in the same way, and no function of either was called yet.
 pub(super) fn compare_new(instance: &Instance, fresh: &Instance, differences: &mut Vec<What>) {
     let (Some((memory, snapshot)), Some((expected, _))) = (instance.memory(), fresh.memory()) else {
         return;
     };
     for (region, range) in snapshot.regions().iter() {
         let parts = match region {
-            // The host's own word, which differs with the way in which the module is prepared.
+            // The host writes this word, and its value depends on how the module is prepared.
             RegionKind::ControlBlock => {
                 let word = range.start + offset::LOWEST_STACK;
                 vec![range.start..word, word + 4..range.end]

@@ -1,9 +1,9 @@
 //! The oracle: an instance that is restored after each call must behave, and look, like a fresh one for each call.
 //!
 //! Two instances run the same random sequence of calls. The *subject* is restored by the strategy under test, the
-//! *reference* is made anew for every call, in memory that the system maps for it: what a pool of instances gives is judged
-//! as well, and so cannot be the measure. Wherever the subject is new, its memory is compared with that of the reference;
-//! under `reinstantiate` that is after every call. After each call the outcomes are compared (result or cause of failure,
+//! *reference* is made anew for every call, in memory that the system maps for it: the engine's pool is itself under test,
+//! so no fresh instance comes from it. Wherever the subject is new, its memory is compared with that of the reference; under
+//! `reinstantiate` that is after every call. After each call the outcomes are compared (result or cause of failure,
 //! intents, log lines, trace of host calls, allocation counters, memory size), and the subject's memory, globals and
 //! tables are compared with its snapshot, region by region, as far as the strategy promises them to be equal. The
 //! intents of calls that succeeded are applied to the state of both, so calls see what earlier calls wrote; where the
@@ -470,7 +470,7 @@ struct Pair<'g> {
     /// What the restore before the next call left in the subject's memory, as it may.
     residue: Vec<Residual>,
     previous: Option<Function>,
-    /// Nothing was called in the subject since it was made, with the state with which the reference was made.
+    /// No function of the subject was called yet. Subject and reference were made with the same state.
     subject_is_new: bool,
 }
 

@@ -67,8 +67,8 @@ const COPIES: &str = r#"(module
     (func (export "_initialize") (drop (call $environment (i32.const 64) (i32.const 70000))))
     (func (export "nothing") (result i64) i64.const 0))"#;
 
-/// Verifies a subject with this environment, where `options` have none: its memory has bytes that nobody put there, as
-/// where a pool hands out memory that somebody else has written.
+/// Verifies a subject with this environment, while the reference has none: the subject's memory holds bytes that the
+/// reference's does not, as if the pool had handed out memory with an earlier instance's bytes.
 fn verdict_of_dirty(strategy: RestoreStrategy, environment: &[(&str, &str)]) -> Verdict {
     // Whatever verification measures by takes nothing from the pool.
     let config = EngineConfig::default().with_allocation(Allocation::pooling(1));
@@ -84,7 +84,7 @@ fn verdict_of_dirty(strategy: RestoreStrategy, environment: &[(&str, &str)]) -> 
 }
 
 #[test]
-fn a_new_instance_with_bytes_that_nobody_put_there_is_caught() {
+fn a_new_instance_with_bytes_of_another_is_caught() {
     use RestoreStrategy::{DirtyCards, FullCopy, Reinstantiate};
     // One that is restored in place is new before its first call; one that is replaced also after each.
     for (strategy, again) in [(FullCopy, 0), (DirtyCards, 0), (Reinstantiate, 5)] {

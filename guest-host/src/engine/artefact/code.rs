@@ -58,7 +58,7 @@ impl TrustedCode {
         }
     }
 
-    /// In what the engine differs from the one for which the code in an artefact is.
+    /// How the engine differs from the one that made an artefact's code.
     #[cold]
     fn foreign(contents: &Contents<'_>, engine: &Engine) -> ArtefactError {
         let made_by_such = |other: &wasmtime::Engine| {
@@ -71,8 +71,8 @@ impl TrustedCode {
         }
     }
 
-    /// The code of a module that an engine of this process has compiled, for another one; nothing where that would make
-    /// other code of it.
+    /// The code of a compiled module, for another engine of this process; no code if that engine compiles with other
+    /// settings.
     pub(crate) fn taken_over(compiled: &Module, prepared: &[u8], engine: &Engine) -> Self {
         if Fingerprint::of(compiled.engine()) != Fingerprint::of(engine.wasmtime()) {
             return Self::default();
@@ -90,7 +90,7 @@ impl TrustedCode {
         let (_, code) = piece.ok_or(ArtefactError::NotPreparedSo)?;
         // SAFETY: the engine demands bytes that it serialised itself, unchanged. `of` and `taken_over` alone put any into
         // this value. `taken_over` takes what `Module::serialize` has just returned. `of` takes bytes whose checksum
-        // fits, and that either were sealed by who knows the key, which is the embedder by its own word and seals in
+        // fits, and that either were sealed by a holder of the key, which is the embedder by its own word and seals in
         // `Guest::to_artefact` alone, only what `Module::serialize` returned; or for which the embedder vouches by
         // calling `ArtefactTrust::everybody`, which is unsafe. Whether the engine is one for which the code was made,
         // the fingerprint tells, and the engine itself checks it again.

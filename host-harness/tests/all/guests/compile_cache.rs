@@ -9,7 +9,7 @@ use guest_prepare::PrepareOptions;
 
 use super::{config, module};
 
-fn engine(folder: &Path) -> Result<Engine, LoadError> {
+fn engine(folder: &Path) -> Result<Engine, EngineError> {
     let mut config = EngineConfig::default();
     config.compile_cache = CompileCache::Folder(folder.to_owned());
     Engine::new(&config)

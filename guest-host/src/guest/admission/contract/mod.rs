@@ -183,12 +183,12 @@ pub(super) fn judge(info: &ModuleInfo, offered: &[KnownImport]) -> Result<Contra
 
 fn imports(info: &ModuleInfo, offered: &[KnownImport], errors: &mut Vec<ContractError>) {
     let mut unknown = Vec::new();
-    // A module may import one thing several times; each is told once.
-    let (mut told, mut unknown_names) = (HashSet::new(), HashSet::new());
-    for import in info.imports.iter().filter(|import| told.insert(*import)) {
+    // A module may import one thing several times; the error lists it once.
+    let (mut seen, mut unknown_names) = (HashSet::new(), HashSet::new());
+    for import in info.imports.iter().filter(|import| seen.insert(*import)) {
         let known = offered.iter().find(|known| known.module == import.module && known.name == import.name);
         match (known, &import.ty) {
-            // With another type as well.
+            // The same name with another type.
             (None, _) if !unknown_names.insert((&import.module, &import.name)) => {}
             (None, _) => unknown.push(UnknownImport {
                 module: import.module.clone(),
