@@ -3,6 +3,8 @@
 mod cli;
 mod console;
 mod folders;
+#[cfg(test)]
+mod layers;
 mod steps;
 mod tasks;
 
