@@ -1,25 +1,5 @@
-//! Runs WebAssembly guests on wasmtime and puts each instance back to its snapshot after every call.
-//!
-//! An extension is a pure function that a host calls many times a second. Every call of it starts from a pristine
-//! instance: this crate loads guests, calls them, and restores the instance.
-//!
-//! The modules follow a guest's way: [`guest_prepare`] analyses and rewrites it, [`admission`] decides whether and how it
-//! can be restored, [`Guest`] is the compiled result, [`Instance`] is one of it in memory with its [`snapshot`], and
-//! [`restore`] holds the ways back. A [`Pool`] has instances for many threads.
-//!
-//! ```no_run
-//! use guest_host::{Engine, EngineConfig, Guest, InstanceConfig, MemoryState, PrepareOptions, RestoreStrategy};
-//!
-//! let engine = Engine::new(&EngineConfig::default())?;
-//! let guest = Guest::from_file(&engine, "shop.wasm".as_ref(), PrepareOptions::default())?;
-//! let mut config = InstanceConfig::default();
-//! config.strategy = RestoreStrategy::BumpReset;
-//! let mut instance = guest.instantiate(&config, MemoryState::new())?;
-//! let count_up = guest.function("count_up")?;
-//! let outcome = instance.invoke(count_up)?;
-//! println!("{} intents", outcome.intents().count());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
 
 mod contract;
 mod engine;
