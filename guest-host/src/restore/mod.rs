@@ -1,7 +1,7 @@
 //! Putting an instance back to its snapshot, in place: one strategy per file behind one trait.
 //!
 //! The trait is public so that embedders can bring a strategy of their own, and so that
-//! [`verify`](crate::verify) can be shown to catch one that forgets something.
+//! `host_harness::verify` can be shown to catch one that forgets something.
 
 pub(crate) mod aligned;
 mod bump_reset;

@@ -1,7 +1,7 @@
 //! The analysis of a module: its parts, as far as they matter to a host that restores its instances.
 //!
 //! [`ModuleInfo::analyse`] validates a module and collects its parts in one pass over its bytes. It changes nothing
-//! ([`prepare`](crate::prepare) does), and it does not decide whether a host can restore the module: hosts do.
+//! ([`prepare`](crate::prepare()) does), and it does not decide whether a host can restore the module: hosts do.
 
 mod collect;
 mod custom;

@@ -1,4 +1,4 @@
-//! The passes: what each of them adds to a module, in the order in which [`prepare`](crate::prepare) runs them.
+//! The passes: what each of them adds to a module, in the order in which [`prepare`](crate::prepare()) runs them.
 //!
 //! | pass | adds | a host uses it to |
 //! |---|---|---|
