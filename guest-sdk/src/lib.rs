@@ -69,67 +69,58 @@ extern crate alloc;
 #[cfg(any(feature = "std", not(target_arch = "wasm32")))]
 extern crate std;
 
-#[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
-compile_error!("guest-sdk is for single-threaded guests: build without the target feature `atomics`");
-
-mod allocator;
 mod context;
-mod copy;
-#[cfg_attr(
-    all(feature = "exttinygo", target_arch = "wasm32"),
-    expect(dead_code, reason = "intents are encoded in the native contract alone")
-)]
-mod encode;
-#[cfg_attr(
-    all(feature = "exttinygo", target_arch = "wasm32"),
-    expect(dead_code, reason = "values are taken apart here in the native contract alone")
-)]
-mod error;
-#[cfg(all(feature = "exttinygo", target_arch = "wasm32"))]
-mod exttinygo;
-mod init_result;
-mod key;
-#[cfg(not(all(feature = "exttinygo", target_arch = "wasm32")))]
-mod native;
+mod contract;
+mod entry;
+#[cfg(target_arch = "wasm32")]
+mod exports;
+mod intent_sink;
 #[cfg(target_arch = "wasm32")]
 mod panics;
+mod raw;
+mod region;
+mod rows;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
-
-/// The contract that this build speaks. Both have the same shape, and what differs stands in their folders.
-#[cfg(all(feature = "exttinygo", target_arch = "wasm32"))]
-use exttinygo as contract;
-#[cfg(not(all(feature = "exttinygo", target_arch = "wasm32")))]
-use native as contract;
+mod writer;
 
 pub use context::Context;
-pub use contract::{IntentWriter, Item, Items, Row, RowKey, Rows, Value};
-pub use error::{Error, Result};
-pub use guest_abi::Level;
-pub use guest_abi::value::{Kind, QName};
-pub use guest_abi::{ErrorCode, storage};
+pub use contract::Native;
+pub use guest_sdk_core::value::{Fields, Items, Value};
+pub use guest_sdk_core::{Error, ErrorCode, InitResult, Kind, Level, QName, Result, storage};
 pub use guest_sdk_macros::{extension, init};
-pub use init_result::InitResult;
-pub use key::KeyBuilder;
-/// What the exttinygo contract has no words for; absent from its builds for wasm32.
-#[cfg(not(all(feature = "exttinygo", target_arch = "wasm32")))]
-pub use native::{ArrayWriter, Fields, ObjectWriter};
+pub use rows::{Row, Rows};
+pub use writer::{ArrayWriter, IntentWriter, ObjectWriter};
 
-/// The parts of the other contract that need no host, for their tests.
-#[cfg(all(test, not(target_arch = "wasm32")))]
-#[path = "exttinygo"]
-mod exttinygo_tests {
-    mod heap;
-    mod key;
-}
+/// Builds a key: a storage, an entity and fields.
+///
+/// ```
+/// use guest_sdk::{KeyBuilder, storage};
+///
+/// let mut key = KeyBuilder::new(storage::VIEW, "example.com/shop.OrderedItems");
+/// key.put_i32("Year", 2023).put_i32("Month", 1);
+/// ```
+pub type KeyBuilder<const N: usize = 512> = guest_sdk_core::key::KeyBuilder<Native, N>;
+
+/// An element of an array. In the native contract it is a value like any other.
+pub type Item<'call> = Value<'call>;
+
+/// The fields of a row's key. In the native contract they are an object like any other.
+pub type RowKey<'step> = Value<'step>;
+
+/// The guest's allocator, as it is: a request that it could not serve stands in its control block, where the host reads it.
+#[cfg(all(
+    target_arch = "wasm32",
+    any(feature = "alloc-leaking", feature = "alloc-bump-reset", feature = "alloc-freelist", feature = "alloc-wee")
+))]
+#[global_allocator]
+static ALLOCATOR: guest_sdk_core::allocator::Chosen = guest_sdk_core::allocator::chosen();
 
 /// What the attribute macros expand to. Not for use by hand.
 #[doc(hidden)]
 pub mod generated {
-    #[cfg(all(feature = "exttinygo", target_arch = "wasm32"))]
-    pub use crate::contract::exports::is_free;
     #[cfg(target_arch = "wasm32")]
-    pub use crate::contract::exports::{extension, init};
+    pub use crate::exports::{extension, init};
     #[cfg(target_arch = "wasm32")]
     pub use crate::{__guest_sdk_extension as export_extension, __guest_sdk_init as export_init};
 }
