@@ -2,14 +2,12 @@
 
 use std::{
     collections::BTreeSet,
-    fmt::Write as _,
     fs,
-    hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
     process::Command,
 };
 
-use crate::{Clang, Error, package, process};
+use crate::{Clang, Error, built, package, process};
 
 /// What a guest in C is linked with, and how it starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -130,14 +128,7 @@ impl CGuest {
         let mut files: BTreeSet<PathBuf> = depended_on(&listed).map(PathBuf::from).collect();
         files.insert(self.source.clone());
         files.extend(self.library.clone());
-        let mut state = told.to_owned();
-        for file in files {
-            let mut hasher = DefaultHasher::new();
-            fs::read(&file).ok().hash(&mut hasher);
-            // Writing to a string cannot fail.
-            let _ = writeln!(state, "{} {:016x}", file.display(), hasher.finish());
-        }
-        state
+        built::state(told, &files)
     }
 }
 

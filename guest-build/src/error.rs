@@ -2,7 +2,7 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use crate::{ClangWay, Way};
+use crate::{ClangWay, ForeignWay, Language, Way};
 
 /// Why one way to a compiler was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,17 @@ pub enum Error {
     /// No way led to a compiler for C.
     #[error("{}", no_clang(.0))]
     NoClang(Vec<WayFailure<ClangWay>>),
+
+    /// No way led to the compiler of a language that a package registry gives.
+    #[error("{}", no_foreign_compiler(*language, install, failures))]
+    NoForeignCompiler {
+        /// The language.
+        language: Language,
+        /// The command that installs it.
+        install: String,
+        /// Why each way was not taken.
+        failures: Vec<WayFailure<ForeignWay>>,
+    },
 
     /// A program that the build needs could not be started.
     #[error("cannot run `{program}`: {source}")]
@@ -119,6 +130,17 @@ pub enum Error {
         stderr: String,
     },
 
+    /// The guest in another language does not compile; the compiler's own words follow.
+    #[error("`{guest}`, in {language}, does not compile:\n{said}")]
+    CompileForeign {
+        /// The guest.
+        guest: String,
+        /// The language.
+        language: Language,
+        /// All that the compiler said.
+        said: String,
+    },
+
     /// The toolchain has no clippy.
     #[error("{toolchain} has no clippy: {advice}")]
     NoClippy {
@@ -171,6 +193,13 @@ fn no_clang(failures: &[WayFailure<ClangWay>]) -> String {
         crate::toolchain::CLANG_PACKAGES.join(" "),
     );
     with_failures(text, failures)
+}
+
+/// One line, because what needs the compiler is left out and said to be.
+fn no_foreign_compiler(language: Language, install: &str, failures: &[WayFailure<ForeignWay>]) -> String {
+    let reasons: Vec<_> = failures.iter().map(|failure| format!("{}: {}", failure.way, failure.reason)).collect();
+    let version = language.version();
+    format!("{language} {version} was not found; install it by `{install}` ({})", reasons.join("; "))
 }
 
 /// The text with a line for each way that was not taken.

@@ -2,7 +2,8 @@
 //!
 //! [`Toolchain::find_or_install`] tries the ways there are in a fixed order and says which one it took;
 //! [`GuestBuild`] compiles one guest with one [`Allocator`] and puts the module where the caller wants it. For guests in C
-//! [`Clang`] is found in the same way, [`StaticLibrary`] compiles what they link, and [`CGuest`] the guest.
+//! [`Clang`] is found in the same way, [`StaticLibrary`] compiles what they link, and [`CGuest`] the guest. For guests in
+//! AssemblyScript, Zig and Go a [`ForeignCompiler`] is found or installed, and [`ForeignGuest`] compiles them.
 //! This crate starts compilers and knows nothing of any wasm engine.
 //!
 //! ```no_run
@@ -16,9 +17,11 @@
 //! ```
 
 mod allocator;
+mod built;
 mod c_guest;
 mod environment;
 mod error;
+mod foreign_guest;
 mod guest;
 mod listing;
 mod package;
@@ -30,10 +33,11 @@ pub use allocator::{Allocator, UnknownAllocator};
 pub use c_guest::{CGuest, CModel};
 pub use environment::clean;
 pub use error::{Error, WayFailure};
+pub use foreign_guest::ForeignGuest;
 pub use guest::GuestBuild;
 pub use listing::{Guest, guests};
 pub use static_library::StaticLibrary;
-pub use toolchain::{Clang, ClangWay, Finder, Toolchain, Way};
+pub use toolchain::{Clang, ClangWay, Finder, ForeignCompiler, ForeignWay, Language, Toolchain, Way};
 
 /// The target that every guest is compiled for.
 pub const TARGET: &str = "wasm32-unknown-unknown";

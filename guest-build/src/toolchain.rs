@@ -6,6 +6,7 @@ mod active;
 mod clang;
 mod debian;
 mod finder;
+mod foreign;
 mod memory;
 #[cfg(all(test, unix))]
 mod tests;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use clang::{Clang, ClangWay};
 pub use finder::Finder;
+pub use foreign::{ForeignCompiler, ForeignWay, Language};
 
 use crate::{Error, Progress, TARGET, environment};
 
@@ -216,4 +218,13 @@ impl fmt::Display for Toolchain {
 fn with_first(folder: &Path) -> Option<std::ffi::OsString> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::join_paths(std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path))).ok()
+}
+
+/// The program of this name in one of these folders.
+fn on_path(path: &[PathBuf], name: &str) -> Option<PathBuf> {
+    path.iter().map(|folder| folder.join(executable(name))).find(|program| program.is_file())
+}
+
+fn executable(name: &str) -> String {
+    format!("{name}{}", std::env::consts::EXE_SUFFIX)
 }

@@ -23,8 +23,12 @@ pub(crate) enum Task {
     ///
     /// For the guests in C it looks for clang, wasi-libc and a linker: wasi-sdk in WASI_SDK_PATH or /opt/wasi-sdk; clang and
     /// wasi-libc of the system; Debian's packages, where this runs as root on Debian.
+    ///
+    /// `test` and `guests` also take the compilers for the guests in AssemblyScript, Zig and Go from target/tools/ or the path,
+    /// and otherwise install them into target/tools/ by npm and pip. Where that fails, these guests are left out.
     Setup(Setup),
-    /// Build every guest with every allocator, in Rust and in C, into target/guests/.
+    /// Build every guest into target/guests/: in Rust and in C with every allocator, in AssemblyScript with every runtime, in Zig
+    /// in every mode, and in Go.
     Guests(Guests),
     /// Measure and verify the shop guest with every allocator, and print the table.
     ///
@@ -50,6 +54,9 @@ pub(crate) struct Setup {
     /// The way to take, now and in later runs; `auto` forgets an earlier choice.
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) way: WayChoice,
+    /// Also find the compilers for AssemblyScript, Zig and Go, or install them into target/tools/ by npm and pip (800 MB).
+    #[arg(long)]
+    pub(crate) foreign: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -81,7 +88,8 @@ pub(crate) struct Guests {
     /// Build only this guest; may be given more than once.
     #[arg(long, value_name = "NAME")]
     pub(crate) guest: Vec<String>,
-    /// Build only with this allocator (system, which for guests in C is that of wasi-libc, leaking, bump-reset, freelist, wee); may be given more than once.
+    /// Build only with this allocator: leaking, bump-reset, freelist, wee, or system, which for guests in C is that of
+    /// wasi-libc, and for AssemblyScript, Zig and Go the language's own; may be given more than once.
     #[arg(long, value_name = "NAME")]
     pub(crate) allocator: Vec<Allocator>,
 }

@@ -22,6 +22,8 @@ pub(crate) struct Console {
     spinner: Option<ProgressBar>,
     /// The step that what begins is a part of; empty where the task has none.
     step: Arc<Mutex<String>>,
+    /// What was warned of.
+    warnings: Arc<Mutex<Vec<String>>>,
 }
 
 impl Console {
@@ -29,7 +31,7 @@ impl Console {
         let is_interactive = io::stderr().is_terminal()
             && env::var_os("TERM").is_none_or(|term| term != "dumb")
             && env::var_os("CI").is_none();
-        Self { spinner: is_interactive.then(spinner), step: Arc::default() }
+        Self { spinner: is_interactive.then(spinner), step: Arc::default(), warnings: Arc::default() }
     }
 
     /// Says that a step begins; what begins from now on is told as a part of it.
@@ -74,6 +76,21 @@ impl Console {
             Some(spinner) => spinner.suspend(|| eprintln!("{line}")),
             None => eprintln!("{line}"),
         }
+    }
+
+    /// Says something that stays, and that the summary says again; once, however often it is met.
+    pub(crate) fn warn(&self, line: &str) {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if !warnings.iter().any(|warned| warned == line) {
+            warnings.push(line.to_owned());
+            drop(warnings);
+            self.say(line);
+        }
+    }
+
+    /// What was warned of.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Where something else's lines of progress go.
@@ -184,7 +201,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn output_is_captured_with_its_verdict() {
-        let console = Console { spinner: None, step: Arc::default() };
+        let console = Console { spinner: None, step: Arc::default(), warnings: Arc::default() };
         let mut command = Command::new("sh");
         command.args(["-c", "echo out; echo err >&2; exit 3"]);
         let (succeeded, output) = console.capture(&mut command).unwrap();

@@ -60,7 +60,7 @@ impl<'a> Steps<'a> {
         self.done.iter().all(|(_, outcome, _)| matches!(outcome, Outcome::Passed))
     }
 
-    /// A line for each step; for one that failed also why, and the command that runs it alone.
+    /// A line for each step and each warning; for a step that failed also why, and the command that runs it alone.
     pub(crate) fn summary(&self, task: &str) -> String {
         let mut text = String::new();
         for (name, outcome, took) in &self.done {
@@ -88,6 +88,9 @@ impl<'a> Steps<'a> {
                 let first = reason.lines().next().unwrap_or_default();
                 let _ = writeln!(text, "{name}: {first}\n  again: cargo xtask {task} --only {name}");
             }
+        }
+        for warning in self.console.warnings() {
+            let _ = writeln!(text, "{warning}");
         }
         text
     }
@@ -127,6 +130,21 @@ mod tests {
         assert!(summary.contains("1 passed, 1 failed, 2 left out"), "{summary}");
         assert!(summary.contains("guests: no linker\n"), "{summary}");
         assert!(summary.contains("cargo xtask test --only guests"), "{summary}");
+    }
+
+    #[test]
+    fn what_was_warned_of_stands_in_the_summary_once() {
+        let console = Console::new();
+        let mut steps = Steps::new(&console, 2);
+        for name in ["guests", "tests"] {
+            steps.run(name, &[], || {
+                console.warn("guests in Go are LEFT OUT: there is no go");
+                Ok(())
+            });
+        }
+        let summary = steps.summary("test");
+        assert!(steps.passed());
+        assert_eq!(summary.matches("LEFT OUT: there is no go\n").count(), 1, "{summary}");
     }
 
     #[test]

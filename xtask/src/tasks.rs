@@ -5,6 +5,7 @@ mod c_guests;
 mod compare;
 mod docs;
 mod features;
+mod foreign_guests;
 mod guests;
 mod licences;
 mod setup;

@@ -9,7 +9,7 @@ use std::{
     process::Command,
 };
 
-use super::{Toolchain, debian::Debian};
+use super::{Toolchain, debian::Debian, executable, on_path};
 use crate::{Error, Progress, TARGET, WayFailure, process};
 
 /// The target of guests in C that are linked with wasi-libc.
@@ -237,12 +237,4 @@ fn version_of(program: &Path) -> Result<String, String> {
 
 fn major(version: &str) -> Option<u32> {
     version.split('.').next()?.trim().parse().ok()
-}
-
-fn on_path(path: &[PathBuf], name: &str) -> Option<PathBuf> {
-    path.iter().map(|folder| folder.join(executable(name))).find(|program| program.is_file())
-}
-
-fn executable(name: &str) -> String {
-    format!("{name}{}", env::consts::EXE_SUFFIX)
 }

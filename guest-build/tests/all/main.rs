@@ -2,3 +2,4 @@
 
 mod building;
 mod c_guests;
+mod foreign_guests;

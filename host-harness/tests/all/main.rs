@@ -7,6 +7,7 @@ mod c_allocators;
 mod counted_calls;
 mod exttinygo;
 mod failing_restores;
+mod foreign;
 mod guests;
 mod keeping_state;
 mod lowest_stack;

@@ -1,11 +1,12 @@
-//! `guests`: every guest with every allocator, on every contract that it can speak; those in C are in `c_guests`.
+//! `guests`: every guest with every allocator, on every contract that it can speak; those in C are in `c_guests`, those in other
+//! languages in `foreign_guests`.
 
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use guest_build::{Allocator, Guest, GuestBuild, Toolchain};
 
-use super::{c_guests, setup};
+use super::{c_guests, foreign_guests, setup};
 use crate::{Usage, cli, console::Console, folders};
 
 /// Builds the guests that were asked for, and lists the modules on standard output.
@@ -20,19 +21,25 @@ pub(super) fn run(console: &Console, arguments: &cli::Guests) -> Result<()> {
     Ok(())
 }
 
-/// Builds the guests that were asked for, in Rust and in C, and returns their modules.
+/// Builds the guests that were asked for, in all languages, and returns their modules.
 pub(super) fn build_all(console: &Console, toolchain: &Toolchain, asked: &cli::Guests) -> Result<Vec<PathBuf>> {
-    let in_c = c_guests::names();
+    let others = in_other_languages();
     let mut rust = asked.clone();
-    rust.guest.retain(|name| !in_c.contains(name));
+    rust.guest.retain(|name| !others.contains(name));
     let mut modules = Vec::new();
     if asked.guest.is_empty() || !rust.guest.is_empty() {
         modules.extend(build(console, toolchain, &rust)?);
-    } else if !c_guests::is_asked(asked) {
+    } else if !c_guests::is_asked(asked) && !foreign_guests::is_asked(asked) {
         bail!(Usage("no guest that was asked for can be built with an allocator that was asked for".to_owned()));
     }
     modules.extend(c_guests::build(console, toolchain, asked)?);
+    modules.extend(foreign_guests::build(console, asked)?);
     Ok(modules)
+}
+
+/// The names of the guests that are not in Rust.
+fn in_other_languages() -> Vec<String> {
+    [c_guests::names(), foreign_guests::names()].concat()
 }
 
 /// Builds the guests in Rust that were asked for and returns their modules.
@@ -70,8 +77,8 @@ fn choose<'a>(guests: &'a [Guest], asked: &cli::Guests) -> Result<Vec<Build<'a>>
     }
     if let Some(unknown) = asked.guest.iter().find(|name| !guests.iter().any(|guest| guest.name == **name)) {
         let names: Vec<_> = guests.iter().map(|guest| guest.name.as_str()).collect();
-        let in_c = c_guests::names().join(", ");
-        bail!(Usage(format!("there is no guest `{unknown}`: use one of {}, {in_c}", names.join(", "))));
+        let others = in_other_languages().join(", ");
+        bail!(Usage(format!("there is no guest `{unknown}`: use one of {}, {others}", names.join(", "))));
     }
     let mut chosen = Vec::new();
     for guest in guests {
@@ -129,6 +136,7 @@ mod tests {
     #[test]
     fn an_unknown_guest_is_told_with_those_there_are() {
         let told = choose(&guests(), &asked(&["shopp"], &[])).unwrap_err().to_string();
-        assert!(told.contains("`shopp`") && told.contains("bench, shop"), "{told}");
+        assert!(told.contains("`shopp`") && told.contains("bench, shop, c-shop"), "{told}");
+        assert!(told.ends_with("as-shop, zig-shop, go-shop"), "{told}");
     }
 }
