@@ -16,9 +16,8 @@ use super::{cargo, test};
 use crate::{console::Console, folders};
 
 /// Members of the workspace that are never part of a guest; a procedural macro runs in the compiler.
-const HOST_ONLY: [&str; 11] = [
+const HOST_ONLY: [&str; 10] = [
     "benches",
-    "example-service",
     "fuzz",
     "guest-build",
     "guest-host",
