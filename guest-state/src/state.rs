@@ -24,7 +24,7 @@ struct Record {
 /// The records of one entity, by the canonical form of their keys' fields.
 type Table = BTreeMap<Vec<u8>, Record>;
 
-/// Records in memory, with the semantics of a host's state. See the [crate](crate) for keys, order and intents.
+/// Records in memory, with the semantics of a host's state. See the [crate] for keys, order and intents.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryState {
     declared: BTreeSet<String>,
