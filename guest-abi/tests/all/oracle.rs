@@ -20,14 +20,19 @@ pub(crate) fn text(bytes: &[u8]) -> Result<(&str, usize), WireError> {
 
 fn check_text<'b>(decoder: &mut Decoder<'b>) -> Result<&'b str, WireError> {
     let at = decoder.position();
-    // The decoder looks further than the first byte of a negative integer to tell its type.
-    if decoder.input().get(at).is_some_and(|initial| initial >> 5 == 1 && initial & 0x1F < 28) {
+    if is_negative(decoder) {
         return Err(WireError::Unsupported { at });
     }
     match item_type(decoder)? {
         Type::String => decoder.str().map_err(|error| wire_error(&error, at)),
         other => Err(beyond(other, at)),
     }
+}
+
+/// Whether a negative integer begins here. To tell its type the decoder looks further than its first byte, so one that is
+/// cut short is asked for here, where no integer is allowed.
+fn is_negative(decoder: &Decoder<'_>) -> bool {
+    decoder.input().get(decoder.position()).is_some_and(|initial| initial >> 5 == 1 && initial & 0x1F < 28)
 }
 
 fn item_type(decoder: &Decoder<'_>) -> Result<Type, WireError> {
@@ -57,6 +62,9 @@ fn check(decoder: &mut Decoder<'_>, depth: u32) -> Result<(), WireError> {
         Type::Bytes => decoder.bytes().map(drop).map_err(wire),
         Type::Tag => {
             if decoder.tag().map_err(wire)?.as_u64() != u64::from(QNAME_TAG) {
+                return Err(WireError::Unsupported { at });
+            }
+            if is_negative(decoder) {
                 return Err(WireError::Unsupported { at });
             }
             match (item_type(decoder)?, decoder.array()) {

@@ -31,6 +31,14 @@ proptest! {
 }
 
 #[test]
+fn a_tagged_integer_that_is_cut_short_is_no_qualified_name() {
+    let bytes = [0xD9, 0x51, 0x4E, 0x38];
+    assert_eq!(validated(&bytes), Err(WireError::Unsupported { at: 0 }));
+    assert_eq!(validated(&bytes), oracle::value(&bytes));
+    assert_eq!(validated(&bytes[..3]), Err(WireError::Truncated));
+}
+
+#[test]
 fn every_kind_is_accepted_and_skipped_alike() {
     let samples: [&[u8]; 13] = [
         &[0x00],
