@@ -29,7 +29,7 @@ pub struct BumpAllocator<P, M = LinearMemory> {
     policy: PhantomData<P>,
 }
 
-/// What a [`BumpAllocator`] does when an allocation is freed. Only [`Leaking`] and [`BumpReset`] implement it.
+/// The policy of a [`BumpAllocator`] for freed allocations. Only [`Leaking`] and [`BumpReset`] implement it.
 pub trait BumpPolicy: sealed::Sealed {
     /// The kind that the control block shows to the host.
     const KIND: AllocatorKind;

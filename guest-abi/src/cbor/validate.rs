@@ -29,7 +29,7 @@ fn no_head(bytes: &[u8], at: usize) -> WireError {
     }
 }
 
-/// What is wrong with an item that has no place where it is, by its first byte.
+/// The error for an item that is not allowed at its place, by its first byte.
 #[cold]
 #[inline(never)]
 pub(crate) fn beyond(initial: u8, at: usize) -> WireError {

@@ -28,7 +28,7 @@ pub(crate) enum BeginError {
     Trapped { function: String, error: wasmtime::Error },
     /// A function of the guest's reported a failure, or left what the host does not take.
     Failed { function: String, fault: Fault },
-    /// The guest could not allocate an exchange region of so many bytes.
+    /// The guest could not allocate an exchange region of `size` bytes.
     NoExchange { size: u32 },
     /// The guest's exchange region does not lie in its memory.
     ExchangeOutOfBounds { size: u32, address: u32 },

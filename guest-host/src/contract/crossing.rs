@@ -1,5 +1,5 @@
-//! What every host function of every contract does: find the memory that the guest sees, check what it passes, and keep the
-//! fault that ends the call.
+//! The frame of every host function, whatever its contract: it finds the memory that the guest sees, checks ranges, and keeps
+//! the fault that ends the call.
 
 use std::ops::Range;
 
@@ -55,7 +55,7 @@ pub(crate) fn range(what: &'static str, address: u32, length: u32, size: usize) 
     }
 }
 
-/// What a guest passes. It may have written it into the exchange region.
+/// Reads the guest's arguments from its memory. The guest may have written them into the exchange region.
 pub(crate) struct Passed<'m, 'f> {
     memory: &'m [u8],
     footprint: &'f mut Footprint,

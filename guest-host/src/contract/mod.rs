@@ -22,12 +22,12 @@ pub(crate) use begin::{Begin, BeginError};
 use exttinygo::{ExtTinyGo, ExtTinyGoView};
 use wasi::{Wasi, WasiView};
 
-/// What the host functions of an instance work on, whichever contract it speaks.
+/// The data of an instance's store, whichever contract it speaks.
 pub(crate) type Data = HostData<ContractState>;
 
-/// What the contracts have of an instance on the host's side.
+/// The host's side of an instance under its contract.
 pub(crate) struct ContractState {
-    /// What the guest sees of the world besides the state.
+    /// Descriptors, clocks and randomness of the guest.
     wasi: Wasi,
     /// `None` before an instance is initialised, and where it speaks another contract.
     exttinygo: Option<Box<ExtTinyGo>>,

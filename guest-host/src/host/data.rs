@@ -1,4 +1,4 @@
-//! What the host functions of one instance work on.
+//! The data of an instance's store, which its host functions use.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
@@ -11,7 +11,7 @@ use crate::host::limits::MemoryLimiter;
 use crate::host::window::Window;
 use crate::state::State;
 
-/// Everything that the host functions of one instance work on.
+/// The data of an instance's store.
 pub(crate) struct HostData<X> {
     pub(crate) state: Box<dyn State>,
     pub(crate) limiter: MemoryLimiter,
@@ -19,7 +19,7 @@ pub(crate) struct HostData<X> {
     pub(crate) call: Call,
     /// The instance's memory, once it exists.
     pub(crate) window: Option<Window>,
-    /// What calls have used since the last restore.
+    /// The ranges that calls have used since the last restore.
     pub(crate) footprint: Footprint,
     /// Where the guest sees the end of its memory, if that can be before the memory ends.
     pub(crate) logical: Option<LogicalSize>,
@@ -27,11 +27,11 @@ pub(crate) struct HostData<X> {
     pub(crate) tracing: bool,
     /// Copies of what a host function must read while it writes into the same memory.
     pub(crate) scratch: Vec<u8>,
-    /// What the contracts have of the instance. The host knows nothing of it but when it begins anew.
+    /// The contract's own data. The host only says when a call or a restore begins.
     pub(crate) contract: X,
 }
 
-/// What a contract has of an instance on the host's side.
+/// A contract's own data of an instance.
 pub(crate) trait ContractData: Send + 'static {
     /// Forgets the last call.
     fn begin_call(&mut self);

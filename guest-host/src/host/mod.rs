@@ -1,4 +1,4 @@
-//! What the host has of an instance: its memory as host functions see it, what a call leaves, and its limits.
+//! The host's side of an instance: its memory as host functions see it, the data of a call, and the limits.
 
 pub(crate) mod call;
 pub(crate) mod data;

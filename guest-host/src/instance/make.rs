@@ -6,8 +6,7 @@ use guest_abi::names;
 
 use super::choice::{MOST_STATICS, Trial};
 use super::{Choice, Instance, InstanceConfig, Mechanism, NO_DEADLINE, Status};
-use crate::contract::ContractState;
-use crate::contract::Data;
+use crate::contract::{ContractState, Data};
 use crate::guest::admission::{NoWriteBarrier, Refusal};
 use crate::guest::error::LoadError;
 use crate::guest::{Compiled, Guest};
@@ -79,8 +78,8 @@ impl Guest {
         strategy: RestoreStrategy,
         config: &InstanceConfig,
     ) -> Result<(Mechanism, Arc<Compiled>), LoadError> {
-        let admission = self.admission();
         let refuse = |reasons| LoadError::Strategy { strategy: strategy.name(), reasons };
+        self.admission().admits(strategy).map_err(refuse)?;
         // Functions of the guest's own that tell what it allocated are called when the entrance has returned.
         let asked = config.count && tells_allocations(self.info());
         let entrances = config.policy == RestorePolicy::EveryCall
@@ -90,12 +89,8 @@ impl Guest {
         let own = |restore| Mechanism::InPlace { restore, entrances };
         let mechanism = match strategy {
             RestoreStrategy::Auto | RestoreStrategy::Reinstantiate => Mechanism::Replace,
-            RestoreStrategy::FullCopy => {
-                admission.full_copy().map_err(refuse)?;
-                own(Box::new(FullCopy))
-            }
+            RestoreStrategy::FullCopy => own(Box::new(FullCopy)),
             RestoreStrategy::DirtyCards => {
-                admission.full_copy().map_err(refuse)?;
                 // What the module was compiled from is the harness's own code, so that is where the fault is.
                 let refuse = |reason| refuse(vec![Refusal::NoWriteBarrier { reason }]);
                 let compiled = self.marking().map_err(|error| match error {
@@ -110,14 +105,8 @@ impl Guest {
                 };
                 return Ok((mechanism, compiled));
             }
-            RestoreStrategy::Watermark => {
-                admission.allocator_aware().map_err(refuse)?;
-                own(Box::new(Watermark))
-            }
-            RestoreStrategy::BumpReset => {
-                admission.allocator_aware().map_err(refuse)?;
-                own(Box::new(BumpReset))
-            }
+            RestoreStrategy::Watermark => own(Box::new(Watermark)),
+            RestoreStrategy::BumpReset => own(Box::new(BumpReset)),
         };
         let cleans_stack = matches!(strategy, RestoreStrategy::Watermark | RestoreStrategy::BumpReset)
             && config.residue == Residue::Scrub;

@@ -19,14 +19,14 @@ use crate::state::State;
 
 /// An instance that may speak this contract.
 pub(crate) trait ExtTinyGoView: ContractData {
-    /// What the host has of it, if it speaks the contract and is far enough for that.
+    /// The host's side of the instance under this contract; `None` before it begins, or under another contract.
     fn exttinygo(&mut self) -> Option<&mut ExtTinyGo>;
 
     /// Sets it, when the instance begins.
     fn set_exttinygo(&mut self, own: ExtTinyGo);
 }
 
-/// What a host function works on.
+/// The parts of the store's data that a host function uses.
 pub(super) struct Crossing<'a> {
     pub(super) memory: GuestMemory<'a>,
     pub(super) own: &'a mut ExtTinyGo,

@@ -1,4 +1,4 @@
-//! What the host has of an instance that speaks this contract.
+//! The host's side of an instance that speaks this contract.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use super::handles::Handles;
 use crate::failure::{Fault, InvalidData};
 use crate::host::call::CallLimits;
 
-/// What the host has of an instance that speaks this contract.
+/// The host's side of an instance that speaks this contract.
 pub(crate) struct ExtTinyGo {
     pub(super) handles: Handles,
     pub(super) buffers: Buffers,
@@ -19,7 +19,7 @@ pub(crate) struct ExtTinyGo {
     pub(super) held: usize,
 }
 
-/// What the host calls of the guest while a call is under way.
+/// The guest's functions that the host calls during a call.
 #[derive(Clone)]
 pub(crate) struct Exports {
     /// `malloc`.
