@@ -93,7 +93,7 @@ pub enum ModuleError {
 /// assert_eq!(info.exported_function("add").unwrap().to_string(), "(i32, i32) -> i32");
 /// assert_eq!(info.memories[0].ty.minimum, 2);
 /// assert_eq!(info.instructions.count(Tracked::MemoryGrow), 1);
-/// # Ok::<(), guest_prepare::ModuleError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
