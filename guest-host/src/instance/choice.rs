@@ -85,17 +85,17 @@ const MOST: u32 = 6;
 
 /// A trial of `dirty-cards` against a strategy that asks the allocator instead.
 ///
-/// After each of some calls, what the cards made the restore write is held against what the rival is expected to write at
-/// least. Where that is little more for most of the calls, the rival has its calls too, and stays if it keeps to what was
+/// After each of some calls, what the cards made the restore write is held against what the alternative is expected to write at
+/// least. Where that is little more for most of the calls, the alternative has its calls too, and stays if it keeps to what was
 /// expected of it. Calls count alike, however much they write: one that is like no other decides nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Trial {
-    rival: Choice,
-    /// What the rival took the place of, while it is tried itself.
+    alternative: Choice,
+    /// The choice before the alternative, while that is tried itself.
     before: Option<Choice>,
     /// Calls that are still to be counted.
     left: u32,
-    /// Calls that spoke for the rival.
+    /// Calls that spoke for the alternative.
     votes: u32,
 }
 
@@ -103,21 +103,27 @@ impl Trial {
     const WRITES_ITS_HEAP: &'static str =
         "most of what the first calls wrote is heap of which the allocator tells, so that marks are of no use";
 
-    pub(super) const fn against(rival: RestoreStrategy) -> Self {
-        let rival = Choice { strategy: rival, reason: Self::WRITES_ITS_HEAP };
-        Self { rival, before: None, left: CALLS, votes: 0 }
+    pub(super) const fn against(alternative: RestoreStrategy) -> Self {
+        let alternative = Choice { strategy: alternative, reason: Self::WRITES_ITS_HEAP };
+        Self { alternative, before: None, left: CALLS, votes: 0 }
     }
 
-    /// What the rival is.
-    pub(super) const fn rival(&self) -> RestoreStrategy {
-        self.rival.strategy
+    /// The strategy that is on trial.
+    pub(super) const fn alternative(&self) -> RestoreStrategy {
+        self.alternative.strategy
     }
 
-    /// Takes note of a restore after a call that succeeded: what it wrote, and what the rival is expected to write at least.
-    /// Returns what to change to, where that is due.
-    pub(super) fn restored(&mut self, choice: Choice, written: u64, expected: u64) -> Option<Choice> {
-        let (rivals, other) = if self.before.is_none() { (expected, written) } else { (written, expected) };
-        self.votes += u32::from(rivals <= other + other / 4);
+    /// Takes note of a restore after a call that succeeded: the bytes that it wrote, and those that the alternative would
+    /// write at least, `None` where it could not restore. Returns the choice to change to, where that is due.
+    pub(super) fn restored(&mut self, choice: Choice, written: u64, expected: Option<u64>) -> Option<Choice> {
+        let speaks_for = match (self.before, expected) {
+            (None, Some(expected)) => expected <= written + written / 4,
+            (Some(_), Some(expected)) => written <= expected + expected / 4,
+            (None, None) => false,
+            // No figure is too high for one that is not known.
+            (Some(_), None) => true,
+        };
+        self.votes += u32::from(speaks_for);
         self.left = self.left.saturating_sub(1);
         if self.left > 0 {
             return None;
@@ -125,7 +131,7 @@ impl Trial {
         match (self.before, self.votes >= MOST) {
             (None, true) => {
                 (self.before, self.left, self.votes) = (Some(choice), CALLS, 0);
-                Some(self.rival)
+                Some(self.alternative)
             }
             (None, false) | (Some(_), true) => None,
             (Some(before), false) => Some(before),
@@ -145,7 +151,8 @@ mod tests {
     const CARDS: Choice = Choice::EVERY_BYTE;
 
     /// Goes through the calls of one part of a trial.
-    fn calls(trial: &mut Trial, choice: Choice, written: u64, expected: u64) -> Option<Choice> {
+    fn calls(trial: &mut Trial, choice: Choice, written: u64, expected: impl Into<Option<u64>>) -> Option<Choice> {
+        let expected = expected.into();
         for _ in 1..CALLS {
             assert_eq!(trial.restored(choice, written, expected), None);
             assert!(!trial.is_over());
@@ -154,27 +161,34 @@ mod tests {
     }
 
     #[test]
-    fn a_rival_that_would_write_much_more_is_not_tried() {
+    fn an_alternative_that_would_write_much_more_is_not_tried() {
         let mut trial = Trial::against(RestoreStrategy::Watermark);
         assert_eq!(calls(&mut trial, CARDS, 4000, 5001), None);
         assert!(trial.is_over());
     }
 
     #[test]
-    fn a_rival_that_does_what_was_expected_stays() {
+    fn an_alternative_that_does_what_was_expected_stays() {
         let mut trial = Trial::against(RestoreStrategy::Watermark);
-        let rival = calls(&mut trial, CARDS, 4000, 5000).unwrap();
-        assert_eq!(rival.strategy, RestoreStrategy::Watermark);
+        let alternative = calls(&mut trial, CARDS, 4000, 5000).unwrap();
+        assert_eq!(alternative.strategy, RestoreStrategy::Watermark);
         assert!(!trial.is_over());
-        assert_eq!(calls(&mut trial, rival, 5000, 4000), None);
+        assert_eq!(calls(&mut trial, alternative, 5000, 4000), None);
         assert!(trial.is_over());
     }
 
     #[test]
-    fn a_rival_that_writes_more_than_was_expected_goes() {
+    fn an_alternative_that_writes_more_than_was_expected_goes() {
         let mut trial = Trial::against(RestoreStrategy::Watermark);
-        let rival = calls(&mut trial, CARDS, 4000, 5000).unwrap();
-        assert_eq!(calls(&mut trial, rival, 5001, 4000), Some(CARDS));
+        let alternative = calls(&mut trial, CARDS, 4000, 5000).unwrap();
+        assert_eq!(calls(&mut trial, alternative, 5001, 4000), Some(CARDS));
+        assert!(trial.is_over());
+    }
+
+    #[test]
+    fn an_alternative_that_could_not_restore_is_not_tried() {
+        let mut trial = Trial::against(RestoreStrategy::Watermark);
+        assert_eq!(calls(&mut trial, CARDS, 4000, None), None);
         assert!(trial.is_over());
     }
 
@@ -183,12 +197,12 @@ mod tests {
         let mut trial = Trial::against(RestoreStrategy::Watermark);
         for call in 1..=CALLS {
             let (written, expected) = if call <= CALLS - MOST { (4000, 9000) } else { (4000, 4000) };
-            assert_eq!(trial.restored(CARDS, written, expected).is_some(), call == CALLS);
+            assert_eq!(trial.restored(CARDS, written, Some(expected)).is_some(), call == CALLS);
         }
         let mut trial = Trial::against(RestoreStrategy::Watermark);
         for call in 1..=CALLS {
             let (written, expected) = if call < MOST { (1 << 40, 1 << 40) } else { (4000, 9000) };
-            assert_eq!(trial.restored(CARDS, written, expected), None);
+            assert_eq!(trial.restored(CARDS, written, Some(expected)), None);
         }
     }
 }

@@ -17,14 +17,14 @@ use guest_prepare::{CountedAs, Prepared};
 /// What there is to count a guest's allocations by, beside a control block.
 #[derive(Default)]
 pub(super) struct Counting {
-    calls: Option<CountedCalls>,
+    pub(super) calls: Option<CountedCalls>,
     functions: Option<GuestFunctions>,
     /// What the policy asks for the heap in use.
     heap_in_use: Option<TypedFunc<(), i64>>,
 }
 
 /// The globals in which the preparation counts.
-struct CountedCalls {
+pub(super) struct CountedCalls {
     allocations: Global,
     frees: Global,
     reallocations: Global,
@@ -82,7 +82,7 @@ impl Counting {
 }
 
 impl CountedCalls {
-    fn of(prepared: &Prepared, instance: &Instance, store: &mut Store<Data>) -> Option<Self> {
+    pub(super) fn of(prepared: &Prepared, instance: &Instance, store: &mut Store<Data>) -> Option<Self> {
         let counters = prepared.counters?;
         let counted = |kind| prepared.counted.iter().any(|function| function.counted_as == kind);
         let mut global = |name| instance.get_global(&mut *store, name);
@@ -97,6 +97,23 @@ impl CountedCalls {
             reallocations_are_counted: counted(CountedAs::Reallocation),
         })
     }
+
+    /// Bytes of a request to the guest's allocator that was under way when a call trapped, or that was answered with no block
+    /// during it.
+    pub(super) fn failed_allocation(&self, store: &mut Store<Data>) -> Option<u64> {
+        match read(self.under_way, store) {
+            0 | Self::NO_REQUEST => self.refused_allocation(store),
+            request => Some(request - 1),
+        }
+    }
+
+    /// Bytes of the last request to the guest's allocator that was answered with no block during the call.
+    pub(super) fn refused_allocation(&self, store: &mut Store<Data>) -> Option<u64> {
+        Some(read(self.refused_bytes, store)).filter(|refused| *refused != 0)
+    }
+
+    /// Value of the global during an operation that asks for no memory.
+    const NO_REQUEST: u64 = u64::MAX;
 }
 
 impl GuestFunctions {
@@ -218,25 +235,6 @@ impl Live {
         self.store.data_mut().call = call;
         Some(said.map_or(u64::MAX, i64::cast_unsigned))
     }
-
-    /// Bytes of a request to the guest's allocator that was under way when a call trapped, or that was answered with no block
-    /// during it.
-    pub(super) fn failed_allocation(&mut self) -> Option<u64> {
-        let calls = self.counting.calls.as_ref()?;
-        match read(calls.under_way, &mut self.store) {
-            0 | Self::NO_REQUEST => self.refused_allocation(),
-            request => Some(request - 1),
-        }
-    }
-
-    /// Bytes of the last request to the guest's allocator that was answered with no block during the call.
-    pub(super) fn refused_allocation(&mut self) -> Option<u64> {
-        let calls = self.counting.calls.as_ref()?;
-        Some(read(calls.refused_bytes, &mut self.store)).filter(|refused| *refused != 0)
-    }
-
-    /// Value of the global during an operation that asks for no memory.
-    const NO_REQUEST: u64 = u64::MAX;
 
     /// Nothing is under way any more in an allocator that a call trapped inside.
     pub(super) fn leave_allocator(&mut self) {

@@ -1,31 +1,37 @@
 //! When an instance that could be restored in place is replaced all the same: because its memory grew beyond what calls
 //! need, or because another strategy serves it better.
 
-use std::mem;
-
 use guest_abi::AllocatorKind;
 
-use super::make::TakenUp;
-use super::{Instance, Mechanism};
+use super::Instance;
+use super::plan::{Mechanism, Plan};
 use crate::guest::error::LoadError;
 use crate::host::outcome::Replaced;
 use crate::restore::policy::{Residue, RestoreStrategy};
 
+/// What is due after a call, beside a restore in place or instead of it.
+pub(super) enum Due {
+    /// A new instance.
+    Replace(Replaced),
+    /// A new instance by another plan, as the guest's code may be another then.
+    Change(Box<Plan>),
+}
+
 impl Instance {
     /// Whether the memory of an instance that is about to be restored has been larger than needed for too long.
     #[inline]
-    pub(super) fn keeps_too_much(&mut self) -> bool {
+    pub(super) fn holds_idle_memory(&mut self) -> bool {
         // As much as the limiter granted: the size itself takes longer to look up.
-        let grown = self.live.as_ref().is_some_and(|live| live.store.data().limiter.granted() > self.retained);
+        let grown = self.phase.live().is_some_and(|live| live.store.data().limiter.granted() > self.retained);
         grown && self.is_idle()
     }
 
     #[cold]
     fn is_idle(&mut self) -> bool {
-        let (Some(retention), Some(live)) = (self.config.retention, &mut self.live) else {
+        let (Some(retention), Some(live)) = (self.config.retention, self.phase.live_mut()) else {
             return false;
         };
-        if !matches!(self.mechanism, Mechanism::InPlace { .. }) {
+        if !self.plan.is_in_place() {
             return false;
         }
         let most = retention.bytes.max(live.snapshot.memory.len() as u64);
@@ -39,11 +45,18 @@ impl Instance {
         self.idle >= retention.restores
     }
 
-    /// Gives memory back by replacing the instance.
+    /// Does what is due after a call. Where that fails, the next call tries again to make an instance.
     #[cold]
-    pub(super) fn give_back(&mut self) {
-        // If it fails the next call tries again.
-        let _ = self.replace_for(Replaced::Shrunk);
+    pub(super) fn carry_out(&mut self, due: Due) {
+        match due {
+            Due::Replace(why) => drop(self.replace_for(why)),
+            Due::Change(plan) => {
+                let before = self.follow(*plan);
+                if self.replace_for(Replaced::AnotherStrategy).is_err() {
+                    self.follow(before);
+                }
+            }
+        }
     }
 
     /// Replaces the instance and says why.
@@ -53,7 +66,7 @@ impl Instance {
         Ok(())
     }
 
-    /// Replaces the instance at another time than after a call, of which the figures would tell, and counts that.
+    /// Replaces the instance at another time than after a call, whose figures would tell, and counts that.
     pub(super) fn replace_uncalled(&mut self, why: Replaced) -> Result<(), LoadError> {
         self.replace()?;
         if let Some(tally) = &mut self.tally {
@@ -64,86 +77,80 @@ impl Instance {
 
     /// Why an instance is replaced that was not restored in place.
     pub(super) fn why_replaced(&self) -> Replaced {
-        match self.mechanism {
+        match self.plan.mechanism {
             Mechanism::Replace => Replaced::ByStrategy,
             Mechanism::InPlace { .. } => Replaced::NotRestorable,
         }
     }
 
-    /// Takes up another strategy. The instance is to be replaced then, as the guest's code may be another.
-    pub(super) fn adopt(&mut self, (choice, (mechanism, compiled)): TakenUp) {
-        (self.choice, self.mechanism, self.compiled) = (choice, mechanism, compiled);
-        self.config.strategy = choice.strategy;
+    /// Goes by this plan from the next instance on, and returns the one before.
+    pub(super) fn follow(&mut self, plan: Plan) -> Plan {
+        self.config.strategy = plan.choice.strategy;
+        std::mem::replace(&mut self.plan, plan)
     }
 
     /// Bytes that a reset of the heap copies back.
     pub(super) fn reset_bytes(&self) -> u64 {
-        let ranges = self.live.as_ref().map(|live| live.snapshot.reset.iter().map(|range| range.len() as u64).sum());
-        ranges.unwrap_or(0)
+        let live = self.phase.live();
+        live.map_or(0, |live| live.snapshot.reset.iter().map(|range| range.len() as u64).sum())
     }
 
-    /// The strategy that could take the place of `dirty-cards`: one that asks the guest's allocator, if that tells.
-    pub(super) fn rival(&self) -> Option<RestoreStrategy> {
-        if self.choice.strategy != RestoreStrategy::DirtyCards || self.guest.admission().allocator_aware().is_err() {
+    /// The strategy that could take the place of `dirty-cards`: one that asks the guest's allocator, if the allocator keeps
+    /// a control block.
+    pub(super) fn alternative(&self) -> Option<RestoreStrategy> {
+        if self.plan.choice.strategy != RestoreStrategy::DirtyCards || self.guest.admission().allocator_aware().is_err()
+        {
             return None;
         }
-        let block = self.live.as_ref()?.snapshot.control_block?;
+        let block = self.phase.live()?.snapshot.control_block?;
         match block.image.allocator()? {
             AllocatorKind::BumpReset => Some(RestoreStrategy::BumpReset),
             _ => Some(RestoreStrategy::Watermark),
         }
     }
 
-    /// Bytes that the rival would write at least, if it restored the instance now; `None` where no strategy is on trial.
+    /// Where another strategy is on trial, the bytes that it would write at least if it restored the instance now.
     #[inline]
-    pub(super) fn expected_of_rival(&mut self, succeeded: bool) -> Option<u64> {
-        match &self.trial {
+    pub(super) fn expected_of_alternative(&mut self, succeeded: bool) -> Option<Expected> {
+        match &self.plan.trial {
             Some(trial) if succeeded => {
-                let rival = trial.rival();
-                Some(self.expected_of(rival))
+                let alternative = trial.alternative();
+                Some(self.expected_of(alternative))
             }
             _ => None,
         }
     }
 
     #[cold]
-    fn expected_of(&mut self, rival: RestoreStrategy) -> u64 {
-        if rival == RestoreStrategy::BumpReset && self.config.residue == Residue::Keep {
-            return self.reset_bytes();
+    fn expected_of(&mut self, alternative: RestoreStrategy) -> Expected {
+        if alternative == RestoreStrategy::BumpReset && self.config.residue == Residue::Keep {
+            return Some(self.reset_bytes());
         }
-        let Some(live) = &mut self.live else {
-            return 0;
-        };
-        let Some(block) = live.control_block() else {
-            // What cannot be read is not to be asked.
-            return u64::MAX >> 8;
-        };
+        let live = self.phase.live_mut()?;
+        let block = live.control_block()?;
         let regions = &live.snapshot.regions;
         let used = (block.image.effective_high_water() as usize).saturating_sub(regions.statics().start);
-        // Of the exchange region a call may have used little.
-        used.saturating_sub(regions.exchange().len()) as u64
+        // A call may have used little of the exchange region.
+        Some(used.saturating_sub(regions.exchange().len()) as u64)
     }
 
-    /// Takes note of a restore after a call that succeeded, and changes to another strategy where that is due.
+    /// Takes note of a restore after a call that succeeded, and returns the change to another strategy where that is due.
     #[cold]
-    pub(super) fn learn(&mut self, written: u64, expected: u64) {
-        let Some(trial) = &mut self.trial else {
-            return;
-        };
-        let next = trial.restored(self.choice, written, expected);
-        if trial.is_over() {
-            self.trial = None;
-        }
+    pub(super) fn learn(&mut self, written: u64, expected: Expected) -> Option<Due> {
+        let mut trial = self.plan.trial.take()?;
+        let next = trial.restored(self.plan.choice, written, expected);
+        let goes_on = (!trial.is_over()).then_some(trial);
         if let Some(next) = next
-            && let Ok(found) = self.guest.mechanism(next.strategy, &self.config)
+            && let Ok(mut plan) = self.guest.plan(next, &self.config)
         {
-            let before = (self.choice, (mem::replace(&mut self.mechanism, Mechanism::Replace), self.compiled.clone()));
-            self.adopt((next, found));
-            if self.replace_for(Replaced::AnotherStrategy).is_err() {
-                // It stays with what it had, and the next call tries to make an instance again.
-                self.adopt(before);
-                self.trial = None;
-            }
+            plan.trial = goes_on;
+            return Some(Due::Change(Box::new(plan)));
         }
+        self.plan.trial = goes_on;
+        None
     }
 }
+
+/// Bytes that another strategy would write at least; `None` where its control block cannot be read, so that it could not
+/// restore.
+pub(super) type Expected = Option<u64>;

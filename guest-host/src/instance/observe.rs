@@ -11,18 +11,18 @@ impl Instance {
     /// Pages of 64 KiB that its memory physically has.
     #[must_use]
     pub fn physical_pages(&self) -> u64 {
-        self.live.as_ref().map_or(0, |live| live.handles.memory.size(&live.store))
+        self.phase.live().map_or(0, |live| live.handles.memory.size(&live.store))
     }
 
     /// The instance's memory as it is now, and its snapshot.
     #[must_use]
     pub fn memory(&self) -> Option<(&[u8], &Snapshot)> {
-        self.live.as_ref().map(|live| (live.handles.memory.data(&live.store), &live.snapshot))
+        self.phase.live().map(|live| (live.handles.memory.data(&live.store), &live.snapshot))
     }
 
     /// The mutable globals as they are now: name, value, and the value in the snapshot.
     pub fn globals(&mut self) -> Vec<(String, Val, Val)> {
-        let Some(live) = &mut self.live else {
+        let Some(live) = self.phase.live_mut() else {
             return Vec::new();
         };
         let Live { store, handles, snapshot, .. } = live;
@@ -32,7 +32,7 @@ impl Instance {
 
     /// Names of the tables whose elements differ from the snapshot.
     pub fn changed_tables(&mut self) -> Vec<String> {
-        let Some(live) = &mut self.live else {
+        let Some(live) = self.phase.live_mut() else {
             return Vec::new();
         };
         let now = live.handles.table_images(&mut live.store);
@@ -48,8 +48,7 @@ impl Instance {
 
     /// What the last call left with the host, also one that failed.
     fn last_call(&self) -> Option<&Call> {
-        let orphan = self.orphan.as_ref().map(|data| &data.call);
-        self.live.as_ref().map(|live| &live.store.data().call).or(orphan)
+        self.phase.data().map(|data| &data.call)
     }
 
     /// The log lines of the last call, whether it succeeded or failed, until the next call. Of a call that was tried
@@ -85,7 +84,7 @@ impl Instance {
     /// Makes later restores forget what belongs to WASI: a broken specimen that a checker of restores must catch.
     #[cfg(feature = "specimens")]
     pub fn forget_wasi(&mut self) {
-        if let Some(live) = &mut self.live {
+        if let Some(live) = self.phase.live_mut() {
             live.store.data_mut().contract.forget_wasi();
         }
     }

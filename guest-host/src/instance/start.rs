@@ -6,12 +6,12 @@ use std::ops::Range;
 
 use guest_abi::ControlBlock;
 use guest_abi::control_block::offset;
-use wasmtime::{Global, Store, Trap, Val, WasmBacktrace};
+use wasmtime::{Global, Store, Val, WasmBacktrace};
 
 use super::InstanceConfig;
-use super::counting::Counting;
-use super::live::{printed_panic, symbols};
-use crate::contract::wasi::is_out_of_memory;
+use super::counting::{CountedCalls, Counting};
+use super::diagnose::{Diagnosis, backtrace};
+use super::plan::Plan;
 use crate::contract::{self, Begin, BeginError, Data};
 use crate::failure::{Cause, Failure};
 use crate::guest::admission::{Contract, check_bump_reset, check_control_block};
@@ -27,14 +27,22 @@ use crate::restore::snapshot::{ControlBlockAt, Handles, RegionPlan, Regions, Sna
 use guest_prepare::module_info::ContractKind;
 use guest_prepare::{Prepared, tells_allocations};
 
+/// An instance that was started, without its store.
+pub(super) struct Started {
+    pub(super) instance: wasmtime::Instance,
+    pub(super) handles: Handles,
+    pub(super) counting: Counting,
+    pub(super) snapshot: Snapshot,
+}
+
 /// Instantiates, initialises and takes the snapshot.
 pub(super) fn start(
     guest: &Guest,
-    compiled: &Compiled,
+    plan: &Plan,
     config: &InstanceConfig,
-    in_place: bool,
     store: &mut Store<Data>,
-) -> Result<(wasmtime::Instance, Handles, Counting, Snapshot), LoadError> {
+) -> Result<Started, LoadError> {
+    let compiled = plan.compiled.as_ref();
     store.data_mut().logical = None;
     store.data_mut().call.begin();
     store.data_mut().contract.start();
@@ -50,7 +58,8 @@ pub(super) fn start(
     store.data_mut().limiter.grant_card_table(None);
     let instance = instantiated.map_err(|error| match guest.info().start {
         Some(index) if ran(&error, store) => {
-            init_failure(&guest.info().function_name(index), &error, guest, config, store)
+            let function = guest.info().function_name(index);
+            Starting { guest, compiled, config, instance: None, store }.failure(&function, &error)
         }
         _ => LoadError::Instantiate(format!("{error:#}")),
     })?;
@@ -58,14 +67,14 @@ pub(super) fn start(
     window::open(store, handles.memory, handles.cards);
     let logical_pages = handles.logical_pages.map(|index| handles.globals[index].1);
     store.data_mut().logical = logical_pages.map(|pages| LogicalSize { pages, certain: 0 });
-    let exchange = initialise(guest, config, &instance, &handles, store)?;
+    let exchange = initialise(guest, compiled, config, &instance, &handles, store)?;
     let ask = config.count && tells_allocations(guest.info());
     if ask && let Some(deadline) = config.deadline {
         // As after calls: who is replaced after each of them must not wait as long as for what initialises.
         store.set_epoch_deadline(guest.engine().ticks(deadline.min(config.init_deadline)));
     }
     let counting = Counting::of(&compiled.prepared, &instance, &handles, ask, store);
-    let snapshot = take_snapshot(guest, compiled, config, in_place, &handles, exchange, store)?;
+    let snapshot = take_snapshot(guest, compiled, config, plan.is_in_place(), &handles, exchange, store)?;
     store.data_mut().contract.snapshot();
     store.data_mut().footprint = Footprint::of(snapshot.regions.exchange());
     if let Some((memory, _)) = memory_and_data(store)
@@ -73,7 +82,7 @@ pub(super) fn start(
     {
         cards.clear(memory.len());
     }
-    Ok((instance, handles, counting, snapshot))
+    Ok(Started { instance, handles, counting, snapshot })
 }
 
 /// Finds the parts of an instance that a restore reaches.
@@ -126,6 +135,7 @@ fn handles(
 /// Runs what the contract wants run before the snapshot and returns the exchange region.
 fn initialise(
     guest: &Guest,
+    compiled: &Compiled,
     config: &InstanceConfig,
     instance: &wasmtime::Instance,
     handles: &Handles,
@@ -146,7 +156,9 @@ fn initialise(
     };
     contract::begin(kind, start, &mut begin).map_err(|error| match error {
         BeginError::Missing(name) => LoadError::Instantiate(format!("the instance has no `{name}`")),
-        BeginError::Trapped { function, error } => init_failure(&function, &error, guest, config, store),
+        BeginError::Trapped { function, error } => {
+            Starting { guest, compiled, config, instance: Some((instance, handles)), store }.failure(&function, &error)
+        }
         BeginError::Failed { function, fault } => {
             let in_use = handles.memory.data_size(&*store) as u64;
             initialise_error(&function, fault.into_cause(in_use, config.memory_limit), Vec::new())
@@ -167,41 +179,40 @@ fn ran(error: &wasmtime::Error, store: &Store<Data>) -> bool {
     frames || store.data().call.fault.is_some()
 }
 
-#[cold]
-fn init_failure(
-    function: &str,
-    error: &wasmtime::Error,
-    guest: &Guest,
-    config: &InstanceConfig,
-    store: &mut Store<Data>,
-) -> LoadError {
-    let backtrace = error.downcast_ref().map_or_else(Vec::new, |found| symbols(found, guest.info()));
-    let cause = match (store.data_mut().call.fault.take(), error.downcast_ref::<Trap>()) {
-        (Some(fault), _) => fault.into_cause(store.data().limiter.granted() as u64, config.memory_limit),
-        (None, Some(Trap::UnreachableCodeReached)) => {
-            let limiter = &store.data().limiter;
-            let (in_use, limit) = (limiter.granted() as u64, config.memory_limit);
-            match (limiter.refused(), printed_panic(store)) {
-                (refused, Some(message)) if is_out_of_memory(&message) => {
-                    let requested = refused.map_or(0, |size| (size as u64).saturating_sub(in_use));
-                    Cause::OutOfMemory { requested, in_use, limit }
-                }
-                (_, Some(message)) => Cause::Panic { message, location: None },
-                (Some(size), None) => {
-                    Cause::OutOfMemory { requested: (size as u64).saturating_sub(in_use), in_use, limit }
-                }
-                (None, None) => Cause::Unreachable,
-            }
-        }
-        (None, Some(Trap::StackOverflow)) => Cause::StackOverflow,
-        (None, Some(Trap::Interrupt)) => Cause::DeadlineExceeded { deadline: config.init_deadline },
-        (None, Some(trap @ (Trap::MemoryOutOfBounds | Trap::TableOutOfBounds))) => {
-            Cause::OutOfBounds { what: trap.to_string() }
-        }
-        (None, Some(trap)) => Cause::Trap { trap: *trap },
-        (None, None) => Cause::Engine(format!("{error:#}")),
-    };
-    initialise_error(function, cause, backtrace)
+/// An instance whose code did not return before its snapshot was taken.
+struct Starting<'a> {
+    guest: &'a Guest,
+    compiled: &'a Compiled,
+    config: &'a InstanceConfig,
+    /// `None` where it failed while it was being instantiated.
+    instance: Option<(&'a wasmtime::Instance, &'a Handles)>,
+    store: &'a mut Store<Data>,
+}
+
+impl Starting<'_> {
+    /// Why a function did not return.
+    #[cold]
+    fn failure(self, function: &str, error: &wasmtime::Error) -> LoadError {
+        let Self { guest, compiled, config, instance, store } = self;
+        let calls = instance.and_then(|(instance, _)| CountedCalls::of(&compiled.prepared, instance, store));
+        let admission = guest.admission();
+        let control_block = admission.control_block.map(|address| address as usize);
+        let control_block = control_block.filter(|address| {
+            memory_and_data(store).is_some_and(|(memory, _)| ControlBlockAt::read(memory.read(), *address).is_ok())
+        });
+        let stack_pointer = admission.layout.as_ref().and_then(|layout| layout.stack_pointer.as_ref());
+        let mut diagnosis = Diagnosis {
+            store,
+            handles: instance.map(|(_, handles)| handles),
+            calls: calls.as_ref(),
+            control_block,
+            stack_top: stack_pointer.map(|found| found.initial),
+            memory_limit: config.memory_limit,
+            deadline: config.init_deadline,
+        };
+        let cause = diagnosis.cause(error);
+        initialise_error(function, cause, backtrace(error, guest.info()))
+    }
 }
 
 /// Sets the reset mark and saves everything that a restore puts back.

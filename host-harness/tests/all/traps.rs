@@ -129,6 +129,18 @@ fn what_fails_before_the_snapshot_has_its_cause_too() {
             assert!(is_right(&cause), "{name}, {code}: {cause}");
         }
     }
+    // The rules of calls hold here as well.
+    let refusing = "(func $malloc (export \"malloc\") (param i32) (result i32) (i32.const 0))";
+    let misses = "(func (export \"__guest_init\") (result i32) (drop (call $malloc (i32.const 24))) unreachable)";
+    let (_, cause) = refused(&format!("{refusing} {misses}"));
+    assert!(matches!(cause, Cause::OutOfMemory { requested: 24, .. }), "{cause}");
+    let (_, cause) = refused(
+        r#"(global $stack (export "__stack_pointer") (mut i32) (i32.const 1024))
+           (func (export "__guest_init") (result i32)
+             (global.set $stack (i32.sub (global.get $stack) (i32.const 2048)))
+             (i32.store (global.get $stack) (i32.const 1)) i32.const 0)"#,
+    );
+    assert!(matches!(cause, Cause::StackOverflow), "{cause}");
     let (function, cause) = start("(call $log (i32.const 2) (i32.const 0) (i32.const 1))");
     assert!(matches!(cause, Cause::InvalidGuestData(InvalidData::TooEarly)), "{cause}");
     assert_eq!(function, "begin");

@@ -1,0 +1,312 @@
+//! Calling an instance, and the restore that follows.
+
+use std::time::Instant;
+
+use super::Instance;
+use super::counting::Counted;
+use super::keep::Due;
+use super::live::Failed;
+use super::phase::{Phase, Standing};
+use super::plan::Mechanism;
+use crate::contract::CallError;
+use crate::failure::{Cause, Failure};
+use crate::guest::Function;
+use crate::guest::error::LoadError;
+use crate::host::outcome::{Outcome, Replaced};
+use crate::restore::policy::RestorePolicy;
+use crate::restore::{Restored, Target};
+
+/// What a call must know at its end of its beginning.
+struct Begun {
+    /// What was counted up to then, where the instance counts.
+    counted: Option<Counted>,
+    /// Whether it began at the snapshot.
+    pristine: bool,
+}
+
+impl Instance {
+    /// Invokes the function of this name. See [`Instance::invoke`].
+    ///
+    /// # Errors
+    /// As for [`Instance::invoke`], and [`Cause::MissingExport`].
+    pub fn invoke_by_name(&mut self, name: &str) -> Result<Outcome<'_>, Failure> {
+        match self.guest.function(name) {
+            Ok(function) => self.invoke(function),
+            Err(cause) => {
+                if let Some(tally) = &mut self.tally {
+                    tally.missing(&cause);
+                }
+                Err(Failure { function: name.to_owned(), cause, backtrace: Vec::new(), retried: false })
+            }
+        }
+    }
+
+    /// Invokes a function: arms the deadline, calls, collects the outcome and applies the restore policy.
+    ///
+    /// After a failure the instance is restored whatever the policy. A call that ran out of memory under a lazy
+    /// policy is tried once more on the restored instance, since extensions are pure.
+    ///
+    /// The outcome of a call is never lost with the instance: where the instance can neither be restored nor replaced, the
+    /// outcome is returned all the same, and the next call tries to replace the instance again.
+    ///
+    /// # Errors
+    /// [`Failure`] with its cause.
+    pub fn invoke(&mut self, function: Function) -> Result<Outcome<'_>, Failure> {
+        let began = self.tally.as_mut().map(|tally| tally.begin(function));
+        let mut called = self.attempt(function, false);
+        if self.may_retry(&called) {
+            self.count_restored();
+            called = self.attempt(function, true);
+        }
+        self.outcome(function, began, called)
+    }
+
+    /// Whether a call that failed has a second try.
+    #[inline]
+    fn may_retry(&self, called: &Result<(), Box<Failed>>) -> bool {
+        matches!(called, Err(failed) if matches!(failed.cause, Cause::OutOfMemory { .. }))
+            && self.config.policy.is_lazy()
+            && self.phase.is_ready()
+    }
+
+    /// What the embedder gets of a call that began at that time.
+    #[inline]
+    fn outcome(
+        &mut self,
+        function: Function,
+        began: Option<Instant>,
+        called: Result<(), Box<Failed>>,
+    ) -> Result<Outcome<'_>, Failure> {
+        if let Some(began) = began {
+            self.count_call(began, called.as_ref().err().map(|failed| &failed.cause));
+        }
+        match (called, self.phase.data()) {
+            (Ok(()), Some(data)) => Ok(Outcome { call: &data.call, stats: &self.last_stats }),
+            (Ok(()), None) => Err(self.failure(function, *lost())),
+            (Err(failed), _) => Err(self.failure(function, *failed)),
+        }
+    }
+
+    #[inline(never)]
+    fn count_call(&mut self, began: Instant, failed: Option<&Cause>) {
+        self.count_restored();
+        if let Some(tally) = &mut self.tally {
+            tally.end(began, self.last_stats.retried, failed);
+        }
+    }
+
+    /// Counts what the restore after an attempt wrote, before the next attempt forgets it.
+    fn count_restored(&mut self) {
+        if let (Some(tally), Some(bytes)) = (&mut self.tally, self.last_stats.restored_bytes) {
+            tally.restored(bytes);
+        }
+    }
+
+    #[cold]
+    fn failure(&self, function: Function, failed: Failed) -> Failure {
+        let function = self.guest.function_name(function).to_owned();
+        Failure { function, cause: failed.cause, backtrace: failed.backtrace, retried: self.last_stats.retried }
+    }
+
+    /// One call and the restore that follows it.
+    fn attempt(&mut self, function: Function, retried: bool) -> Result<(), Box<Failed>> {
+        self.last_stats.begin(retried);
+        if !self.phase.is_ready()
+            && let Err(error) = self.replace_uncalled(self.why_replaced())
+        {
+            return Err(self.not_replaced(&error));
+        }
+        let called = self.call(function);
+        let restore = called.is_err() || self.config.policy == RestorePolicy::EveryCall || self.wants_restore();
+        if restore {
+            let began = self.config.count.then(Instant::now);
+            if let Some(due) = self.restore_after(called.is_ok()) {
+                self.carry_out(due);
+            }
+            self.last_stats.restore_time = began.map(|began| began.elapsed());
+        } else {
+            self.leave_used();
+        }
+        called
+    }
+
+    /// Why there is no instance to call.
+    #[cold]
+    fn not_replaced(&mut self, error: &LoadError) -> Box<Failed> {
+        // The log lines of the call before are not this one's.
+        if let Some(data) = self.phase.data_mut() {
+            data.call.begin();
+        }
+        let reasons = self.restore_error.iter().map(ToString::to_string).chain([error.to_string()]).collect();
+        Failed::boxed(Cause::NotRestorable { reasons })
+    }
+
+    /// Calls the function. The restore after it is still to come.
+    #[inline]
+    fn call(&mut self, function: Function) -> Result<(), Box<Failed>> {
+        let begun = self.begin_call(function)?;
+        let Some(live) = self.phase.live_mut() else {
+            return Err(lost());
+        };
+        // Not cloned: a clone of a typed function counts its type's references, which costs more than the call.
+        let called = match &live.functions[function.index] {
+            Some(function) => function.call(&mut live.store),
+            None => return Err(lost()),
+        };
+        self.end_call(&begun, called)
+    }
+
+    /// Makes the instance ready for a call of the function: its deadline runs from here.
+    #[inline]
+    fn begin_call(&mut self, function: Function) -> Result<Begun, Box<Failed>> {
+        let Phase::Live { live, standing } = &mut self.phase else {
+            return Err(lost());
+        };
+        let pristine = std::mem::replace(standing, Standing::Running) == Standing::Pristine;
+        if !matches!(live.functions.get(function.index), Some(Some(_))) {
+            let name = self.guest.function_name(function);
+            let entrances = &self.plan.compiled.prepared.entrances;
+            let uses = self.plan.uses_entrances();
+            let entrance = entrances.iter().find(|entrance| uses && entrance.function == name);
+            let kind = self.guest.info().contract();
+            live.resolve(kind, entrance.map_or(name, |entrance| &entrance.export_name), function)?;
+        }
+        if live.store.data_mut().begin_call() {
+            live.forget_refused_allocation();
+        }
+        live.store.set_epoch_deadline(self.deadline_ticks);
+        let counted = if self.config.count { live.counted() } else { None };
+        if self.fuel {
+            // Cannot fail: the engine was configured to count.
+            let _ = live.store.set_fuel(u64::MAX);
+        }
+        Ok(Begun { counted, pristine })
+    }
+
+    /// Takes the figures of a call that ended, and finds out why it failed.
+    #[inline]
+    fn end_call(&mut self, begun: &Begun, called: Result<(), CallError>) -> Result<(), Box<Failed>> {
+        let stats = &mut self.last_stats;
+        let Some(live) = self.phase.live_mut() else {
+            return Err(lost());
+        };
+        if self.fuel {
+            stats.instructions = live.store.get_fuel().ok().map(|left| u64::MAX - left);
+        }
+        if self.config.count {
+            stats.allocations = begun.counted.and_then(|before| live.counted_since(before));
+            stats.pages = live.handles.memory.size(&live.store);
+        }
+        stats.crossings = live.store.data().call.crossings;
+        match called {
+            Ok(()) => {
+                live.store.data_mut().footprint.call_succeeded();
+                if self.config.count && stats.allocations.is_none() {
+                    stats.allocations = live.guest_counts(begun.pristine, self.deadline_ticks);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let failed = live.failed(error, &self.guest, &self.config);
+                live.leave_allocator();
+                Err(failed)
+            }
+        }
+    }
+
+    /// Whether the policy asks for a restore after a call that succeeded.
+    fn wants_restore(&mut self) -> bool {
+        match self.config.policy {
+            RestorePolicy::EveryCall => true,
+            RestorePolicy::OnError | RestorePolicy::Never => false,
+            RestorePolicy::OnHeapAbove(bytes) => {
+                let ticks = self.deadline_ticks;
+                self.phase.live_mut().is_none_or(|live| live.heap_in_use(ticks) > bytes)
+            }
+        }
+    }
+
+    /// The call succeeded, and no restore follows.
+    fn leave_used(&mut self) {
+        if let Phase::Live { live, standing } = &mut self.phase {
+            live.forget_refused_request();
+            *standing = Standing::Used;
+        }
+    }
+
+    /// Restores the instance after a call in place, and returns what else is due. Where that fails, the next call tries it
+    /// again and says why it cannot be done; this one has its outcome.
+    #[inline]
+    fn restore_after(&mut self, succeeded: bool) -> Option<Due> {
+        if self.holds_idle_memory() {
+            return Some(Due::Replace(Replaced::Shrunk));
+        }
+        let expected = self.expected_of_alternative(succeeded);
+        match self.restore_in_place(succeeded && self.plan.uses_entrances()) {
+            Some(restored) => {
+                self.last_stats.restored_bytes = Some(restored.bytes);
+                self.learn(restored.bytes, expected?)
+            }
+            None => Some(Due::Replace(self.why_replaced())),
+        }
+    }
+
+    /// Restores the instance now, whatever the policy. `None` when it was replaced rather than restored in place.
+    ///
+    /// # Errors
+    /// [`LoadError`] when it could neither be restored nor replaced; the next call tries to replace it again.
+    pub fn restore(&mut self) -> Result<Option<Restored>, LoadError> {
+        if !self.is_pristine() && self.holds_idle_memory() {
+            return self.replace_for(Replaced::Shrunk).map(|()| None);
+        }
+        match self.restore_in_place(false) {
+            Some(restored) => {
+                if let Some(tally) = &mut self.tally {
+                    tally.restored(restored.bytes);
+                }
+                Ok(Some(restored))
+            }
+            None => self.replace_uncalled(self.why_replaced()).map(|()| None),
+        }
+    }
+
+    /// Restores the instance, unless it must be replaced; `globals_restored` says that the guest's own globals are back
+    /// already.
+    #[inline]
+    fn restore_in_place(&mut self, globals_restored: bool) -> Option<Restored> {
+        let Phase::Live { live, standing } = &mut self.phase else {
+            return None;
+        };
+        *standing = Standing::Poisoned;
+        let Mechanism::InPlace { restore, .. } = &mut self.plan.mechanism else {
+            return None;
+        };
+        let mut target = Target {
+            store: &mut live.store,
+            handles: &live.handles,
+            snapshot: &live.snapshot,
+            residue: self.config.residue,
+            globals_restored,
+        };
+        match restore.restore(&mut target) {
+            Ok(restored) => {
+                live.store.data_mut().restored();
+                *standing = Standing::Pristine;
+                if self.restore_error.is_some() {
+                    self.restore_error = None;
+                }
+                Some(restored)
+            }
+            Err(error) => {
+                self.restore_error = Some(Box::new(error));
+                None
+            }
+        }
+    }
+}
+
+/// A call of an instance that a panic took along.
+#[cold]
+fn lost() -> Box<Failed> {
+    Failed::boxed(Cause::NotRestorable { reasons: vec!["it was lost".to_owned()] })
+}
