@@ -25,9 +25,15 @@ pub use guest_abi::Level;
 pub use guest_prepare::{self, PrepareOptions, module_info};
 pub use host::call::{CallLimits, HostCall, LogLines, TraceEntry};
 pub use host::outcome::{AllocationSource, AllocationStats, CallStats, Outcome, Replaced};
+#[cfg(feature = "async")]
+pub use instance::AsyncInstance;
 pub use instance::{Choice, Instance, InstanceConfig, Retention, Status};
 pub use metrics::Metrics;
+#[cfg(feature = "async")]
+pub use pool::{AsyncPool, AsyncPooledInstance};
 pub use pool::{Pool, PoolConfig, PoolError, PoolStatus, PooledInstance};
 pub use restore::policy::{Residue, RestorePolicy, RestoreStrategy, UnknownName};
 pub use restore::snapshot;
+#[cfg(feature = "async")]
+pub use state::AsyncState;
 pub use state::{MemoryState, State, StateError};

@@ -7,6 +7,7 @@ use wasmtime::{Instance, Memory, Store, TypedFunc, WasmParams, WasmResults};
 use crate::failure::Fault;
 use crate::host::call::CallLimits;
 use crate::host::data::{ContractData, HostData};
+use crate::host::mode::Mode;
 
 /// An instance on the way to its snapshot.
 pub(crate) struct Begin<'a, X: ContractData> {
@@ -43,7 +44,7 @@ impl<X: ContractData> Begin<'_, X> {
     }
 
     /// Calls the exported function of this name, if there is one.
-    pub(super) fn call<P: WasmParams, R: WasmResults>(
+    pub(super) async fn call<M: Mode, P: WasmParams + Sync, R: WasmResults + Sync>(
         &mut self,
         name: &str,
         params: P,
@@ -51,18 +52,18 @@ impl<X: ContractData> Begin<'_, X> {
         let Some(function) = self.function::<P, R>(name) else {
             return Ok(None);
         };
-        match function.call(&mut *self.store, params) {
+        match M::call(&function, &mut *self.store, params).await {
             Ok(result) => Ok(Some(result)),
             Err(error) => Err(BeginError::Trapped { function: name.to_owned(), error }),
         }
     }
 
     /// Runs what initialises the guest, if there is such an export. To exit with code 0 is one way to have done it.
-    pub(super) fn initialise(&mut self, name: &str) -> Result<(), BeginError> {
+    pub(super) async fn initialise<M: Mode>(&mut self, name: &str) -> Result<(), BeginError> {
         let Some(function) = self.function::<(), ()>(name) else {
             return Ok(());
         };
-        match function.call(&mut *self.store, ()) {
+        match M::call(&function, &mut *self.store, ()).await {
             Err(error) if self.exit_code() != Some(0) => Err(BeginError::Trapped { function: name.to_owned(), error }),
             _ => Ok(()),
         }

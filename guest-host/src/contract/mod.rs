@@ -5,6 +5,8 @@
 //! model, and what is wrong ends the call with [`Cause::InvalidGuestData`](crate::Cause::InvalidGuestData). A range of no
 //! bytes names nothing, so it is right whatever its address.
 
+#[cfg(feature = "async")]
+mod awaiting;
 mod begin;
 mod crossing;
 mod exttinygo;
@@ -18,6 +20,7 @@ use wasmtime::{Linker, Store, TypedFunc};
 
 use crate::failure::Fault;
 use crate::host::data::{ContractData, HostData};
+use crate::host::mode::Mode;
 pub(crate) use begin::{Begin, BeginError};
 use exttinygo::{ExtTinyGo, ExtTinyGoView};
 use wasi::{Wasi, WasiView};
@@ -101,6 +104,17 @@ pub(crate) fn define(kind: ContractKind, linker: &mut Linker<Data>) -> wasmtime:
     wasi::define(linker)
 }
 
+/// Defines them for guests that are suspended while a read of the state is awaited.
+#[cfg(feature = "async")]
+pub(crate) fn define_awaiting(kind: ContractKind, linker: &mut Linker<Data>) -> wasmtime::Result<()> {
+    define(kind, linker)?;
+    linker.allow_shadowing(true);
+    match kind {
+        ContractKind::Native => native::define_awaiting(linker),
+        ContractKind::ExtTinyGo => exttinygo::define_awaiting(linker),
+    }
+}
+
 /// Bytes of the exchange region unless the embedder says otherwise.
 pub(crate) const fn default_exchange_size(kind: ContractKind) -> u32 {
     match kind {
@@ -110,14 +124,14 @@ pub(crate) const fn default_exchange_size(kind: ContractKind) -> u32 {
 }
 
 /// Runs what the contract wants run before the snapshot, and returns the exchange region.
-pub(crate) fn begin(
+pub(crate) async fn begin<M: Mode>(
     kind: ContractKind,
     start: Option<&'static str>,
     begin: &mut Begin<'_, ContractState>,
 ) -> Result<Range<usize>, BeginError> {
     match kind {
-        ContractKind::Native => native::begin(begin),
-        ContractKind::ExtTinyGo => exttinygo::begin(begin, start),
+        ContractKind::Native => native::begin::<M, _>(begin).await,
+        ContractKind::ExtTinyGo => exttinygo::begin::<M, _>(begin, start).await,
     }
 }
 
@@ -172,6 +186,21 @@ impl Callable {
             }
             Self::ExtTinyGo(function) => {
                 function.call(&mut *store, ())?;
+                Ok(exttinygo::collect(store.data_mut())?)
+            }
+        }
+    }
+
+    /// The same, suspended while it waits.
+    #[cfg(feature = "async")]
+    pub(crate) async fn call_async(&self, store: &mut Store<Data>) -> Result<(), CallError> {
+        match self {
+            Self::Native(function) => {
+                let result = function.call_async(&mut *store, ()).await?;
+                Ok(native::collect(store, result)?)
+            }
+            Self::ExtTinyGo(function) => {
+                function.call_async(&mut *store, ()).await?;
                 Ok(exttinygo::collect(store.data_mut())?)
             }
         }

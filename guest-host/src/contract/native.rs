@@ -10,26 +10,29 @@ use guest_abi::value::ValueRef;
 use guest_abi::{ErrorCode, Level};
 use wasmtime::{Caller, Linker, Store};
 
+#[cfg(feature = "async")]
+use super::awaiting::awaiting;
 use super::begin::{Begin, BeginError};
 use super::crossing::{Passed, crossing, range};
 use crate::failure::{Fault, InvalidData};
 use crate::host::call::{Call, HostCall};
 use crate::host::data::{ContractData, HostData, visible_bytes};
 use crate::host::guest_memory::GuestMemory;
+use crate::host::mode::Mode;
 use crate::host::window::memory_and_data;
 
 /// Bytes of the exchange region unless the embedder says otherwise.
 pub(super) const EXCHANGE_SIZE: u32 = names::DEFAULT_EXCHANGE_SIZE;
 
 /// Runs what the contract wants run before the snapshot, and returns the exchange region.
-pub(super) fn begin<X: ContractData>(begin: &mut Begin<'_, X>) -> Result<Range<usize>, BeginError> {
-    begin.initialise(names::EXPORT_INITIALIZE)?;
-    if begin.call::<(), i32>(names::EXPORT_INIT, ())?.is_some_and(|result| result != 0) {
+pub(super) async fn begin<M: Mode, X: ContractData>(begin: &mut Begin<'_, X>) -> Result<Range<usize>, BeginError> {
+    begin.initialise::<M>(names::EXPORT_INITIALIZE).await?;
+    if begin.call::<M, (), i32>(names::EXPORT_INIT, ()).await?.is_some_and(|result| result != 0) {
         let fault = reported(&mut begin.store.data_mut().call);
         return Err(BeginError::Failed { function: names::EXPORT_INIT.to_owned(), fault });
     }
     let size = begin.exchange_size;
-    match begin.call::<u32, u32>(names::EXPORT_EXCHANGE, size)? {
+    match begin.call::<M, u32, u32>(names::EXPORT_EXCHANGE, size).await? {
         Some(address) => begin.region(address, size),
         None => Ok(0..0),
     }
@@ -82,12 +85,44 @@ fn reported(call: &mut Call) -> Fault {
 /// Defines the contract's imports.
 pub(super) fn define<X: ContractData>(linker: &mut Linker<HostData<X>>) -> wasmtime::Result<()> {
     let module = names::IMPORT_MODULE;
-    linker.func_wrap(module, names::IMPORT_GET, get)?;
-    linker.func_wrap(module, names::IMPORT_READ, read)?;
+    linker.func_wrap(module, names::IMPORT_GET, |mut caller: Caller<'_, _>, key, key_length, out, room| {
+        get(&mut caller, key, key_length, out, room)
+    })?;
+    linker.func_wrap(
+        module,
+        names::IMPORT_READ,
+        |mut caller: Caller<'_, _>, key, key_length, after, after_length, out, room| {
+            read(&mut caller, key, key_length, after, after_length, out, room)
+        },
+    )?;
     linker.func_wrap(module, names::IMPORT_INTENTS, intents)?;
     linker.func_wrap(module, names::IMPORT_LOG, log)?;
     linker.func_wrap(module, names::IMPORT_FAIL, fail)?;
     linker.func_wrap(module, names::IMPORT_PANIC, panic)?;
+    Ok(())
+}
+
+/// Defines the imports that read the state anew, as functions that await it.
+#[cfg(feature = "async")]
+pub(super) fn define_awaiting<X: ContractData>(linker: &mut Linker<HostData<X>>) -> wasmtime::Result<()> {
+    let module = names::IMPORT_MODULE;
+    linker.func_wrap_async(
+        module,
+        names::IMPORT_GET,
+        |mut caller, (key, key_length, out, room): (u32, u32, u32, u32)| {
+            Box::new(async move { awaiting(&mut caller, |caller| get(caller, key, key_length, out, room)).await })
+        },
+    )?;
+    type Read = (u32, u32, u32, u32, u32, u32);
+    linker.func_wrap_async(
+        module,
+        names::IMPORT_READ,
+        |mut caller, (key, key_length, after, after_length, out, room): Read| {
+            Box::new(async move {
+                awaiting(&mut caller, |caller| read(caller, key, key_length, after, after_length, out, room)).await
+            })
+        },
+    )?;
     Ok(())
 }
 
@@ -104,14 +139,15 @@ fn length(length: usize) -> Result<i32, Fault> {
         .map_err(|_| Fault::State(crate::state::StateError::new("a value or row of the state is larger than 2 GiB")))
 }
 
+#[inline]
 fn get<X: ContractData>(
-    mut caller: Caller<'_, HostData<X>>,
+    caller: &mut Caller<'_, HostData<X>>,
     key_address: u32,
     key_length: u32,
     out_address: u32,
     out_capacity: u32,
 ) -> wasmtime::Result<i32> {
-    crossing(&mut caller, |mut memory, data| {
+    crossing(caller, |mut memory, data| {
         let out = range("room for a value", out_address, out_capacity, memory.len())?;
         let key = Passed::new(&memory, &mut data.footprint).key(key_address, key_length)?;
         let found = data.state.get(&key).map_err(Fault::State)?;
@@ -132,8 +168,9 @@ fn get<X: ContractData>(
     })
 }
 
+#[inline]
 fn read<X: ContractData>(
-    mut caller: Caller<'_, HostData<X>>,
+    caller: &mut Caller<'_, HostData<X>>,
     key_address: u32,
     key_length: u32,
     after_address: u32,
@@ -141,7 +178,7 @@ fn read<X: ContractData>(
     out_address: u32,
     out_capacity: u32,
 ) -> wasmtime::Result<i32> {
-    crossing(&mut caller, |mut memory, data| {
+    crossing(caller, |mut memory, data| {
         let out = range("room for rows", out_address, out_capacity, memory.len())?;
         let mut passed = Passed::new(&memory, &mut data.footprint);
         let key = passed.bytes("key", key_address, key_length)?;

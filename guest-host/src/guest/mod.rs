@@ -15,9 +15,10 @@ use crate::engine::artefact::{self, ArtefactError, CodeOrigin, TrustedCode};
 use crate::failure::Cause;
 use crate::guest::admission::Admission;
 use crate::guest::error::LoadError;
+use crate::host::mode::Mode;
 
 use crate::input;
-use guest_prepare::module_info::ModuleInfo;
+use guest_prepare::module_info::{ContractKind, ModuleInfo};
 use guest_prepare::{PrepareOptions, Prepared, prepare};
 
 /// A loaded module. Cheap to clone.
@@ -52,6 +53,9 @@ type Later = Mutex<Option<Arc<Compiled>>>;
 pub(crate) struct Compiled {
     pub(crate) prepared: Prepared,
     pub(crate) pre: InstancePre<contract::Data>,
+    /// The same over host functions that await, once an asynchronous instance has needed it.
+    #[cfg(feature = "async")]
+    awaiting: std::sync::OnceLock<InstancePre<contract::Data>>,
 }
 
 impl Compiled {
@@ -74,7 +78,35 @@ impl Compiled {
         let mut linker = Linker::new(wasmtime);
         contract::define(info.contract(), &mut linker).map_err(LoadError::engine)?;
         let pre = linker.instantiate_pre(&module).map_err(|error| LoadError::Instantiate(format!("{error:#}")))?;
-        Ok((Self { prepared, pre }, refused))
+        let compiled = Self {
+            prepared,
+            pre,
+            #[cfg(feature = "async")]
+            awaiting: std::sync::OnceLock::new(),
+        };
+        Ok((compiled, refused))
+    }
+
+    /// The module with the host functions of a mode.
+    #[cfg(not(feature = "async"))]
+    pub(crate) fn pre<M: Mode>(&self, _kind: ContractKind) -> Result<&InstancePre<contract::Data>, LoadError> {
+        Ok(&self.pre)
+    }
+
+    /// The module with the host functions of a mode.
+    #[cfg(feature = "async")]
+    pub(crate) fn pre<M: Mode>(&self, kind: ContractKind) -> Result<&InstancePre<contract::Data>, LoadError> {
+        if !M::IS_ASYNC {
+            return Ok(&self.pre);
+        }
+        if let Some(pre) = self.awaiting.get() {
+            return Ok(pre);
+        }
+        let mut linker = Linker::new(self.pre.module().engine());
+        contract::define_awaiting(kind, &mut linker).map_err(LoadError::engine)?;
+        let pre = linker.instantiate_pre(self.pre.module());
+        let pre = pre.map_err(|error| LoadError::Instantiate(format!("{error:#}")))?;
+        Ok(self.awaiting.get_or_init(|| pre))
     }
 }
 

@@ -27,6 +27,9 @@ pub(crate) struct HostData<X> {
     pub(crate) tracing: bool,
     /// Copies of what a host function must read while it writes into the same memory.
     pub(crate) scratch: Vec<u8>,
+    /// When guest code that is suspended with each tick must end.
+    #[cfg(feature = "async")]
+    pub(crate) until: Option<std::time::Instant>,
     /// The contract's own data. The host only says when a call or a restore begins.
     pub(crate) contract: X,
 }
@@ -59,6 +62,8 @@ impl<X: ContractData> HostData<X> {
             logical: None,
             tracing,
             scratch: Vec::new(),
+            #[cfg(feature = "async")]
+            until: None,
             contract,
         }
     }

@@ -5,6 +5,7 @@ pub(crate) mod data;
 pub(crate) mod footprint;
 pub(crate) mod guest_memory;
 pub(crate) mod limits;
+pub(crate) mod mode;
 pub(crate) mod outcome;
 pub(crate) mod output;
 pub(crate) mod window;

@@ -10,6 +10,7 @@ use wasmtime::{Global, Instance, Store, TypedFunc, Val};
 
 use super::live::Live;
 use crate::contract::Data;
+use crate::host::mode::{Deadline, Mode};
 use crate::host::outcome::{AllocationSource, AllocationStats};
 use crate::restore::snapshot::Handles;
 use guest_prepare::{CountedAs, Prepared};
@@ -67,7 +68,7 @@ pub(super) enum Counted {
 impl Counting {
     /// Finds what there is. `ask` says whether functions of the guest's own are to be asked; what they say now, before the
     /// snapshot, is remembered.
-    pub(super) fn of(
+    pub(super) async fn of<M: Mode>(
         prepared: &Prepared,
         instance: &Instance,
         handles: &Handles,
@@ -75,7 +76,7 @@ impl Counting {
         store: &mut Store<Data>,
     ) -> Self {
         let calls = CountedCalls::of(prepared, instance, store);
-        let functions = if ask { GuestFunctions::of(instance, handles, store) } else { None };
+        let functions = if ask { GuestFunctions::of::<M>(instance, handles, store).await } else { None };
         let heap_in_use = instance.get_typed_func(store, exttinygo::EXPORT_HEAP_IN_USE).ok();
         Self { calls, functions, heap_in_use }
     }
@@ -118,7 +119,7 @@ impl CountedCalls {
 
 impl GuestFunctions {
     /// `None` where the guest has none, or they trap.
-    fn of(instance: &Instance, handles: &Handles, store: &mut Store<Data>) -> Option<Self> {
+    async fn of<M: Mode>(instance: &Instance, handles: &Handles, store: &mut Store<Data>) -> Option<Self> {
         let mut function = |name| instance.get_typed_func::<(), i64>(&mut *store, name).ok();
         let mut found = Self {
             mallocs: function(exttinygo::EXPORT_MALLOCS)?,
@@ -128,16 +129,16 @@ impl GuestFunctions {
             at_snapshot: Said::default(),
             last: None,
         };
-        found.at_snapshot = found.ask(handles, store)?;
+        found.at_snapshot = found.ask::<M>(handles, store).await?;
         Some(found)
     }
 
     /// Asks the guest. Where one of the functions traps, the globals are put back to what they were, the shadow-stack
     /// pointer above all. What the functions leave with the host is dropped.
-    fn ask(&self, handles: &Handles, store: &mut Store<Data>) -> Option<Said> {
+    async fn ask<M: Mode>(&self, handles: &Handles, store: &mut Store<Data>) -> Option<Said> {
         let globals: Vec<Val> = handles.globals.iter().map(|(_, global)| global.get(&mut *store)).collect();
         let call = std::mem::take(&mut store.data_mut().call);
-        let said = self.said(store);
+        let said = self.said::<M>(store).await;
         store.data_mut().call = call;
         if said.is_err() {
             for ((_, global), value) in handles.globals.iter().zip(globals) {
@@ -148,13 +149,19 @@ impl GuestFunctions {
         said.ok()
     }
 
-    fn said(&self, store: &mut Store<Data>) -> wasmtime::Result<Said> {
-        let mut optional = |function: &Option<TypedFunc<(), i64>>| -> wasmtime::Result<Option<i64>> {
-            function.as_ref().map(|function| function.call(&mut *store, ())).transpose()
-        };
-        let (frees, heap_in_use) = (optional(&self.frees)?, optional(&self.heap_in_use)?);
-        let heap_size = optional(&self.heap_size)?;
-        Ok(Said { mallocs: self.mallocs.call(&mut *store, ())?, frees, heap_in_use, heap_size })
+    async fn said<M: Mode>(&self, store: &mut Store<Data>) -> wasmtime::Result<Said> {
+        let mut said = Said::default();
+        for (function, word) in [
+            (&self.frees, &mut said.frees),
+            (&self.heap_in_use, &mut said.heap_in_use),
+            (&self.heap_size, &mut said.heap_size),
+        ] {
+            if let Some(function) = function {
+                *word = Some(M::call(function, &mut *store, ()).await?);
+            }
+        }
+        said.mallocs = M::call(&self.mallocs, &mut *store, ()).await?;
+        Ok(said)
     }
 }
 
@@ -204,11 +211,15 @@ impl Live {
     }
 
     /// Asks the guest's own functions after a call, where it has any. `pristine` says that the call began at the snapshot.
-    pub(super) fn guest_counts(&mut self, pristine: bool, deadline_ticks: u64) -> Option<AllocationStats> {
+    pub(super) async fn guest_counts<M: Mode>(
+        &mut self,
+        pristine: bool,
+        deadline: Deadline,
+    ) -> Option<AllocationStats> {
         let functions = self.counting.functions.as_mut()?;
         let before = if pristine { Some(functions.at_snapshot) } else { functions.last };
-        self.store.set_epoch_deadline(deadline_ticks);
-        functions.last = functions.ask(&self.handles, &mut self.store);
+        M::arm(&mut self.store, deadline);
+        functions.last = functions.ask::<M>(&self.handles, &mut self.store).await;
         let Some(after) = functions.last else {
             self.counting.functions = None;
             return None;
@@ -227,11 +238,11 @@ impl Live {
 
     /// Bytes of heap that the guest itself says to be in use, where it has a function for that. One that traps says that it
     /// is more than can be.
-    pub(super) fn said_heap_in_use(&mut self, deadline_ticks: u64) -> Option<u64> {
+    pub(super) async fn said_heap_in_use<M: Mode>(&mut self, deadline: Deadline) -> Option<u64> {
         let function = self.counting.heap_in_use.as_ref()?;
-        self.store.set_epoch_deadline(deadline_ticks);
+        M::arm(&mut self.store, deadline);
         let call = std::mem::take(&mut self.store.data_mut().call);
-        let said = function.call(&mut self.store, ());
+        let said = M::call(function, &mut self.store, ()).await;
         self.store.data_mut().call = call;
         Some(said.map_or(u64::MAX, i64::cast_unsigned))
     }

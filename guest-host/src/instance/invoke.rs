@@ -12,12 +12,13 @@ use crate::contract::CallError;
 use crate::failure::{Cause, Failure};
 use crate::guest::Function;
 use crate::guest::error::LoadError;
+use crate::host::mode::{Blocking, Mode, ready};
 use crate::host::outcome::{Outcome, Replaced};
 use crate::restore::policy::RestorePolicy;
 use crate::restore::{Restored, Target};
 
 /// What a call must know at its end of its beginning.
-struct Begun {
+pub(super) struct Begun {
     /// What was counted up to then, where the instance counts.
     counted: Option<Counted>,
     /// Whether it began at the snapshot.
@@ -30,15 +31,18 @@ impl Instance {
     /// # Errors
     /// As for [`Instance::invoke`], and [`Cause::MissingExport`].
     pub fn invoke_by_name(&mut self, name: &str) -> Result<Outcome<'_>, Failure> {
-        match self.guest.function(name) {
-            Ok(function) => self.invoke(function),
-            Err(cause) => {
-                if let Some(tally) = &mut self.tally {
-                    tally.missing(&cause);
-                }
-                Err(Failure { function: name.to_owned(), cause, backtrace: Vec::new(), retried: false })
+        let function = self.find(name)?;
+        self.invoke(function)
+    }
+
+    /// The function of this name. A call of a function that is missing is counted.
+    pub(super) fn find(&mut self, name: &str) -> Result<Function, Failure> {
+        self.guest.function(name).map_err(|cause| {
+            if let Some(tally) = &mut self.tally {
+                tally.missing(&cause);
             }
-        }
+            Failure { function: name.to_owned(), cause, backtrace: Vec::new(), retried: false }
+        })
     }
 
     /// Invokes a function: arms the deadline, calls, collects the outcome and applies the restore policy.
@@ -63,7 +67,7 @@ impl Instance {
 
     /// Whether a call that failed has a second try.
     #[inline]
-    fn may_retry(&self, called: &Result<(), Box<Failed>>) -> bool {
+    pub(super) fn may_retry(&self, called: &Result<(), Box<Failed>>) -> bool {
         matches!(called, Err(failed) if matches!(failed.cause, Cause::OutOfMemory { .. }))
             && self.config.policy.is_lazy()
             && self.phase.is_ready()
@@ -71,7 +75,7 @@ impl Instance {
 
     /// What the embedder gets of a call that began at that time.
     #[inline]
-    fn outcome(
+    pub(super) fn outcome(
         &mut self,
         function: Function,
         began: Option<Instant>,
@@ -96,7 +100,7 @@ impl Instance {
     }
 
     /// Counts what the restore after an attempt wrote, before the next attempt forgets it.
-    fn count_restored(&mut self) {
+    pub(super) fn count_restored(&mut self) {
         if let (Some(tally), Some(bytes)) = (&mut self.tally, self.last_stats.restored_bytes) {
             tally.restored(bytes);
         }
@@ -112,16 +116,18 @@ impl Instance {
     fn attempt(&mut self, function: Function, retried: bool) -> Result<(), Box<Failed>> {
         self.last_stats.begin(retried);
         if !self.phase.is_ready()
-            && let Err(error) = self.replace_uncalled(self.why_replaced())
+            && let Err(error) = ready(self.replace_uncalled::<Blocking>(self.why_replaced()))
         {
             return Err(self.not_replaced(&error));
         }
         let called = self.call(function);
-        let restore = called.is_err() || self.config.policy == RestorePolicy::EveryCall || self.wants_restore();
+        let restore = called.is_err()
+            || self.config.policy == RestorePolicy::EveryCall
+            || ready(self.wants_restore::<Blocking>());
         if restore {
             let began = self.config.count.then(Instant::now);
             if let Some(due) = self.restore_after(called.is_ok()) {
-                self.carry_out(due);
+                ready(self.carry_out::<Blocking>(due));
             }
             self.last_stats.restore_time = began.map(|began| began.elapsed());
         } else {
@@ -132,7 +138,7 @@ impl Instance {
 
     /// Why there is no instance to call.
     #[cold]
-    fn not_replaced(&mut self, error: &LoadError) -> Box<Failed> {
+    pub(super) fn not_replaced(&mut self, error: &LoadError) -> Box<Failed> {
         // The log lines of the call before are not this one's.
         if let Some(data) = self.phase.data_mut() {
             data.call.begin();
@@ -153,12 +159,16 @@ impl Instance {
             Some(function) => function.call(&mut live.store),
             None => return Err(lost()),
         };
-        self.end_call(&begun, called)
+        self.end_call(&begun, called)?;
+        if self.asks_guest() {
+            ready(self.ask_guest::<Blocking>(&begun));
+        }
+        Ok(())
     }
 
     /// Makes the instance ready for a call of the function: its deadline runs from here.
     #[inline]
-    fn begin_call(&mut self, function: Function) -> Result<Begun, Box<Failed>> {
+    pub(super) fn begin_call(&mut self, function: Function) -> Result<Begun, Box<Failed>> {
         let Phase::Live { live, standing } = &mut self.phase else {
             return Err(lost());
         };
@@ -174,7 +184,7 @@ impl Instance {
         if live.store.data_mut().begin_call() {
             live.forget_refused_allocation();
         }
-        live.store.set_epoch_deadline(self.deadline_ticks);
+        live.store.set_epoch_deadline(self.deadline.ticks);
         let counted = if self.config.count { live.counted() } else { None };
         if self.fuel {
             // Cannot fail: the engine was configured to count.
@@ -185,7 +195,7 @@ impl Instance {
 
     /// Takes the figures of a call that ended, and finds out why it failed.
     #[inline]
-    fn end_call(&mut self, begun: &Begun, called: Result<(), CallError>) -> Result<(), Box<Failed>> {
+    pub(super) fn end_call(&mut self, begun: &Begun, called: Result<(), CallError>) -> Result<(), Box<Failed>> {
         let stats = &mut self.last_stats;
         let Some(live) = self.phase.live_mut() else {
             return Err(lost());
@@ -201,9 +211,6 @@ impl Instance {
         match called {
             Ok(()) => {
                 live.store.data_mut().footprint.call_succeeded();
-                if self.config.count && stats.allocations.is_none() {
-                    stats.allocations = live.guest_counts(begun.pristine, self.deadline_ticks);
-                }
                 Ok(())
             }
             Err(error) => {
@@ -214,20 +221,32 @@ impl Instance {
         }
     }
 
+    /// Whether functions of the guest's own are to be asked what a call allocated that succeeded.
+    #[inline]
+    pub(super) fn asks_guest(&self) -> bool {
+        self.config.count && self.last_stats.allocations.is_none()
+    }
+
+    pub(super) async fn ask_guest<M: Mode>(&mut self, begun: &Begun) {
+        if let Some(live) = self.phase.live_mut() {
+            self.last_stats.allocations = live.guest_counts::<M>(begun.pristine, self.deadline).await;
+        }
+    }
+
     /// Whether the policy asks for a restore after a call that succeeded.
-    fn wants_restore(&mut self) -> bool {
+    pub(super) async fn wants_restore<M: Mode>(&mut self) -> bool {
         match self.config.policy {
             RestorePolicy::EveryCall => true,
             RestorePolicy::OnError | RestorePolicy::Never => false,
-            RestorePolicy::OnHeapAbove(bytes) => {
-                let ticks = self.deadline_ticks;
-                self.phase.live_mut().is_none_or(|live| live.heap_in_use(ticks) > bytes)
-            }
+            RestorePolicy::OnHeapAbove(bytes) => match self.phase.live_mut() {
+                Some(live) => live.heap_in_use::<M>(self.deadline).await > bytes,
+                None => true,
+            },
         }
     }
 
     /// The call succeeded, and no restore follows.
-    fn leave_used(&mut self) {
+    pub(super) fn leave_used(&mut self) {
         if let Phase::Live { live, standing } = &mut self.phase {
             live.forget_refused_request();
             *standing = Standing::Used;
@@ -237,7 +256,7 @@ impl Instance {
     /// Restores the instance after a call in place, and returns what else is due. Where that fails, the next call tries it
     /// again and says why it cannot be done; this one has its outcome.
     #[inline]
-    fn restore_after(&mut self, succeeded: bool) -> Option<Due> {
+    pub(super) fn restore_after(&mut self, succeeded: bool) -> Option<Due> {
         if self.holds_idle_memory() {
             return Some(Due::Replace(Replaced::Shrunk));
         }
@@ -256,18 +275,26 @@ impl Instance {
     /// # Errors
     /// [`LoadError`] when it could neither be restored nor replaced; the next call tries to replace it again.
     pub fn restore(&mut self) -> Result<Option<Restored>, LoadError> {
+        ready(self.restore_or_replace::<Blocking>())
+    }
+
+    pub(super) async fn restore_or_replace<M: Mode>(&mut self) -> Result<Option<Restored>, LoadError> {
         if !self.is_pristine() && self.holds_idle_memory() {
-            return self.replace_for(Replaced::Shrunk).map(|()| None);
+            return self.replace_for::<M>(Replaced::Shrunk).await.map(|()| None);
         }
-        match self.restore_in_place(false) {
-            Some(restored) => {
-                if let Some(tally) = &mut self.tally {
-                    tally.restored(restored.bytes);
-                }
-                Ok(Some(restored))
-            }
-            None => self.replace_uncalled(self.why_replaced()).map(|()| None),
+        match self.restore_uncalled() {
+            Some(restored) => Ok(Some(restored)),
+            None => self.replace_uncalled::<M>(self.why_replaced()).await.map(|()| None),
         }
+    }
+
+    /// Restores the instance in place at another time than after a call, and counts that.
+    pub(super) fn restore_uncalled(&mut self) -> Option<Restored> {
+        let restored = self.restore_in_place(false)?;
+        if let Some(tally) = &mut self.tally {
+            tally.restored(restored.bytes);
+        }
+        Some(restored)
     }
 
     /// Restores the instance, unless it must be replaced; `globals_restored` says that the guest's own globals are back
@@ -307,6 +334,6 @@ impl Instance {
 
 /// A call of an instance that a panic took along.
 #[cold]
-fn lost() -> Box<Failed> {
+pub(super) fn lost() -> Box<Failed> {
     Failed::boxed(Cause::NotRestorable { reasons: vec!["it was lost".to_owned()] })
 }

@@ -6,6 +6,7 @@ use guest_abi::AllocatorKind;
 use super::Instance;
 use super::plan::{Mechanism, Plan};
 use crate::guest::error::LoadError;
+use crate::host::mode::Mode;
 use crate::host::outcome::Replaced;
 use crate::restore::policy::{Residue, RestoreStrategy};
 
@@ -47,12 +48,12 @@ impl Instance {
 
     /// Does what is due after a call. Where that fails, the next call tries again to make an instance.
     #[cold]
-    pub(super) fn carry_out(&mut self, due: Due) {
+    pub(super) async fn carry_out<M: Mode>(&mut self, due: Due) {
         match due {
-            Due::Replace(why) => drop(self.replace_for(why)),
+            Due::Replace(why) => drop(self.replace_for::<M>(why).await),
             Due::Change(plan) => {
                 let before = self.follow(*plan);
-                if self.replace_for(Replaced::AnotherStrategy).is_err() {
+                if self.replace_for::<M>(Replaced::AnotherStrategy).await.is_err() {
                     self.follow(before);
                 }
             }
@@ -60,15 +61,15 @@ impl Instance {
     }
 
     /// Replaces the instance and says why.
-    pub(super) fn replace_for(&mut self, why: Replaced) -> Result<(), LoadError> {
-        self.replace_uncalled(why)?;
+    pub(super) async fn replace_for<M: Mode>(&mut self, why: Replaced) -> Result<(), LoadError> {
+        self.replace_uncalled::<M>(why).await?;
         self.last_stats.replaced = Some(why);
         Ok(())
     }
 
     /// Replaces the instance at another time than after a call, whose figures would tell, and counts that.
-    pub(super) fn replace_uncalled(&mut self, why: Replaced) -> Result<(), LoadError> {
-        self.replace()?;
+    pub(super) async fn replace_uncalled<M: Mode>(&mut self, why: Replaced) -> Result<(), LoadError> {
+        self.replace::<M>().await?;
         if let Some(tally) = &mut self.tally {
             tally.replaced(why);
         }

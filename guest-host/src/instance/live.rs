@@ -12,6 +12,7 @@ use super::start::{Started, refused_request};
 use crate::contract::{CallError, Callable, Data};
 use crate::failure::Cause;
 use crate::guest::{Function, Guest};
+use crate::host::mode::{Deadline, Mode};
 use crate::host::window::memory_and_data;
 use crate::restore::snapshot::{ControlBlockAt, Handles, Snapshot};
 use guest_prepare::module_info::ContractKind;
@@ -86,14 +87,15 @@ impl Live {
 
     /// Bytes of heap in use: what the control block says, or the guest, or where neither does, all memory above the
     /// statics that the guest sees. Memory that an earlier call grew and a restore took away is not its heap.
-    pub(super) fn heap_in_use(&mut self, deadline_ticks: u64) -> u64 {
+    pub(super) async fn heap_in_use<M: Mode>(&mut self, deadline: Deadline) -> u64 {
         if let Some(block) = self.control_block() {
             return block.image.top.saturating_sub(block.image.heap_base).into();
         }
-        self.said_heap_in_use(deadline_ticks).unwrap_or_else(|| {
-            let statics = self.snapshot.regions.statics().end as u64;
-            self.logical_bytes().saturating_sub(statics)
-        })
+        if let Some(said) = self.said_heap_in_use::<M>(deadline).await {
+            return said;
+        }
+        let statics = self.snapshot.regions.statics().end as u64;
+        self.logical_bytes().saturating_sub(statics)
     }
 
     /// Why a call left no result.

@@ -1,5 +1,7 @@
 //! Making an instance: by which plan it is restored, and a new one in the place of an old one.
 
+use std::time::Duration;
+
 use guest_abi::names;
 use wasmtime::Store;
 
@@ -7,11 +9,12 @@ use super::choice::{MOST_STATICS, Trial};
 use super::phase::Phase;
 use super::plan::{Mechanism, Plan};
 use super::start::start;
-use super::{Choice, Instance, InstanceConfig, NO_DEADLINE};
+use super::{Choice, Instance, InstanceConfig};
 use crate::contract::{ContractState, Data};
 use crate::guest::Guest;
 use crate::guest::admission::{NoWriteBarrier, Refusal};
 use crate::guest::error::LoadError;
+use crate::host::mode::{Blocking, Deadline, Mode, ready};
 use crate::host::outcome::CallStats;
 use crate::metrics::Tally;
 use crate::restore::policy::{Residue, RestorePolicy, RestoreStrategy};
@@ -19,26 +22,38 @@ use crate::restore::{BumpReset, DirtyCards, FullCopy, Restore, Watermark};
 use crate::state::State;
 use guest_prepare::tells_allocations;
 
+/// Ticks that never pass.
+const NO_DEADLINE: u64 = u64::MAX >> 1;
+
 impl Guest {
     /// Makes an instance that reads `state`, initialises it and takes its snapshot.
     ///
     /// # Errors
     /// [`LoadError`] when it cannot be instantiated or initialised, or not be restored by the strategy.
     pub fn instantiate(&self, config: &InstanceConfig, state: impl State + 'static) -> Result<Instance, LoadError> {
+        ready(self.make::<Blocking>(config, Box::new(state)))
+    }
+
+    /// Makes an instance of a mode.
+    pub(super) async fn make<M: Mode>(
+        &self,
+        config: &InstanceConfig,
+        state: Box<dyn State>,
+    ) -> Result<Instance, LoadError> {
         let auto = config.strategy == RestoreStrategy::Auto;
         let choice = match config.strategy {
             RestoreStrategy::Auto => Choice::first(self, config.residue, config.policy),
             asked => Choice::asked(asked),
         };
-        let mut instance = self.absent(self.plan_or_next(choice, config)?, config, Box::new(state))?;
-        let mut made = instance.replace();
+        let mut instance = self.absent(self.plan_or_next(choice, config)?, config, state)?;
+        let mut made = instance.replace::<M>().await;
         // Which allocator keeps the control block shows only in an instance.
         while auto
             && let Err(LoadError::Allocator { .. }) = made
             && let Some(other) = instance.plan.choice.without_its_allocator(config.policy)
         {
             instance.follow(self.plan_or_next(other, config)?);
-            made = instance.replace();
+            made = instance.replace::<M>().await;
         }
         made?;
         if auto && !config.policy.is_lazy() {
@@ -46,7 +61,7 @@ impl Guest {
                 match self.plan(Choice::MANY_STATICS, config) {
                     Ok(plan) => {
                         instance.follow(plan);
-                        instance.replace()?;
+                        instance.replace::<M>().await?;
                     }
                     // It is restored by the plan that it has, then.
                     Err(LoadError::Strategy { .. }) => {}
@@ -72,7 +87,7 @@ impl Guest {
         let mechanism = Mechanism::InPlace { restore, entrances: false };
         let plan = Plan::new(Choice::asked(config.strategy), mechanism, self.plain());
         let mut instance = self.absent(plan, config, Box::new(state))?;
-        instance.replace()?;
+        ready(instance.replace::<Blocking>())?;
         Ok(instance)
     }
 
@@ -124,6 +139,15 @@ impl Guest {
         Ok(Plan::new(choice, mechanism, tracking.unwrap_or_else(|| self.plain())))
     }
 
+    /// A limit of time in ticks of the engine's clock.
+    pub(super) fn deadline(&self, limit: Option<Duration>) -> Deadline {
+        Deadline {
+            ticks: limit.map_or(NO_DEADLINE, |limit| self.engine().ticks(limit)),
+            #[cfg(feature = "async")]
+            limit,
+        }
+    }
+
     /// An instance that is still to be made.
     fn absent(&self, plan: Plan, config: &InstanceConfig, state: Box<dyn State>) -> Result<Instance, LoadError> {
         let minimum =
@@ -139,7 +163,7 @@ impl Guest {
             config: InstanceConfig { strategy: plan.choice.strategy, ..config.clone() },
             plan,
             phase: Phase::Absent(Box::new(host_data(config, state))),
-            deadline_ticks: config.deadline.map_or(NO_DEADLINE, |deadline| self.engine().ticks(deadline)),
+            deadline: self.deadline(config.deadline),
             fuel: self.engine().config().fuel,
             last_stats: CallStats::default(),
             restore_error: None,
@@ -152,7 +176,7 @@ impl Guest {
 
 impl Instance {
     /// Makes a new instance in the place of the old one.
-    pub(super) fn replace(&mut self) -> Result<(), LoadError> {
+    pub(super) async fn replace<M: Mode>(&mut self) -> Result<(), LoadError> {
         self.idle = 0;
         let Some(mut data) = self.phase.take_data() else {
             return Err(LoadError::Instantiate("its state was lost".to_owned()));
@@ -160,7 +184,8 @@ impl Instance {
         // The last call's outcome outlives the instance that it came from.
         let last_call = std::mem::take(&mut data.call);
         let store = self.phase.begin(Store::new(self.guest.engine().wasmtime(), data));
-        let started = start(&self.guest, &self.plan, &self.config, store);
+        let (compiled, in_place) = (&*self.plan.compiled, self.plan.is_in_place());
+        let started = start::<M>(&self.guest, compiled, &self.config, in_place, store).await;
         store.data_mut().call = last_call;
         self.phase.finish(started, self.guest.functions().len())
     }

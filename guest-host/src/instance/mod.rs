@@ -5,6 +5,8 @@
 //! restores; `diagnose` says why a call failed; `counting` knows what it allocated; `keep` says when an instance is replaced
 //! that could be restored. `observe` has what an embedder can see of it.
 
+#[cfg(feature = "async")]
+mod awaiting;
 mod choice;
 mod config;
 mod counting;
@@ -19,12 +21,15 @@ mod plan;
 mod start;
 
 use crate::guest::Guest;
+use crate::host::mode::Deadline;
 use crate::host::outcome::CallStats;
 use crate::metrics::Tally;
 use crate::restore::policy::RestoreStrategy;
 use crate::restore::{Restore, RestoreError};
 use crate::state::State;
 
+#[cfg(feature = "async")]
+pub use awaiting::AsyncInstance;
 pub use choice::Choice;
 pub use config::{InstanceConfig, Retention, Status};
 use make::host_data;
@@ -39,8 +44,8 @@ pub struct Instance {
     config: InstanceConfig,
     plan: Plan,
     phase: Phase,
-    /// Ticks of the engine's clock that a call may take.
-    deadline_ticks: u64,
+    /// How long a call may take.
+    deadline: Deadline,
     /// Whether the engine counts instructions.
     fuel: bool,
     /// Figures of the last call, also of one that failed.
@@ -54,9 +59,6 @@ pub struct Instance {
     /// Where its calls are counted, if they are.
     tally: Option<Box<Tally>>,
 }
-
-/// Ticks that never pass.
-const NO_DEADLINE: u64 = u64::MAX >> 1;
 
 impl Instance {
     /// The guest.

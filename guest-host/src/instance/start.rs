@@ -11,7 +11,6 @@ use wasmtime::{Global, Store, Val, WasmBacktrace};
 use super::InstanceConfig;
 use super::counting::{CountedCalls, Counting};
 use super::diagnose::{Diagnosis, backtrace};
-use super::plan::Plan;
 use crate::contract::{self, Begin, BeginError, Data};
 use crate::failure::{Cause, Failure};
 use crate::guest::admission::{Contract, check_bump_reset, check_control_block};
@@ -19,6 +18,7 @@ use crate::guest::error::LoadError;
 use crate::guest::{Compiled, Guest};
 use crate::host::data::LogicalSize;
 use crate::host::footprint::Footprint;
+use crate::host::mode::Mode;
 use crate::host::window::{self, CardMemory, memory_and_data};
 use crate::restore::RestoreError;
 use crate::restore::aligned::AlignedBytes;
@@ -36,25 +36,27 @@ pub(super) struct Started {
 }
 
 /// Instantiates, initialises and takes the snapshot.
-pub(super) fn start(
+pub(super) async fn start<M: Mode>(
     guest: &Guest,
-    plan: &Plan,
+    compiled: &Compiled,
     config: &InstanceConfig,
+    in_place: bool,
     store: &mut Store<Data>,
 ) -> Result<Started, LoadError> {
-    let compiled = plan.compiled.as_ref();
     store.data_mut().logical = None;
     store.data_mut().call.begin();
     store.data_mut().contract.start();
     store.data_mut().limiter.begin_call();
     store.limiter(|data| &mut data.limiter);
-    store.set_epoch_deadline(guest.engine().ticks(config.init_deadline));
+    M::prepare(store);
+    M::arm(store, guest.deadline(Some(config.init_deadline)));
     if guest.engine().config().fuel {
         store.set_fuel(u64::MAX).map_err(LoadError::engine)?;
     }
     let barrier = compiled.prepared.barrier.as_ref();
     store.data_mut().limiter.grant_card_table(barrier.map(|barrier| barrier.cards.table_size()));
-    let instantiated = compiled.pre.instantiate(&mut *store);
+    let pre = compiled.pre::<M>(guest.info().contract())?;
+    let instantiated = M::instantiate(pre, store).await;
     store.data_mut().limiter.grant_card_table(None);
     let instance = instantiated.map_err(|error| match guest.info().start {
         Some(index) if ran(&error, store) => {
@@ -67,14 +69,14 @@ pub(super) fn start(
     window::open(store, handles.memory, handles.cards);
     let logical_pages = handles.logical_pages.map(|index| handles.globals[index].1);
     store.data_mut().logical = logical_pages.map(|pages| LogicalSize { pages, certain: 0 });
-    let exchange = initialise(guest, compiled, config, &instance, &handles, store)?;
+    let exchange = initialise::<M>(guest, compiled, config, &instance, &handles, store).await?;
     let ask = config.count && tells_allocations(guest.info());
     if ask && let Some(deadline) = config.deadline {
         // As after calls: who is replaced after each of them must not wait as long as for what initialises.
-        store.set_epoch_deadline(guest.engine().ticks(deadline.min(config.init_deadline)));
+        M::arm(store, guest.deadline(Some(deadline.min(config.init_deadline))));
     }
-    let counting = Counting::of(&compiled.prepared, &instance, &handles, ask, store);
-    let snapshot = take_snapshot(guest, compiled, config, plan.is_in_place(), &handles, exchange, store)?;
+    let counting = Counting::of::<M>(&compiled.prepared, &instance, &handles, ask, store).await;
+    let snapshot = take_snapshot(guest, compiled, config, in_place, &handles, exchange, store)?;
     store.data_mut().contract.snapshot();
     store.data_mut().footprint = Footprint::of(snapshot.regions.exchange());
     if let Some((memory, _)) = memory_and_data(store)
@@ -133,7 +135,7 @@ fn handles(
 }
 
 /// Runs what the contract wants run before the snapshot and returns the exchange region.
-fn initialise(
+async fn initialise<M: Mode>(
     guest: &Guest,
     compiled: &Compiled,
     config: &InstanceConfig,
@@ -154,7 +156,7 @@ fn initialise(
         memory_limit: config.memory_limit,
         exchange_size: config.exchange_size(kind),
     };
-    contract::begin(kind, start, &mut begin).map_err(|error| match error {
+    contract::begin::<M>(kind, start, &mut begin).await.map_err(|error| match error {
         BeginError::Missing(name) => LoadError::Instantiate(format!("the instance has no `{name}`")),
         BeginError::Trapped { function, error } => {
             Starting { guest, compiled, config, instance: Some((instance, handles)), store }.failure(&function, &error)

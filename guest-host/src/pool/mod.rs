@@ -3,6 +3,8 @@
 //! Threads take instances out and the guard gives them back. This file knows what an instance is worth when it comes
 //! back; who gets it then is for `reserve`.
 
+#[cfg(feature = "async")]
+mod awaiting;
 mod error;
 mod reserve;
 mod slot;
@@ -19,8 +21,10 @@ use crate::guest::Guest;
 use crate::instance::{Instance, InstanceConfig, Status};
 use crate::state::{State, StateError};
 
+#[cfg(feature = "async")]
+pub use awaiting::{AsyncPool, AsyncPooledInstance};
 pub use error::PoolError;
-use reserve::{Grant, Patience, Refused, Reserve};
+use reserve::{Counts, Grant, Patience, Refused, Reserve};
 
 /// How many instances a [`Pool`] has, and what becomes of those that come back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +68,12 @@ pub struct PoolStatus {
     pub idle: usize,
     /// Threads that wait for one.
     pub waiting: usize,
+}
+
+impl From<Counts> for PoolStatus {
+    fn from(counts: Counts) -> Self {
+        Self { instances: counts.total, idle: counts.idle, waiting: counts.waiting }
+    }
 }
 
 /// Instances of one guest, which many threads take and give back. Cheap to clone; all clones are the same pool.
@@ -130,12 +140,7 @@ impl Pool {
         S: State + 'static,
         F: Fn() -> Result<S, StateError> + Send + Sync + 'static,
     {
-        if let Allocation::Pooling { instances, .. } = guest.engine().config().allocation
-            && pool.max > instances as usize
-        {
-            check(pool)?;
-            return Err(PoolError::AboveEngine { max: pool.max, instances });
-        }
+        check_engine(guest, pool)?;
         let (guest, config) = (guest.clone(), instance.clone());
         Self::with(pool, move || Ok(guest.instantiate(&config, state().map_err(PoolError::State)?)?))
     }
@@ -229,8 +234,7 @@ impl Pool {
     /// What the pool has at this moment.
     #[must_use]
     pub fn status(&self) -> PoolStatus {
-        let counts = self.shared.reserve.counts();
-        PoolStatus { instances: counts.total, idle: counts.idle, waiting: counts.waiting }
+        self.shared.reserve.counts().into()
     }
 
     #[inline]
@@ -257,6 +261,17 @@ impl Pool {
             (Refused::TimedOut, Patience::UpTo(limit)) => PoolError::TimedOut { max, limit },
             (Refused::Exhausted | Refused::TimedOut, _) => PoolError::Exhausted { max },
         }
+    }
+}
+
+/// That the engine has memory for the instances that the pool may have.
+fn check_engine(guest: &Guest, pool: &PoolConfig) -> Result<(), PoolError> {
+    check(pool)?;
+    match guest.engine().config().allocation {
+        Allocation::Pooling { instances, .. } if pool.max > instances as usize => {
+            Err(PoolError::AboveEngine { max: pool.max, instances })
+        }
+        _ => Ok(()),
     }
 }
 

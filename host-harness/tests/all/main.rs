@@ -3,6 +3,7 @@
 mod admission;
 mod alignments;
 mod allocations;
+mod awaiting;
 mod barrier;
 mod c_allocators;
 mod empty_ranges;

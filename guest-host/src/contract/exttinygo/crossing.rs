@@ -5,7 +5,7 @@ use std::hash::Hasher;
 use std::ops::Range;
 
 use guest_abi::names;
-use wasmtime::Caller;
+use wasmtime::{Caller, TypedFunc};
 
 use super::own::ExtTinyGo;
 use crate::contract::crossing::{crossing as frame, range};
@@ -148,9 +148,44 @@ impl Crossing<'_> {
 
 #[cold]
 fn give_further<X: ExtTinyGoView>(caller: &mut Caller<'_, HostData<X>>, part: Range<usize>) -> wasmtime::Result<i64> {
+    let (malloc, length) = further(caller, &part)?;
+    let address = malloc.call(&mut *caller, length)?;
+    give_into(caller, address, length, part)
+}
+
+/// The same as [`give`] where the guest's `malloc` may be suspended.
+#[cfg(feature = "async")]
+pub(super) async fn give_awaiting<X: ExtTinyGoView>(
+    caller: &mut Caller<'_, HostData<X>>,
+    part: Given,
+) -> wasmtime::Result<i64> {
+    match part {
+        Given::Packed(packed) => Ok(packed),
+        Given::Waiting(part) => {
+            let (malloc, length) = further(caller, &part)?;
+            let address = malloc.call_async(&mut *caller, length).await?;
+            give_into(caller, address, length, part)
+        }
+    }
+}
+
+/// The guest's `malloc`, and the bytes that a further buffer for this part must have.
+fn further<X: ExtTinyGoView>(
+    caller: &mut Caller<'_, HostData<X>>,
+    part: &Range<usize>,
+) -> wasmtime::Result<(TypedFunc<u32, u32>, u32)> {
     let length = u32::try_from(part.len()).unwrap_or(u32::MAX).max(guest_abi::exttinygo::LEAST_FURTHER_BUFFER);
     let malloc = crossing(caller, |crossing| Ok(crossing.own.exports.malloc.clone()))?;
-    let address = malloc.call(&mut *caller, length)?;
+    Ok((malloc, length))
+}
+
+/// Puts a part of what was read into the buffer that `malloc` gave.
+fn give_into<X: ExtTinyGoView>(
+    caller: &mut Caller<'_, HostData<X>>,
+    address: u32,
+    length: u32,
+    part: Range<usize>,
+) -> wasmtime::Result<i64> {
     let given = crossing(caller, |mut crossing| {
         if address == 0 {
             return Err(Fault::OutOfMemory { requested: length.into() });

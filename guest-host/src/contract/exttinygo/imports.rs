@@ -12,6 +12,8 @@ use super::crossing::{Bits, Crossing, ExtTinyGoView, crossing, trace};
 use super::handles::HandleKind;
 use super::own::ExtTinyGo;
 use super::reads::{cut, key_name};
+#[cfg(feature = "async")]
+use crate::contract::awaiting::awaiting;
 use crate::contract::crossing::Passed;
 use crate::failure::{Fault, InvalidData};
 use crate::host::data::HostData;
@@ -20,12 +22,26 @@ use crate::host::data::HostData;
 pub(super) fn define<X: ExtTinyGoView>(linker: &mut Linker<HostData<X>>) -> wasmtime::Result<()> {
     let module = names::IMPORT_MODULE;
     linker.func_wrap(module, names::IMPORT_GET_KEY, get_key)?;
-    linker.func_wrap(module, names::IMPORT_GET_VALUE, get_value)?;
-    linker.func_wrap(module, names::IMPORT_QUERY_VALUE, query_value)?;
+    linker.func_wrap(module, names::IMPORT_GET_VALUE, |mut caller: Caller<'_, _>, key| get_value(&mut caller, key))?;
+    linker
+        .func_wrap(module, names::IMPORT_QUERY_VALUE, |mut caller: Caller<'_, _>, key| query_value(&mut caller, key))?;
     linker.func_wrap(module, names::IMPORT_NEW_VALUE, new_value)?;
     linker.func_wrap(module, names::IMPORT_UPDATE_VALUE, update_value)?;
     linker.func_wrap(module, names::IMPORT_PANIC, panic)?;
     define_puts(linker)
+}
+
+/// Defines the functions that read the state anew, as functions that await it.
+#[cfg(feature = "async")]
+pub(super) fn define_awaiting<X: ExtTinyGoView>(linker: &mut Linker<HostData<X>>) -> wasmtime::Result<()> {
+    let module = names::IMPORT_MODULE;
+    linker.func_wrap_async(module, names::IMPORT_GET_VALUE, |mut caller, (key,): (i64,)| {
+        Box::new(async move { awaiting(&mut caller, |caller| get_value(caller, key)).await })
+    })?;
+    linker.func_wrap_async(module, names::IMPORT_QUERY_VALUE, |mut caller, (key,): (i64,)| {
+        Box::new(async move { awaiting(&mut caller, |caller| query_value(caller, key)).await })
+    })?;
+    Ok(())
 }
 
 fn get_key<X: ExtTinyGoView>(
@@ -61,20 +77,22 @@ fn qualified(what: &'static str, name: &str) -> Result<(), Fault> {
     }
 }
 
-fn get_value<X: ExtTinyGoView>(mut caller: Caller<'_, HostData<X>>, key: i64) -> wasmtime::Result<i64> {
-    let handle = crossing(&mut caller, |crossing| {
+#[inline]
+fn get_value<X: ExtTinyGoView>(caller: &mut Caller<'_, HostData<X>>, key: i64) -> wasmtime::Result<i64> {
+    let handle = crossing(caller, |crossing| {
         value_of(crossing, key, |key| {
             let message = format!("no record of `{}` has the key", key_name(key));
             Err(Fault::Guest { code: ErrorCode::Absent, message })
         })
     })?;
-    trace(&mut caller, names::IMPORT_GET_VALUE, &[key], &[], handle);
+    trace(caller, names::IMPORT_GET_VALUE, &[key], &[], handle);
     Ok(handle)
 }
 
-fn query_value<X: ExtTinyGoView>(mut caller: Caller<'_, HostData<X>>, key: i64) -> wasmtime::Result<i64> {
-    let handle = crossing(&mut caller, |crossing| value_of(crossing, key, |_| Ok(names::ABSENT)))?;
-    trace(&mut caller, names::IMPORT_QUERY_VALUE, &[key], &[], handle);
+#[inline]
+fn query_value<X: ExtTinyGoView>(caller: &mut Caller<'_, HostData<X>>, key: i64) -> wasmtime::Result<i64> {
+    let handle = crossing(caller, |crossing| value_of(crossing, key, |_| Ok(names::ABSENT)))?;
+    trace(caller, names::IMPORT_QUERY_VALUE, &[key], &[], handle);
     Ok(handle)
 }
 

@@ -22,6 +22,7 @@ use wasmtime::Linker;
 use super::begin::{Begin, BeginError};
 use crate::failure::Fault;
 use crate::host::data::HostData;
+use crate::host::mode::Mode;
 pub(crate) use crossing::ExtTinyGoView;
 use own::Exports;
 pub(crate) use own::ExtTinyGo;
@@ -33,12 +34,20 @@ pub(super) fn define<X: ExtTinyGoView>(linker: &mut Linker<HostData<X>>) -> wasm
     rows::define(linker)
 }
 
+/// Defines the imports that read the state or call the guest anew, as functions that await.
+#[cfg(feature = "async")]
+pub(super) fn define_awaiting<X: ExtTinyGoView>(linker: &mut Linker<HostData<X>>) -> wasmtime::Result<()> {
+    imports::define_awaiting(linker)?;
+    reads::define_awaiting(linker)?;
+    rows::define_awaiting(linker)
+}
+
 /// Bytes of the buffer through which text and bytes reach the guest, unless the embedder says otherwise.
 pub(super) const EXCHANGE_SIZE: u32 = names::DEFAULT_BUFFER_SIZE;
 
 /// Runs what the contract wants run before the snapshot, and returns the buffer. `start` is the export that initialises the
 /// guest, if it has one.
-pub(super) fn begin<X: ExtTinyGoView>(
+pub(super) async fn begin<M: Mode, X: ExtTinyGoView>(
     begin: &mut Begin<'_, X>,
     start: Option<&'static str>,
 ) -> Result<Range<usize>, BeginError> {
@@ -52,10 +61,10 @@ pub(super) fn begin<X: ExtTinyGoView>(
     let own = ExtTinyGo::new(Exports { malloc, on_read_value }, begin.limits);
     begin.store.data_mut().contract.set_exttinygo(own);
     if let Some(start) = start {
-        begin.initialise(start)?;
+        begin.initialise::<M>(start).await?;
     }
-    begin.call::<(), ()>(names::EXPORT_VERSION, ())?;
-    let address = begin.call::<u32, u32>(names::EXPORT_MALLOC, size)?.unwrap_or(0);
+    begin.call::<M, (), ()>(names::EXPORT_VERSION, ()).await?;
+    let address = begin.call::<M, u32, u32>(names::EXPORT_MALLOC, size).await?.unwrap_or(0);
     let buffer = begin.region(address, size)?;
     let own = begin.store.data_mut().contract.exttinygo();
     own.map_or(Ok(()), |own| own.initialised(buffer.clone())).map_err(|fault| {

@@ -11,7 +11,9 @@ use guest_abi::value::{Kind, ValueError, ValueRef};
 use std::fmt::{self, Display};
 use wasmtime::{Caller, Linker};
 
-use super::crossing::{Bits, Crossing, ExtTinyGoView, crossing, give, trace};
+#[cfg(feature = "async")]
+use super::crossing::give_awaiting;
+use super::crossing::{Bits, Crossing, ExtTinyGoView, Given, crossing, give, trace};
 use super::handles::{HandleKind, Handles};
 use crate::contract::crossing::Passed;
 use crate::failure::Fault;
@@ -145,7 +147,20 @@ fn texts<X: ExtTinyGoView>(
     asked: Asked,
     read: impl FnOnce(ValueRef<'_>) -> Result<&[u8], ValueError>,
 ) -> wasmtime::Result<i64> {
-    let given = crossing(caller, |mut crossing| {
+    let given = text(caller, handle, kind, asked, read)?;
+    give(caller, given)
+}
+
+/// Finds text or bytes of a part of a value, and puts them into the guest's memory where there is room.
+#[inline]
+fn text<X: ExtTinyGoView>(
+    caller: &mut Caller<'_, HostData<X>>,
+    handle: i64,
+    kind: HandleKind,
+    asked: Asked,
+    read: impl FnOnce(ValueRef<'_>) -> Result<&[u8], ValueError>,
+) -> wasmtime::Result<Given> {
+    crossing(caller, |mut crossing| {
         let Crossing { memory, own, footprint, .. } = &mut crossing;
         let place = asked.place(&mut Passed::new(memory, footprint))?;
         let at = find(&mut own.handles, handle, kind, place)?;
@@ -155,8 +170,7 @@ fn texts<X: ExtTinyGoView>(
         let start = found.as_ptr().addr() - all.as_ptr().addr();
         let part = start..start + found.len();
         crossing.give(part)
-    })?;
-    give(caller, given)
+    })
 }
 
 /// A handle for a part of a value that has parts itself.
@@ -221,6 +235,51 @@ macro_rules! reads {
             },
         )?;
     };
+}
+
+/// Defines the functions that read text or bytes of a part again, so that they await the guest's `malloc`.
+#[cfg(feature = "async")]
+macro_rules! awaiting_texts {
+    ($linker:expr, $type:literal, $as:expr) => {
+        awaiting_texts!(named $linker, concat!("hostValueAs", $type), HandleKind::Value, $as);
+        awaiting_texts!(named $linker, concat!("hostKeyAs", $type), HandleKind::RowKey, $as);
+        $linker.func_wrap_async(
+            names::IMPORT_MODULE,
+            concat!("hostValueGetAs", $type),
+            |mut caller, (handle, index): (i64, i32)| {
+                Box::new(async move {
+                    let given = text(&mut caller, handle, HandleKind::Value, Asked::Element(index), $as)?;
+                    let found = give_awaiting(&mut caller, given).await?;
+                    trace(&mut caller, concat!("hostValueGetAs", $type), &[handle, index.into()], &[], found.bits());
+                    wasmtime::Result::Ok(found)
+                })
+            },
+        )?;
+    };
+    (named $linker:expr, $name:expr, $kind:expr, $as:expr) => {
+        $linker.func_wrap_async(
+            names::IMPORT_MODULE,
+            $name,
+            |mut caller, (handle, name, length): (i64, u32, u32)| {
+                Box::new(async move {
+                    let given = text(&mut caller, handle, $kind, Asked::Field(name, length), $as)?;
+                    let found = give_awaiting(&mut caller, given).await?;
+                    trace(&mut caller, $name, &[handle], &[(name, length)], found.bits());
+                    wasmtime::Result::Ok(found)
+                })
+            },
+        )?;
+    };
+}
+
+/// Defines the functions that may call the guest's `malloc`, as functions that await it.
+#[cfg(feature = "async")]
+pub(super) fn define_awaiting<X: ExtTinyGoView>(linker: &mut Linker<HostData<X>>) -> wasmtime::Result<()> {
+    awaiting_texts!(linker, "String", |value| value.as_str().map(str::as_bytes));
+    awaiting_texts!(linker, "Bytes", |value| value.as_bytes());
+    awaiting_texts!(linker, "QNamePkg", |value| value.as_qname().map(|name| name.package.as_bytes()));
+    awaiting_texts!(linker, "QNameEntity", |value| value.as_qname().map(|name| name.entity.as_bytes()));
+    Ok(())
 }
 
 /// Which part of a value the guest asks for: a field by the address and length of its name, or an element.

@@ -4,11 +4,13 @@ use guest_abi::cbor::skip;
 use guest_abi::exttinygo as names;
 use guest_abi::value::ValueRef;
 use std::ops::Range;
-use wasmtime::{Caller, Linker};
+use wasmtime::{Caller, Linker, TypedFunc};
 
 use super::crossing::{Crossing, ExtTinyGoView, crossing, trace};
 use super::handles::HandleKind;
 use super::own::ExtTinyGo;
+#[cfg(feature = "async")]
+use crate::contract::awaiting::awaiting;
 use crate::failure::{Fault, InvalidData};
 use crate::host::data::HostData;
 use crate::state::StateError;
@@ -25,14 +27,7 @@ pub(super) fn define<X: ExtTinyGoView>(linker: &mut Linker<HostData<X>>) -> wasm
 /// Calls the guest back for each row that matches the key as it is when the read begins. What the guest does meanwhile,
 /// reading again included, is its own affair: a row's handles stay valid until the call ends.
 fn read_values<X: ExtTinyGoView>(mut caller: Caller<'_, HostData<X>>, key: i64) -> wasmtime::Result<()> {
-    let on_read_value = crossing(&mut caller, |crossing| {
-        let own = crossing.own;
-        // Reads inside reads have a copy of their key each, until they end.
-        let copied = own.handles.begin_read(key)?;
-        ExtTinyGo::hold(&mut own.held, copied, &own.limits)?;
-        // Admission has seen to it that who imports this has it.
-        own.exports.on_read_value.clone().ok_or(Fault::InvalidGuestData(InvalidData::TooEarly))
-    })?;
+    let on_read_value = begin(&mut caller, key)?;
     let mut last = 0..0;
     let mut count = 0;
     loop {
@@ -46,11 +41,56 @@ fn read_values<X: ExtTinyGoView>(mut caller: Caller<'_, HostData<X>>, key: i64) 
             count += 1;
         }
     }
-    again(&mut caller, |crossing| {
+    end(&mut caller, key, count)
+}
+
+/// Defines the function so that it awaits the state, and the guest that it calls back.
+#[cfg(feature = "async")]
+pub(super) fn define_awaiting<X: ExtTinyGoView>(linker: &mut Linker<HostData<X>>) -> wasmtime::Result<()> {
+    linker.func_wrap_async(names::IMPORT_MODULE, names::IMPORT_READ_VALUES, |mut caller, (key,): (i64,)| {
+        Box::new(async move {
+            let on_read_value = begin(&mut caller, key)?;
+            let mut last = 0..0;
+            let mut count = 0;
+            loop {
+                let read = |caller: &mut Caller<'_, _>| again(caller, |crossing| read_chunk(crossing, &last));
+                let mut chunk = awaiting(&mut caller, read).await?;
+                if chunk.is_empty() {
+                    return end(&mut caller, key, count);
+                }
+                while !chunk.is_empty() {
+                    let row = again(&mut caller, |crossing| next_row(crossing, &mut chunk, &mut last))?;
+                    on_read_value.call_async(&mut caller, row).await?;
+                    count += 1;
+                }
+            }
+        })
+    })?;
+    Ok(())
+}
+
+/// A read begins: returns the function that takes its rows.
+fn begin<X: ExtTinyGoView>(
+    caller: &mut Caller<'_, HostData<X>>,
+    key: i64,
+) -> wasmtime::Result<TypedFunc<(i64, i64), ()>> {
+    crossing(caller, |crossing| {
+        let own = crossing.own;
+        // Reads inside reads have a copy of their key each, until they end.
+        let copied = own.handles.begin_read(key)?;
+        ExtTinyGo::hold(&mut own.held, copied, &own.limits)?;
+        // Admission rejects a guest that imports this function without exporting that one.
+        own.exports.on_read_value.clone().ok_or(Fault::InvalidGuestData(InvalidData::TooEarly))
+    })
+}
+
+/// The innermost read ends after so many rows.
+fn end<X: ExtTinyGoView>(caller: &mut Caller<'_, HostData<X>>, key: i64, count: i64) -> wasmtime::Result<()> {
+    again(caller, |crossing| {
         crossing.own.held -= crossing.own.handles.end_read();
         Ok(())
     })?;
-    trace(&mut caller, names::IMPORT_READ_VALUES, &[key], &[], count);
+    trace(caller, names::IMPORT_READ_VALUES, &[key], &[], count);
     Ok(())
 }
 
@@ -71,6 +111,7 @@ fn read_chunk(crossing: Crossing<'_>, last: &Range<usize>) -> Result<Range<usize
         return Err(Fault::InvalidGuestData(InvalidData::TooEarly));
     };
     let start = bytes.len();
+    let held_before = *held;
     let mut room = CHUNK;
     let read = key.with_key(|key| {
         loop {
@@ -90,7 +131,9 @@ fn read_chunk(crossing: Crossing<'_>, last: &Range<usize>) -> Result<Range<usize
     let written = match read {
         Ok(Ok(written)) => written,
         Ok(Err(fault)) | Err(fault) => {
+            // As if it had not begun: it begins again where the state's answer is awaited.
             bytes.truncate(start);
+            *held = held_before;
             return Err(fault);
         }
     };

@@ -13,10 +13,14 @@ use std::collections::VecDeque;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::slot::Slot;
+
+#[cfg(feature = "async")]
+mod turn;
 
 /// A bounded number of things.
 #[derive(Debug)]
@@ -43,11 +47,20 @@ struct Central<T> {
     closed: bool,
 }
 
-/// Somebody who waits.
+/// Somebody who waits: a thread, or a task.
 #[derive(Debug)]
 struct Waiter<T> {
-    answer: Mutex<Option<Answer<T>>>,
+    answer: Mutex<Waiting<T>>,
     answered: Condvar,
+}
+
+#[derive(Debug)]
+enum Waiting<T> {
+    /// For an answer. A task has left the way to wake it.
+    Unanswered(Option<Waker>),
+    Answered(Answer<T>),
+    /// It took its answer, or no longer waits for one.
+    Gone,
 }
 
 /// What is told to one who waited.
@@ -191,7 +204,7 @@ impl<T> Reserve<T> {
         central.total -= idle.len();
         drop(central);
         for waiter in waiting {
-            waiter.tell(Answer::Closed);
+            drop(waiter.tell(Answer::Closed));
         }
         idle
     }
@@ -220,21 +233,33 @@ impl<T> Reserve<T> {
         if patience == Patience::None {
             return Err(Refused::Exhausted);
         }
+        let waiter = match self.queue_up(central) {
+            Ok(waiter) => waiter,
+            Err(item) => return Ok(Grant::Item(item)),
+        };
+        let answer = match waiter.wait(patience) {
+            Some(answer) => answer,
+            None => self.give_up(&waiter)?,
+        };
+        self.grant(answer)
+    }
+
+    /// Joins the queue, unless there is one to be had after all.
+    fn queue_up(&self, mut central: MutexGuard<'_, Central<T>>) -> Result<Arc<Waiter<T>>, Box<T>> {
         self.attention.fetch_add(1, SeqCst);
         // Whoever gave back without having seen that somebody waits put it where it is found now.
         if central.queue.is_empty()
             && let Some(item) = self.take_from_slots()
         {
             self.attention.fetch_sub(1, SeqCst);
-            return Ok(Grant::Item(item));
+            return Err(item);
         }
-        let waiter = Arc::new(Waiter { answer: Mutex::new(None), answered: Condvar::new() });
+        let waiter = Arc::new(Waiter { answer: Mutex::new(Waiting::Unanswered(None)), answered: Condvar::new() });
         central.queue.push_back(Arc::clone(&waiter));
-        drop(central);
-        let answer = match waiter.wait(patience) {
-            Some(answer) => answer,
-            None => self.give_up(&waiter)?,
-        };
+        Ok(waiter)
+    }
+
+    fn grant(&self, answer: Answer<T>) -> Result<Grant<'_, T>, Refused> {
         match answer {
             Answer::Item(item) => Ok(Grant::Item(item)),
             Answer::Leave => Ok(Grant::Permit(Permit { reserve: self })),
@@ -259,31 +284,38 @@ impl<T> Reserve<T> {
     }
 
     #[cold]
-    fn put_central(&self, item: Box<T>) -> Option<Box<T>> {
-        let mut central = self.lock();
-        if central.closed {
-            central.total -= 1;
-            return Some(item);
-        }
-        match self.next(&mut central) {
-            Some(waiter) => {
-                drop(central);
-                waiter.tell(Answer::Item(item));
+    fn put_central(&self, mut item: Box<T>) -> Option<Box<T>> {
+        loop {
+            let mut central = self.lock();
+            if central.closed {
+                central.total -= 1;
+                return Some(item);
             }
-            None => central.idle.push(item),
+            let Some(waiter) = self.next(&mut central) else {
+                central.idle.push(item);
+                return None;
+            };
+            drop(central);
+            match waiter.tell(Answer::Item(item)) {
+                // It went away meanwhile.
+                Some(Answer::Item(back)) => item = back,
+                _ => return None,
+            }
         }
-        None
     }
 
     /// One thing is no more, or was never made: somebody else may make one.
     fn release(&self) {
-        let mut central = self.lock();
-        match self.next(&mut central) {
-            Some(waiter) => {
-                drop(central);
-                waiter.tell(Answer::Leave);
+        loop {
+            let mut central = self.lock();
+            let Some(waiter) = self.next(&mut central) else {
+                central.total -= 1;
+                return;
+            };
+            drop(central);
+            if waiter.tell(Answer::Leave).is_none() {
+                return;
             }
-            None => central.total -= 1,
         }
     }
 
@@ -331,8 +363,11 @@ impl<T> Waiter<T> {
             Patience::UpTo(limit) => Instant::now().checked_add(limit),
             Patience::None | Patience::Endless => None,
         };
-        let mut answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
-        while answer.is_none() {
+        let mut answer = self.lock();
+        loop {
+            if let Some(answer) = answer.take() {
+                return Some(answer);
+            }
             answer = match until {
                 None => self.answered.wait(answer).unwrap_or_else(PoisonError::into_inner),
                 Some(until) => {
@@ -344,12 +379,39 @@ impl<T> Waiter<T> {
                 }
             };
         }
-        answer.take()
     }
 
-    fn tell(&self, answer: Answer<T>) {
-        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
-        self.answered.notify_one();
+    /// Tells the answer, or returns it where nobody waits for it any more.
+    fn tell(&self, answer: Answer<T>) -> Option<Answer<T>> {
+        let mut waiting = self.lock();
+        let waker = match &mut *waiting {
+            Waiting::Unanswered(waker) => waker.take(),
+            Waiting::Answered(_) | Waiting::Gone => return Some(answer),
+        };
+        *waiting = Waiting::Answered(answer);
+        drop(waiting);
+        match waker {
+            Some(waker) => waker.wake(),
+            None => self.answered.notify_one(),
+        }
+        None
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Waiting<T> {
+    /// The answer, once.
+    fn take(&mut self) -> Option<Answer<T>> {
+        match std::mem::replace(self, Self::Gone) {
+            Self::Answered(answer) => Some(answer),
+            other => {
+                *self = other;
+                None
+            }
+        }
     }
 }
 

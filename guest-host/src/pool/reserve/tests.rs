@@ -105,10 +105,10 @@ fn one_who_gives_up_does_not_hold_up_those_behind() {
 #[test]
 fn an_answer_that_is_on_its_way_is_taken_after_the_time() {
     let reserve = Reserve::<u64>::new(1);
-    let waiter = Arc::new(Waiter { answer: Mutex::new(None), answered: Condvar::new() });
+    let waiter = Arc::new(Waiter { answer: Mutex::new(Waiting::Unanswered(None)), answered: Condvar::new() });
     // As when the time passed between the two halves of `put_central`.
     assert!(waiter.wait(Patience::UpTo(Duration::ZERO)).is_none());
-    waiter.tell(Answer::Item(Box::new(7)));
+    assert!(waiter.tell(Answer::Item(Box::new(7))).is_none());
     assert!(matches!(reserve.give_up(&waiter), Ok(Answer::Item(item)) if *item == 7));
 }
 
@@ -334,5 +334,117 @@ fn closing_amid_traffic_strands_nobody() {
             drop(reserve.close());
         });
         assert_eq!(reserve.counts(), Counts { total: 0, idle: 0, waiting: 0 });
+    }
+}
+
+#[cfg(feature = "async")]
+mod turns {
+    use std::pin::Pin;
+    use std::sync::atomic::AtomicU32;
+    use std::task::{Context, Poll, Wake, Waker};
+
+    use super::super::turn::Turn;
+    use super::*;
+
+    /// Counts how often it was woken.
+    #[derive(Default)]
+    struct Woken(AtomicU32);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+
+    impl Woken {
+        fn poll<'a>(self: &Arc<Self>, turn: &mut Turn<'a, u64>) -> Poll<Result<Grant<'a, u64>, Refused>> {
+            Pin::new(turn).poll(&mut Context::from_waker(&Waker::from(Arc::clone(self))))
+        }
+
+        fn times(&self) -> u32 {
+            self.0.load(SeqCst)
+        }
+    }
+
+    /// A reserve of one thing, which is lent.
+    fn lent() -> (Reserve<u64>, Box<u64>) {
+        let reserve = Reserve::new(1);
+        let item = take(&reserve, NOW).unwrap();
+        (reserve, item)
+    }
+
+    #[test]
+    fn tasks_are_served_in_the_order_of_coming_and_woken_once() {
+        let (reserve, item) = lent();
+        let woken = [Arc::<Woken>::default(), Arc::default()];
+        let mut turns = [reserve.turn(), reserve.turn()];
+        for _ in 0..2 {
+            for (turn, woken) in turns.iter_mut().zip(&woken) {
+                assert!(woken.poll(turn).is_pending());
+            }
+        }
+        assert_eq!(reserve.counts().waiting, 2);
+        let number = *item;
+        assert!(reserve.put(item).is_none());
+        assert_eq!([woken[0].times(), woken[1].times()], [1, 0]);
+        assert!(woken[1].poll(&mut turns[1]).is_pending());
+        let Poll::Ready(Ok(Grant::Item(item))) = woken[0].poll(&mut turns[0]) else { panic!("it was given back") };
+        assert_eq!(*item, number);
+        lose(&reserve, item);
+        assert_eq!(woken[1].times(), 1);
+        assert!(matches!(woken[1].poll(&mut turns[1]), Poll::Ready(Ok(Grant::Permit(_)))));
+        drop(turns);
+        assert_eq!((reserve.counts().total, reserve.counts().waiting), (0, 0));
+    }
+
+    #[test]
+    fn a_turn_that_is_given_up_leaves_the_queue_or_hands_on() {
+        let (reserve, item) = lent();
+        let woken = Arc::<Woken>::default();
+        let (mut first, mut second, mut third) = (reserve.turn(), reserve.turn(), reserve.turn());
+        for turn in [&mut first, &mut second, &mut third] {
+            assert!(woken.poll(turn).is_pending());
+        }
+        drop(second);
+        assert_eq!(reserve.counts().waiting, 2);
+        assert!(reserve.put(item).is_none());
+        // It has its answer, and does not want it.
+        drop(first);
+        let Poll::Ready(Ok(Grant::Item(item))) = woken.poll(&mut third) else { panic!("it was handed on") };
+        assert!(reserve.put(item).is_none());
+        assert_eq!((reserve.counts().idle, reserve.counts().waiting), (1, 0));
+        let mut last = reserve.turn();
+        assert!(matches!(woken.poll(&mut last), Poll::Ready(Ok(Grant::Item(_)))));
+    }
+
+    #[test]
+    fn an_answer_to_a_turn_that_is_gone_goes_to_the_next() {
+        let (reserve, item) = lent();
+        let woken = Arc::<Woken>::default();
+        let (mut first, mut second) = (reserve.turn(), reserve.turn());
+        assert!(woken.poll(&mut first).is_pending() && woken.poll(&mut second).is_pending());
+        // As when it was given up between the two halves of `put_central`.
+        let waiter = reserve.next(&mut reserve.lock()).unwrap();
+        drop(first);
+        assert!(matches!(waiter.tell(Answer::Leave), Some(Answer::Leave)));
+        assert!(reserve.put(item).is_none());
+        assert!(matches!(woken.poll(&mut second), Poll::Ready(Ok(Grant::Item(_)))));
+    }
+
+    #[test]
+    fn tasks_and_threads_wait_in_one_queue_and_are_sent_away_alike() {
+        let (reserve, item) = lent();
+        let woken = Arc::<Woken>::default();
+        let mut turn = reserve.turn();
+        assert!(woken.poll(&mut turn).is_pending());
+        thread::scope(|scope| {
+            let thread = scope.spawn(|| take(&reserve, Patience::Endless));
+            until(|| reserve.counts().waiting == 2);
+            assert!(reserve.close().is_empty());
+            assert_eq!(thread.join().unwrap(), Err(Refused::Closed));
+        });
+        assert!(matches!(woken.poll(&mut turn), Poll::Ready(Err(Refused::Closed))));
+        assert!(matches!(woken.poll(&mut reserve.turn()), Poll::Ready(Err(Refused::Closed))));
+        assert!(reserve.put(item).is_some());
     }
 }

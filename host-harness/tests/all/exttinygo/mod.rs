@@ -45,13 +45,13 @@ const FRAME: &str = r#"
 
 /// The text of a guest, which lies one behind the other.
 #[derive(Default)]
-struct Source {
+pub(crate) struct Source {
     text: RefCell<String>,
 }
 
 impl Source {
     /// Address and length of a text, as arguments.
-    fn text(&self, text: &str) -> String {
+    pub(crate) fn text(&self, text: &str) -> String {
         let mut all = self.text.borrow_mut();
         let at = TEXT + all.len();
         all.push_str(text);
@@ -59,18 +59,18 @@ impl Source {
     }
 
     /// A key of this storage and entity.
-    fn key(&self, storage: &str, entity: &str) -> String {
+    pub(crate) fn key(&self, storage: &str, entity: &str) -> String {
         format!("(call $hostGetKey {} {})", self.text(storage), self.text(entity))
     }
 
     /// An intent for a new record of `test.Seen`, without a key's fields.
-    fn seen(&self) -> String {
+    pub(crate) fn seen(&self) -> String {
         format!("(call $hostNewValue {})", self.key("test.Seen", ""))
     }
 }
 
 /// A module of the contract: all its imports, the frame, and this.
-fn guest(body: impl FnOnce(&Source) -> String) -> Vec<u8> {
+pub(crate) fn guest(body: impl FnOnce(&Source) -> String) -> Vec<u8> {
     guest_in(FRAME, body)
 }
 
@@ -98,13 +98,13 @@ fn guest_in(frame: &str, body: impl FnOnce(&Source) -> String) -> Vec<u8> {
     wat::parse_str(&module).unwrap_or_else(|error| panic!("{error}\n{module}"))
 }
 
-fn load(wasm: &[u8]) -> Guest {
+pub(crate) fn load(wasm: &[u8]) -> Guest {
     let engine = Engine::new(&EngineConfig::default()).expect("the machine can run the engine");
     Guest::load(&engine, "exttinygo", wasm, PrepareOptions::default()).expect("the guest keeps the contract")
 }
 
 /// What the guests of these tests read.
-fn state() -> MemoryState {
+pub(crate) fn state() -> MemoryState {
     let state = r#"[
       {"storage": "sys.Record", "entity": "shop.Customer", "key": {"Id": 7}, "value": {
         "Name": "Söhne", "Age": 41, "Large": 4294967296, "Half": 0.5, "Third": 0.1, "Good": true,

@@ -56,7 +56,7 @@ fn call(instance: &mut Instance, function: &str, is_native: bool) -> Left {
     }
 }
 
-fn exttinygo(guest: &str, allocator: Allocator) -> Guest {
+pub(crate) fn exttinygo(guest: &str, allocator: Allocator) -> Guest {
     let name = format!("{guest}-{allocator}-exttinygo");
     Guest::load(engine(), &name, &named_module(&name), PrepareOptions::default()).expect("a built guest is admitted")
 }

@@ -5,7 +5,7 @@
 mod allocators;
 mod artefacts;
 mod auto;
-mod both_contracts;
+pub(crate) mod both_contracts;
 mod c_shop;
 mod canary;
 mod causes;
@@ -75,7 +75,7 @@ fn engine() -> &'static Engine {
 }
 
 /// A built guest, compiled once.
-fn load(guest: &str, allocator: Allocator) -> Guest {
+pub(crate) fn load(guest: &str, allocator: Allocator) -> Guest {
     load_with(guest, allocator, PrepareOptions::default())
 }
 
@@ -100,13 +100,13 @@ fn load_with(guest: &str, allocator: Allocator, options: PrepareOptions) -> Gues
 }
 
 /// The state that lies beside a guest's source, or an empty one.
-fn state_of(guest: &str) -> MemoryState {
+pub(crate) fn state_of(guest: &str) -> MemoryState {
     let path = root().join("guests").join(guest).join("state.json");
     if path.exists() { load_state_file(&path).expect("the guest's state file is right") } else { MemoryState::new() }
 }
 
 /// A configuration with little memory and without a deadline that matters.
-fn config(strategy: RestoreStrategy, residue: Residue) -> InstanceConfig {
+pub(crate) fn config(strategy: RestoreStrategy, residue: Residue) -> InstanceConfig {
     let mut config = InstanceConfig::default();
     config.strategy = strategy;
     config.residue = residue;

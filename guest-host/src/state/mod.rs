@@ -1,5 +1,10 @@
 //! The state that guests read: a trait, and the in-memory state as its first implementation.
 
+#[cfg(feature = "async")]
+pub(crate) mod awaited;
+
+#[cfg(feature = "async")]
+pub use awaited::AsyncState;
 use guest_abi::key::Key;
 use guest_abi::value::ValueRef;
 pub use guest_state::MemoryState;
@@ -30,6 +35,13 @@ pub trait State: Send {
     /// # Errors
     /// [`StateError`] when one of them cannot be applied; nothing has changed then.
     fn apply(&mut self, intents: &[u8]) -> Result<usize, StateError>;
+
+    /// The reads of a state that may await. Only the host's own type has them.
+    #[cfg(feature = "async")]
+    #[doc(hidden)]
+    fn awaited(&mut self) -> Option<&mut awaited::Awaited> {
+        None
+    }
 }
 
 /// Why a state could not serve.

@@ -1,0 +1,126 @@
+//! The two ways of calling a guest: a call that blocks the thread, and one that may be suspended.
+//!
+//! What is done seldom, such as making an instance, is written once, as a future over a [`Mode`]. Under [`Blocking`] that
+//! is ready when it is first polled. The path of a call itself is written for each, as a nanosecond counts there.
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+#[cfg(feature = "async")]
+use std::time::Instant;
+
+#[cfg(feature = "async")]
+use wasmtime::UpdateDeadline;
+use wasmtime::{AsContextMut, Instance, InstancePre, Store, TypedFunc, WasmParams, WasmResults};
+
+use crate::host::data::{ContractData, HostData};
+
+/// How long guest code may run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline {
+    /// Ticks of the engine's clock.
+    pub(crate) ticks: u64,
+    /// The time itself; `None` for ever.
+    #[cfg(feature = "async")]
+    pub(crate) limit: Option<Duration>,
+}
+
+/// A way of calling a guest.
+pub(crate) trait Mode: Send + 'static {
+    /// Whether calls may be suspended.
+    #[cfg(feature = "async")]
+    const IS_ASYNC: bool;
+
+    /// Calls a function.
+    fn call<T: Send + 'static, P: WasmParams + Sync, R: WasmResults + Sync>(
+        function: &TypedFunc<P, R>,
+        store: impl AsContextMut<Data = T> + Send,
+        params: P,
+    ) -> impl Future<Output = wasmtime::Result<R>> + Send;
+
+    /// Instantiates a module.
+    fn instantiate<T: Send + 'static>(
+        pre: &InstancePre<T>,
+        store: &mut Store<T>,
+    ) -> impl Future<Output = wasmtime::Result<Instance>> + Send;
+
+    /// Prepares a store in which nothing was instantiated yet.
+    fn prepare<X: ContractData>(store: &mut Store<HostData<X>>);
+
+    /// Lets guest code run for this long from now on.
+    fn arm<X: ContractData>(store: &mut Store<HostData<X>>, deadline: Deadline);
+}
+
+/// Calls block the thread.
+pub(crate) enum Blocking {}
+
+impl Mode for Blocking {
+    #[cfg(feature = "async")]
+    const IS_ASYNC: bool = false;
+
+    async fn call<T: Send + 'static, P: WasmParams + Sync, R: WasmResults + Sync>(
+        function: &TypedFunc<P, R>,
+        store: impl AsContextMut<Data = T> + Send,
+        params: P,
+    ) -> wasmtime::Result<R> {
+        function.call(store, params)
+    }
+
+    async fn instantiate<T: Send + 'static>(pre: &InstancePre<T>, store: &mut Store<T>) -> wasmtime::Result<Instance> {
+        pre.instantiate(store)
+    }
+
+    fn prepare<X: ContractData>(_store: &mut Store<HostData<X>>) {}
+
+    #[inline]
+    fn arm<X: ContractData>(store: &mut Store<HostData<X>>, deadline: Deadline) {
+        store.set_epoch_deadline(deadline.ticks);
+    }
+}
+
+/// Calls run on a stack of their own and are suspended with each tick of the engine's clock, and while a read of the state
+/// is awaited.
+#[cfg(feature = "async")]
+pub(crate) enum Awaiting {}
+
+#[cfg(feature = "async")]
+impl Mode for Awaiting {
+    const IS_ASYNC: bool = true;
+
+    async fn call<T: Send + 'static, P: WasmParams + Sync, R: WasmResults + Sync>(
+        function: &TypedFunc<P, R>,
+        store: impl AsContextMut<Data = T> + Send,
+        params: P,
+    ) -> wasmtime::Result<R> {
+        function.call_async(store, params).await
+    }
+
+    async fn instantiate<T: Send + 'static>(pre: &InstancePre<T>, store: &mut Store<T>) -> wasmtime::Result<Instance> {
+        pre.instantiate_async(store).await
+    }
+
+    fn prepare<X: ContractData>(store: &mut Store<HostData<X>>) {
+        // Answers are kept for one call.
+        if let Some(state) = store.data_mut().state.awaited() {
+            state.begin_call();
+        }
+        store.epoch_deadline_callback(|store| match store.data().until {
+            Some(until) if Instant::now() >= until => Ok(UpdateDeadline::Interrupt),
+            _ => Ok(UpdateDeadline::Yield(1)),
+        });
+    }
+
+    fn arm<X: ContractData>(store: &mut Store<HostData<X>>, deadline: Deadline) {
+        // A time that the clock cannot tell never comes.
+        store.data_mut().until = deadline.limit.and_then(|limit| Instant::now().checked_add(limit));
+        store.set_epoch_deadline(1);
+    }
+}
+
+/// The result of a future over [`Blocking`].
+pub(crate) fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => unreachable!("a call that blocks is not suspended"),
+    }
+}

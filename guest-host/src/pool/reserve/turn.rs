@@ -1,0 +1,77 @@
+//! Waiting in the queue as a task.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::task::{Context, Poll};
+
+use super::{Answer, Grant, Patience, Permit, Refused, Reserve, Waiter, Waiting};
+
+/// A future that takes as [`Reserve::take`] does. Dropped, it leaves the queue, and hands on what it was about to get.
+#[derive(Debug)]
+pub(in crate::pool) struct Turn<'a, T> {
+    reserve: &'a Reserve<T>,
+    /// Its place in the queue, once it waits.
+    waiter: Option<Arc<Waiter<T>>>,
+}
+
+impl<T> Reserve<T> {
+    /// Takes one that is idle, or leave to make one, or awaits either.
+    pub(in crate::pool) fn turn(&self) -> Turn<'_, T> {
+        Turn { reserve: self, waiter: None }
+    }
+}
+
+impl<'a, T> Future for Turn<'a, T> {
+    type Output = Result<Grant<'a, T>, Refused>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let reserve = self.reserve;
+        let waiter = loop {
+            if let Some(waiter) = self.waiter.take() {
+                break waiter;
+            }
+            match reserve.take(Patience::None) {
+                Err(Refused::Exhausted) => {}
+                taken => return Poll::Ready(taken),
+            }
+            let central = reserve.lock();
+            // One may have come back or been lost since, or the reserve was closed.
+            let is_full = central.idle.is_empty() && central.total == reserve.max;
+            if !central.closed && (is_full || !central.queue.is_empty()) {
+                match reserve.queue_up(central) {
+                    Ok(waiter) => break waiter,
+                    Err(item) => return Poll::Ready(Ok(Grant::Item(item))),
+                }
+            }
+        };
+        let mut waiting = waiter.lock();
+        if let Some(answer) = waiting.take() {
+            return Poll::Ready(reserve.grant(answer));
+        }
+        *waiting = Waiting::Unanswered(Some(context.waker().clone()));
+        drop(waiting);
+        self.waiter = Some(waiter);
+        Poll::Pending
+    }
+}
+
+impl<T> Drop for Turn<'_, T> {
+    fn drop(&mut self) {
+        let Some(waiter) = self.waiter.take() else {
+            return;
+        };
+        let mut central = self.reserve.lock();
+        if let Some(place) = central.queue.iter().position(|other| Arc::ptr_eq(other, &waiter)) {
+            central.queue.remove(place);
+            self.reserve.attention.fetch_sub(1, SeqCst);
+        }
+        drop(central);
+        // Whoever is about to tell it an answer finds it gone, and tells the next.
+        match std::mem::replace(&mut *waiter.lock(), Waiting::Gone) {
+            Waiting::Answered(Answer::Item(item)) => drop(self.reserve.put(item)),
+            Waiting::Answered(Answer::Leave) => drop(Permit { reserve: self.reserve }),
+            Waiting::Answered(Answer::Closed) | Waiting::Unanswered(_) | Waiting::Gone => {}
+        }
+    }
+}
