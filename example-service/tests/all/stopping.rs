@@ -34,9 +34,11 @@ mod signals {
     #[test]
     fn a_signal_lets_running_requests_end_and_refuses_new_ones() {
         let home = Home::new();
-        let service = home.start(&["--deadline", "2s"]).with_tenants(&["slow", "fast"]);
+        // The request behind the one that spins may wait for longer than that spins.
+        let service = home.start(&["--deadline", "2s", "--wait", "20s"]).with_tenants(&["slow", "fast"]);
         let address = service.address;
         let spinning = send(address, "POST", "/tenants/slow/spin", "").unwrap();
+        service.wait_for("service_requests_running", 2);
         // It waits behind the other.
         let waiting = send(address, "POST", "/tenants/slow/tally", "").unwrap();
         service.wait_for("service_requests_running", 3);
