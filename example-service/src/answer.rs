@@ -1,5 +1,6 @@
 //! What a caller gets: JSON, and the status of each way in which a request can fail.
 
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use guest_abi::intent::intents;
@@ -16,13 +17,25 @@ use crate::turns::Busy;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
+    /// A path that no route has.
+    #[error("there is nothing at this path; the routes begin with /tenants/, /metrics and /health")]
+    NoRoute,
+    /// A method that the route does not have.
+    #[error("this path has no such method; the header Allow lists those that it has")]
+    WrongMethod,
+    /// A path or a query that cannot be read.
+    #[error("{0}")]
+    InvalidRequest(String),
     /// A name that no tenant can have.
     #[error("`{0}` is not a tenant's name: use 1 to 64 of the characters a-z, 0-9 and `-`, and begin with a letter")]
     InvalidTenant(String),
     /// A tenant that does not exist.
     #[error("there is no tenant `{0}`; make it by PUT /tenants/{0}")]
     UnknownTenant(String),
-    /// A body that could not be read.
+    /// A body with more bytes than it may have.
+    #[error("the body is larger than {0} bytes")]
+    BodyTooLarge(usize),
+    /// A body that did not arrive.
     #[error("{1}")]
     Body(StatusCode, String),
     /// A body that is not an event.
@@ -57,8 +70,12 @@ impl Refusal {
     /// The status, and a word that programs can tell errors apart by.
     fn status(&self) -> (StatusCode, &'static str) {
         match self {
+            Self::NoRoute => (StatusCode::NOT_FOUND, "no-route"),
+            Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "wrong-method"),
+            Self::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid-request"),
             Self::InvalidTenant(_) => (StatusCode::BAD_REQUEST, "invalid-tenant"),
             Self::UnknownTenant(_) => (StatusCode::NOT_FOUND, "unknown-tenant"),
+            Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body"),
             Self::Body(status, _) => (*status, "body"),
             Self::Event(_) => (StatusCode::BAD_REQUEST, "invalid-event"),
             Self::Busy(_) | Self::WaitedTooLong | Self::NotCalled(NotCalled::Busy) => {
@@ -67,6 +84,7 @@ impl Refusal {
             Self::NotCalled(_) => (StatusCode::INTERNAL_SERVER_ERROR, "no-instance"),
             Self::Failed { cause, .. } => (status_of(cause), cause.kind()),
             Self::Store(StoreError::Database(_) | StoreError::Closed) => (StatusCode::INTERNAL_SERVER_ERROR, "store"),
+            Self::Store(StoreError::UnsupportedStorage(_)) => (StatusCode::NOT_FOUND, "unsupported-storage"),
             Self::Store(_) => (StatusCode::UNPROCESSABLE_ENTITY, "intents"),
             Self::NoJson(_) => (StatusCode::INTERNAL_SERVER_ERROR, "no-json"),
         }
@@ -80,7 +98,7 @@ fn status_of(cause: &Cause) -> StatusCode {
         Cause::OutOfMemory { .. } => StatusCode::INSUFFICIENT_STORAGE,
         Cause::GuestError { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         Cause::MissingExport { .. } => StatusCode::NOT_FOUND,
-        // Faults of the guest or of the host: whoever calls can do nothing about them.
+        // Faults of the guest or of the host: the caller can do nothing about them.
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -105,13 +123,25 @@ impl IntoResponse for Refusal {
     }
 }
 
+impl From<PathRejection> for Refusal {
+    fn from(rejection: PathRejection) -> Self {
+        Self::InvalidRequest(rejection.body_text())
+    }
+}
+
+impl From<QueryRejection> for Refusal {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::InvalidRequest(rejection.body_text())
+    }
+}
+
 /// A response of this status and JSON.
 pub fn respond(status: StatusCode, answer: &Value) -> Response {
     let json = HeaderValue::from_static("application/json");
     (status, [(header::CONTENT_TYPE, json)], format!("{answer}\n")).into_response()
 }
 
-/// What a call left, in parts: the intents in their wire form, and the answer once they are durable.
+/// Splits the outcome of a call into its intents in wire form, and the answer to send when they are durable.
 ///
 /// # Errors
 /// [`Refusal::Failed`] if the call failed.

@@ -12,7 +12,7 @@ use clap::Parser;
 /// everything that the call wrote is durable. PUT /tenants/TENANT makes a tenant, GET /tenants/TENANT/records lists its
 /// records, GET /metrics is for Prometheus, GET /health for load balancers.
 #[derive(Debug, Clone, Parser)]
-#[command(version, max_term_width = 100)]
+#[command(version, max_term_width = 100, args_override_self = true)]
 pub struct Arguments {
     /// The guest: a WebAssembly module, or an artefact that was compiled ahead of time.
     #[arg(long, value_name = "FILE")]
@@ -26,8 +26,8 @@ pub struct Arguments {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
 
-    /// How long a call may take.
-    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration)]
+    /// How long a call may take, at least 1ms.
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = deadline)]
     pub deadline: Duration,
 
     /// Memory that a call may have.
@@ -47,17 +47,42 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     pub tenant_queue: u32,
 
-    /// How long a request waits for its turn and for an instance.
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
-    pub wait: Duration,
+    /// How long a request waits for its turn and for an instance [default: 4 times --deadline, at least 2s]
+    ///
+    /// It may wait behind calls of the same tenant, each of which may take as long as --deadline says. With less than that,
+    /// one slow call makes the tenant's next request fail.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub wait: Option<Duration>,
 
     /// Bytes that a request's body may have.
     #[arg(long, value_name = "SIZE", default_value = "256KiB", value_parser = size)]
     pub body_limit: u64,
 
-    /// How long requests may go on when the service is told to stop by SIGTERM or Ctrl-C.
+    /// How long requests may go on after SIGTERM or Ctrl-C. A second signal ends them at once.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub shutdown_time: Duration,
+}
+
+/// The shortest wait that is a default: longer than a commit takes on a slow disk.
+const LEAST_WAIT: Duration = Duration::from_secs(2);
+
+/// Calls of one tenant that a request can wait for by default, if each of them takes until its deadline.
+const CALLS_TO_WAIT_FOR: u32 = 4;
+
+impl Arguments {
+    /// How long a request waits for its turn and for an instance.
+    #[must_use]
+    pub fn wait(&self) -> Duration {
+        self.wait.unwrap_or_else(|| self.deadline.saturating_mul(CALLS_TO_WAIT_FOR).max(LEAST_WAIT))
+    }
+}
+
+/// Reads the time that a call may take.
+fn deadline(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("a call needs time: give at least 1ms".to_owned()),
+        time => Ok(time),
+    }
 }
 
 /// Reads a time such as `100ms`.
@@ -93,6 +118,25 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    fn parsed(options: &[&str]) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from([&["example-service", "--guest", "g", "--store", "s"], options].concat())
+    }
+
+    #[test]
+    fn a_request_can_wait_for_longer_than_the_calls_before_it_take() {
+        let wait = |options: &[&str]| parsed(options).unwrap().wait();
+        assert_eq!(wait(&[]), Duration::from_secs(2));
+        assert_eq!(wait(&["--deadline", "2s"]), Duration::from_secs(8));
+        assert_eq!(wait(&["--deadline", "2s", "--wait", "50ms"]), Duration::from_millis(50), "as it was asked for");
+        let error = parsed(&["--deadline", "0s"]).unwrap_err().to_string();
+        assert!(error.contains("--deadline") && error.contains("at least 1ms"), "{error}");
+    }
+
+    #[test]
+    fn the_last_of_equal_options_counts() {
+        assert_eq!(parsed(&["--store", "t"]).unwrap().store, PathBuf::from("t"));
     }
 
     #[test]

@@ -87,11 +87,13 @@ impl Invoker {
         self.guest.function(name)
     }
 
-    /// Calls a function, with `state` for it to read. Waits at most `wait` for an instance.
+    /// Invokes a function, with `state` for it to read. Waits at most `wait` for an instance.
+    ///
+    /// The call runs on a thread of its own and goes on if this future is dropped; its deadline ends it.
     ///
     /// # Errors
     /// [`NotCalled`] if there is no instance for it.
-    pub async fn call(&self, function: Function, state: TenantState, wait: Duration) -> Result<Called, NotCalled> {
+    pub async fn invoke(&self, function: Function, state: TenantState, wait: Duration) -> Result<Called, NotCalled> {
         let permit = match timeout(wait, Arc::clone(&self.instances).acquire_owned()).await {
             Ok(Ok(permit)) => permit,
             Ok(Err(_)) | Err(_) => return Err(NotCalled::Busy),

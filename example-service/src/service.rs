@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, Query, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -54,11 +55,39 @@ impl Service {
             .route("/health", get(async || respond(StatusCode::OK, &json!({ "status": "ok" }))))
             .route("/metrics", get(metrics))
             .route("/tenants/{tenant}", put(add_tenant))
-            .route("/tenants/{tenant}/records", get(list_records))
+            .route("/tenants/{tenant}/records", get(list_records).post(invoke_records))
             .route("/tenants/{tenant}/{function}", post(invoke))
+            .fallback(async || Refusal::NoRoute)
+            .method_not_allowed_fallback(async || Refusal::WrongMethod)
             .layer(DefaultBodyLimit::max(self.body_limit))
             .layer(middleware::from_fn_with_state(self.metrics.clone(), count))
             .with_state(self)
+    }
+
+    /// Invokes a function for a tenant, and answers when its intents are durable.
+    async fn invoke(&self, tenant: String, function: &str, request: Request) -> Result<Response, Refusal> {
+        check_tenant(&tenant)?;
+        let function = self.invoker.function(function).map_err(|cause| Refusal::Failed { cause, log: Vec::new() })?;
+        let event = event(&body(request, self.body_limit).await?)?;
+
+        // The number of requests that wait is bounded, for all tenants and for this one. A request whose client goes away
+        // gives its place up.
+        let place = self.turns.enter(&tenant)?;
+        let until = Instant::now() + self.wait;
+        let turn = timeout_at(until, place.turn()).await.map_err(|_| Refusal::WaitedTooLong)?;
+
+        // From here to the commit, no other call of this tenant runs.
+        let snapshot = Arc::new(self.store.snapshot()?);
+        if !snapshot.has_tenant(&tenant)? {
+            return Err(Refusal::UnknownTenant(tenant));
+        }
+        let state = TenantState::new(&tenant, event, snapshot);
+        let called = self.invoker.invoke(function, state, until.saturating_duration_since(Instant::now())).await?;
+        let (intents, answer) = answer(called)?;
+        if !intents.is_empty() {
+            self.store.commit(turn, intents).await?;
+        }
+        Ok(respond(StatusCode::OK, &answer))
     }
 }
 
@@ -76,7 +105,11 @@ async fn metrics(State(service): State<Service>) -> Response {
 }
 
 /// Makes a tenant. To make one that exists already changes nothing.
-async fn add_tenant(State(service): State<Service>, Path(tenant): Path<String>) -> Result<Response, Refusal> {
+async fn add_tenant(
+    State(service): State<Service>,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Response, Refusal> {
+    let Path(tenant) = path?;
     check_tenant(&tenant)?;
     service.store.add_tenant(tenant.clone()).await?;
     Ok(respond(StatusCode::OK, &json!({ "tenant": tenant })))
@@ -93,38 +126,31 @@ fn check_tenant(name: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Calls a function for a tenant and answers when its intents are durable.
+/// Invokes the function that the path names.
 async fn invoke(
     State(service): State<Service>,
-    Path((tenant, function)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    check_tenant(&tenant)?;
-    let function = service.invoker.function(&function).map_err(|cause| Refusal::Failed { cause, log: Vec::new() })?;
-    let event = event(&body(request).await?)?;
-
-    // At most so many wait, of all tenants and of this one. Who gives up waiting, or goes away, makes room.
-    let place = service.turns.enter(&tenant)?;
-    let until = Instant::now() + service.wait;
-    let turn = timeout_at(until, place.turn()).await.map_err(|_| Refusal::WaitedTooLong)?;
-
-    // From here to the commit, no other call of this tenant runs.
-    let snapshot = Arc::new(service.store.snapshot()?);
-    if !snapshot.has_tenant(&tenant)? {
-        return Err(Refusal::UnknownTenant(tenant));
-    }
-    let state = TenantState::new(&tenant, event, snapshot);
-    let called = service.invoker.call(function, state, until.saturating_duration_since(Instant::now())).await?;
-    let (intents, answer) = answer(called)?;
-    if !intents.is_empty() {
-        service.store.commit(turn, intents).await?;
-    }
-    Ok(respond(StatusCode::OK, &answer))
+    let Path((tenant, function)) = path?;
+    service.invoke(tenant, &function, request).await
 }
 
-async fn body(request: Request) -> Result<Bytes, Refusal> {
+/// Invokes a function that is named like the listing of records, whose path is the same.
+async fn invoke_records(
+    State(service): State<Service>,
+    path: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let Path(tenant) = path?;
+    service.invoke(tenant, "records", request).await
+}
+
+/// Reads the body, of at most `limit` bytes.
+async fn body(request: Request, limit: usize) -> Result<Bytes, Refusal> {
     match timeout(BODY_TIME, Bytes::from_request(request, &())).await {
         Ok(Ok(body)) => Ok(body),
+        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(Refusal::BodyTooLarge(limit)),
         Ok(Err(rejection)) => Err(Refusal::Body(rejection.status(), rejection.body_text())),
         Err(_) => Err(Refusal::Body(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time".to_owned())),
     }
@@ -141,9 +167,10 @@ struct Listing {
 /// Lists records of a tenant, the first of them if there are many.
 async fn list_records(
     State(service): State<Service>,
-    Path(tenant): Path<String>,
-    Query(listing): Query<Listing>,
+    path: Result<Path<String>, PathRejection>,
+    query: Result<Query<Listing>, QueryRejection>,
 ) -> Result<Response, Refusal> {
+    let (Path(tenant), Query(listing)) = (path?, query?);
     check_tenant(&tenant)?;
     let snapshot = service.store.snapshot()?;
     if !snapshot.has_tenant(&tenant)? {
@@ -151,7 +178,7 @@ async fn list_records(
     }
     // No field of the key: all records.
     let key = Key::of_parts(&listing.storage, &listing.entity, &[0xA0])
-        .map_err(|error| crate::store::StoreError::Malformed(error.to_string()))?;
+        .map_err(|error| Refusal::InvalidRequest(error.to_string()))?;
     let mut rows = snapshot.list(&tenant, &key, MOST_LISTED + 1)?;
     let more = rows.len() > MOST_LISTED;
     rows.truncate(MOST_LISTED);

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -15,7 +15,7 @@ use guest_abi::intent::{self, Intent, Operation};
 use guest_abi::key::Key;
 use guest_abi::storage;
 use guest_abi::value::ValueRef;
-use redb::{Database, ReadOnlyTable, ReadableDatabase as _, ReadableTable, Table, TableDefinition};
+use redb::{Database, DatabaseError, ReadOnlyTable, ReadableDatabase as _, ReadableTable, Table, TableDefinition};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::metrics::ServiceMetrics;
@@ -69,6 +69,21 @@ impl StoreError {
     }
 }
 
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The folder of a file that does not exist either.
+    #[error("the folder {} does not exist; make it first", .0.display())]
+    NoFolder(PathBuf),
+    /// A store that is open already.
+    #[error("it is already open, probably in another process; each process needs a store of its own")]
+    InUse,
+    /// A file that is not a store, or that cannot be read or written.
+    #[error(transparent)]
+    Database(#[from] redb::Error),
+}
+
 /// The open store. Cheap to clone; the clones share the file and the thread that writes.
 #[derive(Clone)]
 pub struct Store {
@@ -115,20 +130,27 @@ impl Store {
     /// Opens the store in this file, which is made if it does not exist.
     ///
     /// # Errors
-    /// [`StoreError::Database`] if the file is not a store, is open already, or cannot be read or written.
-    pub fn open(path: &Path, metrics: ServiceMetrics) -> Result<(Self, Writer), StoreError> {
-        let database = Arc::new(Database::create(path).map_err(StoreError::database)?);
-        // So that no read has to find out that there is no table yet.
-        let transaction = database.begin_write().map_err(StoreError::database)?;
-        transaction.open_table(RECORDS).map_err(StoreError::database)?;
-        transaction.open_table(TENANTS).map_err(StoreError::database)?;
-        transaction.commit().map_err(StoreError::database)?;
+    /// [`OpenError`] if the folder does not exist, or if the file is not a store, is open already, or cannot be read or
+    /// written.
+    pub fn open(path: &Path, metrics: ServiceMetrics) -> Result<(Self, Writer), OpenError> {
+        if let Some(folder) = path.parent()
+            && !folder.as_os_str().is_empty()
+            && !folder.exists()
+        {
+            return Err(OpenError::NoFolder(folder.to_owned()));
+        }
+        let database = Database::create(path).map_err(|error| match error {
+            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => OpenError::InUse,
+            error => OpenError::Database(error.into()),
+        })?;
+        let database = Arc::new(database);
+        make_tables(&database)?;
         let (writes, waiting) = mpsc::channel(MOST_TOGETHER);
         let written = Arc::clone(&database);
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || write_all(&written, waiting, &metrics))
-            .map_err(|error| StoreError::database(redb::Error::Io(error)))?;
+            .map_err(redb::Error::Io)?;
         Ok((Self { database, writes }, Writer(thread)))
     }
 
@@ -166,6 +188,15 @@ impl Store {
         self.writes.send(Write { what, done }).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
+}
+
+/// Makes the tables, so that no read has to find out that there is none yet.
+fn make_tables(database: &Database) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    transaction.open_table(RECORDS)?;
+    transaction.open_table(TENANTS)?;
+    transaction.commit()?;
+    Ok(())
 }
 
 /// The records at one moment.
@@ -301,9 +332,9 @@ fn write_all(database: &Database, mut waiting: mpsc::Receiver<Write>, metrics: &
                 Ok(failed) => failed.remove(&index).map_or(Ok(()), Err),
                 Err(error) => Err(StoreError::Database(Arc::clone(error))),
             };
-            // Whoever is next in turn finds what was written.
+            // This ends the turn: the next call of the tenant finds these records.
             drop(what);
-            // Whoever waited may have gone.
+            // The client may have gone meanwhile.
             let _ = done.send(answer);
         }
     }
@@ -346,7 +377,7 @@ fn changes<'a>(
     for intent in intent::intents(intents) {
         let Intent { operation, key, value } = intent.map_err(|error| StoreError::Malformed(error.to_string()))?;
         if key.storage == storage::RESULT {
-            // It is for whoever called.
+            // The answer has it.
             continue;
         }
         let fields = Fields::of(&key)?;

@@ -1,9 +1,11 @@
 //! The service as a process, which ends with the test.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -11,16 +13,25 @@ use tempfile::TempDir;
 use crate::client::{Response, request};
 use crate::guest::ledger;
 
+/// Longer than anything that a test waits for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A folder with the guest and, later, the store.
 pub(crate) struct Home {
     folder: TempDir,
+    /// Processes that were started, so that each writes into files of its own.
+    started: AtomicUsize,
 }
 
 impl Home {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("ledger.wasm"), ledger()).unwrap();
-        Self { folder }
+        fs::write(folder.path().join("ledger.wasm"), ledger()).unwrap();
+        Self { folder, started: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(crate) fn guest(&self) -> PathBuf {
@@ -33,38 +44,111 @@ impl Home {
 
     /// Starts the service on its store, with these options besides.
     pub(crate) fn start(&self, options: &[&str]) -> Service {
-        Service::start(&self.guest(), &self.store(), options)
+        self.start_guest(&self.guest(), options)
     }
 
-    /// The command that starts the service.
-    pub(crate) fn command(guest: &Path, store: &Path, options: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_example-service"));
-        command.args(["--listen", "127.0.0.1:0", "--guest"]).arg(guest).arg("--store").arg(store).args(options);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
+    /// Starts the service with another guest.
+    pub(crate) fn start_guest(&self, guest: &Path, options: &[&str]) -> Service {
+        Service::new(self.spawn(guest, &self.store(), options))
+    }
+
+    /// Starts the program with these files, on a free port if the options say nothing else.
+    pub(crate) fn spawn(&self, guest: &Path, store: &Path, options: &[&str]) -> Process {
+        let number = self.started.fetch_add(1, SeqCst);
+        let file = |name: &str| self.folder.path().join(format!("{name}-{number}"));
+        let (stdout, stderr) = (file("stdout"), file("stderr"));
+        let child = Command::new(env!("CARGO_BIN_EXE_example-service"))
+            .args(["--listen", "127.0.0.1:0", "--guest"])
+            .arg(guest)
+            .arg("--store")
+            .arg(store)
+            .args(options)
+            .stdin(Stdio::null())
+            .stdout(File::create(&stdout).unwrap())
+            .stderr(File::create(&stderr).unwrap())
+            .spawn()
+            .unwrap();
+        Process { child, stdout, stderr }
     }
 }
 
-/// A running service. It is killed when this is dropped.
-pub(crate) struct Service {
+/// A process of the program. It is killed when this is dropped, also by a test that panics.
+pub(crate) struct Process {
     child: Child,
+    stdout: PathBuf,
+    stderr: PathBuf,
+}
+
+impl Process {
+    /// What it has written on standard output so far.
+    pub(crate) fn stdout(&self) -> String {
+        fs::read_to_string(&self.stdout).unwrap()
+    }
+
+    /// What it has written on standard error so far.
+    pub(crate) fn stderr(&self) -> String {
+        fs::read_to_string(&self.stderr).unwrap()
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => return status,
+                None => assert!(Instant::now() < until, "it did not end: {:?}, {:?}", self.stdout(), self.stderr()),
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Kills it at once.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends it a signal, such as `TERM`.
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A running service.
+pub(crate) struct Service {
+    pub(crate) process: Process,
     pub(crate) address: SocketAddr,
 }
 
 impl Service {
-    fn start(guest: &Path, store: &Path, options: &[&str]) -> Self {
-        let mut child = Home::command(guest, store, options).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on http://").and_then(|address| address.parse().ok());
-        match address {
-            Some(address) => Self { child, address },
-            None => {
-                let mut error = String::new();
-                let _ = child.stderr.take().unwrap().read_to_string(&mut error);
-                let _ = child.wait();
-                panic!("the service did not start: {line:?}, {error:?}");
+    /// Waits until the process listens.
+    fn new(mut process: Process) -> Self {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            // Read after it ended, if it did: so nothing that it wrote is missed.
+            let ended = process.child.try_wait().unwrap();
+            let stdout = process.stdout();
+            if let Some(address) = stdout.strip_prefix("listening on http://").and_then(|rest| rest.strip_suffix('\n'))
+            {
+                let address = address.parse().unwrap();
+                return Self { process, address };
             }
+            assert!(
+                ended.is_none() && Instant::now() < until,
+                "the service did not start: {stdout:?}, {:?}",
+                process.stderr()
+            );
+            thread::sleep(Duration::from_millis(5));
         }
     }
 
@@ -91,39 +175,27 @@ impl Service {
     /// Waits until a metric has this value.
     pub(crate) fn wait_for(&self, metric: &str, value: u64) {
         let wanted = format!("{metric} {value}");
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + PATIENCE;
         while !self.get("/metrics").body.lines().any(|line| line == wanted) {
             assert!(Instant::now() < until, "{wanted} did not come");
-            std::thread::sleep(Duration::from_millis(5));
+            thread::sleep(Duration::from_millis(5));
         }
     }
 
-    /// Kills the process at once.
-    pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    /// Tells the process to stop.
+    /// Waits until nobody listens any more.
     #[cfg(unix)]
-    pub(crate) fn terminate(&self) {
-        let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(killed.success());
+    pub(crate) fn wait_until_closed(&self) {
+        let until = Instant::now() + PATIENCE;
+        while request(self.address, "GET", "/health", "").is_ok() {
+            assert!(Instant::now() < until, "it goes on listening");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Waits for the end, and returns how it was and what standard error has.
     #[cfg(unix)]
     pub(crate) fn wait(mut self) -> (ExitStatus, String) {
-        let mut error = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
-        (self.child.wait().unwrap(), error)
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let status = self.process.wait();
+        (status, self.process.stderr())
     }
 }

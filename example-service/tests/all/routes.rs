@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::client::send;
+use crate::client::{Response, request, send};
 use crate::process::Home;
 
 #[test]
@@ -56,9 +56,27 @@ fn each_failure_has_its_status_and_kind() {
     assert_eq!((&refused["error"]["code"], &refused["error"]["message"]), (&json!(1000), &json!("hello (code 1000)")));
     assert_eq!(refused["log"], json!([{ "level": "info", "line": "hello" }]), "a failed call's log is in the answer");
     assert!(service.post("/tenants/acme/taly", "").body.contains("did you mean `tally`?"));
-    assert_eq!(service.put("/tenants/A").status, 400);
-    assert_eq!(service.get("/tenants/other/records?storage=sys.Record").status, 404);
-    assert_eq!(service.get("/nothing").status, 404);
+    let message = |response: &Response| response.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert_eq!(message(&service.post("/tenants/acme/tally", &large)), "the body is larger than 1024 bytes");
+    assert!(message(&service.post("/tenants/acme/tally", "{")).starts_with("the body is not JSON: "));
+    assert!(message(&service.post("/tenants/other/tally", "")).contains("make it by PUT /tenants/other"));
+
+    let others = [
+        ("PUT", "/tenants/A", 400, "invalid-tenant"),
+        ("GET", "/tenants/other/records?storage=sys.Record", 404, "unknown-tenant"),
+        ("GET", "/tenants/acme/records?storage=my.Store", 404, "unsupported-storage"),
+        ("GET", "/tenants/acme/records", 400, "invalid-request"),
+        ("GET", "/tenants/%FF/records?storage=sys.Record", 400, "invalid-request"),
+        ("POST", "/tenants/acme/records", 404, "missing-export"),
+        ("DELETE", "/tenants/acme", 405, "wrong-method"),
+        ("GET", "/nothing", 404, "no-route"),
+    ];
+    for (method, path, status, kind) in others {
+        let response = request(service.address, method, path, "").unwrap();
+        assert_eq!((response.status, response.kind().as_str()), (status, kind), "{path}: {}", response.body);
+    }
+    let wrong = request(service.address, "DELETE", "/tenants/acme", "").unwrap();
+    assert_eq!(wrong.header("allow"), Some("PUT"));
 
     // Whatever calls did, the service goes on, and none of them wrote anything.
     assert_eq!(service.post("/tenants/acme/tally", "").json()["intents"][0]["value"], json!({ "n": 1 }));

@@ -1,27 +1,61 @@
 //! How the service starts and stops.
 
-use std::process::Stdio;
+use std::fs;
+use std::path::Path;
 
 use crate::process::Home;
 
 #[test]
 fn what_it_cannot_use_ends_it_with_a_reason() {
     let home = Home::new();
-    let fails = |guest: &std::path::Path, options: &[&str]| {
-        let output = Home::command(guest, &home.store(), options).stdout(Stdio::piped()).output().unwrap();
-        assert!(!output.status.success() && output.stdout.is_empty());
-        String::from_utf8(output.stderr).unwrap()
+    let fails = |guest: &Path, store: &Path, options: &[&str]| {
+        let mut process = home.spawn(guest, store, options);
+        let status = process.wait();
+        assert!(!status.success() && process.stdout().is_empty(), "{status}: {}", process.stdout());
+        process.stderr()
     };
-    assert!(fails(&home.store(), &[]).contains("records.redb"), "there is no such guest");
-    let help = fails(&home.guest(), &["--instances", "0"]);
-    assert!(help.contains("--instances"), "{help}");
-    let _service = home.start(&[]);
-    let error = fails(&home.guest(), &[]);
-    assert!(error.starts_with("error: cannot open the store") && error.contains("already open"), "{error}");
+    let (guest, store) = (home.guest(), home.store());
+    let text = home.path().join("text");
+    fs::write(&text, "neither a guest nor a store").unwrap();
+
+    let missing = home.path().join("missing.wasm");
+    let error = fails(&missing, &store, &[]);
+    assert!(error.starts_with("error: ") && error.contains("missing.wasm: cannot be read"), "{error}");
+    assert_eq!(error.matches("os error").count(), 1, "{error}");
+    let error = fails(&text, &store, &[]);
+    assert!(error.contains("not a WebAssembly file"), "{error}");
+    let error = fails(&guest, &store, &["--memory-limit", "1KiB"]);
+    assert!(error.contains("the memory limit of 1024 bytes is below"), "{error}");
+    for options in [["--instances", "0"], ["--deadline", "0s"], ["--body-limit", "1GB"], ["--listen", "here"]] {
+        let error = fails(&guest, &store, &options);
+        assert!(error.contains(options[0]), "{error}");
+    }
+    assert!(!store.exists(), "nothing is made if the guest cannot be used");
+
+    let folder = home.path().join("none");
+    let error = fails(&guest, &folder.join("records.redb"), &[]);
+    let reason = format!("the folder {} does not exist; make it first\n", folder.display());
+    assert!(error.starts_with("error: cannot open the store") && error.ends_with(&reason), "{error}");
+    let error = fails(&guest, home.path(), &[]);
+    assert!(error.starts_with(&format!("error: cannot open the store {}: ", home.path().display())), "{error}");
+    let error = fails(&guest, &text, &[]);
+    assert!(error.contains("Not a redb database"), "{error}");
+    assert_eq!(fs::read_to_string(&text).unwrap(), "neither a guest nor a store");
+
+    let service = home.start(&[]).with_tenants(&["a"]);
+    let error = fails(&guest, &store, &[]);
+    assert!(error.contains("it is already open, probably in another process"), "{error}");
+    let address = service.address.to_string();
+    // An option that is given twice counts as it is given last.
+    let error = fails(&guest, &home.path().join("other.redb"), &["--listen", &address]);
+    let reason = format!("error: cannot listen on {address}; choose another address by --listen: ");
+    assert!(error.starts_with(&reason), "{error}");
+    assert_eq!(service.post("/tenants/a/tally", "").status, 200, "the first goes on");
 }
 
 #[cfg(unix)]
 mod signals {
+    use std::net::TcpStream;
     use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
     use std::thread;
     use std::time::{Duration, Instant};
@@ -62,7 +96,7 @@ mod signals {
             while answered.load(SeqCst) < 5 && Instant::now() < until {
                 thread::sleep(Duration::from_millis(1));
             }
-            service.terminate();
+            service.process.signal("TERM");
         });
         assert_eq!(receive(spinning).unwrap().status, 504);
         assert_eq!(receive(waiting).unwrap().json()["intents"][0]["value"], json!({ "n": 1 }));
@@ -81,15 +115,43 @@ mod signals {
     #[test]
     fn requests_that_go_on_for_too_long_do_not_keep_it_from_stopping() {
         let home = Home::new();
-        let service = home.start(&["--deadline", "2s", "--shutdown-time", "50ms"]).with_tenants(&["slow"]);
+        let service = home.start(&["--deadline", "300s", "--shutdown-time", "50ms"]).with_tenants(&["slow"]);
         let spinning = send(service.address, "POST", "/tenants/slow/spin", "").unwrap();
         service.wait_for("service_requests_running", 2);
-        service.terminate();
+        service.process.signal("TERM");
         let (status, error) = service.wait();
         assert_eq!(status.code(), Some(1));
         assert!(error.contains("error: requests were still running 50ms after the signal to stop"), "{error}");
         assert!(receive(spinning).is_err());
         // The file is whole.
-        home.start(&[]).get("/tenants/slow/records?storage=sys.Record");
+        assert_eq!(home.start(&[]).get("/tenants/slow/records?storage=sys.Record").status, 200);
+    }
+
+    #[test]
+    fn a_second_ctrl_c_ends_it_at_once() {
+        let home = Home::new();
+        let service = home.start(&["--deadline", "300s", "--shutdown-time", "300s"]).with_tenants(&["slow"]);
+        let spinning = send(service.address, "POST", "/tenants/slow/spin", "").unwrap();
+        service.wait_for("service_requests_running", 2);
+        service.process.signal("INT");
+        service.wait_until_closed();
+        service.process.signal("INT");
+        let (status, error) = service.wait();
+        assert_eq!(status.code(), Some(1));
+        assert!(error.ends_with("error: requests were still running when a second signal came\n"), "{error}");
+        assert!(receive(spinning).is_err(), "it was not answered");
+        assert_eq!(home.start(&[]).get("/tenants/slow/records?storage=sys.Record").status, 200);
+    }
+
+    #[test]
+    fn connections_without_a_request_do_not_keep_it_from_stopping() {
+        let home = Home::new();
+        let service = home.start(&["--shutdown-time", "300s"]).with_tenants(&["a"]);
+        let silent = TcpStream::connect(service.address).unwrap();
+        service.wait_for("service_requests_running", 1);
+        service.process.signal("INT");
+        let (status, error) = service.wait();
+        assert!(status.success() && error.ends_with("stopped\n"), "{status}: {error}");
+        drop(silent);
     }
 }
