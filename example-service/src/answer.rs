@@ -1,4 +1,4 @@
-//! What a caller gets: JSON, and the status of each way in which a request can fail.
+//! Responses: JSON, and the status of each way in which a request can fail.
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -55,7 +55,7 @@ pub enum Refusal {
     Failed {
         /// Why.
         cause: Cause,
-        /// What the guest logged before.
+        /// The guest's log lines before the failure.
         log: Vec<Value>,
     },
     /// The store failed, or could not apply the intents.

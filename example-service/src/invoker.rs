@@ -35,7 +35,7 @@ pub struct Invoker {
     instances: Arc<Semaphore>,
 }
 
-/// What a call left.
+/// The outcome of a call.
 #[derive(Debug)]
 pub struct Called {
     /// Intents in their wire form, if the call succeeded.

@@ -137,7 +137,7 @@ enum Scalar<'a> {
     Array(&'a [Value]),
 }
 
-/// What a JSON value is in the value model.
+/// The value of the model for a JSON value.
 fn scalar(value: &Value, depth: usize) -> Result<Scalar<'_>, String> {
     Ok(match value {
         Value::Null => return Err("null is not a value; leave the field out".to_owned()),

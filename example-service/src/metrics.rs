@@ -15,7 +15,7 @@ type Labels = [(&'static str, String); 1];
 /// No label has a tenant's name: their number would be unbounded.
 #[derive(Debug, Clone, Default)]
 pub struct ServiceMetrics {
-    /// What guests count.
+    /// Metrics of the guests.
     pub guests: Metrics,
     requests: Family<Labels, Counter>,
     running: Gauge,
@@ -62,7 +62,7 @@ impl ServiceMetrics {
         registry.register("service_commits", "Commits that those made durable.", self.commits.clone());
         registry.register_collector(Box::new(self.guests.clone()));
         let mut text = String::new();
-        // It fails only where what it writes to does, and a string takes everything.
+        // Writing to a string cannot fail.
         let _ = encode(&mut text, &registry);
         text
     }

@@ -14,11 +14,11 @@ use crate::service::Service;
 use crate::store::Store;
 use crate::turns::Turns;
 
-/// Serves until the process is told to stop.
+/// Serves until a signal stops the process.
 ///
 /// # Errors
 /// An error if the guest, the store or the address cannot be used, or if requests were still running when the time for
-/// stopping was over. What they had committed is in the store all the same.
+/// stopping was over. Their commits are in the store all the same.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let metrics = ServiceMetrics::default();
     let limits =

@@ -32,9 +32,9 @@ pub struct Service {
     pub invoker: Invoker,
     /// The records.
     pub store: Store,
-    /// Whose turn it is.
+    /// The queues of the tenants.
     pub turns: Turns,
-    /// What is counted.
+    /// Metrics of the service and its guests.
     pub metrics: ServiceMetrics,
     /// Bytes that a request's body may have.
     pub body_limit: usize,

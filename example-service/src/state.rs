@@ -1,4 +1,4 @@
-//! What a guest reads during one call: the event, and the records of its tenant.
+//! The state that a guest reads during one call: the event, and the records of its tenant.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::store::Snapshot;
 #[derive(Debug)]
 pub struct TenantState {
     tenant: String,
-    /// What the storages of [`TenantState::is_event`] hold.
+    /// The value in the storages of [`TenantState::is_event`].
     event: Vec<u8>,
     snapshot: Arc<Snapshot>,
     /// The value that was read last.
@@ -27,7 +27,7 @@ impl TenantState {
         Self { tenant: tenant.to_owned(), event, snapshot, value: Vec::new() }
     }
 
-    /// Whether a storage holds what the call was made for. Commands ask for their context, projectors for the event.
+    /// Whether a storage holds the event of the call. Commands ask for their context, projectors for the event.
     fn is_event(storage: &str) -> bool {
         matches!(storage, storage::EVENT | storage::COMMAND_CONTEXT)
     }

@@ -321,7 +321,7 @@ impl Snapshot {
     }
 }
 
-/// Writes what comes, until nobody can send any more.
+/// Applies all writes as they come, until every sender is gone.
 fn write_all(database: &Database, mut waiting: mpsc::Receiver<Write>, metrics: &ServiceMetrics) {
     let mut together = Vec::new();
     while waiting.blocking_recv_many(&mut together, MOST_TOGETHER) > 0 {
@@ -367,7 +367,7 @@ fn write_together(database: &Database, together: &[Write]) -> Result<BTreeMap<us
 /// Records to write, by storage, entity and fields of the key.
 type Changes<'a> = BTreeMap<(&'a str, &'a str, Fields), Vec<u8>>;
 
-/// What a stream of intents changes.
+/// The changes that a stream of intents makes.
 fn changes<'a>(
     records: &impl ReadableTable<RecordKey, Record>,
     tenant: &str,

@@ -1,6 +1,6 @@
-//! Whose turn it is: one call for each tenant at a time, and a bounded number of callers.
+//! Turns: one call for each tenant at a time, and a bounded number of callers.
 //!
-//! A call reads the tenant's records, and what it wants written is applied later. If two calls of one tenant did this at
+//! A call reads the tenant's records, and its intents are applied later. If two calls of one tenant did this at
 //! the same time, one of them could undo what the other wrote. So the calls of a tenant are served one after the other, in
 //! the order in which they came; those of different tenants do not wait for each other.
 
@@ -121,13 +121,13 @@ impl Drop for Place {
 /// The turn of one call. The next of the tenant begins when this is dropped.
 #[derive(Debug)]
 pub struct Turn {
-    // Before the place, so that whoever enters after the place was given up finds the lock free.
+    // Dropped before the place: a caller that enters after the place was given up finds the lock free.
     _guard: OwnedMutexGuard<()>,
     place: Place,
 }
 
 impl Turn {
-    /// Whose turn it is.
+    /// The tenant whose turn it is.
     #[must_use]
     pub fn tenant(&self) -> &str {
         &self.place.tenant
