@@ -41,6 +41,10 @@ pub(crate) enum Task {
     ///
     /// Takes the mdbook that is installed, or compiles one into target/tools/ first.
     Docs(Docs),
+    /// Run the example service with the shop guest.
+    ///
+    /// Builds both, keeps records in target/service/records.redb, and listens on http://127.0.0.1:8080 until Ctrl-C.
+    Serve(Serve),
     /// Run the benchmarks.
     Bench(Bench),
 }
@@ -114,6 +118,13 @@ pub(crate) struct Docs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct Serve {
+    /// Options for the service, such as `--listen 127.0.0.1:9000`; `-- --help` lists them.
+    #[arg(last = true, value_name = "ARGUMENT")]
+    pub(crate) more: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct Bench {
     /// Count instructions instead, and write benches/instructions.json.
     ///
@@ -149,6 +160,10 @@ mod tests {
         assert_eq!(guests.allocator, [Allocator::BumpReset]);
         let told = parse("xtask guests --allocator slab").unwrap_err().to_string();
         assert!(told.contains("freelist"), "{told}");
+        let Task::Serve(serve) = parse("xtask serve -- --listen 127.0.0.1:0").unwrap().task else {
+            panic!("not serve");
+        };
+        assert_eq!(serve.more, ["--listen", "127.0.0.1:0"]);
         assert!(parse("xtask compare --calls 5 --quick").is_err());
         assert!(parse("xtask compare --calls 0").is_err());
         assert!(parse("xtask bench --instructions").is_ok());

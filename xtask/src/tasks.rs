@@ -7,6 +7,7 @@ mod docs;
 mod features;
 mod guests;
 mod licences;
+mod serve;
 mod setup;
 mod tables;
 pub(crate) mod test;
@@ -27,6 +28,7 @@ pub(crate) fn run(task: Task) -> Result<bool> {
         Task::Tables => tables::run(&console).map(|()| true),
         Task::Test(arguments) => test::run(&console, &arguments),
         Task::Docs(arguments) => docs::run(&console, &arguments).map(|()| true),
+        Task::Serve(arguments) => serve::run(&console, &arguments).map(|()| true),
         Task::Bench(arguments) => bench::run(&console, &arguments).map(|()| true),
     };
     console.end();

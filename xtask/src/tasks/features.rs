@@ -16,8 +16,9 @@ use super::{cargo, test};
 use crate::{console::Console, folders};
 
 /// Members of the workspace that are never part of a guest; a procedural macro runs in the compiler.
-const HOST_ONLY: [&str; 10] = [
+const HOST_ONLY: [&str; 11] = [
     "benches",
+    "example-service",
     "fuzz",
     "guest-build",
     "guest-host",

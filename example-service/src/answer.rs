@@ -1,0 +1,167 @@
+//! Responses: JSON, and the status of each way in which a request can fail.
+
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use guest_abi::intent::intents;
+use guest_abi::storage;
+use guest_host::Cause;
+use serde_json::{Value, json};
+
+use crate::invoker::{Called, NotCalled};
+use crate::json::{EventError, intent_to_json, to_json};
+use crate::store::StoreError;
+use crate::turns::Busy;
+
+/// Why a request was not served.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// A path that no route has.
+    #[error("there is nothing at this path; the routes begin with /tenants/, /metrics and /health")]
+    NoRoute,
+    /// A method that the route does not have.
+    #[error("this path has no such method; the header Allow lists those that it has")]
+    WrongMethod,
+    /// A path or a query that cannot be read.
+    #[error("{0}")]
+    InvalidRequest(String),
+    /// A name that no tenant can have.
+    #[error("`{0}` is not a tenant's name: use 1 to 64 of the characters a-z, 0-9 and `-`, and begin with a letter")]
+    InvalidTenant(String),
+    /// A tenant that does not exist.
+    #[error("there is no tenant `{0}`; make it by PUT /tenants/{0}")]
+    UnknownTenant(String),
+    /// A body with more bytes than it may have.
+    #[error("the body is larger than {0} bytes")]
+    BodyTooLarge(usize),
+    /// A body that did not arrive.
+    #[error("{1}")]
+    Body(StatusCode, String),
+    /// A body that is not an event.
+    #[error(transparent)]
+    Event(#[from] EventError),
+    /// Too many requests wait.
+    #[error(transparent)]
+    Busy(#[from] Busy),
+    /// The turn or an instance did not come in time.
+    #[error("the request waited too long; try again later")]
+    WaitedTooLong,
+    /// There was no instance for the call.
+    #[error(transparent)]
+    NotCalled(#[from] NotCalled),
+    /// The call failed.
+    #[error("{cause}")]
+    Failed {
+        /// Why.
+        cause: Cause,
+        /// The guest's log lines before the failure.
+        log: Vec<Value>,
+    },
+    /// The store failed, or could not apply the intents.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A record or intent that has no form in JSON.
+    #[error("the answer has no form in JSON: {0}")]
+    NoJson(#[from] guest_abi::value::ValueError),
+}
+
+impl Refusal {
+    /// The status, and a word that programs can tell errors apart by.
+    fn status(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::NoRoute => (StatusCode::NOT_FOUND, "no-route"),
+            Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "wrong-method"),
+            Self::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid-request"),
+            Self::InvalidTenant(_) => (StatusCode::BAD_REQUEST, "invalid-tenant"),
+            Self::UnknownTenant(_) => (StatusCode::NOT_FOUND, "unknown-tenant"),
+            Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body"),
+            Self::Body(status, _) => (*status, "body"),
+            Self::Event(_) => (StatusCode::BAD_REQUEST, "invalid-event"),
+            Self::Busy(_) | Self::WaitedTooLong | Self::NotCalled(NotCalled::Busy) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "busy")
+            }
+            Self::NotCalled(_) => (StatusCode::INTERNAL_SERVER_ERROR, "no-instance"),
+            Self::Failed { cause, .. } => (status_of(cause), cause.kind()),
+            Self::Store(StoreError::Database(_) | StoreError::Closed) => (StatusCode::INTERNAL_SERVER_ERROR, "store"),
+            Self::Store(StoreError::UnsupportedStorage(_)) => (StatusCode::NOT_FOUND, "unsupported-storage"),
+            Self::Store(_) => (StatusCode::UNPROCESSABLE_ENTITY, "intents"),
+            Self::NoJson(_) => (StatusCode::INTERNAL_SERVER_ERROR, "no-json"),
+        }
+    }
+}
+
+/// The status of a call that failed.
+fn status_of(cause: &Cause) -> StatusCode {
+    match cause {
+        Cause::DeadlineExceeded { .. } => StatusCode::GATEWAY_TIMEOUT,
+        Cause::OutOfMemory { .. } => StatusCode::INSUFFICIENT_STORAGE,
+        Cause::GuestError { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        Cause::MissingExport { .. } => StatusCode::NOT_FOUND,
+        // Faults of the guest or of the host: the caller can do nothing about them.
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let (status, kind) = self.status();
+        let mut error = json!({ "kind": kind, "message": self.to_string() });
+        let mut answer = json!({});
+        if let Self::Failed { cause, log } = self {
+            if let Cause::GuestError { code, .. } = cause {
+                error["code"] = code.number().into();
+            }
+            answer["log"] = log.into();
+        }
+        answer["error"] = error;
+        let mut response = respond(status, &answer);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl From<PathRejection> for Refusal {
+    fn from(rejection: PathRejection) -> Self {
+        Self::InvalidRequest(rejection.body_text())
+    }
+}
+
+impl From<QueryRejection> for Refusal {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::InvalidRequest(rejection.body_text())
+    }
+}
+
+/// A response of this status and JSON.
+pub fn respond(status: StatusCode, answer: &Value) -> Response {
+    let json = HeaderValue::from_static("application/json");
+    (status, [(header::CONTENT_TYPE, json)], format!("{answer}\n")).into_response()
+}
+
+/// Splits the outcome of a call into its intents in wire form, and the answer to send when they are durable.
+///
+/// # Errors
+/// [`Refusal::Failed`] if the call failed.
+pub fn answer(called: Called) -> Result<(Vec<u8>, Value), Refusal> {
+    let log: Vec<Value> =
+        called.log.iter().map(|(level, line)| json!({ "level": level.to_string(), "line": line })).collect();
+    let stream = match called.intents {
+        Ok(stream) => stream,
+        Err(failure) => return Err(Refusal::Failed { cause: failure.cause, log }),
+    };
+    let mut listed = Vec::new();
+    let mut result = Value::Null;
+    for intent in intents(&stream) {
+        let intent = intent.map_err(|error| StoreError::Malformed(error.to_string()))?;
+        if intent.key.storage == storage::RESULT {
+            result = to_json(intent.value)?;
+        } else {
+            listed.push(intent_to_json(&intent)?);
+        }
+    }
+    let answer = json!({ "result": result, "intents": listed, "log": log });
+    Ok((stream, answer))
+}

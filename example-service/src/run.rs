@@ -1,0 +1,122 @@
+//! The life of the process: open, serve, stop, close.
+
+use std::io::Write as _;
+use std::pin::pin;
+
+use anyhow::{Context as _, Result, bail};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::arguments::Arguments;
+use crate::invoker::{CallLimits, Invoker};
+use crate::metrics::ServiceMetrics;
+use crate::service::Service;
+use crate::store::Store;
+use crate::turns::Turns;
+
+/// Serves until a signal stops the process.
+///
+/// # Errors
+/// An error if the guest, the store or the address cannot be used, or if requests were still running when the time for
+/// stopping was over. Their commits are in the store all the same.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let metrics = ServiceMetrics::default();
+    let limits =
+        CallLimits { instances: arguments.instances, deadline: arguments.deadline, memory: arguments.memory_limit };
+    let invoker = Invoker::new(&arguments.guest, limits, &metrics)?;
+    let (store, writer) = Store::open(&arguments.store, metrics.clone())
+        .with_context(|| format!("cannot open the store {}", arguments.store.display()))?;
+    let service = Service {
+        invoker: invoker.clone(),
+        store,
+        turns: Turns::new(arguments.queue as usize, arguments.tenant_queue as usize),
+        metrics,
+        body_limit: usize::try_from(arguments.body_limit).unwrap_or(usize::MAX),
+        wait: arguments.wait(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let served = runtime.block_on(serve(service, arguments));
+    // The runtime drops the requests that still run, and with them their handles of the store.
+    match served {
+        // A call whose client went away may still run, until its deadline.
+        Ok(()) => runtime.shutdown_timeout(arguments.deadline),
+        Err(_) => runtime.shutdown_background(),
+    }
+    invoker.close();
+    writer.join();
+    served
+}
+
+/// Listens, and serves until a signal comes and the requests that run then have ended.
+async fn serve(service: Service, arguments: &Arguments) -> Result<()> {
+    let listener = TcpListener::bind(arguments.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}; choose another address by --listen", arguments.listen))?;
+    let address = listener.local_addr()?;
+    let mut signals = Signals::new().context("cannot wait for signals")?;
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "listening on http://{address}")
+        .and_then(|()| stdout.flush())
+        .context("cannot write to standard output")?;
+
+    let (stop, stopping) = oneshot::channel();
+    let serving = axum::serve(listener, service.router()).with_graceful_shutdown(async {
+        let _ = stopping.await;
+    });
+    let mut serving = pin!(serving.into_future());
+    tokio::select! {
+        served = &mut serving => return Ok(served?),
+        () = signals.next() => {}
+    }
+    eprintln!("stopping: no new requests; those that run may end");
+    // It fails only if nobody serves any more.
+    let _ = stop.send(());
+    tokio::select! {
+        served = &mut serving => served?,
+        () = tokio::time::sleep(arguments.shutdown_time) => {
+            bail!("requests were still running {:?} after the signal to stop", arguments.shutdown_time)
+        }
+        () = signals.next() => bail!("requests were still running when a second signal came"),
+    }
+    eprintln!("stopped");
+    Ok(())
+}
+
+/// The signals that ask the process to stop: SIGTERM and Ctrl-C.
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Ends when the next of them comes.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {})
+    }
+
+    /// Ends when Ctrl-C is pressed.
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // There is no such signal here: the process is ended otherwise.
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! The records of all tenants, in one file.
+//!
+//! Reads go through a [`Snapshot`], which stays as it is while others write. Writes go through one thread: it takes
+//! whatever commits wait, applies each of them completely or not at all, and makes all of them durable by one
+//! transaction. A commit is answered after that.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use guest_abi::intent::{self, Intent, Operation};
+use guest_abi::key::Key;
+use guest_abi::storage;
+use guest_abi::value::ValueRef;
+use redb::{Database, DatabaseError, ReadOnlyTable, ReadableDatabase as _, ReadableTable, Table, TableDefinition};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::metrics::ServiceMetrics;
+use crate::records::{Fields, RecordError, Wanted, definite, key_map, merged};
+use crate::turns::Turn;
+
+/// Tenant, storage, entity, canonical fields of the key.
+type RecordKey = (&'static str, &'static str, &'static str, &'static [u8]);
+/// Number of fields of the key, value.
+type Record = (u64, &'static [u8]);
+
+const RECORDS: TableDefinition<'_, RecordKey, Record> = TableDefinition::new("records");
+/// Names of the tenants that exist.
+const TENANTS: TableDefinition<'_, &str, ()> = TableDefinition::new("tenants");
+
+/// Commits that one transaction takes at most. Each of them waits for all others.
+const MOST_TOGETHER: usize = 256;
+
+/// Error of a read or a write.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// A storage that is not well known, and of which the tenant has no record.
+    #[error("unsupported storage `{0}`: it is not a well-known one, and the tenant has no record of it")]
+    UnsupportedStorage(String),
+    /// A key or a value that no record can have.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// An intent that updates a record which does not exist.
+    #[error("an intent updates a record of `{storage}` `{entity}` that does not exist")]
+    UpdateOfAbsent {
+        /// Storage of the record.
+        storage: String,
+        /// Entity of the record.
+        entity: String,
+    },
+    /// Intents that are not valid by the contract.
+    #[error("malformed intents: {0}")]
+    Malformed(String),
+    /// The database failed.
+    #[error("the store failed: {0}")]
+    Database(Arc<redb::Error>),
+    /// The store is closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl StoreError {
+    fn database(error: impl Into<redb::Error>) -> Self {
+        Self::Database(Arc::new(error.into()))
+    }
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The folder of a file that does not exist either.
+    #[error("the folder {} does not exist; make it first", .0.display())]
+    NoFolder(PathBuf),
+    /// A store that is open already.
+    #[error("it is already open, probably in another process; each process needs a store of its own")]
+    InUse,
+    /// A file that is not a store, or that cannot be read or written.
+    #[error(transparent)]
+    Database(#[from] redb::Error),
+}
+
+/// The open store. Cheap to clone; the clones share the file and the thread that writes.
+#[derive(Clone)]
+pub struct Store {
+    database: Arc<Database>,
+    writes: mpsc::Sender<Write>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}
+
+/// The thread that writes. It ends when every [`Store`] is gone.
+#[derive(Debug)]
+pub struct Writer(JoinHandle<()>);
+
+impl Writer {
+    /// Waits until everything that was sent is written and the file is closed. Drop every [`Store`] before: the writer
+    /// goes on as long as there is one.
+    pub fn join(self) {
+        if self.0.join().is_err() {
+            eprintln!("the writer of the store panicked");
+        }
+    }
+}
+
+/// One thing to write.
+struct Write {
+    what: What,
+    done: oneshot::Sender<Result<(), StoreError>>,
+}
+
+enum What {
+    Tenant(String),
+    /// The turn is held until the intents are durable, also if nobody waits for the answer any more.
+    Intents {
+        turn: Turn,
+        intents: Vec<u8>,
+    },
+}
+
+impl Store {
+    /// Opens the store in this file, which is made if it does not exist.
+    ///
+    /// # Errors
+    /// [`OpenError`] if the folder does not exist, or if the file is not a store, is open already, or cannot be read or
+    /// written.
+    pub fn open(path: &Path, metrics: ServiceMetrics) -> Result<(Self, Writer), OpenError> {
+        if let Some(folder) = path.parent()
+            && !folder.as_os_str().is_empty()
+            && !folder.exists()
+        {
+            return Err(OpenError::NoFolder(folder.to_owned()));
+        }
+        let database = Database::create(path).map_err(|error| match error {
+            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => OpenError::InUse,
+            error => OpenError::Database(error.into()),
+        })?;
+        let database = Arc::new(database);
+        make_tables(&database)?;
+        let (writes, waiting) = mpsc::channel(MOST_TOGETHER);
+        let written = Arc::clone(&database);
+        let thread = thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || write_all(&written, waiting, &metrics))
+            .map_err(redb::Error::Io)?;
+        Ok((Self { database, writes }, Writer(thread)))
+    }
+
+    /// The records as they are now.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let transaction = self.database.begin_read().map_err(StoreError::database)?;
+        Ok(Snapshot {
+            records: transaction.open_table(RECORDS).map_err(StoreError::database)?,
+            tenants: transaction.open_table(TENANTS).map_err(StoreError::database)?,
+        })
+    }
+
+    /// Makes a tenant, unless it exists already, and returns when that is durable.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] or [`StoreError::Closed`].
+    pub async fn add_tenant(&self, tenant: String) -> Result<(), StoreError> {
+        self.write(What::Tenant(tenant)).await
+    }
+
+    /// Applies the intents of one call for the tenant whose turn it is, completely or not at all, and returns when they are
+    /// durable.
+    ///
+    /// # Errors
+    /// [`StoreError`] if one of them cannot be applied. None of them is then.
+    pub async fn commit(&self, turn: Turn, intents: Vec<u8>) -> Result<(), StoreError> {
+        self.write(What::Intents { turn, intents }).await
+    }
+
+    async fn write(&self, what: What) -> Result<(), StoreError> {
+        let (done, answer) = oneshot::channel();
+        self.writes.send(Write { what, done }).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+/// Makes the tables, so that no read has to find out that there is none yet.
+fn make_tables(database: &Database) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    transaction.open_table(RECORDS)?;
+    transaction.open_table(TENANTS)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The records at one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    records: ReadOnlyTable<RecordKey, Record>,
+    tenants: ReadOnlyTable<&'static str, ()>,
+}
+
+/// A record: its key map and its value.
+type Row = (Vec<u8>, Vec<u8>);
+
+impl Snapshot {
+    /// Whether this tenant exists.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`].
+    pub fn has_tenant(&self, tenant: &str) -> Result<bool, StoreError> {
+        self.tenants.get(tenant).map(|found| found.is_some()).map_err(StoreError::database)
+    }
+
+    /// The value of the record with this key.
+    ///
+    /// # Errors
+    /// [`StoreError`]; an absent record is not an error.
+    pub fn get(&self, tenant: &str, key: &Key<'_>) -> Result<Option<Vec<u8>>, StoreError> {
+        let fields = Fields::of(key)?;
+        let found = self.records.get((tenant, key.storage, key.entity, fields.bytes.as_slice()));
+        match found.map_err(StoreError::database)? {
+            Some(record) => Ok(Some(record.value().1.to_vec())),
+            None => self.check_storage(tenant, key.storage).map(|()| None),
+        }
+    }
+
+    /// Writes the rows that match a partial key into `out`, as many whole ones as fit, starting behind the row whose key
+    /// map is `after`. Returns the bytes written, and 0 if there are no more rows. If not even one row fits, returns the
+    /// bytes that it needs.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn read(
+        &self,
+        tenant: &str,
+        key: &Key<'_>,
+        after: Option<ValueRef<'_>>,
+        out: &mut [u8],
+    ) -> Result<usize, StoreError> {
+        let mut written = 0;
+        self.rows(tenant, key, after, |map, value| {
+            let size = map.len() + value.len();
+            let Some(room) = out.get_mut(written..written + size) else {
+                if written == 0 {
+                    written = size;
+                }
+                return false;
+            };
+            room[..map.len()].copy_from_slice(map);
+            room[map.len()..].copy_from_slice(value);
+            written += size;
+            true
+        })?;
+        Ok(written)
+    }
+
+    /// The first rows that match a partial key, at most `most` of them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn list(&self, tenant: &str, key: &Key<'_>, most: usize) -> Result<Vec<Row>, StoreError> {
+        let mut rows = Vec::new();
+        self.rows(tenant, key, None, |map, value| {
+            if rows.len() < most {
+                rows.push((map.to_vec(), value.to_vec()));
+            }
+            rows.len() < most
+        })?;
+        Ok(rows)
+    }
+
+    /// Gives each row that matches a partial key to `take`, as long as that wants more.
+    fn rows(
+        &self,
+        tenant: &str,
+        key: &Key<'_>,
+        after: Option<ValueRef<'_>>,
+        mut take: impl FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StoreError> {
+        self.check_storage(tenant, key.storage)?;
+        let wanted = Wanted::of(key)?;
+        let after = after.map(|row| Fields::of_row(key, row)).transpose()?;
+        let (storage, entity) = (key.storage, key.entity);
+        let start = match &after {
+            None => Bound::Included((tenant, storage, entity, &[][..])),
+            Some(fields) => Bound::Excluded((tenant, storage, entity, fields.bytes.as_slice())),
+        };
+        let rows = self.records.range::<(&str, &str, &str, &[u8])>((start, Bound::Unbounded));
+        for row in rows.map_err(StoreError::database)? {
+            let (place, record) = row.map_err(StoreError::database)?;
+            let (of_tenant, of_storage, of_entity, fields) = place.value();
+            if (of_tenant, of_storage, of_entity) != (tenant, storage, entity) {
+                break;
+            }
+            let (count, value) = record.value();
+            let map = key_map(fields, count);
+            if wanted.matches(&map) && !take(&map, value) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that the tenant may read a storage.
+    fn check_storage(&self, tenant: &str, storage: &str) -> Result<(), StoreError> {
+        if storage::is_well_known(storage) {
+            return Ok(());
+        }
+        let mut found = self.records.range((tenant, storage, "", &[][..])..).map_err(StoreError::database)?;
+        match found.next().transpose().map_err(StoreError::database)? {
+            Some((place, _)) if (place.value().0, place.value().1) == (tenant, storage) => Ok(()),
+            _ => Err(StoreError::UnsupportedStorage(storage.to_owned())),
+        }
+    }
+}
+
+/// Applies all writes as they come, until every sender is gone.
+fn write_all(database: &Database, mut waiting: mpsc::Receiver<Write>, metrics: &ServiceMetrics) {
+    let mut together = Vec::new();
+    while waiting.blocking_recv_many(&mut together, MOST_TOGETHER) > 0 {
+        let mut written = write_together(database, &together);
+        metrics.committed(together.len());
+        for (index, Write { what, done }) in together.drain(..).enumerate() {
+            let answer = match &mut written {
+                Ok(failed) => failed.remove(&index).map_or(Ok(()), Err),
+                Err(error) => Err(StoreError::Database(Arc::clone(error))),
+            };
+            // This ends the turn: the next call of the tenant finds these records.
+            drop(what);
+            // The client may have gone meanwhile.
+            let _ = done.send(answer);
+        }
+    }
+}
+
+/// Writes several things by one transaction. Returns the errors of those that were left out, by index.
+fn write_together(database: &Database, together: &[Write]) -> Result<BTreeMap<usize, StoreError>, Arc<redb::Error>> {
+    let failed = || -> Result<_, redb::Error> {
+        let mut failed = BTreeMap::new();
+        let transaction = database.begin_write()?;
+        {
+            let mut records = transaction.open_table(RECORDS)?;
+            let mut tenants = transaction.open_table(TENANTS)?;
+            for (index, write) in together.iter().enumerate() {
+                match &write.what {
+                    What::Tenant(tenant) => drop(tenants.insert(tenant.as_str(), ())?),
+                    What::Intents { turn, intents } => match changes(&records, turn.tenant(), intents) {
+                        Ok(changes) => insert(&mut records, turn.tenant(), &changes)?,
+                        Err(error) => drop(failed.insert(index, error)),
+                    },
+                }
+            }
+        }
+        transaction.commit()?;
+        Ok(failed)
+    };
+    failed().map_err(Arc::new)
+}
+
+/// Records to write, by storage, entity and fields of the key.
+type Changes<'a> = BTreeMap<(&'a str, &'a str, Fields), Vec<u8>>;
+
+/// The changes that a stream of intents makes.
+fn changes<'a>(
+    records: &impl ReadableTable<RecordKey, Record>,
+    tenant: &str,
+    intents: &'a [u8],
+) -> Result<Changes<'a>, StoreError> {
+    let mut changes = Changes::new();
+    for intent in intent::intents(intents) {
+        let Intent { operation, key, value } = intent.map_err(|error| StoreError::Malformed(error.to_string()))?;
+        if key.storage == storage::RESULT {
+            // The answer has it.
+            continue;
+        }
+        let fields = Fields::of(&key)?;
+        let place = (key.storage, key.entity, fields);
+        let value = match operation {
+            Operation::New => definite(value)?,
+            Operation::Update => {
+                let existing = match changes.get(&place) {
+                    Some(existing) => Some(existing.clone()),
+                    None => {
+                        let found = records.get((tenant, place.0, place.1, place.2.bytes.as_slice()));
+                        found.map_err(StoreError::database)?.map(|record| record.value().1.to_vec())
+                    }
+                };
+                let existing = existing.ok_or_else(|| StoreError::UpdateOfAbsent {
+                    storage: key.storage.to_owned(),
+                    entity: key.entity.to_owned(),
+                })?;
+                merged(ValueRef::new(&existing), value)?
+            }
+        };
+        changes.insert(place, value);
+    }
+    Ok(changes)
+}
+
+fn insert(records: &mut Table<'_, RecordKey, Record>, tenant: &str, changes: &Changes<'_>) -> Result<(), redb::Error> {
+    for ((storage, entity, fields), value) in changes {
+        let place = (tenant, *storage, *entity, fields.bytes.as_slice());
+        records.insert(place, (fields.count, value.as_slice()))?;
+    }
+    Ok(())
+}
