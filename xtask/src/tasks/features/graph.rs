@@ -10,7 +10,7 @@ use super::Target;
 
 /// The packages of both workspaces, with their features and dependencies.
 #[derive(Debug, Default)]
-pub(super) struct Graph(BTreeMap<String, Node>);
+pub(in super::super) struct Graph(BTreeMap<String, Node>);
 
 /// A package.
 #[derive(Debug, Default)]
@@ -34,16 +34,16 @@ struct Edge {
 
 /// What is on where a package is compiled with some features.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Resolution {
+pub(in super::super) struct Resolution {
     /// The features of each package of the workspaces that takes part.
-    pub(super) local: BTreeMap<String, BTreeSet<String>>,
+    pub(in super::super) local: BTreeMap<String, BTreeSet<String>>,
     /// The third-party packages that take part, and, as `package/feature`, what is asked of them.
-    pub(super) third_party: BTreeSet<String>,
+    pub(in super::super) third_party: BTreeSet<String>,
 }
 
 impl Graph {
     /// The graph of these packages.
-    pub(super) fn new<'a>(packages: impl IntoIterator<Item = &'a CargoPackage>) -> Self {
+    pub(in super::super) fn new<'a>(packages: impl IntoIterator<Item = &'a CargoPackage>) -> Self {
         let node = |package: &CargoPackage| Node {
             features: package.features.clone().into_iter().collect(),
             dependencies: package
@@ -63,7 +63,7 @@ impl Graph {
     }
 
     /// What is on where `package` is compiled for `target` with `features` and without its default ones.
-    pub(super) fn resolve(&self, package: &str, features: &[String], target: Target) -> Resolution {
+    pub(in super::super) fn resolve(&self, package: &str, features: &[String], target: Target) -> Resolution {
         let mut all = Resolution::default();
         all.local.insert(package.to_owned(), features.iter().cloned().collect());
         let mut optional = BTreeSet::new();

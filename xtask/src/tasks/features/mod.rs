@@ -19,12 +19,12 @@
 use std::{collections::BTreeSet, process::Command, thread};
 
 use anyhow::{Context, Result, anyhow, bail};
-use cargo_metadata::{Metadata, MetadataCommand};
+use cargo_metadata::{Metadata, MetadataCommand, Package as CargoPackage};
 use guest_build::Toolchain;
 
+pub(super) use self::graph::Graph;
 use self::{
     batches::{Batch, batches},
-    graph::Graph,
     package::{ALLOCATOR_PREFIX, Package, pairs},
 };
 use super::{cargo, test};
@@ -38,13 +38,20 @@ mod graph;
 mod package;
 
 /// Selected beside a crate for the host alone: it gives third-party packages the features of the whole workspace.
-const THIRD_PARTY: &str = "third-party";
+pub(super) const THIRD_PARTY: &str = "third-party";
 
 /// What code is compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Target {
+pub(super) enum Target {
     Host,
     Wasm,
+}
+
+/// The packages of the workspace, by name.
+pub(super) fn members() -> Result<Vec<CargoPackage>> {
+    let mut members: Vec<_> = metadata("Cargo.toml")?.workspace_packages().into_iter().cloned().collect();
+    members.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(members)
 }
 
 /// Members of the workspace that become part of a guest.

@@ -12,13 +12,13 @@ const HOST_ONLY: [&str; 11] = [
     "benches",
     "fuzz",
     "guest-build",
-    "guest-host",
     "guest-prepare",
     "guest-sdk-macros",
     "host-harness",
     "host-harness-cli",
     "test-support",
     "third-party",
+    "wasm-guest-host",
     "xtask",
 ];
 
