@@ -7,6 +7,7 @@ mod docs;
 mod features;
 mod guests;
 mod licences;
+mod package;
 mod serve;
 mod setup;
 mod tables;

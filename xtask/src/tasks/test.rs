@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use guest_build::{TARGET, Toolchain};
 
-use super::{cargo, docs, features, guests, licences, setup};
+use super::{cargo, docs, features, guests, licences, package, setup};
 use crate::{cli, console::Console, folders, steps::Steps};
 
 /// A step of `test`.
@@ -28,6 +28,8 @@ pub(crate) enum Check {
     Doctests,
     /// Every combination of features, for the host and for wasm32, and the refusal of two allocators at once.
     Features,
+    /// What is published packs, and what is in the archives compiles.
+    Package,
     /// The documentation of the code, with every warning an error.
     Rustdoc,
     /// The book.
@@ -45,6 +47,7 @@ impl Check {
             Self::Tests => "tests",
             Self::Doctests => "doctests",
             Self::Features => "features",
+            Self::Package => "package",
             Self::Rustdoc => "rustdoc",
             Self::Docs => "docs",
         }
@@ -53,7 +56,7 @@ impl Check {
     /// The steps that must have passed, where they are run at all.
     const fn needs(self) -> &'static [&'static str] {
         match self {
-            Self::Guests | Self::ClippyWasm | Self::Features => &["setup"],
+            Self::Guests | Self::ClippyWasm | Self::Features | Self::Package => &["setup"],
             Self::Tests => &["setup", "guests"],
             _ => &[],
         }
@@ -61,7 +64,7 @@ impl Check {
 
     /// Whether it needs a toolchain for wasm32.
     const fn is_for_wasm(self) -> bool {
-        matches!(self, Self::Guests | Self::ClippyWasm | Self::Features | Self::Tests)
+        matches!(self, Self::Guests | Self::ClippyWasm | Self::Features | Self::Package | Self::Tests)
     }
 }
 
@@ -100,6 +103,7 @@ fn one(console: &Console, check: Check, toolchain: Option<&Toolchain>) -> Result
         Check::Tests => tests(console, toolchain()?),
         Check::Doctests => console.run(cargo().args(["test", "--workspace", "--doc"])),
         Check::Features => features::check(console, toolchain()?),
+        Check::Package => package::check(console, toolchain()?),
         Check::Rustdoc => rustdoc(console),
         Check::Docs => docs::build(console).map(drop),
     }
