@@ -29,14 +29,9 @@
 
 mod host;
 pub(crate) mod imports;
-mod outcome;
-mod panics;
 
-pub use guest_abi::intent::Operation;
-pub use guest_state::{MemoryState, MemoryStateError};
+pub use guest_sdk_core::testing::{
+    Crossings, Failure, Intent, LogLine, MemoryState, MemoryStateError, Operation, Outcome, RecordWriter,
+    host_is_running,
+};
 pub use host::Host;
-pub use imports::host_is_running;
-pub use outcome::{Crossings, Failure, Intent, LogLine, Outcome};
-
-/// Writes the key fields or the value fields of a record of a [`MemoryState`].
-pub type RecordWriter<'a> = guest_abi::value::ObjectEncoder<'a, std::vec::Vec<u8>>;

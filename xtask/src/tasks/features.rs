@@ -42,9 +42,6 @@ pub(super) struct Package {
     pub(super) name: String,
     /// The features that can be combined at will and change what is compiled.
     free: Vec<String>,
-    /// A guest's features that do nothing but turn one of a package of the workspace on, where it is combined at will:
-    /// here each is given once alone, and otherwise all of them or none.
-    forwarded: Vec<String>,
     /// The features that change nothing: they enable nothing, and no source file asks for them.
     inert: Vec<String>,
     /// The features of which one at most may be given.
@@ -117,14 +114,10 @@ impl Package {
         if let Some(folder) = folder {
             read_sources(&folder, &mut sources)?;
         }
-        let (inert, others): (Vec<_>, Vec<_>) =
-            others.into_iter().partition(|feature| is_inert(feature, &package.features, &sources));
-        let (forwarded, free) =
-            others.into_iter().partition(|feature| is_guest && is_forwarded(feature, &package.features, &sources));
+        let (inert, free) = others.into_iter().partition(|feature| is_inert(feature, &package.features, &sources));
         Ok(Self {
             name: package.name.to_string(),
             free,
-            forwarded,
             inert,
             allocators,
             is_guest,
@@ -132,25 +125,16 @@ impl Package {
         })
     }
 
-    /// Every set of free features, with none of the forwarded ones and with all of them, each with no allocator and with
-    /// each one; the forwarded ones each alone; the inert ones together once.
+    /// Every set of free features, each with no allocator and with each one; the inert ones together once.
     fn combinations(&self) -> Vec<Vec<String>> {
-        let mut sets = subsets(&self.free);
-        if !self.forwarded.is_empty() {
-            let with_all: Vec<_> = sets.iter().map(|set| [set.as_slice(), &self.forwarded].concat()).collect();
-            sets.extend(with_all);
-        }
         let mut all = Vec::new();
-        for set in sets {
+        for set in subsets(&self.free) {
             all.push(set.clone());
             for allocator in &self.allocators {
                 let mut with = set.clone();
                 with.push(allocator.clone());
                 all.push(with);
             }
-        }
-        if self.forwarded.len() > 1 {
-            all.extend(self.forwarded.iter().map(|feature| vec![feature.clone()]));
         }
         if !self.inert.is_empty() {
             all.push(self.inert.clone());
@@ -201,12 +185,6 @@ fn is_inert(feature: &str, features: &BTreeMap<String, Vec<String>>, sources: &s
     let enables_nothing =
         features.get(feature).is_some_and(|enabled| enabled.iter().all(|other| is_inert(other, features, sources)));
     enables_nothing && !sources.contains(&format!("\"{feature}\""))
-}
-
-/// Whether a feature only turns features of other packages on, and no source file asks for it.
-fn is_forwarded(feature: &str, features: &BTreeMap<String, Vec<String>>, sources: &str) -> bool {
-    let forwards = features.get(feature).is_some_and(|enabled| enabled.iter().all(|other| other.contains('/')));
-    forwards && !sources.contains(&format!("\"{feature}\""))
 }
 
 /// Appends all Rust source below `folder`.
@@ -280,21 +258,19 @@ mod tests {
         let package = Package {
             name: "guest".to_owned(),
             free: names(&["counters", "std"]),
-            forwarded: names(&["both", "other"]),
             inert: names(&["old", "older"]),
             allocators: names(&["alloc-a", "alloc-b"]),
             is_guest: true,
             is_for_wasm: true,
         };
         let all = package.combinations();
-        assert_eq!(all.len(), 2 * 4 * 3 + 2 + 1);
+        assert_eq!(all.len(), 4 * 3 + 1);
         for combination in &all {
             let allocators = combination.iter().filter(|name| name.starts_with("alloc-")).count();
             assert!(allocators <= 1, "{combination:?}");
         }
         assert!(all.contains(&Vec::new()));
         assert!(all.contains(&names(&["counters", "std", "alloc-b"])));
-        assert!(all.contains(&names(&["std", "both", "other", "alloc-a"])) && all.contains(&names(&["other"])));
     }
 
     #[test]
@@ -312,22 +288,6 @@ mod tests {
         let inert = |name| is_inert(name, &features, "#[cfg(feature = \"asked\")] fn old() {}");
         assert!(inert("old") && inert("older"));
         assert!(!inert("asked") && !inert("enabling") && !inert("through"));
-    }
-
-    #[test]
-    fn a_feature_is_forwarded_only_where_it_does_nothing_else() {
-        let features: BTreeMap<_, _> = [
-            ("asked", names(&["sdk/asked"])),
-            ("forwarded", names(&["sdk/forwarded", "sdk/more"])),
-            ("own", names(&["sdk/own", "asked"])),
-            ("dependency", names(&["dep:sdk"])),
-        ]
-        .into_iter()
-        .map(|(name, enabled)| (name.to_owned(), enabled))
-        .collect();
-        let forwarded = |name| is_forwarded(name, &features, "#[cfg(feature = \"asked\")] fn old() {}");
-        assert!(forwarded("forwarded"));
-        assert!(!forwarded("asked") && !forwarded("own") && !forwarded("dependency"));
     }
 
     #[test]
