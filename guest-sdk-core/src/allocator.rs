@@ -1,4 +1,5 @@
-//! The guest's global allocator, by feature. Two are refused; without any, a guest has Rust's default allocator or its own.
+//! The guest's global allocator, by feature. Two of the features together do not compile. Without any, a guest has Rust's
+//! default allocator or its own.
 //!
 //! An SDK declares the `#[global_allocator]` itself, because a contract may wrap the allocator.
 

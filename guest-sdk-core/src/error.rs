@@ -1,4 +1,4 @@
-//! What an extension fails with: a code for programs, a message for people, made without the heap.
+//! The errors of extensions: a code for programs and a message for people, made without the heap.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -8,7 +8,7 @@ use guest_abi::ErrorCode;
 use guest_abi::cbor::{Reader, WireError};
 use guest_abi::value::{Kind, ValueError};
 
-/// What extensions and reading values return.
+/// The result of an extension, and of reading a value.
 pub type Result<T, E = Error> = core::result::Result<T, E>;
 
 /// Why an extension failed.
@@ -16,6 +16,16 @@ pub type Result<T, E = Error> = core::result::Result<T, E>;
 /// Errors of the SDK name the field, what was asked for and what was found, and take nothing from the heap; names of
 /// more than [`Error::NAME_LIMIT`] bytes are cut. An extension makes its own with [`Error::new`] or
 /// [`Error::application`].
+///
+/// ```
+/// use guest_sdk_core::{Error, ErrorCode};
+///
+/// let error = Error::application(7, "sold out");
+/// assert_eq!(error.code(), ErrorCode::Application(1007));
+/// assert_eq!(error.to_string(), "sold out");
+/// // `?` turns texts and the errors of `core` into errors of the extension.
+/// assert_eq!(Error::from("sold out").code(), ErrorCode::Application(1000));
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error {
     code: ErrorCode,
@@ -62,7 +72,7 @@ impl Error {
         self.code
     }
 
-    /// Hands the message over in one piece.
+    /// Calls `hand_over` with the whole message.
     fn hand_over(&self, hand_over: impl FnOnce(&[u8])) {
         if let Detail::Message(message) = &self.detail {
             return hand_over(message.as_bytes());
@@ -129,25 +139,25 @@ impl Error {
     }
 }
 
-/// The extension has failed, and the host knows why.
+/// A failure of the extension whose error the host has already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Failed;
 
-/// That no record has the key, which is given in its wire form.
+/// The error of a record that is absent. `key` is its key in wire form.
 #[cold]
 #[inline(never)]
 pub fn absent(key: &[u8]) -> Error {
     Error { code: ErrorCode::Absent, subject: Subject::key(key), detail: Detail::Absent }
 }
 
-/// That an object has no field of this name.
+/// The error of an object that has no field with this name.
 #[cold]
 #[inline(never)]
 pub fn missing_field(name: &str) -> Error {
     Error { code: ErrorCode::MissingField, subject: Subject::field(name), detail: Detail::MissingField }
 }
 
-/// That an array of `length` elements has no element `index`.
+/// The error of an array of `length` elements that has no element `index`.
 #[cold]
 #[inline(never)]
 pub fn missing_element(index: usize, length: usize) -> Error {
@@ -158,14 +168,15 @@ pub fn missing_element(index: usize, length: usize) -> Error {
     }
 }
 
-/// That the exchange region has `left` bytes where a value needs `wanted`.
+/// The error of an exchange region with `left` bytes for a value that needs `wanted`.
 #[cold]
 #[inline(never)]
 pub fn exchange_full(wanted: usize, left: usize) -> Error {
     Error { code: ErrorCode::ExchangeFull, subject: Subject::NONE, detail: Detail::ExchangeFull { wanted, left } }
 }
 
-/// That a key is longer than the `capacity` of its builder; `begun` is the part of its wire form that fits.
+/// The error of a key that is longer than the `capacity` of its builder, in bytes. `begun` is the part of its wire form
+/// that fits.
 #[cold]
 #[inline(never)]
 pub fn key_too_long(begun: &[u8], capacity: usize) -> Error {
@@ -186,7 +197,7 @@ pub fn of_element(index: usize, error: ValueError) -> Error {
     Error { subject: Subject::element(index), ..error.into() }
 }
 
-/// Hands the message of an error over in one piece, without the heap.
+/// Calls `hand_over` with the whole message of an error, without the heap.
 pub fn with_message(error: &Error, hand_over: impl FnOnce(&[u8])) {
     error.hand_over(hand_over);
 }
@@ -196,7 +207,7 @@ fn write_number(number: usize, write: &mut impl FnMut(&str)) {
     write(decimal(number, &mut digits));
 }
 
-/// `number` in decimal digits, which are put at the end of `digits`.
+/// Formats `number` in decimal, at the end of `digits`, and returns it.
 #[inline(never)]
 pub fn decimal(mut number: usize, digits: &mut [u8; 20]) -> &str {
     let mut at = digits.len();
@@ -221,7 +232,7 @@ enum What {
     Key,
 }
 
-/// What an error is about, by name, as far as it fits.
+/// Name of the field, element or key of an error, as much of it as fits.
 #[derive(Clone, PartialEq, Eq)]
 struct Subject {
     bytes: [u8; Error::NAME_LIMIT],

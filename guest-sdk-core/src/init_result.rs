@@ -1,10 +1,13 @@
-//! What an initialisation hook returns.
+//! Results of initialisation hooks.
 
 use crate::error::Result;
 
-/// What an initialisation hook may return.
+/// A type that an initialisation hook may return.
 pub trait InitResult {
-    /// Whether it failed, and why.
+    /// The error with which the hook failed, if it did.
+    ///
+    /// # Errors
+    /// The hook's own.
     fn into_result(self) -> Result<()>;
 }
 

@@ -10,7 +10,7 @@ use guest_abi::value::QName;
 
 use crate::error::{self, Result};
 
-/// How a contract writes the integers of a key.
+/// The form in which a contract writes the integers of a key.
 pub trait Integers {
     /// An `i32`.
     fn int32(value: i32) -> impl Scalar;
@@ -22,7 +22,7 @@ pub trait Integers {
 /// Builds a key: a storage, an entity and fields.
 ///
 /// The key is encoded in the builder itself, in at most `N` bytes, and takes nothing from the heap. Putting never
-/// fails; a key that is too long is an error ([`KeyTooLong`](crate::ErrorCode::KeyTooLong)) where it is used.
+/// fails. A key that is too long is an error where it is used: [`KeyTooLong`](crate::ErrorCode::KeyTooLong).
 ///
 /// ```
 /// use guest_sdk::{KeyBuilder, storage};
@@ -31,7 +31,7 @@ pub trait Integers {
 /// ```
 pub struct KeyBuilder<I, const N: usize = 512> {
     buffer: Buffer<N>,
-    /// Where the fields begin; nowhere when not even storage and entity fit.
+    /// Position of the first field; `None` if not even storage and entity fit.
     fields: Option<usize>,
     integers: PhantomData<fn() -> I>,
 }

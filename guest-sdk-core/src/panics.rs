@@ -1,15 +1,15 @@
-//! How a panic reaches the host: with its message, file, line and column.
+//! Takes message, file, line and column of a panic, for the contract to report.
 //!
 //! With std the message of a panic that formats is a `String` that std makes, from the heap, before its hook runs.
 //! Without it the message is formatted into 1024 bytes of the stack and cut there. A message that is a
-//! literal is handed over as it is, in both.
+//! literal is passed on as it is, with std and without it.
 
 use core::fmt::Write;
 use core::panic::{Location, PanicInfo};
 
 use crate::error::FloorCharBoundary;
 
-/// How a contract reports a panic: by its message and where it happened.
+/// A contract's report of a panic: takes the message and the location, and ends the call.
 pub type Report = fn(&str, Option<&Location<'_>>) -> !;
 
 /// Reports a panic from the hook of a guest with std.

@@ -10,6 +10,21 @@ use crate::error::{self, Error, Result};
 ///
 /// An integer is read as any integer or float type that holds it exactly, a float as any float type that does;
 /// anything else is an error that names the field, what was asked for and what was found.
+///
+/// ```
+/// use guest_sdk_core::ErrorCode;
+/// use guest_sdk_core::value::Value;
+///
+/// // {"Year": 2023, "Items": ["tea", "cup"]}
+/// let value = Value::new(b"\xA2\x64Year\x19\x07\xE7\x65Items\x82\x63tea\x63cup");
+/// assert_eq!(value.get_i32("Year")?, 2023);
+/// assert_eq!(value.get("Items")?.get_str_at(1)?, "cup");
+/// for item in value.get("Items")?.items()? {
+///     assert_eq!(item.as_str()?.len(), 3);
+/// }
+/// assert_eq!(value.get_str("Year").unwrap_err().code(), ErrorCode::WrongType);
+/// # Ok::<(), guest_sdk_core::Error>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Value<'call> {
     value: ValueRef<'call>,

@@ -1,7 +1,7 @@
-//! The guest's allocator, which says so when it has no memory left.
+//! The guest's allocator, which prints a line when it has no memory left.
 //!
-//! Natively the request that failed stands in the control block. Hosts of this contract know nothing of that: they tell a
-//! memory overflow from other traps by the line that TinyGo's allocator prints.
+//! In the native contract the allocator records the request that failed in the control block. Hosts of this contract do not
+//! read that: they recognise a memory overflow by the line that TinyGo's allocator prints.
 #![expect(unsafe_code, reason = "`GlobalAlloc` is an unsafe trait")]
 
 use core::alloc::{GlobalAlloc, Layout};
@@ -12,8 +12,8 @@ use crate::output;
 
 /// An allocator that prints a line for each request that it could not serve.
 ///
-/// Whoever asks with `try_reserve` and goes on without the memory leaves the line behind as well; it means something where
-/// the call traps afterwards.
+/// An extension that uses `try_reserve` and goes on without the memory prints the line too. The line is a failure only if the
+/// call traps afterwards.
 struct Global<A>(A);
 
 #[global_allocator]

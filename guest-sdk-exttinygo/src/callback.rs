@@ -5,12 +5,12 @@ use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
 use crate::imports;
 
-/// What is called for each row of the read that is running; reads may run inside each other.
+/// The function for each row of the running read. Reads may nest.
 type OnRow<'a> = &'a mut dyn FnMut(i64, i64);
 
 static RUNNING: AtomicPtr<OnRow<'static>> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Reads the rows of a key, and hands the handles of key and value of each to `on_row`.
+/// Reads the rows of a key, and calls `on_row` with the handles of key and value of each.
 #[inline]
 pub(crate) fn read_values(key: i64, mut on_row: OnRow<'_>) {
     let outer = RUNNING.swap((&raw mut on_row).cast(), Relaxed);
@@ -19,7 +19,7 @@ pub(crate) fn read_values(key: i64, mut on_row: OnRow<'_>) {
     RUNNING.store(outer, Relaxed);
 }
 
-/// Is called for each row of a read.
+/// The host calls this for each row of a read.
 #[unsafe(export_name = "WasmOnReadValue")]
 extern "C" fn on_read_value(key: i64, value: i64) {
     // While it runs, no read is: a host that calls back from another import finds nothing to call.

@@ -1,8 +1,8 @@
-//! What an extension is handed: reading state, leaving intents, writing log lines.
+//! The argument of an extension: reads state, leaves intents, writes log lines.
 //!
-//! A [`KeyBuilder`] is built as in the native contract and handed to the host field by field each time it
-//! is used. It cannot be a handle itself: it may be cloned, cleared, kept in a static from the initialisation hook on,
-//! and used in many calls, while a handle is the host's and lives for one call.
+//! A [`KeyBuilder`] encodes the key in the guest, and each use passes it to the host field by field. It cannot be a handle:
+//! an extension may clone it, clear it, build it in the initialisation hook and use it in many calls, while a handle lives
+//! for one call.
 #![expect(unsafe_code, reason = "everything here is an import")]
 
 use core::marker::PhantomData;
@@ -17,6 +17,19 @@ use crate::{IntentWriter, KeyBuilder, Level, Result, Rows, Value, imports};
 ///
 /// Values that are read are handles of the host's and live as long as the call. Apart from [`Rows::next`] nothing on
 /// these paths takes anything from the guest's heap.
+///
+/// ```
+/// use guest_sdk_exttinygo::{Context, KeyBuilder, Result, storage};
+///
+/// fn count_up(cx: &mut Context) -> Result<()> {
+///     let key = KeyBuilder::new(storage::RECORD, "shop.Counter");
+///     let found = cx.get_value(&key)?;
+///     let next = found.get_i64("Value")? + 1;
+///     cx.update_value(&key, &found)?.put_i64("Value", next);
+///     cx.info("counted");
+///     Ok(())
+/// }
+/// ```
 pub struct Context<'call> {
     /// Handles are those of the thread's running call, natively as well: a context does not leave its thread.
     call: PhantomData<&'call mut *mut ()>,
@@ -27,8 +40,7 @@ impl<'call> Context<'call> {
         Self { call: PhantomData }
     }
 
-    /// Asks by `hostQueryValue` always: that there is no record is an error that an extension may handle, and
-    /// `hostGetValue` would end the call.
+    /// Always uses `hostQueryValue`: an extension may handle the absence of a record, and `hostGetValue` would end the call.
     fn read(&mut self, key: &[u8]) -> Option<Value<'call>> {
         let key = key_handle(key);
         // SAFETY: it takes a handle alone.
@@ -93,8 +105,8 @@ impl<'call> Context<'call> {
         Ok(IntentWriter::new(unsafe { imports::update_value(key, found.handle()) }))
     }
 
-    /// Runs `body` with values that end with it, as on the native contract. The host keeps what it read until the call
-    /// ends.
+    /// Runs `body`, whose values cannot leave it, as in the native SDK. Frees nothing: the host keeps all values until the
+    /// call ends.
     ///
     /// ```
     /// # use guest_sdk_exttinygo::{Context, KeyBuilder, Result, storage};

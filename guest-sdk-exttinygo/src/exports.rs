@@ -1,15 +1,14 @@
-//! The exports that every guest has, and what the attribute macros expand to.
+//! The exports that every guest has, and the expansion of the attribute macros.
 #![expect(unsafe_code, reason = "exports have names that anything may have")]
 
 use crate::{Context, InitResult, Result, heap, output, panics};
 
 unsafe extern "C" {
-    /// The linker's: runs what lies in `.init_array`. That it is called here keeps the linker from having each export
-    /// call it.
+    /// The linker's function that runs `.init_array`. The linker would have every export call it if nothing else did.
     safe fn __wasm_call_ctors();
 }
 
-/// Says that the guest speaks this version of the contract.
+/// States the version of the contract that the guest speaks.
 #[unsafe(export_name = "WasmAbiVersion_0_0_1")]
 extern "C" fn version() {}
 
@@ -79,7 +78,7 @@ macro_rules! __guest_sdk_extension {
     };
 }
 
-/// Has the initialisation hook run by `_start`, through the linker's list of what runs first.
+/// Registers the initialisation hook in `.init_array`, which `_start` runs.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __guest_sdk_init {

@@ -7,7 +7,7 @@
 use alloc::alloc::{Layout, alloc, alloc_zeroed, dealloc, realloc as resize};
 use core::ptr::null_mut;
 
-/// Alignment of what is handed out, and bytes before it.
+/// Alignment of an allocation, and number of bytes before it.
 const HEADER: usize = 16;
 
 /// The layout of an allocation of `size` bytes with its header.

@@ -1,6 +1,6 @@
-//! The imports of the exttinygo contract, and nothing else. What they mean stands in `guest_abi::exttinygo`.
+//! The imports of the exttinygo contract, and nothing else. `guest_abi::exttinygo` describes them.
 //!
-//! A guest imports what it uses, so those for which the SDK has no use are not here.
+//! This file lacks the imports that the SDK does not use.
 //!
 //! Natively `testing/imports.rs` stands in for this file.
 #![expect(unsafe_code, reason = "imports are foreign functions")]

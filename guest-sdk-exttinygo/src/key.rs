@@ -1,7 +1,7 @@
-//! What a [`KeyBuilder`](crate::KeyBuilder) has encoded, field by field.
+//! Passes the key that a [`KeyBuilder`](crate::KeyBuilder) has encoded to the host, field by field.
 //!
-//! Hosts of the contract tell `i32` from `i64`, so a key says which of them an integer was put as: by the width of its
-//! encoding. CBOR leaves that open; the native contract, which has integers without a width, writes the shortest.
+//! Hosts of the contract distinguish `i32` from `i64`, so the width of an integer's encoding states the type that it was put
+//! as. CBOR allows any width. The native contract has integers without a width and writes the shortest form.
 #![expect(unsafe_code, reason = "handles are imports")]
 
 use guest_abi::cbor::encode::{BEGIN_OBJECT, END, Encoded, Scalar};
@@ -11,7 +11,7 @@ use guest_sdk_core::key::Integers;
 use crate::imports;
 use crate::writer::put;
 
-/// The exttinygo contract, which a [`KeyBuilder`](crate::KeyBuilder) is for.
+/// The exttinygo contract, as the type parameter of a [`KeyBuilder`](crate::KeyBuilder).
 #[derive(Debug)]
 pub enum Exttinygo {}
 

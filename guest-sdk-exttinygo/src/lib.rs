@@ -63,7 +63,7 @@ pub use writer::IntentWriter;
 /// ```
 pub type KeyBuilder<const N: usize = 512> = guest_sdk_core::key::KeyBuilder<Exttinygo, N>;
 
-/// What the attribute macros expand to. Not for use by hand.
+/// The expansion of the attribute macros. Not for use by hand.
 #[doc(hidden)]
 pub mod generated {
     #[cfg(target_arch = "wasm32")]

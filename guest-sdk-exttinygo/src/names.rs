@@ -1,8 +1,8 @@
-//! Which names extensions may have.
+//! The names that extensions may have.
 
 use guest_abi::exttinygo::{RESERVED_EXPORTS, RESERVED_PREFIX};
 
-/// Whether the contract leaves this name to extensions.
+/// Returns `true` if an extension may have this name.
 pub const fn is_free(name: &str) -> bool {
     let mut at = 0;
     while at < RESERVED_EXPORTS.len() {

@@ -1,4 +1,4 @@
-//! Log lines, panics and errors: lines on the standard error output, which is all that the contract has for them.
+//! Log lines, panics and errors: lines on the standard error output, the only means that the contract has for them.
 //!
 //! Natively they go to the host of `testing`, which keeps them apart.
 #![expect(unsafe_code, reason = "writing is an import")]
@@ -10,7 +10,7 @@ use crate::{Error, Level};
 
 const STANDARD_ERROR: i32 = 2;
 
-/// Writes the pieces as they are, one behind the other, in one call to the host.
+/// Writes the pieces in order, in one call to the host.
 fn write<const N: usize>(pieces: [&[u8]; N]) {
     let pieces = pieces.map(|piece| Piece { start: piece.as_ptr(), length: piece.len() });
     let mut written = 0;
@@ -24,7 +24,7 @@ pub(crate) fn log(level: Level, text: &str) {
     write([level.name().as_bytes(), b": ", text.as_bytes(), b"\n"]);
 }
 
-/// Writes `panic: <message> at <file>:<line>:<column>` and ends the call, as a guest of TinyGo's does.
+/// Writes `panic: <message> at <file>:<line>:<column>` and ends the call, as TinyGo's guests do.
 #[cfg(any(feature = "std", feature = "panic-handler"))]
 #[cold]
 pub(crate) fn panic(message: &str, location: Option<&core::panic::Location<'_>>) -> ! {
@@ -41,7 +41,7 @@ pub(crate) fn panic(message: &str, location: Option<&core::panic::Location<'_>>)
     core::arch::wasm32::unreachable()
 }
 
-/// Writes what TinyGo's allocator says when it has no memory left.
+/// Writes the line that TinyGo's allocator prints when it has no memory left.
 #[cfg(any(feature = "alloc-leaking", feature = "alloc-bump-reset", feature = "alloc-freelist", feature = "alloc-wee"))]
 #[cold]
 #[inline(never)]

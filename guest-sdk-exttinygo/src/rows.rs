@@ -8,8 +8,8 @@ use crate::{Result, RowKey, Value, read_values};
 
 /// The rows that match a partial key, in the host's order. See [`Context::read_values`](crate::Context::read_values).
 ///
-/// The host hands over all rows in one read, so [`Rows::next`] keeps their handles, which takes 16 bytes of the heap for
-/// each row. [`Rows::for_each`] on rows of which none was asked for takes nothing from it.
+/// The host passes all rows in one read, so [`Rows::next`] keeps their handles: 16 bytes of the heap for each row.
+/// [`Rows::for_each`] takes nothing from the heap if `next` was not called before.
 #[must_use = "nothing is read until `next` is called"]
 pub struct Rows<'call, 'key> {
     key: &'key [u8],
@@ -42,7 +42,7 @@ impl<'call, 'key> Rows<'call, 'key> {
         Ok(row)
     }
 
-    /// Hands every row that is left to `each`, until one fails.
+    /// Calls `each` with every row that is left, until one fails.
     ///
     /// The contract cannot end a read before its last row; rows behind the one that failed are read and dropped.
     ///
@@ -96,7 +96,7 @@ impl<'step> Row<'step> {
     }
 }
 
-/// Reads all rows, and hands the handles of each to `on_row`.
+/// Reads all rows, and calls `on_row` with the handles of each.
 #[inline(never)]
 fn read(key: &[u8], on_row: &mut dyn FnMut(i64, i64)) {
     read_values(key_handle(key), on_row);

@@ -1,5 +1,5 @@
-//! What the guest's allocator counts, for hosts that ask. Where it is not one of ours, or does not count, these exports
-//! are not there: numbers of `malloc` alone would tell of the host's buffers and nothing of the extension.
+//! The counters of the guest's allocator, as exports. A guest has them only if its allocator is one of this project's and
+//! counts: numbers of `malloc` alone would describe the host's buffers and not the extension.
 #![expect(unsafe_code, reason = "exports have names that anything may have, and the control block is a symbol")]
 
 use core::sync::atomic::Ordering::Relaxed;

@@ -16,14 +16,13 @@ type Call<'call> = PhantomData<&'call *mut ()>;
 
 /// An object or an array of the host's, by its handle.
 ///
-/// Each field that is read is a call to the host. Text and bytes are views into a buffer that the host fills, and live as
-/// long as the call. What cannot be read as asked (a field that is missing, or of another type) ends the call where it is
-/// read: the contract has no way to tell the extension. The errors that are returned are those of text that is not
-/// UTF-8.
+/// Reading a field is a call to the host. Text and bytes are views into a buffer that the host fills, and live as long as
+/// the call. Reading a field that is missing or of another type ends the call: the contract cannot report it to the
+/// extension. Text that is not UTF-8 is an error.
 ///
-/// The contract has no words for the kind of a value, the names of its fields or whether it has one; what asks for these
-/// natively (`kind`, `fields`, `find`, `encoded`) is not here. Of an object that is a field of another, or of an array's
-/// element, see [`Value::get`] and [`Item`].
+/// The contract cannot express the kind of a value, the names of its fields or the absence of a field, so this type lacks
+/// `kind`, `fields`, `find` and `encoded` of the native SDK. For nested objects and for elements see [`Value::get`] and
+/// [`Item`].
 #[derive(Debug, Clone, Copy)]
 pub struct Value<'call> {
     handle: i64,
@@ -37,10 +36,21 @@ pub struct RowKey<'call> {
     call: Call<'call>,
 }
 
-/// An element of an array that is gone through: a scalar, or an object or array, which the contract reads in different ways.
+/// An element of an array that is being iterated: a scalar, an object or an array.
 ///
-/// As a scalar it is read by the `as_*` functions here. Used as a [`Value`], which it derefs to, it asks the host for the
-/// handle of the object or array that it is, once; an element that is a scalar ends the call then.
+/// The `as_*` functions read it as a scalar. It dereferences to a [`Value`] for an object or an array, and then asks the
+/// host for the handle, once. Dereferencing an element that is a scalar ends the call.
+///
+/// ```
+/// # use guest_sdk_exttinygo::{Result, Value};
+/// fn total(order: &Value<'_>) -> Result<i64> {
+///     let mut total = order.get("Discounts")?.items()?.map(|discount| discount.as_i64()).sum::<Result<i64>>()?;
+///     for item in order.get("Items")?.items()? {
+///         total += item.get_i64("Quantity")? * item.get_i64("Price")?;
+///     }
+///     Ok(total)
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Item<'call> {
     array: Value<'call>,
@@ -79,7 +89,7 @@ macro_rules! readers {
                 $(#[$doc])*
                 ///
                 /// # Errors
-                /// Text is not UTF-8. Everything else that is wrong ends the call.
+                /// Text is not UTF-8. Every other failure ends the call.
                 #[inline]
                 pub fn $of_field(&self, name: &str) -> Result<$type> {
                     // SAFETY: the name is borrowed; what comes back is of this call.
@@ -92,7 +102,7 @@ macro_rules! readers {
                 /// The same of the array element with this index.
                 ///
                 /// # Errors
-                /// Text is not UTF-8. Everything else that is wrong ends the call.
+                /// Text is not UTF-8. Every other failure ends the call.
                 #[inline]
                 pub fn $of_element(&self, index: usize) -> Result<$type> {
                     // SAFETY: what comes back is of this call.
@@ -109,7 +119,7 @@ macro_rules! readers {
                 $(#[$doc])*
                 ///
                 /// # Errors
-                /// Text is not UTF-8. Everything else that is wrong ends the call.
+                /// Text is not UTF-8. Every other failure ends the call.
                 #[inline]
                 pub fn $of_field(&self, name: &str) -> Result<$type> {
                     // SAFETY: the name is borrowed; what comes back is of this call.
@@ -126,7 +136,7 @@ macro_rules! readers {
                 $(#[$doc])*
                 ///
                 /// # Errors
-                /// Text is not UTF-8. Everything else that is wrong ends the call.
+                /// Text is not UTF-8. Every other failure ends the call.
                 #[inline]
                 pub fn $whole(&self) -> Result<$type> {
                     self.array.$of_element(self.index)
@@ -166,7 +176,7 @@ impl<'call> Value<'call> {
     /// A qualified name, read in two calls to the host.
     ///
     /// # Errors
-    /// Text is not UTF-8. Everything else that is wrong ends the call.
+    /// Text is not UTF-8. Every other failure ends the call.
     pub fn get_qname(&self, name: &str) -> Result<QName<'call>> {
         // SAFETY: the name is borrowed; what comes back is of this call.
         unsafe {
@@ -178,7 +188,7 @@ impl<'call> Value<'call> {
     /// The same of the array element with this index.
     ///
     /// # Errors
-    /// Text is not UTF-8. Everything else that is wrong ends the call.
+    /// Text is not UTF-8. Every other failure ends the call.
     pub fn get_qname_at(&self, index: usize) -> Result<QName<'call>> {
         // SAFETY: what comes back is of this call.
         unsafe {
@@ -191,7 +201,7 @@ impl<'call> Value<'call> {
     /// [`Value::get_i32`].
     ///
     /// # Errors
-    /// None: that there is no such field ends the call.
+    /// None: a field that is missing ends the call.
     #[inline]
     pub fn get(&self, name: &str) -> Result<Value<'call>> {
         // SAFETY: the name is borrowed.
@@ -201,7 +211,7 @@ impl<'call> Value<'call> {
     /// The elements of an array.
     ///
     /// # Errors
-    /// None: that the value is no array ends the call.
+    /// None: a value that is no array ends the call.
     #[inline]
     pub fn items(&self) -> Result<Items<'call>> {
         Ok(Items { array: *self, at: 0, length: self.len()? })
@@ -211,7 +221,7 @@ impl<'call> Value<'call> {
     /// [`Value::get_i32_at`].
     ///
     /// # Errors
-    /// None: that there is no such element ends the call.
+    /// None: an element that is missing ends the call.
     #[inline]
     pub fn item(&self, index: usize) -> Result<Value<'call>> {
         // SAFETY: it takes a handle and an index alone.
@@ -221,7 +231,7 @@ impl<'call> Value<'call> {
     /// Number of elements of an array.
     ///
     /// # Errors
-    /// None: that the value is no array ends the call.
+    /// None: a value that is no array ends the call.
     #[expect(clippy::len_without_is_empty, reason = "most values have no length")]
     #[inline]
     pub fn len(&self) -> Result<usize> {
@@ -239,7 +249,7 @@ impl<'call> RowKey<'call> {
     /// A qualified name, read in two calls to the host.
     ///
     /// # Errors
-    /// Text is not UTF-8. Everything else that is wrong ends the call.
+    /// Text is not UTF-8. Every other failure ends the call.
     pub fn get_qname(&self, name: &str) -> Result<QName<'call>> {
         // SAFETY: the name is borrowed; what comes back is of this call.
         unsafe {
@@ -253,7 +263,7 @@ impl<'call> Item<'call> {
     /// A qualified name, read in two calls to the host.
     ///
     /// # Errors
-    /// Text is not UTF-8. Everything else that is wrong ends the call.
+    /// Text is not UTF-8. Every other failure ends the call.
     pub fn as_qname(&self) -> Result<QName<'call>> {
         self.array.get_qname_at(self.index)
     }

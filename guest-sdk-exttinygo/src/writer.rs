@@ -8,11 +8,23 @@ use crate::QName;
 
 /// Writes the fields of an intent.
 ///
-/// Each field that is put is a call to the host. Putting never fails where the host takes the field; where it does not, the
-/// call ends.
+/// Putting a field is a call to the host. It returns no error: if the host refuses the field, the call ends.
 ///
-/// The contract has no words for nested objects and arrays in an intent; what puts these natively (`put_object`,
-/// `put_array`, `put_value`) is not here.
+/// The contract cannot express nested objects and arrays in an intent, so this type lacks `put_object`, `put_array` and
+/// `put_value` of the native SDK.
+///
+/// ```
+/// use guest_sdk_exttinygo::testing::{Host, MemoryState};
+/// use guest_sdk_exttinygo::{KeyBuilder, storage};
+///
+/// let outcome = Host::new(MemoryState::new()).call(|cx| {
+///     let mut mail = cx.new_value(&KeyBuilder::new(storage::SEND_MAIL, ""))?;
+///     mail.put_string("Subject", "Your order").put_i32("Priority", 1);
+///     Ok(())
+/// });
+/// let intent = outcome.intents().next().unwrap();
+/// assert_eq!(intent.value.get_str("Subject"), Ok("Your order"));
+/// ```
 #[derive(Debug)]
 #[must_use = "an intent without fields is rarely meant; put some, or drop it"]
 pub struct IntentWriter<'a> {

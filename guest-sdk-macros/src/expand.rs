@@ -1,4 +1,4 @@
-//! What the attributes leave: the function as it is and, for wasm32, its export.
+//! The expansion of the attributes: the function, unchanged, and on wasm32 its export.
 
 use proc_macro::TokenStream;
 use quote::quote;
@@ -10,7 +10,7 @@ use crate::check;
 pub(crate) struct Sdk {
     /// Its path.
     path: proc_macro2::TokenStream,
-    /// Whether its contract reserves further names.
+    /// `true` if its contract reserves further names.
     reserves_names: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What an extension is handed: reading state, leaving intents, writing log lines.
+//! The argument of an extension: reads state, leaves intents, writes log lines.
 #![expect(unsafe_code, reason = "log lines are imports, and a scope gives room back")]
 
 use guest_abi::intent::Operation;
@@ -13,6 +13,19 @@ use crate::{IntentWriter, KeyBuilder, Level, Result, Rows, Value};
 ///
 /// Values that are read are views into the exchange region and live as long as the call; nothing on these paths takes
 /// anything from the guest's heap.
+///
+/// ```
+/// use guest_sdk::{Context, KeyBuilder, Result, storage};
+///
+/// fn count_up(cx: &mut Context) -> Result<()> {
+///     let key = KeyBuilder::new(storage::RECORD, "shop.Counter");
+///     let found = cx.get_value(&key)?;
+///     let next = found.get_i64("Value")? + 1;
+///     cx.update_value(&key, &found)?.put_i64("Value", next);
+///     cx.info("counted");
+///     Ok(())
+/// }
+/// ```
 pub struct Context<'call> {
     /// The part of the exchange region that values are read into.
     region: &'call Region,
@@ -89,7 +102,7 @@ impl<'call> Context<'call> {
     /// Runs `body` and gives back the room of all values that it read, so that a loop may read more than the exchange
     /// region holds.
     ///
-    /// What `body` reads cannot leave it; what it makes of it can:
+    /// Values that `body` reads cannot leave it; what it computes from them can:
     ///
     /// ```
     /// # use guest_sdk::{Context, KeyBuilder, Result, storage};

@@ -1,13 +1,13 @@
-//! What the shared core asks of a contract, for the native one.
+//! The native contract, as the shared core sees it.
 
 use guest_abi::cbor::encode::Scalar;
 use guest_sdk_core::key::Integers;
 
-/// The native contract, which a [`KeyBuilder`](crate::KeyBuilder) is for.
+/// The native contract, as the type parameter of a [`KeyBuilder`](crate::KeyBuilder).
 #[derive(Debug)]
 pub enum Native {}
 
-/// Integers have no width: each is as short as it can be.
+/// Integers have no width: each takes its shortest form.
 impl Integers for Native {
     #[inline]
     fn int32(value: i32) -> impl Scalar {

@@ -1,4 +1,4 @@
-//! What surrounds an extension: the exchange region, the call, and what the call leaves.
+//! Runs an extension over the exchange region, and reports its result.
 #![expect(unsafe_code, reason = "the exchange region is raw memory; failing is an import")]
 
 use guest_sdk_core::error::{Failed, with_message};
@@ -9,7 +9,7 @@ use crate::raw;
 use crate::region::Region;
 use crate::{Error, Result};
 
-/// Which part of the exchange region intents are written to: a quarter. The rest is for values.
+/// The share of the exchange region for intents: a quarter. The rest is for values.
 const INTENTS_SHARE: usize = 4;
 
 /// The exchange region: where it begins and how long it is.
@@ -20,7 +20,7 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Calls an extension, reports its error, and hands the intents that are still pending to `finish`.
+    /// Calls an extension, reports its error, and calls `finish` with the intents that are still pending.
     ///
     /// # Safety
     /// Until it returns, the region is valid for reads and writes and nothing else uses it.

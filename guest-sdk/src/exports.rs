@@ -1,4 +1,4 @@
-//! The exports that every guest has, and what the attribute macros expand to.
+//! The exports that every guest has, and the expansion of the attribute macros.
 #![expect(unsafe_code, reason = "exports have names that anything may have, and a call is lent the exchange region")]
 
 use alloc::alloc::{Layout, alloc};

@@ -1,4 +1,4 @@
-//! Where intents go: the first part of the exchange region, and what does not fit it to the host at once.
+//! Takes intents into the first part of the exchange region, and passes on to the host what does not fit.
 #![expect(unsafe_code, reason = "the buffer is raw memory, and flushing it an import")]
 
 use core::slice;
@@ -25,7 +25,7 @@ impl IntentSink {
         Self { start, capacity, length: 0 }
     }
 
-    /// What has been written and not been flushed.
+    /// The bytes that have been written and not been flushed.
     pub(crate) const fn pending(&self) -> &[u8] {
         // SAFETY: `length` bytes have been written, and the sink is borrowed.
         unsafe { slice::from_raw_parts(self.start, self.length) }

@@ -46,7 +46,8 @@ pub type Item<'call> = Value<'call>;
 /// The fields of a row's key. In the native contract they are an object like any other.
 pub type RowKey<'step> = Value<'step>;
 
-/// The guest's allocator, as it is: a request that it could not serve stands in its control block, where the host reads it.
+/// The guest's allocator, unchanged: it records a request that it could not serve in its control block, where the host
+/// reads it.
 #[cfg(all(
     target_arch = "wasm32",
     any(feature = "alloc-leaking", feature = "alloc-bump-reset", feature = "alloc-freelist", feature = "alloc-wee")
@@ -54,7 +55,7 @@ pub type RowKey<'step> = Value<'step>;
 #[global_allocator]
 static ALLOCATOR: guest_sdk_core::allocator::Chosen = guest_sdk_core::allocator::chosen();
 
-/// What the attribute macros expand to. Not for use by hand.
+/// The expansion of the attribute macros. Not for use by hand.
 #[doc(hidden)]
 pub mod generated {
     #[cfg(target_arch = "wasm32")]

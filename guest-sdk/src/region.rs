@@ -54,7 +54,7 @@ impl Region {
         Ok(Some(value))
     }
 
-    /// Where the next value will go.
+    /// The place of the next value.
     pub(crate) fn cursor(&self) -> *mut u8 {
         self.cursor.get()
     }

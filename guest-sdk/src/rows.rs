@@ -29,9 +29,9 @@ use crate::{Result, Value};
 pub struct Rows<'call, 'key> {
     chunk: Chunk<'call>,
     key: &'key [u8],
-    /// Where the next row begins.
+    /// Position of the next row.
     at: usize,
-    /// Where the rows of the chunk end.
+    /// Position behind the last row of the chunk.
     end: usize,
     /// The key of the row before, with which the next chunk is asked for.
     last: Range<usize>,
@@ -66,7 +66,7 @@ impl<'call, 'key> Rows<'call, 'key> {
         Ok(Some(Row { key: Value::new(&bytes[start..middle]), value: Value::new(&bytes[middle..behind]) }))
     }
 
-    /// Hands every row that is left to `each`, until one fails.
+    /// Calls `each` with every row that is left, until one fails.
     ///
     /// # Errors
     /// Those of [`Rows::next`] and of `each`.

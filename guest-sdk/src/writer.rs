@@ -11,6 +11,23 @@ use crate::{Result, Value};
 ///
 /// Putting never fails and takes nothing from the heap; an intent may be of any size. Of a name that is put twice, the
 /// last value counts.
+///
+/// ```
+/// use guest_sdk::testing::{Host, MemoryState};
+/// use guest_sdk::{KeyBuilder, storage};
+///
+/// let outcome = Host::new(MemoryState::new()).call(|cx| {
+///     let mut mail = cx.new_value(&KeyBuilder::new(storage::SEND_MAIL, ""))?;
+///     mail.put_string("Subject", "Your order").put_i32("Priority", 1);
+///     mail.put_object("To", |to| {
+///         to.put_string("Address", "somebody@example.com");
+///     });
+///     Ok(())
+/// });
+/// let intent = outcome.intents().next().unwrap();
+/// assert_eq!(intent.value.get("To")?.get_str("Address")?, "somebody@example.com");
+/// # Ok::<(), guest_sdk::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "an intent without fields is rarely meant; put some, or drop it"]
 pub struct IntentWriter<'a> {

@@ -13,14 +13,14 @@ use super::outcome::{Crossings, Failure, LogLine, Outcome};
 use super::panics;
 use crate::error::Failed;
 
-/// What a running call has done so far.
+/// The state of a running call.
 #[derive(Debug, Default)]
 pub struct Call {
     /// The state that it reads.
     pub state: MemoryState,
     /// The intents that the host has already, in their wire form.
     pub intents: Vec<u8>,
-    /// How often it crossed to the host.
+    /// Number of calls to the host.
     pub crossings: Crossings,
     log: Vec<LogLine>,
     failure: Option<(u32, String)>,
@@ -34,14 +34,15 @@ std::thread_local! {
     static RUNNING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread is in the host's part of a call. What is allocated there is not the extension's.
+/// Returns `true` while this thread runs the host's part of a call. A test that counts an extension's allocations leaves
+/// out those of the host.
 #[must_use]
 pub fn host_is_running() -> bool {
     RUNNING.get()
 }
 
-/// Runs an extension against the state, which is left as it is. `extension` returns the intents that the host does
-/// not have yet.
+/// Runs an extension against the state, and leaves the state unchanged. `extension` returns the intents that the host
+/// does not have yet.
 ///
 /// # Panics
 /// When the thread is in a call already.
@@ -106,7 +107,7 @@ pub fn log(level: Level, text: &[u8]) {
     });
 }
 
-/// Tells the host why the call fails: the number of an error's code, and its message.
+/// Reports the error with which the call fails: the number of its code, and its message.
 pub fn fail(code: u32, message: &[u8]) {
     in_host(|call| {
         call.failure = Some((code, String::from_utf8_lossy(message).into_owned()));

@@ -1,4 +1,4 @@
-//! What the SDKs' hosts for native tests share: calls against an in-memory state, and what a call left.
+//! The shared part of the SDKs' hosts for native tests: calls against an in-memory state, and their outcomes.
 //!
 //! Every thread has a host of its own, so tests may run in parallel.
 

@@ -1,4 +1,4 @@
-//! What a call left.
+//! Outcomes of calls.
 
 use core::fmt;
 use std::string::String;
@@ -11,15 +11,15 @@ use guest_state::MemoryStateError;
 
 use crate::value::Value;
 
-/// What a call left: its result, and when that is fine its intents.
+/// The outcome of a call: its result, its log lines and, if it succeeded, its intents.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "a call may have failed: `unwrap` the outcome or look at its `result`"]
 pub struct Outcome {
-    /// Whether the call succeeded, and why not.
+    /// Success, or the reason of the failure.
     pub result: Result<(), Failure>,
     /// The log lines, in their order; also those of a call that failed.
     pub log: Vec<LogLine>,
-    /// How often the call crossed to the host.
+    /// Number of calls to the host.
     pub crossings: Crossings,
     pub(super) intents: Vec<u8>,
 }
@@ -92,7 +92,7 @@ pub struct LogLine {
     pub text: String,
 }
 
-/// How often a call crossed to the host.
+/// Number of calls to the host, by what they were for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Crossings {
     /// Values asked for.

@@ -1,4 +1,4 @@
-//! What the handles of the thread's running call stand for. Each kind is counted from 0.
+//! The handles of the thread's running call. Each kind is counted from 0.
 
 use core::cell::RefCell;
 use std::rc::Rc;
@@ -69,7 +69,7 @@ pub(super) fn add<T>(to: &mut Vec<T>, what: T) -> i64 {
     i64::try_from(to.len() - 1).expect("a call has few handles")
 }
 
-/// What a handle of the SDK stands for.
+/// The object behind a handle.
 pub(super) fn get<T>(of: &mut [T], handle: i64) -> &mut T {
     let at = usize::try_from(handle).expect("the SDK passes the handles that it was given");
     &mut of[at]

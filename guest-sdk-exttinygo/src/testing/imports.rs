@@ -89,7 +89,7 @@ pub(crate) unsafe fn query_value(key: i64) -> i64 {
     })
 }
 
-/// Reads the rows of a key, and hands the handles of key and value of each to `on_row`.
+/// Reads the rows of a key, and calls `on_row` with the handles of key and value of each.
 pub(crate) fn read_values(key: i64, on_row: &mut dyn FnMut(i64, i64)) {
     let rows = in_host(|call| {
         call.crossings.read += 1;
@@ -177,7 +177,7 @@ pub(crate) unsafe fn value_length(value: i64) -> i32 {
     })
 }
 
-/// Where a value that has parts itself lies in the whole that it was found in.
+/// The part of `whole` that a nested object or array is.
 fn nested(whole: &Part, found: Value<'_>, named: impl FnOnce(ValueError) -> Error) -> Result<Part> {
     match found.kind()? {
         Kind::Object | Kind::Array => {}

@@ -1,7 +1,7 @@
 //! Runs extensions natively, in `cargo test`, against an in-memory state.
 //!
-//! The host of this module speaks the contract: keys, values, rows and intents are handles, and what cannot be read as asked
-//! ends the call. Every thread has a host of its own, so tests may run in parallel.
+//! The host of this module speaks the contract: keys, values, rows and intents are handles, and reading a field that is
+//! missing or of another type ends the call. Every thread has a host of its own, so tests may run in parallel.
 //!
 //! ```
 //! use guest_sdk_exttinygo::testing::{Host, MemoryState};
@@ -24,8 +24,8 @@
 //! # Ok::<(), guest_sdk_exttinygo::testing::MemoryStateError>(())
 //! ```
 //!
-//! An error that an extension returns is a [`Failure::Error`] with its code and message; a host of the contract has its
-//! text alone, as a panic's. The host has no memory limits, deadlines and restores; `host-harness` does.
+//! An error that an extension returns is a [`Failure::Error`] with its code and message; a host of the contract gets only its
+//! text, as a panic's. Memory limits, deadlines and restores need a real host, such as `host-harness`.
 
 mod handles;
 mod host;

@@ -1,4 +1,4 @@
-//! What ends a call and what an extension can handle.
+//! Failures that end a call, and those that an extension can handle.
 
 use guest_sdk_exttinygo::testing::{Failure, Host, MemoryState, MemoryStateError};
 use guest_sdk_exttinygo::{Context, Error, ErrorCode, KeyBuilder, Level, Result, storage};

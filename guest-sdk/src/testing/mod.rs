@@ -25,7 +25,7 @@
 //! # Ok::<(), guest_sdk::testing::MemoryStateError>(())
 //! ```
 //!
-//! What it does not have: memory limits, deadlines, restores. Those are a host's; see `host-harness`.
+//! Memory limits, deadlines and restores need a real host, such as `host-harness`.
 
 mod host;
 pub(crate) mod imports;
