@@ -51,7 +51,7 @@ impl GuestBuild {
         self
     }
 
-    /// Builds it with this allocator. A guest that does not forward the feature gets it through `guest-sdk`.
+    /// Builds it with this allocator. A guest that does not forward the feature gets it through its SDK.
     pub fn allocator(mut self, allocator: Allocator) -> Self {
         self.allocator = allocator;
         self

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use cargo_metadata::{CrateType, Metadata, Package};
+use cargo_metadata::{CrateType, Dependency, Metadata, Package};
 
 use crate::{Error, environment, process};
 
@@ -94,15 +94,17 @@ pub(crate) fn module(package: &Package) -> Option<&str> {
         .map(|target| target.name.as_str())
 }
 
-/// The feature by which `package` is given `feature`: its own, or that of the SDK it depends on.
+/// The feature by which `package` is given `feature`: its own, or that of the SDK that it always depends on.
 pub(crate) fn feature(package: &Package, feature: &str) -> Result<String, Error> {
     if feature.contains('/') || package.features.contains_key(feature) {
         return Ok(feature.to_owned());
     }
-    let depends_on_sdk =
-        package.dependencies.iter().any(|dependency| dependency.name == SDK && dependency.rename.is_none());
-    if feature.starts_with("alloc-") && depends_on_sdk {
-        return Ok(format!("{SDK}/{feature}"));
+    let sdk = SDKS.iter().find(|sdk| {
+        let is_sdk = |dependency: &&Dependency| dependency.name == **sdk && dependency.rename.is_none();
+        package.dependencies.iter().find(is_sdk).is_some_and(|dependency| !dependency.optional)
+    });
+    if let Some(sdk) = sdk.filter(|_| feature.starts_with("alloc-")) {
+        return Ok(format!("{sdk}/{feature}"));
     }
     Err(Error::NoSuchFeature {
         package: package.name.to_string(),
@@ -111,7 +113,8 @@ pub(crate) fn feature(package: &Package, feature: &str) -> Result<String, Error>
     })
 }
 
-const SDK: &str = "guest-sdk";
+/// The SDKs, one for each contract.
+const SDKS: [&str; 2] = ["guest-sdk", "guest-sdk-exttinygo"];
 
 fn is_at(package: &Package, manifest: &Path) -> bool {
     let one = package.manifest_path.as_std_path();
@@ -143,4 +146,34 @@ pub(crate) fn place(from: &Path, to: &Path) -> Result<(), Error> {
     file.write_all(&bytes).map_err(Error::file(into))?;
     file.persist(to).map_err(|error| Error::file(to)(error.error))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The feature that the allocator is asked for by, of a guest with these dependencies.
+    fn asked(dependencies: &str) -> Result<String, Error> {
+        let folder = tempfile::tempdir().unwrap();
+        let manifest = folder.path().join("Cargo.toml");
+        let package = "[package]\nname = \"guest\"\nedition = \"2024\"\n[lib]\npath = \"lib.rs\"\n";
+        std::fs::write(&manifest, format!("{package}[dependencies]\n{dependencies}")).unwrap();
+        std::fs::write(folder.path().join("lib.rs"), "").unwrap();
+        let metadata = metadata(active_cargo(), &manifest).unwrap();
+        feature(metadata.workspace_packages()[0], "alloc-leaking")
+    }
+
+    #[test]
+    fn an_allocator_is_asked_of_the_sdk_that_a_guest_depends_on() {
+        let native = "guest-sdk = { path = \"sdk\" }\n";
+        let other = "guest-sdk-exttinygo = { path = \"other\" }\n";
+        let optional = "guest-sdk-exttinygo = { path = \"other\", optional = true }\n";
+        let renamed = "sdk = { package = \"guest-sdk\", path = \"sdk\" }\n";
+        assert_eq!(asked(native).unwrap(), "guest-sdk/alloc-leaking");
+        assert_eq!(asked(other).unwrap(), "guest-sdk-exttinygo/alloc-leaking");
+        assert_eq!(asked(&format!("{native}{optional}")).unwrap(), "guest-sdk/alloc-leaking");
+        for none in ["", optional, renamed] {
+            assert!(matches!(asked(none), Err(Error::NoSuchFeature { .. })), "{none}");
+        }
+    }
 }

@@ -1,10 +1,10 @@
-//! Whether a function can be what its attribute says, with an error that says how to mend it.
+//! Checks that a function can have its attribute; the error says how to mend it.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{Error, FnArg, ItemFn, Result, ReturnType, Signature, Type};
 
-/// What a cdylib or the contract exports under names of its own that do not begin with an underscore.
+/// Names without a leading underscore that a cdylib or the contract exports.
 const RESERVED: [&str; 1] = ["memory"];
 
 pub(crate) fn extension(arguments: &TokenStream, function: &ItemFn) -> Result<()> {

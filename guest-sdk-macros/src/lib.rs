@@ -1,11 +1,11 @@
-//! The attribute macros of guest-sdk, which exports them. They check the function and, for wasm32, export it; on any
-//! other target it stays the plain function that it is.
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
 
 mod check;
+mod expand;
 
+use expand::Sdk;
 use proc_macro::TokenStream;
-use quote::quote;
-use syn::{ItemFn, parse_macro_input};
 
 /// Makes a function an extension, exported under its own name.
 ///
@@ -73,20 +73,33 @@ use syn::{ItemFn, parse_macro_input};
 /// ```
 #[proc_macro_attribute]
 pub fn extension(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let function = parse_macro_input!(item as ItemFn);
-    if let Err(error) = check::extension(&arguments.into(), &function) {
-        return failed(&function, &error);
-    }
-    let name = &function.sig.ident;
-    let export = name.to_string();
-    let export = export.strip_prefix("r#").unwrap_or(&export);
-    quote! {
-        #function
-        const _: fn(&mut ::guest_sdk::Context<'_>) -> ::guest_sdk::Result<()> = #name;
-        #[cfg(target_arch = "wasm32")]
-        ::guest_sdk::generated::export_extension!(#name, #export);
-    }
-    .into()
+    expand::extension(arguments, item, &Sdk::native())
+}
+
+/// As [`macro@extension`], for guests of `guest-sdk-exttinygo`.
+///
+/// ```
+/// use guest_sdk_exttinygo::{Context, Result, extension};
+///
+/// /// Does nothing.
+/// #[extension]
+/// fn do_nothing(_cx: &mut Context) -> Result<()> {
+///     Ok(())
+/// }
+/// ```
+///
+/// Its name is not one that the contract reserves either:
+///
+/// ```compile_fail
+/// # use guest_sdk_exttinygo::{Context, Result, extension};
+/// #[extension]
+/// fn malloc(_cx: &mut Context) -> Result<()> {
+///     Ok(())
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn extension_exttinygo(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::extension(arguments, item, &Sdk::exttinygo())
 }
 
 /// Makes a function the guest's initialisation hook, which runs once, before the host takes its snapshot: what it
@@ -119,27 +132,22 @@ pub fn extension(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn init(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let function = parse_macro_input!(item as ItemFn);
-    if let Err(error) = check::init(&arguments.into(), &function) {
-        return failed(&function, &error);
-    }
-    let name = &function.sig.ident;
-    let result = match &function.sig.output {
-        syn::ReturnType::Default => quote!(()),
-        syn::ReturnType::Type(..) => quote!(::guest_sdk::Result<()>),
-    };
-    quote! {
-        #[cfg_attr(not(target_arch = "wasm32"), allow(dead_code, reason = "only a host calls it"))]
-        #function
-        const _: fn() -> #result = #name;
-        #[cfg(target_arch = "wasm32")]
-        ::guest_sdk::generated::export_init!(#name);
-    }
-    .into()
+    expand::init(arguments, item, &Sdk::native())
 }
 
-/// The error, and the function as it is, so that it does not count as missing on top.
-fn failed(function: &ItemFn, error: &syn::Error) -> TokenStream {
-    let error = error.to_compile_error();
-    quote!(#function #error).into()
+/// As [`macro@init`], for guests of `guest-sdk-exttinygo`. A guest may have several.
+///
+/// ```
+/// use std::sync::OnceLock;
+///
+/// static SQUARES: OnceLock<Vec<u64>> = OnceLock::new();
+///
+/// #[guest_sdk_exttinygo::init]
+/// fn build_squares() {
+///     SQUARES.get_or_init(|| (0..1000).map(|number| number * number).collect());
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn init_exttinygo(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::init(arguments, item, &Sdk::exttinygo())
 }

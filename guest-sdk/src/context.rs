@@ -1,21 +1,45 @@
-//! What an extension is handed: reading state, leaving intents, writing log lines.
+//! The argument of an extension: reads state, leaves intents, writes log lines.
+#![expect(unsafe_code, reason = "log lines are imports, and a scope gives room back")]
 
-use crate::Level;
-use crate::contract::{self, Call, IntentWriter, Rows, Value};
-use crate::error::{Error, Result};
-use crate::key::KeyBuilder;
+use guest_abi::intent::Operation;
+use guest_sdk_core::error;
+
+use crate::intent_sink::IntentSink;
+use crate::raw;
+use crate::region::Region;
+use crate::{IntentWriter, KeyBuilder, Level, Result, Rows, Value};
 
 /// The call that an extension serves.
 ///
 /// Values that are read are views into the exchange region and live as long as the call; nothing on these paths takes
 /// anything from the guest's heap.
+///
+/// ```
+/// use guest_sdk::{Context, KeyBuilder, Result, storage};
+///
+/// fn count_up(cx: &mut Context) -> Result<()> {
+///     let key = KeyBuilder::new(storage::RECORD, "shop.Counter");
+///     let found = cx.get_value(&key)?;
+///     let next = found.get_i64("Value")? + 1;
+///     cx.update_value(&key, &found)?.put_i64("Value", next);
+///     cx.info("counted");
+///     Ok(())
+/// }
+/// ```
 pub struct Context<'call> {
-    call: Call<'call>,
+    /// The part of the exchange region that values are read into.
+    region: &'call Region,
+    sink: &'call mut IntentSink,
 }
 
 impl<'call> Context<'call> {
-    pub(crate) const fn new(call: Call<'call>) -> Self {
-        Self { call }
+    pub(crate) const fn new(region: &'call Region, sink: &'call mut IntentSink) -> Self {
+        Self { region, sink }
+    }
+
+    #[inline]
+    fn read(&self, key: &[u8]) -> Result<Option<Value<'call>>> {
+        Ok(self.region.get(key)?.map(Value::new))
     }
 
     /// The value of the record with this key.
@@ -26,9 +50,9 @@ impl<'call> Context<'call> {
     #[inline]
     pub fn get_value<const N: usize>(&mut self, key: &KeyBuilder<N>) -> Result<Value<'call>> {
         let key = key.bytes()?;
-        match self.call.get(key)? {
+        match self.read(key)? {
             Some(value) => Ok(value),
-            None => Err(Error::absent(key)),
+            None => Err(error::absent(key)),
         }
     }
 
@@ -38,7 +62,7 @@ impl<'call> Context<'call> {
     /// [`KeyTooLong`](crate::ErrorCode::KeyTooLong), [`ExchangeFull`](crate::ErrorCode::ExchangeFull).
     #[inline]
     pub fn query_value<const N: usize>(&mut self, key: &KeyBuilder<N>) -> Result<Option<Value<'call>>> {
-        self.call.get(key.bytes()?)
+        self.read(key.bytes()?)
     }
 
     /// The rows whose keys have the fields of this one, and possibly more.
@@ -49,7 +73,8 @@ impl<'call> Context<'call> {
     /// [`KeyTooLong`](crate::ErrorCode::KeyTooLong).
     #[inline]
     pub fn read_values<'key, const N: usize>(&mut self, key: &'key KeyBuilder<N>) -> Result<Rows<'call, 'key>> {
-        Ok(self.call.rows(key.bytes()?))
+        let key = key.bytes()?;
+        Ok(Rows::new(self.region.chunk(), key))
     }
 
     /// Leaves the intent to write a new record with this key. Its fields are put into what this returns.
@@ -58,7 +83,7 @@ impl<'call> Context<'call> {
     /// [`KeyTooLong`](crate::ErrorCode::KeyTooLong).
     #[inline]
     pub fn new_value<const N: usize>(&mut self, key: &KeyBuilder<N>) -> Result<IntentWriter<'_>> {
-        Ok(self.call.new_value(key.bytes()?))
+        Ok(IntentWriter::begin(self.sink, Operation::New, key.bytes()?))
     }
 
     /// Leaves the intent to change fields of the record with this key. Its other fields stay.
@@ -69,13 +94,15 @@ impl<'call> Context<'call> {
     /// [`KeyTooLong`](crate::ErrorCode::KeyTooLong).
     #[inline]
     pub fn update_value<const N: usize>(&mut self, key: &KeyBuilder<N>, found: &Value<'_>) -> Result<IntentWriter<'_>> {
-        Ok(self.call.update_value(key.bytes()?, found))
+        // The contract finds the record by its key.
+        let _ = found;
+        Ok(IntentWriter::begin(self.sink, Operation::Update, key.bytes()?))
     }
 
     /// Runs `body` and gives back the room of all values that it read, so that a loop may read more than the exchange
     /// region holds.
     ///
-    /// What `body` reads cannot leave it; what it makes of it can:
+    /// Values that `body` reads cannot leave it; what it computes from them can:
     ///
     /// ```
     /// # use guest_sdk::{Context, KeyBuilder, Result, storage};
@@ -99,13 +126,19 @@ impl<'call> Context<'call> {
     /// ```
     #[inline]
     pub fn scope<R>(&mut self, body: impl FnOnce(&mut Context<'_>) -> R) -> R {
-        self.call.scope(|call| body(&mut Context::new(call)))
+        let cursor = self.region.cursor();
+        let result = body(&mut Context::new(self.region, self.sink));
+        // SAFETY: `body` accepts a call of any lifetime, so nothing that it read is in its result or anywhere
+        // outside; and nobody else could read values meanwhile, because `self` is borrowed.
+        unsafe { self.region.rewind(cursor) };
+        result
     }
 
     /// Writes a log line.
     #[inline]
     pub fn log(&mut self, level: Level, text: &str) {
-        contract::log(level, text);
+        // SAFETY: the text is borrowed during the call.
+        unsafe { raw::log(level as u32, text.as_ptr(), text.len()) };
     }
 
     /// Writes a log line of [`Level::Error`].

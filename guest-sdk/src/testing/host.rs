@@ -1,19 +1,14 @@
 //! A host for tests: a state, and calls.
 #![expect(unsafe_code, reason = "a call is lent the exchange region, which is raw memory")]
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::vec;
 
 use guest_abi::names::DEFAULT_EXCHANGE_SIZE;
-use guest_abi::{ErrorCode, intent};
-use guest_state::{MemoryState, MemoryStateError};
+use guest_sdk_core::testing::{self, MemoryState, MemoryStateError, Outcome};
 
-use super::imports::{self, Trap};
-use super::outcome::{Failure, Outcome};
-use super::panics;
+use crate::Result;
 use crate::context::Context;
-use crate::error::Result;
-use crate::native::Exchange;
+use crate::entry::Exchange;
 
 /// A state, and the calls of extensions against it.
 #[derive(Debug, Clone, Default)]
@@ -55,34 +50,10 @@ impl Host {
         let size = self.exchange_size.unwrap_or(DEFAULT_EXCHANGE_SIZE as usize);
         let mut region = vec![0; size];
         let exchange = Exchange { start: region.as_mut_ptr(), length: size };
-        imports::begin(&mut self.state);
-        let (returned, panic) = panics::capture(|| {
-            catch_unwind(AssertUnwindSafe(|| {
-                // SAFETY: the region is this call's alone and outlives it.
-                unsafe { exchange.call(extension, |pending| pending.map(<[u8]>::to_vec)) }
-            }))
-        });
-        let call = imports::end();
-        self.state = call.state;
-        let mut intents = call.intents;
-        let result = match returned {
-            Ok(Ok(pending)) => {
-                intents.extend(pending);
-                intent::validate(&intents).map(drop).map_err(Failure::InvalidGuestData)
-            }
-            Ok(Err(_)) => Err(match call.failure {
-                Some((code, message)) => Failure::Error { code: ErrorCode::from_number(code), message },
-                None => unreachable!("who returns a failure has reported it"),
-            }),
-            Err(payload) => Err(match payload.downcast::<Trap>() {
-                Ok(trap) => trap.0,
-                Err(payload) => panics::failure(panic, &*payload),
-            }),
-        };
-        if result.is_err() {
-            intents.clear();
-        }
-        Outcome { result, intents, log: call.log, crossings: call.crossings }
+        testing::run(&mut self.state, || {
+            // SAFETY: the region is this call's alone and outlives it.
+            unsafe { exchange.call(extension, |pending| pending.map(<[u8]>::to_vec)) }
+        })
     }
 
     /// Applies the intents of an outcome to the state, all or none, and returns how many there were.
@@ -90,6 +61,6 @@ impl Host {
     /// # Errors
     /// The first intent that cannot be applied; the state is unchanged then.
     pub fn apply(&mut self, outcome: &Outcome) -> Result<usize, MemoryStateError> {
-        self.state.apply(&outcome.intents)
+        self.state.apply(outcome.encoded_intents())
     }
 }

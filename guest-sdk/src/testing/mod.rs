@@ -25,18 +25,13 @@
 //! # Ok::<(), guest_sdk::testing::MemoryStateError>(())
 //! ```
 //!
-//! What it does not have: memory limits, deadlines, restores. Those are a host's; see `host-harness`.
+//! Memory limits, deadlines and restores need a real host, such as `host-harness`.
 
 mod host;
 pub(crate) mod imports;
-mod outcome;
-mod panics;
 
-pub use guest_abi::intent::Operation;
-pub use guest_state::{MemoryState, MemoryStateError};
+pub use guest_sdk_core::testing::{
+    Crossings, Failure, Intent, LogLine, MemoryState, MemoryStateError, Operation, Outcome, RecordWriter,
+    host_is_running,
+};
 pub use host::Host;
-pub use imports::host_is_running;
-pub use outcome::{Crossings, Failure, Intent, LogLine, Outcome};
-
-/// Writes the key fields or the value fields of a record of a [`MemoryState`].
-pub type RecordWriter<'a> = guest_abi::value::ObjectEncoder<'a, std::vec::Vec<u8>>;

@@ -3,7 +3,11 @@
 use std::hint::black_box;
 use std::sync::{Mutex, PoisonError};
 
-use guest_sdk::{Context, KeyBuilder, Result, extension, storage};
+#[cfg(not(feature = "exttinygo"))]
+use guest_sdk as sdk;
+#[cfg(feature = "exttinygo")]
+use guest_sdk_exttinygo as sdk;
+use sdk::{Context, KeyBuilder, Result, extension, storage};
 
 /// What a call costs that does nothing.
 #[extension]
@@ -141,7 +145,7 @@ fn strings_300mb(_cx: &mut Context) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use guest_sdk::testing::{Host, MemoryState, RecordWriter};
+    use crate::sdk::testing::{Host, MemoryState, RecordWriter};
 
     fn host() -> Host {
         let mut state = MemoryState::new();

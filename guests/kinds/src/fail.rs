@@ -1,6 +1,6 @@
 //! Every way to fail that an extension has on both contracts.
 
-use guest_sdk::{Context, KeyBuilder, Result, extension, storage};
+use crate::sdk::{Context, KeyBuilder, Result, extension, storage};
 
 use crate::{all, group, own_error, result};
 

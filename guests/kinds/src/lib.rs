@@ -4,12 +4,16 @@ mod fail;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use guest_sdk::{Context, Error, ErrorCode, KeyBuilder, Level, QName, Result, Value, extension, storage};
+#[cfg(not(feature = "exttinygo"))]
+use guest_sdk as sdk;
+#[cfg(feature = "exttinygo")]
+use guest_sdk_exttinygo as sdk;
+use sdk::{Context, Error, ErrorCode, KeyBuilder, Level, QName, Result, Value, extension, storage};
 
 /// What the initialisation hook leaves for the calls.
 static FROM_INIT: AtomicI64 = AtomicI64::new(0);
 
-#[guest_sdk::init]
+#[sdk::init]
 fn initialise() -> Result<()> {
     FROM_INIT.store(4711, Ordering::Relaxed);
     Ok(())

@@ -9,7 +9,11 @@ extern crate alloc;
 use alloc::boxed::Box;
 use core::hint::black_box;
 
-use guest_sdk::{Context, Result, extension};
+#[cfg(not(feature = "exttinygo"))]
+use guest_sdk as sdk;
+#[cfg(feature = "exttinygo")]
+use guest_sdk_exttinygo as sdk;
+use sdk::{Context, Result, extension};
 
 /// Allocates once.
 #[extension]
@@ -75,7 +79,7 @@ mod no_allocator {
 
 #[cfg(test)]
 mod tests {
-    use guest_sdk::testing::{Host, MemoryState};
+    use crate::sdk::testing::{Host, MemoryState};
 
     #[test]
     fn it_succeeds() {

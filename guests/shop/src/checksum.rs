@@ -9,7 +9,7 @@ static TABLE: OnceLock<Box<[u32; 256]>> = OnceLock::new();
 const POLYNOMIAL: u32 = 0xEDB8_8320;
 
 /// Builds the table, so that no call has to.
-#[guest_sdk::init]
+#[crate::sdk::init]
 fn build_table() {
     table();
 }

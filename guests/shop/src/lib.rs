@@ -4,7 +4,11 @@ mod checksum;
 mod mail;
 mod order;
 
-use guest_sdk::{Context, KeyBuilder, Result, extension, storage};
+#[cfg(not(feature = "exttinygo"))]
+use guest_sdk as sdk;
+#[cfg(feature = "exttinygo")]
+use guest_sdk_exttinygo as sdk;
+use sdk::{Context, KeyBuilder, Result, extension, storage};
 
 /// Counts up.
 #[extension]
@@ -25,8 +29,8 @@ fn count_up(cx: &mut Context) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use guest_sdk::storage;
-    use guest_sdk::testing::{Host, MemoryState};
+    use crate::sdk::storage;
+    use crate::sdk::testing::{Host, MemoryState};
 
     #[test]
     fn the_counter_begins_with_one_and_goes_on() {

@@ -1,6 +1,6 @@
 //! The mail about an order.
 
-use guest_sdk::{Context, KeyBuilder, QName, Result, extension, storage};
+use crate::sdk::{Context, KeyBuilder, QName, Result, extension, storage};
 
 use crate::checksum::crc32;
 use crate::order::total_of;
@@ -50,8 +50,8 @@ fn send_mail(cx: &mut Context) -> Result<()> {
 mod tests {
     use super::*;
     use crate::order::tests::ordered;
-    use guest_sdk::ErrorCode;
-    use guest_sdk::testing::{Failure, Host};
+    use crate::sdk::ErrorCode;
+    use crate::sdk::testing::{Failure, Host};
 
     #[test]
     fn the_mail_has_addresses_a_body_and_an_attachment() {

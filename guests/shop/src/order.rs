@@ -1,6 +1,6 @@
 //! Orders: the command that takes one, and the projector that adds it to a view.
 
-use guest_sdk::{Context, Error, KeyBuilder, Result, Value, extension, storage};
+use crate::sdk::{Context, Error, KeyBuilder, Result, Value, extension, storage};
 
 /// The items of an order do not add up to its total.
 const WRONG_TOTAL: u32 = 1;
@@ -70,8 +70,8 @@ fn calc_ordered_items(cx: &mut Context) -> Result<()> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use guest_sdk::ErrorCode;
-    use guest_sdk::testing::{Failure, Host, MemoryState, Operation, RecordWriter};
+    use crate::sdk::ErrorCode;
+    use crate::sdk::testing::{Failure, Host, MemoryState, Operation, RecordWriter};
 
     /// A state with an order in `storage`.
     pub(crate) fn ordered(storage: &str, total: i64) -> MemoryState {

@@ -1,8 +1,12 @@
 //! An initialisation hook that fails, so that no instance must come of it on either contract.
 
-use guest_sdk::{Context, Error, Result, extension};
+#[cfg(not(feature = "exttinygo"))]
+use guest_sdk as sdk;
+#[cfg(feature = "exttinygo")]
+use guest_sdk_exttinygo as sdk;
+use sdk::{Context, Error, Result, extension};
 
-#[guest_sdk::init]
+#[sdk::init]
 fn fail() -> Result<()> {
     Err(Error::application(42, "there is nothing to start with"))
 }

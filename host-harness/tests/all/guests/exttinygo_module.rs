@@ -1,4 +1,4 @@
-//! What a guest of `guest-sdk` with the feature `exttinygo` imports and exports: exactly what hosts of that contract know.
+//! What a guest of `guest-sdk-exttinygo` imports and exports: exactly what hosts of that contract know.
 
 use std::collections::BTreeSet;
 

@@ -1,0 +1,17 @@
+//! The shared part of the SDKs' hosts for native tests: calls against an in-memory state, and their outcomes.
+//!
+//! Every thread has a host of its own, so tests may run in parallel.
+
+mod call;
+mod outcome;
+mod panics;
+
+pub use call::{Call, fail, host_is_running, in_host, log, run};
+pub use guest_abi::intent::Operation;
+pub use guest_state::{MemoryState, MemoryStateError};
+pub use outcome::{Crossings, Failure, Intent, LogLine, Outcome};
+
+pub use crate::value::Value;
+
+/// Writes the key fields or the value fields of a record of a [`MemoryState`].
+pub type RecordWriter<'a> = guest_abi::value::ObjectEncoder<'a, std::vec::Vec<u8>>;

@@ -1,0 +1,57 @@
+//! A host for tests: a state, and calls.
+
+use guest_sdk_core::error::{Failed, with_message};
+use guest_sdk_core::testing::{self, MemoryState, MemoryStateError, Outcome};
+
+use super::handles;
+use crate::{Context, Result};
+
+/// A state, and the calls of extensions against it.
+#[derive(Debug, Clone, Default)]
+pub struct Host {
+    state: MemoryState,
+}
+
+impl Host {
+    /// A host with this state.
+    #[must_use]
+    pub fn new(state: MemoryState) -> Self {
+        Self { state }
+    }
+
+    /// The state.
+    #[must_use]
+    pub const fn state(&self) -> &MemoryState {
+        &self.state
+    }
+
+    /// The state, for tests that change it between calls.
+    pub const fn state_mut(&mut self) -> &mut MemoryState {
+        &mut self.state
+    }
+
+    /// Calls an extension. The intents that it leaves are in the outcome and not applied.
+    ///
+    /// # Panics
+    /// When the thread is in a call already.
+    pub fn call(&mut self, extension: impl FnOnce(&mut Context<'_>) -> Result<()>) -> Outcome {
+        testing::run(&mut self.state, || {
+            handles::begin();
+            match extension(&mut Context::new()) {
+                Ok(()) => Ok(handles::end()),
+                Err(error) => {
+                    with_message(&error, |message| testing::fail(error.code().number(), message));
+                    Err(Failed)
+                }
+            }
+        })
+    }
+
+    /// Applies the intents of an outcome to the state, all or none, and returns how many there were.
+    ///
+    /// # Errors
+    /// The first intent that cannot be applied; the state is unchanged then.
+    pub fn apply(&mut self, outcome: &Outcome) -> Result<usize, MemoryStateError> {
+        self.state.apply(outcome.encoded_intents())
+    }
+}

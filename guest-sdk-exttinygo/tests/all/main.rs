@@ -1,0 +1,33 @@
+//! The SDK against its native host, which speaks the contract by handles as a real one does.
+
+mod failures;
+mod rows;
+mod values;
+
+use guest_sdk_exttinygo::testing::{Host, MemoryState};
+use guest_sdk_exttinygo::{KeyBuilder, storage};
+
+/// Records `shop.Numbers` with the ids from 0, each with its number and a text.
+fn numbered(count: i32, text: &str) -> Host {
+    let mut state = MemoryState::new();
+    for id in 0..count {
+        let put = state.put(
+            storage::VIEW,
+            "shop.Numbers",
+            |key| {
+                key.put_i32("Id", id);
+            },
+            |value| {
+                value.put_i32("Number", 10 * id).put_string("Text", text);
+            },
+        );
+        put.unwrap();
+    }
+    Host::new(state)
+}
+
+fn number(id: i32) -> KeyBuilder {
+    let mut key = KeyBuilder::new(storage::VIEW, "shop.Numbers");
+    key.put_i32("Id", id);
+    key
+}
