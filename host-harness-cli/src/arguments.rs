@@ -1,4 +1,4 @@
-//! What can be asked on the command line.
+//! The arguments of the command line.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,75 +30,77 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show what a guest is made of, and by which strategies it can be restored.
+    /// Show the parts of a guest, and which strategies can restore it.
     ///
-    /// Exit status 1 when the guest cannot be run.
+    /// Exits with status 1 if the guest cannot run.
     Inspect(Inspect),
     /// Call a function and print its result, intents, log lines and counters.
     ///
-    /// With --times the intents of each call are applied to the state before the next. Instructions are counted, which
-    /// slows the guest down; `measure` is for times.
+    /// With --times it applies the intents of each call to the state before the next call. It counts instructions, which
+    /// slows the guest down; use `measure` for times.
     Run(Run),
-    /// Measure what calls and restores cost.
+    /// Measure the cost of calls and restores.
     ///
-    /// Every function of every guest is measured without a restore, with a new instance for each call, and with each
-    /// strategy that can restore the guest. Counts are exact; times are percentiles over batches of calls.
+    /// Measures every function of every guest without a restore, with a new instance for each call, and with each strategy
+    /// that can restore the guest. Counts are exact; times are percentiles over batches of calls.
     Measure(Measure),
     /// Verify that restored instances behave and look like fresh ones.
     ///
-    /// Makes a random sequence of calls on an instance that is restored after each, and on a fresh instance for each,
-    /// and says what differs and where. The same seed and functions give the same sequence. A call that the deadline ends
-    /// on one side only is made again, and skipped where that does not help.
+    /// Makes the same random sequence of calls on an instance that is restored after each call, and on a fresh instance
+    /// for each call, and prints what differs and where. The same seed and functions give the same sequence. If the deadline
+    /// ends a call on one side only, the call is repeated, and skipped if that does not help.
     Verify(Verify),
     /// Build your guest crate with each allocator, then measure and verify all of them.
     ///
-    /// An allocator whose feature the crate lacks is skipped. The state is read from --state, or from `state.json`
-    /// beside the manifest where there is one.
+    /// Skips an allocator whose feature the crate lacks. Reads the state from --state, or else from `state.json` beside the
+    /// manifest if there is one.
     Compare(Compare),
     /// Replay allocation traces with each allocator.
     ///
-    /// A trace has one operation a line: `Alloc(bytes),`, `Free(n),` or `Realloc(n, bytes),`, where n is the n-th
-    /// allocation made. Each is replayed inside WebAssembly by a guest that is built with each allocator first; prints
-    /// time, peak, pages, fragmentation and refused operations, under --memory-limit. An operation that the allocator
-    /// refuses is counted and no failure. Instances are restored by full-copy unless --strategy names another.
+    /// A trace has one operation per line: `Alloc(bytes),`, `Free(n),` or `Realloc(n, bytes),`, where n is the index of an
+    /// allocation. First builds a guest with each allocator; each guest then replays the traces inside WebAssembly, under
+    /// --memory-limit. Prints time, peak, pages, fragmentation and refused operations. A refused operation is counted, and
+    /// is not a failure. Restores instances by full-copy unless --strategy names another.
     Replay(Replay),
-    /// Compile a guest ahead of time into an artefact, which every command takes in the place of the guest.
+    /// Compile a guest ahead of time into an artefact, which every command accepts instead of the guest.
     ///
-    /// An artefact holds the module and machine code for this version on this kind of processor. The code is used only
-    /// where it is sealed by the key of --artefact-key; without one, or when it is damaged or does not fit, the module
-    /// in it is compiled anew and a note says why. `run` always compiles, as it counts instructions.
+    /// An artefact contains the module, and machine code for this version on this kind of processor. A command uses the
+    /// code only if the key of --artefact-key sealed it. Without a key, or if the code is damaged or does not fit, the
+    /// command compiles the module in the artefact and prints a note with the reason. `run` always compiles, because it
+    /// counts instructions.
     Compile(Compile),
 }
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Common options")]
 pub(crate) struct Common {
-    /// Format of what is printed.
+    /// Format of the output.
     #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
     pub(crate) format: Format,
-    /// Write the report as JSON to this file as well; `-` prints it instead of the ordinary output.
+    /// Also write the report as JSON to this file; `-` prints it instead of the ordinary output.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) export_json: Option<Destination>,
-    /// Write the report as one HTML file as well; `-` prints it instead of the ordinary output.
+    /// Also write the report as one HTML file; `-` prints it instead of the ordinary output.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) export_html: Option<Destination>,
     /// When instances are restored: every-call, on-error, on-heap-above=SIZE or never.
     #[arg(long, global = true, value_name = "POLICY", default_value = "every-call", value_parser = policy)]
     pub(crate) restore: RestorePolicy,
-    /// How instances are restored: auto, reinstantiate, full-copy, dirty-cards, watermark or bump-reset; several with commas.
+    /// How instances are restored: auto, reinstantiate, full-copy, dirty-cards, watermark or bump-reset; separate several
+    /// with commas.
     ///
-    /// Default: `run` takes what `auto` picks as the cheapest for the guest, the others take all that can restore it.
+    /// Default: `run` uses the strategy that `auto` picks, the others use all that can restore the guest.
     #[arg(long, global = true, value_name = "STRATEGY", value_delimiter = ',')]
     pub(crate) strategy: Vec<RestoreStrategy>,
-    /// What becomes of bytes that an earlier call left behind out of reach: scrub or keep.
+    /// What a restore does with unreachable bytes of earlier calls: scrub or keep.
     ///
-    /// Default: `run` scrubs, the others do both where the strategy lets them.
+    /// Default: `run` scrubs, the others do both if the strategy allows both.
     #[arg(long, global = true, value_name = "RESIDUE")]
     pub(crate) residue: Option<Residue>,
-    /// Memory that an instance may have, such as 64MiB, 1GiB or a number of bytes; at most 4GiB.
+    /// Limit of an instance's memory, such as 64MiB, 1GiB or a number of bytes; at most 4GiB.
     #[arg(long, global = true, value_name = "SIZE", default_value = "128MiB", value_parser = memory_size, allow_hyphen_values = true)]
     pub(crate) memory_limit: u64,
-    /// Time that a call may take, such as 100ms, 1s or none.
+    /// Time limit of a call, such as 100ms, 1s or none.
     #[arg(long, global = true, value_name = "TIME", default_value = "1s", allow_hyphen_values = true)]
     pub(crate) deadline: Deadline,
     /// Size of the region through which values reach the guest, such as 64KiB; less than 2GiB.
@@ -106,43 +108,43 @@ pub(crate) struct Common {
     /// Default: 64KiB, and 64000 for guests of the exttinygo contract.
     #[arg(long, global = true, value_name = "SIZE", value_parser = exchange_size, allow_hyphen_values = true)]
     pub(crate) exchange_size: Option<u32>,
-    /// Environment variable that the guest sees through WASI, as NAME=VALUE; may be given more than once. It sees no other.
+    /// Environment variable that the guest sees through WASI, as NAME=VALUE; can be repeated. The guest sees no others.
     #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = variable, allow_hyphen_values = true)]
     pub(crate) wasi_env: Vec<(String, String)>,
-    /// Argument that the guest sees through WASI; may be given more than once. Programs take the first for their own name.
+    /// Argument that the guest sees through WASI; can be repeated. Programs take the first as their own name.
     #[arg(long, global = true, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) wasi_arg: Vec<String>,
-    /// What the guest's clocks tell through WASI: system, fixed, or fixed=NANOSECONDS since 1970-01-01.
+    /// Clock that the guest reads through WASI: system, fixed, or fixed=NANOSECONDS since 1970-01-01.
     ///
-    /// A fixed clock passes by a microsecond with each reading. `verify` fixes it in any case.
+    /// A fixed clock advances by a microsecond with each reading. `verify` always uses a fixed clock.
     #[arg(long, global = true, value_name = "CLOCK", default_value = "system", value_parser = clock, allow_hyphen_values = true)]
     pub(crate) wasi_clock: Clock,
-    /// Where the guest's random bytes come from through WASI: seed=NUMBER or system.
+    /// Source of the random bytes that the guest gets through WASI: seed=NUMBER or system.
     ///
-    /// With a seed every restored instance gets the same bytes. `verify` needs a seed, and takes 0 in the place of system.
+    /// With a seed every restored instance gets the same bytes. `verify` needs a seed, and uses 0 instead of system.
     #[arg(long, global = true, value_name = "SOURCE", default_value = "seed=0", value_parser = randomness, allow_hyphen_values = true)]
     pub(crate) wasi_random: Randomness,
-    /// Whether a restore puts the memory's size back as well, as the guest sees it.
+    /// Whether a restore also puts back the memory size that the guest sees.
     #[arg(long, global = true, value_enum, default_value = "on", value_name = "SWITCH")]
     pub(crate) virtual_growth: Switch,
-    /// Whether calls of the guest's allocator are counted where it keeps no control block.
+    /// Whether to count calls of the guest's allocator if it has no control block.
     ///
-    /// Each takes some 2 ns more then. Without, nothing tells what such a guest allocates.
+    /// Counting costs some 2 ns per call. Without it, the allocations of such a guest are unknown.
     #[arg(long, global = true, value_enum, default_value = "on", value_name = "SWITCH")]
     pub(crate) count_allocations: Switch,
-    /// Size that a module may have once it is prepared, such as 16MiB.
+    /// Size limit of a prepared module, such as 16MiB.
     #[arg(long, global = true, value_name = "SIZE", default_value = "256MiB", value_parser = size, allow_hyphen_values = true)]
     pub(crate) prepared_limit: u64,
-    /// Keep compiled code in this folder and take it from there; it must be as safe as the program itself.
+    /// Cache compiled code in this folder. Protect the folder as well as the program itself: its code is run.
     #[arg(long, global = true, value_name = "FOLDER")]
     pub(crate) compile_cache: Option<PathBuf>,
-    /// Secret by which `compile` seals artefacts and the others trust them: a file of 32 random bytes or more.
+    /// Secret with which `compile` seals artefacts and other commands trust them: a file of at least 32 random bytes.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) artefact_key: Option<PathBuf>,
 }
 
 impl Common {
-    /// How instances are made; the strategy is for the command to say.
+    /// The configuration of instances; each command sets the strategy.
     pub(crate) fn config(&self) -> InstanceConfig {
         let mut config = InstanceConfig::default();
         config.policy = self.restore;
@@ -156,9 +158,9 @@ impl Common {
         config
     }
 
-    /// Finds what the options contradict each other in.
+    /// Rejects options that contradict each other.
     pub(crate) fn check(&self) -> Result<()> {
-        // Where the default alone is too large, so is every module, and its own error says how much it needs.
+        // If the default alone is too large, so is every module, and the module's own error says how much it needs.
         if let Some(size) = self.exchange_size.filter(|size| u64::from(*size) >= self.memory_limit) {
             anyhow::bail!(
                 "an exchange region of {size} bytes does not fit into a memory of at most {} bytes; give a smaller \
@@ -169,7 +171,7 @@ impl Common {
         Ok(())
     }
 
-    /// How engines are made.
+    /// The configuration of engines.
     pub(crate) fn engine(&self) -> Result<EngineConfig> {
         let mut config = EngineConfig::default();
         if let Some(folder) = &self.compile_cache {
@@ -181,7 +183,7 @@ impl Common {
         Ok(config)
     }
 
-    /// How modules are prepared.
+    /// The options of preparation.
     pub(crate) fn prepare(&self) -> PrepareOptions {
         let virtual_growth = self.virtual_growth == Switch::On;
         let count_allocations = self.count_allocations == Switch::On;
@@ -214,10 +216,10 @@ pub(crate) struct Inspect {
 
 #[derive(Debug, Args)]
 pub(crate) struct Compile {
-    /// The guest: a WebAssembly module, or an artefact that is to be made anew.
+    /// The guest: a WebAssembly module, or an artefact to compile again.
     #[arg(value_name = "GUEST.wasm")]
     pub(crate) guest: PathBuf,
-    /// Where the artefact goes.
+    /// File for the artefact.
     #[arg(short, long, value_name = "FILE", value_parser = file)]
     pub(crate) output: PathBuf,
 }
@@ -236,16 +238,16 @@ pub(crate) struct Run {
     /// Calls to make.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = count(1..=u64::MAX), allow_hyphen_values = true)]
     pub(crate) times: u64,
-    /// Write metrics of the calls to this file in the text format of OpenMetrics, which Prometheus reads; `-` prints them
-    /// instead of the ordinary output.
+    /// Also write metrics of the calls to this file, in the text format of OpenMetrics, which Prometheus reads; `-` prints
+    /// them instead of the ordinary output.
     #[arg(long, value_name = "FILE")]
     pub(crate) metrics: Option<Destination>,
 }
 
-/// What to measure, of the functions of all guests.
+/// The functions to measure, and the state that they read.
 #[derive(Debug, Args)]
 pub(crate) struct Work {
-    /// Take only this function; may be given more than once.
+    /// Use only this function; can be repeated.
     #[arg(long, value_name = "FUNCTION")]
     pub(crate) function: Vec<String>,
     /// The state that the guests read: a JSON array of records.
@@ -255,20 +257,20 @@ pub(crate) struct Work {
 
 #[derive(Debug, Args)]
 pub(crate) struct Extent {
-    /// Calls to time for each row; a row that takes long makes do with fewer.
+    /// Calls to time for each row; a slow row uses fewer, see --budget.
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = count(1..=1_000_000_000), allow_hyphen_values = true)]
     pub(crate) calls: u64,
     /// Calls to count for each row, in each of two passes.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = count(1..=1_000_000), allow_hyphen_values = true)]
     pub(crate) counted_calls: u64,
-    /// Time after which a figure makes do with the calls that were timed.
+    /// Time after which a figure uses the calls timed so far.
     #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) budget: Duration,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Measure {
-    /// The guests: WebAssembly modules; one that is named twice is taken once.
+    /// The guests: WebAssembly modules; a repeated name counts once.
     #[arg(value_name = "GUEST.wasm", required = true)]
     pub(crate) guests: Vec<PathBuf>,
     #[command(flatten)]
@@ -279,7 +281,7 @@ pub(crate) struct Measure {
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// The guests: WebAssembly modules; one that is named twice is taken once.
+    /// The guests: WebAssembly modules; a repeated name counts once.
     #[arg(value_name = "GUEST.wasm", required = true)]
     pub(crate) guests: Vec<PathBuf>,
     #[command(flatten)]
@@ -297,20 +299,20 @@ pub(crate) struct Compare {
     /// Manifest of the guest crate.
     #[arg(long, value_name = "Cargo.toml", default_value = "Cargo.toml")]
     pub(crate) manifest_path: PathBuf,
-    /// Package to take, where the manifest is that of a workspace.
+    /// Package to build, if the manifest is that of a workspace.
     #[arg(long, value_name = "NAME")]
     pub(crate) package: Option<String>,
-    /// Build only with this allocator (system, leaking, bump-reset, freelist, wee); may be given more than once.
+    /// Build only with this allocator (system, leaking, bump-reset, freelist, wee); can be repeated.
     #[arg(long, value_name = "NAME")]
     pub(crate) allocator: Vec<Allocator>,
-    /// Features of the crate's own to build it with; several with commas.
+    /// Further features of the crate to build it with; separate several with commas.
     #[arg(long, value_name = "FEATURE", value_delimiter = ',')]
     pub(crate) features: Vec<String>,
     #[command(flatten)]
     pub(crate) work: Work,
     #[command(flatten)]
     pub(crate) extent: Extent,
-    /// Calls that verification makes for each strategy; 0 leaves it out.
+    /// Calls to verify for each strategy; 0 skips verification.
     #[arg(long, value_name = "N", default_value_t = 300, value_parser = count(0..=u64::MAX), allow_hyphen_values = true)]
     pub(crate) verify_calls: u64,
     /// Seed of the random sequence of calls.
@@ -320,25 +322,25 @@ pub(crate) struct Compare {
 
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
-    /// The traces: text with one operation a line.
+    /// The traces: text with one operation per line.
     #[arg(value_name = "TRACE", required = true)]
     pub(crate) traces: Vec<PathBuf>,
-    /// Allocators to replay them with: all, or names with commas (system, leaking, bump-reset, freelist, wee).
+    /// Allocators to replay the traces with: all, or names separated by commas (system, leaking, bump-reset, freelist, wee).
     #[arg(long, value_name = "all|NAME,...", value_delimiter = ',', default_value = "all")]
     pub(crate) allocators: Vec<String>,
     /// The number of a trace's first allocation: 0 or 1.
     #[arg(long, value_name = "0|1", default_value = "0", allow_hyphen_values = true)]
     pub(crate) count_from: Numbering,
-    /// Take the modules `replay-NAME.wasm` of this folder instead of building them.
+    /// Use the modules `replay-NAME.wasm` in this folder instead of building them.
     #[arg(long, value_name = "FOLDER", conflicts_with = "manifest_path")]
     pub(crate) guests: Option<PathBuf>,
-    /// Manifest of the guest that replays; default: `guests/replay` where this program was built.
+    /// Manifest of the guest that replays. Default: `guests/replay` in the folder where this program was built.
     #[arg(long, value_name = "Cargo.toml")]
     pub(crate) manifest_path: Option<PathBuf>,
-    /// Replays to time for each row; a row that takes long makes do with fewer.
+    /// Replays to time for each row; a slow row uses fewer, see --budget.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = count(1..=1_000_000), allow_hyphen_values = true)]
     pub(crate) repeats: u64,
-    /// Time after which a figure makes do with the replays that were timed.
+    /// Time after which a figure uses the replays timed so far.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) budget: Duration,
 }
