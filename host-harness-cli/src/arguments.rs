@@ -163,7 +163,7 @@ impl Common {
         // If the default alone is too large, so is every module, and the module's own error says how much it needs.
         if let Some(size) = self.exchange_size.filter(|size| u64::from(*size) >= self.memory_limit) {
             anyhow::bail!(
-                "an exchange region of {size} bytes does not fit into a memory of at most {} bytes; give a smaller \
+                "an exchange region of {size} bytes does not fit into a memory of at most {} bytes; use a smaller \
                  --exchange-size or a larger --memory-limit",
                 self.memory_limit
             );

@@ -52,7 +52,7 @@ pub(crate) enum ExportError {
         input: PathBuf,
     },
     /// The folder does not exist.
-    #[error("cannot write {}: there is no folder {}; make it first", path.display(), folder.display())]
+    #[error("cannot write {}: there is no folder {}; create it first", path.display(), folder.display())]
     NoFolder {
         /// The report's file.
         path: PathBuf,

@@ -102,7 +102,7 @@ fn a_range_of_one_byte_is_not() {
             let refused = outcome(&guest, function).unwrap_err();
             let told = refused.to_string();
             assert!(matches!(refused, Cause::InvalidGuestData(_)), "{function}: {told}");
-            assert!(told.contains(&format!("1 bytes at address {at:#x} do not lie")), "{function}: {told}");
+            assert!(told.contains(&format!("1 bytes at address {at:#x} are outside")), "{function}: {told}");
         }
     }
 }

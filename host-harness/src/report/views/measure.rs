@@ -196,7 +196,7 @@ fn times_of(function: &str, rows: &[Row]) -> Section {
             let retried: Vec<String> = retried.map(|row| row.way()).collect();
             let again = match retried.is_empty() {
                 true => String::new(),
-                false => format!(" ({}: also when tried again on the restored instance)", retried.join(" / ")),
+                false => format!(" ({}: also when retried on the restored instance)", retried.join(" / ")),
             };
             remarks.push(format!("{} ({way}{when}): {}{again}", row.guest, failure.message));
         }

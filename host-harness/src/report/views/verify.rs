@@ -128,7 +128,7 @@ fn remarks(verdicts: &[VerdictReport]) -> Vec<String> {
         remarks.push("what could not be verified is listed below with the reason");
     }
     if verdicts.iter().any(|verdict| verdict.skipped_calls > 0) {
-        remarks.push("calls that the deadline ended on one side only were skipped; a longer --deadline decides them");
+        remarks.push("calls that the deadline ended on one side only were skipped; a longer deadline decides them");
     }
     remarks.into_iter().map(str::to_owned).collect()
 }
@@ -199,6 +199,6 @@ mod tests {
         // Noise that did not keep a function from being compared, and some that did.
         let (words, lead) = shown(&[verdict(2, true), verdict(2, false)]);
         assert_eq!(words, ["passed", "inconclusive"]);
-        assert!(lead.contains("a longer --deadline decides them"), "{lead}");
+        assert!(lead.contains("a longer deadline decides them"), "{lead}");
     }
 }
