@@ -1,4 +1,4 @@
-//! The arguments of the command line.
+//! The command line's commands and options.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,51 +30,50 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show the parts of a guest, and which strategies can restore it.
+    /// Show the parts of a guest, and the strategies that can restore it.
     ///
-    /// Exits with status 1 if the guest cannot run.
+    /// The exit status is 1 if the guest cannot be run.
     Inspect(Inspect),
     /// Call a function and print its result, intents, log lines and counters.
     ///
-    /// With --times it applies the intents of each call to the state before the next call. It counts instructions, which
-    /// slows the guest down; use `measure` for times.
+    /// With --times, the intents of each call are applied to the state before the next. Counting instructions slows the
+    /// guest down; use `measure` for times.
     Run(Run),
-    /// Measure the cost of calls and restores.
+    /// Measure calls and restores.
     ///
-    /// Measures every function of every guest without a restore, with a new instance for each call, and with each strategy
-    /// that can restore the guest. Counts are exact; times are percentiles over batches of calls.
+    /// Every function of every guest is measured without a restore, with a new instance for each call, and with each
+    /// strategy that can restore the guest. Counts are exact; times are percentiles over batches of calls.
     Measure(Measure),
     /// Verify that restored instances behave and look like fresh ones.
     ///
-    /// Makes the same random sequence of calls on an instance that is restored after each call, and on a fresh instance
-    /// for each call, and prints what differs and where. The same seed and functions give the same sequence. If the deadline
-    /// ends a call on one side only, the call is repeated, and skipped if that does not help.
+    /// Makes a random sequence of calls on an instance that is restored after each call, and on a fresh instance for each
+    /// call, and reports differences. The same seed and functions give the same sequence. A call that the deadline ends on
+    /// one side only is repeated, and skipped if that does not help.
     Verify(Verify),
     /// Build your guest crate with each allocator, then measure and verify all of them.
     ///
-    /// Skips an allocator whose feature the crate lacks. Reads the state from --state, or else from `state.json` beside the
-    /// manifest if there is one.
+    /// An allocator whose feature the crate lacks is skipped. The state comes from --state, otherwise from `state.json` beside
+    /// the manifest.
     Compare(Compare),
     /// Replay allocation traces with each allocator.
     ///
-    /// A trace has one operation per line: `Alloc(bytes),`, `Free(n),` or `Realloc(n, bytes),`, where n is the index of an
-    /// allocation. First builds a guest with each allocator; each guest then replays the traces inside WebAssembly, under
-    /// --memory-limit. Prints time, peak, pages, fragmentation and refused operations. A refused operation is counted, and
-    /// is not a failure. Restores instances by full-copy unless --strategy names another.
+    /// A trace has one operation a line: `Alloc(bytes),`, `Free(n),` or `Realloc(n, bytes),`, where n is the n-th
+    /// allocation made. The command builds a guest with each allocator and replays each trace in it. It prints time, peak,
+    /// pages, fragmentation, and the operations refused under --memory-limit; a refused operation is not a failure.
+    /// Instances are restored by full-copy unless --strategy names another strategy.
     Replay(Replay),
-    /// Compile a guest ahead of time into an artefact, which every command accepts instead of the guest.
+    /// Compile a guest ahead of time into an artefact, which every command accepts in place of the guest.
     ///
-    /// An artefact contains the module, and machine code for this version on this kind of processor. A command uses the
-    /// code only if the key of --artefact-key sealed it. Without a key, or if the code is damaged or does not fit, the
-    /// command compiles the module in the artefact and prints a note with the reason. `run` always compiles, because it
-    /// counts instructions.
+    /// An artefact contains the module, and machine code for this version on this kind of processor. The code is used only
+    /// if the key of --artefact-key seals it. Without a key, or if the code is damaged or does not fit, the module in it is
+    /// compiled again and a note says why. `run` always compiles, because it counts instructions.
     Compile(Compile),
 }
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Common options")]
 pub(crate) struct Common {
-    /// Format of the output.
+    /// Format of the printed report.
     #[arg(long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
     pub(crate) format: Format,
     /// Also write the report as JSON to this file; `-` prints it instead of the ordinary output.
@@ -86,65 +85,65 @@ pub(crate) struct Common {
     /// When instances are restored: every-call, on-error, on-heap-above=SIZE or never.
     #[arg(long, global = true, value_name = "POLICY", default_value = "every-call", value_parser = policy)]
     pub(crate) restore: RestorePolicy,
-    /// How instances are restored: auto, reinstantiate, full-copy, dirty-cards, watermark or bump-reset; separate several
-    /// with commas.
+    /// How instances are restored: auto, reinstantiate, full-copy, dirty-cards, watermark or bump-reset; several with commas.
     ///
-    /// Default: `run` uses the strategy that `auto` picks, the others use all that can restore the guest.
+    /// Default: `run` uses what `auto` picks as the cheapest for the guest, `replay` full-copy, the others all that can restore
+    /// the guest.
     #[arg(long, global = true, value_name = "STRATEGY", value_delimiter = ',')]
     pub(crate) strategy: Vec<RestoreStrategy>,
-    /// What a restore does with unreachable bytes of earlier calls: scrub or keep.
+    /// Whether bytes that an earlier call left out of the guest's reach are put back: scrub or keep.
     ///
-    /// Default: `run` scrubs, the others do both if the strategy allows both.
+    /// Default: `run` and `replay` scrub, the others do both if it makes a difference.
     #[arg(long, global = true, value_name = "RESIDUE")]
     pub(crate) residue: Option<Residue>,
-    /// Limit of an instance's memory, such as 64MiB, 1GiB or a number of bytes; at most 4GiB.
+    /// Memory limit of an instance, such as 64MiB, 1GiB or a number of bytes; at most 4GiB.
     #[arg(long, global = true, value_name = "SIZE", default_value = "128MiB", value_parser = memory_size, allow_hyphen_values = true)]
     pub(crate) memory_limit: u64,
     /// Time limit of a call, such as 100ms, 1s or none.
     #[arg(long, global = true, value_name = "TIME", default_value = "1s", allow_hyphen_values = true)]
     pub(crate) deadline: Deadline,
-    /// Size of the region through which values reach the guest, such as 64KiB; less than 2GiB.
+    /// Size of the exchange region, through which values reach the guest, such as 64KiB; less than 2GiB.
     ///
     /// Default: 64KiB, and 64000 for guests of the exttinygo contract.
     #[arg(long, global = true, value_name = "SIZE", value_parser = exchange_size, allow_hyphen_values = true)]
     pub(crate) exchange_size: Option<u32>,
-    /// Environment variable that the guest sees through WASI, as NAME=VALUE; can be repeated. The guest sees no others.
+    /// Environment variable that the guest sees through WASI, as NAME=VALUE; may be given more than once. It sees no other.
     #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = variable, allow_hyphen_values = true)]
     pub(crate) wasi_env: Vec<(String, String)>,
-    /// Argument that the guest sees through WASI; can be repeated. Programs take the first as their own name.
+    /// Argument that the guest sees through WASI; may be given more than once. Programs treat the first as their own name.
     #[arg(long, global = true, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) wasi_arg: Vec<String>,
-    /// Clock that the guest reads through WASI: system, fixed, or fixed=NANOSECONDS since 1970-01-01.
+    /// Clocks that the guest sees through WASI: system, fixed, or fixed=NANOSECONDS since 1970-01-01.
     ///
     /// A fixed clock advances by a microsecond with each reading. `verify` always uses a fixed clock.
     #[arg(long, global = true, value_name = "CLOCK", default_value = "system", value_parser = clock, allow_hyphen_values = true)]
     pub(crate) wasi_clock: Clock,
     /// Source of the random bytes that the guest gets through WASI: seed=NUMBER or system.
     ///
-    /// With a seed every restored instance gets the same bytes. `verify` needs a seed, and uses 0 instead of system.
+    /// With a seed, every restored instance gets the same bytes. `verify` needs a seed, and uses 0 in place of system.
     #[arg(long, global = true, value_name = "SOURCE", default_value = "seed=0", value_parser = randomness, allow_hyphen_values = true)]
     pub(crate) wasi_random: Randomness,
-    /// Whether a restore also puts back the memory size that the guest sees.
+    /// Whether a restore also puts back the memory's size, as the guest sees it.
     #[arg(long, global = true, value_enum, default_value = "on", value_name = "SWITCH")]
     pub(crate) virtual_growth: Switch,
-    /// Whether to count calls of the guest's allocator if it has no control block.
+    /// Whether calls of the guest's allocator are counted if it keeps no control block.
     ///
-    /// Counting costs some 2 ns per call. Without it, the allocations of such a guest are unknown.
+    /// Counting costs about 2 ns for each of them. Without it, allocations of such a guest are unknown.
     #[arg(long, global = true, value_enum, default_value = "on", value_name = "SWITCH")]
     pub(crate) count_allocations: Switch,
     /// Size limit of a prepared module, such as 16MiB.
     #[arg(long, global = true, value_name = "SIZE", default_value = "256MiB", value_parser = size, allow_hyphen_values = true)]
     pub(crate) prepared_limit: u64,
-    /// Cache compiled code in this folder. Protect the folder as well as the program itself: its code is run.
+    /// Keep compiled code in this folder and load it from there; the folder must be as safe as the program itself.
     #[arg(long, global = true, value_name = "FOLDER")]
     pub(crate) compile_cache: Option<PathBuf>,
-    /// Secret with which `compile` seals artefacts and other commands trust them: a file of at least 32 random bytes.
+    /// Secret by which `compile` seals artefacts and the other commands trust them: a file of 32 random bytes or more.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) artefact_key: Option<PathBuf>,
 }
 
 impl Common {
-    /// The configuration of instances; each command sets the strategy.
+    /// The configuration of instances, without the strategy, which each command chooses.
     pub(crate) fn config(&self) -> InstanceConfig {
         let mut config = InstanceConfig::default();
         config.policy = self.restore;
@@ -158,12 +157,12 @@ impl Common {
         config
     }
 
-    /// Rejects options that contradict each other.
+    /// Refuses options that contradict each other.
     pub(crate) fn check(&self) -> Result<()> {
-        // If the default alone is too large, so is every module, and the module's own error says how much it needs.
+        // If even the default is too large, every module is, and the module's own error says how much it needs.
         if let Some(size) = self.exchange_size.filter(|size| u64::from(*size) >= self.memory_limit) {
             anyhow::bail!(
-                "an exchange region of {size} bytes does not fit into a memory of at most {} bytes; use a smaller \
+                "an exchange region of {size} bytes does not fit into a memory of at most {} bytes; give a smaller \
                  --exchange-size or a larger --memory-limit",
                 self.memory_limit
             );
@@ -219,7 +218,7 @@ pub(crate) struct Compile {
     /// The guest: a WebAssembly module, or an artefact to compile again.
     #[arg(value_name = "GUEST.wasm")]
     pub(crate) guest: PathBuf,
-    /// File for the artefact.
+    /// File of the artefact.
     #[arg(short, long, value_name = "FILE", value_parser = file)]
     pub(crate) output: PathBuf,
 }
@@ -238,16 +237,16 @@ pub(crate) struct Run {
     /// Calls to make.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = count(1..=u64::MAX), allow_hyphen_values = true)]
     pub(crate) times: u64,
-    /// Also write metrics of the calls to this file, in the text format of OpenMetrics, which Prometheus reads; `-` prints
-    /// them instead of the ordinary output.
+    /// Write metrics of the calls to this file in the text format of OpenMetrics, which Prometheus reads; `-` prints them
+    /// instead of the ordinary output.
     #[arg(long, value_name = "FILE")]
     pub(crate) metrics: Option<Destination>,
 }
 
-/// The functions to measure, and the state that they read.
+/// The functions to call, and their state.
 #[derive(Debug, Args)]
 pub(crate) struct Work {
-    /// Use only this function; can be repeated.
+    /// Call only this function; may be given more than once.
     #[arg(long, value_name = "FUNCTION")]
     pub(crate) function: Vec<String>,
     /// The state that the guests read: a JSON array of records.
@@ -257,20 +256,20 @@ pub(crate) struct Work {
 
 #[derive(Debug, Args)]
 pub(crate) struct Extent {
-    /// Calls to time for each row; a slow row uses fewer, see --budget.
+    /// Calls to time for each row; a slow row has fewer.
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = count(1..=1_000_000_000), allow_hyphen_values = true)]
     pub(crate) calls: u64,
     /// Calls to count for each row, in each of two passes.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = count(1..=1_000_000), allow_hyphen_values = true)]
     pub(crate) counted_calls: u64,
-    /// Time after which a figure uses the calls timed so far.
+    /// Time limit for each figure, which then uses the calls timed so far.
     #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) budget: Duration,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Measure {
-    /// The guests: WebAssembly modules; a repeated name counts once.
+    /// The guests: WebAssembly modules; one that is named twice is used once.
     #[arg(value_name = "GUEST.wasm", required = true)]
     pub(crate) guests: Vec<PathBuf>,
     #[command(flatten)]
@@ -281,7 +280,7 @@ pub(crate) struct Measure {
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// The guests: WebAssembly modules; a repeated name counts once.
+    /// The guests: WebAssembly modules; one that is named twice is used once.
     #[arg(value_name = "GUEST.wasm", required = true)]
     pub(crate) guests: Vec<PathBuf>,
     #[command(flatten)]
@@ -302,17 +301,17 @@ pub(crate) struct Compare {
     /// Package to build, if the manifest is that of a workspace.
     #[arg(long, value_name = "NAME")]
     pub(crate) package: Option<String>,
-    /// Build only with this allocator (system, leaking, bump-reset, freelist, wee); can be repeated.
+    /// Build only with this allocator (system, leaking, bump-reset, freelist, wee); may be given more than once.
     #[arg(long, value_name = "NAME")]
     pub(crate) allocator: Vec<Allocator>,
-    /// Further features of the crate to build it with; separate several with commas.
+    /// Features of the crate to build with; several with commas.
     #[arg(long, value_name = "FEATURE", value_delimiter = ',')]
     pub(crate) features: Vec<String>,
     #[command(flatten)]
     pub(crate) work: Work,
     #[command(flatten)]
     pub(crate) extent: Extent,
-    /// Calls to verify for each strategy; 0 skips verification.
+    /// Calls that verification makes for each strategy; 0 omits verification.
     #[arg(long, value_name = "N", default_value_t = 300, value_parser = count(0..=u64::MAX), allow_hyphen_values = true)]
     pub(crate) verify_calls: u64,
     /// Seed of the random sequence of calls.
@@ -322,25 +321,25 @@ pub(crate) struct Compare {
 
 #[derive(Debug, Args)]
 pub(crate) struct Replay {
-    /// The traces: text with one operation per line.
+    /// The traces: text with one operation a line.
     #[arg(value_name = "TRACE", required = true)]
     pub(crate) traces: Vec<PathBuf>,
-    /// Allocators to replay the traces with: all, or names separated by commas (system, leaking, bump-reset, freelist, wee).
+    /// Allocators to replay with: all, or names with commas (system, leaking, bump-reset, freelist, wee).
     #[arg(long, value_name = "all|NAME,...", value_delimiter = ',', default_value = "all")]
     pub(crate) allocators: Vec<String>,
     /// The number of a trace's first allocation: 0 or 1.
     #[arg(long, value_name = "0|1", default_value = "0", allow_hyphen_values = true)]
     pub(crate) count_from: Numbering,
-    /// Use the modules `replay-NAME.wasm` in this folder instead of building them.
+    /// Use the modules `replay-NAME.wasm` of this folder instead of building them.
     #[arg(long, value_name = "FOLDER", conflicts_with = "manifest_path")]
     pub(crate) guests: Option<PathBuf>,
-    /// Manifest of the guest that replays. Default: `guests/replay` in the folder where this program was built.
+    /// Manifest of the replay guest; default: `guests/replay` of the checkout that this program was built from.
     #[arg(long, value_name = "Cargo.toml")]
     pub(crate) manifest_path: Option<PathBuf>,
-    /// Replays to time for each row; a slow row uses fewer, see --budget.
+    /// Replays to time for each row; a slow row has fewer.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = count(1..=1_000_000), allow_hyphen_values = true)]
     pub(crate) repeats: u64,
-    /// Time after which a figure uses the replays timed so far.
+    /// Time limit for each figure, which then uses the replays timed so far.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) budget: Duration,
 }
