@@ -101,7 +101,7 @@ pub enum Cause {
         /// Its message.
         message: String,
     },
-    /// What the guest passed to the host is not what the contract says.
+    /// Data from the guest that violates the contract.
     #[error("the guest passed invalid data: {0}")]
     InvalidGuestData(#[source] InvalidData),
     /// The host's own state could not serve a read.
@@ -176,14 +176,14 @@ fn missing_export(name: &str, nearest: &[String], functions: &[String]) -> Strin
     }
 }
 
-/// What is wrong with what a guest passed.
+/// An error in data that a guest passed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidData {
     /// A range that does not lie in the guest's memory.
     #[error("{what}: {length} bytes at address {address:#x} are outside the guest's memory of {memory} bytes")]
     OutOfMemory {
-        /// What the range is for.
+        /// The purpose of the range.
         what: &'static str,
         /// Its address.
         address: u32,
@@ -195,7 +195,7 @@ pub enum InvalidData {
     /// Text that is not UTF-8.
     #[error("{what}: not UTF-8 from byte {at} on")]
     NotUtf8 {
-        /// What the text is.
+        /// The purpose of the text.
         what: &'static str,
         /// Bytes before the first that is wrong.
         at: usize,
@@ -203,9 +203,9 @@ pub enum InvalidData {
     /// Bytes that are not of the value model.
     #[error("{what}: {error}")]
     Wire {
-        /// What the bytes are.
+        /// The purpose of the bytes.
         what: &'static str,
-        /// What is wrong with them.
+        /// Their error.
         error: WireError,
     },
     /// A log level that the contract does not have.
@@ -234,7 +234,7 @@ pub enum InvalidData {
     UnknownHandle {
         /// The handle.
         handle: i64,
-        /// What is expected.
+        /// The expected kind, with its article.
         expected: &'static str,
     },
     /// A handle that was given out in an earlier call.
@@ -245,7 +245,7 @@ pub enum InvalidData {
     StaleHandle {
         /// The handle.
         handle: i64,
-        /// What is expected.
+        /// The expected kind, with its article.
         expected: &'static str,
     },
     /// A handle for something else.
@@ -253,9 +253,9 @@ pub enum InvalidData {
     HandleKind {
         /// The handle.
         handle: i64,
-        /// What is expected.
+        /// The expected kind, with its article.
         expected: &'static str,
-        /// What it stands for.
+        /// The kind that it stands for, with its article.
         found: &'static str,
     },
     /// More handles of a kind than a call may have.
@@ -287,7 +287,7 @@ pub enum InvalidData {
     /// A name that is not qualified.
     #[error("{what}: `{name}` is not a qualified name such as `package.Entity`")]
     NotQualified {
-        /// What the name is.
+        /// The purpose of the name.
         what: &'static str,
         /// The name.
         name: String,

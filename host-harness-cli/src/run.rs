@@ -163,7 +163,7 @@ fn inputs(command: &Command) -> Vec<PathBuf> {
     }
 }
 
-/// What the command makes besides the report, and where it puts that.
+/// The output of the command besides the report, and its destination.
 fn besides(command: &Command) -> Option<(&'static str, Destination)> {
     match command {
         Command::Compile(arguments) => Some(("artefact", Destination::File(arguments.output.clone()))),

@@ -28,7 +28,7 @@ pub enum LoadError {
     InFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong with the guest in it.
+        /// The error of the guest in it.
         error: Box<LoadError>,
     },
     /// The bytes are an artefact without a module that could be used.
@@ -74,16 +74,16 @@ pub enum LoadError {
     LimitBelowMinimum {
         /// The limit.
         limit: u64,
-        /// What the module declares.
+        /// The minimum that the module declares, in bytes.
         minimum: u64,
     },
     /// The module could not be instantiated.
     #[error("cannot instantiate the module: {0}")]
     Instantiate(String),
-    /// What the guest was to see through WASI cannot be passed on.
+    /// An argument or a variable for the guest that WASI cannot pass on.
     #[error("the WASI configuration is invalid: {reason}")]
     Wasi {
-        /// What, and why not.
+        /// Which one, and why not.
         reason: String,
     },
     /// The guest failed while it was being initialised.

@@ -54,7 +54,7 @@ impl Default for PoolConfig {
     }
 }
 
-/// What a pool has at one moment.
+/// The numbers of a pool at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolStatus {
@@ -226,7 +226,7 @@ impl Pool {
         self.shared.reserve.is_closed()
     }
 
-    /// What the pool has at this moment.
+    /// The numbers of the pool at this moment.
     #[must_use]
     pub fn status(&self) -> PoolStatus {
         let counts = self.shared.reserve.counts();

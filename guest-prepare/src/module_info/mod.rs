@@ -42,7 +42,7 @@ pub enum ModuleError {
          wasm32-unknown-unknown"
     )]
     NotWasm {
-        /// What they look like instead.
+        /// The kind of file that they look like instead.
         found: String,
     },
     /// WebAssembly in text form.
@@ -64,7 +64,7 @@ pub enum ModuleError {
     Proposals {
         /// Those that the engine lacks.
         proposals: Vec<Proposal>,
-        /// What the validator says without them.
+        /// The validator's message without them.
         message: String,
         /// Where, in bytes from the start of the file.
         offset: u64,
@@ -74,7 +74,7 @@ pub enum ModuleError {
         "the module is not valid: {message} (at byte {offset}); the file may be damaged or truncated, build it again"
     )]
     Invalid {
-        /// What the validator says.
+        /// The validator's message.
         message: String,
         /// Where, in bytes from the start of the file.
         offset: u64,

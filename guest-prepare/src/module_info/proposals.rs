@@ -16,7 +16,7 @@ pub struct Proposal {
 }
 
 impl Proposal {
-    /// What it is called.
+    /// Its name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name

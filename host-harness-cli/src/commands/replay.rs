@@ -16,10 +16,10 @@ use crate::progress::Progress;
 use crate::run::is_of_the_guest;
 use crate::source;
 
-/// What the names of the modules in a folder begin with.
+/// The beginning of the names of the modules in a folder.
 const PREFIX: &str = "replay-";
 
-/// What the names of modules end with that bring an allocator of their own, and so are built with none of this family.
+/// The end of the names of modules with an allocator of their own, which are built with none of this family.
 const OWN: &str = "-system";
 
 /// All allocators that there are.

@@ -168,7 +168,7 @@ fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// What a path leads to, links followed.
+/// The target of a path, links followed.
 enum Place {
     /// A device or a pipe, into which a report is written: replacing it would destroy it.
     Stream(PathBuf),

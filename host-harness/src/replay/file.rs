@@ -11,7 +11,7 @@ use guest_host::input;
 pub struct TraceFile {
     /// Its name.
     pub name: String,
-    /// What it asks for.
+    /// Its requests.
     pub trace: Trace,
 }
 

@@ -1,7 +1,7 @@
 //! JSON and the value model, both ways.
 //!
-//! What is read stays text until it is written in its wire form: so each error knows the place of what is wrong, a
-//! number keeps all its digits, and no field hides another of the same name.
+//! Values stay text until they are encoded. So each error knows its place, a number keeps all its digits, and no field
+//! hides another of the same name.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -18,7 +18,7 @@ use serde_json::{Map, Number, Value};
 /// Why JSON has no place in a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wrong<'t> {
-    /// What is wrong, as it stands in the text.
+    /// The wrong part of the text.
     pub(super) at: &'t str,
     /// Fields and elements that lead there.
     path: Vec<String>,
@@ -54,7 +54,7 @@ pub(super) struct Field<'t> {
     pub(super) value: &'t RawValue,
 }
 
-/// What a JSON value means in the value model.
+/// The meaning of a JSON value in the value model.
 pub(super) enum Parsed<'t> {
     Int(i64),
     Float(f64),
@@ -110,7 +110,7 @@ impl<'t> Parsed<'t> {
         })
     }
 
-    /// What it is, for messages.
+    /// Its kind with an article, for messages.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Int(_) | Self::Float(_) => "a number",
@@ -133,7 +133,7 @@ fn string(text: &str) -> Result<String, Wrong<'_>> {
     read(text)
 }
 
-/// What serde_json says, without the place: it counts from the start of what it was given.
+/// The message of serde_json without its place, which counts from the start of the parsed part.
 pub(super) fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason).to_owned()

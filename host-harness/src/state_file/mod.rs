@@ -32,7 +32,7 @@ pub enum StateFileError {
         path: PathBuf,
         /// Line of the first byte that is wrong, from 1.
         line: usize,
-        /// What stands there.
+        /// The problem there.
         found: String,
     },
     /// Not JSON, or not an array of records.
@@ -44,7 +44,7 @@ pub enum StateFileError {
         line: usize,
         /// Column of the error in characters, from 1.
         column: usize,
-        /// What is wrong there.
+        /// The problem there.
         reason: String,
     },
     /// A record that the value model has no place for.
@@ -60,14 +60,14 @@ pub enum StateFileError {
         index: usize,
         /// The record's storage.
         storage: String,
-        /// What is wrong with it.
+        /// The problem with it.
         reason: String,
     },
 }
 
 const EXAMPLE: &str = r#"[{"storage": "sys.View", "key": {"Year": 2023}, "value": {"Amount": 1}}]"#;
 
-/// What editors of some systems begin a file with, to say that it is UTF-8.
+/// The mark with which some editors begin a UTF-8 file.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Loads the state file at `path`.

@@ -67,9 +67,9 @@ pub enum ArtefactError {
         if made_by == this { "a processor with other features" } else { "another engine or processor" }
     )]
     Foreign {
-        /// What made it, as it says.
+        /// The program that made it, as the artefact names it.
         made_by: String,
-        /// What would run it.
+        /// The program that would run it.
         this: String,
     },
     /// It has code for the engine, but of the module prepared in another way.
@@ -124,7 +124,7 @@ pub(crate) fn make<'a>(
     container::write(module, &maker(), &entries, |digest| key.map(|key| key.seal(digest)))
 }
 
-/// What makes artefacts here, in words.
+/// The name of the program that makes artefacts here.
 fn maker() -> String {
     format!(
         "host-harness {} with wasmtime {} on {}",

@@ -1,4 +1,4 @@
-//! The reasons against a way of restoring, each with what happens instead.
+//! The reasons against a way of restoring, each with the alternative.
 
 use std::fmt;
 
@@ -7,19 +7,19 @@ use guest_abi::control_block::ParseError;
 use guest_prepare::PrepareError;
 use guest_prepare::module_info::LayoutUnknown;
 
-/// What happens where a way of restoring is refused.
+/// The alternative if a way of restoring is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Instead {
-    /// Nothing: the engine cannot run the module.
+    /// None: the engine cannot run the module.
     Nothing,
-    /// A new instance takes the place of the old one.
+    /// A new instance in the place of the old one.
     Reinstantiate,
-    /// What was written, or the whole memory, is copied back.
+    /// Copying back the written cards, or the whole memory.
     FullCopy,
-    /// The whole memory is copied back.
+    /// Copying back the whole memory.
     FullCopyOnly,
-    /// Statics and the snapshot's heap are copied back, and the rest is zeroed up to the high-water mark.
+    /// Copying back statics and the snapshot's heap, and zeroing the rest up to the high-water mark.
     Watermark,
 }
 
@@ -76,14 +76,14 @@ impl fmt::Display for NoWriteBarrier {
     }
 }
 
-/// A reason against a way of restoring. Displays as the reason and, after a semicolon, what happens instead;
+/// A reason against a way of restoring. Displays as the reason and, after a semicolon, the alternative;
 /// [`Self::reason`] is the first half alone, for lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
     /// The module needs a proposal that the engine is built without.
     EngineFeature {
-        /// What the validator says.
+        /// The validator's message.
         message: String,
     },
     /// A memory is shared between threads.
@@ -153,7 +153,7 @@ pub enum Refusal {
         /// Why.
         reason: LayoutUnknown,
     },
-    /// What the control block's address points to is no control block.
+    /// The address of the control block does not point to one.
     BadControlBlock {
         /// Why.
         reason: ParseError,
@@ -182,7 +182,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// What happens instead.
+    /// The alternative.
     #[must_use]
     pub const fn instead(&self) -> Instead {
         match self {
@@ -199,7 +199,7 @@ impl Refusal {
         }
     }
 
-    /// What is wrong, without what happens instead.
+    /// The reason without the alternative.
     #[must_use]
     pub fn reason(&self) -> String {
         match self {

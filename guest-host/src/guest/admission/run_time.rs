@@ -1,4 +1,5 @@
-//! What only an instance can tell: its control block, read after instantiation and before the snapshot is trusted.
+//! The part of admission that needs an instance: its control block, read after instantiation and before the snapshot is
+//! trusted.
 
 use guest_abi::AllocatorKind;
 use guest_abi::control_block::{ControlBlockImage, ParseError};

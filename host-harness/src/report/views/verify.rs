@@ -43,7 +43,7 @@ fn way(verdict: &VerdictReport) -> String {
     }
 }
 
-/// What was left in which region. `None` where nothing was verified.
+/// The residue of each region. `None` if nothing was verified.
 fn residue(verdicts: &[VerdictReport]) -> Option<Section> {
     let verified: Vec<&VerdictReport> = verdicts.iter().filter(|verdict| verdict.error.is_none()).collect();
     let there = |region: &RegionKind| {
@@ -111,7 +111,7 @@ impl Word {
     }
 }
 
-/// What the table says, in sentences: for each of the words that stand in it one.
+/// Explanations of the table: a sentence for each word in it.
 fn remarks(verdicts: &[VerdictReport]) -> Vec<String> {
     let count = |word| verdicts.iter().filter(|verdict| Word::of(verdict) == word).count();
     let mut remarks = Vec::new();

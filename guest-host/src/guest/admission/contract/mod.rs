@@ -151,7 +151,7 @@ pub enum ContractError {
     MissingExport {
         /// The export's name.
         name: &'static str,
-        /// What it is for, or how to get it.
+        /// Its purpose, or how to get it.
         purpose: &'static str,
     },
     /// An export of the contract has another type.
