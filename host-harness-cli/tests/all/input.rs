@@ -1,4 +1,4 @@
-//! What users give by mistake and guests by malice: the command line keeps its inputs, its terminal and its head.
+//! Mistakes of users and malice of guests: the command line keeps its inputs and its terminal intact.
 
 use crate::folder::Folder;
 use test_support::text_guests;
