@@ -25,7 +25,7 @@ use talc::{
 /// Bytes at the end of each chunk that are talc's.
 const TAIL: usize = size_of::<usize>();
 
-/// What talc holds there while the chunk is allocated and what follows it is not free.
+/// The word that talc holds there while the chunk is allocated and the memory behind it is not free.
 ///
 /// talc keeps the constant to itself; its version is fixed by the workspace's manifest, and the tests let talc look through
 /// the whole heap for what it did not write.
@@ -58,7 +58,7 @@ pub(crate) struct Heap<M: Memory> {
     talc: Talc<PageSource<M>, WasmBinning>,
     /// Blocks that were freed, by class. For talc they are allocated.
     lists: [List; CLASSES],
-    /// What is left of the reserve: a chunk that is allocated, or nothing. Its tail is talc's.
+    /// The rest of the reserve: a chunk that is allocated, or nothing. Its tail is talc's.
     reserve: *mut u8,
     reserve_end: *mut u8,
     /// How often [`RESERVE`] must be halved for a gap to hold the next, as far as is known.

@@ -5,7 +5,7 @@
 use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::{self, NonNull};
 
-/// What happened to a block, by address.
+/// An event of a block, by address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Event {
     /// Where it was; 0 when it has just been allocated.

@@ -35,7 +35,7 @@ pub enum Error {
     },
 
     /// The manifest is not there.
-    #[error("there is no manifest at {}: name the guest's Cargo.toml", .0.display())]
+    #[error("there is no manifest at {}: give the path of the guest's Cargo.toml", .0.display())]
     NoManifest(PathBuf),
 
     /// Cargo cannot read the manifest; its own words follow.
@@ -151,11 +151,11 @@ impl Error {
 
 fn no_toolchain(failures: &[WayFailure]) -> String {
     let text = format!(
-        "nothing here compiles {}; do one of these, then run this again:\n\
+        "found no compiler for {}; do one of these, then run this again:\n\
          \x20 - `rustup target add {0}`\n\
          \x20 - `rustup component add rust-src`, which lets cargo build the standard library itself\n\
          \x20 - as root on Debian or Ubuntu: `apt-get update && apt-get install {1}`\n\
-         what was tried:",
+         tried:",
         crate::TARGET,
         crate::toolchain::DEBIAN_PACKAGES.join(" "),
     );
@@ -164,10 +164,10 @@ fn no_toolchain(failures: &[WayFailure]) -> String {
 
 fn no_clang(failures: &[WayFailure<ClangWay>]) -> String {
     let text = format!(
-        "nothing here compiles C to wasm32; do one of these, then run this again:\n\
+        "found no C compiler for wasm32; do one of these, then run this again:\n\
          \x20 - as root on Debian or Ubuntu: `apt-get update && apt-get install {}`\n\
          \x20 - unpack wasi-sdk and set `WASI_SDK_PATH` to its folder\n\
-         what was tried:",
+         tried:",
         crate::toolchain::CLANG_PACKAGES.join(" "),
     );
     with_failures(text, failures)

@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 // ANCHOR: causes
-/// What to tell whom.
+/// The reaction to each cause of failure.
 fn explain(failure: guest_host::Failure) -> String {
     match &failure.cause {
         // The extension's own answer: for whoever called.

@@ -7,7 +7,7 @@ use guest_abi::value::ValueRef;
 use guest_host::{MemoryState, State, StateError};
 
 // ANCHOR: state
-/// Who is calling, and the records.
+/// The caller, and the records.
 #[derive(Debug, Default)]
 struct Session {
     /// `{"Name": ..}`, encoded.

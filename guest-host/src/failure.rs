@@ -27,7 +27,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` failed: {}", self.function, self.cause)?;
         if self.retried {
-            write!(f, " (also when tried again on the restored instance)")?;
+            write!(f, " (also when retried on the restored instance)")?;
         }
         Ok(())
     }
@@ -41,9 +41,9 @@ pub enum Cause {
     ///
     /// A call that did without that memory and trapped later for another reason looks the same from outside.
     #[error(
-        "out of memory: {} requested with {in_use} bytes of memory in use, the limit is {limit} bytes; \
+        "out of memory: the guest requested {} with {in_use} bytes in use, and the limit is {limit} bytes; \
          raise the memory limit or restore more often",
-        match requested { 0 => "more was".to_owned(), requested => format!("{requested} bytes were") }
+        match requested { 0 => "more memory".to_owned(), requested => format!("{requested} bytes") }
     )]
     OutOfMemory {
         /// Bytes of the request: of the allocation where the allocator told, otherwise of the refused growth. 0 where only the
@@ -101,7 +101,7 @@ pub enum Cause {
         /// Its message.
         message: String,
     },
-    /// What the guest passed to the host is not what the contract says.
+    /// Data from the guest that violates the contract.
     #[error("the guest passed invalid data: {0}")]
     InvalidGuestData(#[source] InvalidData),
     /// The host's own state could not serve a read.
@@ -167,25 +167,23 @@ fn missing_export(name: &str, nearest: &[String], functions: &[String]) -> Strin
     let quoted = |names: &[String]| names.iter().map(|name| format!("`{}`", cut(name, NAME))).collect::<Vec<_>>();
     let missing = format!("the guest has no extension function `{}`", cut(name, NAME));
     match (nearest, functions) {
-        ([], []) => format!("{missing}; it has none at all"),
+        ([], []) => format!("{missing}; it has none"),
         ([], few) if few.len() <= LISTED => format!("{missing}; it has {}", quoted(few).join(", ")),
-        ([], many) => format!(
-            "{missing}; it has {} and {} more, which `inspect` lists",
-            quoted(&many[..LISTED]).join(", "),
-            many.len() - LISTED
-        ),
+        ([], many) => {
+            format!("{missing}; it has {} and {} more", quoted(&many[..LISTED]).join(", "), many.len() - LISTED)
+        }
         (nearest, _) => format!("{missing}; did you mean {}?", quoted(nearest).join(" or ")),
     }
 }
 
-/// What is wrong with what a guest passed.
+/// An error in data that a guest passed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidData {
     /// A range that does not lie in the guest's memory.
-    #[error("{what}: {length} bytes at address {address:#x} do not lie in its memory of {memory} bytes")]
+    #[error("{what}: {length} bytes at address {address:#x} are outside the guest's memory of {memory} bytes")]
     OutOfMemory {
-        /// What the range is for.
+        /// The purpose of the range.
         what: &'static str,
         /// Its address.
         address: u32,
@@ -197,7 +195,7 @@ pub enum InvalidData {
     /// Text that is not UTF-8.
     #[error("{what}: not UTF-8 from byte {at} on")]
     NotUtf8 {
-        /// What the text is.
+        /// The purpose of the text.
         what: &'static str,
         /// Bytes before the first that is wrong.
         at: usize,
@@ -205,13 +203,13 @@ pub enum InvalidData {
     /// Bytes that are not of the value model.
     #[error("{what}: {error}")]
     Wire {
-        /// What the bytes are.
+        /// The purpose of the bytes.
         what: &'static str,
-        /// What is wrong with them.
+        /// Their error.
         error: WireError,
     },
     /// A log level that the contract does not have.
-    #[error("log level {level} does not exist, the levels are 0 to 4")]
+    #[error("log level {level} does not exist; the levels are 0 to 4")]
     UnknownLogLevel {
         /// The level.
         level: u32,
@@ -223,51 +221,51 @@ pub enum InvalidData {
         limit: usize,
     },
     /// The function returned the result of a failure without having reported one.
-    #[error("the function returned that it failed but reported no error")]
+    #[error("the function returned a failure but reported no error")]
     FailureWithoutError,
     /// The function reported an error and then returned as if it had not.
-    #[error("the function reported an error but did not return that it failed")]
+    #[error("the function reported an error but did not return a failure")]
     ErrorWithoutFailure,
     /// A handle that was never given out.
     #[error(
-        "handle {handle:#x} was never given out{}; {expected} is expected",
+        "handle {handle:#x} was never issued{}; expected {expected}",
         if *handle == guest_abi::exttinygo::ABSENT { " (it is what `hostQueryValue` returns for no record)" } else { "" }
     )]
     UnknownHandle {
         /// The handle.
         handle: i64,
-        /// What is expected.
+        /// The expected kind, with its article.
         expected: &'static str,
     },
     /// A handle that was given out in an earlier call.
     #[error(
-        "handle {handle:#x} is of an earlier call{}, and handles are valid for one call; {expected} is expected",
+        "handle {handle:#x} is of an earlier call{}, and handles are valid for one call; expected {expected}",
         if *handle == 0 { " or was never set" } else { "" }
     )]
     StaleHandle {
         /// The handle.
         handle: i64,
-        /// What is expected.
+        /// The expected kind, with its article.
         expected: &'static str,
     },
     /// A handle for something else.
-    #[error("handle {handle:#x} is that of {found}; {expected} is expected")]
+    #[error("handle {handle:#x} stands for {found}; expected {expected}")]
     HandleKind {
         /// The handle.
         handle: i64,
-        /// What is expected.
+        /// The expected kind, with its article.
         expected: &'static str,
-        /// What it stands for.
+        /// The kind that it stands for, with its article.
         found: &'static str,
     },
     /// More handles of a kind than a call may have.
-    #[error("more than {limit} handles of a kind in one call; read less, or in several calls")]
+    #[error("more than {limit} handles of one kind in a call; read less, or split the work into several calls")]
     TooManyHandles {
         /// Handles that are allowed.
         limit: usize,
     },
     /// A kind of writer that the contract does not have.
-    #[error("there is no kind {kind} of writer, the kinds are 0 (a key) and 1 (an intent)")]
+    #[error("writer kind {kind} does not exist; the kinds are 0 (a key) and 1 (an intent)")]
     UnknownWriter {
         /// The kind.
         kind: i32,
@@ -279,27 +277,31 @@ pub enum InvalidData {
         limit: usize,
     },
     /// More keys, intents and values than the host holds for the handles of a call.
-    #[error("more than {limit} bytes of keys, intents and values in one call; read less, or in several calls")]
+    #[error(
+        "more than {limit} bytes of keys, intents and values in a call; read less, or split the work into several calls"
+    )]
     TooMuchHeld {
         /// Bytes that are allowed.
         limit: usize,
     },
     /// A name that is not qualified.
-    #[error("{what}: `{name}` is no qualified name; one is `package.Entity`")]
+    #[error("{what}: `{name}` is not a qualified name such as `package.Entity`")]
     NotQualified {
-        /// What the name is.
+        /// The purpose of the name.
         what: &'static str,
         /// The name.
         name: String,
     },
     /// The guest's `malloc` gave the host the same memory several times.
-    #[error("the buffers that its `malloc` gave the host have more bytes than its memory, so they overlap")]
+    #[error(
+        "the buffers that the host got from `malloc` overlap: together they have more bytes than the guest's memory"
+    )]
     BuffersOverlap,
     /// An intent was left while the guest was initialised, where nobody takes it.
-    #[error("an intent was left during initialisation; leave intents in extension functions")]
+    #[error("the guest left an intent during initialisation; only extension functions can leave intents")]
     IntentTooEarly,
     /// A host function was called from the module's start function, before there is anything to call it on.
-    #[error("a host function was called while the module was being instantiated")]
+    #[error("the module called a host function while it was being instantiated")]
     TooEarly,
 }
 
@@ -373,10 +375,10 @@ mod tests {
             let functions: Vec<String> = functions.iter().map(ToString::to_string).collect();
             Cause::missing_export(name, &functions).to_string()
         };
-        assert_eq!(message("z", &[]), "the guest has no extension function `z`; it has none at all");
+        assert_eq!(message("z", &[]), "the guest has no extension function `z`; it has none");
         assert!(message("z", &["ab", "cd"]).ends_with("; it has `ab`, `cd`"));
         let many = message("z", &["aa", "bb", "cc", "dd", "ee", "ff", "gg"]);
-        assert!(many.ends_with("it has `aa`, `bb`, `cc`, `dd`, `ee` and 2 more, which `inspect` lists"), "{many}");
+        assert!(many.ends_with("it has `aa`, `bb`, `cc`, `dd`, `ee` and 2 more"), "{many}");
         let long = message(&"z".repeat(100_000), &["a"]);
         assert!(long.len() < 300 && long.contains("100000 characters") && long.ends_with("it has `a`"), "{long}");
     }

@@ -308,7 +308,7 @@ mod tests {
         assert_eq!(taken(12), (vec![], false));
     }
 
-    /// What [`take_runs`] tells, card by card, and whether the table is clear then.
+    /// The runs that [`take_runs`] reports, in cards, and whether the table is clear afterwards.
     fn taken(table: &[u8]) -> (Vec<(usize, usize)>, bool) {
         let (mut table, mut runs) = (table.to_vec(), Vec::new());
         take_runs(&mut table, 10, |run| runs.push((run.start >> 10, run.end >> 10)));

@@ -8,8 +8,8 @@ use crate::names::RESERVED_PREFIX;
 pub enum PrepareError {
     /// An export with a name that is reserved for the preparation.
     #[error(
-        "the module exports `{name}`, and names beginning with `{RESERVED_PREFIX}` are reserved for the preparation: give \
-         the module as it was built, not one that was prepared before, or rename the export"
+        "the module exports `{name}`, but preparation reserves names that begin with `{RESERVED_PREFIX}`: use the module \
+         as it was built, not a prepared one, or rename the export"
     )]
     ReservedName {
         /// The name.
@@ -17,8 +17,8 @@ pub enum PrepareError {
     },
     /// A prepared module above [`PrepareOptions::size_limit`](crate::PrepareOptions::size_limit).
     #[error(
-        "the module has {module} bytes and {prepared} once it is prepared, and the limit is {limit} bytes; build it \
-         smaller, for instance without debug information, or raise the limit"
+        "the prepared module has {prepared} bytes ({module} before preparation), and the limit is {limit} bytes; build a \
+         smaller module, for instance without debug information, or raise the limit"
     )]
     TooLarge {
         /// Bytes of the module.
@@ -29,7 +29,7 @@ pub enum PrepareError {
         limit: u64,
     },
     /// A card size that card tables cannot have.
-    #[error("cards of {given} bytes are not possible; give a power of two from 256 to 4096")]
+    #[error("a card size of {given} bytes is not possible; use a power of two from 256 to 4096")]
     CardSize {
         /// The size in bytes.
         given: u32,

@@ -151,7 +151,7 @@ fn reserved_names_are_refused() {
     let (_, _, prepared) = prepare_text("(module (global (mut i32) (i32.const 0)))");
     let info = ModuleInfo::analyse(&prepared.wasm).unwrap();
     let twice = prepare(&prepared.wasm, &info, PrepareOptions::default()).unwrap_err();
-    assert!(twice.to_string().contains("prepared before"), "{twice}");
+    assert!(twice.to_string().contains("not a prepared one"), "{twice}");
 }
 
 #[test]
@@ -271,7 +271,8 @@ fn a_module_that_would_become_too_large_is_refused_with_both_sizes() {
     assert_eq!(error, PrepareError::TooLarge { module, prepared: size, limit });
     let told = error.to_string();
     assert!(
-        told.contains(&format!("{module} bytes and {size}")) && told.contains(&format!("limit is {limit}")),
+        told.contains(&format!("has {size} bytes ({module} before preparation)"))
+            && told.contains(&format!("limit is {limit}")),
         "{told}"
     );
 }

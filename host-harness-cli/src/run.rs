@@ -6,10 +6,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use guest_host::LoadError;
 use guest_host::admission::{NoWriteBarrier, Refusal};
 use guest_host::guest_prepare::PrepareError;
 use guest_host::text::{printable, printable_lines};
+use guest_host::{Cause, LoadError};
+use host_harness::replay::{Numbering, TraceError};
 use host_harness::report::Report;
 
 use crate::arguments::{Arguments, Command, Common, Format};
@@ -21,6 +22,9 @@ const FAILED: u8 = 1;
 
 /// Wrong usage, or input that cannot be read.
 const BAD_INPUT: u8 = 2;
+
+/// Functions that the error of a missing function lists.
+const LISTED: usize = 5;
 
 /// Ended by the user, as shells number it.
 const INTERRUPTED: i32 = 130;
@@ -60,12 +64,12 @@ fn refuse(error: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(BAD_INPUT))
 }
 
-/// The text of an error, and the option that helps. It is a single line, except for errors of building a guest, which have
-/// the compiler's own lines.
+/// The text of an error, and the option or command that helps. It is a single line, except for errors of building a guest,
+/// which have the compiler's own lines.
 fn message(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
-    if let Some(option) = error.downcast_ref().and_then(option_for) {
-        text = format!("{text}; `{option}` sets the limit");
+    if let Some(hint) = error.downcast_ref().and_then(load_hint).or_else(|| error.downcast_ref().and_then(trace_hint)) {
+        text = format!("{text}; {hint}");
     }
     match error.is::<guest_build::Error>() {
         true => printable_lines(&text),
@@ -73,11 +77,19 @@ fn message(error: &anyhow::Error) -> String {
     }
 }
 
-/// The option that sets the limit which an error is about.
-fn option_for(error: &LoadError) -> Option<&'static str> {
+/// The option or command that helps with a guest that cannot be loaded.
+fn load_hint(error: &LoadError) -> Option<&'static str> {
     let is_too_large = |error: &PrepareError| matches!(error, PrepareError::TooLarge { .. });
     let too_large = match error {
-        LoadError::InFile { error, .. } => return option_for(error),
+        LoadError::InFile { error, .. } => return load_hint(error),
+        LoadError::LimitBelowMinimum { .. } => return Some("`--memory-limit` sets the limit"),
+        LoadError::Exchange { .. } | LoadError::BufferAboveLimit { .. } => {
+            return Some("`--memory-limit` and `--exchange-size` set them");
+        }
+        LoadError::Function(Cause::MissingExport { nearest, functions, .. }) => {
+            // The error lists a few functions if no name is similar.
+            return (nearest.is_empty() && functions.len() > LISTED).then_some("`inspect` lists all");
+        }
         LoadError::Prepare(error) => is_too_large(error),
         LoadError::Strategy { reasons, .. } => reasons.iter().any(|reason| match reason {
             Refusal::NoWriteBarrier { reason: NoWriteBarrier::Prepare(error) } => is_too_large(error),
@@ -85,7 +97,16 @@ fn option_for(error: &LoadError) -> Option<&'static str> {
         }),
         _ => false,
     };
-    too_large.then_some("--prepared-limit")
+    too_large.then_some("`--prepared-limit` sets the limit")
+}
+
+/// The option that helps with a trace that seems to count its allocations from another number.
+fn trace_hint(error: &TraceError) -> Option<&'static str> {
+    match error {
+        TraceError::Line { counted: Some(Numbering::FromOne), .. } => Some("give `--count-from 1`"),
+        TraceError::Line { counted: Some(Numbering::FromZero), .. } => Some("leave out `--count-from 1`"),
+        _ => None,
+    }
 }
 
 /// Runs the command, writes its report, and says whether nothing failed.
@@ -104,7 +125,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         if let (Some((what, Destination::File(besides))), Destination::File(report)) = (&besides, destination)
             && absolute(besides) == absolute(report)
         {
-            anyhow::bail!("the {what} and a report would go to {}; give each a file", report.display());
+            anyhow::bail!("the {what} and a report would go to {}; use a file for each", report.display());
         }
         destination.check_apart_from(inputs.iter().map(PathBuf::as_path))?;
         destination.check()?;
@@ -142,7 +163,7 @@ fn inputs(command: &Command) -> Vec<PathBuf> {
     }
 }
 
-/// What the command makes besides the report, and where it puts that.
+/// The output of the command besides the report, and its destination.
 fn besides(command: &Command) -> Option<(&'static str, Destination)> {
     match command {
         Command::Compile(arguments) => Some(("artefact", Destination::File(arguments.output.clone()))),
@@ -164,7 +185,10 @@ fn exports(common: &Common, besides: Option<&Destination>) -> Result<Vec<(Destin
     if let [(Destination::File(json), _), (Destination::File(html), _)] = exports.as_slice()
         && absolute(json) == absolute(html)
     {
-        anyhow::bail!("both reports would go to {}; give --export-json and --export-html a file each", json.display());
+        anyhow::bail!(
+            "both reports would go to {}; use a file each for --export-json and --export-html",
+            json.display()
+        );
     }
     let destinations = exports.iter().map(|(destination, _)| destination).chain(besides);
     let to_stdout = destinations.filter(|destination| **destination == Destination::Stdout).count();
@@ -178,11 +202,9 @@ fn exports(common: &Common, besides: Option<&Destination>) -> Result<Vec<(Destin
         }
         1 => {}
         _ if besides == Some(&Destination::Stdout) => {
-            anyhow::bail!("the metrics and a report cannot both go to standard output; give one of them a file")
+            anyhow::bail!("the metrics and a report cannot both go to standard output; write one of them to a file")
         }
-        _ => anyhow::bail!(
-            "only one report can go to standard output; give one of --export-json and --export-html a file"
-        ),
+        _ => anyhow::bail!("only one report can go to standard output; write the other one to a file"),
     }
     Ok(exports)
 }

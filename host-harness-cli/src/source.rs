@@ -35,11 +35,11 @@ impl GuestFile {
     pub(crate) fn has_functions(&self, guest: &Guest) -> anyhow::Result<()> {
         anyhow::ensure!(
             !guest.functions().is_empty(),
-            "{}: the module exports no extension function, so there is nothing to call; one is of type {}",
+            "{}: the module exports no extension function; an extension function has type {}",
             self.path.display(),
             match guest.info().contract() {
-                ContractKind::ExtTinyGo => "`() -> ()`, and its name is none of the contract's own",
-                _ => "`() -> i64`, and its name does not begin with `_`",
+                ContractKind::ExtTinyGo => "`() -> ()` and a name that the contract does not reserve",
+                _ => "`() -> i64` and a name that does not begin with `_`",
             }
         );
         Ok(())
@@ -48,7 +48,7 @@ impl GuestFile {
     /// Says why the guest was compiled anew, if it was.
     pub(crate) fn note(&self, guest: &Guest) {
         if let CodeOrigin::Recompiled(reason) = guest.code_origin() {
-            let note = format!("note: {}: the module in the artefact was compiled anew: {reason}", self.path.display());
+            let note = format!("note: {}: compiled the module in the artefact again: {reason}", self.path.display());
             // Nobody may be there to read it.
             let _ = writeln!(std::io::stderr(), "{}", printable(&note));
         }

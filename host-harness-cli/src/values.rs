@@ -26,7 +26,7 @@ impl FromStr for Deadline {
 /// Reads a time such as `100ms`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a time: write a number and a unit, such as 500us, 100ms or 1s");
-    let too_long = || format!("`{text}` is too long a time: the longest is 100000000min");
+    let too_long = || format!("`{text}` is too long; the longest time is 100000000min");
     let (number, unit) = number_and_unit(text).ok_or_else(wrong)?;
     let nanoseconds: u64 = match unit {
         "ns" => 1,
@@ -39,7 +39,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let number = number.ok_or_else(too_long)?;
     match number.checked_mul(nanoseconds).filter(|nanoseconds| *nanoseconds <= LONGEST) {
         None => Err(too_long()),
-        Some(0) => Err(format!("`{text}` is no time at all")),
+        Some(0) => Err(format!("`{text}` is too short; a time is longer than 0")),
         Some(nanoseconds) => Ok(Duration::from_nanos(nanoseconds)),
     }
 }
@@ -50,28 +50,28 @@ const LONGEST: u64 = 100_000_000 * 60_000_000_000;
 /// Reads the name of a file that is written and cannot be standard output.
 pub(crate) fn file(text: &str) -> Result<PathBuf, String> {
     match text {
-        "" | "-" => Err("it goes to a file: give the file's name".to_owned()),
+        "" | "-" => Err("give the name of a file; standard output is not possible here".to_owned()),
         name => Ok(name.into()),
     }
 }
 
 /// Reads a size such as `64MiB`.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
-    bytes(text)?.ok_or_else(|| format!("`{text}` is too large a size"))
+    bytes(text)?.ok_or_else(|| format!("`{text}` is too large; a size fits 64 bits"))
 }
 
 /// Reads the size of a memory with 32-bit addresses.
 pub(crate) fn memory_size(text: &str) -> Result<u64, String> {
     let most = 1 << 32;
     let fits = bytes(text)?.filter(|bytes| *bytes <= most);
-    fits.ok_or_else(|| format!("`{text}` is more than a memory with 32-bit addresses can have: give at most 4GiB"))
+    fits.ok_or_else(|| format!("`{text}` is more than a 32-bit memory can have; use at most 4GiB"))
 }
 
 /// Reads the size of an exchange region: one allocation of the guest, which has 31 bits for that.
 pub(crate) fn exchange_size(text: &str) -> Result<u32, String> {
     match bytes(text)?.map(i32::try_from) {
         Some(Ok(0)) => {
-            Err("an exchange region has at least 1 byte; without the option it has what is usual".to_owned())
+            Err("an exchange region has at least 1 byte; leave the option out for the usual size".to_owned())
         }
         Some(Ok(bytes)) => Ok(bytes.unsigned_abs()),
         _ => {
@@ -161,12 +161,12 @@ mod tests {
     #[test]
     fn what_is_too_large_is_not_called_misspelt() {
         for large in ["99999999999GiB", "99999999999999999999999"] {
-            assert_eq!(size(large), Err(format!("`{large}` is too large a size")));
+            assert_eq!(size(large), Err(format!("`{large}` is too large; a size fits 64 bits")));
             assert!(memory_size(large).unwrap_err().contains("at most 4GiB"));
             assert!(exchange_size(large).unwrap_err().contains("smaller than 2GiB"));
         }
         for long in ["99999999999999999999s", "100000001min"] {
-            assert!(duration(long).unwrap_err().contains("too long a time"), "{long}");
+            assert!(duration(long).unwrap_err().contains("is too long; the longest time"), "{long}");
         }
         assert_eq!(duration("100000000min"), Ok(Duration::from_mins(100_000_000)));
     }

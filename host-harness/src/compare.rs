@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use guest_build::{Allocator, GuestBuild};
 
-/// What came of building a guest with one allocator.
+/// The result of building a guest with one allocator.
 #[derive(Debug)]
 pub enum Built {
     /// The module.

@@ -1,4 +1,4 @@
-//! What a module is, whether it keeps the contract, and by which strategies it can be restored.
+//! The parts of a module, whether it keeps its contract, and which strategies can restore it.
 //!
 //! An [`Inspection`] is made of any valid core module, also of one that the harness then refuses to run: it says why.
 //! The JSON report has its fields under their names.
@@ -15,17 +15,17 @@ use guest_host::{AllocationSource, Choice, Engine, Guest, InstanceConfig, LoadEr
 use guest_prepare::module_info::{MemoryLayout, ModuleError, ModuleInfo, Tracked};
 use guest_prepare::{CountedFunction, PrepareOptions, tells_allocations};
 
-/// What was found about a module.
+/// The findings about a module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Inspection {
-    /// What reports call it.
+    /// Its name in reports.
     pub guest: String,
     /// Why it cannot be run at all; empty when it can.
     pub problems: Vec<String>,
     /// The contract that it keeps, with its version; null when it keeps none.
     pub contract: Option<String>,
-    /// What made it, as it says itself.
+    /// The tools that made it, as the module names them.
     pub built_with: Vec<String>,
     /// Names of its extension functions.
     pub functions: Vec<String>,
@@ -165,9 +165,9 @@ pub struct StrategyVerdict {
 /// A reason against a strategy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
-    /// What stands against it.
+    /// The reasons against it.
     pub reason: String,
-    /// What can be done instead.
+    /// The alternative.
     pub instead: String,
 }
 
@@ -225,8 +225,8 @@ pub fn strategies(guest: &Guest, config: &InstanceConfig, state: &MemoryState) -
     RestoreStrategy::ALL.into_iter().map(judge).collect()
 }
 
-/// What [`RestoreStrategy::Auto`] picks for a guest under a configuration, and why; `state` is what the guest may read
-/// while it is initialised.
+/// Returns the strategy that [`RestoreStrategy::Auto`] picks for a guest under a configuration, and the reason. The guest
+/// may read `state` while it is initialised.
 ///
 /// # Errors
 /// As for [`Guest::instantiate`].
@@ -235,7 +235,6 @@ pub fn best_strategy(guest: &Guest, config: &InstanceConfig, state: &MemoryState
     guest.instantiate(&config, state.clone()).map(|instance| instance.strategy())
 }
 
-/// What the module alone says of a strategy.
 /// A module's imports, each once.
 fn imports(info: &ModuleInfo) -> Vec<Item> {
     let mut seen = HashSet::new();

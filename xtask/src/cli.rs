@@ -15,31 +15,32 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
-    /// Find or install what compiles wasm32, and say which way was taken.
+    /// Find or install a compiler for wasm32, and print which one.
     ///
-    /// Tries, in this order: the target in the active toolchain; `rustup target add`; a toolchain with its library
-    /// source (rustup's rust-src, or Debian's), where cargo builds the standard library; Debian's packages, where this
-    /// runs as root on Debian. Every other task does this by itself; what failed is remembered until `setup` is run.
+    /// Tries in this order: the target in the active toolchain; `rustup target add`; a toolchain with its library source
+    /// (rustup's rust-src, or Debian's), with which cargo builds the standard library; Debian's packages, if it runs as root
+    /// on Debian. Every other task does this by itself. Tasks remember failed attempts until you run `setup`.
     ///
-    /// For the guests in C it looks for clang, wasi-libc and a linker: wasi-sdk in WASI_SDK_PATH or /opt/wasi-sdk; clang and
-    /// wasi-libc of the system; Debian's packages, where this runs as root on Debian.
+    /// For the guests in C it tries: wasi-sdk in WASI_SDK_PATH or /opt/wasi-sdk; clang, wasi-libc and a linker of the system;
+    /// Debian's packages, if it runs as root on Debian.
     Setup(Setup),
     /// Build every guest with every allocator, in Rust and in C, into target/guests/.
     Guests(Guests),
     /// Measure and verify the shop guest with every allocator, and print the table.
     ///
-    /// Does all set-up itself, writes target/report/report.json and target/report/report.html, and prints the table on
+    /// Does all set-up by itself. Writes target/report/report.json and target/report/report.html, and prints the table to
     /// standard output.
     Compare(Compare),
-    /// Write the tables of the front page and the book from what `compare` and `bench` measured.
+    /// Write the tables of the front page and the book from the results of `compare` and `bench`.
     ///
-    /// Reads target/report/report.json and target/benches/; writes README.md, between its marks, and docs/src/generated/.
+    /// Reads target/report/report.json and target/benches/. Writes between the marks in README.md, and into
+    /// docs/src/generated/.
     Tables,
     /// Run everything that must pass.
     Test(Test),
     /// Build the book into target/book/.
     ///
-    /// Takes the mdbook that is installed, or compiles one into target/tools/ first.
+    /// Uses an installed mdbook, or first compiles one into target/tools/.
     Docs(Docs),
     /// Run the example service with the shop guest.
     ///
@@ -51,7 +52,7 @@ pub(crate) enum Task {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Setup {
-    /// The way to take, now and in later runs; `auto` forgets an earlier choice.
+    /// The toolchain to use, now and in later runs; `auto` forgets an earlier choice.
     #[arg(long, value_enum, default_value = "auto")]
     pub(crate) way: WayChoice,
 }
@@ -60,11 +61,11 @@ pub(crate) struct Setup {
 pub(crate) enum WayChoice {
     /// The first that works.
     Auto,
-    /// The target in the active toolchain, added by rustup where it is missing.
+    /// The target in the active toolchain; rustup adds it if it is missing.
     Target,
     /// The active toolchain's library source.
     RustSource,
-    /// Debian's toolchain with its library source, installed by apt-get where it is missing.
+    /// Debian's toolchain with its library source; apt-get installs it if it is missing.
     Debian,
 }
 
@@ -82,10 +83,11 @@ impl WayChoice {
 
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Guests {
-    /// Build only this guest; may be given more than once.
+    /// Build only this guest; can be repeated.
     #[arg(long, value_name = "NAME")]
     pub(crate) guest: Vec<String>,
-    /// Build only with this allocator (system, which for guests in C is that of wasi-libc, leaking, bump-reset, freelist, wee); may be given more than once.
+    /// Build only with this allocator (system, leaking, bump-reset, freelist, wee); can be repeated. For guests in C, system
+    /// is wasi-libc's allocator.
     #[arg(long, value_name = "NAME")]
     pub(crate) allocator: Vec<Allocator>,
 }
@@ -95,24 +97,24 @@ pub(crate) struct Compare {
     /// Calls to measure for each row.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) calls: Option<u64>,
-    /// Measure few calls: a true table within seconds, whose times vary more.
+    /// Measure few calls: takes seconds, and the times vary more.
     #[arg(long, conflicts_with = "calls")]
     pub(crate) quick: bool,
-    /// More arguments for `host-harness compare`.
+    /// Further arguments for `host-harness compare`.
     #[arg(last = true, value_name = "ARGUMENT")]
     pub(crate) more: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Test {
-    /// Run only this step; may be given more than once.
+    /// Run only this step; can be repeated.
     #[arg(long, value_enum, value_name = "STEP")]
     pub(crate) only: Vec<Check>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Docs {
-    /// Open the book in a browser when it is built.
+    /// Open the book in a browser afterwards.
     #[arg(long)]
     pub(crate) open: bool,
 }
@@ -128,7 +130,7 @@ pub(crate) struct Serve {
 pub(crate) struct Bench {
     /// Count instructions instead, and write benches/instructions.json.
     ///
-    /// `test` holds every scenario to what is recorded there, within 2%. Prints what has changed.
+    /// `test` compares every scenario with the counts in that file, within 2%. Prints the changes.
     #[arg(long, conflicts_with = "more")]
     pub(crate) instructions: bool,
     /// Arguments for the benchmarks, such as a filter.

@@ -60,7 +60,7 @@ fn with_each(test: impl Fn(Case<'_>)) {
     test((&three, &FreelistAllocator::over(&three)));
 }
 
-/// What the control block says of the last request that failed.
+/// The last failed request, according to the control block.
 fn failed(memory: &FakeMemory) -> (u32, u32) {
     (memory.image().failed_size, memory.image().failed_align)
 }

@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 
 const KIND: AllocatorKind = AllocatorKind::BumpReset;
 
-/// What is wrong with a [`Specimen`].
+/// The fault of a [`Specimen`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Nothing,

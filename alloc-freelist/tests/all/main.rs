@@ -6,7 +6,7 @@ mod programs;
 use alloc_core::{AllocatorKind, testing::Rules};
 use alloc_freelist::{CLAIM_STEP, HEAP_END};
 
-/// What the freelist may need beyond a request: a step of the claim, its records, and rounding.
+/// The bytes that the freelist may need beyond a request: a step of the claim, its records, and rounding.
 const OVERHEAD: u64 = CLAIM_STEP as u64 + 1024;
 
 fn rules<A>() -> Rules<A> {

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use alloc_trace::{ALIGNMENT, MAX_SIZE, Operation, RecordError, RecordingAllocator};
 use proptest::prelude::*;
 
-/// What a program does next.
+/// The next step of a program.
 #[derive(Debug, Clone)]
 enum Do {
     Alloc { size: usize, align_log2: u32, zeroed: bool },

@@ -1,4 +1,4 @@
-//! What is written is read back, and what is read back by another count is not.
+//! A written trace reads back equal; read with another numbering, it does not.
 
 use alloc_trace::compact::{Program, Step, Steps};
 use alloc_trace::{MAX_SIZE, Numbering, Operation, Trace};

@@ -92,7 +92,7 @@ fn check(decoder: &mut Decoder<'_>, depth: u32) -> Result<(), WireError> {
     }
 }
 
-/// What is wrong with an item of a type that has no place where it is.
+/// The error of an item whose type is not allowed in its place.
 fn beyond(found: Type, at: usize) -> WireError {
     match found {
         Type::Break | Type::Unknown(_) => WireError::Malformed { at },

@@ -1,4 +1,4 @@
-//! What is written, in place and piece by piece, is what another implementation writes.
+//! Values written in place and piece by piece equal those of another implementation.
 #![expect(unsafe_code, reason = "implements a sink")]
 
 use guest_abi::cbor::encode::{self, Encoded, Scalar, Sink};

@@ -187,7 +187,7 @@ impl Engine {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// What the engine was made with.
+    /// The configuration that the engine was made with.
     #[must_use]
     pub fn config(&self) -> &EngineConfig {
         &self.inner.config

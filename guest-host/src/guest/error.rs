@@ -28,7 +28,7 @@ pub enum LoadError {
     InFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong with the guest in it.
+        /// The error of the guest in it.
         error: Box<LoadError>,
     },
     /// The bytes are an artefact without a module that could be used.
@@ -68,22 +68,22 @@ pub enum LoadError {
     Compile(String),
     /// The memory limit is below what the module declares.
     #[error(
-        "the memory limit of {limit} bytes is below the {minimum} bytes that the module declares as its minimum; \
-         give at least `--memory-limit {minimum}`"
+        "the memory limit of {limit} bytes is below the {minimum} bytes that the module declares as its minimum; raise \
+         the memory limit"
     )]
     LimitBelowMinimum {
         /// The limit.
         limit: u64,
-        /// What the module declares.
+        /// The minimum that the module declares, in bytes.
         minimum: u64,
     },
     /// The module could not be instantiated.
     #[error("cannot instantiate the module: {0}")]
     Instantiate(String),
-    /// What the guest was to see through WASI cannot be passed on.
-    #[error("the guest cannot be given this through WASI: {reason}")]
+    /// An argument or a variable for the guest that WASI cannot pass on.
+    #[error("the WASI configuration is invalid: {reason}")]
     Wasi {
-        /// What, and why not.
+        /// Which one, and why not.
         reason: String,
     },
     /// The guest failed while it was being initialised.
@@ -91,8 +91,8 @@ pub enum LoadError {
     Initialise(#[source] Box<Failure>),
     /// The guest gave no exchange region.
     #[error(
-        "the guest could not allocate an exchange region of {size} bytes; give a larger `--memory-limit` or a smaller \
-         `--exchange-size`"
+        "the guest could not allocate an exchange region of {size} bytes; raise the memory limit or make the exchange \
+         region smaller"
     )]
     Exchange {
         /// Bytes that were asked for.
@@ -100,8 +100,8 @@ pub enum LoadError {
     },
     /// A guest of the exttinygo contract needs more memory than its buffer.
     #[error(
-        "the memory limit of {limit} bytes must exceed 170% of the {size} bytes of the buffer through which text and bytes \
-         reach the guest; give a larger `--memory-limit` or a smaller `--exchange-size`"
+        "the memory limit of {limit} bytes must exceed 170% of the exchange buffer's {size} bytes; raise the memory limit or \
+         make the buffer smaller"
     )]
     BufferAboveLimit {
         /// Bytes of the buffer.
@@ -110,7 +110,7 @@ pub enum LoadError {
         limit: u64,
     },
     /// The guest's exchange region does not lie in its memory.
-    #[error("the guest's exchange region of {size} bytes at address {address:#x} does not lie in its memory")]
+    #[error("the guest's exchange region of {size} bytes at address {address:#x} is outside its memory")]
     ExchangeOutOfMemory {
         /// Bytes that were asked for.
         size: u32,

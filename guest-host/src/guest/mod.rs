@@ -46,7 +46,7 @@ struct Inner {
     code: TrustedCode,
 }
 
-/// What is compiled when it is first needed.
+/// Code that is compiled when it is first needed.
 type Later = Mutex<Option<Arc<Compiled>>>;
 
 /// A module that was prepared in one of the ways, and compiled.
@@ -272,7 +272,7 @@ impl Guest {
         &self.inner.origin
     }
 
-    /// What reports call the guest.
+    /// The guest's name in reports.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.inner.name
@@ -284,7 +284,7 @@ impl Guest {
         &self.inner.engine
     }
 
-    /// What the module is made of.
+    /// The parts of the module.
     #[must_use]
     pub fn info(&self) -> &ModuleInfo {
         &self.inner.info

@@ -1,4 +1,4 @@
-//! What the host keeps of one call: intents, log lines, errors. Cleared, not freed, when the next call begins.
+//! The host's record of one call: intents, log lines, errors. It is cleared, not freed, when the next call begins.
 
 use guest_abi::Level;
 use guest_abi::intent::{Intents, intents};
@@ -76,7 +76,7 @@ pub enum HostCall {
 pub struct TraceEntry {
     /// Which host function.
     pub call: HostCall,
-    /// What it returned, 0 for those that return nothing.
+    /// Its result; 0 if it returns nothing.
     pub result: i64,
     /// Digest of the bytes that the guest passed.
     pub digest: u64,
@@ -90,9 +90,9 @@ pub(crate) struct Call {
     log: Vec<u8>,
     log_lines: Vec<(Level, usize)>,
     log_dropped: u64,
-    /// What the guest wrote to its output.
+    /// The guest's output.
     pub(crate) output: Output,
-    /// What `fail` reported: the code; its message is in `error_message`.
+    /// The code that `fail` reported; its message is in `error_message`.
     pub(crate) error_code: Option<u32>,
     pub(crate) error_message: String,
     /// Why a host function ended the call.

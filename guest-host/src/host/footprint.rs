@@ -1,5 +1,5 @@
-//! What calls have used since the last restore, as far as the host knows: of the exchange region, what the host wrote there
-//! and what the guest named to it.
+//! The memory that calls used since the last restore, as far as the host knows: the parts of the exchange region that the
+//! host wrote or the guest named.
 //!
 //! A guest that writes into the region names what it wrote before its function returns: keys, intents and kept rows to
 //! the host functions that take them, pending intents in its result. So says the contract. Of a call that did not succeed
@@ -13,12 +13,12 @@ const PARTS: usize = 4;
 /// Bytes between two parts up to which they are taken for one: copying these costs less than one part more.
 const GAP: usize = 64;
 
-/// What calls have used since the last restore.
+/// The memory that calls used since the last restore.
 #[derive(Debug, Default)]
 pub(crate) struct Footprint {
     /// The exchange region.
     region: Range<usize>,
-    /// What of it was used; those that are counted lie within it.
+    /// The used parts; those that are counted lie within the region.
     parts: [Range<usize>; PARTS],
     count: usize,
     /// A call has begun and did not succeed, so everything may have been used.
@@ -80,14 +80,14 @@ impl Footprint {
         self.unknown
     }
 
-    /// What of the exchange region was used. Parts may overlap.
+    /// The used parts of the exchange region. They may overlap.
     #[inline]
     pub(crate) fn exchange(&self) -> &[Range<usize>] {
         if self.unknown { std::slice::from_ref(&self.region) } else { &self.parts[..self.count] }
     }
 
-    /// What of the exchange region the host wrote, and the guest named: nothing that the host wrote there is missing,
-    /// whether or not a call succeeded. Parts may overlap.
+    /// The parts of the exchange region that the host wrote or the guest named. They contain everything that the host wrote
+    /// there, whether or not a call succeeded. They may overlap.
     #[inline]
     pub(crate) fn named(&self) -> &[Range<usize>] {
         &self.parts[..self.count]

@@ -1,4 +1,4 @@
-//! What a call that succeeded left.
+//! The outcome of a successful call.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use guest_abi::intent::Intents;
 
 use crate::host::call::{Call, LogLines, TraceEntry};
 
-/// What a call that succeeded left. It borrows the instance's buffers; take from it what outlives the next call.
+/// The outcome of a successful call. It borrows the instance's buffers: copy what you need beyond the next call.
 #[derive(Debug)]
 pub struct Outcome<'a> {
     pub(crate) call: &'a Call,
@@ -39,7 +39,7 @@ impl<'a> Outcome<'a> {
         self.call.log_dropped()
     }
 
-    /// What the call wrote to its output through WASI: the last
+    /// The output of the call through WASI: the last
     /// [`CallLimits::output_bytes`](crate::CallLimits::output_bytes) of it.
     #[must_use]
     pub fn output(&self) -> &'a [u8] {
@@ -71,8 +71,8 @@ impl<'a> Outcome<'a> {
 pub struct CallStats {
     /// Calls of host functions.
     pub crossings: u64,
-    /// What was allocated; `None` where nothing tells, or nobody asked. Functions of the guest's own are asked after calls that
-    /// succeeded only.
+    /// The allocations of the call; `None` if they are unknown or not counted. Functions of the guest's own are called only
+    /// after successful calls.
     pub allocations: Option<AllocationStats>,
     /// Pages of 64 KiB that the guest's memory physically had after the call and before the restore; 0 unless asked.
     pub pages: u64,
@@ -161,7 +161,7 @@ impl AllocationSource {
     }
 }
 
-/// What was allocated during one call, as far as its [source](AllocationStats::source) tells; `None` for what it does not.
+/// The allocations of one call. A field is `None` if the [source](AllocationStats::source) does not count it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct AllocationStats {
@@ -188,7 +188,7 @@ pub struct AllocationStats {
 }
 
 impl AllocationStats {
-    /// What happened between two readings of a control block.
+    /// The difference of two readings of a control block.
     pub(crate) fn between(before: &ControlBlockImage, after: &ControlBlockImage) -> Self {
         Self {
             source: AllocationSource::ControlBlock,

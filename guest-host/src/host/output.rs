@@ -1,4 +1,4 @@
-//! What a guest has written to its output during one call, and what a panic of TinyGo says there.
+//! The output of one call, and the message of a TinyGo panic in it.
 
 use std::borrow::Cow;
 

@@ -20,7 +20,7 @@ pub(crate) struct Window {
     memory: Memory,
     base: *mut u8,
     size: usize,
-    /// What [`MemoryLimiter::growths`](crate::host::limits::MemoryLimiter) was when the place was looked up.
+    /// The value of [`MemoryLimiter::growths`](crate::host::limits::MemoryLimiter) when the place was looked up.
     growths: u64,
     /// Where the card table lies, if the guest was prepared with one.
     cards: Option<CardWindow>,
@@ -53,7 +53,7 @@ impl fmt::Debug for Window {
     }
 }
 
-/// What holds an instance's store exclusively: the store itself, or a host function that the guest called.
+/// An exclusive holder of an instance's store: the store itself, or a host function that the guest called.
 pub(crate) trait Exclusive: AsContextMut<Data = HostData<Self::Contract>> {
     type Contract: ContractData;
 

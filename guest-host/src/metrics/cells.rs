@@ -1,4 +1,4 @@
-//! What one instance counts of one function, and the sum of what several did.
+//! The counts of one function in one instance, and the sum over several instances.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;

@@ -165,7 +165,7 @@ impl Collector for Metrics {
     }
 }
 
-/// What one instance counts.
+/// The counts of one instance.
 #[derive(Debug)]
 pub(crate) struct Tally {
     metrics: Metrics,

@@ -58,7 +58,7 @@ impl Default for PoolConfig {
     }
 }
 
-/// What a pool has at one moment.
+/// The numbers of a pool at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolStatus {
@@ -231,7 +231,7 @@ impl Pool {
         self.shared.reserve.is_closed()
     }
 
-    /// What the pool has at this moment.
+    /// The numbers of the pool at this moment.
     #[must_use]
     pub fn status(&self) -> PoolStatus {
         self.shared.reserve.counts().into()

@@ -9,7 +9,7 @@ use guest_abi::key::Key;
 use guest_abi::value::ValueRef;
 pub use guest_state::MemoryState;
 
-/// What a guest may read. Each instance has its own; several may share what is behind them.
+/// The records that a guest may read. Each instance has its own state; several states may share one store.
 ///
 /// An extension is a pure function of the state: while a call runs, equal reads must give equal results.
 pub trait State: Send {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use wasmparser::{BinaryReader, KnownCustom, Name, NameSectionReader};
 
-/// What the module says about the version of the native contract. The enum is exhaustive on purpose.
+/// The version of the native contract, as the module declares it. The enum is exhaustive on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum AbiVersion {
     /// Nothing.
@@ -59,7 +59,7 @@ pub(super) struct Names {
     pub(super) globals: BTreeMap<u32, String>,
 }
 
-/// What the custom sections say.
+/// The content of the custom sections.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct CustomSections {
     pub(super) abi_version: AbiVersion,

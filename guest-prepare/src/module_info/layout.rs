@@ -122,7 +122,7 @@ pub enum LayoutUnknown {
     #[error("it does not say where its heap begins; export the linker's global `__heap_base`")]
     HeapBase,
     /// A data segment whose address is only known at instantiation.
-    #[error("data segment {segment} goes to an address that is only known at instantiation")]
+    #[error("data segment {segment} has an address that is known only at instantiation")]
     ComputedData {
         /// Index of the segment.
         segment: usize,
@@ -146,7 +146,7 @@ pub enum LayoutUnknown {
         stack: Range<u32>,
     },
     /// A heap base outside the memory that the module starts with.
-    #[error("the heap base {heap_base:#x} lies behind the memory's end {memory_end:#x}")]
+    #[error("the heap base {heap_base:#x} is beyond the memory's end {memory_end:#x}")]
     HeapBaseOutside {
         /// The heap base that the module declares.
         heap_base: u32,

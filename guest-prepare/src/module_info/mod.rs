@@ -38,19 +38,21 @@ const UNDERSTOOD_FEATURES: WasmFeatures = WasmFeatures::WASM3;
 pub enum ModuleError {
     /// Bytes that are not WebAssembly.
     #[error(
-        "not a WebAssembly file: {found}; give a core module in binary form, such as cargo's target \
-         wasm32-unknown-unknown makes"
+        "not a WebAssembly file: {found}; use a core module in binary form, for example of cargo's target \
+         wasm32-unknown-unknown"
     )]
     NotWasm {
-        /// What they look like instead.
+        /// The kind of file that they look like instead.
         found: String,
     },
     /// WebAssembly in text form.
-    #[error("this is WebAssembly text; convert it to a binary module first, for instance with `wasm-tools parse -o`")]
+    #[error(
+        "the file is WebAssembly text; convert it to a binary module first, for instance with `wasm-tools parse -o`"
+    )]
     Text,
     /// A WebAssembly component.
     #[error(
-        "this is a WebAssembly component; give the core module from which it was made, or take it out with \
+        "the file is a WebAssembly component; use the core module from which it was made, or extract that with \
          `wasm-tools component unbundle`"
     )]
     Component,
@@ -62,15 +64,17 @@ pub enum ModuleError {
     Proposals {
         /// Those that the engine lacks.
         proposals: Vec<Proposal>,
-        /// What the validator says without them.
+        /// The validator's message without them.
         message: String,
         /// Where, in bytes from the start of the file.
         offset: u64,
     },
     /// The module is damaged: no proposal makes it valid.
-    #[error("the module is not valid: {message} (at byte {offset}); it may be damaged or cut short, build it again")]
+    #[error(
+        "the module is not valid: {message} (at byte {offset}); the file may be damaged or truncated, build it again"
+    )]
     Invalid {
-        /// What the validator says.
+        /// The validator's message.
         message: String,
         /// Where, in bytes from the start of the file.
         offset: u64,

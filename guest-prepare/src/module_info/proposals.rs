@@ -16,7 +16,7 @@ pub struct Proposal {
 }
 
 impl Proposal {
-    /// What it is called.
+    /// Its name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
@@ -40,33 +40,33 @@ const PROPOSALS: [Proposal; 14] = [
     Proposal {
         features: COMPONENT_FEATURES,
         name: "component model",
-        without: "give the core module from which the component is made",
+        without: "use the core module from which the component is made",
     },
     Proposal {
         features: WasmFeatures::MULTIBYTE_ARRAY_ACCESS,
         name: "multibyte array access",
-        without: "give `wasm-opt` the option `--disable-multibyte`",
+        without: "pass `--disable-multibyte` to `wasm-opt`",
     },
     Proposal {
         features: WasmFeatures::ACQUIRE_RELEASE_ATOMICS,
         name: "acquire-release atomics",
-        without: "compile without threads (`-C target-feature=-atomics`, `-mno-atomics` of clang), and give `wasm-opt` \
-                  the option `--disable-relaxed-atomics`",
+        without: "compile without threads (`-C target-feature=-atomics`, `-mno-atomics` of clang), and pass \
+                  `--disable-relaxed-atomics` to `wasm-opt`",
     },
     Proposal {
         features: WasmFeatures::CUSTOM_DESCRIPTORS,
         name: "custom descriptors",
-        without: "give `wasm-opt` the option `--disable-custom-descriptors`",
+        without: "pass `--disable-custom-descriptors` to `wasm-opt`",
     },
     Proposal {
         features: WasmFeatures::SHARED_EVERYTHING_THREADS,
         name: "shared-everything threads",
-        without: "give `wasm-opt` the option `--disable-shared-everything`",
+        without: "pass `--disable-shared-everything` to `wasm-opt`",
     },
     Proposal {
         features: WasmFeatures::STACK_SWITCHING,
         name: "stack switching",
-        without: "give `wasm-opt` the option `--disable-stack-switching`",
+        without: "pass `--disable-stack-switching` to `wasm-opt`",
     },
     Proposal {
         features: WasmFeatures::MEMORY_CONTROL,
@@ -76,42 +76,42 @@ const PROPOSALS: [Proposal; 14] = [
     Proposal {
         features: WasmFeatures::CUSTOM_PAGE_SIZES,
         name: "custom page sizes",
-        without: "link without `--page-size`, and give `wasm-opt` the option `--disable-custom-page-sizes`",
+        without: "link without `--page-size`, and pass `--disable-custom-page-sizes` to `wasm-opt`",
     },
     Proposal {
         features: WasmFeatures::COMPACT_IMPORTS,
         name: "compact imports",
-        without: "give `wasm-opt` the option `--disable-compact-imports`",
+        without: "pass `--disable-compact-imports` to `wasm-opt`",
     },
     Proposal {
         features: WasmFeatures::WIDE_ARITHMETIC,
         name: "wide arithmetic",
-        without: "compile with `-C target-feature=-wide-arithmetic` (clang: `-mno-wide-arithmetic`), and give `wasm-opt` \
-                  the option `--disable-wide-arithmetic`",
+        without: "compile with `-C target-feature=-wide-arithmetic` (clang: `-mno-wide-arithmetic`), and pass \
+                  `--disable-wide-arithmetic` to `wasm-opt`",
     },
     Proposal {
         features: WasmFeatures::LEGACY_EXCEPTIONS,
         name: "legacy exceptions",
-        without: "compile with `-C panic=abort` (clang: `-fno-exceptions`), and give `wasm-opt` the option \
-                  `--disable-exception-handling`",
+        without: "compile with `-C panic=abort` (clang: `-fno-exceptions`), and pass \
+                  `--disable-exception-handling` to `wasm-opt`",
     },
     Proposal {
         features: WasmFeatures::EXCEPTIONS,
         name: "exceptions",
-        without: "compile with `-C panic=abort` (clang: `-fno-exceptions`), and give `wasm-opt` the option \
-                  `--disable-exception-handling`",
+        without: "compile with `-C panic=abort` (clang: `-fno-exceptions`), and pass \
+                  `--disable-exception-handling` to `wasm-opt`",
     },
     Proposal {
         features: WasmFeatures::GC_TYPES,
         name: "garbage-collected types",
         without: "compile without references to the host's objects and without `-C target-feature=+gc` (clang: `-mgc`), \
-                  and give `wasm-opt` the option `--disable-gc`",
+                  and pass `--disable-gc` to `wasm-opt`",
     },
     Proposal {
         features: WasmFeatures::THREADS,
         name: "threads",
-        without: "compile with `-C target-feature=-atomics` (clang: `-mno-atomics`), and give `wasm-opt` the option \
-                  `--disable-threads`",
+        without: "compile with `-C target-feature=-atomics` (clang: `-mno-atomics`), and pass \
+                  `--disable-threads` to `wasm-opt`",
     },
 ];
 

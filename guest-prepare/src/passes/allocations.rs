@@ -116,7 +116,7 @@ pub struct CountedFunction {
     pub name: String,
     /// By what it was found.
     pub found_by: FoundBy,
-    /// What its calls are counted as.
+    /// The kind of event that its calls count as.
     pub counted_as: CountedAs,
 }
 
@@ -230,7 +230,7 @@ struct Request {
 }
 
 impl Counters {
-    /// What takes the place of the body of a function with this role.
+    /// The code that replaces the body of a function with this role.
     fn body(self, role: Role, call: Call) -> Function {
         match role {
             Role::Free(block) => self.free(block, call),

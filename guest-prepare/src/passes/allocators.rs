@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::module_info::{ExternType, ModuleInfo, Signature, ValueType};
 
-/// What a call of an allocator's function is counted as.
+/// The kind of event that a call of an allocator's function counts as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CountedAs {
@@ -67,7 +67,7 @@ pub(super) enum Size {
     Product(u32, u32),
 }
 
-/// What a function of an allocator takes and gives. Every parameter is an `i32`.
+/// Parameters and results of an allocator's function. Every parameter is an `i32`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     /// Gives the address of a block, or 0.
@@ -106,7 +106,7 @@ impl Role {
         }
     }
 
-    /// What the function of this name and type does, if it is an allocator's.
+    /// The role of the function with this name and type, if it is an allocator's.
     fn of(name: &str, signature: &Signature) -> Option<Self> {
         let Signature { params, results } = signature;
         if params.iter().any(|param| *param != ValueType::I32) {
@@ -120,7 +120,7 @@ impl Role {
         (results == expected).then_some(role)
     }
 
-    /// What a function of this name and with so many parameters does.
+    /// The role of a function with this name and number of parameters.
     ///
     /// Compilers leave out parameters that a function does not use: the layout and the context of TinyGo's functions, the
     /// alignment and the old size in Rust's, and the allocator itself where there is one only.

@@ -56,7 +56,7 @@ impl<'a> Context<'a> {
 /// A pass of its own is a unit type, or a type that holds the options of the pass. `Option<P>` is a pass as well: `None`
 /// is the pass that the options leave out.
 pub(crate) trait Pass {
-    /// What a host must know in order to use what the pass adds. The default says that it adds nothing.
+    /// The facts that a host needs to use what the pass adds. The default stands for no addition.
     type Report: Default;
 
     /// Records the changes and reports them.

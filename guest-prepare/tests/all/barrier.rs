@@ -241,7 +241,7 @@ fn write_statement(text: &mut String, statement: &Statement, depth: usize, calls
     }
 }
 
-/// What a program did: what its call came to, and memory and stack pointer afterwards.
+/// The effects of a program: the result of its call, and memory and stack pointer afterwards.
 type Done = (Result<(), String>, Vec<u8>, String);
 
 struct Running {
@@ -281,7 +281,7 @@ impl Running {
         pointer.set(&mut self.store, Val::I32(STACK_TOP.cast_signed())).unwrap();
     }
 
-    /// What a restore would put back, less what is forgotten.
+    /// The bytes that a restore would put back, without those that it forgets.
     fn covered(&mut self, prepared: &Prepared, forgotten: Forgotten) -> Vec<Range<usize>> {
         let barrier = prepared.barrier.as_ref().unwrap();
         let table = self.instance.get_memory(&mut self.store, barrier.export_name).unwrap();
@@ -400,7 +400,7 @@ fn a_mark_at_the_end_of_the_address_space_covers_its_beginning() {
     assert!(missed.contains("address 0x14 was changed"), "{missed}");
 }
 
-/// What became of the stores of one function.
+/// The marks of the stores of one function.
 fn counts(body: &str) -> (u32, u32, u32, u32) {
     let text = format!(
         "(module (memory (export \"memory\") 3) (global $sp (mut i32) (i32.const 8192))

@@ -77,7 +77,7 @@ impl Guest {
         Self { store, instance }
     }
 
-    /// What a function gives, or the trap.
+    /// The results of a function, or the trap.
     fn call(&mut self, name: &str, arguments: &[u32]) -> Result<u32, String> {
         let function = self.instance.get_func(&mut self.store, name).unwrap();
         let arguments: Vec<Val> = arguments.iter().map(|value| Val::I32(value.cast_signed())).collect();
@@ -121,7 +121,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// What must have been counted.
+/// The expected counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Model {
     allocations: u64,

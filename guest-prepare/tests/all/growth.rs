@@ -58,7 +58,7 @@ impl Grower {
         self.instance.get_memory(&mut self.store, "memory").unwrap().size(&self.store)
     }
 
-    /// What a restore does about the size; these guests write nothing.
+    /// A restore's treatment of the size; these guests write nothing.
     fn put_logical_size_back(&mut self, pages: u32) {
         let global = self.instance.get_global(&mut self.store, LOGICAL_PAGES).unwrap();
         global.set(&mut self.store, Val::I32(pages.cast_signed())).unwrap();

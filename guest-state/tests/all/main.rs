@@ -1,4 +1,4 @@
-//! What a state answers, through its public interface.
+//! The answers of a state, through its public interface.
 
 use guest_abi::cbor::{WireError, encode};
 use guest_abi::intent::{self, Operation};

@@ -16,10 +16,10 @@ use crate::progress::Progress;
 use crate::run::is_of_the_guest;
 use crate::source;
 
-/// What the names of the modules in a folder begin with.
+/// The beginning of the names of the modules in a folder.
 const PREFIX: &str = "replay-";
 
-/// What the names of modules end with that bring an allocator of their own, and so are built with none of this family.
+/// The end of the names of modules with an allocator of their own, which are built with none of this family.
 const OWN: &str = "-system";
 
 /// All allocators that there are.
@@ -67,12 +67,12 @@ pub(crate) fn run(arguments: &Replay, common: &Common) -> Result<Content> {
 /// The strategy that was asked for; without one, that which restores every allocator's guest.
 fn strategy(common: &Common) -> Result<RestoreStrategy> {
     if common.restore != RestorePolicy::EveryCall {
-        anyhow::bail!("`replay` restores after every replay, so that each begins alike; leave out --restore");
+        anyhow::bail!("`replay` restores after every replay; leave out --restore");
     }
     match common.strategy.as_slice() {
         [] => Ok(RestoreStrategy::FullCopy),
         [strategy] => Ok(*strategy),
-        _ => anyhow::bail!("`replay` restores by one strategy; give --strategy once, without commas"),
+        _ => anyhow::bail!("`replay` uses one strategy; give --strategy once, without commas"),
     }
 }
 
@@ -111,7 +111,7 @@ fn in_folder(folder: &Path, asked: &[String]) -> Result<Vec<Module>> {
     let mut found = modules_in(folder)?;
     if found.is_empty() {
         anyhow::bail!(
-            "{}: there is no module `{PREFIX}NAME.wasm`; build them by `cargo xtask guests --guest replay`",
+            "{}: there is no module `{PREFIX}NAME.wasm`; build them with `cargo xtask guests --guest replay`",
             folder.display()
         );
     }
@@ -161,8 +161,8 @@ fn build(arguments: &Replay) -> Result<(Vec<Module>, Vec<String>)> {
     let manifest = manifest(arguments);
     if arguments.manifest_path.is_none() && !manifest.is_file() {
         anyhow::bail!(
-            "the guest that replays is not at {}, where this program was built: give its modules by --guests FOLDER, or \
-             its manifest by --manifest-path",
+            "there is no replaying guest at {}, where this program was built; name its modules with --guests FOLDER, or \
+             its manifest with --manifest-path",
             manifest.display()
         );
     }

@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &Run, common: &Common) -> Result<Content> {
     config.strategy = match common.strategy.as_slice() {
         [] => RestoreStrategy::Auto,
         [strategy] => *strategy,
-        _ => anyhow::bail!("`run` restores by one strategy; give --strategy once, without commas"),
+        _ => anyhow::bail!("`run` uses one strategy; give --strategy once, without commas"),
     };
     config.metrics = arguments.metrics.is_some().then(Metrics::default);
     let mut instance = guest.instantiate(&config, state).map_err(named)?;

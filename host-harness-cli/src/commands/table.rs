@@ -16,7 +16,7 @@ use crate::progress::Progress;
 use crate::run::is_of_the_guest;
 use crate::source::GuestFile;
 
-/// What is to be measured.
+/// The guests and functions to measure.
 pub(super) struct Job<'a> {
     pub(super) files: Vec<GuestFile>,
     /// Functions to measure; all of each guest's where empty.
@@ -108,7 +108,7 @@ fn functions(subject: &Subject, asked: &[String]) -> Result<Vec<String>, LoadErr
     Ok(asked.to_vec())
 }
 
-/// What [`ways`] finds.
+/// The result of [`ways`].
 type Ways = (String, Vec<Variant>, Vec<NotAdmitted>);
 
 /// The allocator of a guest, the ways by which it is restored, and the strategies that cannot restore it.

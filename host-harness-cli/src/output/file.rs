@@ -52,7 +52,7 @@ pub(crate) enum ExportError {
         input: PathBuf,
     },
     /// The folder does not exist.
-    #[error("cannot write {}: there is no folder {}; make it first", path.display(), folder.display())]
+    #[error("cannot write {}: there is no folder {}; create it first", path.display(), folder.display())]
     NoFolder {
         /// The report's file.
         path: PathBuf,
@@ -168,7 +168,7 @@ fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// What a path leads to, links followed.
+/// The target of a path, links followed.
 enum Place {
     /// A device or a pipe, into which a report is written: replacing it would destroy it.
     Stream(PathBuf),

@@ -1,4 +1,4 @@
-//! What commands say of where allocations are known from.
+//! The source of allocation counts, as commands print it.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ fn folder() -> Folder {
     folder
 }
 
-/// What a command prints as JSON.
+/// The JSON that a command prints.
 fn json_of(folder: &Folder, line: &str) -> Value {
     let said = folder.run(&format!("{line} --format json"));
     assert_eq!(said.status, Some(0), "{}{}", said.stdout, said.stderr);

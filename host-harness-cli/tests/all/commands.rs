@@ -235,7 +235,7 @@ fn a_function_that_runs_out_of_memory_is_one_row() {
     let [row] = rows.as_slice() else { panic!("{}", said.stdout) };
     assert!(row.trim_end_matches(['|', ' ']).ends_with("out-of-memory"), "{row}");
     assert_eq!(said.stdout.matches("524288 bytes; raise the memory limit").count(), 1, "{}", said.stdout);
-    assert!(said.stdout.contains("(none: also when tried again on the restored instance)"), "{}", said.stdout);
+    assert!(said.stdout.contains("(none: also when retried on the restored instance)"), "{}", said.stdout);
     assert!(!said.stdout.contains("Per call, counted"), "there is nothing in that table: {}", said.stdout);
 }
 

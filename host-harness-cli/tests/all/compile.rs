@@ -41,7 +41,7 @@ fn an_artefact_stands_in_the_place_of_its_guest() {
     assert!(fine(&said).contains("hello"), "{}", said.stdout);
     assert_eq!(
         said.stderr.trim_end(),
-        "note: plain.guest: the module in the artefact was compiled anew: its code counts no instructions, and the \
+        "note: plain.guest: compiled the module in the artefact again: its code counts no instructions, and the \
          engine counts them"
     );
 }
@@ -68,10 +68,10 @@ fn code_that_is_not_trusted_or_damaged_is_compiled_anew_with_a_note() {
     damaged.truncate(damaged.len() - 1);
     folder.file("cut", &damaged);
     for (arguments, reason) in [
-        ("sealed", "its code is trusted by a key only, and none was given"),
+        ("sealed", "its code is trusted only with a key, and none was given"),
         ("sealed --artefact-key other-key", "it is sealed by another key"),
         ("unsealed --artefact-key key", "it is not sealed"),
-        ("cut --artefact-key key", "it is damaged: its checksum does not fit"),
+        ("cut --artefact-key key", "it is damaged: its checksum does not match"),
     ] {
         let said = folder.run(&format!("verify --calls 5 --function do_nothing {arguments}"));
         fine(&said);
@@ -92,7 +92,7 @@ fn what_it_reads_is_never_overwritten() {
     refused(&folder.run("compile plain.wasm -o key --artefact-key key"), "it is what the command reads");
     refused(&folder.run("compile plain.wasm -o key --artefact-key ./key"), "it is what the command reads");
     refused(&folder.run("compile plain.wasm -o missing/a"), "there is no folder missing");
-    refused(&folder.run("compile plain.wasm -o -"), "it goes to a file");
+    refused(&folder.run("compile plain.wasm -o -"), "give the name of a file");
     refused(&folder.run("compile plain.wasm -o a --export-json a"), "the artefact and a report would go to a");
     refused(&folder.run("compile missing.wasm -o a"), "missing.wasm: cannot be read");
     assert_eq!(folder.names(), before);

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 use test_support::text_guests;
 
-/// What the harness said and how it ended.
+/// The output of the harness, and its exit status.
 pub(crate) struct Said {
     pub(crate) status: Option<i32>,
     pub(crate) stdout: String,

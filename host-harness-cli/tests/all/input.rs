@@ -1,4 +1,4 @@
-//! What users give by mistake and guests by malice: the command line keeps its inputs, its terminal and its head.
+//! Mistakes of users and malice of guests: the command line keeps its inputs and its terminal intact.
 
 use crate::folder::Folder;
 use test_support::text_guests;
@@ -139,7 +139,7 @@ fn a_function_that_is_not_there_is_told_with_those_that_are() {
         ),
         (
             "verify plain.wasm --function zzzz",
-            "it has `do_nothing`, `say_hello`, `refuse`, `new_view`, `abort` and 4 more, which `inspect` lists",
+            "it has `do_nothing`, `say_hello`, `refuse`, `new_view`, `abort` and 4 more; `inspect` lists all",
         ),
         (
             "measure counted.wasm plain.wasm --function zzzz",
@@ -161,8 +161,8 @@ fn sizes_times_and_counts_that_cannot_be_are_told_as_what_they_are() {
         ("--memory-limit 99999999999GiB", "at most 4GiB"),
         ("--memory-limit -1", "`-1` is not a size"),
         ("--deadline -1s", "`-1s` is not a time"),
-        ("--deadline 99999999999999999999s", "too long a time"),
-        ("--restore on-heap-above=99999999999GiB", "too large a size"),
+        ("--deadline 99999999999999999999s", "is too long; the longest time"),
+        ("--restore on-heap-above=99999999999GiB", "is too large; a size fits 64 bits"),
         ("--times -1", "`-1` is not a whole number from 1"),
         ("--export-json=", "needs the name of a file"),
     ] {
@@ -212,14 +212,14 @@ fn a_module_that_is_too_large_to_be_prepared_is_told_in_one_line() {
     const HINT: &str = "`--prepared-limit` sets the limit";
     let folder = Folder::new();
     let size = std::fs::metadata(folder.path().join("plain.wasm")).unwrap().len();
-    let has = format!("the module has {size} bytes");
+    let has = format!("({size} before preparation)");
     let expected = [has.as_str(), "the limit is 100 bytes; ", HINT];
     for line in ["measure plain.wasm --prepared-limit 100", "run plain.wasm do_nothing --prepared-limit 100B"] {
         folder.refuses_in_one_line(line, &expected);
     }
     // A limit that leaves no room for the write barrier.
     let told = folder.run("run plain.wasm do_nothing --prepared-limit 100").stderr;
-    let prepared = told.split(" bytes and ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    let prepared = told.split("the prepared module has ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
     let line = format!("run plain.wasm do_nothing --strategy dirty-cards --prepared-limit {prepared}");
     folder.refuses_in_one_line(&line, &["strategy `dirty-cards`", &format!("limit is {prepared} bytes"), HINT]);
 }

@@ -33,7 +33,7 @@ fn folder() -> Folder {
     folder
 }
 
-/// What the calls of a run wrote to their output.
+/// The output of the calls of a run.
 fn outputs(folder: &Folder, line: &str) -> Vec<String> {
     let said = folder.run(&format!("run wasi.wasm {line} --format json"));
     let Content::Run(run) = read(&said.stdout).unwrap().content else { panic!("{}", said.stdout) };

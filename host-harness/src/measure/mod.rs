@@ -72,14 +72,14 @@ impl Subject {
     }
 }
 
-/// What is done with an instance after a call, in one row.
+/// The treatment of an instance after a call, in one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variant {
     /// How it is restored; `None` for the baseline without a restore.
     pub strategy: Option<RestoreStrategy>,
     /// When it is restored.
     pub policy: RestorePolicy,
-    /// What becomes of residue.
+    /// The treatment of residue.
     pub residue: Residue,
 }
 
@@ -100,7 +100,7 @@ impl Variant {
         self.strategy.map_or(NO_RESTORE, RestoreStrategy::name)
     }
 
-    /// What becomes of residue, where the strategy lets one choose.
+    /// The treatment of residue, if the strategy has a choice.
     #[must_use]
     pub fn residue_name(&self) -> Option<&'static str> {
         self.strategy.filter(|strategy| leaves_residue(*strategy)).map(|_| self.residue.name())
@@ -128,7 +128,7 @@ pub fn leaves_residue(strategy: RestoreStrategy) -> bool {
 pub struct MeasureOptions {
     /// Calls that are timed, for each figure.
     pub calls: u64,
-    /// Time after which a figure makes do with the calls it has got.
+    /// Time after which a figure uses the calls timed so far.
     pub budget: Duration,
     /// Calls that are counted, in each of the two passes.
     pub counted_calls: u64,

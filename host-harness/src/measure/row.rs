@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::Variant;
 use guest_host::{Failure, Guest, RestoreStrategy};
 
-/// What was measured of one guest, function and way of restoring.
+/// The measurements of one guest, function and way of restoring.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Row {
@@ -25,7 +25,7 @@ pub struct Row {
     pub times: Option<Times>,
     /// Why there are no figures.
     pub failure: Option<FailedCall>,
-    /// What verification found, where the row was verified.
+    /// Findings of verification, if the row was verified.
     pub verdict: Option<RowVerdict>,
 }
 
@@ -62,7 +62,7 @@ impl Row {
     }
 }
 
-/// What was counted. Figures per call are means over the counted calls; where they are whole, every call had the same
+/// The counts. Figures per call are means over the counted calls; where they are whole, every call had the same
 /// unless [`Self::uneven`] says otherwise.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -235,7 +235,7 @@ impl FailedCall {
     }
 }
 
-/// What verification found about a row's way of restoring.
+/// Findings of verification about a row's way of restoring.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowVerdict {
     /// Whether nothing differed.

@@ -6,7 +6,7 @@
 //! a single call among hundreds may suffer, for long ones they are those of single calls.
 //!
 //! Call and restore alone are timed in another run over the same alternation of both, with the clock read in between.
-//! What reading the clock costs is measured at the start and taken off each part; for parts of tens of nanoseconds
+//! The cost of reading the clock is measured at the start and subtracted from each part; for parts of tens of nanoseconds
 //! some nanoseconds of doubt remain, so that the parts need not add up to the whole. Restoring in a loop without calls
 //! in between would be exact to the nanosecond and mean nothing, as there would be nothing to restore.
 
@@ -153,7 +153,7 @@ impl Stopwatch {
     }
 }
 
-/// What reading the clock costs, in nanoseconds.
+/// Cost of reading the clock, in nanoseconds.
 #[must_use]
 pub fn clock_cost() -> f64 {
     const READINGS: u32 = 1_000;

@@ -11,7 +11,7 @@ use guest_host::input;
 pub struct TraceFile {
     /// Its name.
     pub name: String,
-    /// What it asks for.
+    /// Its requests.
     pub trace: Trace,
 }
 
@@ -44,36 +44,39 @@ pub enum TraceError {
         source: std::io::Error,
     },
     /// A line is wrong.
-    #[error("{}:{}:{}: {}{hint}", path.display(), error.line, error.column, error.problem)]
+    #[error("{}:{}:{}: {}{}", path.display(), error.line, error.column, error.problem, counting(*counted))]
     Line {
         /// The file.
         path: PathBuf,
         /// The line, and what is wrong with it.
         error: ParseError,
-        /// What may be meant; may be empty.
-        hint: &'static str,
+        /// The numbering that the trace seems to have, if it is not the one that it was read with.
+        counted: Option<Numbering>,
     },
     /// The file has no operation.
-    #[error("{}: the trace has no operation; a line of it is such as `Alloc(24),` or `Free(0),`", .0.display())]
+    #[error("{}: the trace has no operation; a line looks like `Alloc(24),` or `Free(0),`", .0.display())]
     Empty(PathBuf),
 }
 
 impl TraceError {
     fn of(path: &Path, numbering: Numbering, error: ParseError) -> Self {
-        let hint = match (&error.problem, numbering) {
+        let counted = match (&error.problem, numbering) {
             // The last allocation of a trace that counts from 1 has the number of how many there were.
             (Problem::NeverAllocated { number, made, .. }, Numbering::FromZero)
                 if *made > 0 && *number == made.to_string() =>
             {
-                "; if the trace counts from 1, give `--count-from 1`"
+                Some(Numbering::FromOne)
             }
-            (Problem::NeverAllocated { number, .. }, Numbering::FromOne) if number == "0" => {
-                "; if the trace counts from 0, leave out `--count-from 1`"
-            }
-            _ => "",
+            (Problem::NeverAllocated { number, .. }, Numbering::FromOne) if number == "0" => Some(Numbering::FromZero),
+            _ => None,
         };
-        Self::Line { path: path.to_owned(), error, hint }
+        Self::Line { path: path.to_owned(), error, counted }
     }
+}
+
+/// The guess that ends the message.
+fn counting(counted: Option<Numbering>) -> String {
+    counted.map_or_else(String::new, |numbering| format!("; the trace may count from {}", numbering.first()))
 }
 
 #[cfg(test)]
@@ -98,9 +101,9 @@ mod tests {
         let told = |text, numbering| load(text, numbering).unwrap_err().to_string();
         let from_one = told("Alloc(8),\nFree(1),\n", Numbering::FromZero);
         assert!(from_one.contains("some.trace:2:6: allocation 1 was never made: expected"), "{from_one}");
-        assert!(from_one.ends_with("give `--count-from 1`"), "{from_one}");
+        assert!(from_one.ends_with("; the trace may count from 1"), "{from_one}");
         let from_zero = told("Alloc(8),\nFree(0),\n", Numbering::FromOne);
-        assert!(from_zero.ends_with("leave out `--count-from 1`"), "{from_zero}");
+        assert!(from_zero.ends_with("; the trace may count from 0"), "{from_zero}");
         let neither = told("Alloc(8),\nFree(7),\n", Numbering::FromZero);
         assert!(neither.ends_with("expected a number from 0 to 0"), "{neither}");
         assert!(told("// nothing\n", Numbering::FromZero).contains("has no operation"));

@@ -45,7 +45,7 @@ const AROUND_CHUNK: usize = 64;
 pub struct ReplayOptions {
     /// Replays that are timed.
     pub repeats: u64,
-    /// Time after which a figure makes do with the replays it has got.
+    /// Time after which a figure uses the replays timed so far.
     pub budget: Duration,
     /// How instances are made. The instance is restored after every replay, whatever the policy.
     pub config: InstanceConfig,
@@ -70,8 +70,8 @@ impl Default for ReplayOptions {
 
 /// Replays a trace in a guest with this allocator.
 ///
-/// What is counted is that of a fresh instance; what is timed comes after it, from an instance that is restored before
-/// each replay, so that its memory is warm and as it was.
+/// The counts are those of a fresh instance. The times come afterwards, from an instance that is restored before each
+/// replay, so its memory is warm and equals the snapshot.
 ///
 /// # Errors
 /// [`LoadError`] when no instance can be made, and [`LoadError::Function`] when the guest is none that replays. A
@@ -147,7 +147,7 @@ pub fn trace_state(trace: &Trace, exchange_size: u32) -> Result<MemoryState, Loa
 /// A writer is handed on by those who chain; here the chain ends.
 fn drop_ref<T>(_: &mut T) {}
 
-/// What a replay left.
+/// The intents of a replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Left {
     failures: u64,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::TraceFile;
 use crate::measure::{FailedCall, Spread};
 
-/// What a trace asks for, whoever serves it.
+/// The requests of a trace, independent of the allocator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TraceSummary {
@@ -45,7 +45,7 @@ impl TraceSummary {
     }
 }
 
-/// What came of replaying one trace with one allocator.
+/// The result of replaying one trace with one allocator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ReplayRow {
@@ -53,7 +53,7 @@ pub struct ReplayRow {
     pub trace: String,
     /// The allocator.
     pub allocator: String,
-    /// What was counted on a fresh instance; null when the replay failed.
+    /// Counts on a fresh instance; null if the replay failed.
     pub counts: Option<ReplayCounts>,
     /// Times; null when the replay failed.
     pub times: Option<ReplayTimes>,
@@ -69,7 +69,7 @@ impl ReplayRow {
     }
 }
 
-/// What was counted.
+/// The counts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ReplayCounts {
@@ -97,7 +97,7 @@ pub struct ReplayTimes {
     pub repeats: u64,
     /// An operation as it was replayed: read from the trace, allocated, written to, checked, freed.
     pub operation: Spread,
-    /// What of that is not the allocator's: the same without allocating, writing and checking.
+    /// The part of it that is not the allocator's: the same operation without allocating, writing and checking.
     pub walk: Spread,
 }
 

@@ -49,7 +49,7 @@ pub struct GuestSummary {
     pub wasm_bytes: u64,
     /// Bytes of its statics; null where the module does not tell.
     pub statics_bytes: Option<u64>,
-    /// What made it, as it says itself.
+    /// The tools that made it, as the module names them.
     pub built_with: Vec<String>,
     /// Strategies that cannot restore it, and why.
     pub not_admitted: Vec<NotAdmitted>,
@@ -80,7 +80,7 @@ impl GuestSummary {
     }
 }
 
-/// What `measure` and `compare` found.
+/// The findings of `measure` and `compare`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MeasureReport {
@@ -88,15 +88,15 @@ pub struct MeasureReport {
     pub settings: Settings,
     /// Time of wasmtime's typed call of an empty function `() -> i64`, epoch deadline armed, in nanoseconds.
     pub bare_call: Spread,
-    /// What reading the clock costs, in nanoseconds; taken off the figures already.
+    /// Cost of reading the clock, in nanoseconds; already subtracted from the figures.
     pub clock_cost: f64,
     /// The guests.
     pub guests: Vec<GuestSummary>,
     /// The measured rows.
     pub rows: Vec<Row>,
-    /// What verification found, for each guest and way of restoring; empty where nothing was verified.
+    /// Findings of verification, for each guest and way of restoring; empty if nothing was verified.
     pub verdicts: Vec<VerdictReport>,
-    /// What a reader should know besides, for instance what was skipped.
+    /// Notes for the reader, for instance about what was skipped.
     pub notes: Vec<String>,
 }
 
@@ -122,7 +122,7 @@ impl MeasureReport {
     }
 }
 
-/// What `verify` found.
+/// The findings of `verify`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct VerifyReport {
@@ -140,7 +140,7 @@ impl VerifyReport {
     }
 }
 
-/// What verification found of one guest and one way of restoring.
+/// The findings of verification about one guest and one way of restoring.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct VerdictReport {
@@ -163,7 +163,7 @@ pub struct VerdictReport {
     pub skipped_calls: u64,
     /// Whether nothing differed, and no function was called of which every call was skipped.
     pub passed: bool,
-    /// What differed; the same of one function stands once, with the number of calls.
+    /// Differences; equal ones of one function stand once, with the number of calls.
     pub differences: Vec<String>,
     /// How each region of memory looked after the restores; empty where every call had a new instance.
     #[serde(default)]
@@ -181,7 +181,7 @@ pub struct VerdictReport {
 pub struct RegionReport {
     /// The region.
     pub region: String,
-    /// What the strategy promises of it: `exact`, `residue` (it may hold what an earlier call left) or `exact but
+    /// The strategy's promise for it: `exact`, `residue` (it may hold what an earlier call left) or `exact but
     /// high_water`.
     pub promise: String,
     /// Restores after which bytes of it were not as in the snapshot.
@@ -250,7 +250,7 @@ impl VerdictReport {
     }
 }
 
-/// What `replay` found.
+/// The findings of `replay`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ReplayReport {
@@ -260,11 +260,11 @@ pub struct ReplayReport {
     pub strategy: String,
     /// The number of a trace's first allocation: 0 or 1.
     pub count_from: u32,
-    /// What the traces ask for.
+    /// The requests of the traces.
     pub traces: Vec<TraceSummary>,
     /// A row for each trace and allocator.
     pub rows: Vec<ReplayRow>,
-    /// What a reader should know besides, for instance what was skipped.
+    /// Notes for the reader, for instance about what was skipped.
     pub notes: Vec<String>,
 }
 
@@ -289,7 +289,7 @@ impl ReplayReport {
     }
 }
 
-/// What `run` found.
+/// The findings of `run`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RunReport {
@@ -301,7 +301,7 @@ pub struct RunReport {
     pub strategy: String,
     /// When.
     pub policy: String,
-    /// What becomes of residue.
+    /// The treatment of residue.
     pub residue: String,
     /// How the instance was made.
     pub settings: Settings,
@@ -347,13 +347,13 @@ pub struct CallReport {
     pub log: Vec<LogReport>,
     /// Log lines that were cut off or dropped.
     pub log_dropped: u64,
-    /// What it wrote to its output through WASI: the last of it, what is not UTF-8 replaced.
+    /// The end of its output through WASI, with bytes that are not UTF-8 replaced.
     #[serde(default)]
     pub output: String,
     /// Bytes of output before that.
     #[serde(default)]
     pub output_dropped: u64,
-    /// What it did; null when it failed.
+    /// Its counters; null if it failed.
     pub counters: Option<Counters>,
 }
 
@@ -409,7 +409,7 @@ pub struct LogReport {
     pub line: String,
 }
 
-/// What one call did.
+/// The counters of one call.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Counters {
@@ -423,11 +423,11 @@ pub struct Counters {
     pub restored_bytes: Option<u64>,
     /// Whether it ran out of memory first and succeeded on the restored instance.
     pub retried: bool,
-    /// What was allocated; null where nothing tells.
+    /// Its allocations; null if they are unknown.
     pub allocator: Option<AllocatorCounters>,
 }
 
-/// What was allocated during one call; null for what its source does not tell.
+/// The allocations of one call. A field is null if the source does not count it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AllocatorCounters {

@@ -26,7 +26,7 @@ use crate::inspect::Inspection;
 /// added without.
 pub const SCHEMA_VERSION: u32 = 2;
 
-/// What a command found.
+/// The findings of a command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Report {
@@ -34,12 +34,12 @@ pub struct Report {
     pub schema_version: u32,
     /// When, where and with what it was made.
     pub header: Header,
-    /// What was found; its field `command` tells which of the commands it is.
+    /// The findings; the field `command` names the command.
     #[serde(flatten)]
     pub content: Content,
 }
 
-/// What was found, by command.
+/// The findings, by command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case")]
 #[non_exhaustive]

@@ -2,7 +2,7 @@
 
 use crate::measure::PerCall;
 
-/// What stands where there is no figure.
+/// The text in place of a missing figure.
 pub(super) const NONE: &str = "-";
 
 /// `optional`, or a dash.

@@ -1,17 +1,17 @@
-//! What a report reads like, before a format makes it so.
+//! The content of a report, before an output format renders it.
 
 /// A part of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
     /// Its heading.
     pub title: String,
-    /// What it holds.
+    /// Its content.
     pub body: Body,
     /// Remarks below it.
     pub remarks: Vec<String>,
 }
 
-/// What a section holds.
+/// The content of a section.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
     /// Names and values.

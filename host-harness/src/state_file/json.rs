@@ -1,7 +1,7 @@
 //! JSON and the value model, both ways.
 //!
-//! What is read stays text until it is written in its wire form: so each error knows the place of what is wrong, a
-//! number keeps all its digits, and no field hides another of the same name.
+//! Values stay text until they are encoded. So each error knows its place, a number keeps all its digits, and no field
+//! hides another of the same name.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -18,7 +18,7 @@ use serde_json::{Map, Number, Value};
 /// Why JSON has no place in a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wrong<'t> {
-    /// What is wrong, as it stands in the text.
+    /// The wrong part of the text.
     pub(super) at: &'t str,
     /// Fields and elements that lead there.
     path: Vec<String>,
@@ -54,7 +54,7 @@ pub(super) struct Field<'t> {
     pub(super) value: &'t RawValue,
 }
 
-/// What a JSON value means in the value model.
+/// The meaning of a JSON value in the value model.
 pub(super) enum Parsed<'t> {
     Int(i64),
     Float(f64),
@@ -71,7 +71,7 @@ impl<'t> Parsed<'t> {
     pub(super) fn of(raw: &'t RawValue) -> Result<Self, Wrong<'t>> {
         let text = raw.get();
         Ok(match text.as_bytes().first() {
-            Some(b'n') => return Err(Wrong::new(text, "null is not a value; leave the field out instead")),
+            Some(b'n') => return Err(Wrong::new(text, "null is not a value; leave the field out")),
             Some(b't' | b'f') => Self::Bool(text == "true"),
             Some(b'"') => Self::Text(string(text)?),
             Some(b'[') => Self::Array(read(text)?),
@@ -86,7 +86,7 @@ impl<'t> Parsed<'t> {
         Ok(match marker {
             None => Self::Object(fields),
             Some(marker) if fields.len() > 1 => {
-                let reason = format!("`{}` stands alone in its object; take the other fields out", marker.name);
+                let reason = format!("`{}` must be the only field of its object; remove the others", marker.name);
                 return Err(Wrong::new(marker.name_at, reason));
             }
             Some(marker) if marker.name == "$bytes" => Self::Bytes(bytes(marker.value)?),
@@ -104,13 +104,13 @@ impl<'t> Parsed<'t> {
         }
         text.parse().map(Self::Int).map_err(|_| {
             let reason = format!(
-                "{text} does not fit a 64-bit integer with sign; write it with a point for a float, or as a string"
+                "{text} does not fit a signed 64-bit integer; add a decimal point for a float, or use a string"
             );
             Wrong::new(text, reason)
         })
     }
 
-    /// What it is, for messages.
+    /// Its kind with an article, for messages.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Int(_) | Self::Float(_) => "a number",
@@ -133,7 +133,7 @@ fn string(text: &str) -> Result<String, Wrong<'_>> {
     read(text)
 }
 
-/// What serde_json says, without the place: it counts from the start of what it was given.
+/// The message of serde_json without its place, which counts from the start of the parsed part.
 pub(super) fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" at line ").map_or(text.as_str(), |(reason, _)| reason).to_owned()
@@ -167,21 +167,21 @@ fn fields(text: &str) -> Result<Vec<Field<'_>>, Wrong<'_>> {
     }
     let mut names = HashSet::with_capacity(fields.len());
     if let Some(twice) = fields.iter().find(|field| !names.insert(field.name.as_str())) {
-        return Err(Wrong::new(twice.name_at, format!("field `{}` is given twice; leave one out", twice.name)));
+        return Err(Wrong::new(twice.name_at, format!("field `{}` occurs twice; remove one", twice.name)));
     }
     Ok(fields)
 }
 
 fn bytes(value: &RawValue) -> Result<Vec<u8>, Wrong<'_>> {
     let Ok(Parsed::Text(text)) = Parsed::of(value) else {
-        return Err(Wrong::new(value.get(), "`$bytes` wants a string in base64"));
+        return Err(Wrong::new(value.get(), "`$bytes` needs a string in base64"));
     };
     BASE64.decode(text).map_err(|error| Wrong::new(value.get(), format!("`$bytes` is not base64: {error}")))
 }
 
 fn qname(value: &RawValue) -> Result<[String; 2], Wrong<'_>> {
     read::<[String; 2]>(value.get())
-        .map_err(|_| Wrong::new(value.get(), "`$qname` wants an array of two strings, package and entity"))
+        .map_err(|_| Wrong::new(value.get(), "`$qname` needs an array of two strings, package and entity"))
 }
 
 /// Writes the fields of a value; it is the first of the levels to which values may be nested.
@@ -195,7 +195,7 @@ pub(super) fn write_key<'t>(fields: &[Field<'t>], writer: &mut ObjectEncoder<'_,
         let parsed = Parsed::of(value).map_err(|wrong| wrong.under(name))?;
         if let Parsed::Array(_) | Parsed::Object(_) = parsed {
             let reason = format!(
-                "{} has no place in a key, whose fields are numbers, strings, bools, bytes and qualified names",
+                "{} is not allowed in a key; its fields are numbers, strings, bools, bytes and qualified names",
                 parsed.kind()
             );
             return Err(Wrong::new(value.get(), reason).under(name));

@@ -26,13 +26,13 @@ pub enum StateFileError {
         source: std::io::Error,
     },
     /// The file is text in another encoding, or no text.
-    #[error("{}:{line}: {found}; a state file is UTF-8, save it as that", path.display())]
+    #[error("{}:{line}: {found}; save the state file as UTF-8", path.display())]
     NotUtf8 {
         /// The file.
         path: PathBuf,
         /// Line of the first byte that is wrong, from 1.
         line: usize,
-        /// What stands there.
+        /// The problem there.
         found: String,
     },
     /// Not JSON, or not an array of records.
@@ -44,7 +44,7 @@ pub enum StateFileError {
         line: usize,
         /// Column of the error in characters, from 1.
         column: usize,
-        /// What is wrong there.
+        /// The problem there.
         reason: String,
     },
     /// A record that the value model has no place for.
@@ -60,14 +60,14 @@ pub enum StateFileError {
         index: usize,
         /// The record's storage.
         storage: String,
-        /// What is wrong with it.
+        /// The problem with it.
         reason: String,
     },
 }
 
 const EXAMPLE: &str = r#"[{"storage": "sys.View", "key": {"Year": 2023}, "value": {"Amount": 1}}]"#;
 
-/// What editors of some systems begin a file with, to say that it is UTF-8.
+/// The mark with which some editors begin a UTF-8 file.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Loads the state file at `path`.
@@ -101,7 +101,7 @@ pub fn parse_state(text: &str, path: &Path) -> Result<MemoryState, StateFileErro
         reason,
     };
     if let Some((at, found)) = no_array(text) {
-        return Err(syntax(line_and_column(text, at), format!("{found} where an array of records is expected")));
+        return Err(syntax(line_and_column(text, at), format!("expected an array of records, found {found}")));
     }
     // Raw values keep their place in the text, which tells where something wrong stands.
     let records: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| {
@@ -216,7 +216,7 @@ fn object<'t>(raw: &'t RawValue, what: &str) -> Result<Vec<Field<'t>>, Wrong<'t>
             other => other.kind(),
         },
     };
-    Err(Wrong::new(raw.get(), format!("{what} is an object, and this is {found}")))
+    Err(Wrong::new(raw.get(), format!("{what} must be an object, not {found}")))
 }
 
 /// The text of a field that must be one.
@@ -229,7 +229,7 @@ fn text<'t>(field: &Field<'t>) -> Result<String, Wrong<'t>> {
             other => other.kind(),
         },
     };
-    Err(Wrong::new(at, format!("`{}` is a string, and this is {found}", field.name)))
+    Err(Wrong::new(at, format!("`{}` must be a string, not {found}", field.name)))
 }
 
 #[cfg(test)]
@@ -273,13 +273,13 @@ mod tests {
     fn what_is_no_array_of_records_is_told_in_plain_words() {
         refused(&[
             ("[\n  {\"storage\": }", "2:15", "expected value"),
-            ("", "1:1", "nothing where an array of records"),
-            (" {}", "1:2", "an object where an array of records"),
-            ("7", "1:1", "a number where an array"),
+            ("", "1:1", "expected an array of records, found nothing"),
+            (" {}", "1:2", "expected an array of records, found an object"),
+            ("7", "1:1", "expected an array of records, found a number"),
             ("nonsense", "1:2", "expected ident"),
             ("[] []", "1:4", "trailing characters"),
-            ("[\n[]]", "2:1", "a record is an object, and this is an array"),
-            ("[null]", "1:2", "this is null"),
+            ("[\n[]]", "2:1", "a record must be an object, not an array"),
+            ("[null]", "1:2", "must be an object, not null"),
             ("[{\"storage\": \"\u{e9}\", \"x\": ?}]", "1:24", "expected value"),
         ]);
     }
@@ -290,11 +290,11 @@ mod tests {
             ("[\n\n  {\"storage\": \"a\",\n   \"valeu\": {}}]", "4:4", "unknown field `valeu`"),
             (r#"[{"value": {}}]"#, "1:2", "the record has no field `storage`"),
             (r#"[{"storage": "a"}]"#, "1:2", "the record has no field `value`"),
-            (r#"[{"storage": 1, "value": {}}]"#, "1:14", "`storage` is a string, and this is a number"),
-            (r#"[{"storage": "a", "entity": null, "value": {}}]"#, "1:29", "`entity` is a string, and this is null"),
-            (r#"[{"storage": "a", "value": [1]}]"#, "1:28", "`value` is an object, and this is an array"),
-            (r#"[{"storage": "a", "value": {"$bytes": ""}}]"#, "1:28", "`value` is an object, and this is bytes"),
-            (r#"[{"storage": "a", "key": 5, "value": {}}]"#, "1:26", "`key` is an object, and this is a number"),
+            (r#"[{"storage": 1, "value": {}}]"#, "1:14", "`storage` must be a string, not a number"),
+            (r#"[{"storage": "a", "entity": null, "value": {}}]"#, "1:29", "`entity` must be a string, not null"),
+            (r#"[{"storage": "a", "value": [1]}]"#, "1:28", "`value` must be an object, not an array"),
+            (r#"[{"storage": "a", "value": {"$bytes": ""}}]"#, "1:28", "`value` must be an object, not bytes"),
+            (r#"[{"storage": "a", "key": 5, "value": {}}]"#, "1:26", "`key` must be an object, not a number"),
         ]);
     }
 
@@ -307,17 +307,17 @@ mod tests {
                 "record 0 (storage `a`): value at `x.y.1`: null is not a value",
             ),
             (r#"[{"storage": "a", "value": {"x": {"$bytes": "?"}}}]"#, "1:45", "at `x`: `$bytes` is not base64"),
-            (r#"[{"storage": "a", "value": {"x": {"$qname": ["p"]}}}]"#, "1:45", "at `x`: `$qname` wants an array"),
+            (r#"[{"storage": "a", "value": {"x": {"$qname": ["p"]}}}]"#, "1:45", "at `x`: `$qname` needs an array"),
             (r#"[{"storage": "a", "value": {"x": "\ud800"}}]"#, "1:34", "at `x`: "),
             (
                 r#"[{"storage": "a", "key": {"x": {"y": 1}}, "value": {}}]"#,
                 "1:32",
-                "key at `x`: an object has no place in a key",
+                "key at `x`: an object is not allowed in a key",
             ),
             (
                 r#"[{"storage": "a", "key": {"x": [1]}, "value": {}}]"#,
                 "1:32",
-                "key at `x`: an array has no place in a key",
+                "key at `x`: an array is not allowed in a key",
             ),
         ]);
     }
@@ -325,18 +325,26 @@ mod tests {
     #[test]
     fn a_field_that_is_given_twice_is_refused_wherever_it_stands() {
         refused(&[
-            (r#"[{"storage": "a", "storage": "b", "value": {}}]"#, "1:19", "field `storage` is given twice"),
-            (r#"[{"storage": "a", "key": {"x": 1, "x": 1}, "value": {}}]"#, "1:35", "field `x` is given twice"),
-            (r#"[{"storage": "a", "value": {"x": 1, "\u0078": 1}}]"#, "1:37", "field `x` is given twice"),
-            (r#"[{"storage": "a", "value": {"x": [{"y": 1, "y": 1}]}}]"#, "1:44", "at `x.0`: field `y` is given twice"),
+            (r#"[{"storage": "a", "storage": "b", "value": {}}]"#, "1:19", "field `storage` occurs twice"),
+            (r#"[{"storage": "a", "key": {"x": 1, "x": 1}, "value": {}}]"#, "1:35", "field `x` occurs twice"),
+            (r#"[{"storage": "a", "value": {"x": 1, "\u0078": 1}}]"#, "1:37", "field `x` occurs twice"),
+            (r#"[{"storage": "a", "value": {"x": [{"y": 1, "y": 1}]}}]"#, "1:44", "at `x.0`: field `y` occurs twice"),
         ]);
     }
 
     #[test]
     fn a_marker_beside_other_fields_is_refused() {
         refused(&[
-            (r#"[{"storage": "a", "value": {"x": {"$bytes": "", "y": 1}}}]"#, "1:35", "`$bytes` stands alone"),
-            (r#"[{"storage": "a", "value": {"x": {"y": 1, "$qname": ["a", "b"]}}}]"#, "1:43", "`$qname` stands alone"),
+            (
+                r#"[{"storage": "a", "value": {"x": {"$bytes": "", "y": 1}}}]"#,
+                "1:35",
+                "`$bytes` must be the only field",
+            ),
+            (
+                r#"[{"storage": "a", "value": {"x": {"y": 1, "$qname": ["a", "b"]}}}]"#,
+                "1:43",
+                "`$qname` must be the only field",
+            ),
         ]);
     }
 
@@ -344,7 +352,7 @@ mod tests {
     fn integers_never_become_floats() {
         let text = |number: &str| format!(r#"[{{"storage": "sys.Event", "value": {{"x": {number}}}}}]"#);
         for number in ["9223372036854775808", "-9223372036854775809", "100000000000000000000000"] {
-            refused(&[(&text(number), "1:42", "does not fit a 64-bit integer with sign")]);
+            refused(&[(&text(number), "1:42", "does not fit a signed 64-bit integer")]);
         }
         refused(&[(&text("1e999"), "1:42", "does not fit a 64-bit float")]);
         for (number, read) in [

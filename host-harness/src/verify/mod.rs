@@ -35,7 +35,7 @@ use guest_host::{
 pub use observe::Aspect;
 use observe::Observed;
 
-/// What to verify.
+/// Options of verification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifyOptions {
@@ -73,7 +73,7 @@ impl Default for VerifyOptions {
     }
 }
 
-/// What verification found.
+/// The findings of verification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verdict {
@@ -87,7 +87,7 @@ pub struct Verdict {
     pub failures: u64,
     /// Functions of which calls were skipped, as they ended by the deadline on one side only.
     pub skipped: Vec<Skipped>,
-    /// What differed, in the order of the calls.
+    /// The differences, in the order of the calls.
     pub differences: Vec<Difference>,
     /// How each region of memory looked after the restores, in the order of [`RegionKind`]; empty where a new instance
     /// took the place of each.
@@ -151,7 +151,7 @@ impl fmt::Display for Skipped {
 pub struct RegionFinding {
     /// The region.
     pub region: RegionKind,
-    /// What the strategy promises of it.
+    /// The strategy's promise for it.
     pub promise: Promise,
     /// Restores after which bytes of it were not as in the snapshot.
     pub restores: u64,
@@ -185,7 +185,7 @@ pub struct Difference {
     pub previous: Option<String>,
     /// Later calls of the function in which the same differed: the same region, global, table or part of the outcome.
     pub again: u64,
-    /// What differed.
+    /// The thing that differed.
     pub what: What,
     /// For a difference in the outcome: what earlier calls had left in memory, and the restore before this call too,
     /// because its strategy may. It is where to look for the cause.
@@ -216,15 +216,15 @@ pub struct Residual {
     pub region: RegionKind,
     /// First address that differs.
     pub address: u64,
-    /// What the snapshot has there.
+    /// The snapshot's byte.
     pub expected: u8,
-    /// What is there.
+    /// The byte found.
     pub found: u8,
     /// Bytes of the region that differ.
     pub bytes: u64,
 }
 
-/// What differed.
+/// The thing that differed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum What {
@@ -234,9 +234,9 @@ pub enum What {
         region: RegionKind,
         /// First address that differs.
         address: u64,
-        /// What the snapshot has there.
+        /// The snapshot's byte.
         expected: u8,
-        /// What is there.
+        /// The byte found.
         found: u8,
         /// Bytes of the region that differ.
         bytes: u64,
@@ -247,9 +247,9 @@ pub enum What {
         region: RegionKind,
         /// First address that differs.
         address: u64,
-        /// What a fresh instance has there.
+        /// A fresh instance's byte.
         expected: u8,
-        /// What is there.
+        /// The byte found.
         found: u8,
         /// Bytes of the region that differ.
         bytes: u64,
@@ -274,9 +274,9 @@ pub enum What {
         aspect: Aspect,
         /// Where in it, for instance which intent and which of its fields.
         place: Option<String>,
-        /// What a fresh instance gave there.
+        /// The value from a fresh instance.
         expected: String,
-        /// What the restored one gave.
+        /// The value from the restored one.
         found: String,
     },
     /// The memory has more pages than any fresh instance needed so far.
@@ -467,7 +467,7 @@ struct Pair<'g> {
     reference: Instance,
     /// The most pages that a call from a fresh instance is known to need.
     most_pages: u64,
-    /// What the restore before the next call left in the subject's memory, as it may.
+    /// The residue that the restore before the next call left in the subject's memory, as it may.
     residue: Vec<Residual>,
     previous: Option<Function>,
     /// No function of the subject was called yet. Subject and reference were made with the same state.

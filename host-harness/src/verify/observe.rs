@@ -1,4 +1,4 @@
-//! What can be observed of one call.
+//! The observations of one call.
 
 use std::fmt;
 
@@ -17,11 +17,11 @@ pub enum Aspect {
     Intents,
     /// The log lines.
     Log,
-    /// What it wrote to its output.
+    /// Its output.
     Output,
     /// The calls of host functions.
     Trace,
-    /// What the allocator counted.
+    /// The allocator's counts.
     Allocations,
 }
 
@@ -46,7 +46,7 @@ impl fmt::Display for Aspect {
     }
 }
 
-/// What one call showed.
+/// The observations of one call.
 pub(super) struct Observed {
     result: Result<(), String>,
     /// It ended by the clock, so how far it got is chance.

@@ -16,7 +16,7 @@ fn failure(body: &str, policy: RestorePolicy) -> (Cause, bool, (u64, u64)) {
     (failure.cause, failure.retried, (counted.allocations, counted.allocated_bytes.unwrap()))
 }
 
-/// What must come of a call: bytes that could not be had, or `None` where it fails for another reason.
+/// The expected result of a call: the bytes of a request that could not be served, or `None` if it fails for another reason.
 fn check(what: &str, body: &str, overflow: Option<u64>, counted: (u64, u64)) {
     for policy in [RestorePolicy::EveryCall, RestorePolicy::OnError] {
         let (cause, retried, found) = failure(body, policy);

@@ -10,7 +10,7 @@ use guest_prepare::{CountedAs, FoundBy, PrepareOptions};
 use test_support::counted_guests::{TINYGO, WORK, tells, tinygo};
 use test_support::text_guests::guest;
 
-/// What `work` does: a request for nothing is one too, and to free no block is nothing.
+/// The counts of `work`: a request for 0 bytes counts, and freeing no block does not.
 const WORKED: AllocationCounts = AllocationCounts { allocations: 5, frees: 2, reallocations: 1, bytes: 392 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -57,7 +57,7 @@ fn state() -> MemoryState {
     parse_state(state, Path::new("state.json")).expect("the state of the test is valid")
 }
 
-/// What a call left: its log lines, or the cause of its failure.
+/// The result of a call: its log lines, or the cause of its failure.
 fn outcome(guest: &Guest, function: &str) -> Result<Vec<(Level, String)>, Cause> {
     let mut config = InstanceConfig::default();
     (config.strategy, config.exchange_size) = (RestoreStrategy::DirtyCards, Some(4096));
@@ -102,7 +102,7 @@ fn a_range_of_one_byte_is_not() {
             let refused = outcome(&guest, function).unwrap_err();
             let told = refused.to_string();
             assert!(matches!(refused, Cause::InvalidGuestData(_)), "{function}: {told}");
-            assert!(told.contains(&format!("1 bytes at address {at:#x} do not lie")), "{function}: {told}");
+            assert!(told.contains(&format!("1 bytes at address {at:#x} are outside")), "{function}: {told}");
         }
     }
 }

@@ -122,7 +122,7 @@ fn guest() -> Guest {
     Guest::load(&engine, "counter", &wasm, PrepareOptions::default()).expect("the guest keeps the contract")
 }
 
-/// What makes restores and reads fail.
+/// The switches that make restores and reads fail.
 #[derive(Debug, Clone, Default)]
 struct Switches {
     restore: Arc<AtomicU32>,

@@ -234,7 +234,7 @@ fn load(memory: &str, body: &str) -> Result<Guest, LoadError> {
     Guest::load(&engine, "specimen", &wasm, PrepareOptions::default())
 }
 
-/// What a call shows: how it ended, the numbers that it left, and its intents.
+/// The observations of a call: how it ended, the numbers that it left, and its intents.
 fn seen(instance: &mut Instance) -> (Result<(), &'static str>, Vec<usize>, usize) {
     let (result, intents) = match instance.invoke_by_name("again") {
         Ok(outcome) => (Ok(()), outcome.intents().count()),

@@ -1,4 +1,4 @@
-//! What an instance left in pages that were swapped out is not handed to the next one in its place.
+//! Bytes that an instance left in swapped-out pages do not reach the next instance in its place.
 //!
 //! That takes a swap file: Linux, and the right to turn one on. Elsewhere these tests say that they were skipped.
 

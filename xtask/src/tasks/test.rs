@@ -14,7 +14,7 @@ use crate::{cli, console::Console, folders, steps::Steps};
 pub(crate) enum Check {
     /// Formatting of both workspaces.
     Fmt,
-    /// Licences of everything that is depended on, against deny.toml.
+    /// Licences of all dependencies, against deny.toml.
     Licences,
     /// Clippy for the host, with every warning an error.
     Clippy,

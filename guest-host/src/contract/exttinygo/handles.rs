@@ -1,15 +1,15 @@
 //! Handles, and what the host holds for them: keys and intents that are being written, values and rows that were read.
 //!
-//! A handle is valid for one call. It says of itself to which call since the last restore it belongs, what it is for and
-//! the how many-th it is, so that a handle of another call or kind is recognised whatever the tables hold. Calls are
-//! counted from the restore, not from the start: what a guest sees of a handle must not tell it what was before.
+//! A handle is valid for one call. It encodes the call that issued it (counted since the last restore), its kind and its
+//! index. So the host recognises a handle of another call or kind, whatever the tables hold. Calls are counted from the
+//! restore, not from the start, because a handle must not reveal earlier calls to the guest.
 
 use std::ops::Range;
 
 use super::writer::Writer;
 use crate::failure::{Fault, InvalidData};
 
-/// What a handle is for.
+/// The kind of object that a handle stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum HandleKind {
     /// A key that is being built.
@@ -107,7 +107,7 @@ pub(crate) struct Handles {
     reads: Pool,
     values: Vec<Part>,
     row_keys: Vec<Part>,
-    /// What was read.
+    /// The bytes that were read.
     pub(super) bytes: Vec<u8>,
     /// Most that there may be of a kind.
     limit: usize,

@@ -1,7 +1,7 @@
 //! The parts of values: the functions that find a field or an element and hand it over as the type that is asked for.
 //!
-//! What goes wrong here is what in the native contract `guest-sdk` returns to the extension: the failures have its codes
-//! and its words.
+//! Under the native contract `guest-sdk` returns these failures to the extension. Here they have the same codes and
+//! messages.
 
 use guest_abi::ErrorCode;
 use guest_abi::cbor::{WireError, skip};

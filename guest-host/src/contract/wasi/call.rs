@@ -14,7 +14,7 @@ use crate::host::guest_memory::GuestMemory;
 
 /// An instance that WASI belongs to.
 pub(crate) trait WasiView: ContractData {
-    /// What WASI has of it.
+    /// Its WASI state.
     fn wasi(&mut self) -> &mut Wasi;
 }
 

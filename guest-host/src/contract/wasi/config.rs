@@ -1,6 +1,6 @@
-//! What of the world a guest sees through WASI.
+//! The configuration of WASI.
 
-/// What of the world a guest sees through WASI. By default that is the system's time and nothing else.
+/// The part of the world that a guest sees through WASI. By default that is the system's time and nothing else.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WasiConfig {
@@ -8,7 +8,7 @@ pub struct WasiConfig {
     pub arguments: Vec<String>,
     /// Names and values of environment variables. None by default: nothing of the host's own environment is passed on.
     pub environment: Vec<(String, String)>,
-    /// What the guest's clocks tell.
+    /// The guest's clocks.
     pub clock: Clock,
     /// Where random bytes come from.
     pub randomness: Randomness,
@@ -27,7 +27,7 @@ impl WasiConfig {
     }
 }
 
-/// What a guest's clocks tell.
+/// A guest's clocks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Clock {
@@ -91,7 +91,7 @@ impl WasiConfig {
         Self { clock, randomness, ..self.clone() }
     }
 
-    /// What of the arguments and the environment could not be passed on as it is, if anything.
+    /// The first argument or variable that cannot be passed on as it is, if any.
     pub(crate) fn mistake(&self) -> Option<String> {
         let argument = self.arguments.iter().find(|argument| argument.contains('\0'));
         if let Some(argument) = argument {

@@ -13,7 +13,7 @@ use crate::host::guest_memory::GuestMemory;
 /// The type of file that all three are. Libraries write the lines of such at once instead of holding them back.
 const CHARACTER_DEVICE: u8 = 2;
 
-/// What may be done with a descriptor, as bits of a word.
+/// The rights of a descriptor, as bits of a word.
 mod rights {
     pub(super) const READ: u64 = 1 << 1;
     pub(super) const SET_FLAGS: u64 = 1 << 3;

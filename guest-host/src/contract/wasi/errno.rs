@@ -1,6 +1,6 @@
 //! The error numbers of WASI preview 1 that are returned here.
 
-/// What a function returns.
+/// The result of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Errno(u16);
 

@@ -10,7 +10,7 @@ use guest_prepare::module_info::ValueType;
 pub(crate) struct WasiFunction {
     pub(crate) name: &'static str,
     pub(crate) params: &'static [Int],
-    /// What it returns, where that is all it does.
+    /// Its result, if it does nothing else.
     pub(crate) denied: Option<Denial>,
 }
 
@@ -39,7 +39,7 @@ impl From<Int> for wasmtime::ValType {
     }
 }
 
-/// What a function returns that reaches for what is not there.
+/// The result of a function whose object does not exist.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Denial {
     /// Its first argument is a descriptor: that it is not open, or this where it is.

@@ -1,4 +1,4 @@
-//! What a program asks of its process: arguments, environment, time, randomness, and its end.
+//! The process as a program sees it: arguments, environment, time, randomness, and exit.
 
 use wasmtime::{Caller, Linker};
 
@@ -148,9 +148,9 @@ fn poll<X: WasiView>(
     })
 }
 
-/// What a guest waits for.
+/// An event that a guest waits for.
 struct Subscription {
-    /// What the guest knows it by.
+    /// The guest's own identifier of it.
     user_data: u64,
     kind: u8,
     /// The clock or the descriptor.
@@ -208,7 +208,7 @@ impl Subscription {
     }
 }
 
-/// What a guest is told has happened, as it stands in memory.
+/// An event that happened, as it stands in the guest's memory.
 struct Event([u8; Self::SIZE as usize]);
 
 impl Event {

@@ -1,4 +1,4 @@
-//! What of WASI belongs to an instance: what was granted, and what its guest can change, which a restore puts back.
+//! An instance's WASI state: what the host granted, and what the guest can change. A restore puts the latter back.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -26,7 +26,7 @@ pub(crate) struct Wasi {
     pub(crate) forgetful: bool,
 }
 
-/// What a guest can change and observe.
+/// The part that a guest can change and observe.
 #[derive(Debug, Clone)]
 struct Changing {
     /// Flags of the descriptors 0 to 2 that are open.
@@ -102,7 +102,7 @@ impl Wasi {
         self.changed = true;
     }
 
-    /// What there is now is what restores put back.
+    /// Makes the current state the one that restores put back.
     pub(crate) fn snapshot(&mut self) {
         self.saved.clone_from(&self.now);
         self.changed = false;

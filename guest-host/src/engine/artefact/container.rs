@@ -20,7 +20,8 @@
 
 use super::ArtefactError;
 
-/// What every artefact begins with: no text, no module, and changed by what changes the ends of lines.
+/// The first bytes of every artefact. They are neither text nor a module, and any program that converts line ends changes
+/// them.
 const MAGIC: [u8; 8] = *b"\x89guest\r\n";
 
 /// The layout above.
@@ -34,7 +35,7 @@ const UNSEALED: [u8; DIGEST] = [0; DIGEST];
 /// Everything in an artefact but the module, with a checksum that fits.
 #[derive(Debug)]
 pub(super) struct Contents<'a> {
-    /// What the seal is of.
+    /// The content that the seal covers.
     pub(super) digest: blake3::Hash,
     pub(super) seal: Option<blake3::Hash>,
     pub(super) made_by: &'a str,
@@ -102,7 +103,7 @@ pub(super) fn read(artefact: &[u8]) -> Result<(&[u8], Result<Contents<'_>, Artef
     Ok((module, contents.ok_or(ArtefactError::Damaged)))
 }
 
-/// What follows the format; `None` where something is missing or does not fit.
+/// The content behind the format; `None` if something is missing or does not fit.
 fn read_parts(mut rest: Rest<'_>) -> Option<(&[u8], Option<Contents<'_>>)> {
     let stored: &[u8; DIGEST] = rest.array()?;
     let seal: &[u8; DIGEST] = rest.array()?;
@@ -120,7 +121,7 @@ fn read_parts(mut rest: Rest<'_>) -> Option<(&[u8], Option<Contents<'_>>)> {
     Some((module, rest.entries().map(|(made_by, entries)| Contents { digest, seal, made_by, entries })))
 }
 
-/// What has not been read yet.
+/// The bytes that are not read yet.
 struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {

@@ -26,7 +26,7 @@ use crate::engine::Engine;
 #[non_exhaustive]
 pub enum ArtefactError {
     /// The bytes are something else.
-    #[error("it is no artefact: it does not begin as one")]
+    #[error("it is not an artefact: it does not begin like one")]
     NotAnArtefact,
     /// It is laid out in a way that this version does not know.
     #[error("it is an artefact of format {found}, and this version reads format {expected}; compile the guest again")]
@@ -37,19 +37,19 @@ pub enum ArtefactError {
         expected: u32,
     },
     /// Something in it is not as it was written: bits changed, or bytes are missing or too many.
-    #[error("it is damaged: its checksum does not fit its content; compile the guest again")]
+    #[error("it is damaged: its checksum does not match its content; compile the guest again")]
     Damaged,
     /// The module in it is damaged, so there is nothing that could be compiled.
     #[error("it is damaged, and the module in it as well; compile the guest again, from its module")]
     ModuleDamaged,
     /// The engine trusts nobody's machine code.
-    #[error("its code is trusted by a key only, and none was given")]
+    #[error("its code is trusted only with a key, and none was given")]
     NotTrusted,
     /// It was made without a key.
-    #[error("it is not sealed; compile the guest with the key that it is to be trusted by")]
+    #[error("it is not sealed; compile the guest with a key")]
     NotSealed,
     /// It was sealed by another key.
-    #[error("it is sealed by another key; compile the guest with the key that is given here")]
+    #[error("it is sealed by another key; compile the guest with this key")]
     OtherKey,
     /// Its code was made for an engine that counts instructions, and this one does not; or the other way round.
     #[error(
@@ -67,16 +67,16 @@ pub enum ArtefactError {
         if made_by == this { "a processor with other features" } else { "another engine or processor" }
     )]
     Foreign {
-        /// What made it, as it says.
+        /// The program that made it, as the artefact names it.
         made_by: String,
-        /// What would run it.
+        /// The program that would run it.
         this: String,
     },
     /// It has code for the engine, but of the module prepared in another way.
-    #[error("it has no code of the module as it is prepared here")]
+    #[error("it has no code for these preparation options")]
     NotPreparedSo,
     /// The engine refused the code.
-    #[error("the engine refuses its code: {0}")]
+    #[error("the engine rejects its code: {0}")]
     Engine(String),
 }
 
@@ -124,7 +124,7 @@ pub(crate) fn make<'a>(
     container::write(module, &maker(), &entries, |digest| key.map(|key| key.seal(digest)))
 }
 
-/// What makes artefacts here, in words.
+/// The name of the program that makes artefacts here.
 fn maker() -> String {
     format!(
         "host-harness {} with wasmtime {} on {}",

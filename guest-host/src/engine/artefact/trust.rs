@@ -85,7 +85,7 @@ pub enum KeyError {
         source: std::io::Error,
     },
     /// Too short to be a secret.
-    #[error("a key of {given} bytes is too short: give {} random bytes or more", ArtefactKey::LEAST)]
+    #[error("a key of {given} bytes is too short: use at least {} random bytes", ArtefactKey::LEAST)]
     TooShort {
         /// Bytes that were given.
         given: usize,

@@ -5,9 +5,8 @@
 //! A module that is refused in place still runs: it is re-instantiated, unless the refusal says otherwise
 //! ([`Instead`]).
 //!
-//! What stands in the module is decided here once. What only an instance can tell, namely which allocator keeps the
-//! control block and what it claims, is judged after instantiation by [`check_control_block`] and
-//! [`check_bump_reset`].
+//! This module decides once what follows from the guest's module. Which allocator keeps the control block, and its claims,
+//! are known only in an instance: [`check_control_block`] and [`check_bump_reset`] check them after instantiation.
 
 mod contract;
 mod refusal;
@@ -25,14 +24,14 @@ pub use refusal::{Instead, NoWriteBarrier, Refusal, Site};
 pub use run_time::{check_bump_reset, check_control_block};
 pub use wasi::wasi_imports;
 
-/// What admission found about a module.
+/// The findings of admission about a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Admission {
     /// Why instances cannot be restored in place. Empty: a full copy restores them exactly.
     pub in_place: Vec<Refusal>,
-    /// What strategies that follow the allocator lack besides. Empty, together with [`Self::in_place`]: the control
-    /// block decides at run time.
+    /// Further reasons against the strategies that follow the allocator. If this and [`Self::in_place`] are empty, the
+    /// control block decides at run time.
     pub allocator: Vec<Refusal>,
     /// Where stack, statics and heap lie, if the module tells.
     pub layout: Option<MemoryLayout>,

@@ -1,4 +1,4 @@
-//! The reasons against a way of restoring, each with what happens instead.
+//! The reasons against a way of restoring, each with the alternative.
 
 use std::fmt;
 
@@ -7,19 +7,19 @@ use guest_abi::control_block::ParseError;
 use guest_prepare::PrepareError;
 use guest_prepare::module_info::LayoutUnknown;
 
-/// What happens where a way of restoring is refused.
+/// The alternative if a way of restoring is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Instead {
-    /// Nothing: the engine cannot run the module.
+    /// None: the engine cannot run the module.
     Nothing,
-    /// A new instance takes the place of the old one.
+    /// A new instance in the place of the old one.
     Reinstantiate,
-    /// What was written, or the whole memory, is copied back.
+    /// Copying back the written cards, or the whole memory.
     FullCopy,
-    /// The whole memory is copied back.
+    /// Copying back the whole memory.
     FullCopyOnly,
-    /// Statics and the snapshot's heap are copied back, and the rest is zeroed up to the high-water mark.
+    /// Copying back statics and the snapshot's heap, and zeroing the rest up to the high-water mark.
     Watermark,
 }
 
@@ -27,10 +27,10 @@ impl fmt::Display for Instead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Nothing => "the module cannot be run",
-            Self::Reinstantiate => "strategy `reinstantiate` serves it",
-            Self::FullCopy => "strategies `dirty-cards` and `full-copy` serve it",
-            Self::FullCopyOnly => "strategy `full-copy` serves it",
-            Self::Watermark => "strategy `watermark` serves it",
+            Self::Reinstantiate => "use strategy `reinstantiate`",
+            Self::FullCopy => "use strategy `dirty-cards` or `full-copy`",
+            Self::FullCopyOnly => "use strategy `full-copy`",
+            Self::Watermark => "use strategy `watermark`",
         })
     }
 }
@@ -76,14 +76,14 @@ impl fmt::Display for NoWriteBarrier {
     }
 }
 
-/// A reason against a way of restoring. Displays as the reason and, after a semicolon, what happens instead;
+/// A reason against a way of restoring. Displays as the reason and, after a semicolon, the alternative;
 /// [`Self::reason`] is the first half alone, for lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
     /// The module needs a proposal that the engine is built without.
     EngineFeature {
-        /// What the validator says.
+        /// The validator's message.
         message: String,
     },
     /// A memory is shared between threads.
@@ -143,7 +143,7 @@ pub enum Refusal {
     },
     /// The module has no allocator that keeps a control block.
     NoControlBlock,
-    /// The module cannot be given a write barrier.
+    /// The module cannot have a write barrier.
     NoWriteBarrier {
         /// Why.
         reason: NoWriteBarrier,
@@ -153,7 +153,7 @@ pub enum Refusal {
         /// Why.
         reason: LayoutUnknown,
     },
-    /// What the control block's address points to is no control block.
+    /// The address of the control block does not point to one.
     BadControlBlock {
         /// Why.
         reason: ParseError,
@@ -182,7 +182,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// What happens instead.
+    /// The alternative.
     #[must_use]
     pub const fn instead(&self) -> Instead {
         match self {
@@ -199,7 +199,7 @@ impl Refusal {
         }
     }
 
-    /// What is wrong, without what happens instead.
+    /// The reason without the alternative.
     #[must_use]
     pub fn reason(&self) -> String {
         match self {
@@ -210,11 +210,11 @@ impl Refusal {
             Self::Threads { at } => {
                 format!("threads are not supported: {at} is of the threads proposal; build the guest without atomics")
             }
-            Self::Memory64 => "the memory has 64-bit addresses, which a restore in place does not support".to_owned(),
+            Self::Memory64 => "the memory has 64-bit addresses, which restores in place do not support".to_owned(),
             Self::SeveralMemories { count } => {
                 format!("the module has {count} memories, and a restore in place puts back only one")
             }
-            Self::NoMemory => "the module has no memory that could be put back".to_owned(),
+            Self::NoMemory => "the module has no memory to put back".to_owned(),
             Self::MemoryNotExported => {
                 "the memory is not exported, so the host cannot reach it; export it as `memory`".to_owned()
             }
@@ -236,14 +236,16 @@ impl Refusal {
                 format!("{at} drops a segment, and a dropped segment cannot be put back")
             }
             Self::SegmentRead { segment, at } => {
-                format!("{at} reads data segment {segment} at run time, and whether it was dropped cannot be put back")
+                format!(
+                    "{at} reads data segment {segment} at run time, and a restore cannot put back whether it was dropped"
+                )
             }
             Self::NoControlBlock => format!(
                 "the module has no allocator of this project (no export `{}`)",
                 guest_abi::names::EXPORT_CONTROL_BLOCK
             ),
             Self::NoWriteBarrier { reason } => {
-                format!("the module cannot be given a write barrier: {reason}")
+                format!("the module cannot have a write barrier: {reason}")
             }
             Self::LayoutUnknown { reason } => {
                 format!("the layout of the module's memory is not known: {reason}")
@@ -252,7 +254,7 @@ impl Refusal {
                 format!("the allocator's control block cannot be used: {reason}")
             }
             Self::AllocatorNotRun => {
-                "the allocator has not run before the snapshot, so its control block says nothing".to_owned()
+                "the allocator had not run before the snapshot, so its control block has no addresses".to_owned()
             }
             Self::UnknownAllocator { kind } => {
                 format!("the control block names allocator number {kind}, which this version does not know")

@@ -1,4 +1,5 @@
-//! What only an instance can tell: its control block, read after instantiation and before the snapshot is trusted.
+//! The part of admission that needs an instance: its control block, read after instantiation and before the snapshot is
+//! trusted.
 
 use guest_abi::AllocatorKind;
 use guest_abi::control_block::{ControlBlockImage, ParseError};
@@ -42,8 +43,8 @@ pub fn check_control_block(
         at_least("its heap begins inside the shadow stack", block.heap_base, stack.end)?;
     }
     at_least("its top lies below the heap", block.top, block.heap_base)?;
-    at_most("its top lies behind the memory's end", block.top, memory_bytes)?;
-    at_most("its high-water mark lies behind the memory's end", block.high_water, memory_bytes)?;
+    at_most("its top is beyond the memory's end", block.top, memory_bytes)?;
+    at_most("its high-water mark is beyond the memory's end", block.high_water, memory_bytes)?;
     if block.mark != 0 {
         at_least("its mark lies below the heap", block.mark, block.heap_base)?;
         at_most("its mark lies above its top", block.mark, block.top.into())?;

@@ -169,7 +169,10 @@ fn a_guest_of_the_exttinygo_contract_is_recognised_by_its_exports() {
 fn what_the_exttinygo_contract_requires_is_missed() {
     let messages = |body: &str| contract_errors(body).iter().map(ToString::to_string).collect::<Vec<_>>();
     let [version] = messages(r#"(func (export "WasmAbiVersion_0_1_0"))"#).try_into().unwrap();
-    assert!(version.contains("version 0.1.0 of the exttinygo contract, and this host version 0.0.1"), "{version}");
+    assert!(
+        version.contains("version 0.1.0 of the exttinygo contract, but this host speaks version 0.0.1"),
+        "{version}"
+    );
     let [version] = messages(r#"(import "env" "hostPanic" (func (param i32 i32)))"#).try_into().unwrap();
     assert!(version.contains("no version of the exttinygo contract"), "{version}");
     let [memory, malloc, callback] =
@@ -181,7 +184,7 @@ fn what_the_exttinygo_contract_requires_is_missed() {
         messages(&format!(r#"(import "env" "hostGetKeys" (func)) {EXTTINYGO} (func (export "_start") (param i32))"#))
             .try_into()
             .unwrap();
-    assert!(name.contains("as (i32) -> (), and the contract has it as () -> ()"), "{name}");
+    assert!(name.contains("as (i32) -> (), but the contract requires () -> ()"), "{name}");
     assert!(ty.contains("did you mean `env.hostGetKey`?"), "{ty}");
 }
 
@@ -256,8 +259,8 @@ fn types_that_differ_from_the_contract_are_named() {
     ));
     let messages: Vec<String> = errors.iter().map(ToString::to_string).collect();
     assert_eq!(messages.len(), 3, "{messages:?}");
-    assert!(messages[2].contains("as (i64) -> (), and this host offers it as (i32, i32, i32) -> ()"));
-    assert!(messages[0].contains("as () -> i32, and the contract has it as (i32) -> i32"));
+    assert!(messages[2].contains("as (i64) -> (), but this host offers it as (i32, i32, i32) -> ()"));
+    assert!(messages[0].contains("as () -> i32, but the contract requires (i32) -> i32"));
     assert!(messages[1].contains("as global of type i32"));
 }
 
@@ -321,8 +324,8 @@ fn a_control_block_that_lies_is_not_believed() {
     for (block, what) in [
         (ControlBlockImage { heap_base: 65_999, ..BLOCK }, "below the end of the statics"),
         (ControlBlockImage { top: 65_999, ..BLOCK }, "top lies below the heap"),
-        (ControlBlockImage { top: 131_073, ..BLOCK }, "top lies behind"),
-        (ControlBlockImage { high_water: u32::MAX, ..BLOCK }, "high-water mark lies behind"),
+        (ControlBlockImage { top: 131_073, ..BLOCK }, "top is beyond"),
+        (ControlBlockImage { high_water: u32::MAX, ..BLOCK }, "high-water mark is beyond"),
         (ControlBlockImage { mark: 65_999, ..BLOCK }, "mark lies below"),
         (ControlBlockImage { mark: 67_001, ..BLOCK }, "mark lies above"),
     ] {

@@ -1,4 +1,4 @@
-//! Who gets what, and when: a bounded number of things, lent and given back by many threads.
+//! A bounded number of things that many threads borrow and give back.
 //!
 //! Knows nothing of instances. A taker gets an idle thing, or leave to make one, or waits; those who wait are served in
 //! the order in which they came. Nothing is made or dropped here, so no lock is held for longer than it takes to move a
@@ -38,7 +38,7 @@ const CLOSED: usize = 1 << (usize::BITS - 1);
 
 #[derive(Debug)]
 struct Central<T> {
-    /// What did not fit into a slot.
+    /// The things that did not fit into a slot.
     idle: Vec<Box<T>>,
     /// Things that exist or may be made: idle, lent, or granted as a [`Permit`].
     total: usize,
@@ -63,7 +63,7 @@ enum Waiting<T> {
     Gone,
 }
 
-/// What is told to one who waited.
+/// The answer to a taker that waited.
 #[derive(Debug)]
 enum Answer<T> {
     Item(Box<T>),
@@ -72,7 +72,7 @@ enum Answer<T> {
     Closed,
 }
 
-/// What a taker gets.
+/// The answer to a taker.
 #[derive(Debug)]
 pub(super) enum Grant<'a, T> {
     Item(Box<T>),
@@ -102,7 +102,7 @@ pub(super) enum Refused {
     Closed,
 }
 
-/// What there is at one moment.
+/// The numbers at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) total: usize,
@@ -343,7 +343,7 @@ impl<T> Reserve<T> {
 }
 
 impl<T> Permit<'_, T> {
-    /// What was left to make is made and counts.
+    /// Counts the thing that this permit allowed to make.
     pub(super) fn used(self) {
         std::mem::forget(self);
     }

@@ -182,7 +182,7 @@ fn bounds_for_making_ahead_and_for_dropping() {
     assert_eq!(reserve.counts(), Counts { total: 0, idle: 0, waiting: 0 });
 }
 
-/// What one thread may do.
+/// A step of one thread.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Take,

@@ -36,7 +36,7 @@ struct Body<'a> {
     rules: &'a Rules,
     scopes: Scopes,
     own_locals: u32,
-    /// What the body needs so far. The first of its added locals has the number after the function's own.
+    /// The needs of the body so far. The first of its added locals has the number after the function's own.
     decided: Decided,
 }
 

@@ -196,7 +196,7 @@ impl StoreCounts {
 struct Rules {
     marking: MarkingCode,
     elisions: Elisions,
-    /// What every restore copies back: in ascending order, and without overlap.
+    /// The ranges that every restore copies back: in ascending order, without overlap.
     always: Vec<Range<u32>>,
 }
 
@@ -255,7 +255,7 @@ fn stack_pointer(info: &ModuleInfo) -> Option<u32> {
     info.layout().ok().and_then(|layout| layout.stack_pointer).map(|found| found.global)
 }
 
-/// What one function body needs.
+/// The needs of one function body.
 #[derive(Default)]
 struct Decided {
     /// Locals to declare behind its own.

@@ -17,13 +17,13 @@ pub(super) struct Write {
 }
 
 impl Write {
-    /// What a store writes. `None` if it traps because its offset alone is out of bounds.
+    /// The bytes that a store writes. `None` if it traps because its offset alone is out of bounds.
     pub(super) fn of_store(store: &Store, address: &Address) -> Option<Self> {
         let offset = u32::try_from(store.offset).ok()?;
         Some(Self { at: address.value.plus(offset), bytes: store.bytes })
     }
 
-    /// What a site writes, if that is known.
+    /// The bytes that a site writes, if known.
     pub(super) fn of_site(site: &Site) -> Option<Self> {
         match site {
             Site::Store { store, address, .. } => Self::of_store(store, address),

@@ -164,8 +164,8 @@ impl Sites {
         }
     }
 
-    /// What the pass knows of an address. The local by which code can reach it is the one that it was read from, if that
-    /// still holds it, or another one of the same root, preferably one that holds exactly this address.
+    /// The address, as far as the pass knows it. The local through which code can reach it is the one that it was read from,
+    /// if that still holds it. Otherwise it is another local of the same root, preferably one with exactly this address.
     fn address(&self, values: &Values, operand: Operand) -> Address {
         let value = operand.value;
         if value.root == Root::Constant {

@@ -1,4 +1,4 @@
-//! What the pass knows of operands and locals at each instruction of a function body.
+//! The operands and locals that the pass knows at each instruction of a function body.
 //!
 //! A value has a *root* and a constant distance from it. A root is a constant (then the distance is the value), the stack
 //! pointer as some `global.get` read it, or an unknown value that is always the same one. Two values of one root differ
@@ -64,7 +64,7 @@ struct Block {
 pub(super) struct Values {
     /// The global that is the stack pointer.
     stack_pointer: Option<u32>,
-    /// What the first locals hold. The others are unknown.
+    /// The values of the first locals. The others are unknown.
     locals: Vec<Value>,
     operands: Vec<Operand>,
     blocks: Vec<Block>,
@@ -113,7 +113,7 @@ impl Values {
         self.operands.last_chunk().copied()
     }
 
-    /// What a local holds, if the pass keeps it.
+    /// The value of a local, if the pass keeps it.
     pub(super) fn local(&self, local: u32) -> Option<Value> {
         self.locals.get(local as usize).copied()
     }

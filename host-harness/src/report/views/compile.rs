@@ -6,8 +6,8 @@ use super::super::section::Section;
 
 pub(in super::super) fn sections(compiled: &CompileReport) -> Vec<Section> {
     let sealed = match compiled.sealed {
-        true => "yes: its code is used where --artefact-key names the same secret",
-        false => "no: the module in it is compiled anew wherever it is used; seal it by --artefact-key",
+        true => "yes: its code is used with the same key",
+        false => "no: every use compiles its module again; seal it with a key",
     };
     let facts = vec![
         ("file", compiled.file.clone()),

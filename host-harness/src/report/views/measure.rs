@@ -57,8 +57,8 @@ fn without_remark(tool: &str) -> String {
     tool.split(" (").next().unwrap_or(tool).to_owned()
 }
 
-/// What a call does is the same however it is restored, unless something is wrong; so equal rows are joined. `None`
-/// where no call succeeded.
+/// The counts of calls, with equal rows joined: unless something is wrong, a call does the same under every way of
+/// restoring. `None` if no call succeeded.
 fn counts(rows: &[Row]) -> Option<Section> {
     const FIGURES: [&str; 9] =
         ["allocations", "frees", "reallocs", "bytes", "peak live", "pages", "grows", "instructions", "crossings"];
@@ -196,7 +196,7 @@ fn times_of(function: &str, rows: &[Row]) -> Section {
             let retried: Vec<String> = retried.map(|row| row.way()).collect();
             let again = match retried.is_empty() {
                 true => String::new(),
-                false => format!(" ({}: also when tried again on the restored instance)", retried.join(" / ")),
+                false => format!(" ({}: also when retried on the restored instance)", retried.join(" / ")),
             };
             remarks.push(format!("{} ({way}{when}): {}{again}", row.guest, failure.message));
         }

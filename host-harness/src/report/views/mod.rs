@@ -16,7 +16,7 @@ fn list(items: &[String]) -> String {
     if items.is_empty() { "none".to_owned() } else { items.join(", ") }
 }
 
-/// What a source of allocation counts is, in words.
+/// A source of allocation counts, in words.
 fn allocations_from(source: &str) -> &str {
     const SOURCES: [(AllocationSource, &str); 3] = [
         (AllocationSource::ControlBlock, "the allocator's control block"),

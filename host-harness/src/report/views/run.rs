@@ -37,7 +37,7 @@ fn of_call(call: &CallReport, times: u64) -> Vec<Section> {
     let result = match &call.failure {
         None => "ok".to_owned(),
         Some(failure) => {
-            let again = if failure.retried { " (also when tried again on the restored instance)" } else { "" };
+            let again = if failure.retried { " (also when retried on the restored instance)" } else { "" };
             format!("failed ({}): {}{again}", failure.cause, failure.message)
         }
     };

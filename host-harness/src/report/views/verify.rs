@@ -43,7 +43,7 @@ fn way(verdict: &VerdictReport) -> String {
     }
 }
 
-/// What was left in which region. `None` where nothing was verified.
+/// The residue of each region. `None` if nothing was verified.
 fn residue(verdicts: &[VerdictReport]) -> Option<Section> {
     let verified: Vec<&VerdictReport> = verdicts.iter().filter(|verdict| verdict.error.is_none()).collect();
     let there = |region: &RegionKind| {
@@ -111,7 +111,7 @@ impl Word {
     }
 }
 
-/// What the table says, in sentences: for each of the words that stand in it one.
+/// Explanations of the table: a sentence for each word in it.
 fn remarks(verdicts: &[VerdictReport]) -> Vec<String> {
     let count = |word| verdicts.iter().filter(|verdict| Word::of(verdict) == word).count();
     let mut remarks = Vec::new();
@@ -128,7 +128,7 @@ fn remarks(verdicts: &[VerdictReport]) -> Vec<String> {
         remarks.push("what could not be verified is listed below with the reason");
     }
     if verdicts.iter().any(|verdict| verdict.skipped_calls > 0) {
-        remarks.push("calls that the deadline ended on one side only were skipped; a longer --deadline decides them");
+        remarks.push("calls that the deadline ended on one side only were skipped; a longer deadline decides them");
     }
     remarks.into_iter().map(str::to_owned).collect()
 }
@@ -199,6 +199,6 @@ mod tests {
         // Noise that did not keep a function from being compared, and some that did.
         let (words, lead) = shown(&[verdict(2, true), verdict(2, false)]);
         assert_eq!(words, ["passed", "inconclusive"]);
-        assert!(lead.contains("a longer --deadline decides them"), "{lead}");
+        assert!(lead.contains("a longer deadline decides them"), "{lead}");
     }
 }

@@ -52,7 +52,7 @@ const SPECIMEN: &str = r#"
   (func (export "free") (param i32) FREE))
 "#;
 
-/// What a specimen is when nothing is wrong with it.
+/// A specimen without a fault.
 const RIGHT: [(&str, &str); 7] = [
     ("LARGEST", "0x3fffffff"),
     ("LEAST_ALIGN", "16"),
@@ -63,7 +63,7 @@ const RIGHT: [(&str, &str); 7] = [
     ("FREE", ""),
 ];
 
-/// What the program says of a specimen with these faults.
+/// The program's verdict on a specimen with these faults.
 fn examine(faults: &[(&str, &str)]) -> Option<String> {
     let mut text = SPECIMEN.to_owned();
     for (name, with) in faults.iter().chain(&RIGHT) {

@@ -92,7 +92,7 @@ impl Probe {
         Some(results.first().map_or(0, wasmtime::Val::unwrap_i32))
     }
 
-    /// What the C library makes of a number with memory of its own; `None` where there is no C library.
+    /// The result of a C library function with memory of its own; `None` if there is no C library.
     pub(super) fn use_libc(&mut self, number: i32) -> Option<i32> {
         let function = self.instance.get_typed_func::<i32, i32>(&mut self.store, "use_libc").ok()?;
         Some(function.call(&mut self.store, number).expect("it returns"))

@@ -37,7 +37,7 @@ impl Block {
     }
 }
 
-/// What the counters of the control block must say.
+/// The expected counters of the control block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counted {
     allocations: u64,

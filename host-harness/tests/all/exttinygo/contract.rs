@@ -1,4 +1,4 @@
-//! What each host function does.
+//! The behaviour of each host function.
 
 use guest_abi::value::ValueRef;
 use guest_host::{Instance, InstanceConfig, MemoryState};

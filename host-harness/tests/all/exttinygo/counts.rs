@@ -1,4 +1,4 @@
-//! What guests of the contract allocate: by their own functions where they have them, otherwise by counted calls.
+//! Allocations of guests of the contract: by their own functions if they have them, otherwise by counted calls.
 
 use guest_host::{AllocationSource, Cause, Instance, InstanceConfig, RestorePolicy, RestoreStrategy};
 

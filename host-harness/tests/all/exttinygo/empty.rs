@@ -73,7 +73,7 @@ fn ranges_of_no_bytes_are_right_whatever_their_address() {
             assert_eq!(words(at), somewhere, "{name} {at:#x}");
             let refused = outcome(name, params, results, at, 1).unwrap_err();
             assert!(matches!(refused, Cause::InvalidGuestData(_)), "{name}: {refused}");
-            assert!(refused.to_string().contains(&format!("1 bytes at address {at:#x} do not lie")), "{refused}");
+            assert!(refused.to_string().contains(&format!("1 bytes at address {at:#x} are outside")), "{refused}");
         }
         // What it means that a name has no bytes is the function's own affair.
         match (name, somewhere) {

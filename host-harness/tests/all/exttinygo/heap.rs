@@ -1,4 +1,4 @@
-//! What the host functions take from the host's heap: nothing, once a call like it was made.
+//! Host functions allocate nothing on the host's heap once a call like it was made.
 
 use guest_host::{InstanceConfig, RestorePolicy, RestoreStrategy};
 

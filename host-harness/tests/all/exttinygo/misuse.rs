@@ -58,26 +58,26 @@ fn mixed(source: &Source) -> String {
 
 const CASES: &[Case] = cases! {
     "unknown_handle", |_| "(drop (call $hostValueLength (i64.const 5)))".into()
-        => Cause::InvalidGuestData(InvalidData::UnknownHandle { .. } | InvalidData::StaleHandle { .. }), "a value is expected";
+        => Cause::InvalidGuestData(InvalidData::UnknownHandle { .. } | InvalidData::StaleHandle { .. }), "expected a value";
     "absent_as_value", |source| format!("(drop (call $hostValueAsInt32 (i64.const -1) {}))", source.text("x"))
-        => Cause::InvalidGuestData(InvalidData::UnknownHandle { handle: -1, .. }), "was never given out (it is what `hostQueryValue` returns for no record)";
+        => Cause::InvalidGuestData(InvalidData::UnknownHandle { handle: -1, .. }), "was never issued (it is what `hostQueryValue` returns for no record)";
     "key_for_value", |source| format!("(drop (call $hostValueLength {}))", source.key("sys.View", "a.B"))
-        => Cause::InvalidGuestData(InvalidData::HandleKind { found: "a key", expected: "a value", .. }), "is that of a key";
+        => Cause::InvalidGuestData(InvalidData::HandleKind { found: "a key", expected: "a value", .. }), "stands for a key";
     "value_for_key", |source| format!("{} (drop (call $hostGetValue (local.get $value)))", customer(source))
-        => Cause::InvalidGuestData(InvalidData::HandleKind { found: "a value", expected: "a key", .. }), "a key is expected";
+        => Cause::InvalidGuestData(InvalidData::HandleKind { found: "a value", expected: "a key", .. }), "expected a key";
     "intent_for_key", |source| format!("(drop (call $hostNewValue {}))", source.seen())
-        => Cause::InvalidGuestData(InvalidData::HandleKind { found: "an intent", .. }), "is that of an intent";
+        => Cause::InvalidGuestData(InvalidData::HandleKind { found: "an intent", .. }), "stands for an intent";
     "value_for_row_key", |source| format!("{} (drop (call $hostKeyAsInt32 (local.get $value) {}))", customer(source), source.text("Id"))
         => Cause::InvalidGuestData(InvalidData::HandleKind { expected: "the key of a row", .. }), "the key of a row";
     "writer_of_other_kind", |source| format!(
         "(call $hostRowWriterPutInt32 {} (i32.const 1) {} (i32.const 1))", source.key("sys.View", ""), source.text("x"))
-        => Cause::InvalidGuestData(InvalidData::HandleKind { expected: "an intent", .. }), "an intent is expected";
+        => Cause::InvalidGuestData(InvalidData::HandleKind { expected: "an intent", .. }), "expected an intent";
     "writer_of_no_kind", |source| format!(
         "(call $hostRowWriterPutInt32 {} (i32.const 2) {} (i32.const 1))", source.key("sys.View", ""), source.text("x"))
-        => Cause::InvalidGuestData(InvalidData::UnknownWriter { kind: 2 }), "kind 2 of writer";
+        => Cause::InvalidGuestData(InvalidData::UnknownWriter { kind: 2 }), "writer kind 2";
     "update_without_value", |source| format!(
         "(drop (call $hostUpdateValue {} (i64.const -1)))", source.key("sys.View", ""))
-        => Cause::InvalidGuestData(InvalidData::UnknownHandle { .. }), "a value is expected";
+        => Cause::InvalidGuestData(InvalidData::UnknownHandle { .. }), "expected a value";
     "element_beyond", |source| format!("{} (drop (call $hostValueGetAsInt32 (local.get $value) (i32.const 8)))", mixed(source))
         => Cause::GuestError { code: ErrorCode::MissingElement, .. }, "no element 8, its length is 8";
     "element_below", |source| format!("{} (drop (call $hostValueGetAsInt32 (local.get $value) (i32.const -1)))", mixed(source))
@@ -103,13 +103,13 @@ const CASES: &[Case] = cases! {
     "storage_unknown", |source| format!("(drop (call $hostQueryValue {}))", source.key("nobody.Knows", ""))
         => Cause::State(_), "unsupported storage `nobody.Knows`";
     "storage_unqualified", |source| format!("(drop {})", source.key("View", ""))
-        => Cause::InvalidGuestData(InvalidData::NotQualified { .. }), "storage: `View` is no qualified name";
+        => Cause::InvalidGuestData(InvalidData::NotQualified { .. }), "storage: `View` is not a qualified name";
     "entity_unqualified", |source| format!("(drop {})", source.key("sys.View", "Orders."))
-        => Cause::InvalidGuestData(InvalidData::NotQualified { .. }), "entity: `Orders.` is no qualified name";
+        => Cause::InvalidGuestData(InvalidData::NotQualified { .. }), "entity: `Orders.` is not a qualified name";
     "name_malformed", |source| format!(
         "(call $hostRowWriterPutQName {} (i32.const 0) {} {} {})",
         source.key("sys.View", ""), source.text("Kind"), source.text("shop"), source.text(""))
-        => Cause::InvalidGuestData(InvalidData::NotQualified { .. }), "`shop.` is no qualified name";
+        => Cause::InvalidGuestData(InvalidData::NotQualified { .. }), "`shop.` is not a qualified name";
     "name_not_utf8", |source| {
         let text = source.text("x");
         let broken = text.clone();
@@ -117,7 +117,7 @@ const CASES: &[Case] = cases! {
         format!("(i32.store8 {at}) (i32.const 0xff)) (drop (call $hostGetKey {broken} {broken}))")
     } => Cause::InvalidGuestData(InvalidData::NotUtf8 { what: "storage", at: 0 }), "storage: not UTF-8 from byte 0 on";
     "name_beyond_memory", |_| "(drop (call $hostGetKey (i32.const -65536) (i32.const 65535) (i32.const 0) (i32.const 0)))".into()
-        => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "storage", .. }), "do not lie in its memory";
+        => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "storage", .. }), "are outside the guest's memory";
     "length_wraps", |source| format!("(drop (call $hostGetKey {} (i32.const 8) (i32.const -1)))", source.text("sys.View"))
         => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "entity", length: u32::MAX, .. }), "4294967295 bytes";
     "bytes_beyond_memory", |source| format!(
@@ -324,11 +324,11 @@ fn what_goes_wrong_at_the_start_is_said() {
         r#"(func (export "_start") (if (i32.eq (memory.grow (i32.const 100)) (i32.const -1)) (then unreachable)))"#
             .into()
     });
-    assert!(memory.contains("out of memory: 6553600 bytes were requested"), "{memory}");
+    assert!(memory.contains("out of memory: the guest requested 6553600 bytes"), "{memory}");
     let intent = failed(|source| format!(r#"(func (export "_start") (drop {}))"#, source.seen()));
-    assert!(intent.contains("an intent was left during initialisation"), "{intent}");
+    assert!(intent.contains("the guest left an intent during initialisation"), "{intent}");
     let early = failed(|source| format!(r#"(func $start (drop {})) (start $start)"#, source.seen()));
-    assert!(early.contains("while the module was being instantiated"), "{early}");
+    assert!(early.contains("while it was being instantiated"), "{early}");
     let error = Guest::load(
         load(&plain).engine(),
         "none",

@@ -103,7 +103,7 @@ pub(crate) fn load(wasm: &[u8]) -> Guest {
     Guest::load(&engine, "exttinygo", wasm, PrepareOptions::default()).expect("the guest keeps the contract")
 }
 
-/// What the guests of these tests read.
+/// The state that the guests of these tests read.
 pub(crate) fn state() -> MemoryState {
     let state = r#"[
       {"storage": "sys.Record", "entity": "shop.Customer", "key": {"Id": 7}, "value": {

@@ -141,7 +141,7 @@ fn a_module_is_no_artefact() {
     assert!(matches!(refused, Err(LoadError::Artefact(ArtefactError::NotAnArtefact))));
 }
 
-/// What must become of an artefact that was damaged: compiled anew or refused, never run.
+/// A damaged artefact is compiled again or rejected; its code never runs.
 fn check_damaged(engine: &Engine, damaged: &[u8]) {
     match Guest::load(engine, "adversary", damaged, PrepareOptions::default()) {
         Ok(guest) => {

@@ -1,4 +1,4 @@
-//! What `auto` learns from an instance's first calls.
+//! The trial of `auto`, in an instance's first calls.
 
 use guest_build::Allocator;
 use guest_host::{Instance, Replaced, Residue, RestorePolicy, RestoreStrategy};

@@ -10,7 +10,7 @@ use guest_prepare::PrepareOptions;
 
 use super::{MEMORY, config, engine, instance, named_module, state_of, strategies};
 
-/// What a call left, in words that both contracts have.
+/// The result of a call, in terms that both contracts have.
 type Left = Result<(Vec<Intent>, Vec<String>), String>;
 
 /// Operation, storage and entity, the fields of the key, and those of the value.

@@ -87,21 +87,21 @@ fn plant(instance: &mut Instance, function: &str) -> &'static str {
     }
 }
 
-/// What the guest finds: words of canaries, and where the stack is.
+/// The findings of the guest: words of canaries, and where the stack is.
 fn look(instance: &mut Instance) -> (i64, i64) {
     instance.set_state(state_to_look(instance));
     let outcome = instance.invoke_by_name("canary_look").expect("it only looks");
     (field(&outcome, "Found"), field(&outcome, "Stack"))
 }
 
-/// What the host finds: regions with words of canaries.
+/// The findings of the host: regions with words of canaries.
 fn regions_with_canaries(instance: &Instance) -> BTreeSet<RegionKind> {
     let (memory, snapshot) = instance.memory().expect("it is alive");
     let words = memory.chunks_exact(8).enumerate().filter(|(_, word)| **word == CANARY);
     words.map(|(index, _)| snapshot.regions().at(8 * index)).collect()
 }
 
-/// What a strategy may leave residue in, by its own word.
+/// The regions in which a strategy may leave residue, by its own promise.
 fn may_hold_residue(strategy: RestoreStrategy, residue: Residue) -> BTreeSet<RegionKind> {
     let promise = |region| match strategy {
         RestoreStrategy::Watermark => Watermark.promise(region, residue),

@@ -168,7 +168,7 @@ const LIES: &[Case] = cases! {
 /// Bytes of intents that a call may leave in these tests.
 const INTENTS: usize = 1 << 20;
 
-/// What shows whether an instance is pristine: statics, a lock, the heap, the stack, the memory's size.
+/// Functions that show whether an instance is pristine: statics, a lock, the heap, the stack, the memory's size.
 const PROBES: [(&str, &str); 6] = [
     ("leave_static", "CallsBefore"),
     ("leave_lock_held_seen", "Free"),
@@ -378,7 +378,7 @@ fn a_trap_behind_a_refused_request_is_taken_for_out_of_memory() {
     }
 }
 
-/// What an earlier call could not have is not the cause of a later failure, also where nothing is restored in between.
+/// A request that an earlier call could not get is not the cause of a later failure, even without a restore in between.
 #[test]
 fn a_request_refused_in_an_earlier_call_is_not_taken_for_the_cause() {
     for allocator in Allocator::ALL {

@@ -71,7 +71,7 @@ fn a_guest_exports_what_the_contract_says_and_its_functions() {
     }
 }
 
-/// What a key may need, whichever kinds of fields it has.
+/// The imports that a key may need, whatever its fields.
 const KEYS: [&str; 9] = [
     "env.hostGetKey",
     "env.hostRowWriterPutBool",
@@ -177,7 +177,7 @@ impl Bare {
 
 #[test]
 fn the_allocator_serves_the_host_as_in_c_and_counts() {
-    /// What an allocation takes besides its size.
+    /// The bytes that an allocation takes besides its size.
     const HEADER: u64 = 16;
     for allocator in Allocator::ALL {
         let mut guest = Bare::new(&format!("minimal-{allocator}-exttinygo"));

@@ -246,7 +246,7 @@ fn a_state_that_cannot_be_had_is_told_and_strands_nobody() {
     });
     let pool = pool.expect("none is made yet");
     let refused = pool.take().expect_err("there is no state");
-    assert_eq!(refused.to_string(), "there is no state for a new instance: the state's server is down");
+    assert_eq!(refused.to_string(), "cannot make the state of a new instance: the state's server is down");
     assert!(catch_unwind(|| drop(pool.take())).is_err());
     assert_eq!(there(&pool), (0, 0));
     pool.take().expect("the third time there is one").discard();

@@ -1,4 +1,4 @@
-//! What an allocator adds to the size of the smallest guest, and which code it does not bring along.
+//! The bytes that an allocator adds to the smallest guest, and the code that it must not link.
 //!
 //! A size is that of the guest `minimal` without std, built for size (profile `size` of the guests' workspace), stripped of its
 //! custom sections, and with every number in its shortest form, as every tool that makes modules small leaves them. The

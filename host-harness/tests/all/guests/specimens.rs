@@ -8,7 +8,7 @@ use host_harness::verify::{Aspect, Difference, Residual, Verdict, VerifyOptions,
 
 use super::{config, load, state_of};
 
-/// What a [`Forgetful`] restore leaves as it is.
+/// The part that a [`Forgetful`] restore leaves as it is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Forgets {
     Nothing,

@@ -1,4 +1,4 @@
-//! What every function returns, and that none takes a pointer out of memory.
+//! The results of all functions. None accepts a pointer that leads out of memory.
 
 use std::fmt::Write as _;
 

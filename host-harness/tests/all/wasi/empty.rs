@@ -57,7 +57,7 @@ fn ranges_of_one_byte_are_not() {
         for function in ["write", "read", "write_none", "read_none", "random", "poll"] {
             let failure = instance.invoke_by_name(function).unwrap_err();
             assert!(matches!(failure.cause, Cause::InvalidGuestData(_)), "{function}: {}", failure.cause);
-            assert!(failure.to_string().contains(&format!("at address {at:#x} do not lie")), "{failure}");
+            assert!(failure.to_string().contains(&format!("at address {at:#x} are outside")), "{failure}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is offered: output, arguments, environment, clocks, randomness, waiting.
+//! The offer of WASI: output, arguments, environment, clocks, randomness, waiting.
 
 use guest_host::wasi::{Clock, Randomness};
 use guest_host::{Instance, InstanceConfig, LoadError, MemoryState, RestorePolicy};

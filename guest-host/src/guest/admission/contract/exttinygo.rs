@@ -7,7 +7,7 @@ use super::{ContractError, KnownImport, memory, require, types};
 use ValueType::{F32, F64, I32, I64};
 use guest_prepare::module_info::{ModuleInfo, Signature, ValueType};
 
-/// What a module that keeps the exttinygo contract offers.
+/// The offer of a module that keeps the exttinygo contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExtTinyGoContract {

@@ -100,7 +100,7 @@ pub enum ContractError {
     AbiMissing,
     /// It speaks another version of the exttinygo contract, or does not say which.
     #[error(
-        "the module speaks {} of the exttinygo contract, and this host version 0.0.1 (export `{export}`)",
+        "the module speaks {} of the exttinygo contract, but this host speaks version 0.0.1 (export `{export}`)",
         found.as_ref().map_or_else(|| "no version".to_owned(), |found| format!("version {found}")),
         export = guest_abi::exttinygo::EXPORT_VERSION
     )]
@@ -119,7 +119,7 @@ pub enum ContractError {
     },
     /// It speaks another version of the contract.
     #[error(
-        "the module speaks version {found} of the contract and this host version {supported}; {advice}",
+        "the module speaks version {found} of the contract, but this host speaks version {supported}; {advice}",
         advice = if found > supported { "use a newer host" } else { "build the module with a newer `guest-sdk`" }
     )]
     AbiVersion {
@@ -129,13 +129,13 @@ pub enum ContractError {
         supported: u32,
     },
     /// It imports what the host does not offer.
-    #[error("the module imports what this host does not offer: {}", list(imports))]
+    #[error("the module has imports that this host does not offer: {}", list(imports))]
     UnknownImports {
         /// All of them.
         imports: Vec<UnknownImport>,
     },
     /// It imports something that the host offers, with another type.
-    #[error("the module imports `{module}.{name}` as {found}, and this host offers it as {expected}")]
+    #[error("the module imports `{module}.{name}` as {found}, but this host offers it as {expected}")]
     ImportType {
         /// First half of the import's name.
         module: String,
@@ -151,11 +151,11 @@ pub enum ContractError {
     MissingExport {
         /// The export's name.
         name: &'static str,
-        /// What it is for, or how to get it.
+        /// Its purpose, or how to get it.
         purpose: &'static str,
     },
     /// An export of the contract has another type.
-    #[error("the module exports `{name}` as {found}, and the contract has it as {expected}")]
+    #[error("the module exports `{name}` as {found}, but the contract requires {expected}")]
     ExportType {
         /// The export's name.
         name: &'static str,

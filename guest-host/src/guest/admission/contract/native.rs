@@ -23,7 +23,7 @@ pub fn native_imports() -> Vec<KnownImport> {
     ]
 }
 
-/// What a module that keeps the native contract offers.
+/// The offer of a module that keeps the native contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NativeContract {
