@@ -1,15 +1,13 @@
 //! Calls into the guest: a bounded pool of instances, each of which reads the state of one call at a time.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use guest_abi::Level;
 use guest_host::{
-    Allocation, Cause, Engine, EngineConfig, Failure, Function, Guest, InstanceConfig, MemoryState, Pool, PoolConfig,
-    PoolError, PrepareOptions,
+    Allocation, AsyncPool, Cause, Engine, EngineConfig, Failure, Function, Guest, InstanceConfig, MemoryState,
+    PoolConfig, PoolError, PrepareOptions,
 };
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::metrics::ServiceMetrics;
@@ -30,9 +28,7 @@ pub struct CallLimits {
 #[derive(Debug, Clone)]
 pub struct Invoker {
     guest: Guest,
-    pool: Pool,
-    /// One for each instance, so that no thread waits for an instance.
-    instances: Arc<Semaphore>,
+    pool: AsyncPool,
 }
 
 /// The outcome of a call.
@@ -53,9 +49,6 @@ pub enum NotCalled {
     /// There is no instance, and none could be made.
     #[error(transparent)]
     Pool(#[from] PoolError),
-    /// The thread of the call panicked.
-    #[error("the call was lost")]
-    Lost,
 }
 
 impl Invoker {
@@ -63,7 +56,7 @@ impl Invoker {
     ///
     /// # Errors
     /// An error of `guest-host` if the guest cannot be loaded or instantiated.
-    pub fn new(guest: &Path, limits: CallLimits, metrics: &ServiceMetrics) -> anyhow::Result<Self> {
+    pub async fn new(guest: &Path, limits: CallLimits, metrics: &ServiceMetrics) -> anyhow::Result<Self> {
         let mut engine = EngineConfig::default();
         engine.allocation = Allocation::pooling(limits.instances);
         let engine = Engine::new(&engine)?;
@@ -75,8 +68,8 @@ impl Invoker {
         let mut size = PoolConfig::default();
         (size.warm, size.max) = (1, limits.instances as usize);
         // Between calls instances read an empty state, so that none keeps a tenant's records.
-        let pool = Pool::new(&guest, &config, &size, || Ok(MemoryState::new()))?;
-        Ok(Self { guest, pool, instances: Arc::new(Semaphore::new(size.max)) })
+        let pool = AsyncPool::new(&guest, &config, &size, async || Ok(MemoryState::new())).await?;
+        Ok(Self { guest, pool })
     }
 
     /// The function of this name.
@@ -89,26 +82,18 @@ impl Invoker {
 
     /// Invokes a function, with `state` for it to read. Waits at most `wait` for an instance.
     ///
-    /// The call runs on a thread of its own and goes on if this future is dropped; its deadline ends it.
+    /// The guest lets other requests run while it runs. If this future is dropped, the call is given up, and the pool has
+    /// another instance in the place of its own.
     ///
     /// # Errors
     /// [`NotCalled`] if there is no instance for it.
     pub async fn invoke(&self, function: Function, state: TenantState, wait: Duration) -> Result<Called, NotCalled> {
-        let permit = match timeout(wait, Arc::clone(&self.instances).acquire_owned()).await {
-            Ok(Ok(permit)) => permit,
-            Ok(Err(_)) | Err(_) => return Err(NotCalled::Busy),
-        };
-        let pool = self.pool.clone();
-        let called = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            let mut instance = pool.take()?;
-            instance.set_state(state);
-            let intents = instance.invoke(function).map(|outcome| outcome.intent_bytes().to_vec());
-            let log = instance.last_log().map(|(level, line)| (level, line.to_owned())).collect();
-            instance.set_state(MemoryState::new());
-            Ok(Called { intents, log })
-        });
-        called.await.map_err(|_| NotCalled::Lost)?
+        let mut instance = timeout(wait, self.pool.take()).await.map_err(|_| NotCalled::Busy)??;
+        instance.set_state(state);
+        let intents = instance.invoke(function).await.map(|outcome| outcome.intent_bytes().to_vec());
+        let log = instance.last_log().map(|(level, line)| (level, line.to_owned())).collect();
+        instance.set_state(MemoryState::new());
+        Ok(Called { intents, log })
     }
 
     /// Makes no more calls.

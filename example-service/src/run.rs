@@ -23,7 +23,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let metrics = ServiceMetrics::default();
     let limits =
         CallLimits { instances: arguments.instances, deadline: arguments.deadline, memory: arguments.memory_limit };
-    let invoker = Invoker::new(&arguments.guest, limits, &metrics)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let invoker = runtime.block_on(Invoker::new(&arguments.guest, limits, &metrics))?;
     let (store, writer) = Store::open(&arguments.store, metrics.clone())
         .with_context(|| format!("cannot open the store {}", arguments.store.display()))?;
     let service = Service {
@@ -34,14 +35,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         body_limit: usize::try_from(arguments.body_limit).unwrap_or(usize::MAX),
         wait: arguments.wait(),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(serve(service, arguments));
-    // The runtime drops the requests that still run, and with them their handles of the store.
-    match served {
-        // A call whose client went away may still run, until its deadline.
-        Ok(()) => runtime.shutdown_timeout(arguments.deadline),
-        Err(_) => runtime.shutdown_background(),
-    }
+    // The runtime drops the requests that still run, and with them their handles of the store. Guest code is suspended with
+    // each tick of the engine's clock, so this takes no longer than that.
+    drop(runtime);
     invoker.close();
     writer.join();
     served

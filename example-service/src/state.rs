@@ -5,7 +5,7 @@ use std::sync::Arc;
 use guest_abi::key::Key;
 use guest_abi::storage;
 use guest_abi::value::ValueRef;
-use guest_host::{State, StateError};
+use guest_host::{AsyncState, StateError};
 
 use crate::store::Snapshot;
 
@@ -16,15 +16,13 @@ pub struct TenantState {
     /// The value in the storages of [`TenantState::is_event`].
     event: Vec<u8>,
     snapshot: Arc<Snapshot>,
-    /// The value that was read last.
-    value: Vec<u8>,
 }
 
 impl TenantState {
     /// The state for one call with this event.
     #[must_use]
     pub fn new(tenant: &str, event: Vec<u8>, snapshot: Arc<Snapshot>) -> Self {
-        Self { tenant: tenant.to_owned(), event, snapshot, value: Vec::new() }
+        Self { tenant: tenant.to_owned(), event, snapshot }
     }
 
     /// Whether a storage holds the event of the call. Commands ask for their context, projectors for the event.
@@ -33,25 +31,17 @@ impl TenantState {
     }
 }
 
-impl State for TenantState {
-    fn get(&mut self, key: &Key<'_>) -> Result<Option<&[u8]>, StateError> {
+// The store is a file that is mapped or cached: its reads take microseconds, and none of them waits. A store behind a network
+// would await here.
+impl AsyncState for TenantState {
+    async fn get(&mut self, key: &Key<'_>) -> Result<Option<Vec<u8>>, StateError> {
         if Self::is_event(key.storage) {
-            return Ok(Some(&self.event));
+            return Ok(Some(self.event.clone()));
         }
-        match self.snapshot.get(&self.tenant, key).map_err(StateError::new)? {
-            Some(value) => {
-                self.value = value;
-                Ok(Some(&self.value))
-            }
-            None => Ok(None),
-        }
+        self.snapshot.get(&self.tenant, key).map_err(StateError::new)
     }
 
-    fn read(&mut self, key: &Key<'_>, after: Option<ValueRef<'_>>, out: &mut [u8]) -> Result<usize, StateError> {
-        self.snapshot.read(&self.tenant, key, after, out).map_err(StateError::new)
-    }
-
-    fn apply(&mut self, _: &[u8]) -> Result<usize, StateError> {
-        Err(StateError::new("a snapshot is for reading; the store applies intents"))
+    async fn read(&mut self, key: &Key<'_>, after: Option<ValueRef<'_>>, room: usize) -> Result<Vec<u8>, StateError> {
+        self.snapshot.read(&self.tenant, key, after, room).map_err(StateError::new)
     }
 }

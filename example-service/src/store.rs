@@ -231,9 +231,8 @@ impl Snapshot {
         }
     }
 
-    /// Writes the rows that match a partial key into `out`, as many whole ones as fit, starting behind the row whose key
-    /// map is `after`. Returns the bytes written, and 0 if there are no more rows. If not even one row fits, returns the
-    /// bytes that it needs.
+    /// The rows that match a partial key, starting behind the row whose key map is `after`: as many whole ones as fit `room`
+    /// bytes, or the next one alone if it is larger; empty if there are no more.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -242,23 +241,18 @@ impl Snapshot {
         tenant: &str,
         key: &Key<'_>,
         after: Option<ValueRef<'_>>,
-        out: &mut [u8],
-    ) -> Result<usize, StoreError> {
-        let mut written = 0;
+        room: usize,
+    ) -> Result<Vec<u8>, StoreError> {
+        let mut rows = Vec::new();
         self.rows(tenant, key, after, |map, value| {
-            let size = map.len() + value.len();
-            let Some(room) = out.get_mut(written..written + size) else {
-                if written == 0 {
-                    written = size;
-                }
+            if !rows.is_empty() && rows.len() + map.len() + value.len() > room {
                 return false;
-            };
-            room[..map.len()].copy_from_slice(map);
-            room[map.len()..].copy_from_slice(value);
-            written += size;
-            true
+            }
+            rows.extend_from_slice(map);
+            rows.extend_from_slice(value);
+            rows.len() < room
         })?;
-        Ok(written)
+        Ok(rows)
     }
 
     /// The first rows that match a partial key, at most `most` of them.

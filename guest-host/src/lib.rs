@@ -37,3 +37,51 @@ pub use restore::snapshot;
 #[cfg(feature = "async")]
 pub use state::AsyncState;
 pub use state::{MemoryState, State, StateError};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A type that is `Send`, and one that is `Sync` as well.
+    fn is_send<T: Send>() {}
+    fn is_shared<T: Send + Sync>() {}
+
+    /// Whether a type is `Sync`: the inherent constant hides that of the trait where it is.
+    struct IsSync<T: ?Sized>(std::marker::PhantomData<T>);
+
+    trait Otherwise {
+        const FOUND: bool = false;
+    }
+
+    impl<T: ?Sized> Otherwise for IsSync<T> {}
+
+    impl<T: ?Sized + Sync> IsSync<T> {
+        const FOUND: bool = true;
+    }
+
+    #[test]
+    fn types_are_shared_between_threads_as_the_book_says() {
+        is_shared::<Engine>();
+        is_shared::<Guest>();
+        is_shared::<Pool>();
+        is_shared::<Metrics>();
+        is_shared::<EngineConfig>();
+        is_shared::<InstanceConfig>();
+        is_shared::<PoolConfig>();
+        is_shared::<PrepareOptions>();
+        is_shared::<Failure>();
+        is_shared::<LoadError>();
+        is_shared::<PoolError>();
+        is_send::<Instance>();
+        is_send::<PooledInstance<'_>>();
+        const { assert!(IsSync::<Engine>::FOUND, "the check itself") };
+        const { assert!(!IsSync::<Instance>::FOUND && !IsSync::<PooledInstance<'static>>::FOUND) };
+        #[cfg(feature = "async")]
+        {
+            is_shared::<AsyncPool>();
+            is_send::<AsyncInstance>();
+            is_send::<AsyncPooledInstance>();
+            const { assert!(!IsSync::<AsyncInstance>::FOUND && !IsSync::<AsyncPooledInstance>::FOUND) };
+        }
+    }
+}

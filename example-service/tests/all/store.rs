@@ -200,7 +200,11 @@ proptest! {
                     let snapshot = store.snapshot().unwrap();
                     let expected = rows(|after, out| model.read(&key, after, out).map_err(|error| error.to_string()), *room);
                     let read = |after: Option<ValueRef<'_>>, out: &mut [u8]| {
-                        snapshot.read(tenant, &key, after, out).map_err(|error| error.to_string())
+                        let read = snapshot.read(tenant, &key, after, out.len()).map_err(|error| error.to_string())?;
+                        if let Some(out) = out.get_mut(..read.len()) {
+                            out.copy_from_slice(&read);
+                        }
+                        Ok(read.len())
                     };
                     prop_assert_eq!(rows(read, *room), expected);
                 }
