@@ -20,7 +20,7 @@ use crate::values::{
 
 /// Runs, restores, measures and verifies WebAssembly guests.
 #[derive(Debug, Parser)]
-#[command(name = "host-harness", version, about, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "host-harness", version, max_term_width = 100, arg_required_else_help = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
