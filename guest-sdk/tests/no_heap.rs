@@ -1,6 +1,6 @@
 //! The paths of the SDK take nothing from the heap: counted by the test's own global allocator, exactly 0.
 //!
-//! What the native host allocates while it answers is not the extension's and is left out.
+//! Allocations of the native host while it answers are not the extension's and are left out.
 #![expect(unsafe_code, reason = "a global allocator that counts")]
 
 use std::alloc::{GlobalAlloc, Layout, System};

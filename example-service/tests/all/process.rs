@@ -80,12 +80,12 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// What it has written on standard output so far.
+    /// Its standard output so far.
     pub(crate) fn stdout(&self) -> String {
         fs::read_to_string(&self.stdout).unwrap()
     }
 
-    /// What it has written on standard error so far.
+    /// Its standard error so far.
     pub(crate) fn stderr(&self) -> String {
         fs::read_to_string(&self.stderr).unwrap()
     }

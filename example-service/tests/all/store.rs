@@ -31,7 +31,7 @@ struct Place {
     fields: Vec<(&'static str, Field)>,
 }
 
-/// What one intent does: its operation, where it writes, and which fields.
+/// The effect of one intent: its operation, its place and its fields.
 type Intended = (Operation, Place, Vec<(&'static str, Field)>);
 
 #[derive(Debug, Clone)]

@@ -1,4 +1,4 @@
-//! What an extension can fail with, as it reaches the host.
+//! The errors of an extension, as they reach the host.
 
 use guest_sdk::testing::{Failure, MemoryStateError};
 use guest_sdk::{Context, Error, ErrorCode, KeyBuilder, Level, Result, storage};
