@@ -6,7 +6,7 @@
 //!
 //! - A package without features has one combination, which the steps `clippy` and `clippy-wasm` check.
 //! - One command checks combinations of several packages where none of them gets a feature that it would not have had
-//!   alone ([`batches`]). The host and wasm32 go side by side: their target folders differ.
+//!   alone ([`mod@batches`]). The host and wasm32 go side by side: their target folders differ.
 //! - wasmtime takes minutes. The package `third-party` is selected beside crates for the host alone, so that their
 //!   third-party packages have the features that the whole workspace gives them: its own features apart, wasmtime is
 //!   compiled as the step `clippy` compiled it. A crate that forgets to ask for a feature which another asks for is
