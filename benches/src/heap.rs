@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use guest_host::restore::{Promise, Restore, RestoreError, Restored, Target, Watermark};
+use guest_host::restore::{Promise, Restore, RestoreError, Restored, Target, Used, Watermark};
 use guest_host::snapshot::RegionKind;
 use guest_host::{Engine, Function, Instance, Residue, RestorePolicy, RestoreStrategy};
 
@@ -78,7 +78,7 @@ struct Plain {
 
 impl Plain {
     fn measure(&self, target: &mut Target<'_>) -> Result<Duration, RestoreError> {
-        let (memory, snapshot, heap) = target.heap()?;
+        let Used { memory, snapshot, heap, .. } = target.used()?;
         let saved = snapshot.memory();
         let (top, used) = (heap.saved.image.top as usize, (heap.high_water as usize).min(memory.len()));
         let statics = snapshot.regions().statics();

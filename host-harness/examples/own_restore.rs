@@ -35,7 +35,6 @@ impl Restore for ChangedPages {
             now.fill(0);
             bytes += now.len() as u64;
         }
-        target.restore_globals()?;
         Ok(Restored { bytes })
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use fuzz::exttinygo::{run, run_with};
 use fuzz::modules::random_bytes;
 use guest_host::Residue;
-use guest_host::restore::{FullCopy, Promise, Restore, RestoreError, Restored, Target};
+use guest_host::restore::{ForgottenGlobals, FullCopy, Promise, Restore, RestoreError, Restored, Target};
 use guest_host::snapshot::RegionKind;
 
 /// What a [`Forgetful`] restore leaves as it is.
@@ -42,12 +42,14 @@ impl Restore for Forgetful {
         within[..forgotten.start].copy_from_slice(&saved[..forgotten.start]);
         within[forgotten.end..].copy_from_slice(&saved[forgotten.end..]);
         tail.fill(0);
-        for index in 0..target.globals() {
-            if self.0 != Forgets::Globals || target.logical_pages() == Some(index) {
-                target.restore_global(index)?;
-            }
-        }
         Ok(Restored::default())
+    }
+
+    fn forgotten_globals(&self) -> ForgottenGlobals {
+        match self.0 {
+            Forgets::Globals => ForgottenGlobals::Own,
+            _ => ForgottenGlobals::None,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use fuzz::modules::random_bytes;
 use fuzz::restores::{run_with, stores};
 use guest_host::Residue;
-use guest_host::restore::{FullCopy, Promise, Restore, RestoreError, Restored, Target};
+use guest_host::restore::{ForgottenGlobals, FullCopy, Promise, Restore, RestoreError, Restored, Target};
 use guest_host::snapshot::RegionKind;
 
 /// What a [`Forgetful`] restore leaves as it is.
@@ -43,17 +43,15 @@ impl Restore for Forgetful {
         if self.0 != Forgets::Tail {
             tail.fill(0);
         }
-        for index in 0..target.globals() {
-            let forgotten = match self.0 {
-                Forgets::Globals => target.logical_pages() != Some(index),
-                Forgets::LogicalSize => target.logical_pages() == Some(index),
-                _ => false,
-            };
-            if !forgotten {
-                target.restore_global(index)?;
-            }
-        }
         Ok(Restored::default())
+    }
+
+    fn forgotten_globals(&self) -> ForgottenGlobals {
+        match self.0 {
+            Forgets::Globals => ForgottenGlobals::Own,
+            Forgets::LogicalSize => ForgottenGlobals::LogicalSize,
+            _ => ForgottenGlobals::None,
+        }
     }
 }
 

@@ -312,10 +312,14 @@ impl Instance {
             store: &mut live.store,
             handles: &live.handles,
             snapshot: &live.snapshot,
+            always: self.plan.compiled.prepared.barrier.as_ref().map_or(&[], |barrier| &barrier.always),
             residue: self.config.residue,
-            globals_restored,
         };
-        match restore.restore(&mut target) {
+        let restored = restore.restore(&mut target).and_then(|restored| {
+            live.restore_globals(globals_restored, restore.as_ref())?;
+            Ok(restored)
+        });
+        match restored {
             Ok(restored) => {
                 live.store.data_mut().restored();
                 *standing = Standing::Pristine;

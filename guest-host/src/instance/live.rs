@@ -15,6 +15,7 @@ use crate::guest::{Function, Guest};
 use crate::host::mode::{Deadline, Mode};
 use crate::host::window::memory_and_data;
 use crate::restore::snapshot::{ControlBlockAt, Handles, Snapshot};
+use crate::restore::{Restore, RestoreError};
 use guest_prepare::module_info::ContractKind;
 
 /// What exists of an instance in the engine.
@@ -98,6 +99,27 @@ impl Live {
         self.logical_bytes().saturating_sub(statics)
     }
 
+    /// Puts the mutable globals back, after this strategy has put memory back. `own_restored` says that an entrance has put
+    /// the guest's own globals back already.
+    #[inline]
+    pub(super) fn restore_globals(&mut self, own_restored: bool, restore: &dyn Restore) -> Result<(), RestoreError> {
+        let physical = memory_and_data(&mut self.store).map_or(0, |(memory, _)| memory.len());
+        // The logical size lies between that of the snapshot and the physical one. Where those are equal, it is both.
+        let grown = physical != self.snapshot.memory.len();
+        if own_restored && !grown {
+            return Ok(());
+        }
+        let Self { store, handles, snapshot, .. } = self;
+        for (index, ((name, global), saved)) in handles.globals.iter().zip(&snapshot.globals).enumerate() {
+            let is_due = if handles.logical_pages == Some(index) { grown } else { !own_restored };
+            if is_due && !is_forgotten(restore, handles, index) {
+                let set = global.set(&mut *store, *saved);
+                set.map_err(|error| RestoreError::Global { name: name.clone(), reason: error.to_string() })?;
+            }
+        }
+        Ok(())
+    }
+
     /// Why a call left no result.
     #[cold]
     pub(super) fn failed(&mut self, error: CallError, guest: &Guest, config: &InstanceConfig) -> Box<Failed> {
@@ -130,4 +152,21 @@ impl Live {
     pub(super) fn logical_bytes(&mut self) -> u64 {
         self.handles.logical_size(&mut self.store) as u64
     }
+}
+
+/// Whether a broken specimen leaves this global as it is.
+#[cfg(feature = "specimens")]
+fn is_forgotten(restore: &dyn Restore, handles: &Handles, index: usize) -> bool {
+    use crate::restore::ForgottenGlobals;
+    match restore.forgotten_globals() {
+        ForgottenGlobals::None => false,
+        ForgottenGlobals::Own => handles.logical_pages != Some(index),
+        ForgottenGlobals::StackPointer => handles.stack_pointer == Some(index),
+        ForgottenGlobals::LogicalSize => handles.logical_pages == Some(index),
+    }
+}
+
+#[cfg(not(feature = "specimens"))]
+fn is_forgotten(_restore: &dyn Restore, _handles: &Handles, _index: usize) -> bool {
+    false
 }

@@ -84,8 +84,9 @@ impl Guest {
         state: impl State + 'static,
     ) -> Result<Instance, LoadError> {
         self.admission().full_copy().map_err(|reasons| LoadError::Strategy { strategy: "custom", reasons })?;
+        let compiled = if restore.wants_marks() { self.marking()? } else { self.plain() };
         let mechanism = Mechanism::InPlace { restore, entrances: false };
-        let plan = Plan::new(Choice::asked(config.strategy), mechanism, self.plain());
+        let plan = Plan::new(Choice::asked(config.strategy), mechanism, compiled);
         let mut instance = self.absent(plan, config, Box::new(state))?;
         ready(instance.replace::<Blocking>())?;
         Ok(instance)
@@ -123,7 +124,7 @@ impl Guest {
                     error => error,
                 })?;
                 let mechanism = match &compiled.prepared.barrier {
-                    Some(barrier) => own(Box::new(DirtyCards::new(barrier.clone()))),
+                    Some(_) => own(Box::new(DirtyCards)),
                     // Admission refuses every module that has no barrier.
                     None => Mechanism::Replace,
                 };

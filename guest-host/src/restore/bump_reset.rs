@@ -23,29 +23,29 @@ impl Restore for BumpReset {
     fn promise(&self, region: RegionKind, residue: Residue) -> Promise {
         match (residue, region) {
             (Residue::Scrub, _) => Promise::Exact,
-            (Residue::Keep, RegionKind::ControlBlock) => Promise::ExactButHighWater,
-            (Residue::Keep, RegionKind::Statics | RegionKind::SnapshotHeap) => Promise::Exact,
+            (Residue::Keep, RegionKind::Statics | RegionKind::ControlBlock | RegionKind::SnapshotHeap) => {
+                Promise::Exact
+            }
             (Residue::Keep, _) => Promise::Residue,
         }
     }
 
     fn restore(&mut self, target: &mut Target<'_>) -> Result<Restored, RestoreError> {
-        let (bytes, grown) = match target.residue() {
+        let bytes = match target.residue() {
             Residue::Keep => {
-                let (memory, snapshot, heap) = target.heap()?;
+                let Used { memory, snapshot, heap, .. } = target.used()?;
                 let high_water = heap.high_water.max(heap.saved.image.effective_high_water());
                 let bytes = reset(memory, snapshot);
                 // Copying the statics has put `top` back to the mark, and the high-water mark with it.
                 write_high_water(memory, heap.saved.address, high_water);
-                (bytes, memory.len() != snapshot.memory.len())
+                bytes
             }
             Residue::Scrub => {
                 let mut used = target.used()?;
                 let bytes = reset(used.memory, used.snapshot);
-                (bytes + scrub(&mut used), used.memory.len() != used.snapshot.memory.len())
+                bytes + scrub(&mut used)
             }
         };
-        target.restore_globals_after(grown)?;
         Ok(Restored { bytes })
     }
 }

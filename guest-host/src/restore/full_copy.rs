@@ -23,7 +23,6 @@ impl Restore for FullCopy {
         let mut bytes = copy_back(memory, snapshot, 0..saved);
         // The whole tail, not only what the guest saw of it: a wild store may have gone beyond.
         bytes += zero(memory, saved..memory.len());
-        target.restore_globals()?;
         Ok(Restored { bytes })
     }
 }

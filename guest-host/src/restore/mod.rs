@@ -15,7 +15,7 @@ use std::ops::Range;
 
 use guest_abi::control_block::offset;
 use guest_prepare::cards::Cards;
-use wasmtime::{Store, Val};
+use wasmtime::Store;
 
 pub use bump_reset::BumpReset;
 pub use dirty_cards::DirtyCards;
@@ -36,13 +36,41 @@ pub trait Restore: Send + std::fmt::Debug {
     /// What holds of a region after [`Restore::restore`].
     fn promise(&self, region: RegionKind, residue: Residue) -> Promise;
 
-    /// Restores the instance.
+    /// Puts the instance's memory back. The instance puts its globals back itself, after this has returned `Ok`.
     ///
     /// # Errors
     /// [`RestoreError`] when the guest left something that the strategy cannot work with. The instance is replaced then,
     /// however far the strategy has come, and [`Instance::last_restore_error`](crate::Instance::last_restore_error) has
     /// the error.
     fn restore(&mut self, target: &mut Target<'_>) -> Result<Restored, RestoreError>;
+
+    /// Whether the guest is prepared with a write barrier, so that [`Target::written`] has the ranges that were written.
+    /// Calls take longer with it.
+    fn wants_marks(&self) -> bool {
+        false
+    }
+
+    /// The globals that are not put back: a broken specimen that a checker of restores must catch.
+    #[cfg(feature = "specimens")]
+    #[doc(hidden)]
+    fn forgotten_globals(&self) -> ForgottenGlobals {
+        ForgottenGlobals::None
+    }
+}
+
+/// Globals that a broken specimen does not put back.
+#[cfg(feature = "specimens")]
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForgottenGlobals {
+    /// None of them is forgotten.
+    None,
+    /// All but the logical memory size.
+    Own,
+    /// The shadow-stack pointer.
+    StackPointer,
+    /// The logical memory size.
+    LogicalSize,
 }
 
 /// What a strategy promises of a region's bytes.
@@ -52,8 +80,6 @@ pub enum Promise {
     Exact,
     /// They may hold anything that an earlier call left, as no safe guest can reach them.
     Residue,
-    /// They equal the snapshot, but for the high-water mark of the control block, which keeps what it was raised to.
-    ExactButHighWater,
 }
 
 impl Promise {
@@ -63,7 +89,6 @@ impl Promise {
         match self {
             Self::Exact => "exact",
             Self::Residue => "residue",
-            Self::ExactButHighWater => "exact but high_water",
         }
     }
 }
@@ -114,15 +139,15 @@ pub enum RestoreError {
     },
 }
 
-/// An instance that is to be restored, and its snapshot.
+/// The memory of an instance that is restored, and its snapshot.
 #[derive(Debug)]
 pub struct Target<'a> {
     pub(crate) store: &'a mut Store<Data>,
     pub(crate) handles: &'a Handles,
     pub(crate) snapshot: &'a Snapshot,
+    /// Ranges that are put back whether or not they are marked.
+    pub(crate) always: &'a [Range<u32>],
     pub(crate) residue: Residue,
-    /// The call returned through an entrance that put the guest's own globals back.
-    pub(crate) globals_restored: bool,
 }
 
 impl Target<'_> {
@@ -134,79 +159,16 @@ impl Target<'_> {
         (memory, self.snapshot)
     }
 
-    /// The same with the card table, where the guest was prepared with a write barrier, and what the host wrote that is
-    /// not marked there.
-    #[inline]
-    pub(crate) fn written(&mut self) -> Option<(&mut [u8], Cards<'_>, &Footprint, &Snapshot)> {
-        let (memory, data) = memory_and_data(self.store)?;
-        let (memory, cards) = memory.into_parts();
-        Some((memory, cards?, &data.footprint, self.snapshot))
-    }
-
     /// How memory is divided.
     #[must_use]
     pub fn regions(&self) -> &Regions {
         &self.snapshot.regions
     }
 
-    /// What is to become of residue.
+    /// Whether residue is scrubbed or kept.
     #[must_use]
     pub fn residue(&self) -> Residue {
         self.residue
-    }
-
-    /// Number of mutable globals.
-    #[must_use]
-    pub fn globals(&self) -> usize {
-        self.handles.globals.len()
-    }
-
-    /// Which of the globals is the shadow-stack pointer.
-    #[must_use]
-    pub fn stack_pointer(&self) -> Option<usize> {
-        self.handles.stack_pointer
-    }
-
-    /// Which of the globals is the logical memory size, where the guest was prepared for virtual growth.
-    #[must_use]
-    pub fn logical_pages(&self) -> Option<usize> {
-        self.handles.logical_pages
-    }
-
-    /// Puts one global back.
-    ///
-    /// # Errors
-    /// [`RestoreError::Global`] when the engine refuses.
-    pub fn restore_global(&mut self, index: usize) -> Result<(), RestoreError> {
-        let (name, global) = &self.handles.globals[index];
-        let saved: Val = self.snapshot.globals[index];
-        global
-            .set(&mut *self.store, saved)
-            .map_err(|error| RestoreError::Global { name: name.clone(), reason: error.to_string() })
-    }
-
-    /// Puts all globals back.
-    ///
-    /// # Errors
-    /// [`RestoreError::Global`] when the engine refuses.
-    #[inline(always)]
-    pub fn restore_globals(&mut self) -> Result<(), RestoreError> {
-        let grown = self.memory().0.len() != self.snapshot.memory.len();
-        self.restore_globals_after(grown)
-    }
-
-    /// Puts all globals back; `grown` says whether memory is larger now than in the snapshot.
-    #[inline(always)]
-    pub(crate) fn restore_globals_after(&mut self, grown: bool) -> Result<(), RestoreError> {
-        // The logical size lies between that of the snapshot and the physical one. Where those are equal, it is both.
-        if let Some(logical) = self.handles.logical_pages.filter(|_| grown) {
-            self.restore_global(logical)?;
-        }
-        if self.globals_restored {
-            return Ok(());
-        }
-        let own = (0..self.globals()).filter(|index| Some(*index) != self.handles.logical_pages);
-        own.into_iter().try_for_each(|index| self.restore_global(index))
     }
 
     /// Bytes of memory that the guest sees: without virtual growth all that there physically are.
@@ -215,18 +177,27 @@ impl Target<'_> {
         self.handles.logical_size(&mut *self.store)
     }
 
-    /// The instance's memory, the snapshot to put back, and what the allocator says of its heap.
+    /// The memory with the ranges that were written since the last restore; `None` unless the guest was prepared with a write
+    /// barrier (see [`Restore::wants_marks`]).
+    #[inline]
+    pub fn written(&mut self) -> Option<Written<'_>> {
+        let (memory, data) = memory_and_data(self.store)?;
+        let (memory, cards) = memory.into_parts();
+        Some(Written {
+            memory,
+            snapshot: self.snapshot,
+            cards: cards?,
+            footprint: &data.footprint,
+            always: self.always,
+        })
+    }
+
+    /// The memory with what calls used of it since the last restore, as far as the guest's allocator and the contract tell.
     ///
     /// # Errors
     /// [`RestoreError`] when there is no control block, or when what it says cannot be.
     #[inline(always)]
-    pub fn heap(&mut self) -> Result<(&mut [u8], &Snapshot, Heap<'_>), RestoreError> {
-        self.used().map(|used| (used.memory, used.snapshot, used.heap))
-    }
-
-    /// The same, and what else calls have used.
-    #[inline(always)]
-    pub(crate) fn used(&mut self) -> Result<Used<'_>, RestoreError> {
+    pub fn used(&mut self) -> Result<Used<'_>, RestoreError> {
         let (memory, footprint) = match memory_and_data(self.store) {
             Some((memory, data)) => (memory.into_parts().0, &data.footprint),
             // An instance that is restored has been initialised, and so has a memory.
@@ -252,20 +223,58 @@ impl Target<'_> {
     }
 }
 
+/// An instance's memory, and the ranges of it that were written since the last restore.
+#[derive(Debug)]
+pub struct Written<'a> {
+    memory: &'a mut [u8],
+    snapshot: &'a Snapshot,
+    cards: Cards<'a>,
+    footprint: &'a Footprint,
+    always: &'a [Range<u32>],
+}
+
+impl Written<'_> {
+    /// Bytes of memory as it physically is.
+    #[must_use]
+    pub fn memory_size(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// Calls `put_back` with memory, snapshot and each range that was written, and clears the marks. A range lies in memory, and
+    /// may reach beyond the snapshot's. The ranges may overlap.
+    #[inline]
+    pub fn take(self, mut put_back: impl FnMut(&mut [u8], &Snapshot, Range<usize>)) {
+        let Self { memory, snapshot, mut cards, footprint, always } = self;
+        let size = memory.len();
+        let mut within = |range: Range<usize>| put_back(memory, snapshot, range.start.min(size)..range.end.min(size));
+        cards.take(size, &mut within);
+        for range in footprint.named() {
+            within(range.clone());
+        }
+        for range in always {
+            within(range.start as usize..range.end as usize);
+        }
+    }
+}
+
 /// An instance's memory, and what calls have used of it since the last restore.
-pub(crate) struct Used<'a> {
-    pub(crate) memory: &'a mut [u8],
-    pub(crate) snapshot: &'a Snapshot,
-    pub(crate) heap: Heap<'a>,
-    /// Of the shadow stack.
-    pub(crate) stack: Range<usize>,
+#[derive(Debug)]
+pub struct Used<'a> {
+    /// The memory, as large as it physically is.
+    pub memory: &'a mut [u8],
+    /// The snapshot to put back.
+    pub snapshot: &'a Snapshot,
+    /// What the allocator says of its heap.
+    pub heap: Heap<'a>,
+    /// The part of the shadow stack that was used.
+    pub stack: Range<usize>,
     footprint: &'a Footprint,
 }
 
 impl Used<'_> {
-    /// Puts back what was used of the exchange region.
+    /// Puts back what was used of the exchange region, and returns the bytes that it wrote.
     #[inline]
-    pub(crate) fn restore_exchange(&mut self) -> u64 {
+    pub fn restore_exchange(&mut self) -> u64 {
         let parts = self.footprint.exchange().iter();
         parts.map(|part| copy_back(self.memory, self.snapshot, part.clone())).sum()
     }

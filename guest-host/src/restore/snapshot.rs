@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::host::window::CardMemory;
 use crate::restore::aligned::AlignedBytes;
 use guest_abi::ControlBlockImage;
-use guest_abi::control_block;
+use guest_abi::control_block::{self, offset};
 use guest_prepare::RED_ZONE;
 use wasmtime::{AsContextMut, Global, Memory, Table, Val};
 
@@ -151,8 +151,10 @@ pub enum RegionKind {
     ShadowStack,
     /// Statics other than the control block; everything below the heap where no layout is known.
     Statics,
-    /// The allocator's control block, which is one of the statics.
+    /// The allocator's control block, which is one of the statics, other than its high-water mark.
     ControlBlock,
+    /// The high-water mark in the allocator's control block.
+    HighWater,
     /// Heap that was in use when the snapshot was taken, other than the exchange region.
     SnapshotHeap,
     /// The exchange region.
@@ -165,10 +167,11 @@ pub enum RegionKind {
 
 impl RegionKind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ShadowStack,
         Self::Statics,
         Self::ControlBlock,
+        Self::HighWater,
         Self::SnapshotHeap,
         Self::Exchange,
         Self::Heap,
@@ -182,6 +185,7 @@ impl RegionKind {
             Self::ShadowStack => "shadow stack",
             Self::Statics => "statics",
             Self::ControlBlock => "control block",
+            Self::HighWater => "high-water mark",
             Self::SnapshotHeap => "snapshotted heap",
             Self::Exchange => "exchange region",
             Self::Heap => "heap",
@@ -226,6 +230,7 @@ impl Regions {
         let (shadow_stack, statics) = (clip(&plan.shadow_stack), clip(&plan.statics));
         let (snapshot_heap, exchange) = (clip(&plan.snapshot_heap), clip(&plan.exchange));
         let block = plan.control_block.map_or(0..0, |at| at..at + control_block::SIZE);
+        let high_water = plan.control_block.map_or(0..0, |at| at + offset::HIGH_WATER..at + offset::HIGH_WATER + 4);
         // From the least to the most specific; a later region takes its part out of an earlier one.
         let layers = [
             (RegionKind::Statics, 0..memory),
@@ -235,6 +240,7 @@ impl Regions {
             (RegionKind::Statics, statics.clone()),
             (RegionKind::ShadowStack, shadow_stack.clone()),
             (RegionKind::ControlBlock, clip(&block)),
+            (RegionKind::HighWater, clip(&high_water)),
         ];
         let mut cuts: Vec<usize> = layers.iter().flat_map(|(_, range)| [range.start, range.end]).collect();
         cuts.sort_unstable();
@@ -309,7 +315,9 @@ mod tests {
             [
                 (RegionKind::ShadowStack, 0..100),
                 (RegionKind::Statics, 100..200),
-                (RegionKind::ControlBlock, 200..296),
+                (RegionKind::ControlBlock, 200..200 + offset::HIGH_WATER),
+                (RegionKind::HighWater, 200 + offset::HIGH_WATER..204 + offset::HIGH_WATER),
+                (RegionKind::ControlBlock, 204 + offset::HIGH_WATER..296),
                 (RegionKind::Statics, 296..400),
                 (RegionKind::SnapshotHeap, 400..600),
                 (RegionKind::Exchange, 600..700),

@@ -51,7 +51,6 @@ impl Restore for Watermark {
         if residue == Residue::Scrub {
             bytes += copy_back(used.memory, snapshot, used.stack);
         }
-        target.restore_globals_after(grown)?;
         Ok(Restored { bytes })
     }
 }

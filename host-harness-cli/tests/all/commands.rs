@@ -159,10 +159,10 @@ fn reports_are_read_back_as_they_were_written() {
         let report = read(&said.stdout).unwrap_or_else(|error| panic!("{line}: {error}\n{}", said.stdout));
         assert_eq!(format!("{}\n", serde_json::to_string_pretty(&report).unwrap()), said.stdout, "{line}");
         let json: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
-        assert_eq!(json["schema_version"], 2, "{line}");
+        assert_eq!(json["schema_version"], 3, "{line}");
         assert_eq!(json["command"], line.split(' ').next().unwrap(), "{line}");
     }
-    assert!(read(r#"{"schema_version": 3}"#).unwrap_err().to_string().contains("version 3"));
+    assert!(read(r#"{"schema_version": 4}"#).unwrap_err().to_string().contains("version 4"));
     assert!(read("{}").is_err());
 }
 

@@ -24,7 +24,7 @@ use crate::inspect::Inspection;
 
 /// Version of the JSON report's schema. It is raised when a field is taken away or changes its meaning; fields may be
 /// added without.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// The findings of a command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -27,23 +27,17 @@ pub(super) fn compare(
             // A new instance has nothing to be compared with.
             let Some(restore) = instance.in_place() else { return residuals };
             let promise = restore.promise(region, residue);
-            let parts = match promise {
-                Promise::Residue | Promise::Exact => vec![range],
-                Promise::ExactButHighWater => {
-                    let word = range.start + offset::HIGH_WATER;
-                    vec![range.start..word, word + 4..range.end]
-                }
-            };
-            let found = parts.into_iter().filter_map(|part| compare_range(memory, snapshot.memory(), region, part));
-            let found: Vec<Residual> = found.collect();
-            let bytes = found.iter().map(|found| found.bytes).sum();
+            let found = compare_range(memory, snapshot.memory(), region, range);
+            let bytes = found.as_ref().map_or(0, |found| found.bytes);
             match regions.iter_mut().find(|known| known.region == region) {
                 Some(known) => known.bytes += bytes,
                 None => regions.push(RegionFinding { region, promise, restores: 0, bytes }),
             }
             match promise {
+                // The mark explains nothing: a reset leaves it raised on purpose.
+                Promise::Residue if region == RegionKind::HighWater => {}
                 Promise::Residue => residuals.extend(found),
-                _ => differences.extend(found.into_iter().map(broken)),
+                Promise::Exact => differences.extend(found.map(broken)),
             }
         }
     }
@@ -70,8 +64,9 @@ pub(super) fn compare_new(instance: &Instance, fresh: &Instance, differences: &m
         let parts = match region {
             // The host writes this word, and its value depends on how the module is prepared.
             RegionKind::ControlBlock => {
-                let word = range.start + offset::LOWEST_STACK;
-                vec![range.start..word, word + 4..range.end]
+                let word = snapshot.control_block().map_or(0, |block| block.address) + offset::LOWEST_STACK;
+                let within = |address: usize| address.clamp(range.start, range.end);
+                vec![range.start..within(word), within(word + 4)..range.end]
             }
             _ => vec![range],
         };

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::{console::Console, folders};
 
 /// The schema version of reports that this reads.
-const SCHEMA: u64 = 2;
+const SCHEMA: u64 = 3;
 
 /// The function of the table on the front page.
 const FUNCTION: &str = "calc_ordered_items";
@@ -335,7 +335,7 @@ mod tests {
     use super::*;
 
     const REPORT: &str = r#"{
-        "schema_version": 2, "command": "compare",
+        "schema_version": 3, "command": "compare",
         "header": {"date": "2026-01-02T03:04:05Z", "harness": "0.1.0", "wasmtime": "48.0.0", "build": "release",
             "machine": {"cpu": "a processor", "cores": 2, "os": "a system"}},
         "bare_call": {"p50": 18.0, "p99": 20.0},
@@ -374,6 +374,6 @@ mod tests {
     #[test]
     fn another_report_is_refused() {
         assert!(read(&REPORT.replace("\"compare\"", "\"run\"")).is_err());
-        assert!(read(&REPORT.replace("\"schema_version\": 2", "\"schema_version\": 1")).is_err());
+        assert!(read(&REPORT.replace("\"schema_version\": 3", "\"schema_version\": 2")).is_err());
     }
 }

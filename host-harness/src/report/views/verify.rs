@@ -162,7 +162,8 @@ mod tests {
         kept.regions = vec![
             region(RegionKind::ShadowStack, Promise::Residue, 3000),
             region(RegionKind::Statics, Promise::Exact, 0),
-            region(RegionKind::ControlBlock, Promise::ExactButHighWater, 0),
+            region(RegionKind::ControlBlock, Promise::Exact, 0),
+            region(RegionKind::HighWater, Promise::Residue, 4),
             region(RegionKind::Heap, Promise::Residue, 0),
         ];
         let mut broken = verdict(0, false);
@@ -173,7 +174,7 @@ mod tests {
         let rows: Vec<_> = table.rows.iter().map(|row| row[2..].join(" / ")).collect();
         assert_eq!(
             rows,
-            ["2.9 KiB / exact / exact but high_water / 0 B", "- / DIFFERS / - / -", "new / new / new / new"]
+            ["2.9 KiB / exact / exact / 4 B / 0 B", "- / DIFFERS / - / - / -", "new / new / new / new / new"]
         );
         assert_eq!(section.remarks.len(), 3);
         assert!(residue(&[refused]).is_none() && residue(&[verdict(0, true)]).is_none());

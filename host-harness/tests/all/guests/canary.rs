@@ -290,13 +290,14 @@ fn verification_reports_what_was_left_in_each_region() {
     let verdict = verify(&guest, &options, &state_of_canaries(), &mut |_| ()).expect("the guest is admitted");
     assert!(verdict.passed(), "{:?}", verdict.differences);
     let left = verdict.regions.iter().map(|found| (found.region, found.promise, found.restores, found.bytes > 0));
-    use RegionKind::{ControlBlock, Exchange, Heap, ShadowStack, Statics, Tail};
+    use RegionKind::{ControlBlock, Exchange, Heap, HighWater, ShadowStack, Statics, Tail};
     assert_eq!(
         left.collect::<Vec<_>>(),
         [
             (ShadowStack, Promise::Residue, 3, true),
             (Statics, Promise::Exact, 0, false),
-            (ControlBlock, Promise::ExactButHighWater, 0, false),
+            (ControlBlock, Promise::Exact, 0, false),
+            (HighWater, Promise::Residue, 3, true),
             (Exchange, Promise::Residue, 3, true),
             (Heap, Promise::Residue, 3, true),
             (Tail, Promise::Residue, 3, true),

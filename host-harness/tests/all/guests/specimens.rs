@@ -1,7 +1,7 @@
 //! Verification catches what is broken on purpose, and says where: allocators that are, and restores that forget.
 
 use guest_build::Allocator;
-use guest_host::restore::{FullCopy, Promise, Restore, RestoreError, Restored, Target};
+use guest_host::restore::{ForgottenGlobals, FullCopy, Promise, Restore, RestoreError, Restored, Target};
 use guest_host::snapshot::RegionKind;
 use guest_host::{Residue, RestoreStrategy};
 use host_harness::verify::{Aspect, Difference, Residual, Verdict, VerifyOptions, What, verify, verify_with};
@@ -45,17 +45,15 @@ impl Restore for Forgetful {
         if self.0 != Forgets::Tail {
             tail.fill(0);
         }
-        for index in 0..target.globals() {
-            let forgotten = match self.0 {
-                Forgets::StackPointer => target.stack_pointer() == Some(index),
-                Forgets::LogicalSize => target.logical_pages() == Some(index),
-                _ => false,
-            };
-            if !forgotten {
-                target.restore_global(index)?;
-            }
-        }
         Ok(Restored::default())
+    }
+
+    fn forgotten_globals(&self) -> ForgottenGlobals {
+        match self.0 {
+            Forgets::StackPointer => ForgottenGlobals::StackPointer,
+            Forgets::LogicalSize => ForgottenGlobals::LogicalSize,
+            _ => ForgottenGlobals::None,
+        }
     }
 }
 
