@@ -8,6 +8,10 @@ mod guest;
 mod host;
 pub mod input;
 mod instance;
+#[cfg(feature = "metrics")]
+mod metrics;
+#[cfg(not(feature = "metrics"))]
+#[path = "metrics/off.rs"]
 mod metrics;
 mod pool;
 pub mod restore;
@@ -15,8 +19,11 @@ mod state;
 pub mod text;
 
 pub use contract::wasi::{self, WasiConfig};
+#[cfg(feature = "artefacts")]
 pub use engine::artefact::{self, ArtefactError, ArtefactKey, ArtefactTrust, CodeOrigin};
-pub use engine::{Allocation, CacheUse, CompileCache, Engine, EngineConfig, EngineError, WASMTIME_VERSION};
+pub use engine::{Allocation, Engine, EngineConfig, EngineError, WASMTIME_VERSION};
+#[cfg(feature = "compile")]
+pub use engine::{CacheUse, CompileCache};
 pub use failure::{Cause, Failure, InvalidData};
 pub use guest::admission;
 pub use guest::error::LoadError;
@@ -28,6 +35,7 @@ pub use host::outcome::{AllocationSource, AllocationStats, CallStats, Outcome, R
 #[cfg(feature = "async")]
 pub use instance::AsyncInstance;
 pub use instance::{Choice, Instance, InstanceConfig, Retention, Status};
+#[cfg(feature = "metrics")]
 pub use metrics::Metrics;
 #[cfg(feature = "async")]
 pub use pool::{AsyncPool, AsyncPooledInstance};
@@ -64,6 +72,7 @@ mod tests {
         is_shared::<Engine>();
         is_shared::<Guest>();
         is_shared::<Pool>();
+        #[cfg(feature = "metrics")]
         is_shared::<Metrics>();
         is_shared::<EngineConfig>();
         is_shared::<InstanceConfig>();

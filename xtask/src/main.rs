@@ -2,6 +2,8 @@
 
 mod cli;
 mod console;
+#[cfg(test)]
+mod dependencies;
 mod folders;
 #[cfg(test)]
 mod layers;

@@ -1,5 +1,6 @@
 //! Why an engine could not be made.
 
+#[cfg(feature = "compile")]
 use std::path::PathBuf;
 
 /// Why an [`Engine`](crate::Engine) could not be made.
@@ -12,6 +13,7 @@ pub enum EngineError {
     #[error("cannot make the engine: {0}")]
     Refused(String),
     /// The folder for compiled code cannot be used.
+    #[cfg(feature = "compile")]
     #[error("cannot keep compiled code in {}: {message}", folder.display())]
     CompileCache {
         /// The folder.

@@ -1,16 +1,24 @@
 //! The engine: compiled code, the instance pool and the one thread that ticks deadlines.
 
+#[cfg(feature = "artefacts")]
 pub mod artefact;
+#[cfg(not(feature = "artefacts"))]
+#[path = "no_artefact.rs"]
+pub(crate) mod artefact;
 mod error;
 
+#[cfg(feature = "compile")]
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use wasmtime::{Cache, CacheConfig, Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+#[cfg(feature = "compile")]
+use wasmtime::{Cache, CacheConfig};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, Module, PoolingAllocationConfig};
 
+#[cfg(feature = "artefacts")]
 use crate::engine::artefact::ArtefactTrust;
 pub use error::EngineError;
 
@@ -32,8 +40,10 @@ pub struct EngineConfig {
     /// Counts executed instructions exactly. It slows the guest down, so measurements of time switch it off.
     pub fuel: bool,
     /// Whether and where compiled code is kept on disk, so that a module is compiled once and not in each process.
+    #[cfg(feature = "compile")]
     pub compile_cache: CompileCache,
     /// Whose machine code is taken from artefacts that were [compiled ahead of time](crate::engine::artefact).
+    #[cfg(feature = "artefacts")]
     pub artefact_trust: ArtefactTrust,
 }
 
@@ -42,6 +52,7 @@ pub struct EngineConfig {
 /// An entry that cannot be read is compiled and written anew. Entries have no checksum that finds every change in them,
 /// and their code is run: whoever can write to the folder can run code in the process. Keep it as safe as the program
 /// itself.
+#[cfg(feature = "compile")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum CompileCache {
@@ -54,6 +65,7 @@ pub enum CompileCache {
     Folder(PathBuf),
 }
 
+#[cfg(feature = "compile")]
 impl CompileCache {
     fn open(&self) -> Result<Option<Cache>, EngineError> {
         let cache = match self {
@@ -75,6 +87,7 @@ impl CompileCache {
 }
 
 /// How often compiled code was found in the cache.
+#[cfg(feature = "compile")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct CacheUse {
@@ -117,8 +130,10 @@ impl EngineConfig {
         /// Sets [`Self::fuel`].
         with_fuel(fuel: bool);
         /// Sets [`Self::compile_cache`].
+        #[cfg(feature = "compile")]
         with_compile_cache(compile_cache: CompileCache);
         /// Sets [`Self::artefact_trust`].
+        #[cfg(feature = "artefacts")]
         with_artefact_trust(artefact_trust: ArtefactTrust);
     }
 }
@@ -129,7 +144,9 @@ impl Default for EngineConfig {
             allocation: Allocation::pooling(16),
             tick: Duration::from_millis(1),
             fuel: false,
+            #[cfg(feature = "compile")]
             compile_cache: CompileCache::Off,
+            #[cfg(feature = "artefacts")]
             artefact_trust: ArtefactTrust::nobody(),
         }
     }
@@ -145,6 +162,7 @@ pub struct Engine {
 struct Inner {
     wasmtime: wasmtime::Engine,
     config: EngineConfig,
+    #[cfg(feature = "compile")]
     cache: Option<Cache>,
     /// Ends the ticker with the last clone.
     _ticker: Ticker,
@@ -179,11 +197,19 @@ impl Engine {
                 .pagemap_scan(Enabled::No);
             wasmtime.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         }
+        #[cfg(feature = "compile")]
         let cache = config.compile_cache.open()?;
+        #[cfg(feature = "compile")]
         wasmtime.cache(cache.clone());
         let wasmtime = wasmtime::Engine::new(&wasmtime).map_err(|error| EngineError::refused(&error))?;
         let ticker = Ticker::start(wasmtime.clone(), config.tick).map_err(EngineError::Ticker)?;
-        let inner = Inner { wasmtime, config: config.clone(), cache, _ticker: ticker };
+        let inner = Inner {
+            wasmtime,
+            config: config.clone(),
+            #[cfg(feature = "compile")]
+            cache,
+            _ticker: ticker,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -194,6 +220,7 @@ impl Engine {
     }
 
     /// How often compiled code was found in the cache; zeros where there is none.
+    #[cfg(feature = "compile")]
     #[must_use]
     pub fn cache_use(&self) -> CacheUse {
         let count = |cache: &Cache| CacheUse { hits: cache.cache_hits(), misses: cache.cache_misses() };
@@ -206,8 +233,24 @@ impl Engine {
         &self.inner.wasmtime
     }
 
+    /// Compiles a module.
+    #[cfg(feature = "compile")]
+    pub(crate) fn compile(&self, wasm: &[u8]) -> Result<Module, String> {
+        Module::new(&self.inner.wasmtime, wasm).map_err(|error| format!("{error:#}"))
+    }
+
+    /// Compiles a module.
+    #[cfg(not(feature = "compile"))]
+    #[expect(clippy::unused_self, reason = "an engine with a compiler needs it")]
+    pub(crate) fn compile(&self, _wasm: &[u8]) -> Result<Module, String> {
+        Err("this program has no compiler: load an artefact that the engine trusts, or build guest-host with the feature \
+             `compile`"
+            .to_owned())
+    }
+
     /// An engine with the same compiler settings, except that it counts instructions if this one does not, and the other way
     /// round.
+    #[cfg(all(feature = "artefacts", feature = "compile"))]
     pub(crate) fn counting_otherwise(&self) -> Result<wasmtime::Engine, EngineError> {
         wasmtime::Engine::new(&compiler_config(!self.inner.config.fuel)).map_err(|error| EngineError::refused(&error))
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::engine::EngineError;
+#[cfg(feature = "artefacts")]
 use crate::engine::artefact::ArtefactError;
 use crate::failure::{Cause, Failure};
 use crate::guest::admission::{ContractError, Refusal};
@@ -31,10 +32,15 @@ pub enum LoadError {
         /// The error of the guest in it.
         error: Box<LoadError>,
     },
+    /// The bytes are an artefact, and this program reads none.
+    #[error("this is an artefact, and this program reads modules alone: build guest-host with the feature `artefacts`")]
+    NoArtefacts,
     /// The bytes are an artefact without a module that could be used.
+    #[cfg(feature = "artefacts")]
     #[error("the artefact cannot be used: {0}")]
     Artefact(#[from] ArtefactError),
     /// The code could not be put into an artefact.
+    #[cfg(feature = "artefacts")]
     #[error("cannot make an artefact: {0}")]
     MakeArtefact(String),
     /// The bytes are not a module.

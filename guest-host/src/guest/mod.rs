@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use wasmtime::{InstancePre, Linker, Module};
+use wasmtime::{InstancePre, Linker};
 
 use crate::contract;
 use crate::engine::Engine;
@@ -41,6 +41,7 @@ struct Inner {
     /// The module that keeps the lowest stack pointer, once a strategy has needed it.
     tracking: Later,
     /// Where the code of `plain` is from.
+    #[cfg(feature = "artefacts")]
     origin: CodeOrigin,
     /// Code that was compiled ahead of time.
     code: TrustedCode,
@@ -69,8 +70,7 @@ impl Compiled {
     ) -> Result<(Self, Option<ArtefactError>), LoadError> {
         let prepared = prepare(wasm, info, options)?;
         let wasmtime = engine.wasmtime();
-        let compile =
-            || Module::new(wasmtime, &prepared.wasm).map_err(|error| LoadError::Compile(format!("{error:#}")));
+        let compile = || engine.compile(&prepared.wasm).map_err(LoadError::Compile);
         let (module, refused) = match code.module(engine, &prepared.wasm) {
             Ok(module) => (module, None),
             Err(refused) => (compile()?, Some(refused)),
@@ -142,18 +142,24 @@ impl Guest {
     /// # Errors
     /// [`LoadError`] when the bytes are neither, or a module that this host cannot run.
     pub fn load(engine: &Engine, name: &str, bytes: &[u8], options: PrepareOptions) -> Result<Self, LoadError> {
+        #[cfg(feature = "artefacts")]
         if artefact::is_artefact(bytes) {
             return Self::from_artefact(engine, name, bytes, options);
         }
-        Self::load_module(engine, name, bytes, options, TrustedCode::default(), |_| CodeOrigin::Compiled)
+        #[cfg(not(feature = "artefacts"))]
+        if artefact::is_artefact(bytes) {
+            return Err(LoadError::NoArtefacts);
+        }
+        Self::load_module(engine, name, bytes, options, TrustedCode::default(), |_| artefact::COMPILED)
     }
 
-    /// Loads an artefact that [`Guest::to_artefact`] made. Its machine code is used where the engine
+    /// Loads an artefact that `Guest::to_artefact` made. Its machine code is used where the engine
     /// [trusts](crate::EngineConfig::artefact_trust) it, and it is whole and fits; otherwise the module in it is compiled
     /// anew. [`Guest::code_origin`] says which, and why.
     ///
     /// # Errors
     /// [`LoadError::Artefact`] when not even the module in it is whole, and as for [`Guest::load`].
+    #[cfg(feature = "artefacts")]
     pub fn from_artefact(
         engine: &Engine,
         name: &str,
@@ -178,9 +184,21 @@ impl Guest {
     /// # Errors
     /// As for [`Guest::load`].
     pub fn for_engine(&self, engine: &Engine) -> Result<Self, LoadError> {
-        let Inner { name, options, wasm, plain, origin, .. } = &*self.inner;
-        let code = TrustedCode::taken_over(plain.pre.module(), &plain.prepared.wasm, engine);
-        Self::load_module(engine, name, wasm, *options, code, |_| origin.clone())
+        let Inner { name, options, wasm, .. } = &*self.inner;
+        #[cfg(all(feature = "artefacts", feature = "compile"))]
+        let code = {
+            let plain = &self.inner.plain;
+            TrustedCode::taken_over(plain.pre.module(), &plain.prepared.wasm, engine)
+        };
+        #[cfg(all(feature = "artefacts", not(feature = "compile")))]
+        let code = self.inner.code.clone();
+        #[cfg(not(feature = "artefacts"))]
+        let code = TrustedCode::default();
+        #[cfg(feature = "artefacts")]
+        let origin = self.inner.origin.clone();
+        #[cfg(not(feature = "artefacts"))]
+        let origin = artefact::COMPILED;
+        Self::load_module(engine, name, wasm, *options, code, |_| origin)
     }
 
     /// Loads a module with the code that exists for it. `origin` gets the reason why that code was not used, if it was not,
@@ -202,6 +220,8 @@ impl Guest {
         };
         let plain = options.with_barrier(None).with_lowest_stack(false);
         let (plain, refused) = Compiled::new(engine, wasm, &info, plain, &code)?;
+        #[cfg(not(feature = "artefacts"))]
+        let _ = origin(refused);
         let inner = Inner {
             engine: engine.clone(),
             name: name.to_owned(),
@@ -213,6 +233,7 @@ impl Guest {
             plain: Arc::new(plain),
             marking: Later::default(),
             tracking: Later::default(),
+            #[cfg(feature = "artefacts")]
             origin: origin(refused),
             code,
         };
@@ -246,6 +267,7 @@ impl Guest {
     ///
     /// # Errors
     /// [`LoadError::MakeArtefact`], and [`LoadError::Prepare`] or [`LoadError::Compile`] of the write barrier.
+    #[cfg(all(feature = "artefacts", feature = "compile"))]
     pub fn to_artefact(&self) -> Result<Vec<u8>, LoadError> {
         let engine = self.engine();
         let mut variants = vec![self.plain()];
@@ -267,6 +289,7 @@ impl Guest {
     }
 
     /// Where the guest's machine code comes from: that without a write barrier.
+    #[cfg(feature = "artefacts")]
     #[must_use]
     pub fn code_origin(&self) -> &CodeOrigin {
         &self.inner.origin

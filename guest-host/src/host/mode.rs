@@ -5,9 +5,8 @@
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 #[cfg(feature = "async")]
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[cfg(feature = "async")]
 use wasmtime::UpdateDeadline;

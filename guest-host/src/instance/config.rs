@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::contract::default_exchange_size;
 use crate::contract::wasi::WasiConfig;
 use crate::host::call::CallLimits;
+#[cfg(feature = "metrics")]
 use crate::metrics::Metrics;
 use crate::restore::policy::{Residue, RestorePolicy, RestoreStrategy};
 use guest_prepare::module_info::ContractKind;
@@ -41,6 +42,7 @@ pub struct InstanceConfig {
     /// Whether calls of host functions are traced.
     pub trace: bool,
     /// Where its calls are counted; `None` for nowhere. To count a call takes two readings of the clock.
+    #[cfg(feature = "metrics")]
     pub metrics: Option<Metrics>,
 }
 
@@ -71,6 +73,7 @@ impl InstanceConfig {
         /// Sets [`Self::trace`].
         with_trace(trace: bool);
         /// Sets [`Self::metrics`].
+        #[cfg(feature = "metrics")]
         with_metrics(metrics: Option<Metrics>);
     }
 }
@@ -90,6 +93,7 @@ impl Default for InstanceConfig {
             wasi: WasiConfig::default(),
             count: false,
             trace: false,
+            #[cfg(feature = "metrics")]
             metrics: None,
         }
     }

@@ -16,6 +16,7 @@ use crate::guest::admission::{NoWriteBarrier, Refusal};
 use crate::guest::error::LoadError;
 use crate::host::mode::{Blocking, Deadline, Mode, ready};
 use crate::host::outcome::CallStats;
+#[cfg(feature = "metrics")]
 use crate::metrics::Tally;
 use crate::restore::policy::{Residue, RestorePolicy, RestoreStrategy};
 use crate::restore::{BumpReset, DirtyCards, FullCopy, Restore, Watermark};
@@ -170,7 +171,10 @@ impl Guest {
             restore_error: None,
             retained: config.retention.map_or(usize::MAX, |kept| usize::try_from(kept.bytes).unwrap_or(usize::MAX)),
             idle: 0,
+            #[cfg(feature = "metrics")]
             tally: config.metrics.as_ref().map(|metrics| Box::new(Tally::new(metrics, self))),
+            #[cfg(not(feature = "metrics"))]
+            tally: None,
         })
     }
 }

@@ -2,8 +2,7 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use rand::{RngCore as _, SeedableRng as _};
-use rand_chacha::ChaCha8Rng;
+use sha2::{Digest as _, Sha256};
 
 use super::config::{Clock, Randomness, WasiConfig};
 use super::errno::Errno;
@@ -33,7 +32,7 @@ struct Changing {
     descriptors: [Option<u16>; 3],
     /// Nanoseconds by which the clocks are ahead of where they start: what a fixed clock has passed, and what was slept.
     elapsed: u64,
-    random: ChaCha8Rng,
+    random: SeededBytes,
 }
 
 impl Changing {
@@ -48,7 +47,35 @@ impl Changing {
         Self {
             descriptors: [Some(0), Some(Self::APPEND), Some(Self::APPEND)],
             elapsed: 0,
-            random: ChaCha8Rng::seed_from_u64(seed),
+            random: SeededBytes { seed, position: 0 },
+        }
+    }
+}
+
+/// Random bytes that depend on a seed alone: the SHA-256 digests of seed and block number, one behind the other. A copy is
+/// two words, which a restore puts back.
+#[derive(Debug, Clone, Copy)]
+struct SeededBytes {
+    seed: u64,
+    /// Bytes that were taken.
+    position: u64,
+}
+
+impl SeededBytes {
+    /// Bytes of a block.
+    const BLOCK: u64 = 32;
+
+    fn fill(&mut self, mut bytes: &mut [u8]) {
+        while !bytes.is_empty() {
+            let number = self.position / Self::BLOCK;
+            let digest =
+                Sha256::new().chain_update(self.seed.to_le_bytes()).chain_update(number.to_le_bytes()).finalize();
+            // Less than a block.
+            let block = &digest[(self.position % Self::BLOCK) as usize..];
+            let (now, later) = bytes.split_at_mut(block.len().min(bytes.len()));
+            now.copy_from_slice(&block[..now.len()]);
+            self.position += now.len() as u64;
+            bytes = later;
         }
     }
 }
@@ -181,7 +208,7 @@ impl Wasi {
         match self.randomness {
             Randomness::Seeded(_) => {
                 self.changed = true;
-                self.now.random.fill_bytes(bytes);
+                self.now.random.fill(bytes);
                 Ok(())
             }
             Randomness::System => getrandom::fill(bytes).map_err(|_| Errno::IO),
@@ -281,5 +308,29 @@ mod tests {
         assert_ne!(bytes(Randomness::Seeded(1)), bytes(Randomness::Seeded(2)));
         assert_ne!(bytes(Randomness::System).0, bytes(Randomness::System).0);
         assert!(!bytes(Randomness::System).1, "nothing of it is put back");
+    }
+
+    #[test]
+    fn seeded_bytes_do_not_depend_on_how_many_are_taken_at_a_time() {
+        let taken = |sizes: &[usize]| {
+            let mut random = SeededBytes { seed: 7, position: 0 };
+            let mut all = Vec::new();
+            for size in sizes.iter().cycle() {
+                let mut bytes = vec![0; *size];
+                random.fill(&mut bytes);
+                all.extend(bytes);
+                if all.len() >= 200 {
+                    all.truncate(200);
+                    return all;
+                }
+            }
+            all
+        };
+        let whole = taken(&[200]);
+        for sizes in [&[1][..], &[31, 1], &[32], &[33], &[0, 5, 64, 100]] {
+            assert_eq!(taken(sizes), whole, "{sizes:?}");
+        }
+        let ones: u32 = whole.iter().map(|byte| byte.count_ones()).sum();
+        assert!((650..950).contains(&ones), "{ones} of 1600 bits");
     }
 }

@@ -57,6 +57,7 @@ pub fn is_artefact(bytes: &[u8]) -> bool {
 }
 
 /// Lays out an artefact; `seal` makes its seal of its digest.
+#[cfg(any(feature = "compile", test))]
 pub(super) fn write(
     module: &[u8],
     made_by: &str,

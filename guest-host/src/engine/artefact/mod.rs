@@ -13,8 +13,10 @@ mod code;
 mod container;
 mod trust;
 
+#[cfg(feature = "compile")]
 use code::Fingerprint;
 pub(crate) use code::TrustedCode;
+#[cfg(feature = "compile")]
 use container::Entry;
 pub use container::is_artefact;
 pub use trust::{ArtefactKey, ArtefactTrust, KeyError};
@@ -92,6 +94,9 @@ pub enum CodeOrigin {
     Recompiled(ArtefactError),
 }
 
+/// Of a guest that was loaded from a module.
+pub(crate) const COMPILED: CodeOrigin = CodeOrigin::Compiled;
+
 /// The module in an artefact, as it was built.
 ///
 /// # Errors
@@ -112,6 +117,7 @@ pub(crate) fn open<'a>(
 
 /// An artefact of a module and of the code that `engine` made of it: for each way of preparing it, the prepared module
 /// and its code. Sealed where the engine trusts a key.
+#[cfg(feature = "compile")]
 pub(crate) fn make<'a>(
     engine: &Engine,
     module: &[u8],

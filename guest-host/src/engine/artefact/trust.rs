@@ -48,6 +48,7 @@ impl ArtefactTrust {
         Self(Trust::Everybody)
     }
 
+    #[cfg(feature = "compile")]
     pub(crate) fn sealing_key(&self) -> Option<&ArtefactKey> {
         match &self.0 {
             Trust::Key(key) => Some(key),

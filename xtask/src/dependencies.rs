@@ -1,0 +1,50 @@
+//! What an embedder of the runtime compiles, stated and kept so.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use crate::folders;
+
+/// The packages that the runtime compiles with its default features beside wasmtime and what that compiles. At most ten.
+const BESIDE_WASMTIME: [&str; 7] =
+    ["getrandom", "guest-abi", "guest-prepare", "guest-state", "strsim", "wasm-encoder", "wasmparser"];
+
+/// The runtime's package.
+const RUNTIME: &str = "wasm-guest-host";
+
+/// Names and versions of the packages that a package compiles for this machine, itself included.
+fn tree(package: &str, options: &[&str]) -> BTreeSet<String> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(folders::root()).args(["tree", "--package", package, "--edges", "normal", "--prefix", "none"]);
+    let output = cargo.args(["--format", "{p}"]).args(options).output().expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("cargo writes UTF-8");
+    let packages = text.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        Some(format!("{} {}", words.next()?, words.next()?))
+    });
+    packages.collect()
+}
+
+fn names(packages: &BTreeSet<String>) -> BTreeSet<&str> {
+    packages.iter().filter_map(|package| package.split(' ').next()).collect()
+}
+
+#[test]
+fn the_runtime_compiles_few_packages_beside_wasmtime() {
+    let runtime = tree(RUNTIME, &[]);
+    let wasmtime = tree("wasmtime", &[]);
+    assert!(names(&runtime).contains("wasmtime") && names(&wasmtime).contains("cranelift-codegen"));
+    let beside: BTreeSet<String> = runtime.difference(&wasmtime).cloned().collect();
+    let mut beside = names(&beside);
+    assert!(beside.remove(RUNTIME));
+    assert_eq!(beside.into_iter().collect::<Vec<_>>(), BESIDE_WASMTIME);
+    assert!(BESIDE_WASMTIME.len() <= 10);
+}
+
+#[test]
+fn without_a_compiler_the_runtime_has_no_cranelift() {
+    let compiler = |options: &[&str]| names(&tree(RUNTIME, options)).contains("cranelift-codegen");
+    assert!(compiler(&[]), "the check itself");
+    assert!(!compiler(&["--no-default-features", "--features", "artefacts,async,metrics"]));
+}
