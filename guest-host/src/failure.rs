@@ -23,6 +23,21 @@ pub struct Failure {
     pub retried: bool,
 }
 
+/// As `function`, `kind` (see [`Cause::kind`]), `message`, `backtrace` and `retried`.
+#[cfg(feature = "serde")]
+impl serde::Serialize for Failure {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct as _;
+        let mut fields = serializer.serialize_struct("Failure", 5)?;
+        fields.serialize_field("function", &self.function)?;
+        fields.serialize_field("kind", self.cause.kind())?;
+        fields.serialize_field("message", &self.cause.to_string())?;
+        fields.serialize_field("backtrace", &self.backtrace)?;
+        fields.serialize_field("retried", &self.retried)?;
+        fields.end()
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` failed: {}", self.function, self.cause)?;

@@ -15,6 +15,7 @@ mod metrics;
 mod metrics;
 mod pool;
 pub mod restore;
+mod spans;
 mod state;
 pub mod text;
 

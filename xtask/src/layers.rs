@@ -29,7 +29,7 @@ const LAYERS: [(&str, &[&str]); 3] = [
     (
         "guest-host",
         &[
-            "text", "input", "state", "failure", "host", "contract", "restore", "engine", "guest", "metrics",
+            "text", "spans", "input", "state", "failure", "host", "contract", "restore", "engine", "guest", "metrics",
             "instance", "pool",
         ],
     ),

@@ -31,6 +31,8 @@ const MOST_TABLES: u32 = 4;
 
 /// How an [`Engine`] is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[non_exhaustive]
 pub struct EngineConfig {
     /// Where instances get their memory.
@@ -44,6 +46,7 @@ pub struct EngineConfig {
     pub compile_cache: CompileCache,
     /// Whose machine code is taken from artefacts that were [compiled ahead of time](crate::engine::artefact).
     #[cfg(feature = "artefacts")]
+    #[cfg_attr(feature = "serde", serde(skip, default = "ArtefactTrust::nobody"))]
     pub artefact_trust: ArtefactTrust,
 }
 
@@ -54,6 +57,8 @@ pub struct EngineConfig {
 /// itself.
 #[cfg(feature = "compile")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum CompileCache {
     /// Nowhere.
@@ -89,6 +94,7 @@ impl CompileCache {
 /// How often compiled code was found in the cache.
 #[cfg(feature = "compile")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct CacheUse {
     /// Modules whose code was there.
@@ -99,6 +105,8 @@ pub struct CacheUse {
 
 /// Where instances get their memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum Allocation {
     /// Mapped for each instance: for few instances that live long.

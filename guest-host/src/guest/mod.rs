@@ -18,6 +18,7 @@ use crate::guest::error::LoadError;
 use crate::host::mode::Mode;
 
 use crate::input;
+use crate::spans::span;
 use guest_prepare::module_info::{ContractKind, ModuleInfo};
 use guest_prepare::{PrepareOptions, Prepared, prepare};
 
@@ -68,9 +69,15 @@ impl Compiled {
         options: PrepareOptions,
         code: &TrustedCode,
     ) -> Result<(Self, Option<ArtefactError>), LoadError> {
-        let prepared = prepare(wasm, info, options)?;
+        let prepared = {
+            span!(debug_span, "prepare", bytes = wasm.len());
+            prepare(wasm, info, options)?
+        };
         let wasmtime = engine.wasmtime();
-        let compile = || engine.compile(&prepared.wasm).map_err(LoadError::Compile);
+        let compile = || {
+            span!(debug_span, "compile", bytes = prepared.wasm.len());
+            engine.compile(&prepared.wasm).map_err(LoadError::Compile)
+        };
         let (module, refused) = match code.module(engine, &prepared.wasm) {
             Ok(module) => (module, None),
             Err(refused) => (compile()?, Some(refused)),
@@ -211,6 +218,7 @@ impl Guest {
         code: TrustedCode,
         origin: impl FnOnce(Option<ArtefactError>) -> CodeOrigin,
     ) -> Result<Self, LoadError> {
+        span!(debug_span, "load", guest = name, bytes = wasm.len());
         let info = ModuleInfo::analyse(wasm)?;
         let admission = Admission::of(&info);
         admission.runnable().map_err(LoadError::NotRunnable)?;

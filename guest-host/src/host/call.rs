@@ -8,6 +8,8 @@ use crate::host::output::Output;
 
 /// Bounds on what one call may leave with the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[non_exhaustive]
 pub struct CallLimits {
     /// Bytes of intents, in their wire form.

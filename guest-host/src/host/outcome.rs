@@ -67,6 +67,7 @@ impl<'a> Outcome<'a> {
 
 /// Figures of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct CallStats {
     /// Calls of host functions.
@@ -90,6 +91,8 @@ pub struct CallStats {
 
 /// Why an instance was replaced by a new one after a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum Replaced {
     /// Its strategy does nothing else.
@@ -137,6 +140,8 @@ impl CallStats {
 
 /// Where it is known from what a call allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum AllocationSource {
     /// The control block of one of this project's allocators.
@@ -163,6 +168,7 @@ impl AllocationSource {
 
 /// The allocations of one call. A field is `None` if the [source](AllocationStats::source) does not count it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct AllocationStats {
     /// Where it is known from.

@@ -13,6 +13,7 @@ use crate::host::mode::{Awaiting, Mode};
 use crate::host::outcome::Outcome;
 use crate::restore::Restored;
 use crate::restore::policy::RestorePolicy;
+use crate::spans::within;
 use crate::state::awaited::{AsyncState, Awaited};
 
 /// An [`Instance`] whose calls are futures: one that waits for its state, or that runs for long, holds no thread.
@@ -77,7 +78,8 @@ impl AsyncInstance {
     pub async fn invoke(&mut self, function: Function) -> Result<Outcome<'_>, Failure> {
         let instance = &mut self.instance;
         let began = instance.tally.as_mut().map(|tally| tally.begin(function));
-        let mut called = instance.attempt_async(function, false).await;
+        let mut called = within!(debug_span, "invoke", guest = instance.guest.name(),
+            function = instance.guest.function_name(function); instance.attempt_async(function, false));
         if instance.may_retry(&called) {
             instance.count_restored();
             called = instance.attempt_async(function, true).await;

@@ -10,6 +10,7 @@ use crate::restore::policy::{Residue, RestorePolicy, RestoreStrategy};
 
 /// A strategy, and why it was picked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Choice {
     /// The strategy; never [`RestoreStrategy::Auto`] for an instance that the harness restores.

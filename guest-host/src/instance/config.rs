@@ -12,6 +12,8 @@ use guest_prepare::module_info::ContractKind;
 
 /// How an [`Instance`](crate::Instance) is made and kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[non_exhaustive]
 pub struct InstanceConfig {
     /// How it is restored. Left to the harness by default.
@@ -43,6 +45,7 @@ pub struct InstanceConfig {
     pub trace: bool,
     /// Where its calls are counted; `None` for nowhere. To count a call takes two readings of the clock.
     #[cfg(feature = "metrics")]
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub metrics: Option<Metrics>,
 }
 
@@ -112,6 +115,8 @@ impl InstanceConfig {
 /// Memory of WebAssembly only grows. After one call that needed much, an instance would hold it for ever; so an instance
 /// that has more than it needs for some time is replaced by a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[non_exhaustive]
 pub struct Retention {
     /// Bytes of memory that stay, needed or not. What the snapshot has stays in any case.
@@ -139,6 +144,8 @@ impl Default for Retention {
 
 /// Whether an instance may be invoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum Status {
     /// It may.

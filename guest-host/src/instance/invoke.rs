@@ -16,6 +16,7 @@ use crate::host::mode::{Blocking, Mode, ready};
 use crate::host::outcome::{Outcome, Replaced};
 use crate::restore::policy::RestorePolicy;
 use crate::restore::{Restored, Target};
+use crate::spans::{event, span};
 
 /// What a call must know at its end of its beginning.
 pub(super) struct Begun {
@@ -56,6 +57,7 @@ impl Instance {
     /// # Errors
     /// [`Failure`] with its cause.
     pub fn invoke(&mut self, function: Function) -> Result<Outcome<'_>, Failure> {
+        span!(debug_span, "invoke", guest = self.guest.name(), function = self.guest.function_name(function));
         let began = self.tally.as_mut().map(|tally| tally.begin(function));
         let mut called = self.attempt(function, false);
         if self.may_retry(&called) {
@@ -83,6 +85,10 @@ impl Instance {
     ) -> Result<Outcome<'_>, Failure> {
         if let Some(began) = began {
             self.count_call(began, called.as_ref().err().map(|failed| &failed.cause));
+        }
+        #[cfg(feature = "tracing")]
+        if let Err(failed) = &called {
+            tracing::debug!(kind = failed.cause.kind(), cause = %failed.cause, "the call failed");
         }
         match (called, self.phase.data()) {
             (Ok(()), Some(data)) => Ok(Outcome { call: &data.call, stats: &self.last_stats }),
@@ -304,6 +310,7 @@ impl Instance {
         let Phase::Live { live, standing } = &mut self.phase else {
             return None;
         };
+        span!(trace_span, "restore");
         *standing = Standing::Poisoned;
         let Mechanism::InPlace { restore, .. } = &mut self.plan.mechanism else {
             return None;
@@ -326,9 +333,11 @@ impl Instance {
                 if self.restore_error.is_some() {
                     self.restore_error = None;
                 }
+                event!(trace, bytes = restored.bytes, "restored");
                 Some(restored)
             }
             Err(error) => {
+                event!(warn, guest = self.guest.name(), %error, "the instance cannot be restored in place");
                 self.restore_error = Some(Box::new(error));
                 None
             }

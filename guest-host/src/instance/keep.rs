@@ -9,6 +9,7 @@ use crate::guest::error::LoadError;
 use crate::host::mode::Mode;
 use crate::host::outcome::Replaced;
 use crate::restore::policy::{Residue, RestoreStrategy};
+use crate::spans::within;
 
 /// What is due after a call, beside a restore in place or instead of it.
 pub(super) enum Due {
@@ -69,7 +70,7 @@ impl Instance {
 
     /// Replaces the instance at another time than after a call, whose figures would tell, and counts that.
     pub(super) async fn replace_uncalled<M: Mode>(&mut self, why: Replaced) -> Result<(), LoadError> {
-        self.replace::<M>().await?;
+        within!(debug_span, "replace", guest = self.guest.name(), reason = why.kind(); self.replace::<M>())?;
         if let Some(tally) = &mut self.tally {
             tally.replaced(why);
         }

@@ -20,6 +20,7 @@ use crate::host::outcome::CallStats;
 use crate::metrics::Tally;
 use crate::restore::policy::{Residue, RestorePolicy, RestoreStrategy};
 use crate::restore::{BumpReset, DirtyCards, FullCopy, Restore, Watermark};
+use crate::spans::within;
 use crate::state::State;
 use guest_prepare::tells_allocations;
 
@@ -47,7 +48,7 @@ impl Guest {
             asked => Choice::asked(asked),
         };
         let mut instance = self.absent(self.plan_or_next(choice, config)?, config, state)?;
-        let mut made = instance.replace::<M>().await;
+        let mut made = within!(debug_span, "instantiate", guest = self.name(); instance.replace::<M>());
         // Which allocator keeps the control block shows only in an instance.
         while auto
             && let Err(LoadError::Allocator { .. }) = made

@@ -28,6 +28,8 @@ use reserve::{Counts, Grant, Patience, Refused, Reserve};
 
 /// How many instances a [`Pool`] has, and what becomes of those that come back.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[non_exhaustive]
 pub struct PoolConfig {
     /// Instances that are made before the first is taken.
@@ -60,6 +62,7 @@ impl Default for PoolConfig {
 
 /// The numbers of a pool at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct PoolStatus {
     /// Instances that exist or are being made.

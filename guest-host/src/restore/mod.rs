@@ -95,6 +95,7 @@ impl Promise {
 
 /// What a restore did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Restored {
     /// Bytes of memory that were written.
     pub bytes: u64,

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 /// How an instance is put back to its snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum RestoreStrategy {
     /// One of the others, picked when an instance is made: [`Instance::strategy`](crate::Instance::strategy) says which and why.
@@ -68,6 +70,8 @@ impl FromStr for RestoreStrategy {
 
 /// When an instance is restored. After any failure it is restored whatever the policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum RestorePolicy {
     /// After every call.
@@ -120,6 +124,8 @@ impl FromStr for RestorePolicy {
 
 /// What becomes of bytes that no safe guest can reach after a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Residue {
     /// They are put back as well, so that nothing of one call is left in memory for the next.
     #[default]

@@ -15,6 +15,7 @@ mod keeping_state;
 mod measure;
 mod metrics;
 mod prepare;
+mod spans;
 #[cfg(target_os = "linux")]
 mod swap;
 mod traps;

@@ -2,6 +2,8 @@
 
 /// The part of the world that a guest sees through WASI. By default that is the system's time and nothing else.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 #[non_exhaustive]
 pub struct WasiConfig {
     /// Arguments; programs take the first for their own name. None by default.
@@ -29,6 +31,8 @@ impl WasiConfig {
 
 /// A guest's clocks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum Clock {
     /// The system's time. What a guest reads is not the same twice, so its calls are not repeatable.
@@ -60,6 +64,8 @@ impl Clock {
 
 /// Where random bytes come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum Randomness {
     /// The same bytes for each instance and, since a restore puts the generator back, for each call of an instance that is
