@@ -84,15 +84,17 @@ pub(super) fn run(console: &Console, arguments: &cli::Test) -> Result<bool> {
             Ok(())
         });
     }
+    // Even where nothing is left to build, asking for each guest takes two minutes.
+    let guests_are_built = checks.contains(&Check::Guests);
     for check in checks {
-        steps.run(check.name(), check.needs(), || one(console, check, toolchain.as_ref()));
+        steps.run(check.name(), check.needs(), || one(console, check, toolchain.as_ref(), guests_are_built));
     }
     console.end();
     print!("\n{}", steps.summary("test"));
     Ok(steps.passed())
 }
 
-fn one(console: &Console, check: Check, toolchain: Option<&Toolchain>) -> Result<()> {
+fn one(console: &Console, check: Check, toolchain: Option<&Toolchain>, guests_are_built: bool) -> Result<()> {
     let toolchain = || toolchain.context("there is no toolchain for wasm32");
     match check {
         Check::Fmt => fmt(console),
@@ -100,7 +102,12 @@ fn one(console: &Console, check: Check, toolchain: Option<&Toolchain>) -> Result
         Check::Clippy => clippy(console),
         Check::Guests => guests::build_all(console, toolchain()?, &cli::Guests::default()).map(drop),
         Check::ClippyWasm => clippy_for_wasm(console, toolchain()?),
-        Check::Tests => tests(console, toolchain()?),
+        Check::Tests => {
+            if !guests_are_built {
+                guests::build_all(console, toolchain()?, &cli::Guests::default())?;
+            }
+            tests(console)
+        }
         Check::Doctests => console.run(cargo().args(["test", "--workspace", "--doc"])),
         Check::Features => features::check(console, toolchain()?),
         Check::Package => package::check(console, toolchain()?),
@@ -162,9 +169,8 @@ fn clippy_for_wasm(console: &Console, toolchain: &Toolchain) -> Result<()> {
     run_all(console, [clippy, guests])
 }
 
-fn tests(console: &Console, toolchain: &Toolchain) -> Result<()> {
-    // Alone, this step brings its guests along; after the step `guests` nothing is left to build.
-    guests::build_all(console, toolchain, &cli::Guests::default())?;
+/// Needs the guests: alone, this step brings them along.
+fn tests(console: &Console) -> Result<()> {
     console.begin(&format!("tests, native and in {TARGET}"));
     let arguments = ["test", "--workspace", "--lib", "--bins", "--tests", "--examples", "--no-fail-fast"];
     run_all(console, in_both(&arguments))
