@@ -121,7 +121,9 @@ fn config_for(strategy: RestoreStrategy, residue: Residue, function: &str) -> In
 fn canaries_are_left(allocator: Allocator, strategy: RestoreStrategy, residue: Residue) {
     let fresh = look(&mut instance("adversary", allocator, &config(strategy, residue)));
     assert_eq!(fresh.0, 0, "a fresh instance has no canaries");
-    let expected = may_hold_residue(strategy, residue);
+    let mut expected = may_hold_residue(strategy, residue);
+    // It is a word that no guest but its allocator writes, and half as long as a canary.
+    expected.remove(&RegionKind::HighWater);
     for (function, outcome) in PLANTS {
         let told = format!("{allocator}, {strategy}, {residue}, `{function}`");
         let mut instance = instance("adversary", allocator, &config_for(strategy, residue, function));
@@ -172,9 +174,9 @@ fn system() {
 /// The regions are those that the book names, so that the promises cannot change unnoticed.
 #[test]
 fn what_may_be_kept_is_what_the_book_says() {
-    use RegionKind::{Exchange, Heap, ShadowStack, Tail};
+    use RegionKind::{Exchange, Heap, HighWater, ShadowStack, Tail};
     let regions = |strategy| may_hold_residue(strategy, Residue::Keep).into_iter().collect::<Vec<_>>();
-    assert_eq!(regions(RestoreStrategy::BumpReset), [ShadowStack, Exchange, Heap, Tail]);
+    assert_eq!(regions(RestoreStrategy::BumpReset), [ShadowStack, HighWater, Exchange, Heap, Tail]);
     assert_eq!(regions(RestoreStrategy::Watermark), [ShadowStack]);
     assert_eq!(regions(RestoreStrategy::DirtyCards), []);
 }
