@@ -3,11 +3,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use guest_abi::cbor::WireError;
 use guest_abi::intent::{Intent, Operation};
 use guest_abi::value::{ArrayEncoder, Kind, ObjectEncoder, QName, ValueError, ValueRef};
+use guest_state::record::definite;
 use serde_json::{Map, Number, Value, json};
-
-use crate::records::{RecordError, definite};
 
 /// Why JSON is not an event.
 #[derive(Debug, thiserror::Error)]
@@ -19,8 +19,8 @@ pub enum EventError {
     #[error("{0}")]
     NoValue(String),
     /// A value that cannot be read.
-    #[error(transparent)]
-    Record(#[from] RecordError),
+    #[error("invalid value: {0}")]
+    Wire(#[from] WireError),
 }
 
 /// Objects and arrays that may be nested in each other: fewer than the value model allows.

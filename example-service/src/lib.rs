@@ -6,7 +6,6 @@ pub mod arguments;
 pub mod invoker;
 pub mod json;
 pub mod metrics;
-pub mod records;
 pub mod run;
 pub mod service;
 pub mod state;

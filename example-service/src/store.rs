@@ -11,15 +11,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use guest_abi::cbor::WireError;
 use guest_abi::intent::{self, Intent, Operation};
 use guest_abi::key::Key;
 use guest_abi::storage;
 use guest_abi::value::ValueRef;
+use guest_state::MemoryStateError;
+use guest_state::record::{Fields, Wanted, definite, key_map, merged};
 use redb::{Database, DatabaseError, ReadOnlyTable, ReadableDatabase as _, ReadableTable, Table, TableDefinition};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::metrics::ServiceMetrics;
-use crate::records::{Fields, RecordError, Wanted, definite, key_map, merged};
 use crate::turns::Turn;
 
 /// Tenant, storage, entity, canonical fields of the key.
@@ -41,9 +43,12 @@ pub enum StoreError {
     /// A storage that is not well known, and of which the tenant has no record.
     #[error("unsupported storage `{0}`: it is not a well-known one, and the tenant has no record of it")]
     UnsupportedStorage(String),
-    /// A key or a value that no record can have.
+    /// A key that no record can have.
     #[error(transparent)]
-    Record(#[from] RecordError),
+    Key(#[from] MemoryStateError),
+    /// A value that is not of the value model.
+    #[error("invalid value: {0}")]
+    Value(#[from] WireError),
     /// An intent that updates a record which does not exist.
     #[error("an intent updates a record of `{storage}` `{entity}` that does not exist")]
     UpdateOfAbsent {
@@ -294,7 +299,8 @@ impl Snapshot {
                 break;
             }
             let (count, value) = record.value();
-            let map = key_map(fields, count);
+            // It was a `usize` when it was written.
+            let map = key_map(fields, usize::try_from(count).unwrap_or(usize::MAX));
             if wanted.matches(&map) && !take(&map, value) {
                 break;
             }
@@ -401,7 +407,7 @@ fn changes<'a>(
 fn insert(records: &mut Table<'_, RecordKey, Record>, tenant: &str, changes: &Changes<'_>) -> Result<(), redb::Error> {
     for ((storage, entity, fields), value) in changes {
         let place = (tenant, *storage, *entity, fields.bytes.as_slice());
-        records.insert(place, (fields.count, value.as_slice()))?;
+        records.insert(place, (fields.count as u64, value.as_slice()))?;
     }
     Ok(())
 }

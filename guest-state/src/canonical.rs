@@ -14,6 +14,35 @@ pub(crate) fn invalid(key: &Key<'_>, reason: String) -> MemoryStateError {
     MemoryStateError::InvalidKey { storage: key.storage.to_string(), reason }
 }
 
+/// The fields of a key in canonical form.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fields {
+    /// Names and values one behind the other, sorted by name, without the head of a map.
+    pub bytes: Vec<u8>,
+    /// Number of fields.
+    pub count: usize,
+}
+
+impl Fields {
+    /// The canonical form of a key's fields.
+    ///
+    /// # Errors
+    /// [`MemoryStateError::InvalidKey`] if a field is put twice or has a value that keys cannot have.
+    pub fn of(key: &Key<'_>) -> Result<Self, MemoryStateError> {
+        Self::of_row(key, key.object())
+    }
+
+    /// The canonical form of the key map of a row, from which a read of `key` continues.
+    ///
+    /// # Errors
+    /// As for [`Fields::of`].
+    pub fn of_row(key: &Key<'_>, row: ValueRef<'_>) -> Result<Self, MemoryStateError> {
+        let mut bytes = Vec::new();
+        let count = append_fields(row, &mut bytes).map_err(|reason| invalid(key, reason))?;
+        Ok(Self { bytes, count })
+    }
+}
+
 /// Appends the canonical form of a whole key. Returns where its fields begin and their number.
 pub(crate) fn canonical_key(key: &Key<'_>, out: &mut Vec<u8>) -> Result<(usize, usize), MemoryStateError> {
     append_prefix(key, out);
@@ -137,10 +166,15 @@ fn append_scalar(value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), ValueErro
 }
 
 /// The fields of a partial key, each in canonical form.
-pub(crate) struct Wanted(Vec<(String, Vec<u8>)>);
+#[derive(Debug)]
+pub struct Wanted(Vec<(String, Vec<u8>)>);
 
 impl Wanted {
-    pub(crate) fn of(key: &Key<'_>) -> Result<Self, MemoryStateError> {
+    /// The fields of this partial key.
+    ///
+    /// # Errors
+    /// [`MemoryStateError::InvalidKey`] if a field has a value that keys cannot have.
+    pub fn of(key: &Key<'_>) -> Result<Self, MemoryStateError> {
         let mut wanted = Vec::new();
         let unreadable = |error: ValueError| invalid(key, error.to_string());
         for field in key.object().fields().map_err(unreadable)? {
@@ -153,7 +187,8 @@ impl Wanted {
     }
 
     /// Whether a record's key map has all of these fields with these values.
-    pub(crate) fn matches(&self, key: &[u8]) -> bool {
+    #[must_use]
+    pub fn matches(&self, key: &[u8]) -> bool {
         let key = ValueRef::new(key);
         self.0.iter().all(|(name, bytes)| {
             let found = key.field(name).ok().flatten();
@@ -162,8 +197,9 @@ impl Wanted {
     }
 }
 
-/// The fields as a map of definite length.
-pub(crate) fn key_map(fields: &[u8], count: usize) -> Vec<u8> {
+/// The key map of fields in canonical form: a map of definite length.
+#[must_use]
+pub fn key_map(fields: &[u8], count: usize) -> Vec<u8> {
     let mut map = Vec::with_capacity(fields.len() + 3);
     encode::object_of(&mut map, count);
     map.extend_from_slice(fields);

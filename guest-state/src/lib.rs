@@ -4,6 +4,7 @@
 mod canonical;
 mod error;
 mod merge;
+pub mod record;
 mod state;
 
 pub use error::MemoryStateError;

@@ -6,7 +6,10 @@ use guest_abi::cbor::{WireError, encode};
 use guest_abi::value::{Kind, ValueError, ValueRef};
 
 /// The value with all lengths definite. Of a field that was written twice the last value stays.
-pub(crate) fn definite(value: ValueRef<'_>) -> Result<Vec<u8>, WireError> {
+///
+/// # Errors
+/// [`WireError`] if the value is not of the value model.
+pub fn definite(value: ValueRef<'_>) -> Result<Vec<u8>, WireError> {
     let mut out = Vec::new();
     append_definite(value, &mut out)?;
     Ok(out)
@@ -79,7 +82,10 @@ impl<'a> LastOfEach<'a> {
 }
 
 /// An object with the fields of `existing`, changed and extended by those of `changes`.
-pub(crate) fn merged(existing: ValueRef<'_>, changes: ValueRef<'_>) -> Result<Vec<u8>, WireError> {
+///
+/// # Errors
+/// [`WireError`] if one of them is not an object of the value model.
+pub fn merged(existing: ValueRef<'_>, changes: ValueRef<'_>) -> Result<Vec<u8>, WireError> {
     let wire = |_| WireError::Malformed { at: 0 };
     let mut fields = LastOfEach::default();
     for field in existing.fields().map_err(wire)?.chain(changes.fields().map_err(wire)?) {

@@ -10,7 +10,7 @@ use guest_abi::storage;
 use guest_abi::value::{ObjectEncoder, ValueRef};
 
 use crate::MemoryStateError;
-use crate::canonical::{Wanted, append_fields, append_prefix, canonical_key, invalid, key_map};
+use crate::canonical::{Fields, Wanted, append_prefix, canonical_key, key_map};
 use crate::merge::{definite, merged};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,11 +163,7 @@ impl MemoryState {
         let wanted = Wanted::of(key)?;
         let start = match after {
             None => Bound::Unbounded,
-            Some(row) => {
-                let mut start = Vec::new();
-                append_fields(row, &mut start).map_err(|reason| invalid(key, reason))?;
-                Bound::Excluded(start)
-            }
+            Some(row) => Bound::Excluded(Fields::of_row(key, row)?.bytes),
         };
         let Some(table) = self.tables.get(&entity) else {
             return Ok(0);
