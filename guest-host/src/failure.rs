@@ -150,6 +150,17 @@ impl Cause {
         Self::MissingExport { name: name.to_owned(), nearest, functions: functions.into() }
     }
 
+    /// Number of the guest's functions that the message of [`Cause::MissingExport`] leaves out, where it lists them.
+    #[must_use]
+    pub fn unlisted_functions(&self) -> usize {
+        match self {
+            Self::MissingExport { nearest, functions, .. } if nearest.is_empty() => {
+                functions.len().saturating_sub(LISTED)
+            }
+            _ => 0,
+        }
+    }
+
     /// A word for the cause, for counting and for reports.
     #[must_use]
     pub fn kind(&self) -> &'static str {

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
+use guest_host::LoadError;
 use guest_host::admission::{NoWriteBarrier, Refusal};
 use guest_host::guest_prepare::PrepareError;
 use guest_host::text::{printable, printable_lines};
-use guest_host::{Cause, LoadError};
 use host_harness::replay::{Numbering, TraceError};
 use host_harness::report::Report;
 
@@ -22,9 +22,6 @@ const FAILED: u8 = 1;
 
 /// Wrong usage, or input that cannot be read.
 const BAD_INPUT: u8 = 2;
-
-/// Functions that the error of a missing function lists.
-const LISTED: usize = 5;
 
 /// Ended by the user, as shells number it.
 const INTERRUPTED: i32 = 130;
@@ -86,10 +83,7 @@ fn load_hint(error: &LoadError) -> Option<&'static str> {
         LoadError::Exchange { .. } | LoadError::BufferAboveLimit { .. } => {
             return Some("`--memory-limit` and `--exchange-size` set them");
         }
-        LoadError::Function(Cause::MissingExport { nearest, functions, .. }) => {
-            // The error lists a few functions if no name is similar.
-            return (nearest.is_empty() && functions.len() > LISTED).then_some("`inspect` lists all");
-        }
+        LoadError::Function(cause) => return (cause.unlisted_functions() > 0).then_some("`inspect` lists all"),
         LoadError::Prepare(error) => is_too_large(error),
         LoadError::Strategy { reasons, .. } => reasons.iter().any(|reason| match reason {
             Refusal::NoWriteBarrier { reason: NoWriteBarrier::Prepare(error) } => is_too_large(error),

@@ -29,6 +29,10 @@ pub const WASMTIME_VERSION: &str = wasmtime_environ::VERSION;
 /// host's; a slot that is not used costs addresses alone.
 const MOST_TABLES: u32 = 4;
 
+/// The first bytes of every artefact. They are neither text nor a module, and any program that converts line ends changes
+/// them.
+const ARTEFACT_MAGIC: [u8; 8] = *b"\x89guest\r\n";
+
 /// How an [`Engine`] is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

@@ -42,7 +42,6 @@ struct Inner {
     /// The module that keeps the lowest stack pointer, once a strategy has needed it.
     tracking: Later,
     /// Where the code of `plain` is from.
-    #[cfg(feature = "artefacts")]
     origin: CodeOrigin,
     /// Code that was compiled ahead of time.
     code: TrustedCode,
@@ -157,7 +156,7 @@ impl Guest {
         if artefact::is_artefact(bytes) {
             return Err(LoadError::NoArtefacts);
         }
-        Self::load_module(engine, name, bytes, options, TrustedCode::default(), |_| artefact::COMPILED)
+        Self::load_module(engine, name, bytes, options, TrustedCode::default(), |_| CodeOrigin::Compiled)
     }
 
     /// Loads an artefact that `Guest::to_artefact` made. Its machine code is used where the engine
@@ -191,21 +190,9 @@ impl Guest {
     /// # Errors
     /// As for [`Guest::load`].
     pub fn for_engine(&self, engine: &Engine) -> Result<Self, LoadError> {
-        let Inner { name, options, wasm, .. } = &*self.inner;
-        #[cfg(all(feature = "artefacts", feature = "compile"))]
-        let code = {
-            let plain = &self.inner.plain;
-            TrustedCode::taken_over(plain.pre.module(), &plain.prepared.wasm, engine)
-        };
-        #[cfg(all(feature = "artefacts", not(feature = "compile")))]
-        let code = self.inner.code.clone();
-        #[cfg(not(feature = "artefacts"))]
-        let code = TrustedCode::default();
-        #[cfg(feature = "artefacts")]
-        let origin = self.inner.origin.clone();
-        #[cfg(not(feature = "artefacts"))]
-        let origin = artefact::COMPILED;
-        Self::load_module(engine, name, wasm, *options, code, |_| origin)
+        let Inner { name, options, wasm, plain, origin, code, .. } = &*self.inner;
+        let code = code.for_engine(plain.pre.module(), &plain.prepared.wasm, engine);
+        Self::load_module(engine, name, wasm, *options, code, |_| origin.clone())
     }
 
     /// Loads a module with the code that exists for it. `origin` gets the reason why that code was not used, if it was not,
@@ -228,8 +215,6 @@ impl Guest {
         };
         let plain = options.with_barrier(None).with_lowest_stack(false);
         let (plain, refused) = Compiled::new(engine, wasm, &info, plain, &code)?;
-        #[cfg(not(feature = "artefacts"))]
-        let _ = origin(refused);
         let inner = Inner {
             engine: engine.clone(),
             name: name.to_owned(),
@@ -241,7 +226,6 @@ impl Guest {
             plain: Arc::new(plain),
             marking: Later::default(),
             tracking: Later::default(),
-            #[cfg(feature = "artefacts")]
             origin: origin(refused),
             code,
         };

@@ -1,7 +1,7 @@
 //! The two ways of calling a guest: a call that blocks the thread, and one that may be suspended.
 //!
-//! What is done seldom, such as making an instance, is written once, as a future over a [`Mode`]. Under [`Blocking`] that
-//! is ready when it is first polled. The path of a call itself is written for each, as a nanosecond counts there.
+//! Rare operations, such as making an instance, are written once, as a future over a [`Mode`]. Under [`Blocking`] the future
+//! is ready when it is first polled. The path of a call itself is written for each mode, because nanoseconds count there.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -99,10 +99,6 @@ impl Mode for Awaiting {
     }
 
     fn prepare<X: ContractData>(store: &mut Store<HostData<X>>) {
-        // Answers are kept for one call.
-        if let Some(state) = store.data_mut().state.awaited() {
-            state.begin_call();
-        }
         store.epoch_deadline_callback(|store| match store.data().until {
             Some(until) if Instant::now() >= until => Ok(UpdateDeadline::Interrupt),
             _ => Ok(UpdateDeadline::Yield(1)),
@@ -110,8 +106,13 @@ impl Mode for Awaiting {
     }
 
     fn arm<X: ContractData>(store: &mut Store<HostData<X>>, deadline: Deadline) {
+        let data = store.data_mut();
+        // Answers are kept for one call.
+        if let Some(state) = data.state.awaited() {
+            state.begin_call();
+        }
         // A time that the clock cannot tell never comes.
-        store.data_mut().until = deadline.limit.and_then(|limit| Instant::now().checked_add(limit));
+        data.until = deadline.limit.and_then(|limit| Instant::now().checked_add(limit));
         store.set_epoch_deadline(1);
     }
 }

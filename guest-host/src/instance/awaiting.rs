@@ -146,9 +146,6 @@ impl Instance {
 
     /// Calls the function. Until this has ended, the instance counts as one whose call is under way.
     async fn call_async(&mut self, function: Function) -> Result<(), Box<Failed>> {
-        if let Some(state) = self.phase.data_mut().and_then(|data| data.state.awaited()) {
-            state.begin_call();
-        }
         let begun = self.begin_call(function)?;
         let deadline = self.deadline;
         let Some(live) = self.phase.live_mut() else {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 
 use super::reserve::{Grant, Refused, Reserve};
-use super::{PoolConfig, PoolError, PoolStatus, check, check_engine};
+use super::{PoolConfig, PoolError, PoolStatus, check, check_engine, give_back, shrink};
 use crate::guest::Guest;
 use crate::instance::{AsyncInstance, InstanceConfig, Status};
 use crate::state::{AsyncState, StateError};
@@ -157,8 +157,7 @@ impl AsyncPool {
 
     /// Drops idle instances while there are more than [`PoolConfig::warm`], and returns how many it dropped.
     pub fn shrink(&self) -> usize {
-        let idle = std::iter::from_fn(|| self.shared.reserve.take_above(self.shared.config.warm));
-        idle.map(drop).count()
+        shrink(&self.shared.reserve, self.shared.config.warm)
     }
 
     /// Lends nothing from now on: drops what is idle, and sends away all that wait. What is lent can still be used and is
@@ -206,19 +205,13 @@ impl AsyncPooledInstance {
     }
 
     fn end(&mut self, keep: bool) {
-        let Some(mut instance) = self.instance.take() else {
+        let Some(instance) = self.instance.take() else {
             return;
         };
-        // Whatever panics below makes room for another instance, after this one is gone.
-        let permit = self.shared.reserve.permit_for_lent();
         let restores = self.shared.config.restore_on_return;
-        if keep && instance.status() == Status::Ready && (!restores || instance.restore_at_once()) {
-            permit.used();
-            drop(self.shared.reserve.put(instance));
-        } else {
-            drop(instance);
-            drop(permit);
-        }
+        give_back(&self.shared.reserve, instance, |instance| {
+            keep && instance.status() == Status::Ready && (!restores || instance.restore_at_once())
+        });
     }
 }
 

@@ -218,8 +218,7 @@ impl Pool {
 
     /// Drops idle instances while there are more than [`PoolConfig::warm`], and returns how many it dropped.
     pub fn shrink(&self) -> usize {
-        let idle = std::iter::from_fn(|| self.shared.reserve.take_above(self.shared.config.warm));
-        idle.map(drop).count()
+        shrink(&self.shared.reserve, self.shared.config.warm)
     }
 
     /// Lends nothing from now on: drops what is idle, and sends away all who wait. What is lent can still be used and is
@@ -286,20 +285,31 @@ fn check(config: &PoolConfig) -> Result<(), PoolError> {
     }
 }
 
+/// Gives an instance back to its reserve if it can be lent again, and otherwise drops it.
+#[inline]
+fn give_back<T>(reserve: &Reserve<T>, instance: Box<T>, can_be_lent: impl FnOnce(&mut T) -> bool) {
+    // If the following code panics, the permit is dropped after the instance, and makes room for another.
+    let permit = reserve.permit_for_lent();
+    let mut instance = instance;
+    if can_be_lent(&mut instance) {
+        permit.used();
+        drop(reserve.put(instance));
+    } else {
+        drop(instance);
+        drop(permit);
+    }
+}
+
+/// Drops idle instances while there are more than `bound`, and returns how many it dropped.
+fn shrink<T>(reserve: &Reserve<T>, bound: usize) -> usize {
+    std::iter::from_fn(|| reserve.take_above(bound)).map(drop).count()
+}
+
 impl Shared {
     /// Takes an instance back. What takes long is done before the reserve hears of it.
     #[inline]
     fn give_back(&self, instance: Box<Instance>, keep: bool) {
-        // Whatever panics below makes room for another instance, after this one is gone.
-        let permit = self.reserve.permit_for_lent();
-        let mut instance = instance;
-        if keep && (instance.is_pristine() || self.can_be_lent(&mut instance)) {
-            permit.used();
-            drop(self.reserve.put(instance));
-        } else {
-            drop(instance);
-            drop(permit);
-        }
+        give_back(&self.reserve, instance, |instance| keep && (instance.is_pristine() || self.can_be_lent(instance)));
     }
 
     /// Whether an instance that is not as its snapshot has it can be lent again.

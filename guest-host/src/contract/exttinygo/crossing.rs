@@ -5,7 +5,7 @@ use std::hash::Hasher;
 use std::ops::Range;
 
 use guest_abi::names;
-use wasmtime::{Caller, TypedFunc};
+use wasmtime::Caller;
 
 use super::own::ExtTinyGo;
 use crate::contract::crossing::{crossing as frame, range};
@@ -14,6 +14,9 @@ use crate::host::call::HostCall;
 use crate::host::data::{ContractData, HostData};
 use crate::host::footprint::Footprint;
 use crate::host::guest_memory::GuestMemory;
+#[cfg(feature = "async")]
+use crate::host::mode::Awaiting;
+use crate::host::mode::{Blocking, Mode, ready};
 use crate::host::window::memory_and_data;
 use crate::state::State;
 
@@ -119,7 +122,7 @@ impl Bits for f64 {
 pub(super) fn give<X: ExtTinyGoView>(caller: &mut Caller<'_, HostData<X>>, part: Given) -> wasmtime::Result<i64> {
     match part {
         Given::Packed(packed) => Ok(packed),
-        Given::Waiting(part) => give_further(caller, part),
+        Given::Waiting(part) => give_further_now(caller, part),
     }
 }
 
@@ -146,11 +149,13 @@ impl Crossing<'_> {
     }
 }
 
+/// The way for a part that has no room, which is seldom.
 #[cold]
-fn give_further<X: ExtTinyGoView>(caller: &mut Caller<'_, HostData<X>>, part: Range<usize>) -> wasmtime::Result<i64> {
-    let (malloc, length) = further(caller, &part)?;
-    let address = malloc.call(&mut *caller, length)?;
-    give_into(caller, address, length, part)
+fn give_further_now<X: ExtTinyGoView>(
+    caller: &mut Caller<'_, HostData<X>>,
+    part: Range<usize>,
+) -> wasmtime::Result<i64> {
+    ready(give_further::<Blocking, X>(caller, part))
 }
 
 /// The same as [`give`] where the guest's `malloc` may be suspended.
@@ -161,31 +166,17 @@ pub(super) async fn give_awaiting<X: ExtTinyGoView>(
 ) -> wasmtime::Result<i64> {
     match part {
         Given::Packed(packed) => Ok(packed),
-        Given::Waiting(part) => {
-            let (malloc, length) = further(caller, &part)?;
-            let address = malloc.call_async(&mut *caller, length).await?;
-            give_into(caller, address, length, part)
-        }
+        Given::Waiting(part) => give_further::<Awaiting, X>(caller, part).await,
     }
 }
 
-/// The guest's `malloc`, and the bytes that a further buffer for this part must have.
-fn further<X: ExtTinyGoView>(
+async fn give_further<M: Mode, X: ExtTinyGoView>(
     caller: &mut Caller<'_, HostData<X>>,
-    part: &Range<usize>,
-) -> wasmtime::Result<(TypedFunc<u32, u32>, u32)> {
-    let length = u32::try_from(part.len()).unwrap_or(u32::MAX).max(guest_abi::exttinygo::LEAST_FURTHER_BUFFER);
-    let malloc = crossing(caller, |crossing| Ok(crossing.own.exports.malloc.clone()))?;
-    Ok((malloc, length))
-}
-
-/// Puts a part of what was read into the buffer that `malloc` gave.
-fn give_into<X: ExtTinyGoView>(
-    caller: &mut Caller<'_, HostData<X>>,
-    address: u32,
-    length: u32,
     part: Range<usize>,
 ) -> wasmtime::Result<i64> {
+    let length = u32::try_from(part.len()).unwrap_or(u32::MAX).max(guest_abi::exttinygo::LEAST_FURTHER_BUFFER);
+    let malloc = crossing(caller, |crossing| Ok(crossing.own.exports.malloc.clone()))?;
+    let address = M::call(&malloc, &mut *caller, length).await?;
     let given = crossing(caller, |mut crossing| {
         if address == 0 {
             return Err(Fault::OutOfMemory { requested: length.into() });

@@ -96,10 +96,17 @@ impl TrustedCode {
         }
     }
 
-    /// The code of a compiled module, for another engine of this process; no code if that engine compiles with other
-    /// settings.
+    /// The code of a guest for another engine of this process: without a compiler, this code, which that engine checks.
+    #[cfg(not(feature = "compile"))]
+    pub(crate) fn for_engine(&self, _compiled: &Module, _prepared: &[u8], _engine: &Engine) -> Self {
+        self.clone()
+    }
+
+    /// The code of a guest for another engine of this process, from its compiled module; no code if that engine compiles
+    /// with other settings.
     #[cfg(feature = "compile")]
-    pub(crate) fn taken_over(compiled: &Module, prepared: &[u8], engine: &Engine) -> Self {
+    #[expect(clippy::unused_self, reason = "without a compiler it is all there is")]
+    pub(crate) fn for_engine(&self, compiled: &Module, prepared: &[u8], engine: &Engine) -> Self {
         if Fingerprint::of(compiled.engine()) != Fingerprint::of(engine.wasmtime()) {
             return Self::default();
         }
@@ -114,12 +121,12 @@ impl TrustedCode {
         let digest = blake3::hash(prepared);
         let mut refused = ArtefactError::NotPreparedSo;
         for (_, code) in self.pieces.iter().filter(|(of, _)| digest == *of) {
-            // SAFETY: the engine demands bytes that it serialised itself, unchanged. `of` and `taken_over` alone put any into
-            // this value. `taken_over` takes what `Module::serialize` has just returned. `of` takes bytes whose checksum
-            // fits, and that either were sealed by a holder of the key, which is the embedder by its own word and seals in
-            // `Guest::to_artefact` alone, only what `Module::serialize` returned; or for which the embedder vouches by
-            // calling `ArtefactTrust::everybody`, which is unsafe. Whether the engine is one for which the code was made,
-            // the fingerprint tells where it is known, and the engine itself checks it again.
+            // SAFETY: the engine demands bytes that it serialised itself, unchanged. `of` and `for_engine` alone put any into
+            // this value. `for_engine` takes what `Module::serialize` has just returned, or copies such a value. `of` takes
+            // bytes whose checksum fits, and that either were sealed by a holder of the key, which is the embedder by its own
+            // word and seals in `Guest::to_artefact` alone, only what `Module::serialize` returned; or for which the embedder
+            // vouches by calling `ArtefactTrust::everybody`, which is unsafe. Whether the engine is one for which the code was
+            // made, the fingerprint tells where it is known, and the engine itself checks it again.
             let module = unsafe { Module::deserialize(engine.wasmtime(), code) };
             match module {
                 Ok(module) => return Ok(module),

@@ -19,10 +19,7 @@
 //! something behind it is damaged.
 
 use super::ArtefactError;
-
-/// The first bytes of every artefact. They are neither text nor a module, and any program that converts line ends changes
-/// them.
-const MAGIC: [u8; 8] = *b"\x89guest\r\n";
+use crate::engine::ARTEFACT_MAGIC as MAGIC;
 
 /// The layout above.
 const FORMAT: u32 = 1;

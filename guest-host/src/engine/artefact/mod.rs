@@ -94,9 +94,6 @@ pub enum CodeOrigin {
     Recompiled(ArtefactError),
 }
 
-/// Of a guest that was loaded from a module.
-pub(crate) const COMPILED: CodeOrigin = CodeOrigin::Compiled;
-
 /// The module in an artefact, as it was built.
 ///
 /// # Errors
