@@ -1,4 +1,4 @@
-//! What an embedder of the runtime compiles, stated and kept so.
+//! The packages that an embedder of the runtime compiles. The tests fail if the list changes.
 
 use std::collections::BTreeSet;
 use std::process::Command;

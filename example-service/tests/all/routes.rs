@@ -78,7 +78,7 @@ fn each_failure_has_its_status_and_kind() {
     let wrong = request(service.address, "DELETE", "/tenants/acme", "").unwrap();
     assert_eq!(wrong.header("allow"), Some("PUT"));
 
-    // Whatever calls did, the service goes on, and none of them wrote anything.
+    // The service still runs after all these calls, and none of them wrote anything.
     assert_eq!(service.post("/tenants/acme/tally", "").json()["intents"][0]["value"], json!({ "n": 1 }));
     assert_eq!(service.get("/tenants/acme/records?storage=sys.Record&entity=none").json()["records"], json!([]));
 }

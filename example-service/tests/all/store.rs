@@ -38,7 +38,7 @@ type Intended = (Operation, Place, Vec<(&'static str, Field)>);
 enum Step {
     Apply(Vec<Intended>),
     Get(Place),
-    /// With room for so many bytes of rows.
+    /// The number is the room for rows, in bytes.
     Read(Place, usize),
 }
 

@@ -18,9 +18,9 @@ use crate::restore::policy::RestorePolicy;
 use crate::restore::{Restored, Target};
 use crate::spans::{event, span};
 
-/// What a call must know at its end of its beginning.
+/// Facts from the beginning of a call that its end needs.
 pub(super) struct Begun {
-    /// What was counted up to then, where the instance counts.
+    /// The counts at the beginning, if the instance counts.
     counted: Option<Counted>,
     /// Whether it began at the snapshot.
     pristine: bool,
@@ -75,7 +75,7 @@ impl Instance {
             && self.phase.is_ready()
     }
 
-    /// What the embedder gets of a call that began at that time.
+    /// The embedder's result of a call. `began` is the time of its beginning, if calls are counted.
     #[inline]
     pub(super) fn outcome(
         &mut self,

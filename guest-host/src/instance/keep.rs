@@ -11,7 +11,7 @@ use crate::host::outcome::Replaced;
 use crate::restore::policy::{Residue, RestoreStrategy};
 use crate::spans::within;
 
-/// What is due after a call, beside a restore in place or instead of it.
+/// A replacement that is due after a call, in addition to a restore in place or instead of it.
 pub(super) enum Due {
     /// A new instance.
     Replace(Replaced),

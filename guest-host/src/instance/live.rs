@@ -1,4 +1,4 @@
-//! What exists of an instance in the engine.
+//! The parts of an instance that exist in the engine.
 
 use std::fmt;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::restore::snapshot::{ControlBlockAt, Handles, Snapshot};
 use crate::restore::{Restore, RestoreError};
 use guest_prepare::module_info::ContractKind;
 
-/// What exists of an instance in the engine.
+/// The parts of an instance that exist in the engine.
 pub(super) struct Live {
     pub(super) store: Store<Data>,
     pub(super) instance: wasmtime::Instance,
@@ -50,7 +50,7 @@ impl Failed {
 }
 
 impl Live {
-    /// An instance of a guest that has so many functions, started in this store.
+    /// An instance that was started in this store; `functions` is the number of its guest's functions.
     pub(super) fn new(store: Store<Data>, started: Started, functions: usize) -> Self {
         let Started { instance, handles, counting, snapshot } = started;
         let functions = std::iter::repeat_with(|| None).take(functions).collect();

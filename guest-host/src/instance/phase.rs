@@ -19,7 +19,7 @@ pub(super) enum Phase {
     Live {
         /// Its parts.
         live: Live,
-        /// What may be done with it.
+        /// How it stands between calls.
         standing: Standing,
     },
     /// It is being made in this store. It stays so where that does not come to its end.
@@ -30,7 +30,7 @@ pub(super) enum Phase {
     Lost,
 }
 
-/// What may be done with a live instance.
+/// How a live instance stands between calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
     /// It is as its snapshot has it.
@@ -105,7 +105,8 @@ impl Phase {
         }
     }
 
-    /// The instance was made, for a guest that has so many functions, or could not be.
+    /// Ends the making of the instance: it is live now, or absent with the error. `functions` is the number of the guest's
+    /// functions.
     pub(super) fn finish(&mut self, started: Result<Started, LoadError>, functions: usize) -> Result<(), LoadError> {
         let Self::Starting(store) = std::mem::replace(self, Self::Lost) else {
             unreachable!("only an instance that is being made is finished");

@@ -265,7 +265,7 @@ pub struct Used<'a> {
     pub memory: &'a mut [u8],
     /// The snapshot to put back.
     pub snapshot: &'a Snapshot,
-    /// What the allocator says of its heap.
+    /// The heap, as the allocator's control block describes it.
     pub heap: Heap<'a>,
     /// The part of the shadow stack that was used.
     pub stack: Range<usize>,

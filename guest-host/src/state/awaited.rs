@@ -141,7 +141,7 @@ impl Wanted {
         matches!(self.what, What::Value) && self.is_of(key)
     }
 
-    /// Whether so many bytes of rows, which were read for this, are also the answer where there is room for `room`.
+    /// Whether `read` bytes of rows that were read for this are also the answer to a read with `room` bytes of room.
     fn is_rows(&self, key: &Key<'_>, after: Option<ValueRef<'_>>, room: usize, read: usize) -> bool {
         match &self.what {
             What::Rows { after: behind, room: asked } => {

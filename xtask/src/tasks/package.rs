@@ -1,4 +1,4 @@
-//! What is published: every such package packs, and what is in the archives compiles.
+//! The published packages: each one packs, and the content of its archive compiles.
 //!
 //! `cargo package` verifies an archive by building it with no profile of the workspace's, which would compile wasmtime anew
 //! for each package that depends on it. So the archives are unpacked here into a workspace of their own with the profile of
@@ -44,7 +44,7 @@ const CATEGORIES: [&str; 12] = [
     "wasm",
 ];
 
-/// What must be in every archive.
+/// Files that every archive must contain.
 const FILES: [&str; 4] = ["Cargo.toml", "README.md", "LICENSE-MIT", "LICENSE-APACHE"];
 
 /// The longest keyword that the registry takes, in characters.
@@ -81,7 +81,7 @@ pub(super) fn check(console: &Console, toolchain: &Toolchain) -> Result<()> {
     Ok(())
 }
 
-/// What the registry, or somebody who reads it, would miss in a manifest.
+/// The entries that a manifest lacks and the registry or its readers need.
 fn faults(package: &Package) -> Vec<String> {
     let mut faults = Vec::new();
     let mut demand = |holds: bool, what: &str| {

@@ -28,7 +28,7 @@ pub(crate) enum Check {
     Doctests,
     /// Every combination of features, for the host and for wasm32, and the refusal of two allocators at once.
     Features,
-    /// What is published packs, and what is in the archives compiles.
+    /// The published packages: each one packs, and the content of its archive compiles.
     Package,
     /// The documentation of the code, with every warning an error.
     Rustdoc,

@@ -84,7 +84,7 @@ fn begin<X: ExtTinyGoView>(
     })
 }
 
-/// The innermost read ends after so many rows.
+/// Ends the innermost read; `count` is the number of its rows.
 fn end<X: ExtTinyGoView>(caller: &mut Caller<'_, HostData<X>>, key: i64, count: i64) -> wasmtime::Result<()> {
     again(caller, |crossing| {
         crossing.own.held -= crossing.own.handles.end_read();

@@ -67,7 +67,7 @@ impl<T> Drop for Turn<'_, T> {
             self.reserve.attention.fetch_sub(1, SeqCst);
         }
         drop(central);
-        // Whoever is about to tell it an answer finds it gone, and tells the next.
+        // A thread that is about to answer it finds it gone, and answers the next waiter.
         match std::mem::replace(&mut *waiter.lock(), Waiting::Gone) {
             Waiting::Answered(Answer::Item(item)) => drop(self.reserve.put(item)),
             Waiting::Answered(Answer::Leave) => drop(Permit { reserve: self.reserve }),

@@ -16,7 +16,7 @@ use guest_host::{
 use test_support::text_guests;
 use tokio::time::timeout;
 
-/// A state that waits before each answer, for ever while it is told to, and counts its answers.
+/// A state that waits before each answer, forever while `hangs` is set, and counts its answers.
 #[derive(Clone, Default)]
 struct Slow {
     state: MemoryState,
@@ -93,7 +93,7 @@ async fn a_call_that_is_given_up_is_forgotten_and_its_state_stays() {
         assert!(timeout(Duration::from_millis(20), instance.invoke(reads)).await.is_err(), "still nothing does");
         state.hangs.store(false, Relaxed);
         let outcome = instance.invoke(reads).await.expect("the state answers again");
-        // A call that began in a fresh instance counts 1, and logs a line of so many bytes.
+        // In a fresh instance the guest's counter is 1 after the call, and it logs as many bytes.
         assert_eq!(outcome.log().map(|(_, line)| line.len()).collect::<Vec<_>>(), [1], "{strategy}");
         assert_eq!(outcome.stats().crossings, 2);
         assert!(instance.is_pristine());

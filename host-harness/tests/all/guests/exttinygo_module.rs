@@ -1,4 +1,4 @@
-//! What a guest of `guest-sdk-exttinygo` imports and exports: exactly what hosts of that contract know.
+//! The imports and exports of a guest of `guest-sdk-exttinygo` are exactly those that hosts of that contract know.
 
 use std::collections::BTreeSet;
 

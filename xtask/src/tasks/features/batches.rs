@@ -40,7 +40,7 @@ impl Batch {
         self.together.local.extend(alone.local);
     }
 
-    /// What `--features` gets: each feature with its package.
+    /// The value of `--features`: each feature with its package.
     pub(super) fn features(&self) -> String {
         let of = |(name, features): &(String, Vec<String>)| {
             features.iter().map(|feature| format!("{name}/{feature}")).collect::<Vec<_>>()

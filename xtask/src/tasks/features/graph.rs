@@ -32,7 +32,7 @@ struct Edge {
     features: Vec<String>,
 }
 
-/// What is on where a package is compiled with some features.
+/// The features and packages that are on if a package is compiled with some features.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in super::super) struct Resolution {
     /// The features of each package of the workspaces that takes part.
@@ -62,7 +62,7 @@ impl Graph {
         self.0.get(package).is_some_and(|node| node.dependencies.iter().any(is_other))
     }
 
-    /// What is on where `package` is compiled for `target` with `features` and without its default ones.
+    /// The features and packages that are on if `package` is compiled for `target` with `features`, without its default ones.
     pub(in super::super) fn resolve(&self, package: &str, features: &[String], target: Target) -> Resolution {
         let mut all = Resolution::default();
         all.local.insert(package.to_owned(), features.iter().cloned().collect());

@@ -40,7 +40,7 @@ mod package;
 /// Selected beside a crate for the host alone: it gives third-party packages the features of the whole workspace.
 pub(super) const THIRD_PARTY: &str = "third-party";
 
-/// What code is compiled for.
+/// The target for which code is compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Target {
     Host,
@@ -90,7 +90,7 @@ pub(super) fn check(console: &Console, toolchain: &Toolchain) -> Result<()> {
     Ok(())
 }
 
-/// What is checked.
+/// Everything that the check needs.
 struct Check<'a> {
     console: &'a Console,
     toolchain: &'a Toolchain,
