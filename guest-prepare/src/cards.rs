@@ -223,14 +223,38 @@ fn address(at: u64) -> usize {
 #[inline]
 fn take_runs(table: &mut [u8], shift: u32, mut tell: impl FnMut(Range<usize>)) {
     let mut card = 0;
-    while let Some(clean) = memchr::memchr(MARK, &table[card..]) {
-        let start = card + clean;
+    while let Some(start) = next_mark(table, card) {
         let end = end_of_run(table, start);
         // Most runs are short: a loop over few bytes takes less than a call.
         table[start..end].iter_mut().for_each(|mark| *mark = 0);
         tell(start << shift..end << shift);
         card = end;
     }
+}
+
+/// The first marked card from `from` on.
+#[inline]
+fn next_mark(table: &[u8], from: usize) -> Option<usize> {
+    // Most tables are short, or the next mark is near. There these loops take half of the instructions that a general search
+    // takes to begin and to end.
+    const BLOCK: usize = 64;
+    const NEAR: usize = 8 * BLOCK;
+    let rest = &table[from..];
+    let near = &rest[..rest.len().min(NEAR)];
+    let (blocks, _) = near.as_chunks::<BLOCK>();
+    let clean = blocks.iter().take_while(|block| block.iter().fold(0, |all, mark| all | mark) == 0).count() * BLOCK;
+    let (words, tail) = near[clean..].as_chunks();
+    for (number, word) in words.iter().enumerate() {
+        let marks = u64::from_le_bytes(*word);
+        if marks != 0 {
+            return Some(from + clean + number * word.len() + marks.trailing_zeros() as usize / 8);
+        }
+    }
+    if let Some(marked) = tail.iter().position(|mark| *mark != 0) {
+        return Some(from + near.len() - tail.len() + marked);
+    }
+    let far = &rest[near.len()..];
+    if far.is_empty() { None } else { memchr::memchr(MARK, far).map(|marked| from + near.len() + marked) }
 }
 
 /// Where the run of marks ends that begins with that of `start`.
@@ -327,9 +351,11 @@ mod tests {
     }
 
     proptest! {
-        /// Marks lie in runs of any length.
+        /// Marks lie in runs of any length, near each other and far apart.
         #[test]
-        fn runs_are_the_marked_cards(lengths in prop::collection::vec((0_usize..70, 0_u8..=MARK), 0..60)) {
+        fn runs_are_the_marked_cards(
+            lengths in prop::collection::vec((prop_oneof![0_usize..70, 400_usize..1200], 0_u8..=MARK), 0..60)
+        ) {
             let table: Vec<u8> = lengths.iter().flat_map(|(length, mark)| vec![*mark; *length]).collect();
             let (runs, clear) = taken(&table);
             prop_assert!(clear);

@@ -106,7 +106,32 @@ pub(crate) struct Call {
 
 impl Call {
     /// Forgets the last call and keeps its buffers.
+    #[inline]
     pub(crate) fn begin(&mut self) {
+        // A call leaves something only through a host function, or leaves intents with its result.
+        if self.crossings > 0 || !self.intents.is_empty() || self.fault.is_some() {
+            self.forget();
+        }
+        debug_assert!(self.is_empty(), "a call left something without a crossing: {self:?}");
+    }
+
+    /// Whether the last call left nothing.
+    fn is_empty(&self) -> bool {
+        let Self { intents, log, log_lines, log_dropped, output, error_code, error_message, fault, crossings, trace } =
+            self;
+        intents.is_empty()
+            && log.is_empty()
+            && log_lines.is_empty()
+            && *log_dropped == 0
+            && output.is_empty()
+            && error_code.is_none()
+            && error_message.is_empty()
+            && fault.is_none()
+            && *crossings == 0
+            && trace.is_empty()
+    }
+
+    fn forget(&mut self) {
         self.intents.clear();
         self.log.clear();
         self.log_lines.clear();
@@ -184,8 +209,9 @@ mod tests {
         let lines: Vec<_> = call.log().collect();
         assert_eq!(lines, [(Level::Info, "größe"), (Level::Warn, ""), (Level::Error, "ab")]);
         assert_eq!(call.log_dropped(), 2);
+        call.crossings = 4;
         call.begin();
-        assert_eq!(call.log().count(), 0);
+        assert!(call.is_empty(), "{call:?}");
         for _ in 0..20 {
             call.push_log(Level::Trace, "", 10);
         }

@@ -19,6 +19,10 @@ impl Output {
         (self.start, self.written) = (0, 0);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.written == 0
+    }
+
     /// Appends what was written; the last `limit` bytes of all of it are kept, as a panic's message stands at the end.
     pub(crate) fn push(&mut self, written: &[u8], limit: usize) {
         self.written += written.len() as u64;

@@ -146,7 +146,7 @@ impl Instance {
 
     /// Calls the function. Until this has ended, the instance counts as one whose call is under way.
     async fn call_async(&mut self, function: Function) -> Result<(), Box<Failed>> {
-        let begun = self.begin_call(function)?;
+        let pristine = self.begin_call(function)?;
         let deadline = self.deadline;
         let Some(live) = self.phase.live_mut() else {
             return Err(lost());
@@ -156,9 +156,9 @@ impl Instance {
             Some(function) => function.call_async(&mut live.store).await,
             None => return Err(lost()),
         };
-        self.end_call(&begun, called)?;
+        self.end_call(called)?;
         if self.asks_guest() {
-            self.ask_guest::<Awaiting>(&begun).await;
+            self.ask_guest::<Awaiting>(pristine).await;
         }
         Ok(())
     }

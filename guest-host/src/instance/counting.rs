@@ -22,6 +22,8 @@ pub(super) struct Counting {
     functions: Option<GuestFunctions>,
     /// What the policy asks for the heap in use.
     heap_in_use: Option<TypedFunc<(), i64>>,
+    /// What was counted when the last call began, if that is known without calling the guest.
+    at_begin: Option<Counted>,
 }
 
 /// The globals in which the preparation counts.
@@ -60,7 +62,7 @@ struct Said {
 
 /// What has been counted up to some moment, without calling the guest.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Counted {
+enum Counted {
     Block(ControlBlockImage),
     Calls { allocations: u64, frees: u64, reallocations: u64, requested_bytes: u64 },
 }
@@ -78,7 +80,7 @@ impl Counting {
         let calls = CountedCalls::of(prepared, instance, store);
         let functions = if ask { GuestFunctions::of::<M>(instance, handles, store).await } else { None };
         let heap_in_use = instance.get_typed_func(store, exttinygo::EXPORT_HEAP_IN_USE).ok();
-        Self { calls, functions, heap_in_use }
+        Self { calls, functions, heap_in_use, at_begin: None }
     }
 }
 
@@ -166,8 +168,14 @@ impl GuestFunctions {
 }
 
 impl Live {
+    /// Takes note of the counts at the beginning of a call.
+    #[inline(never)]
+    pub(super) fn begin_counting(&mut self) {
+        self.counting.at_begin = self.counted();
+    }
+
     /// What has been counted so far, where that is known without calling the guest.
-    pub(super) fn counted(&mut self) -> Option<Counted> {
+    fn counted(&mut self) -> Option<Counted> {
         if let Some(block) = self.control_block() {
             return block.image.counts().then_some(Counted::Block(block.image));
         }
@@ -181,9 +189,10 @@ impl Live {
         })
     }
 
-    /// What was counted since `before`.
-    pub(super) fn counted_since(&mut self, before: Counted) -> Option<AllocationStats> {
-        match (before, self.counted()?) {
+    /// What was counted since the last call began.
+    #[inline(never)]
+    pub(super) fn counted_since_begin(&mut self) -> Option<AllocationStats> {
+        match (self.counting.at_begin?, self.counted()?) {
             (Counted::Block(before), Counted::Block(after)) => Some(AllocationStats::between(&before, &after)),
             (
                 Counted::Calls { allocations, frees, reallocations, requested_bytes },

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use super::Instance;
-use super::counting::Counted;
 use super::keep::Due;
 use super::live::Failed;
 use super::phase::{Phase, Standing};
@@ -17,14 +16,6 @@ use crate::host::outcome::{Outcome, Replaced};
 use crate::restore::policy::RestorePolicy;
 use crate::restore::{Restored, Target};
 use crate::spans::{event, span};
-
-/// Facts from the beginning of a call that its end needs.
-pub(super) struct Begun {
-    /// The counts at the beginning, if the instance counts.
-    counted: Option<Counted>,
-    /// Whether it began at the snapshot.
-    pristine: bool,
-}
 
 impl Instance {
     /// Invokes the function of this name. See [`Instance::invoke`].
@@ -156,7 +147,7 @@ impl Instance {
     /// Calls the function. The restore after it is still to come.
     #[inline]
     fn call(&mut self, function: Function) -> Result<(), Box<Failed>> {
-        let begun = self.begin_call(function)?;
+        let pristine = self.begin_call(function)?;
         let Some(live) = self.phase.live_mut() else {
             return Err(lost());
         };
@@ -165,16 +156,17 @@ impl Instance {
             Some(function) => function.call(&mut live.store),
             None => return Err(lost()),
         };
-        self.end_call(&begun, called)?;
+        self.end_call(called)?;
         if self.asks_guest() {
-            ready(self.ask_guest::<Blocking>(&begun));
+            ready(self.ask_guest::<Blocking>(pristine));
         }
         Ok(())
     }
 
-    /// Makes the instance ready for a call of the function: its deadline runs from here.
+    /// Makes the instance ready for a call of the function: its deadline runs from here. Returns whether the call begins at the
+    /// snapshot.
     #[inline]
-    pub(super) fn begin_call(&mut self, function: Function) -> Result<Begun, Box<Failed>> {
+    pub(super) fn begin_call(&mut self, function: Function) -> Result<bool, Box<Failed>> {
         let Phase::Live { live, standing } = &mut self.phase else {
             return Err(lost());
         };
@@ -191,17 +183,19 @@ impl Instance {
             live.forget_refused_allocation();
         }
         live.store.set_epoch_deadline(self.deadline.ticks);
-        let counted = if self.config.count { live.counted() } else { None };
+        if self.config.count {
+            live.begin_counting();
+        }
         if self.fuel {
             // Cannot fail: the engine was configured to count.
             let _ = live.store.set_fuel(u64::MAX);
         }
-        Ok(Begun { counted, pristine })
+        Ok(pristine)
     }
 
     /// Takes the figures of a call that ended, and finds out why it failed.
     #[inline]
-    pub(super) fn end_call(&mut self, begun: &Begun, called: Result<(), CallError>) -> Result<(), Box<Failed>> {
+    pub(super) fn end_call(&mut self, called: Result<(), CallError>) -> Result<(), Box<Failed>> {
         let stats = &mut self.last_stats;
         let Some(live) = self.phase.live_mut() else {
             return Err(lost());
@@ -210,7 +204,7 @@ impl Instance {
             stats.instructions = live.store.get_fuel().ok().map(|left| u64::MAX - left);
         }
         if self.config.count {
-            stats.allocations = begun.counted.and_then(|before| live.counted_since(before));
+            stats.allocations = live.counted_since_begin();
             stats.pages = live.handles.memory.size(&live.store);
         }
         stats.crossings = live.store.data().call.crossings;
@@ -233,9 +227,10 @@ impl Instance {
         self.config.count && self.last_stats.allocations.is_none()
     }
 
-    pub(super) async fn ask_guest<M: Mode>(&mut self, begun: &Begun) {
+    /// Asks functions of the guest's own what the call allocated. `pristine` says that the call began at the snapshot.
+    pub(super) async fn ask_guest<M: Mode>(&mut self, pristine: bool) {
         if let Some(live) = self.phase.live_mut() {
-            self.last_stats.allocations = live.guest_counts::<M>(begun.pristine, self.deadline).await;
+            self.last_stats.allocations = live.guest_counts::<M>(pristine, self.deadline).await;
         }
     }
 

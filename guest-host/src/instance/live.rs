@@ -103,9 +103,9 @@ impl Live {
     /// the guest's own globals back already.
     #[inline]
     pub(super) fn restore_globals(&mut self, own_restored: bool, restore: &dyn Restore) -> Result<(), RestoreError> {
-        let physical = memory_and_data(&mut self.store).map_or(0, |(memory, _)| memory.len());
-        // The logical size lies between that of the snapshot and the physical one. Where those are equal, it is both.
-        let grown = physical != self.snapshot.memory.len();
+        // The logical size lies between that of the snapshot and the physical one, which is at most what was granted. Where
+        // those are equal, it is both.
+        let grown = self.store.data().limiter.granted() > self.snapshot.memory.len();
         if own_restored && !grown {
             return Ok(());
         }

@@ -300,9 +300,11 @@ pub(crate) fn copy_back(memory: &mut [u8], snapshot: &Snapshot, range: Range<usi
     if length <= CHUNK || length > SMALL {
         to.copy_from_slice(from);
     } else {
-        for (to, from) in to.chunks_mut(CHUNK).zip(from.chunks(CHUNK)) {
-            to.copy_from_slice(from);
+        let ((chunks, rest), (saved_chunks, saved_rest)) = (to.as_chunks_mut::<CHUNK>(), from.as_chunks());
+        for (chunk, saved) in chunks.iter_mut().zip(saved_chunks) {
+            chunk.copy_from_slice(saved);
         }
+        rest.copy_from_slice(saved_rest);
     }
     length as u64
 }
