@@ -2,6 +2,8 @@
 
 use anyhow::{Context, Result};
 
+use guest_build::Allocator;
+
 use super::{cargo, guests, setup};
 use crate::{cli, console::Console, folders};
 
@@ -11,15 +13,21 @@ const GUEST: &str = "shop";
 /// Calls for each row of a quick table.
 const QUICK_CALLS: u64 = 1_000;
 
-/// Does all set-up, builds the guest, and has the harness measure and verify it.
+/// Does all set-up, builds the harness, and has it build, measure and verify the guest.
 pub(super) fn run(console: &Console, arguments: &cli::Compare) -> Result<()> {
     console.begin("setup");
     let toolchain = setup::toolchain(console)?;
-    let asked = cli::Guests { guest: vec![GUEST.to_owned()], allocator: Vec::new() };
-    guests::build(console, &toolchain, &asked)?;
-
-    console.begin("harness");
-    console.run(cargo().args(["build", "--release", "--package", "host-harness-cli"]))?;
+    console.begin("harness, and what all builds of the guest share");
+    let mut harness = cargo();
+    harness.args(["build", "--release", "--package", "host-harness-cli"]);
+    // Neither of the two keeps all processors busy to its end. The harness builds the guest with each allocator itself:
+    // what remains to be compiled then is the guest.
+    std::thread::scope(|scope| {
+        let shared = scope.spawn(|| guests::build_one(console, &toolchain, GUEST, Allocator::System));
+        let built = console.run(&mut harness);
+        let shared = shared.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        built.and(shared.map(drop))
+    })?;
     // From here on the harness shows its own progress.
     console.end();
 

@@ -1,8 +1,8 @@
 //! `guests`: every guest with every allocator, on every contract that it can speak; those in C are in `c_guests`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use guest_build::{Allocator, Guest, GuestBuild, Toolchain};
 
 use super::{c_guests, setup};
@@ -43,18 +43,31 @@ pub(super) fn build(console: &Console, toolchain: &Toolchain, asked: &cli::Guest
     for (number, (guest, allocator, contract)) in builds.iter().enumerate() {
         let suffix = contract.map(|contract| format!("-{contract}")).unwrap_or_default();
         console.begin(&format!("guest {} of {}: {}-{allocator}{suffix}", number + 1, builds.len(), guest.name));
-        let mut build = GuestBuild::new(&guest.manifest)
-            .allocator(*allocator)
-            .target_dir(folders::guests_build())
-            .out_dir(folders::guests_out())
-            .toolchain(toolchain.clone())
-            .progress(console.progress());
+        let mut build = prepared(console, toolchain, &guest.manifest, *allocator);
         if let Some(contract) = contract {
             build = build.features([*contract]).variant(*contract);
         }
         modules.push(build.build()?);
     }
     Ok(modules)
+}
+
+/// Builds one guest in Rust with one allocator, on the native contract.
+pub(super) fn build_one(console: &Console, toolchain: &Toolchain, name: &str, allocator: Allocator) -> Result<PathBuf> {
+    let guests = guest_build::guests(&folders::guests_manifest())?;
+    let guest =
+        guests.iter().find(|guest| guest.name == name).with_context(|| format!("there is no guest `{name}`"))?;
+    Ok(prepared(console, toolchain, &guest.manifest, allocator).build()?)
+}
+
+/// A build into the folders of this workspace.
+fn prepared(console: &Console, toolchain: &Toolchain, manifest: &Path, allocator: Allocator) -> GuestBuild {
+    GuestBuild::new(manifest)
+        .allocator(allocator)
+        .target_dir(folders::guests_build())
+        .out_dir(folders::guests_out())
+        .toolchain(toolchain.clone())
+        .progress(console.progress())
 }
 
 /// The feature by which a guest speaks another contract than the native one, and the variant that it is built as then.
