@@ -27,7 +27,7 @@ pub use engine::{Allocation, Engine, EngineConfig, EngineError, WASMTIME_VERSION
 pub use engine::{CacheUse, CompileCache};
 pub use failure::{Cause, Failure, InvalidData};
 pub use guest::admission;
-pub use guest::error::LoadError;
+pub use guest::error::{AdmissionError, CompileError, ConfigError, InputError, LoadError, StartError};
 pub use guest::{Function, Guest};
 pub use guest_abi::Level;
 pub use guest_prepare::{self, PrepareOptions, module_info};

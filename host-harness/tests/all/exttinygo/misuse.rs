@@ -2,8 +2,8 @@
 
 use guest_abi::ErrorCode;
 use guest_host::{
-    Cause, Guest, InstanceConfig, InvalidData, LoadError, MemoryState, RestorePolicy, RestoreStrategy, State,
-    StateError, Status,
+    Cause, ConfigError, Guest, InstanceConfig, InvalidData, LoadError, MemoryState, RestorePolicy, RestoreStrategy,
+    StartError, State, StateError, Status,
 };
 use guest_prepare::PrepareOptions;
 use host_harness::parse_state;
@@ -312,13 +312,22 @@ fn what_goes_wrong_at_the_start_is_said() {
     };
     let plain = guest(|_| String::new());
     let too_large = instantiate(&plain, Some(1 << 20), 1_700_000).unwrap_err();
-    assert!(matches!(too_large, LoadError::BufferAboveLimit { size: 1_048_576, limit: 1_700_000 }), "{too_large}");
+    assert!(
+        matches!(too_large, LoadError::Config(ConfigError::BufferAboveLimit { size: 1_048_576, limit: 1_700_000 })),
+        "{too_large}"
+    );
     assert!(too_large.to_string().contains("170%"), "{too_large}");
     assert!(matches!(instantiate(&plain, Some(1 << 20), 1_800_000), Ok(())));
     let nothing = guest_in(&FRAME.replace("(local.get $at))\n", "(i32.const 0))\n"), |_| String::new());
-    assert!(matches!(instantiate(&nothing, None, 1 << 20), Err(LoadError::Exchange { size: 64_000 })));
+    assert!(matches!(
+        instantiate(&nothing, None, 1 << 20),
+        Err(LoadError::Start(StartError::NoExchange { size: 64_000 }))
+    ));
     let outside = guest_in(&FRAME.replace("(local.get $at))\n", "(i32.const -8))\n"), |_| String::new());
-    assert!(matches!(instantiate(&outside, None, 1 << 20), Err(LoadError::ExchangeOutOfMemory { .. })));
+    assert!(matches!(
+        instantiate(&outside, None, 1 << 20),
+        Err(LoadError::Start(StartError::ExchangeOutOfBounds { .. }))
+    ));
     let failed = |body: fn(&Source) -> String| instantiate(&guest(body), None, 1 << 20).unwrap_err().to_string();
     let trap = failed(|_| r#"(func (export "_start") unreachable)"#.into());
     assert!(trap.contains("initialisation failed") && trap.contains("`_start`"), "{trap}");

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use guest_host::admission::{ContractError, wasi_imports};
-use guest_host::{Cause, Guest, InvalidData, LoadError};
+use guest_host::{AdmissionError, Cause, Guest, InvalidData, LoadError};
 use guest_prepare::module_info::ValueType;
 
 use super::{MEMORY, called, guest, instance, load, traced};
@@ -202,7 +202,7 @@ fn what_wasi_does_not_have_is_refused_when_it_is_loaded() {
     let refused = |name: &str, ty: &str| {
         let import = format!(r#"(import "wasi_snapshot_preview1" "{name}" (func {ty}))"#);
         match load(&text_guests::guest(&import, "")) {
-            Err(LoadError::Contract(errors)) => errors,
+            Err(LoadError::Admission(AdmissionError::Contract(errors))) => errors,
             other => panic!("{other:?}"),
         }
     };
