@@ -208,7 +208,7 @@ fn missing_export(name: &str, nearest: &[String], functions: &[String]) -> Strin
 pub enum InvalidData {
     /// A range that does not lie in the guest's memory.
     #[error("{what}: {length} bytes at address {address:#x} are outside the guest's memory of {memory} bytes")]
-    OutOfMemory {
+    OutOfBounds {
         /// The purpose of the range.
         what: &'static str,
         /// Its address.

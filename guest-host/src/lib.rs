@@ -22,9 +22,9 @@ pub mod text;
 pub use contract::wasi::{self, WasiConfig};
 #[cfg(feature = "artefacts")]
 pub use engine::artefact::{self, ArtefactError, ArtefactKey, ArtefactTrust, CodeOrigin};
-pub use engine::{Allocation, Engine, EngineConfig, EngineError, WASMTIME_VERSION};
 #[cfg(feature = "compile")]
 pub use engine::{CacheUse, CompileCache};
+pub use engine::{Engine, EngineConfig, EngineError, InstanceAllocation, WASMTIME_VERSION};
 pub use failure::{Cause, Failure, InvalidData};
 pub use guest::admission;
 pub use guest::error::{AdmissionError, CompileError, ConfigError, InputError, LoadError, StartError};

@@ -51,7 +51,7 @@ pub(crate) fn range(what: &'static str, address: u32, length: u32, size: usize) 
     } else if length == 0 {
         Ok(0..0)
     } else {
-        Err(Fault::InvalidGuestData(InvalidData::OutOfMemory { what, address, length, memory: size as u64 }))
+        Err(Fault::InvalidGuestData(InvalidData::OutOfBounds { what, address, length, memory: size as u64 }))
     }
 }
 

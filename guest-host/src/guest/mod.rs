@@ -185,7 +185,7 @@ impl Guest {
     }
 
     /// The same guest for another engine. The machine code is reused if the other engine compiles with the same settings, for
-    /// instance if it differs only in its [`Allocation`](crate::Allocation); otherwise the module is compiled again.
+    /// instance if it differs only in its [`InstanceAllocation`](crate::InstanceAllocation); otherwise the module is compiled again.
     ///
     /// # Errors
     /// As for [`Guest::load`].

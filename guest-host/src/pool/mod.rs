@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::engine::Allocation;
+use crate::engine::InstanceAllocation;
 use crate::guest::Guest;
 use crate::instance::{Instance, InstanceConfig, Status};
 use crate::state::{State, StateError};
@@ -35,7 +35,7 @@ pub struct PoolConfig {
     /// Instances that are made before the first is taken.
     pub warm: usize,
     /// Instances that there may be at the same time; those beyond `warm` are made when they are needed. Give the engine
-    /// memory for as many ([`Allocation::Pooling`]), and for those besides the pool.
+    /// memory for as many ([`InstanceAllocation::Pooling`]), and for those besides the pool.
     pub max: usize,
     /// Whether an instance that is not as its snapshot has it is restored when it comes back, which it can be under a
     /// lazy [`RestorePolicy`](crate::RestorePolicy) only. Without, whoever takes it next finds in guest memory what
@@ -270,7 +270,7 @@ impl Pool {
 fn check_engine(guest: &Guest, pool: &PoolConfig) -> Result<(), PoolError> {
     check(pool)?;
     match guest.engine().config().allocation {
-        Allocation::Pooling { instances, .. } if pool.max > instances as usize => {
+        InstanceAllocation::Pooling { instances, .. } if pool.max > instances as usize => {
             Err(PoolError::AboveEngine { max: pool.max, instances })
         }
         _ => Ok(()),

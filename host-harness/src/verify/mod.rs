@@ -28,8 +28,8 @@ use rand_chacha::ChaCha8Rng;
 use guest_host::restore::{Promise, Restore};
 use guest_host::snapshot::RegionKind;
 use guest_host::{
-    Allocation, Engine, EngineConfig, Function, Guest, Instance, InstanceConfig, LoadError, MemoryState, RestorePolicy,
-    RestoreStrategy,
+    Engine, EngineConfig, Function, Guest, Instance, InstanceAllocation, InstanceConfig, LoadError, MemoryState,
+    RestorePolicy, RestoreStrategy,
 };
 
 pub use observe::Aspect;
@@ -387,9 +387,9 @@ const RETRIES: u32 = 2;
 /// The guest with instances in memory that the system has mapped for each of them.
 fn outside_of_pools(guest: &Guest) -> Result<Guest, LoadError> {
     match guest.engine().config() {
-        EngineConfig { allocation: Allocation::OnDemand, .. } => Ok(guest.clone()),
+        EngineConfig { allocation: InstanceAllocation::OnDemand, .. } => Ok(guest.clone()),
         pooled => {
-            let config = pooled.clone().with_allocation(Allocation::OnDemand);
+            let config = pooled.clone().with_allocation(InstanceAllocation::OnDemand);
             guest.for_engine(&Engine::new(&config)?)
         }
     }

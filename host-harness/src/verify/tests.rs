@@ -71,7 +71,7 @@ const COPIES: &str = r#"(module
 /// reference's does not, as if the pool had handed out memory with an earlier instance's bytes.
 fn verdict_of_dirty(strategy: RestoreStrategy, environment: &[(&str, &str)]) -> Verdict {
     // Whatever verification measures by takes nothing from the pool.
-    let config = EngineConfig::default().with_allocation(Allocation::pooling(1));
+    let config = EngineConfig::default().with_allocation(InstanceAllocation::pooling(1));
     let engine = Engine::new(&config).unwrap();
     let guest = Guest::load(&engine, "copies", &wat::parse_str(COPIES).unwrap(), PrepareOptions::default()).unwrap();
     let functions = Some(vec!["nothing".to_owned()]);

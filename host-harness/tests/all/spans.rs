@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use guest_host::wasi::Randomness;
 use guest_host::{
-    Allocation, Engine, EngineConfig, Guest, InstanceConfig, MemoryState, PoolConfig, PrepareOptions, Residue,
+    Engine, EngineConfig, Guest, InstanceAllocation, InstanceConfig, MemoryState, PoolConfig, PrepareOptions, Residue,
     RestorePolicy, RestoreStrategy,
 };
 use test_support::text_guests;
@@ -141,7 +141,7 @@ fn a_configuration_is_read_with_defaults_and_written_again() {
     let misspelled = serde_json::from_str::<InstanceConfig>(r#"{"memroy_limit": 1}"#).expect_err("it is misspelled");
     assert!(misspelled.to_string().contains("memroy_limit"), "{misspelled}");
     let engine: EngineConfig = serde_json::from_str(r#"{"allocation": "on-demand"}"#).expect("it is one");
-    assert_eq!(engine.allocation, Allocation::OnDemand);
+    assert_eq!(engine.allocation, InstanceAllocation::OnDemand);
     assert_eq!(serde_json::from_str::<PoolConfig>("{}").expect("it is one"), PoolConfig::default());
 }
 

@@ -117,17 +117,17 @@ const CASES: &[Case] = cases! {
         format!("(i32.store8 {at}) (i32.const 0xff)) (drop (call $hostGetKey {broken} {broken}))")
     } => Cause::InvalidGuestData(InvalidData::NotUtf8 { what: "storage", at: 0 }), "storage: not UTF-8 from byte 0 on";
     "name_beyond_memory", |_| "(drop (call $hostGetKey (i32.const -65536) (i32.const 65535) (i32.const 0) (i32.const 0)))".into()
-        => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "storage", .. }), "are outside the guest's memory";
+        => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "storage", .. }), "are outside the guest's memory";
     "length_wraps", |source| format!("(drop (call $hostGetKey {} (i32.const 8) (i32.const -1)))", source.text("sys.View"))
-        => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "entity", length: u32::MAX, .. }), "4294967295 bytes";
+        => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "entity", length: u32::MAX, .. }), "4294967295 bytes";
     "bytes_beyond_memory", |source| format!(
         "(call $hostRowWriterPutBytes {} (i32.const 0) {} (i32.const -1) (i32.const 1))",
         source.key("sys.View", ""), source.text("x"))
-        => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "value of a field", .. }), "value of a field";
+        => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "value of a field", .. }), "value of a field";
     "panics", |source| format!("(call $hostPanic {})", source.text("not today"))
         => Cause::Panic { location: None, .. }, "the guest panicked: not today";
     "panic_beyond_memory", |_| "(call $hostPanic (i32.const -1) (i32.const 1))".into()
-        => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "panic message", .. }), "panic message";
+        => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "panic message", .. }), "panic message";
     "too_many_fields", |source| format!(
         r#"(local.set $key {0}) (loop $again
              (i32.store (i32.const 512) (i32.add (local.get $count) (i32.const 0x01010101)))
@@ -295,7 +295,7 @@ fn a_malloc_that_fails_in_the_middle_of_a_host_call_is_recognised() {
     assert!(matches!(refused, Cause::OutOfMemory { requested: 1000, .. }), "{refused}");
     let outside = cause("(i32.const 131000)");
     assert!(
-        matches!(outside, Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "buffer from `malloc`", .. })),
+        matches!(outside, Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "buffer from `malloc`", .. })),
         "{outside}"
     );
     let same = cause("(i32.const 8192)");

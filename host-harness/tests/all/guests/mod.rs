@@ -31,8 +31,8 @@ use std::time::Duration;
 
 use guest_build::Allocator;
 use guest_host::{
-    AdmissionError, Allocation, Engine, EngineConfig, Guest, Instance, InstanceConfig, LoadError, MemoryState, Outcome,
-    Residue, RestorePolicy, RestoreStrategy,
+    AdmissionError, Engine, EngineConfig, Guest, Instance, InstanceAllocation, InstanceConfig, LoadError, MemoryState,
+    Outcome, Residue, RestorePolicy, RestoreStrategy,
 };
 use guest_prepare::PrepareOptions;
 use host_harness::load_state_file;
@@ -69,7 +69,7 @@ fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| {
         let mut config = EngineConfig::default();
-        config.allocation = Allocation::pooling(64);
+        config.allocation = InstanceAllocation::pooling(64);
         Engine::new(&config).expect("the machine can run the engine")
     })
 }

@@ -179,7 +179,7 @@ fn a_pointer_out_of_memory_ends_the_call() {
     let mut instance = instance(&guest, &config);
     for (index, (name, arguments, named)) in WILD.iter().enumerate() {
         let failure = instance.invoke_by_name(&format!("f{index}")).expect_err("its pointer is wild");
-        let Cause::InvalidGuestData(InvalidData::OutOfMemory { what, memory, .. }) = failure.cause else {
+        let Cause::InvalidGuestData(InvalidData::OutOfBounds { what, memory, .. }) = failure.cause else {
             panic!("{name}: {failure}");
         };
         assert_eq!((what, memory), (*named, MEMORY as u64), "{name} {arguments:?}");
