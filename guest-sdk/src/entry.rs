@@ -1,7 +1,7 @@
 //! Runs an extension over the exchange region, and reports its result.
 #![expect(unsafe_code, reason = "the exchange region is raw memory; failing is an import")]
 
-use guest_sdk_core::error::{Failed, with_message};
+use guest_sdk_core::error::{ErrorReported, with_message};
 
 use crate::context::Context;
 use crate::intent_sink::IntentSink;
@@ -28,7 +28,7 @@ impl Exchange {
     pub(crate) unsafe fn call<R>(
         self,
         extension: impl FnOnce(&mut Context<'_>) -> Result<()>,
-        finish: impl FnOnce(Result<&[u8], Failed>) -> R,
+        finish: impl FnOnce(Result<&[u8], ErrorReported>) -> R,
     ) -> R {
         let intents = self.length / INTENTS_SHARE;
         // SAFETY: the caller leaves the region to this call; its two parts are disjoint.
@@ -40,7 +40,7 @@ impl Exchange {
             Ok(()) => finish(Ok(sink.pending())),
             Err(error) => {
                 report(error);
-                finish(Err(Failed))
+                finish(Err(ErrorReported))
             }
         }
     }

@@ -141,7 +141,7 @@ impl Live {
                 let cause = diagnosis.cause(&error);
                 Box::new(Failed { cause, backtrace: backtrace(&error, guest.info()) })
             }
-            CallError::Refused(fault) => {
+            CallError::Failed(fault) => {
                 let in_use = self.logical_bytes();
                 Failed::boxed(fault.into_cause(in_use, self.store.data().limiter.limit() as u64))
             }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
 
-use super::reserve::{Grant, Refused, Reserve};
+use super::reserve::{Grant, Reserve, TakeError};
 use super::{PoolConfig, PoolError, PoolStatus, check, check_engine, give_back, shrink};
 use crate::guest::Guest;
 use crate::instance::{AsyncInstance, InstanceConfig, Status};
@@ -120,7 +120,7 @@ impl AsyncPool {
     pub async fn try_take(&self) -> Result<AsyncPooledInstance, PoolError> {
         match self.shared.reserve.take(super::reserve::Patience::None) {
             Ok(grant) => self.granted(grant).await,
-            Err(Refused::Closed) => Err(PoolError::Closed),
+            Err(TakeError::Closed) => Err(PoolError::Closed),
             Err(_) => Err(PoolError::Exhausted { max: self.shared.config.max }),
         }
     }

@@ -24,7 +24,7 @@ use crate::state::{State, StateError};
 #[cfg(feature = "async")]
 pub use awaiting::{AsyncPool, AsyncPooledInstance};
 pub use error::PoolError;
-use reserve::{Counts, Grant, Patience, Refused, Reserve};
+use reserve::{Counts, Grant, Patience, Reserve, TakeError};
 
 /// How many instances a [`Pool`] has, and what becomes of those that come back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -249,19 +249,19 @@ impl Pool {
                 permit.used();
                 instance
             }
-            Err(refused) => return Err(self.refused(refused, patience)),
+            Err(error) => return Err(self.take_error(error, patience)),
         };
         let lender = Lender::Borrowed(&self.shared);
         Ok(PooledInstance { instance: Some(instance), lender, panicking: thread::panicking() })
     }
 
     #[cold]
-    fn refused(&self, refused: Refused, patience: Patience) -> PoolError {
+    fn take_error(&self, error: TakeError, patience: Patience) -> PoolError {
         let max = self.shared.reserve.max();
-        match (refused, patience) {
-            (Refused::Closed, _) => PoolError::Closed,
-            (Refused::TimedOut, Patience::UpTo(limit)) => PoolError::TimedOut { max, limit },
-            (Refused::Exhausted | Refused::TimedOut, _) => PoolError::Exhausted { max },
+        match (error, patience) {
+            (TakeError::Closed, _) => PoolError::Closed,
+            (TakeError::TimedOut, Patience::UpTo(limit)) => PoolError::TimedOut { max, limit },
+            (TakeError::Exhausted | TakeError::TimedOut, _) => PoolError::Exhausted { max },
         }
     }
 }

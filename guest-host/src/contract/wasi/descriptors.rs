@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use wasmtime::{Caller, Linker};
 
-use super::call::{Digest, MODULE, MOST_BYTES, MOST_ITEMS, Stop, WasiView, call};
+use super::call::{Digest, MODULE, MOST_BYTES, MOST_ITEMS, WasiError, WasiView, call};
 use super::errno::Errno;
 use crate::contract::crossing::{Passed, range};
 use crate::host::data::HostData;
@@ -128,7 +128,7 @@ fn named_ranges<X: WasiView>(
     count: u32,
     memory: &GuestMemory<'_>,
     data: &mut HostData<X>,
-) -> Result<impl Iterator<Item = usize> + use<X>, Stop> {
+) -> Result<impl Iterator<Item = usize> + use<X>, WasiError> {
     if count > MOST_ITEMS {
         return Err(Errno::INVAL.into());
     }
@@ -156,7 +156,7 @@ pub(super) fn put<X: WasiView>(
     memory: &mut GuestMemory<'_>,
     data: &mut HostData<X>,
     digest: &mut Digest,
-) -> Result<(), Stop> {
+) -> Result<(), WasiError> {
     let length = u32::try_from(bytes.len()).map_err(|_| Errno::INVAL)?;
     let out: Range<usize> = range(what, address, length, memory.len())?;
     digest.add(bytes);

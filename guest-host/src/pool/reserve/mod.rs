@@ -93,9 +93,9 @@ pub(super) enum Patience {
     Endless,
 }
 
-/// Why nothing was given.
+/// Error of taking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(super) enum TakeError {
     /// There is none, and no patience.
     Exhausted,
     TimedOut,
@@ -139,7 +139,7 @@ impl<T> Reserve<T> {
 
     /// Takes one that is idle, or leave to make one, or waits for either.
     #[inline]
-    pub(super) fn take(&self, patience: Patience) -> Result<Grant<'_, T>, Refused> {
+    pub(super) fn take(&self, patience: Patience) -> Result<Grant<'_, T>, TakeError> {
         if self.attention.load(SeqCst) == 0
             && let Some(item) = self.own_slot().take()
         {
@@ -163,10 +163,10 @@ impl<T> Reserve<T> {
     }
 
     /// Leave to make one, where fewer than `bound` are there and nobody waits.
-    pub(super) fn permit_below(&self, bound: usize) -> Result<Option<Permit<'_, T>>, Refused> {
+    pub(super) fn permit_below(&self, bound: usize) -> Result<Option<Permit<'_, T>>, TakeError> {
         let mut central = self.lock();
         match central.closed {
-            true => Err(Refused::Closed),
+            true => Err(TakeError::Closed),
             false if central.total < bound.min(self.max) => {
                 central.total += 1;
                 Ok(Some(Permit { reserve: self }))
@@ -216,10 +216,10 @@ impl<T> Reserve<T> {
     }
 
     #[cold]
-    fn take_central(&self, patience: Patience) -> Result<Grant<'_, T>, Refused> {
+    fn take_central(&self, patience: Patience) -> Result<Grant<'_, T>, TakeError> {
         let mut central = self.lock();
         if central.closed {
-            return Err(Refused::Closed);
+            return Err(TakeError::Closed);
         }
         if central.queue.is_empty() {
             if let Some(item) = central.idle.pop().or_else(|| self.take_from_slots()) {
@@ -231,7 +231,7 @@ impl<T> Reserve<T> {
             }
         }
         if patience == Patience::None {
-            return Err(Refused::Exhausted);
+            return Err(TakeError::Exhausted);
         }
         let waiter = match self.queue_up(central) {
             Ok(waiter) => waiter,
@@ -259,26 +259,26 @@ impl<T> Reserve<T> {
         Ok(waiter)
     }
 
-    fn grant(&self, answer: Answer<T>) -> Result<Grant<'_, T>, Refused> {
+    fn grant(&self, answer: Answer<T>) -> Result<Grant<'_, T>, TakeError> {
         match answer {
             Answer::Item(item) => Ok(Grant::Item(item)),
             Answer::Leave => Ok(Grant::Permit(Permit { reserve: self })),
-            Answer::Closed => Err(Refused::Closed),
+            Answer::Closed => Err(TakeError::Closed),
         }
     }
 
     /// Leaves the queue, unless an answer is on its way: that is worth more than to have been in time.
-    fn give_up(&self, waiter: &Arc<Waiter<T>>) -> Result<Answer<T>, Refused> {
+    fn give_up(&self, waiter: &Arc<Waiter<T>>) -> Result<Answer<T>, TakeError> {
         let mut central = self.lock();
         match central.queue.iter().position(|other| Arc::ptr_eq(other, waiter)) {
             Some(place) => {
                 central.queue.remove(place);
                 self.attention.fetch_sub(1, SeqCst);
-                Err(Refused::TimedOut)
+                Err(TakeError::TimedOut)
             }
             None => {
                 drop(central);
-                waiter.wait(Patience::Endless).ok_or(Refused::TimedOut)
+                waiter.wait(Patience::Endless).ok_or(TakeError::TimedOut)
             }
         }
     }

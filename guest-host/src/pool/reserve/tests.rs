@@ -11,7 +11,7 @@ use super::*;
 const NOW: Patience = Patience::None;
 
 /// Takes one, made where there is leave to.
-fn take(reserve: &Reserve<u64>, patience: Patience) -> Result<Box<u64>, Refused> {
+fn take(reserve: &Reserve<u64>, patience: Patience) -> Result<Box<u64>, TakeError> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     reserve.take(patience).map(|grant| match grant {
         Grant::Item(item) => item,
@@ -51,15 +51,15 @@ fn what_another_thread_gave_back_is_found() {
     assert_eq!(reserve.counts(), Counts { total: 2, idle: 2, waiting: 0 });
     let (one, other) = (take(&reserve, NOW).unwrap(), take(&reserve, NOW).unwrap());
     assert_ne!(one, other);
-    assert_eq!(take(&reserve, NOW), Err(Refused::Exhausted));
+    assert_eq!(take(&reserve, NOW), Err(TakeError::Exhausted));
 }
 
 #[test]
 fn patience_ends() {
     let reserve = Reserve::new(1);
     let item = take(&reserve, NOW).unwrap();
-    assert_eq!(take(&reserve, Patience::UpTo(Duration::ZERO)), Err(Refused::TimedOut));
-    assert_eq!(take(&reserve, Patience::UpTo(Duration::from_millis(5))), Err(Refused::TimedOut));
+    assert_eq!(take(&reserve, Patience::UpTo(Duration::ZERO)), Err(TakeError::TimedOut));
+    assert_eq!(take(&reserve, Patience::UpTo(Duration::from_millis(5))), Err(TakeError::TimedOut));
     assert_eq!(reserve.counts().waiting, 0);
     assert_eq!(reserve.attention.load(SeqCst), 0, "the short way is open again");
     assert!(reserve.put(item).is_none());
@@ -82,7 +82,7 @@ fn who_came_first_is_served_first_and_newcomers_queue_behind() {
             });
             until(|| reserve.counts().waiting == number + 1);
         }
-        assert_eq!(take(&reserve, NOW), Err(Refused::Exhausted));
+        assert_eq!(take(&reserve, NOW), Err(TakeError::Exhausted));
         assert!(reserve.put(item).is_none());
         assert!((0..WAITING).eq(order.iter().take(WAITING)));
     });
@@ -96,7 +96,7 @@ fn one_who_gives_up_does_not_hold_up_those_behind() {
     thread::scope(|scope| {
         let impatient = scope.spawn(|| take(&reserve, Patience::UpTo(Duration::from_millis(20))));
         let patient = scope.spawn(|| take(&reserve, Patience::Endless));
-        assert_eq!(impatient.join().unwrap(), Err(Refused::TimedOut));
+        assert_eq!(impatient.join().unwrap(), Err(TakeError::TimedOut));
         assert!(reserve.put(item).is_none());
         patient.join().unwrap().unwrap();
     });
@@ -148,11 +148,11 @@ fn closing_sends_away_all_who_wait_and_takes_nothing_back() {
         until(|| reserve.counts().waiting == 3);
         assert!(reserve.close().is_empty());
         for thread in waiting {
-            assert_eq!(thread.join().unwrap(), Err(Refused::Closed));
+            assert_eq!(thread.join().unwrap(), Err(TakeError::Closed));
         }
     });
-    assert_eq!(take(&reserve, NOW), Err(Refused::Closed));
-    assert!(matches!(reserve.permit_below(3), Err(Refused::Closed)));
+    assert_eq!(take(&reserve, NOW), Err(TakeError::Closed));
+    assert!(matches!(reserve.permit_below(3), Err(TakeError::Closed)));
     assert!(items.into_iter().all(|item| reserve.put(item).is_some()));
     assert_eq!(reserve.counts(), Counts { total: 0, idle: 0, waiting: 0 });
     assert!(reserve.close().is_empty(), "closing twice is closing");
@@ -218,7 +218,7 @@ proptest! {
                         prop_assert!(!lent.contains(&item));
                         lent.push(item);
                     }
-                    Err(refused) => prop_assert_eq!((refused, lent.len()), (Refused::Exhausted, max)),
+                    Err(refused) => prop_assert_eq!((refused, lent.len()), (TakeError::Exhausted, max)),
                 },
                 Step::Give(number) if !lent.is_empty() => {
                     let item = lent.remove(at(number));
@@ -299,8 +299,8 @@ fn worker(
                 assert!(alive.fetch_add(1, SeqCst) < max, "more were made than there may be");
                 Box::new(made.fetch_add(1, SeqCst))
             }
-            Ok(Grant::Permit(_)) | Err(Refused::Exhausted | Refused::TimedOut) => continue,
-            Err(Refused::Closed) => panic!("nobody closes it"),
+            Ok(Grant::Permit(_)) | Err(TakeError::Exhausted | TakeError::TimedOut) => continue,
+            Err(TakeError::Closed) => panic!("nobody closes it"),
         };
         assert!(!used[*item].swap(true, SeqCst), "two threads have the same");
         if choice.is_multiple_of(5) {
@@ -357,7 +357,7 @@ mod turns {
     }
 
     impl Woken {
-        fn poll<'a>(self: &Arc<Self>, turn: &mut Turn<'a, u64>) -> Poll<Result<Grant<'a, u64>, Refused>> {
+        fn poll<'a>(self: &Arc<Self>, turn: &mut Turn<'a, u64>) -> Poll<Result<Grant<'a, u64>, TakeError>> {
             Pin::new(turn).poll(&mut Context::from_waker(&Waker::from(Arc::clone(self))))
         }
 
@@ -441,10 +441,10 @@ mod turns {
             let thread = scope.spawn(|| take(&reserve, Patience::Endless));
             until(|| reserve.counts().waiting == 2);
             assert!(reserve.close().is_empty());
-            assert_eq!(thread.join().unwrap(), Err(Refused::Closed));
+            assert_eq!(thread.join().unwrap(), Err(TakeError::Closed));
         });
-        assert!(matches!(woken.poll(&mut turn), Poll::Ready(Err(Refused::Closed))));
-        assert!(matches!(woken.poll(&mut reserve.turn()), Poll::Ready(Err(Refused::Closed))));
+        assert!(matches!(woken.poll(&mut turn), Poll::Ready(Err(TakeError::Closed))));
+        assert!(matches!(woken.poll(&mut reserve.turn()), Poll::Ready(Err(TakeError::Closed))));
         assert!(reserve.put(item).is_some());
     }
 }

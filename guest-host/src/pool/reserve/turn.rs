@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Context, Poll};
 
-use super::{Answer, Grant, Patience, Permit, Refused, Reserve, Waiter, Waiting};
+use super::{Answer, Grant, Patience, Permit, Reserve, TakeError, Waiter, Waiting};
 
 /// A future that takes as [`Reserve::take`] does. Dropped, it leaves the queue, and hands on what it was about to get.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl<T> Reserve<T> {
 }
 
 impl<'a, T> Future for Turn<'a, T> {
-    type Output = Result<Grant<'a, T>, Refused>;
+    type Output = Result<Grant<'a, T>, TakeError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let reserve = self.reserve;
@@ -32,7 +32,7 @@ impl<'a, T> Future for Turn<'a, T> {
                 break waiter;
             }
             match reserve.take(Patience::None) {
-                Err(Refused::Exhausted) => {}
+                Err(TakeError::Exhausted) => {}
                 taken => return Poll::Ready(taken),
             }
             let central = reserve.lock();
