@@ -17,9 +17,9 @@ use crate::guest::admission::{Contract, check_bump_reset, check_control_block};
 use crate::guest::error::{AdmissionError, ConfigError, LoadError, StartError};
 use crate::guest::{Compiled, Guest};
 use crate::host::data::LogicalSize;
-use crate::host::footprint::Footprint;
+use crate::host::dirty_ranges::DirtyRanges;
+use crate::host::memory_location::{self, CardMemory, memory_and_data};
 use crate::host::mode::Mode;
-use crate::host::window::{self, CardMemory, memory_and_data};
 use crate::restore::RestoreError;
 use crate::restore::aligned::AlignedBytes;
 use crate::restore::policy::RestoreStrategy;
@@ -66,7 +66,7 @@ pub(super) async fn start<M: Mode>(
         _ => LoadError::instantiate(&error),
     })?;
     let handles = handles(guest, &compiled.prepared, &instance, store)?;
-    window::open(store, handles.memory, handles.cards);
+    memory_location::open(store, handles.memory, handles.cards);
     let logical_pages = handles.logical_pages.map(|index| handles.globals[index].1);
     store.data_mut().logical = logical_pages.map(|pages| LogicalSize { pages, certain: 0 });
     let exchange = initialise::<M>(guest, compiled, config, &instance, &handles, store).await?;
@@ -78,7 +78,7 @@ pub(super) async fn start<M: Mode>(
     let counting = Counting::of::<M>(&compiled.prepared, &instance, &handles, ask, store).await;
     let snapshot = take_snapshot(guest, compiled, config, in_place, &handles, exchange, store)?;
     store.data_mut().contract.snapshot();
-    store.data_mut().footprint = Footprint::of(snapshot.regions.exchange());
+    store.data_mut().dirty_ranges = DirtyRanges::of(snapshot.regions.exchange());
     if let Some((memory, _)) = memory_and_data(store)
         && let (memory, Some(mut cards)) = memory.into_parts()
     {

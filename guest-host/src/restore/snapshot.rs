@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::host::window::CardMemory;
+use crate::host::memory_location::CardMemory;
 use crate::restore::aligned::AlignedBytes;
 use guest_abi::ControlBlockImage;
 use guest_abi::control_block::{self, offset};

@@ -111,7 +111,7 @@ fn write<X: WasiView>(
         let mut room = MOST_BYTES;
         for each in named_ranges(ranges, count, memory, data)? {
             let (address, length) = named_range(each, memory);
-            let bytes = Passed::new(memory, &mut data.footprint).bytes("output", address, length)?;
+            let bytes = Passed::new(memory, &mut data.dirty_ranges).bytes("output", address, length)?;
             let bytes = &bytes[..bytes.len().min(room)];
             room -= bytes.len();
             digest.add(bytes);
@@ -133,7 +133,7 @@ fn named_ranges<X: WasiView>(
         return Err(Errno::INVAL.into());
     }
     let all = range("list of ranges", address, count * 8, memory.len())?;
-    data.footprint.add(&all);
+    data.dirty_ranges.add(&all);
     Ok(all.step_by(8))
 }
 
@@ -160,6 +160,6 @@ pub(super) fn put<X: WasiView>(
     let length = u32::try_from(bytes.len()).map_err(|_| Errno::INVAL)?;
     let out: Range<usize> = range(what, address, length, memory.len())?;
     digest.add(bytes);
-    memory.write(out, &mut data.footprint).copy_from_slice(bytes);
+    memory.write(out, &mut data.dirty_ranges).copy_from_slice(bytes);
     Ok(())
 }
