@@ -3,10 +3,10 @@
 
 use guest_sdk_core::error::{ErrorReported, with_message};
 
+use crate::arena::Arena;
 use crate::context::Context;
 use crate::intent_sink::IntentSink;
 use crate::raw;
-use crate::region::Region;
 use crate::{Error, Result};
 
 /// The share of the exchange region for intents: a quarter. The rest is for values.
@@ -32,11 +32,11 @@ impl Exchange {
     ) -> R {
         let intents = self.length / INTENTS_SHARE;
         // SAFETY: the caller leaves the region to this call; its two parts are disjoint.
-        let (mut sink, region) = unsafe {
+        let (mut sink, arena) = unsafe {
             let values = self.start.add(intents);
-            (IntentSink::new(self.start, intents), Region::new(values, self.length - intents))
+            (IntentSink::new(self.start, intents), Arena::new(values, self.length - intents))
         };
-        match extension(&mut Context::new(&region, &mut sink)) {
+        match extension(&mut Context::new(&arena, &mut sink)) {
             Ok(()) => finish(Ok(sink.pending())),
             Err(error) => {
                 report(error);
