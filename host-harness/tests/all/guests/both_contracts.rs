@@ -104,7 +104,7 @@ fn the_sample_guest_leaves_the_same_with_every_allocator_and_strategy() {
 fn every_kind_of_value_and_every_way_to_fail_is_the_same() {
     for allocator in [Allocator::System, Allocator::Leaking] {
         for policy in [RestorePolicy::EveryCall, RestorePolicy::OnError] {
-            let failed = both("kinds", allocator, RestoreStrategy::DirtyCards, Residue::Scrub, policy);
+            let failed = both("conformance", allocator, RestoreStrategy::DirtyCards, Residue::Scrub, policy);
             assert_eq!(failed, 3 * 11, "those whose names say so fail");
         }
     }
