@@ -200,6 +200,26 @@ impl fmt::Display for RegionKind {
     }
 }
 
+/// As its name.
+#[cfg(feature = "serde")]
+impl serde::Serialize for RegionKind {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// From its name.
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for RegionKind {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
+        found.ok_or_else(|| {
+            serde::de::Error::custom(format_args!("`{}` is no region of memory", crate::text::cut(&name, 100)))
+        })
+    }
+}
+
 /// How a guest's memory is divided. All ranges are addresses; together they cover the whole memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Regions {

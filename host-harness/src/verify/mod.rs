@@ -24,6 +24,7 @@ use std::fmt;
 use rand::Rng as _;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use guest_host::restore::{Promise, Restore};
 use guest_host::snapshot::RegionKind;
@@ -146,7 +147,7 @@ impl fmt::Display for Skipped {
 }
 
 /// How a region of memory looked after the restores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RegionFinding {
     /// The region.
