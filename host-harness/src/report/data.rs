@@ -8,7 +8,7 @@ use crate::inspect::built_with;
 use crate::intent_report::IntentReport;
 use crate::measure::{FailedCall, Row, Spread};
 use crate::replay::{Numbering, ReplayRow, TraceSummary};
-use crate::verify::{RegionFinding, Verdict};
+use crate::verify::{Difference, RegionFinding, Skipped, Verdict};
 use guest_host::{CallStats, Guest, InstanceConfig, Residue, RestoreStrategy};
 
 /// How instances were made.
@@ -165,13 +165,13 @@ pub struct VerdictReport {
     /// Whether nothing differed, and no function was called of which every call was skipped.
     pub passed: bool,
     /// Differences; equal ones of one function stand once, with the number of calls.
-    pub differences: Vec<String>,
+    pub differences: Vec<Difference>,
     /// How each region of memory looked after the restores; empty where every call had a new instance.
     #[serde(default)]
     pub regions: Vec<RegionFinding>,
-    /// Functions of which calls were skipped, in sentences.
+    /// Functions of which calls were skipped.
     #[serde(default)]
-    pub inconclusive: Vec<String>,
+    pub inconclusive: Vec<Skipped>,
     /// Why nothing could be verified; null when it could.
     pub error: Option<String>,
 }
@@ -190,9 +190,9 @@ impl VerdictReport {
             failed_calls: verdict.failures,
             skipped_calls: verdict.skipped_calls(),
             passed: verdict.passed(),
-            differences: verdict.differences.iter().map(ToString::to_string).collect(),
+            differences: verdict.differences.clone(),
             regions: verdict.regions.clone(),
-            inconclusive: verdict.skipped.iter().map(ToString::to_string).collect(),
+            inconclusive: verdict.skipped.clone(),
             error: None,
         }
     }

@@ -120,7 +120,7 @@ impl Verdict {
 
 /// Calls of one function that could not be compared: each time that they were made, they ended by the deadline on one
 /// side only.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Skipped {
     /// The function.
@@ -175,7 +175,7 @@ impl RegionFinding {
 }
 
 /// Something that differed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Difference {
     /// Number of the call, from 1.
@@ -210,7 +210,7 @@ impl Difference {
 }
 
 /// A region that differs from the snapshot after a restore.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Residual {
     /// The region.
@@ -225,8 +225,9 @@ pub struct Residual {
     pub bytes: u64,
 }
 
-/// The thing that differed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The thing that differed. In JSON `kind` is the variant's name, for instance `new-memory`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum What {
     /// A region of memory, after the restore.

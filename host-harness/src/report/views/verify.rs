@@ -26,8 +26,7 @@ pub(in super::super) fn sections(verdicts: &[VerdictReport]) -> Vec<Section> {
             verdict.seed.to_string(),
             Word::of(verdict).text().to_owned(),
         ]);
-        let lines: Vec<String> =
-            verdict.differences.iter().chain(&verdict.inconclusive).chain(&verdict.error).cloned().collect();
+        let lines: Vec<String> = lines(verdict).collect();
         if !lines.is_empty() {
             sections.push(Section::new(format!("{} restored by {way}", verdict.guest), Body::Lines(lines)));
         }
@@ -35,6 +34,12 @@ pub(in super::super) fn sections(verdicts: &[VerdictReport]) -> Vec<Section> {
     sections.insert(0, Section::new("Verification", Body::Table(table)).remarks(remarks(verdicts)));
     sections.extend(residue(verdicts));
     sections
+}
+
+/// What differed, what was skipped, and why nothing could be verified: a line each.
+fn lines(verdict: &VerdictReport) -> impl Iterator<Item = String> {
+    let differences = verdict.differences.iter().map(ToString::to_string);
+    differences.chain(verdict.inconclusive.iter().map(ToString::to_string)).chain(verdict.error.clone())
 }
 
 fn way(verdict: &VerdictReport) -> String {
@@ -137,6 +142,7 @@ fn remarks(verdicts: &[VerdictReport]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verify::{Difference, What};
     use guest_host::RestoreStrategy;
 
     fn verdict(skipped_calls: u64, passed: bool) -> VerdictReport {
@@ -185,7 +191,14 @@ mod tests {
         let passed = verdict(0, true);
         let refused = VerdictReport::not_verified("shop", "leaking", "bump-reset", None, 0, &"it has no mark");
         let mut differs = verdict(0, false);
-        differs.differences.push("call 1 (`f`): something".to_owned());
+        differs.differences.push(Difference {
+            call: 1,
+            function: "f".to_owned(),
+            previous: None,
+            again: 0,
+            what: What::Replaced,
+            residue: Vec::new(),
+        });
 
         assert!(shown(std::slice::from_ref(&passed)).1.starts_with("every restored instance"));
         let (words, lead) = shown(std::slice::from_ref(&refused));
