@@ -13,7 +13,7 @@ use benches::handles::HandleHost;
 use benches::ratios::{Ratios, Target};
 use benches::turns::{Contender, Measured, take_turns};
 use criterion::Criterion;
-use guest_host::{Allocation, Engine, EngineConfig, Guest, RestorePolicy, RestoreStrategy};
+use guest_host::{Engine, EngineConfig, Guest, InstanceAllocation, RestorePolicy, RestoreStrategy};
 
 /// The functions: those that read and write a little, five crossings, a thousand rows, and one that does nothing but
 /// allocate and store.
@@ -178,7 +178,7 @@ fn judge(function: &str, baselines: &[Measured], cells: &[Cell], ratios: &mut Ra
 fn main() -> Result<()> {
     let mut config = EngineConfig::default();
     // An instance for each contender of a function.
-    config.allocation = Allocation::pooling(100);
+    config.allocation = InstanceAllocation::pooling(100);
     let engine = Engine::new(&config)?;
     let (reinstantiation, candidates) = best_reinstantiation(guests::rounds(31))?;
     let mut all = Vec::new();

@@ -10,8 +10,8 @@ use benches::turns::{Contender, Measured, take_turns};
 use benches::workers::Workers;
 use criterion::{Criterion, Throughput};
 use guest_host::{
-    Allocation, Engine, EngineConfig, Function, Guest, InstanceConfig, Pool, PoolConfig, Residue, RestorePolicy,
-    RestoreStrategy,
+    Engine, EngineConfig, Function, Guest, InstanceAllocation, InstanceConfig, Pool, PoolConfig, Residue,
+    RestorePolicy, RestoreStrategy,
 };
 
 /// How many threads there are.
@@ -117,7 +117,7 @@ fn main() -> Result<()> {
     let rounds = guests::rounds(21);
     let mut config = EngineConfig::default();
     // Pools of 1, 2, 4 and 8, and as many instances besides.
-    config.allocation = Allocation::pooling(32);
+    config.allocation = InstanceAllocation::pooling(32);
     let engine = Engine::new(&config)?;
     let mut ratios = Ratios::new("pool");
 

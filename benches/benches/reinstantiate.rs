@@ -1,5 +1,5 @@
 //! What a new instance for each call costs, by where the engine's instances get their memory: the figures from which the
-//! settings of `Allocation::pooling` were chosen.
+//! settings of `InstanceAllocation::pooling` were chosen.
 
 use std::hint::black_box;
 
@@ -8,7 +8,7 @@ use benches::guests::{self, Way};
 use benches::ratios::{keep, time};
 use benches::turns::{Contender, take_turns};
 use criterion::Criterion;
-use guest_host::{Allocation, Engine, EngineConfig, Guest, MemoryState, PrepareOptions, RestoreStrategy};
+use guest_host::{Engine, EngineConfig, Guest, InstanceAllocation, MemoryState, PrepareOptions, RestoreStrategy};
 use host_harness::load_state_file;
 use serde_json::json;
 
@@ -42,16 +42,16 @@ fn bytes(count: usize) -> String {
     }
 }
 
-fn settings() -> Vec<(String, Allocation)> {
-    let mut all = vec![("on demand".to_owned(), Allocation::OnDemand)];
+fn settings() -> Vec<(String, InstanceAllocation)> {
+    let mut all = vec![("on demand".to_owned(), InstanceAllocation::OnDemand)];
     for kept in KEPT {
         let name = format!("keep {}", bytes(kept));
-        all.push((name, Allocation::Pooling { instances: 16, keep_resident: kept }));
+        all.push((name, InstanceAllocation::Pooling { instances: 16, keep_resident: kept }));
     }
     all
 }
 
-fn call(allocation: Allocation, guest: &str, function: &str, dirty: usize) -> Result<impl FnMut() + use<>> {
+fn call(allocation: InstanceAllocation, guest: &str, function: &str, dirty: usize) -> Result<impl FnMut() + use<>> {
     let mut config = EngineConfig::default();
     config.allocation = allocation;
     let engine = Engine::new(&config)?;

@@ -8,8 +8,8 @@ use anyhow::{Context, Error, Result, anyhow};
 use criterion::Criterion;
 use guest_abi::storage;
 use guest_host::{
-    Engine, EngineConfig, Guest, Instance, InstanceConfig, LoadError, MemoryState, Residue, RestorePolicy,
-    RestoreStrategy,
+    AdmissionError, Engine, EngineConfig, Guest, Instance, InstanceConfig, LoadError, MemoryState, Residue,
+    RestorePolicy, RestoreStrategy,
 };
 use guest_prepare::PrepareOptions;
 use host_harness::load_state_file;
@@ -90,7 +90,7 @@ impl fmt::Display for Way {
 pub fn instance(guest: &Guest, config: &InstanceConfig) -> Result<Option<Instance>> {
     match guest.instantiate(config, state()?) {
         Ok(instance) => Ok(Some(instance)),
-        Err(LoadError::Strategy { .. } | LoadError::Allocator { .. }) => Ok(None),
+        Err(LoadError::Admission(AdmissionError::Strategy { .. })) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use guest_abi::Level;
 use guest_host::{
-    Allocation, AsyncPool, Cause, Engine, EngineConfig, Failure, Function, Guest, InstanceConfig, MemoryState,
+    AsyncPool, Cause, Engine, EngineConfig, Failure, Function, Guest, InstanceAllocation, InstanceConfig, MemoryState,
     PoolConfig, PoolError, PrepareOptions,
 };
 use tokio::time::timeout;
@@ -58,7 +58,7 @@ impl Invoker {
     /// An error of `guest-host` if the guest cannot be loaded or instantiated.
     pub async fn new(guest: &Path, limits: CallLimits, metrics: &ServiceMetrics) -> anyhow::Result<Self> {
         let mut engine = EngineConfig::default();
-        engine.allocation = Allocation::pooling(limits.instances);
+        engine.allocation = InstanceAllocation::pooling(limits.instances);
         let engine = Engine::new(&engine)?;
         let guest = Guest::from_file(&engine, guest, PrepareOptions::default())?;
         let mut config = InstanceConfig::default();

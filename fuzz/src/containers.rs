@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use alloc_trace::compact::{Program, STEP, Step, Steps};
 use alloc_trace::{Numbering, Operation, Trace};
 use arbitrary::Unstructured;
-use guest_host::{CodeOrigin, Guest, LoadError, artefact};
+use guest_host::{CodeOrigin, Guest, InputError, LoadError, artefact};
 use guest_prepare::PrepareOptions;
 use guest_prepare::module_info::ModuleInfo;
 use host_harness::parse_state;
@@ -125,7 +125,7 @@ fn damaged_artefact(edits: &[u8]) -> Result<String, String> {
             (CodeOrigin::Recompiled(_), true) => Ok("artefact compiled again".to_owned()),
             (origin, same) => Err(format!("damaged code is {origin:?}, the module is the same: {same}")),
         },
-        Err(LoadError::Artefact(_) | LoadError::Module(_)) => Ok("artefact refused".to_owned()),
+        Err(LoadError::Input(InputError::Artefact(_) | InputError::Module(_))) => Ok("artefact refused".to_owned()),
         Err(error) => Err(format!("another error than that the artefact cannot be used: {error}")),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use guest_abi::key::Key;
 use guest_abi::names;
 use guest_abi::value::{ObjectEncoder, ValueRef};
-use guest_host::{Allocation, Engine, EngineConfig, Guest, MemoryState};
+use guest_host::{Engine, EngineConfig, Guest, InstanceAllocation, MemoryState};
 use guest_prepare::PrepareOptions;
 
 /// Where the script lies in the guest's memory, as the host function `get` has put it there: a CBOR object with one
@@ -26,7 +26,7 @@ pub(crate) fn engine() -> &'static Engine {
     static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
         let mut config = EngineConfig::default();
         // A pool is made for few instances of few guests.
-        config.allocation = Allocation::OnDemand;
+        config.allocation = InstanceAllocation::OnDemand;
         Engine::new(&config).expect("the machine can run the engine")
     });
     &ENGINE

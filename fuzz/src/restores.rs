@@ -8,9 +8,11 @@ use std::collections::BTreeSet;
 
 use arbitrary::Unstructured;
 use guest_abi::control_block::offset::LOWEST_STACK;
+use guest_host::admission::Refusal;
 use guest_host::restore::Restore;
 use guest_host::{
-    Guest, Instance, InstanceConfig, LoadError, MemoryState, Residue, RestorePolicy, RestoreStrategy, Status,
+    AdmissionError, ConfigError, Guest, InputError, Instance, InstanceConfig, LoadError, MemoryState, Residue,
+    RestorePolicy, RestoreStrategy, StartError, Status,
 };
 use guest_prepare::{BarrierOptions, PrepareOptions, StoreCounts, prepare};
 use wasmtime::Val;
@@ -57,6 +59,18 @@ pub fn run_with(input: &[u8], restore: &dyn Fn() -> Box<dyn Restore>) -> Result<
     }
 }
 
+/// Whether a reason against a strategy is in the control block of an instance, and not in its module.
+fn is_of_the_allocator(reason: &Refusal) -> bool {
+    matches!(
+        reason,
+        Refusal::BadControlBlock { .. }
+            | Refusal::AllocatorNotRun
+            | Refusal::UnknownAllocator { .. }
+            | Refusal::InconsistentControlBlock { .. }
+            | Refusal::NotBumpReset { .. }
+    )
+}
+
 /// What becomes of the stores of the guest that the input describes; `None` where it has no write barrier.
 #[must_use]
 pub fn stores(input: &[u8]) -> Option<StoreCounts> {
@@ -92,8 +106,8 @@ impl Case {
         let guest = Guest::load(puppet::engine(), "random", &made.wasm, options);
         let guest = guest.map_err(|error| match error {
             // What is appended to a module of wasm-smith's may export a name twice, for one.
-            LoadError::Module(_) => "no module".to_owned(),
-            LoadError::Contract(_) => "no contract".to_owned(),
+            LoadError::Input(InputError::Module(_)) => "no module".to_owned(),
+            LoadError::Admission(AdmissionError::Contract(_)) => "no contract".to_owned(),
             error => format!("not loaded: {}", error.to_string().chars().take(40).collect::<String>()),
         })?;
         let mut config = InstanceConfig::default();
@@ -144,13 +158,20 @@ impl Case {
         match made {
             Ok(instance) => Ok(Some(instance)),
             Err(
-                LoadError::Instantiate(_)
-                | LoadError::Initialise(_)
-                | LoadError::Exchange { .. }
-                | LoadError::ExchangeOutOfMemory { .. }
-                | LoadError::LimitBelowMinimum { .. }
-                | LoadError::Allocator { .. },
+                LoadError::Start(
+                    StartError::Instantiate(_)
+                    | StartError::Initialise(_)
+                    | StartError::NoExchange { .. }
+                    | StartError::ExchangeOutOfBounds { .. },
+                )
+                | LoadError::Config(ConfigError::LimitBelowMinimum { .. }),
             ) => Ok(None),
+            // The strategies are those that the module admits, so what refuses one is the allocator of the instance.
+            Err(LoadError::Admission(AdmissionError::Strategy { reasons, .. }))
+                if reasons.iter().all(is_of_the_allocator) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(format!("cannot be instantiated: {error}")),
         }
     }

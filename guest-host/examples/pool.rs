@@ -5,8 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use guest_host::{
-    Allocation, Engine, EngineConfig, Guest, InstanceConfig, MemoryState, Pool, PoolConfig, PoolError, PrepareOptions,
-    RestoreStrategy,
+    Engine, EngineConfig, Guest, InstanceAllocation, InstanceConfig, MemoryState, Pool, PoolConfig, PoolError,
+    PrepareOptions, RestoreStrategy,
 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let records = MemoryState::new();
     // ANCHOR: pool
     let mut engine = EngineConfig::default();
-    engine.allocation = Allocation::pooling(40);
+    engine.allocation = InstanceAllocation::pooling(40);
     let engine = Engine::new(&engine)?;
     let guest = Guest::from_file(&engine, path.as_ref(), PrepareOptions::default())?;
     let count_up = guest.function("count_up")?;

@@ -1,4 +1,14 @@
-//! Why a call failed: one enum, told apart by type and never by text.
+//! The failure of a call. The words of this crate for what goes wrong:
+//!
+//! | word | meaning |
+//! |---|---|
+//! | [`Failure`] | a call that failed: its function, cause and backtrace |
+//! | [`Cause`] | the reason of a failure, as a type; its text is for people |
+//! | [`InvalidData`] | the detail of a cause: which data of the guest violates the contract |
+//! | [`Fault`] | a host function's reason to end the call; it becomes a cause |
+//! | trap | the engine's reason to end the call; it becomes a cause |
+//! | `Refusal` | a reason not to restore a module by a strategy; there is no call yet |
+//! | names that end in `Error` | an operation other than a call failed: loading, restoring, taking from a pool, reading the state |
 
 use std::fmt;
 
@@ -8,7 +18,11 @@ use guest_abi::cbor::WireError;
 use crate::state::StateError;
 use crate::text::cut;
 
-/// A call that failed. The instance was restored before this is handed out.
+/// A call that failed. The instance was restored before you get this.
+///
+/// The [cause](Cause) says why, as a type: match on it, and print its text. Operations other than calls return errors whose names
+/// end in `Error`, for instance [`LoadError`](crate::LoadError). A [`Refusal`](crate::admission::Refusal) is a reason not to
+/// restore a module by a strategy, before any call.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub struct Failure {
@@ -208,7 +222,7 @@ fn missing_export(name: &str, nearest: &[String], functions: &[String]) -> Strin
 pub enum InvalidData {
     /// A range that does not lie in the guest's memory.
     #[error("{what}: {length} bytes at address {address:#x} are outside the guest's memory of {memory} bytes")]
-    OutOfMemory {
+    OutOfBounds {
         /// The purpose of the range.
         what: &'static str,
         /// Its address.
@@ -331,7 +345,7 @@ pub enum InvalidData {
     TooEarly,
 }
 
-/// Why a host function ended a call.
+/// A host function's reason to end a call. It lacks what a [`Cause`] says about the memory of the instance.
 #[derive(Debug)]
 pub(crate) enum Fault {
     Panic {

@@ -22,12 +22,12 @@ pub mod text;
 pub use contract::wasi::{self, WasiConfig};
 #[cfg(feature = "artefacts")]
 pub use engine::artefact::{self, ArtefactError, ArtefactKey, ArtefactTrust, CodeOrigin};
-pub use engine::{Allocation, Engine, EngineConfig, EngineError, WASMTIME_VERSION};
 #[cfg(feature = "compile")]
 pub use engine::{CacheUse, CompileCache};
+pub use engine::{Engine, EngineConfig, EngineError, InstanceAllocation, WASMTIME_VERSION};
 pub use failure::{Cause, Failure, InvalidData};
 pub use guest::admission;
-pub use guest::error::LoadError;
+pub use guest::error::{AdmissionError, CompileError, ConfigError, InputError, LoadError, StartError};
 pub use guest::{Function, Guest};
 pub use guest_abi::Level;
 pub use guest_prepare::{self, PrepareOptions, module_info};

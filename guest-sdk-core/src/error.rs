@@ -139,9 +139,9 @@ impl Error {
     }
 }
 
-/// A failure of the extension whose error the host has already.
+/// Stands in the place of an error that the host has already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Failed;
+pub struct ErrorReported;
 
 /// The error of a record that is absent. `key` is its key in wire form.
 #[cold]

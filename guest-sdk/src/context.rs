@@ -4,9 +4,9 @@
 use guest_abi::intent::Operation;
 use guest_sdk_core::error;
 
+use crate::arena::Arena;
 use crate::intent_sink::IntentSink;
 use crate::raw;
-use crate::region::Region;
 use crate::{IntentWriter, KeyBuilder, Level, Result, Rows, Value};
 
 /// The call that an extension serves.
@@ -27,19 +27,19 @@ use crate::{IntentWriter, KeyBuilder, Level, Result, Rows, Value};
 /// }
 /// ```
 pub struct Context<'call> {
-    /// The part of the exchange region that values are read into.
-    region: &'call Region,
+    /// The arena in the exchange region that values are read into.
+    arena: &'call Arena,
     sink: &'call mut IntentSink,
 }
 
 impl<'call> Context<'call> {
-    pub(crate) const fn new(region: &'call Region, sink: &'call mut IntentSink) -> Self {
-        Self { region, sink }
+    pub(crate) const fn new(arena: &'call Arena, sink: &'call mut IntentSink) -> Self {
+        Self { arena, sink }
     }
 
     #[inline]
     fn read(&self, key: &[u8]) -> Result<Option<Value<'call>>> {
-        Ok(self.region.get(key)?.map(Value::new))
+        Ok(self.arena.get(key)?.map(Value::new))
     }
 
     /// The value of the record with this key.
@@ -74,7 +74,7 @@ impl<'call> Context<'call> {
     #[inline]
     pub fn read_values<'key, const N: usize>(&mut self, key: &'key KeyBuilder<N>) -> Result<Rows<'call, 'key>> {
         let key = key.bytes()?;
-        Ok(Rows::new(self.region.chunk(), key))
+        Ok(Rows::new(self.arena.chunk(), key))
     }
 
     /// Leaves the intent to write a new record with this key. Its fields are put into what this returns.
@@ -126,11 +126,11 @@ impl<'call> Context<'call> {
     /// ```
     #[inline]
     pub fn scope<R>(&mut self, body: impl FnOnce(&mut Context<'_>) -> R) -> R {
-        let cursor = self.region.cursor();
-        let result = body(&mut Context::new(self.region, self.sink));
+        let cursor = self.arena.cursor();
+        let result = body(&mut Context::new(self.arena, self.sink));
         // SAFETY: `body` accepts a call of any lifetime, so nothing that it read is in its result or anywhere
         // outside; and nobody else could read values meanwhile, because `self` is borrowed.
-        unsafe { self.region.rewind(cursor) };
+        unsafe { self.arena.rewind(cursor) };
         result
     }
 

@@ -1,12 +1,12 @@
 //! Runs an extension over the exchange region, and reports its result.
 #![expect(unsafe_code, reason = "the exchange region is raw memory; failing is an import")]
 
-use guest_sdk_core::error::{Failed, with_message};
+use guest_sdk_core::error::{ErrorReported, with_message};
 
+use crate::arena::Arena;
 use crate::context::Context;
 use crate::intent_sink::IntentSink;
 use crate::raw;
-use crate::region::Region;
 use crate::{Error, Result};
 
 /// The share of the exchange region for intents: a quarter. The rest is for values.
@@ -28,19 +28,19 @@ impl Exchange {
     pub(crate) unsafe fn call<R>(
         self,
         extension: impl FnOnce(&mut Context<'_>) -> Result<()>,
-        finish: impl FnOnce(Result<&[u8], Failed>) -> R,
+        finish: impl FnOnce(Result<&[u8], ErrorReported>) -> R,
     ) -> R {
         let intents = self.length / INTENTS_SHARE;
         // SAFETY: the caller leaves the region to this call; its two parts are disjoint.
-        let (mut sink, region) = unsafe {
+        let (mut sink, arena) = unsafe {
             let values = self.start.add(intents);
-            (IntentSink::new(self.start, intents), Region::new(values, self.length - intents))
+            (IntentSink::new(self.start, intents), Arena::new(values, self.length - intents))
         };
-        match extension(&mut Context::new(&region, &mut sink)) {
+        match extension(&mut Context::new(&arena, &mut sink)) {
             Ok(()) => finish(Ok(sink.pending())),
             Err(error) => {
                 report(error);
-                finish(Err(Failed))
+                finish(Err(ErrorReported))
             }
         }
     }

@@ -7,6 +7,7 @@ extern crate alloc;
 #[cfg(any(feature = "std", not(target_arch = "wasm32")))]
 extern crate std;
 
+mod arena;
 mod context;
 mod contract;
 mod entry;
@@ -16,7 +17,6 @@ mod intent_sink;
 #[cfg(target_arch = "wasm32")]
 mod panics;
 mod raw;
-mod region;
 mod rows;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;

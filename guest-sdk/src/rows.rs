@@ -6,7 +6,7 @@ use core::ops::Range;
 use guest_abi::cbor::scan;
 use guest_sdk_core::value::malformed;
 
-use crate::region::Chunk;
+use crate::arena::Chunk;
 use crate::{Result, Value};
 
 /// The rows that match a partial key, in the host's order. See [`Context::read_values`](crate::Context::read_values).

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use guest_host::LoadError;
 use guest_host::admission::{NoWriteBarrier, Refusal};
 use guest_host::guest_prepare::PrepareError;
 use guest_host::text::{printable, printable_lines};
+use guest_host::{AdmissionError, CompileError, ConfigError, LoadError, StartError};
 use host_harness::replay::{Numbering, TraceError};
 use host_harness::report::Report;
 
@@ -78,14 +78,14 @@ fn message(error: &anyhow::Error) -> String {
 fn load_hint(error: &LoadError) -> Option<&'static str> {
     let is_too_large = |error: &PrepareError| matches!(error, PrepareError::TooLarge { .. });
     let too_large = match error {
-        LoadError::InFile { error, .. } => return load_hint(error),
-        LoadError::LimitBelowMinimum { .. } => return Some("`--memory-limit` sets the limit"),
-        LoadError::Exchange { .. } | LoadError::BufferAboveLimit { .. } => {
+        LoadError::InFile { source, .. } => return load_hint(source),
+        LoadError::Config(ConfigError::LimitBelowMinimum { .. }) => return Some("`--memory-limit` sets the limit"),
+        LoadError::Start(StartError::NoExchange { .. }) | LoadError::Config(ConfigError::BufferAboveLimit { .. }) => {
             return Some("`--memory-limit` and `--exchange-size` set them");
         }
         LoadError::Function(cause) => return (cause.unlisted_functions() > 0).then_some("`inspect` lists all"),
-        LoadError::Prepare(error) => is_too_large(error),
-        LoadError::Strategy { reasons, .. } => reasons.iter().any(|reason| match reason {
+        LoadError::Compile(CompileError::Prepare(error)) => is_too_large(error),
+        LoadError::Admission(AdmissionError::Strategy { reasons, .. }) => reasons.iter().any(|reason| match reason {
             Refusal::NoWriteBarrier { reason: NoWriteBarrier::Prepare(error) } => is_too_large(error),
             _ => false,
         }),
@@ -220,11 +220,8 @@ fn status(error: &anyhow::Error) -> u8 {
 /// Whether the guest itself failed, rather than what was given or asked.
 pub(crate) fn is_of_the_guest(error: &LoadError) -> bool {
     match error {
-        LoadError::InFile { error, .. } => is_of_the_guest(error),
-        LoadError::Instantiate(_)
-        | LoadError::Initialise(_)
-        | LoadError::Exchange { .. }
-        | LoadError::ExchangeOutOfMemory { .. } => true,
+        LoadError::InFile { source, .. } => is_of_the_guest(source),
+        LoadError::Start(_) => true,
         _ => false,
     }
 }

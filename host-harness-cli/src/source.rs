@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use guest_host::text::printable;
-use guest_host::{CodeOrigin, Engine, Guest, LoadError, MemoryState, artefact};
+use guest_host::{CodeOrigin, Engine, Guest, InputError, LoadError, MemoryState, artefact};
 use guest_prepare::PrepareOptions;
 use guest_prepare::module_info::ContractKind;
 use host_harness::load_state_file;
@@ -60,7 +60,7 @@ pub(crate) fn guest(path: &Path) -> Result<GuestFile, LoadError> {
     let bytes = Guest::read_file(path)?;
     let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     if artefact::is_artefact(&bytes) {
-        artefact::module_of(&bytes).map_err(|error| LoadError::from(error).in_file(path))?;
+        artefact::module_of(&bytes).map_err(|error| LoadError::from(InputError::Artefact(error)).in_file(path))?;
     }
     Ok(GuestFile { path: path.to_owned(), name, bytes })
 }

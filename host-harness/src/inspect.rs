@@ -11,7 +11,9 @@ use crate::measure::SYSTEM_ALLOCATOR;
 use guest_host::admission::{Admission, Refusal};
 use guest_host::artefact::{is_artefact, module_of};
 use guest_host::snapshot::ControlBlockAt;
-use guest_host::{AllocationSource, Choice, Engine, Guest, InstanceConfig, LoadError, MemoryState, RestoreStrategy};
+use guest_host::{
+    AdmissionError, AllocationSource, Choice, Engine, Guest, InstanceConfig, LoadError, MemoryState, RestoreStrategy,
+};
 use guest_prepare::module_info::{MemoryLayout, ModuleError, ModuleInfo, Tracked};
 use guest_prepare::{CountedFunction, PrepareOptions, tells_allocations};
 
@@ -216,8 +218,7 @@ pub fn strategies(guest: &Guest, config: &InstanceConfig, state: &MemoryState) -
         let config = config.clone().with_strategy(strategy);
         let refusals = match guest.instantiate(&config, state.clone()) {
             Ok(_) => Vec::new(),
-            Err(LoadError::Strategy { reasons, .. }) => reasons,
-            Err(LoadError::Allocator { reason, .. }) => vec![reason],
+            Err(LoadError::Admission(AdmissionError::Strategy { reasons, .. })) => reasons,
             Err(error) => return Err(error),
         };
         Ok(Judgement { strategy, refusals })

@@ -18,8 +18,8 @@ use guest_abi::exttinygo::ABSENT;
 use guest_host::restore::Restore;
 use guest_host::wasi::Clock;
 use guest_host::{
-    Cause, HostCall, Instance, InstanceConfig, LoadError, MemoryState, RestorePolicy, RestoreStrategy, Status,
-    TraceEntry,
+    Cause, HostCall, Instance, InstanceConfig, LoadError, MemoryState, RestorePolicy, RestoreStrategy, StartError,
+    Status, TraceEntry,
 };
 use host_harness::parse_state;
 
@@ -135,8 +135,10 @@ impl Case {
         };
         match made {
             Ok(instance) => Ok(Some(instance)),
-            Err(LoadError::Initialise(failure)) if !matches!(failure.cause, Cause::Engine(_)) => Ok(None),
-            Err(LoadError::Exchange { .. } | LoadError::ExchangeOutOfMemory { .. }) => Ok(None),
+            Err(LoadError::Start(StartError::Initialise(failure))) if !matches!(failure.cause, Cause::Engine(_)) => {
+                Ok(None)
+            }
+            Err(LoadError::Start(StartError::NoExchange { .. } | StartError::ExchangeOutOfBounds { .. })) => Ok(None),
             Err(error) => Err(format!("cannot be instantiated: {error}")),
         }
     }

@@ -85,7 +85,7 @@ impl<X: ContractData> Begin<'_, X> {
     }
 
     /// The exchange region that the guest has allocated. One of no bytes is nowhere.
-    pub(super) fn region(&mut self, address: u32, size: u32) -> Result<Range<usize>, BeginError> {
+    pub(super) fn exchange(&mut self, address: u32, size: u32) -> Result<Range<usize>, BeginError> {
         if size == 0 {
             return Ok(0..0);
         }

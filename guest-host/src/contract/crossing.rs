@@ -7,9 +7,9 @@ use wasmtime::Caller;
 
 use crate::failure::{Fault, InvalidData};
 use crate::host::data::{ContractData, HostData, visible_bytes};
-use crate::host::footprint::Footprint;
+use crate::host::dirty_ranges::DirtyRanges;
 use crate::host::guest_memory::GuestMemory;
-use crate::host::window::memory_and_data;
+use crate::host::memory_location::memory_and_data;
 
 /// Marker that ends a call from inside a host function; the reason is in [`Call::fault`](crate::host::call::Call::fault).
 #[derive(Debug, thiserror::Error)]
@@ -51,24 +51,24 @@ pub(crate) fn range(what: &'static str, address: u32, length: u32, size: usize) 
     } else if length == 0 {
         Ok(0..0)
     } else {
-        Err(Fault::InvalidGuestData(InvalidData::OutOfMemory { what, address, length, memory: size as u64 }))
+        Err(Fault::InvalidGuestData(InvalidData::OutOfBounds { what, address, length, memory: size as u64 }))
     }
 }
 
 /// Reads the guest's arguments from its memory. The guest may have written them into the exchange region.
 pub(crate) struct Passed<'m, 'f> {
     memory: &'m [u8],
-    footprint: &'f mut Footprint,
+    dirty_ranges: &'f mut DirtyRanges,
 }
 
 impl<'m, 'f> Passed<'m, 'f> {
-    pub(crate) fn new(memory: &'m GuestMemory<'_>, footprint: &'f mut Footprint) -> Self {
-        Self { memory: memory.read(), footprint }
+    pub(crate) fn new(memory: &'m GuestMemory<'_>, dirty_ranges: &'f mut DirtyRanges) -> Self {
+        Self { memory: memory.read(), dirty_ranges }
     }
 
     pub(crate) fn bytes(&mut self, what: &'static str, address: u32, length: u32) -> Result<&'m [u8], Fault> {
         let range = range(what, address, length, self.memory.len())?;
-        self.footprint.add(&range);
+        self.dirty_ranges.add(&range);
         Ok(&self.memory[range])
     }
 

@@ -147,7 +147,7 @@ pub(crate) enum CallError {
     Trapped(wasmtime::Error),
     /// It returned, and reported a failure or left what the host does not take. Boxed, as a large error would be copied
     /// around for every call that succeeds.
-    Refused(Box<Fault>),
+    Failed(Box<Fault>),
 }
 
 impl From<wasmtime::Error> for CallError {
@@ -158,7 +158,7 @@ impl From<wasmtime::Error> for CallError {
 
 impl From<Box<Fault>> for CallError {
     fn from(fault: Box<Fault>) -> Self {
-        Self::Refused(fault)
+        Self::Failed(fault)
     }
 }
 

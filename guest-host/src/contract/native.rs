@@ -18,8 +18,8 @@ use crate::failure::{Fault, InvalidData};
 use crate::host::call::{Call, HostCall};
 use crate::host::data::{ContractData, HostData, visible_bytes};
 use crate::host::guest_memory::GuestMemory;
+use crate::host::memory_location::memory_and_data;
 use crate::host::mode::Mode;
-use crate::host::window::memory_and_data;
 
 /// Bytes of the exchange region unless the embedder says otherwise.
 pub(super) const EXCHANGE_SIZE: u32 = names::DEFAULT_EXCHANGE_SIZE;
@@ -33,7 +33,7 @@ pub(super) async fn begin<M: Mode, X: ContractData>(begin: &mut Begin<'_, X>) ->
     }
     let size = begin.exchange_size;
     match begin.call::<M, u32, u32>(names::EXPORT_EXCHANGE, size).await? {
-        Some(address) => begin.region(address, size),
+        Some(address) => begin.exchange(address, size),
         None => Ok(0..0),
     }
 }
@@ -149,19 +149,19 @@ fn get<X: ContractData>(
 ) -> wasmtime::Result<i32> {
     crossing(caller, |mut memory, data| {
         let out = range("room for a value", out_address, out_capacity, memory.len())?;
-        let key = Passed::new(&memory, &mut data.footprint).key(key_address, key_length)?;
+        let key = Passed::new(&memory, &mut data.dirty_ranges).key(key_address, key_length)?;
         let found = data.state.get(&key).map_err(Fault::State)?;
         let result = match found {
             Some(value) => {
                 if value.len() <= out.len() {
-                    memory.write(out.start..out.start + value.len(), &mut data.footprint).copy_from_slice(value);
+                    memory.write(out.start..out.start + value.len(), &mut data.dirty_ranges).copy_from_slice(value);
                 }
                 length(value.len())?
             }
             None => names::GET_ABSENT,
         };
         if data.tracing {
-            let key = Passed::new(&memory, &mut data.footprint).bytes("key", key_address, key_length)?;
+            let key = Passed::new(&memory, &mut data.dirty_ranges).bytes("key", key_address, key_length)?;
             data.trace(HostCall::Get, result.into(), |hasher| hasher.write(key));
         }
         Ok(result)
@@ -180,7 +180,7 @@ fn read<X: ContractData>(
 ) -> wasmtime::Result<i32> {
     crossing(caller, |mut memory, data| {
         let out = range("room for rows", out_address, out_capacity, memory.len())?;
-        let mut passed = Passed::new(&memory, &mut data.footprint);
+        let mut passed = Passed::new(&memory, &mut data.dirty_ranges);
         let key = passed.bytes("key", key_address, key_length)?;
         let after = passed.bytes("key of the last row", after_address, after_length)?;
         // What the guest passed, and behind it the rows.
@@ -218,7 +218,7 @@ fn rows<X: ContractData>(
     let written = read_rows(data, passed, key_length, rows)?;
     // More than there is room for means that not even one row fits, and nothing was written.
     if let Some(rows) = rows.get(..written) {
-        memory.write(out.start..out.start + written, &mut data.footprint).copy_from_slice(rows);
+        memory.write(out.start..out.start + written, &mut data.dirty_ranges).copy_from_slice(rows);
     }
     Ok(written)
 }
@@ -245,7 +245,7 @@ fn read_rows<X: ContractData>(
 impl<X: ContractData> HostData<X> {
     /// Appends what lies at `address` to the call's intents.
     fn append_intents(&mut self, memory: &GuestMemory<'_>, address: u32, length: u32) -> Result<(), Fault> {
-        let bytes = Passed::new(memory, &mut self.footprint).bytes("intents", address, length)?;
+        let bytes = Passed::new(memory, &mut self.dirty_ranges).bytes("intents", address, length)?;
         let limit = self.limits.intent_bytes;
         if bytes.len() > limit.saturating_sub(self.call.intents.len()) {
             return Err(Fault::InvalidGuestData(InvalidData::TooManyIntents { limit }));
@@ -266,7 +266,7 @@ fn log<X: ContractData>(
     length: u32,
 ) -> wasmtime::Result<()> {
     crossing(&mut caller, |memory, data| {
-        let line = Passed::new(&memory, &mut data.footprint).text("log line", address, length)?;
+        let line = Passed::new(&memory, &mut data.dirty_ranges).text("log line", address, length)?;
         let level = Level::from_number(level).ok_or(Fault::InvalidGuestData(InvalidData::UnknownLogLevel { level }))?;
         data.call.push_log(level, line, data.limits.log_bytes);
         data.trace(HostCall::Log, 0, |hasher| hasher.write(line.as_bytes()));
@@ -281,7 +281,7 @@ fn fail<X: ContractData>(
     length: u32,
 ) -> wasmtime::Result<()> {
     crossing(&mut caller, |memory, data| {
-        let message = Passed::new(&memory, &mut data.footprint).text("error message", address, length)?;
+        let message = Passed::new(&memory, &mut data.dirty_ranges).text("error message", address, length)?;
         data.call.error_code = Some(code);
         data.call.error_message.clear();
         let limit = data.limits.log_bytes;
@@ -302,7 +302,7 @@ fn panic<X: ContractData>(
 ) -> wasmtime::Result<()> {
     crossing(&mut caller, |memory, data| {
         let limit = data.limits.log_bytes;
-        let mut passed = Passed::new(&memory, &mut data.footprint);
+        let mut passed = Passed::new(&memory, &mut data.dirty_ranges);
         let message = passed.told("panic message", message_address, message_length, limit)?;
         let file = passed.told("file name of a panic", file_address, file_length, limit)?;
         data.trace(HostCall::Panic, 0, |hasher| hasher.write(message.as_bytes()));

@@ -40,7 +40,7 @@ const ARTEFACT_MAGIC: [u8; 8] = *b"\x89guest\r\n";
 #[non_exhaustive]
 pub struct EngineConfig {
     /// Where instances get their memory.
-    pub allocation: Allocation,
+    pub allocation: InstanceAllocation,
     /// How long a tick of the deadline clock takes; a deadline is exact to one tick.
     pub tick: Duration,
     /// Counts executed instructions exactly. It slows the guest down, so measurements of time switch it off.
@@ -112,7 +112,7 @@ pub struct CacheUse {
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
-pub enum Allocation {
+pub enum InstanceAllocation {
     /// Mapped for each instance: for few instances that live long.
     OnDemand,
     /// From a pool that is mapped once: for instances that are made anew often.
@@ -125,7 +125,7 @@ pub enum Allocation {
     },
 }
 
-impl Allocation {
+impl InstanceAllocation {
     /// A pool for so many instances, with the settings that were measured to make new instances cheapest.
     #[must_use]
     pub const fn pooling(instances: u32) -> Self {
@@ -136,7 +136,7 @@ impl Allocation {
 impl EngineConfig {
     guest_prepare::setters! {
         /// Sets [`Self::allocation`].
-        with_allocation(allocation: Allocation);
+        with_allocation(allocation: InstanceAllocation);
         /// Sets [`Self::tick`].
         with_tick(tick: Duration);
         /// Sets [`Self::fuel`].
@@ -153,7 +153,7 @@ impl EngineConfig {
 impl Default for EngineConfig {
     fn default() -> Self {
         Self {
-            allocation: Allocation::pooling(16),
+            allocation: InstanceAllocation::pooling(16),
             tick: Duration::from_millis(1),
             fuel: false,
             #[cfg(feature = "compile")]
@@ -187,7 +187,7 @@ impl Engine {
     /// [`EngineError::Refused`] when the machine refuses what the configuration asks for.
     pub fn new(config: &EngineConfig) -> Result<Self, EngineError> {
         let mut wasmtime = compiler_config(config.fuel);
-        if let Allocation::Pooling { instances, keep_resident } = config.allocation {
+        if let InstanceAllocation::Pooling { instances, keep_resident } = config.allocation {
             let mut pool = PoolingAllocationConfig::new();
             // The second memory is the card table of a write barrier.
             let memories = instances.saturating_mul(2);

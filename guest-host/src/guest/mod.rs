@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use crate::engine::artefact::{self, ArtefactError, CodeOrigin, TrustedCode};
 use crate::failure::Cause;
 use crate::guest::admission::Admission;
-use crate::guest::error::LoadError;
+use crate::guest::error::{AdmissionError, CompileError, InputError, LoadError};
 use crate::host::mode::Mode;
 
 use crate::input;
@@ -70,12 +70,12 @@ impl Compiled {
     ) -> Result<(Self, Option<ArtefactError>), LoadError> {
         let prepared = {
             span!(debug_span, "prepare", bytes = wasm.len());
-            prepare(wasm, info, options)?
+            prepare(wasm, info, options).map_err(CompileError::Prepare)?
         };
         let wasmtime = engine.wasmtime();
         let compile = || {
             span!(debug_span, "compile", bytes = prepared.wasm.len());
-            engine.compile(&prepared.wasm).map_err(LoadError::Compile)
+            engine.compile(&prepared.wasm).map_err(CompileError::Compile)
         };
         let (module, refused) = match code.module(engine, &prepared.wasm) {
             Ok(module) => (module, None),
@@ -83,7 +83,7 @@ impl Compiled {
         };
         let mut linker = Linker::new(wasmtime);
         contract::define(info.contract(), &mut linker).map_err(LoadError::engine)?;
-        let pre = linker.instantiate_pre(&module).map_err(|error| LoadError::Instantiate(format!("{error:#}")))?;
+        let pre = linker.instantiate_pre(&module).map_err(|error| LoadError::instantiate(&error))?;
         let compiled = Self {
             prepared,
             pre,
@@ -111,7 +111,7 @@ impl Compiled {
         let mut linker = Linker::new(self.pre.module().engine());
         contract::define_awaiting(kind, &mut linker).map_err(LoadError::engine)?;
         let pre = linker.instantiate_pre(self.pre.module());
-        let pre = pre.map_err(|error| LoadError::Instantiate(format!("{error:#}")))?;
+        let pre = pre.map_err(|error| LoadError::instantiate(&error))?;
         Ok(self.awaiting.get_or_init(|| pre))
     }
 }
@@ -154,7 +154,7 @@ impl Guest {
         }
         #[cfg(not(feature = "artefacts"))]
         if artefact::is_artefact(bytes) {
-            return Err(LoadError::NoArtefacts);
+            return Err(InputError::NoArtefacts.into());
         }
         Self::load_module(engine, name, bytes, options, TrustedCode::default(), |_| CodeOrigin::Compiled)
     }
@@ -164,7 +164,7 @@ impl Guest {
     /// anew. [`Guest::code_origin`] says which, and why.
     ///
     /// # Errors
-    /// [`LoadError::Artefact`] when not even the module in it is whole, and as for [`Guest::load`].
+    /// [`InputError::Artefact`] when not even the module in it is whole, and as for [`Guest::load`].
     #[cfg(feature = "artefacts")]
     pub fn from_artefact(
         engine: &Engine,
@@ -172,7 +172,7 @@ impl Guest {
         bytes: &[u8],
         options: PrepareOptions,
     ) -> Result<Self, LoadError> {
-        let (module, code) = artefact::open(engine, bytes)?;
+        let (module, code) = artefact::open(engine, bytes).map_err(InputError::Artefact)?;
         match code {
             Ok(code) => Self::load_module(engine, name, module, options, code, |refused| match refused {
                 None => CodeOrigin::Artefact,
@@ -185,7 +185,7 @@ impl Guest {
     }
 
     /// The same guest for another engine. The machine code is reused if the other engine compiles with the same settings, for
-    /// instance if it differs only in its [`Allocation`](crate::Allocation); otherwise the module is compiled again.
+    /// instance if it differs only in its [`InstanceAllocation`](crate::InstanceAllocation); otherwise the module is compiled again.
     ///
     /// # Errors
     /// As for [`Guest::load`].
@@ -206,12 +206,12 @@ impl Guest {
         origin: impl FnOnce(Option<ArtefactError>) -> CodeOrigin,
     ) -> Result<Self, LoadError> {
         span!(debug_span, "load", guest = name, bytes = wasm.len());
-        let info = ModuleInfo::analyse(wasm)?;
+        let info = ModuleInfo::analyse(wasm).map_err(InputError::Module)?;
         let admission = Admission::of(&info);
-        admission.runnable().map_err(LoadError::NotRunnable)?;
+        admission.runnable().map_err(AdmissionError::NotRunnable)?;
         let functions = match &admission.contract {
             Ok(contract) => contract.functions().to_vec(),
-            Err(errors) => return Err(LoadError::Contract(errors.clone())),
+            Err(errors) => return Err(AdmissionError::Contract(errors.clone()).into()),
         };
         let plain = options.with_barrier(None).with_lowest_stack(false);
         let (plain, refused) = Compiled::new(engine, wasm, &info, plain, &code)?;
@@ -235,7 +235,7 @@ impl Guest {
     /// Loads a module or an artefact from a file; reports call it by the file's name without its ending.
     ///
     /// # Errors
-    /// [`LoadError::InFile`] with an error as for [`Guest::load`], or [`LoadError::Read`].
+    /// [`LoadError::InFile`] with an error as for [`Guest::load`] or [`Guest::read_file`].
     pub fn from_file(engine: &Engine, path: &Path, options: PrepareOptions) -> Result<Self, LoadError> {
         let bytes = Self::read_file(path)?;
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
@@ -245,9 +245,10 @@ impl Guest {
     /// Reads the bytes of a guest from a file, for [`Guest::load`].
     ///
     /// # Errors
-    /// [`LoadError::Read`] when the system refuses, or the file is a folder, a device or larger than any module.
+    /// [`LoadError::InFile`] with [`InputError::Read`] when the system refuses, or the file is a folder, a device or larger
+    /// than any module.
     pub fn read_file(path: &Path) -> Result<Vec<u8>, LoadError> {
-        input::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })
+        input::read(path).map_err(|error| LoadError::from(InputError::Read(error)).in_file(path))
     }
 
     /// The module and its machine code, which [`Guest::load`] takes in the place of the module and need not compile. The
@@ -258,7 +259,7 @@ impl Guest {
     /// that which keeps the lowest stack pointer, where a strategy of the guest goes by it.
     ///
     /// # Errors
-    /// [`LoadError::MakeArtefact`], and [`LoadError::Prepare`] or [`LoadError::Compile`] of the write barrier.
+    /// [`CompileError`].
     #[cfg(all(feature = "artefacts", feature = "compile"))]
     pub fn to_artefact(&self) -> Result<Vec<u8>, LoadError> {
         let engine = self.engine();
@@ -266,7 +267,7 @@ impl Guest {
         if self.admission().full_copy().is_ok() {
             match self.marking() {
                 // Where it cannot be given a write barrier, it is not restored by one either.
-                Err(LoadError::Prepare(_) | LoadError::Compile(_)) => {}
+                Err(LoadError::Compile(_)) => {}
                 marking => variants.push(marking?),
             }
         }
@@ -275,7 +276,7 @@ impl Guest {
         }
         let serialise = |variant: &Arc<Compiled>| variant.pre.module().serialize();
         let codes: Result<Vec<_>, _> = variants.iter().map(serialise).collect();
-        let codes = codes.map_err(|error| LoadError::MakeArtefact(format!("{error:#}")))?;
+        let codes = codes.map_err(|error| CompileError::Serialise(format!("{error:#}")))?;
         let prepared = variants.iter().map(|variant| variant.prepared.wasm.as_slice());
         Ok(artefact::make(engine, &self.inner.wasm, prepared.zip(codes.iter().map(Vec::as_slice))))
     }
@@ -357,7 +358,7 @@ impl Guest {
         let options = self.inner.options.with_barrier(None).with_lowest_stack(true);
         match self.later(&self.inner.tracking, options) {
             // The module itself was prepared and compiled.
-            Err(LoadError::Prepare(_) | LoadError::Compile(_)) => Ok(None),
+            Err(LoadError::Compile(_)) => Ok(None),
             found => found.map(Some),
         }
     }

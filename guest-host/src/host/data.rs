@@ -6,9 +6,9 @@ use std::hash::{DefaultHasher, Hasher};
 use wasmtime::{AsContextMut, Val};
 
 use crate::host::call::{Call, CallLimits, HostCall, TraceEntry};
-use crate::host::footprint::Footprint;
+use crate::host::dirty_ranges::DirtyRanges;
 use crate::host::limits::MemoryLimiter;
-use crate::host::window::Window;
+use crate::host::memory_location::MemoryLocation;
 use crate::state::State;
 
 /// The data of an instance's store.
@@ -18,9 +18,9 @@ pub(crate) struct HostData<X> {
     pub(crate) limits: CallLimits,
     pub(crate) call: Call,
     /// The instance's memory, once it exists.
-    pub(crate) window: Option<Window>,
+    pub(crate) memory_location: Option<MemoryLocation>,
     /// The ranges that calls have used since the last restore.
-    pub(crate) footprint: Footprint,
+    pub(crate) dirty_ranges: DirtyRanges,
     /// Where the guest sees the end of its memory, if that can be before the memory ends.
     pub(crate) logical: Option<LogicalSize>,
     /// Whether [`Call::trace`] is kept.
@@ -57,8 +57,8 @@ impl<X: ContractData> HostData<X> {
             limiter: MemoryLimiter::new(memory_limit),
             limits,
             call: Call::default(),
-            window: None,
-            footprint: Footprint::default(),
+            memory_location: None,
+            dirty_ranges: DirtyRanges::default(),
             logical: None,
             tracing,
             scratch: Vec::new(),
@@ -72,7 +72,7 @@ impl<X: ContractData> HostData<X> {
     #[inline]
     pub(crate) fn begin_call(&mut self) -> bool {
         self.call.begin();
-        self.footprint.call_begins();
+        self.dirty_ranges.call_begins();
         self.contract.begin_call();
         self.limiter.begin_call()
     }
@@ -80,7 +80,7 @@ impl<X: ContractData> HostData<X> {
     /// Puts back what of the instance is the host's, and forgets what is no longer in the guest's memory, which was put back.
     #[inline]
     pub(crate) fn restored(&mut self) {
-        self.footprint.clear();
+        self.dirty_ranges.clear();
         self.contract.restored();
     }
 

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use guest_prepare::cards::Cards;
 
-use crate::host::footprint::Footprint;
+use crate::host::dirty_ranges::DirtyRanges;
 
 /// A guest's memory. Its bytes can be had for writing only through [`GuestMemory::write`], so nothing that a host
-/// function writes escapes the write barrier or the [`Footprint`].
+/// function writes escapes the write barrier or the [`DirtyRanges`].
 #[derive(Debug)]
 pub(crate) struct GuestMemory<'a> {
     bytes: &'a mut [u8],
@@ -36,13 +36,13 @@ impl<'a> GuestMemory<'a> {
 
     /// Bytes that are going to be written. Panics where the range is not in memory.
     ///
-    /// In the exchange region the footprint says precisely what was written, so that a restore need not copy back whole
+    /// In the exchange region the dirty ranges say precisely what was written, so that a restore need not copy back whole
     /// cards of it; elsewhere the cards are marked.
-    pub(crate) fn write(&mut self, range: Range<usize>, footprint: &mut Footprint) -> &mut [u8] {
+    pub(crate) fn write(&mut self, range: Range<usize>, dirty_ranges: &mut DirtyRanges) -> &mut [u8] {
         let bytes = &mut self.bytes[range.clone()];
-        footprint.add(&range);
+        dirty_ranges.add(&range);
         if let Some(cards) = &mut self.cards
-            && !footprint.covers(&range)
+            && !dirty_ranges.covers(&range)
         {
             cards.mark(range);
         }
@@ -67,14 +67,14 @@ mod tests {
         let (mut bytes, mut table) = (vec![0; 4096], vec![0; 20]);
         let mut memory = GuestMemory::new(&mut bytes, Some(Cards::new(&mut table, geometry)));
         assert_eq!(memory.read()[300], 0);
-        let mut footprint = Footprint::of(2000..3000);
-        memory.write(0..0, &mut footprint);
-        memory.write(255..257, &mut footprint).fill(7);
-        memory.write(1024..1025, &mut footprint).fill(7);
-        memory.write(2500..2600, &mut footprint).fill(7);
-        memory.write(2999..3001, &mut footprint).fill(7);
-        memory.write(4000..4096, &mut footprint).fill(7);
-        assert_eq!(footprint.named(), [2500..2600, 2999..3000]);
+        let mut dirty_ranges = DirtyRanges::of(2000..3000);
+        memory.write(0..0, &mut dirty_ranges);
+        memory.write(255..257, &mut dirty_ranges).fill(7);
+        memory.write(1024..1025, &mut dirty_ranges).fill(7);
+        memory.write(2500..2600, &mut dirty_ranges).fill(7);
+        memory.write(2999..3001, &mut dirty_ranges).fill(7);
+        memory.write(4000..4096, &mut dirty_ranges).fill(7);
+        assert_eq!(dirty_ranges.named(), [2500..2600, 2999..3000]);
         assert_eq!(memory.read()[255..258], [7, 7, 0]);
         assert_eq!(table, [1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0]);
         let cards = Cards::new(&mut table, geometry);

@@ -2,10 +2,10 @@
 
 pub(crate) mod call;
 pub(crate) mod data;
-pub(crate) mod footprint;
+pub(crate) mod dirty_ranges;
 pub(crate) mod guest_memory;
 pub(crate) mod limits;
+pub(crate) mod memory_location;
 pub(crate) mod mode;
 pub(crate) mod outcome;
 pub(crate) mod output;
-pub(crate) mod window;

@@ -67,13 +67,14 @@ impl<'a> Outcome<'a> {
 
 /// Figures of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct CallStats {
     /// Calls of host functions.
     pub crossings: u64,
     /// The allocations of the call; `None` if they are unknown or not counted. Functions of the guest's own are called only
     /// after successful calls.
+    #[cfg_attr(feature = "serde", serde(rename = "allocator"))]
     pub allocations: Option<AllocationStats>,
     /// Pages of 64 KiB that the guest's memory physically had after the call and before the restore; 0 unless asked.
     pub pages: u64,
@@ -82,6 +83,7 @@ pub struct CallStats {
     /// Bytes that the restore after the call wrote; `None` when there was none or the instance was replaced.
     pub restored_bytes: Option<u64>,
     /// How long the restore after the call took, or the replacement; `None` when there was none, or nobody asked.
+    #[cfg_attr(feature = "serde", serde(rename = "restore_ns", default, with = "nanoseconds"))]
     pub restore_time: Option<Duration>,
     /// Why the instance was replaced after the call; `None` when it was restored in place, or not at all.
     pub replaced: Option<Replaced>,
@@ -91,7 +93,7 @@ pub struct CallStats {
 
 /// Why an instance was replaced by a new one after a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum Replaced {
@@ -140,7 +142,7 @@ impl CallStats {
 
 /// Where it is known from what a call allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum AllocationSource {
@@ -168,14 +170,16 @@ impl AllocationSource {
 
 /// The allocations of one call. A field is `None` if the [source](AllocationStats::source) does not count it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct AllocationStats {
     /// Where it is known from.
+    #[cfg_attr(feature = "serde", serde(rename = "allocations_from"))]
     pub source: AllocationSource,
     /// Allocations.
     pub allocations: u64,
     /// Frees.
+    #[cfg_attr(feature = "serde", serde(rename = "frees"))]
     pub deallocations: Option<u64>,
     /// Reallocations.
     pub reallocations: Option<u64>,
@@ -208,5 +212,21 @@ impl AllocationStats {
             heap_in_use: None,
             heap_size: None,
         }
+    }
+}
+
+/// Times as a number of nanoseconds.
+#[cfg(feature = "serde")]
+mod nanoseconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        time.map(|time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_nanos))
     }
 }

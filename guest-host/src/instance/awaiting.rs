@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use super::invoke::lost;
-use super::live::Failed;
+use super::live::UnnamedFailure;
 use super::{Instance, InstanceConfig};
 use crate::failure::Failure;
 use crate::guest::error::LoadError;
@@ -122,7 +122,7 @@ impl fmt::Debug for AsyncInstance {
 
 impl Instance {
     /// One call and the restore that follows it, as [`Instance::attempt`] has them.
-    async fn attempt_async(&mut self, function: Function, retried: bool) -> Result<(), Box<Failed>> {
+    async fn attempt_async(&mut self, function: Function, retried: bool) -> Result<(), Box<UnnamedFailure>> {
         self.last_stats.begin(retried);
         if !self.phase.is_ready()
             && let Err(error) = self.replace_uncalled::<Awaiting>(self.why_replaced()).await
@@ -145,7 +145,7 @@ impl Instance {
     }
 
     /// Calls the function. Until this has ended, the instance counts as one whose call is under way.
-    async fn call_async(&mut self, function: Function) -> Result<(), Box<Failed>> {
+    async fn call_async(&mut self, function: Function) -> Result<(), Box<UnnamedFailure>> {
         let pristine = self.begin_call(function)?;
         let deadline = self.deadline;
         let Some(live) = self.phase.live_mut() else {

@@ -11,7 +11,7 @@ use super::counting::CountedCalls;
 use crate::contract::Data;
 use crate::contract::wasi::{is_out_of_memory, panic_message};
 use crate::failure::Cause;
-use crate::host::window::memory_and_data;
+use crate::host::memory_location::memory_and_data;
 use crate::restore::snapshot::{ControlBlockAt, Handles};
 
 /// Bytes that a 32-bit memory can have.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Instance;
 use super::keep::Due;
-use super::live::Failed;
+use super::live::UnnamedFailure;
 use super::phase::{Phase, Standing};
 use super::plan::Mechanism;
 use crate::contract::CallError;
@@ -60,7 +60,7 @@ impl Instance {
 
     /// Whether a call that failed has a second try.
     #[inline]
-    pub(super) fn may_retry(&self, called: &Result<(), Box<Failed>>) -> bool {
+    pub(super) fn may_retry(&self, called: &Result<(), Box<UnnamedFailure>>) -> bool {
         matches!(called, Err(failed) if matches!(failed.cause, Cause::OutOfMemory { .. }))
             && self.config.policy.is_lazy()
             && self.phase.is_ready()
@@ -72,7 +72,7 @@ impl Instance {
         &mut self,
         function: Function,
         began: Option<Instant>,
-        called: Result<(), Box<Failed>>,
+        called: Result<(), Box<UnnamedFailure>>,
     ) -> Result<Outcome<'_>, Failure> {
         if let Some(began) = began {
             self.count_call(began, called.as_ref().err().map(|failed| &failed.cause));
@@ -104,13 +104,13 @@ impl Instance {
     }
 
     #[cold]
-    fn failure(&self, function: Function, failed: Failed) -> Failure {
+    fn failure(&self, function: Function, failed: UnnamedFailure) -> Failure {
         let function = self.guest.function_name(function).to_owned();
         Failure { function, cause: failed.cause, backtrace: failed.backtrace, retried: self.last_stats.retried }
     }
 
     /// One call and the restore that follows it.
-    fn attempt(&mut self, function: Function, retried: bool) -> Result<(), Box<Failed>> {
+    fn attempt(&mut self, function: Function, retried: bool) -> Result<(), Box<UnnamedFailure>> {
         self.last_stats.begin(retried);
         if !self.phase.is_ready()
             && let Err(error) = ready(self.replace_uncalled::<Blocking>(self.why_replaced()))
@@ -135,18 +135,18 @@ impl Instance {
 
     /// Why there is no instance to call.
     #[cold]
-    pub(super) fn not_replaced(&mut self, error: &LoadError) -> Box<Failed> {
+    pub(super) fn not_replaced(&mut self, error: &LoadError) -> Box<UnnamedFailure> {
         // The log lines of the call before are not this one's.
         if let Some(data) = self.phase.data_mut() {
             data.call.begin();
         }
         let reasons = self.restore_error.iter().map(ToString::to_string).chain([error.to_string()]).collect();
-        Failed::boxed(Cause::NotRestorable { reasons })
+        UnnamedFailure::boxed(Cause::NotRestorable { reasons })
     }
 
     /// Calls the function. The restore after it is still to come.
     #[inline]
-    fn call(&mut self, function: Function) -> Result<(), Box<Failed>> {
+    fn call(&mut self, function: Function) -> Result<(), Box<UnnamedFailure>> {
         let pristine = self.begin_call(function)?;
         let Some(live) = self.phase.live_mut() else {
             return Err(lost());
@@ -166,7 +166,7 @@ impl Instance {
     /// Makes the instance ready for a call of the function: its deadline runs from here. Returns whether the call begins at the
     /// snapshot.
     #[inline]
-    pub(super) fn begin_call(&mut self, function: Function) -> Result<bool, Box<Failed>> {
+    pub(super) fn begin_call(&mut self, function: Function) -> Result<bool, Box<UnnamedFailure>> {
         let Phase::Live { live, standing } = &mut self.phase else {
             return Err(lost());
         };
@@ -195,7 +195,7 @@ impl Instance {
 
     /// Takes the figures of a call that ended, and finds out why it failed.
     #[inline]
-    pub(super) fn end_call(&mut self, called: Result<(), CallError>) -> Result<(), Box<Failed>> {
+    pub(super) fn end_call(&mut self, called: Result<(), CallError>) -> Result<(), Box<UnnamedFailure>> {
         let stats = &mut self.last_stats;
         let Some(live) = self.phase.live_mut() else {
             return Err(lost());
@@ -210,7 +210,7 @@ impl Instance {
         stats.crossings = live.store.data().call.crossings;
         match called {
             Ok(()) => {
-                live.store.data_mut().footprint.call_succeeded();
+                live.store.data_mut().dirty_ranges.call_succeeded();
                 Ok(())
             }
             Err(error) => {
@@ -342,6 +342,6 @@ impl Instance {
 
 /// A call of an instance that a panic took along.
 #[cold]
-pub(super) fn lost() -> Box<Failed> {
-    Failed::boxed(Cause::NotRestorable { reasons: vec!["it was lost".to_owned()] })
+pub(super) fn lost() -> Box<UnnamedFailure> {
+    UnnamedFailure::boxed(Cause::NotRestorable { reasons: vec!["it was lost".to_owned()] })
 }

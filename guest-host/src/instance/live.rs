@@ -12,8 +12,8 @@ use super::start::{Started, refused_request};
 use crate::contract::{CallError, Callable, Data};
 use crate::failure::Cause;
 use crate::guest::{Function, Guest};
+use crate::host::memory_location::memory_and_data;
 use crate::host::mode::{Deadline, Mode};
-use crate::host::window::memory_and_data;
 use crate::restore::snapshot::{ControlBlockAt, Handles, Snapshot};
 use crate::restore::{Restore, RestoreError};
 use guest_prepare::module_info::ContractKind;
@@ -35,13 +35,13 @@ impl fmt::Debug for Live {
     }
 }
 
-/// A call that failed, before it is given its function's name.
-pub(super) struct Failed {
+/// A [`Failure`](crate::failure::Failure) without the name of its function.
+pub(super) struct UnnamedFailure {
     pub(super) cause: Cause,
     pub(super) backtrace: Vec<String>,
 }
 
-impl Failed {
+impl UnnamedFailure {
     /// Boxed, as a large error would be copied around for every call that succeeds.
     #[cold]
     pub(super) fn boxed(cause: Cause) -> Box<Self> {
@@ -58,9 +58,14 @@ impl Live {
     }
 
     #[cold]
-    pub(super) fn resolve(&mut self, kind: ContractKind, name: &str, function: Function) -> Result<(), Box<Failed>> {
+    pub(super) fn resolve(
+        &mut self,
+        kind: ContractKind,
+        name: &str,
+        function: Function,
+    ) -> Result<(), Box<UnnamedFailure>> {
         let found = Callable::find(kind, name, self.instance, &mut self.store);
-        let found = found.ok_or_else(|| Failed::boxed(Cause::missing_export(name, &[])))?;
+        let found = found.ok_or_else(|| UnnamedFailure::boxed(Cause::missing_export(name, &[])))?;
         if let Some(slot) = self.functions.get_mut(function.index) {
             *slot = Some(found);
         }
@@ -81,7 +86,7 @@ impl Live {
         {
             let words = refused_request(block.address);
             if words.end <= memory.len() {
-                memory.write(words, &mut data.footprint).fill(0);
+                memory.write(words, &mut data.dirty_ranges).fill(0);
             }
         }
     }
@@ -122,7 +127,7 @@ impl Live {
 
     /// Why a call left no result.
     #[cold]
-    pub(super) fn failed(&mut self, error: CallError, guest: &Guest, config: &InstanceConfig) -> Box<Failed> {
+    pub(super) fn failed(&mut self, error: CallError, guest: &Guest, config: &InstanceConfig) -> Box<UnnamedFailure> {
         match error {
             CallError::Trapped(error) => {
                 let stack_top = match self.handles.stack_pointer.map(|index| self.snapshot.globals[index]) {
@@ -139,11 +144,11 @@ impl Live {
                     deadline: config.deadline.unwrap_or(Duration::MAX),
                 };
                 let cause = diagnosis.cause(&error);
-                Box::new(Failed { cause, backtrace: backtrace(&error, guest.info()) })
+                Box::new(UnnamedFailure { cause, backtrace: backtrace(&error, guest.info()) })
             }
-            CallError::Refused(fault) => {
+            CallError::Failed(fault) => {
                 let in_use = self.logical_bytes();
-                Failed::boxed(fault.into_cause(in_use, self.store.data().limiter.limit() as u64))
+                UnnamedFailure::boxed(fault.into_cause(in_use, self.store.data().limiter.limit() as u64))
             }
         }
     }

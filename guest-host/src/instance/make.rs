@@ -13,7 +13,7 @@ use super::{Choice, Instance, InstanceConfig};
 use crate::contract::{ContractState, Data};
 use crate::guest::Guest;
 use crate::guest::admission::{NoWriteBarrier, Refusal};
-use crate::guest::error::LoadError;
+use crate::guest::error::{AdmissionError, CompileError, ConfigError, LoadError, StartError};
 use crate::host::mode::{Blocking, Deadline, Mode, ready};
 use crate::host::outcome::CallStats;
 #[cfg(feature = "metrics")]
@@ -51,7 +51,7 @@ impl Guest {
         let mut made = within!(debug_span, "instantiate", guest = self.name(); instance.replace::<M>());
         // Which allocator keeps the control block shows only in an instance.
         while auto
-            && let Err(LoadError::Allocator { .. }) = made
+            && let Err(LoadError::Admission(AdmissionError::Strategy { .. })) = made
             && let Some(other) = instance.plan.choice.without_its_allocator(config.policy)
         {
             instance.follow(self.plan_or_next(other, config)?);
@@ -66,7 +66,7 @@ impl Guest {
                         instance.replace::<M>().await?;
                     }
                     // It is restored by the plan that it has, then.
-                    Err(LoadError::Strategy { .. }) => {}
+                    Err(LoadError::Admission(AdmissionError::Strategy { .. })) => {}
                     Err(error) => return Err(error),
                 }
             }
@@ -85,7 +85,7 @@ impl Guest {
         config: &InstanceConfig,
         state: impl State + 'static,
     ) -> Result<Instance, LoadError> {
-        self.admission().full_copy().map_err(|reasons| LoadError::Strategy { strategy: "custom", reasons })?;
+        self.admission().full_copy().map_err(|reasons| AdmissionError::Strategy { strategy: "custom", reasons })?;
         let compiled = if restore.wants_marks() { self.marking()? } else { self.plain() };
         let mechanism = Mechanism::InPlace { restore, entrances: false };
         let plan = Plan::new(Choice::asked(config.strategy), mechanism, compiled);
@@ -97,7 +97,9 @@ impl Guest {
     /// The plan of a choice. Where the host chose, and the module cannot be given a write barrier, it is that of another.
     fn plan_or_next(&self, choice: Choice, config: &InstanceConfig) -> Result<Plan, LoadError> {
         match self.plan(choice, config) {
-            Err(LoadError::Strategy { .. }) if choice == Choice::EVERY_BYTE => self.plan(Choice::NO_BARRIER, config),
+            Err(LoadError::Admission(AdmissionError::Strategy { .. })) if choice == Choice::EVERY_BYTE => {
+                self.plan(Choice::NO_BARRIER, config)
+            }
             found => found,
         }
     }
@@ -105,7 +107,7 @@ impl Guest {
     /// How a choice restores, and the module prepared for it.
     pub(super) fn plan(&self, choice: Choice, config: &InstanceConfig) -> Result<Plan, LoadError> {
         let strategy = choice.strategy;
-        let refuse = |reasons| LoadError::Strategy { strategy: strategy.name(), reasons };
+        let refuse = |reasons| LoadError::Admission(AdmissionError::Strategy { strategy: strategy.name(), reasons });
         self.admission().admits(strategy).map_err(refuse)?;
         // Functions of the guest's own that tell what it allocated are called when the entrance has returned.
         let asked = config.count && tells_allocations(self.info());
@@ -121,8 +123,8 @@ impl Guest {
                 // The module was compiled from the host's own preparation, so that is where the fault is.
                 let refuse = |reason| refuse(vec![Refusal::NoWriteBarrier { reason }]);
                 let compiled = self.marking().map_err(|error| match error {
-                    LoadError::Prepare(error) => refuse(NoWriteBarrier::Prepare(error)),
-                    LoadError::Compile(reason) => refuse(NoWriteBarrier::Compile(reason)),
+                    LoadError::Compile(CompileError::Prepare(error)) => refuse(NoWriteBarrier::Prepare(error)),
+                    LoadError::Compile(CompileError::Compile(reason)) => refuse(NoWriteBarrier::Compile(reason)),
                     error => error,
                 })?;
                 let mechanism = match &compiled.prepared.barrier {
@@ -156,10 +158,10 @@ impl Guest {
         let minimum =
             self.info().memories.first().map_or(0, |memory| memory.ty.minimum.saturating_mul(names::PAGE_SIZE.into()));
         if config.memory_limit < minimum {
-            return Err(LoadError::LimitBelowMinimum { limit: config.memory_limit, minimum });
+            return Err(ConfigError::LimitBelowMinimum { limit: config.memory_limit, minimum }.into());
         }
         if let Some(reason) = config.wasi.mistake() {
-            return Err(LoadError::Wasi { reason });
+            return Err(ConfigError::Wasi { reason }.into());
         }
         Ok(Instance {
             guest: self.clone(),
@@ -185,7 +187,7 @@ impl Instance {
     pub(super) async fn replace<M: Mode>(&mut self) -> Result<(), LoadError> {
         self.idle = 0;
         let Some(mut data) = self.phase.take_data() else {
-            return Err(LoadError::Instantiate("its state was lost".to_owned()));
+            return Err(StartError::Instantiate("its state was lost".to_owned()).into());
         };
         // The last call's outcome outlives the instance that it came from.
         let last_call = std::mem::take(&mut data.call);

@@ -9,7 +9,7 @@ use super::live::Live;
 use super::start::Started;
 use crate::contract::Data;
 use crate::guest::error::LoadError;
-use crate::host::window;
+use crate::host::memory_location;
 
 /// Where an instance is between being made and being replaced. The data are in every phase but [`Phase::Lost`], so that
 /// the state and what the last call left outlive the instance in the engine.
@@ -118,7 +118,7 @@ impl Phase {
                 Ok(())
             }
             Err(error) => {
-                *self = Self::Absent(Box::new(window::into_data(store)));
+                *self = Self::Absent(Box::new(memory_location::into_data(store)));
                 Err(error)
             }
         }
@@ -127,8 +127,8 @@ impl Phase {
     /// Ends the instance and takes its data.
     pub(super) fn take_data(&mut self) -> Option<Data> {
         match std::mem::replace(self, Self::Lost) {
-            Self::Live { live, .. } => Some(window::into_data(live.store)),
-            Self::Starting(store) => Some(window::into_data(store)),
+            Self::Live { live, .. } => Some(memory_location::into_data(live.store)),
+            Self::Starting(store) => Some(memory_location::into_data(store)),
             Self::Absent(data) => Some(*data),
             Self::Lost => None,
         }

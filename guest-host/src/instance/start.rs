@@ -14,12 +14,12 @@ use super::diagnose::{Diagnosis, backtrace};
 use crate::contract::{self, Begin, BeginError, Data};
 use crate::failure::{Cause, Failure};
 use crate::guest::admission::{Contract, check_bump_reset, check_control_block};
-use crate::guest::error::LoadError;
+use crate::guest::error::{AdmissionError, ConfigError, LoadError, StartError};
 use crate::guest::{Compiled, Guest};
 use crate::host::data::LogicalSize;
-use crate::host::footprint::Footprint;
+use crate::host::dirty_ranges::DirtyRanges;
+use crate::host::memory_location::{self, CardMemory, memory_and_data};
 use crate::host::mode::Mode;
-use crate::host::window::{self, CardMemory, memory_and_data};
 use crate::restore::RestoreError;
 use crate::restore::aligned::AlignedBytes;
 use crate::restore::policy::RestoreStrategy;
@@ -63,10 +63,10 @@ pub(super) async fn start<M: Mode>(
             let function = guest.info().function_name(index);
             Starting { guest, compiled, config, instance: None, store }.failure(&function, &error)
         }
-        _ => LoadError::Instantiate(format!("{error:#}")),
+        _ => LoadError::instantiate(&error),
     })?;
     let handles = handles(guest, &compiled.prepared, &instance, store)?;
-    window::open(store, handles.memory, handles.cards);
+    memory_location::open(store, handles.memory, handles.cards);
     let logical_pages = handles.logical_pages.map(|index| handles.globals[index].1);
     store.data_mut().logical = logical_pages.map(|pages| LogicalSize { pages, certain: 0 });
     let exchange = initialise::<M>(guest, compiled, config, &instance, &handles, store).await?;
@@ -78,7 +78,7 @@ pub(super) async fn start<M: Mode>(
     let counting = Counting::of::<M>(&compiled.prepared, &instance, &handles, ask, store).await;
     let snapshot = take_snapshot(guest, compiled, config, in_place, &handles, exchange, store)?;
     store.data_mut().contract.snapshot();
-    store.data_mut().footprint = Footprint::of(snapshot.regions.exchange());
+    store.data_mut().dirty_ranges = DirtyRanges::of(snapshot.regions.exchange());
     if let Some((memory, _)) = memory_and_data(store)
         && let (memory, Some(mut cards)) = memory.into_parts()
     {
@@ -94,7 +94,7 @@ fn handles(
     instance: &wasmtime::Instance,
     store: &mut Store<Data>,
 ) -> Result<Handles, LoadError> {
-    let missing = |what: &str| LoadError::Instantiate(format!("the instance has no {what}"));
+    let missing = |what: &str| LoadError::Start(StartError::Instantiate(format!("the instance has no {what}")));
     let memory_name = guest.info().memory_export().ok_or_else(|| missing("exported memory"))?;
     let memory = instance.get_memory(&mut *store, memory_name).ok_or_else(|| missing("memory"))?;
     let mut globals: Vec<(String, Global)> = Vec::new();
@@ -146,7 +146,7 @@ async fn initialise<M: Mode>(
     let (kind, start) = match &guest.admission().contract {
         Ok(Contract::Native(_)) => (ContractKind::Native, None),
         Ok(Contract::ExtTinyGo(contract)) => (ContractKind::ExtTinyGo, contract.start),
-        Err(errors) => return Err(LoadError::Contract(errors.clone())),
+        Err(errors) => return Err(AdmissionError::Contract(errors.clone()).into()),
     };
     let mut begin = Begin {
         instance,
@@ -157,7 +157,7 @@ async fn initialise<M: Mode>(
         exchange_size: config.exchange_size(kind),
     };
     contract::begin::<M>(kind, start, &mut begin).await.map_err(|error| match error {
-        BeginError::Missing(name) => LoadError::Instantiate(format!("the instance has no `{name}`")),
+        BeginError::Missing(name) => StartError::Instantiate(format!("the instance has no `{name}`")).into(),
         BeginError::Trapped { function, error } => {
             Starting { guest, compiled, config, instance: Some((instance, handles)), store }.failure(&function, &error)
         }
@@ -165,14 +165,14 @@ async fn initialise<M: Mode>(
             let in_use = handles.memory.data_size(&*store) as u64;
             initialise_error(&function, fault.into_cause(in_use, config.memory_limit), Vec::new())
         }
-        BeginError::NoExchange { size } => LoadError::Exchange { size },
-        BeginError::ExchangeOutOfBounds { size, address } => LoadError::ExchangeOutOfMemory { size, address },
-        BeginError::ExchangeAboveLimit { size, limit } => LoadError::BufferAboveLimit { size, limit },
+        BeginError::NoExchange { size } => StartError::NoExchange { size }.into(),
+        BeginError::ExchangeOutOfBounds { size, address } => StartError::ExchangeOutOfBounds { size, address }.into(),
+        BeginError::ExchangeAboveLimit { size, limit } => ConfigError::BufferAboveLimit { size, limit }.into(),
     })
 }
 
 fn initialise_error(function: &str, cause: Cause, backtrace: Vec<String>) -> LoadError {
-    LoadError::Initialise(Box::new(Failure { function: function.to_owned(), cause, backtrace, retried: false }))
+    StartError::Initialise(Box::new(Failure { function: function.to_owned(), cause, backtrace, retried: false })).into()
 }
 
 /// Whether an instantiation failed in the guest's own code: in its start function, or in what that called.
@@ -300,7 +300,8 @@ pub(super) fn refused_request(address: usize) -> Range<usize> {
 
 /// Whether the allocator that was found supports the strategy.
 fn check_allocator(guest: &Guest, strategy: RestoreStrategy, memory: &[u8]) -> Result<(), LoadError> {
-    let refuse = |reason| LoadError::Allocator { strategy: strategy.name(), reason };
+    let refuse =
+        |reason| LoadError::Admission(AdmissionError::Strategy { strategy: strategy.name(), reasons: vec![reason] });
     let (Some(layout), Some(address)) = (&guest.admission().layout, guest.admission().control_block) else {
         return Ok(());
     };
@@ -315,6 +316,6 @@ fn check_allocator(guest: &Guest, strategy: RestoreStrategy, memory: &[u8]) -> R
 
 impl From<RestoreError> for LoadError {
     fn from(error: RestoreError) -> Self {
-        Self::Instantiate(error.to_string())
+        Self::Start(StartError::Instantiate(error.to_string()))
     }
 }

@@ -1,10 +1,10 @@
 //! Metrics of invocations, in the text format that Prometheus scrapes.
 //!
-//! Each instance counts for itself, in cells that no other instance writes (`cells`), so that threads which call at the
+//! Each instance counts for itself, in counters that no other instance writes (`counters`), so that threads which call at the
 //! same time never wait for each other or share a cache line. What a scrape reads is their sum. This file knows the
 //! names, the labels and the text.
 
-mod cells;
+mod counters;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,7 +20,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::failure::Cause;
 use crate::guest::{Function, Guest};
 use crate::host::outcome::Replaced;
-use cells::{Cells, Totals};
+use counters::{FunctionCounters, Totals};
 
 /// Counts what instances do: invocations and their seconds, errors, retries, replacements and restored bytes, for each
 /// function of each guest.
@@ -50,8 +50,8 @@ pub struct Metrics {
     functions: Arc<Mutex<Functions>>,
 }
 
-/// Cells by guest and function, each for as many instances as ever counted at the same time.
-type Functions = BTreeMap<(String, String), Vec<Arc<Cells>>>;
+/// Counters by guest and function, each for as many instances as ever counted at the same time.
+type Functions = BTreeMap<(String, String), Vec<Arc<FunctionCounters>>>;
 
 impl Metrics {
     /// Type of what [`Metrics::text`] returns, for the header `Content-Type`.
@@ -68,18 +68,20 @@ impl Metrics {
         text
     }
 
-    /// Cells of a function that are nobody else's, from now on until they are dropped.
-    fn cells(&self, guest: &str, function: &str) -> Arc<Cells> {
+    /// Counters of a function that are nobody else's, from now on until they are dropped.
+    fn counters(&self, guest: &str, function: &str) -> Arc<FunctionCounters> {
         let mut functions = self.functions();
         let all = functions.entry((guest.to_owned(), function.to_owned())).or_default();
         // Those of an instance that is gone are taken over with what it counted. That nobody else has them is seen
         // together with all that was written to them.
-        if let Some(free) = all.iter_mut().find_map(|cells| Arc::get_mut(cells).is_some().then(|| Arc::clone(cells))) {
+        if let Some(free) =
+            all.iter_mut().find_map(|counters| Arc::get_mut(counters).is_some().then(|| Arc::clone(counters)))
+        {
             return free;
         }
-        let cells = Arc::<Cells>::default();
-        all.push(Arc::clone(&cells));
-        cells
+        let counters = Arc::<FunctionCounters>::default();
+        all.push(Arc::clone(&counters));
+        counters
     }
 
     fn functions(&self) -> MutexGuard<'_, Functions> {
@@ -88,7 +90,7 @@ impl Metrics {
 
     fn totals(&self) -> Vec<((String, String), Totals)> {
         let functions = self.functions();
-        functions.iter().map(|(labels, cells)| (labels.clone(), Totals::of(cells))).collect()
+        functions.iter().map(|(labels, counters)| (labels.clone(), Totals::of(counters))).collect()
     }
 }
 
@@ -170,8 +172,8 @@ impl Collector for Metrics {
 pub(crate) struct Tally {
     metrics: Metrics,
     guest: Guest,
-    /// Cells by function, and one more for functions that there are not; found when they are first needed.
-    cells: Vec<Option<Arc<Cells>>>,
+    /// Counters by function, and one more for functions that there are not; found when they are first needed.
+    counters: Vec<Option<Arc<FunctionCounters>>>,
     /// The function that was called last, to which restores and replacements count.
     last: Option<usize>,
 }
@@ -179,8 +181,8 @@ pub(crate) struct Tally {
 impl Tally {
     /// Of an instance of this guest.
     pub(crate) fn new(metrics: &Metrics, guest: &Guest) -> Self {
-        let cells = vec![None; guest.functions().len() + 1];
-        Self { metrics: metrics.clone(), guest: guest.clone(), cells, last: None }
+        let counters = vec![None; guest.functions().len() + 1];
+        Self { metrics: metrics.clone(), guest: guest.clone(), counters, last: None }
     }
 
     /// A call begins, now.
@@ -193,13 +195,13 @@ impl Tally {
     /// The call ended.
     pub(crate) fn end(&mut self, began: Instant, retried: bool, failed: Option<&Cause>) {
         let elapsed = began.elapsed();
-        if let Some(cells) = self.of_last() {
-            cells.called(elapsed);
+        if let Some(counters) = self.of_last() {
+            counters.called(elapsed);
             if retried {
-                cells.retried(failed.is_none());
+                counters.retried(failed.is_none());
             }
             if let Some(cause) = failed {
-                cells.failed(cause.kind());
+                counters.failed(cause.kind());
             }
         }
     }
@@ -207,33 +209,34 @@ impl Tally {
     /// A function was to be called that there is not.
     #[cold]
     pub(crate) fn missing(&mut self, cause: &Cause) {
-        let cells = self.of(self.guest.functions().len());
-        cells.called(Duration::ZERO);
-        cells.failed(cause.kind());
+        let counters = self.of(self.guest.functions().len());
+        counters.called(Duration::ZERO);
+        counters.failed(cause.kind());
     }
 
     /// The instance was restored in place.
     pub(crate) fn restored(&mut self, bytes: u64) {
-        if let Some(cells) = self.of_last() {
-            cells.restored(bytes);
+        if let Some(counters) = self.of_last() {
+            counters.restored(bytes);
         }
     }
 
     /// The instance was replaced.
     #[cold]
     pub(crate) fn replaced(&mut self, why: Replaced) {
-        if let Some(cells) = self.of_last() {
-            cells.replaced(why.kind());
+        if let Some(counters) = self.of_last() {
+            counters.replaced(why.kind());
         }
     }
 
-    fn of_last(&mut self) -> Option<&Cells> {
+    fn of_last(&mut self) -> Option<&FunctionCounters> {
         self.last.map(|index| self.of(index))
     }
 
-    fn of(&mut self, index: usize) -> &Cells {
-        self.cells[index]
-            .get_or_insert_with(|| self.metrics.cells(self.guest.name(), self.guest.function_name(Function { index })))
+    fn of(&mut self, index: usize) -> &FunctionCounters {
+        self.counters[index].get_or_insert_with(|| {
+            self.metrics.counters(self.guest.name(), self.guest.function_name(Function { index }))
+        })
     }
 }
 
@@ -244,16 +247,16 @@ mod tests {
     #[test]
     fn cells_are_of_one_instance_at_a_time_and_keep_their_counts() {
         let metrics = Metrics::default();
-        let (first, second) = (metrics.cells("g", "f"), metrics.cells("g", "f"));
+        let (first, second) = (metrics.counters("g", "f"), metrics.counters("g", "f"));
         assert!(!Arc::ptr_eq(&first, &second));
         let gone = Arc::as_ptr(&first);
         first.called(Duration::from_micros(1));
         second.called(Duration::from_micros(1));
         drop(first);
-        let third = metrics.cells("g", "f");
+        let third = metrics.counters("g", "f");
         assert_eq!(Arc::as_ptr(&third), gone);
         third.called(Duration::from_micros(1));
-        assert!(!Arc::ptr_eq(&third, &metrics.cells("g", "other")));
+        assert!(!Arc::ptr_eq(&third, &metrics.counters("g", "other")));
         let calls: Vec<_> = metrics.totals().into_iter().map(|(labels, totals)| (labels.1, totals.calls())).collect();
         assert_eq!(calls, [("f".to_owned(), 3), ("other".to_owned(), 0)]);
     }
@@ -261,13 +264,13 @@ mod tests {
     #[test]
     fn the_text_has_every_metric_with_its_labels() {
         let metrics = Metrics::default();
-        let cells = metrics.cells("a \"guest\"\n", "f");
-        cells.called(Duration::from_nanos(250));
-        cells.called(Duration::from_secs(3));
-        cells.failed("panic");
-        cells.restored(12);
-        cells.retried(true);
-        cells.replaced("shrunk");
+        let counters = metrics.counters("a \"guest\"\n", "f");
+        counters.called(Duration::from_nanos(250));
+        counters.called(Duration::from_secs(3));
+        counters.failed("panic");
+        counters.restored(12);
+        counters.retried(true);
+        counters.replaced("shrunk");
         let text = metrics.text();
         for line in [
             r#"guest_invocations_total{guest="a \"guest\"\n",function="f"} 2"#,

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
 
-use super::reserve::{Grant, Refused, Reserve};
+use super::object_pool::{Grant, ObjectPool, TakeError};
 use super::{PoolConfig, PoolError, PoolStatus, check, check_engine, give_back, shrink};
 use crate::guest::Guest;
 use crate::instance::{AsyncInstance, InstanceConfig, Status};
@@ -42,7 +42,7 @@ pub struct AsyncPool {
 }
 
 struct Shared {
-    reserve: Reserve<AsyncInstance>,
+    objects: ObjectPool<AsyncInstance>,
     config: PoolConfig,
     make: Box<Make>,
 }
@@ -87,7 +87,7 @@ impl AsyncPool {
     {
         check(config)?;
         let make: Box<Make> = Box::new(move || Box::pin(make()));
-        let shared = Shared { reserve: Reserve::new(config.max), config: config.clone(), make };
+        let shared = Shared { objects: ObjectPool::new(config.max), config: config.clone(), make };
         let pool = Self { shared: Arc::new(shared) };
         pool.warm_up().await?;
         Ok(pool)
@@ -107,7 +107,7 @@ impl AsyncPool {
     /// # Errors
     /// [`PoolError::Closed`]; [`PoolError::State`] and [`PoolError::Load`] when a new instance could not be made.
     pub async fn take(&self) -> Result<AsyncPooledInstance, PoolError> {
-        match self.shared.reserve.turn().await {
+        match self.shared.objects.turn().await {
             Ok(grant) => self.granted(grant).await,
             Err(_) => Err(PoolError::Closed),
         }
@@ -118,9 +118,9 @@ impl AsyncPool {
     /// # Errors
     /// As for [`AsyncPool::take`], and [`PoolError::Exhausted`].
     pub async fn try_take(&self) -> Result<AsyncPooledInstance, PoolError> {
-        match self.shared.reserve.take(super::reserve::Patience::None) {
+        match self.shared.objects.take(super::object_pool::Patience::None) {
             Ok(grant) => self.granted(grant).await,
-            Err(Refused::Closed) => Err(PoolError::Closed),
+            Err(TakeError::Closed) => Err(PoolError::Closed),
             Err(_) => Err(PoolError::Exhausted { max: self.shared.config.max }),
         }
     }
@@ -144,12 +144,12 @@ impl AsyncPool {
     /// # Errors
     /// As for [`AsyncPool::take`]; those that were made until then stay.
     pub async fn warm_up(&self) -> Result<usize, PoolError> {
-        let reserve = &self.shared.reserve;
+        let objects = &self.shared.objects;
         let mut made = 0;
-        while let Some(permit) = reserve.permit_below(self.shared.config.warm).map_err(|_| PoolError::Closed)? {
+        while let Some(permit) = objects.permit_below(self.shared.config.warm).map_err(|_| PoolError::Closed)? {
             let instance = Box::new((self.shared.make)().await?);
             permit.used();
-            drop(reserve.put(instance));
+            drop(objects.put(instance));
             made += 1;
         }
         Ok(made)
@@ -157,32 +157,32 @@ impl AsyncPool {
 
     /// Drops idle instances while there are more than [`PoolConfig::warm`], and returns how many it dropped.
     pub fn shrink(&self) -> usize {
-        shrink(&self.shared.reserve, self.shared.config.warm)
+        shrink(&self.shared.objects, self.shared.config.warm)
     }
 
     /// Lends nothing from now on: drops what is idle, and sends away all that wait. What is lent can still be used and is
     /// dropped when it comes back.
     pub fn close(&self) {
-        drop(self.shared.reserve.close());
+        drop(self.shared.objects.close());
     }
 
     /// Whether it was closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.shared.reserve.is_closed()
+        self.shared.objects.is_closed()
     }
 
     /// The pool's counts at this moment; those that wait are tasks.
     #[must_use]
     pub fn status(&self) -> PoolStatus {
-        self.shared.reserve.counts().into()
+        self.shared.objects.counts().into()
     }
 }
 
 impl fmt::Debug for AsyncPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shared { reserve, config, .. } = &*self.shared;
-        f.debug_struct("AsyncPool").field("reserve", reserve).field("config", config).finish_non_exhaustive()
+        let Shared { objects, config, .. } = &*self.shared;
+        f.debug_struct("AsyncPool").field("objects", objects).field("config", config).finish_non_exhaustive()
     }
 }
 
@@ -209,7 +209,7 @@ impl AsyncPooledInstance {
             return;
         };
         let restores = self.shared.config.restore_on_return;
-        give_back(&self.shared.reserve, instance, |instance| {
+        give_back(&self.shared.objects, instance, |instance| {
             keep && instance.status() == Status::Ready && (!restores || instance.restore_at_once())
         });
     }

@@ -23,7 +23,7 @@ pub enum PoolError {
     /// The engine has memory for fewer instances than the pool may have.
     #[error(
         "the pool may have {max} instances, but its engine has memory for {instances}; use a smaller `max`, or give the \
-         engine more with `Allocation::pooling`"
+         engine more with `InstanceAllocation::pooling`"
     )]
     AboveEngine {
         /// Instances that the pool may have.

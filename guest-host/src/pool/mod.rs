@@ -1,12 +1,12 @@
 //! A pool of instances of one guest, for many threads.
 //!
 //! Threads take instances out and the guard gives them back. This file knows what an instance is worth when it comes
-//! back; who gets it then is for `reserve`.
+//! back; who gets it then is for `object_pool`.
 
 #[cfg(feature = "async")]
 mod awaiting;
 mod error;
-mod reserve;
+mod object_pool;
 mod slot;
 
 use std::fmt;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::engine::Allocation;
+use crate::engine::InstanceAllocation;
 use crate::guest::Guest;
 use crate::instance::{Instance, InstanceConfig, Status};
 use crate::state::{State, StateError};
@@ -24,7 +24,7 @@ use crate::state::{State, StateError};
 #[cfg(feature = "async")]
 pub use awaiting::{AsyncPool, AsyncPooledInstance};
 pub use error::PoolError;
-use reserve::{Counts, Grant, Patience, Refused, Reserve};
+use object_pool::{Counts, Grant, ObjectPool, Patience, TakeError};
 
 /// How many instances a [`Pool`] has, and what becomes of those that come back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct PoolConfig {
     /// Instances that are made before the first is taken.
     pub warm: usize,
     /// Instances that there may be at the same time; those beyond `warm` are made when they are needed. Give the engine
-    /// memory for as many ([`Allocation::Pooling`]), and for those besides the pool.
+    /// memory for as many ([`InstanceAllocation::Pooling`]), and for those besides the pool.
     pub max: usize,
     /// Whether an instance that is not as its snapshot has it is restored when it comes back, which it can be under a
     /// lazy [`RestorePolicy`](crate::RestorePolicy) only. Without, whoever takes it next finds in guest memory what
@@ -118,7 +118,7 @@ impl UnwindSafe for Pool {}
 impl RefUnwindSafe for Pool {}
 
 struct Shared {
-    reserve: Reserve<Instance>,
+    objects: ObjectPool<Instance>,
     config: PoolConfig,
     make: Box<Make>,
 }
@@ -127,7 +127,7 @@ type Make = dyn Fn() -> Result<Instance, PoolError> + Send + Sync;
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("reserve", &self.reserve).field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("Shared").field("objects", &self.objects).field("config", &self.config).finish_non_exhaustive()
     }
 }
 
@@ -158,7 +158,7 @@ impl Pool {
         make: impl Fn() -> Result<Instance, PoolError> + Send + Sync + 'static,
     ) -> Result<Self, PoolError> {
         check(config)?;
-        let shared = Shared { reserve: Reserve::new(config.max), config: config.clone(), make: Box::new(make) };
+        let shared = Shared { objects: ObjectPool::new(config.max), config: config.clone(), make: Box::new(make) };
         let pool = Self { shared: Arc::new(shared) };
         pool.warm_up()?;
         Ok(pool)
@@ -205,12 +205,12 @@ impl Pool {
     /// # Errors
     /// As for [`Pool::take`]; those that were made until then stay.
     pub fn warm_up(&self) -> Result<usize, PoolError> {
-        let reserve = &self.shared.reserve;
+        let objects = &self.shared.objects;
         let mut made = 0;
-        while let Some(permit) = reserve.permit_below(self.shared.config.warm).map_err(|_| PoolError::Closed)? {
+        while let Some(permit) = objects.permit_below(self.shared.config.warm).map_err(|_| PoolError::Closed)? {
             let instance = Box::new((self.shared.make)()?);
             permit.used();
-            drop(reserve.put(instance));
+            drop(objects.put(instance));
             made += 1;
         }
         Ok(made)
@@ -218,30 +218,30 @@ impl Pool {
 
     /// Drops idle instances while there are more than [`PoolConfig::warm`], and returns how many it dropped.
     pub fn shrink(&self) -> usize {
-        shrink(&self.shared.reserve, self.shared.config.warm)
+        shrink(&self.shared.objects, self.shared.config.warm)
     }
 
     /// Lends nothing from now on: drops what is idle, and sends away all who wait. What is lent can still be used and is
     /// dropped when it comes back.
     pub fn close(&self) {
-        drop(self.shared.reserve.close());
+        drop(self.shared.objects.close());
     }
 
     /// Whether it was closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.shared.reserve.is_closed()
+        self.shared.objects.is_closed()
     }
 
     /// The numbers of the pool at this moment.
     #[must_use]
     pub fn status(&self) -> PoolStatus {
-        self.shared.reserve.counts().into()
+        self.shared.objects.counts().into()
     }
 
     #[inline]
     fn take_with(&self, patience: Patience) -> Result<PooledInstance<'_>, PoolError> {
-        let instance = match self.shared.reserve.take(patience) {
+        let instance = match self.shared.objects.take(patience) {
             Ok(Grant::Item(instance)) => instance,
             Ok(Grant::Permit(permit)) => {
                 // Without an instance, also by a panic, the permit goes to whoever waits.
@@ -249,19 +249,19 @@ impl Pool {
                 permit.used();
                 instance
             }
-            Err(refused) => return Err(self.refused(refused, patience)),
+            Err(error) => return Err(self.take_error(error, patience)),
         };
         let lender = Lender::Borrowed(&self.shared);
         Ok(PooledInstance { instance: Some(instance), lender, panicking: thread::panicking() })
     }
 
     #[cold]
-    fn refused(&self, refused: Refused, patience: Patience) -> PoolError {
-        let max = self.shared.reserve.max();
-        match (refused, patience) {
-            (Refused::Closed, _) => PoolError::Closed,
-            (Refused::TimedOut, Patience::UpTo(limit)) => PoolError::TimedOut { max, limit },
-            (Refused::Exhausted | Refused::TimedOut, _) => PoolError::Exhausted { max },
+    fn take_error(&self, error: TakeError, patience: Patience) -> PoolError {
+        let max = self.shared.objects.max();
+        match (error, patience) {
+            (TakeError::Closed, _) => PoolError::Closed,
+            (TakeError::TimedOut, Patience::UpTo(limit)) => PoolError::TimedOut { max, limit },
+            (TakeError::Exhausted | TakeError::TimedOut, _) => PoolError::Exhausted { max },
         }
     }
 }
@@ -270,7 +270,7 @@ impl Pool {
 fn check_engine(guest: &Guest, pool: &PoolConfig) -> Result<(), PoolError> {
     check(pool)?;
     match guest.engine().config().allocation {
-        Allocation::Pooling { instances, .. } if pool.max > instances as usize => {
+        InstanceAllocation::Pooling { instances, .. } if pool.max > instances as usize => {
             Err(PoolError::AboveEngine { max: pool.max, instances })
         }
         _ => Ok(()),
@@ -285,15 +285,15 @@ fn check(config: &PoolConfig) -> Result<(), PoolError> {
     }
 }
 
-/// Gives an instance back to its reserve if it can be lent again, and otherwise drops it.
+/// Gives an instance back to its pool if it can be lent again, and otherwise drops it.
 #[inline]
-fn give_back<T>(reserve: &Reserve<T>, instance: Box<T>, can_be_lent: impl FnOnce(&mut T) -> bool) {
+fn give_back<T>(objects: &ObjectPool<T>, instance: Box<T>, can_be_lent: impl FnOnce(&mut T) -> bool) {
     // If the following code panics, the permit is dropped after the instance, and makes room for another.
-    let permit = reserve.permit_for_lent();
+    let permit = objects.permit_for_lent();
     let mut instance = instance;
     if can_be_lent(&mut instance) {
         permit.used();
-        drop(reserve.put(instance));
+        drop(objects.put(instance));
     } else {
         drop(instance);
         drop(permit);
@@ -301,15 +301,15 @@ fn give_back<T>(reserve: &Reserve<T>, instance: Box<T>, can_be_lent: impl FnOnce
 }
 
 /// Drops idle instances while there are more than `bound`, and returns how many it dropped.
-fn shrink<T>(reserve: &Reserve<T>, bound: usize) -> usize {
-    std::iter::from_fn(|| reserve.take_above(bound)).map(drop).count()
+fn shrink<T>(objects: &ObjectPool<T>, bound: usize) -> usize {
+    std::iter::from_fn(|| objects.take_above(bound)).map(drop).count()
 }
 
 impl Shared {
-    /// Takes an instance back. What takes long is done before the reserve hears of it.
+    /// Takes an instance back. What takes long is done before the pool hears of it.
     #[inline]
     fn give_back(&self, instance: Box<Instance>, keep: bool) {
-        give_back(&self.reserve, instance, |instance| keep && (instance.is_pristine() || self.can_be_lent(instance)));
+        give_back(&self.objects, instance, |instance| keep && (instance.is_pristine() || self.can_be_lent(instance)));
     }
 
     /// Whether an instance that is not as its snapshot has it can be lent again.

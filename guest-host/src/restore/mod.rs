@@ -23,8 +23,8 @@ pub use full_copy::FullCopy;
 pub use watermark::Watermark;
 
 use crate::contract::Data;
-use crate::host::footprint::Footprint;
-use crate::host::window::memory_and_data;
+use crate::host::dirty_ranges::DirtyRanges;
+use crate::host::memory_location::memory_and_data;
 use crate::restore::policy::Residue;
 use crate::restore::snapshot::{ControlBlockAt, Handles, RegionKind, Regions, Snapshot};
 
@@ -75,6 +75,8 @@ pub enum ForgottenGlobals {
 
 /// What a strategy promises of a region's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Promise {
     /// They equal the snapshot; those grown since are zero.
     Exact,
@@ -188,7 +190,7 @@ impl Target<'_> {
             memory,
             snapshot: self.snapshot,
             cards: cards?,
-            footprint: &data.footprint,
+            dirty_ranges: &data.dirty_ranges,
             always: self.always,
         })
     }
@@ -199,8 +201,8 @@ impl Target<'_> {
     /// [`RestoreError`] when there is no control block, or when what it says cannot be.
     #[inline(always)]
     pub fn used(&mut self) -> Result<Used<'_>, RestoreError> {
-        let (memory, footprint) = match memory_and_data(self.store) {
-            Some((memory, data)) => (memory.into_parts().0, &data.footprint),
+        let (memory, dirty_ranges) = match memory_and_data(self.store) {
+            Some((memory, data)) => (memory.into_parts().0, &data.dirty_ranges),
             // An instance that is restored has been initialised, and so has a memory.
             None => return Err(RestoreError::NoControlBlock),
         };
@@ -219,8 +221,8 @@ impl Target<'_> {
         }
         let heap = Heap { saved: block, high_water, adopted: word(offset::LIMIT) };
         // Where it is not kept it is 0, so all of the stack was used.
-        let lowest = if footprint.is_unknown() { 0 } else { word(offset::LOWEST_STACK) };
-        Ok(Used { memory, snapshot, heap, stack: snapshot.used_stack(lowest), footprint })
+        let lowest = if dirty_ranges.is_unknown() { 0 } else { word(offset::LOWEST_STACK) };
+        Ok(Used { memory, snapshot, heap, stack: snapshot.used_stack(lowest), dirty_ranges })
     }
 }
 
@@ -230,7 +232,7 @@ pub struct Written<'a> {
     memory: &'a mut [u8],
     snapshot: &'a Snapshot,
     cards: Cards<'a>,
-    footprint: &'a Footprint,
+    dirty_ranges: &'a DirtyRanges,
     always: &'a [Range<u32>],
 }
 
@@ -245,11 +247,11 @@ impl Written<'_> {
     /// may reach beyond the snapshot's. The ranges may overlap.
     #[inline]
     pub fn take(self, mut put_back: impl FnMut(&mut [u8], &Snapshot, Range<usize>)) {
-        let Self { memory, snapshot, mut cards, footprint, always } = self;
+        let Self { memory, snapshot, mut cards, dirty_ranges, always } = self;
         let size = memory.len();
         let mut within = |range: Range<usize>| put_back(memory, snapshot, range.start.min(size)..range.end.min(size));
         cards.take(size, &mut within);
-        for range in footprint.named() {
+        for range in dirty_ranges.named() {
             within(range.clone());
         }
         for range in always {
@@ -269,14 +271,14 @@ pub struct Used<'a> {
     pub heap: Heap<'a>,
     /// The part of the shadow stack that was used.
     pub stack: Range<usize>,
-    footprint: &'a Footprint,
+    dirty_ranges: &'a DirtyRanges,
 }
 
 impl Used<'_> {
     /// Puts back what was used of the exchange region, and returns the bytes that it wrote.
     #[inline]
     pub fn restore_exchange(&mut self) -> u64 {
-        let parts = self.footprint.exchange().iter();
+        let parts = self.dirty_ranges.exchange().iter();
         parts.map(|part| copy_back(self.memory, self.snapshot, part.clone())).sum()
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::host::window::CardMemory;
+use crate::host::memory_location::CardMemory;
 use crate::restore::aligned::AlignedBytes;
 use guest_abi::ControlBlockImage;
 use guest_abi::control_block::{self, offset};
@@ -197,6 +197,26 @@ impl RegionKind {
 impl fmt::Display for RegionKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// As its name.
+#[cfg(feature = "serde")]
+impl serde::Serialize for RegionKind {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// From its name.
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for RegionKind {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
+        found.ok_or_else(|| {
+            serde::de::Error::custom(format_args!("`{}` is no region of memory", crate::text::cut(&name, 100)))
+        })
     }
 }
 

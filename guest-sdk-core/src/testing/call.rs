@@ -11,7 +11,7 @@ use guest_state::MemoryState;
 
 use super::outcome::{Crossings, Failure, LogLine, Outcome};
 use super::panics;
-use crate::error::Failed;
+use crate::error::ErrorReported;
 
 /// The state of a running call.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ pub fn host_is_running() -> bool {
 ///
 /// # Panics
 /// When the thread is in a call already.
-pub fn run(state: &mut MemoryState, extension: impl FnOnce() -> Result<Vec<u8>, Failed>) -> Outcome {
+pub fn run(state: &mut MemoryState, extension: impl FnOnce() -> Result<Vec<u8>, ErrorReported>) -> Outcome {
     CALL.with_borrow_mut(|call| {
         assert!(call.is_none(), "this thread is in a call already");
         *call = Some(Call { state: core::mem::take(state), ..Call::default() });
@@ -60,7 +60,7 @@ pub fn run(state: &mut MemoryState, extension: impl FnOnce() -> Result<Vec<u8>, 
             intents.extend(pending);
             intent::validate(&intents).map(drop).map_err(Failure::InvalidGuestData)
         }
-        Ok(Err(Failed)) => Err(match call.failure {
+        Ok(Err(ErrorReported)) => Err(match call.failure {
             Some((code, message)) => Failure::Error { code: ErrorCode::from_number(code), message },
             None => unreachable!("an SDK reports a failure before it returns it"),
         }),

@@ -1,6 +1,6 @@
 //! A host for tests: a state, and calls.
 
-use guest_sdk_core::error::{Failed, with_message};
+use guest_sdk_core::error::{ErrorReported, with_message};
 use guest_sdk_core::testing::{self, MemoryState, MemoryStateError, Outcome};
 
 use super::handles;
@@ -41,7 +41,7 @@ impl Host {
                 Ok(()) => Ok(handles::end()),
                 Err(error) => {
                     with_message(&error, |message| testing::fail(error.code().number(), message));
-                    Err(Failed)
+                    Err(ErrorReported)
                 }
             }
         })

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use guest_build::Allocator;
-use guest_host::{Engine, Guest, LoadError, RestorePolicy, RestoreStrategy};
+use guest_host::{AdmissionError, Engine, Guest, LoadError, RestorePolicy, RestoreStrategy};
 use host_harness::compare::Built;
 use host_harness::measure::FailedCall;
 use host_harness::replay::{ReplayOptions, ReplayRow, TraceFile, TraceSummary, replay};
@@ -84,7 +84,7 @@ fn row(guest: &Guest, allocator: &str, trace: &TraceFile, options: &ReplayOption
         Ok(row)
     };
     match replay(guest, allocator, trace, options) {
-        Err(error @ (LoadError::Strategy { .. } | LoadError::Allocator { .. })) => {
+        Err(error @ LoadError::Admission(AdmissionError::Strategy { .. })) => {
             failed(FailedCall::by_host("not-restorable", error.to_string(), 0))
         }
         Err(error) if is_of_the_guest(&error) => failed(FailedCall::load(error)),

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use guest_host::{Engine, Function, Instance, LoadError, LogLines, Metrics, Outcome, RestoreStrategy, StateError};
 use host_harness::measure::FailedCall;
-use host_harness::report::{CallReport, Content, Counters, IntentReport, LogReport, RunReport};
+use host_harness::report::{CallReport, Content, IntentReport, LogReport, RunReport};
 
 use crate::arguments::{Common, Run};
 use crate::progress::Progress;
@@ -93,7 +93,7 @@ fn fill(report: &mut CallReport, outcome: &Outcome<'_>) -> Result<()> {
     }
     report.log = log(outcome.log());
     report.log_dropped = outcome.log_dropped();
-    report.counters = Some(Counters::of(outcome.stats()));
+    report.counters = Some(*outcome.stats());
     Ok(())
 }
 

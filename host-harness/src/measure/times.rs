@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::row::round;
 use super::{FailedCall, MeasureOptions, Ratios, Spread, Times, Variant};
-use guest_host::{Engine, Failure, Function, Guest, Instance, LoadError, MemoryState, RestorePolicy};
+use guest_host::{Engine, Failure, Function, Guest, Instance, LoadError, MemoryState, RestorePolicy, StartError};
 
 /// How long a batch takes, about.
 const BATCH: Duration = Duration::from_micros(10);
@@ -219,7 +219,7 @@ const EMPTY_MODULE: &[u8] = &[
 ];
 
 fn engine_failed(error: wasmtime::Error) -> LoadError {
-    LoadError::Instantiate(format!("{error:#}"))
+    LoadError::Start(StartError::Instantiate(format!("{error:#}")))
 }
 
 fn nanoseconds(duration: Duration) -> f64 {

@@ -17,7 +17,7 @@ use guest_abi::names::PAGE_SIZE;
 use guest_abi::storage;
 
 use crate::measure::FailedCall;
-use guest_host::{Guest, InstanceConfig, LoadError, MemoryState, Outcome, RestorePolicy};
+use guest_host::{Guest, InstanceConfig, LoadError, MemoryState, Outcome, RestorePolicy, StartError};
 use guest_prepare::module_info::ContractKind;
 
 pub use alloc_trace::Numbering;
@@ -117,13 +117,13 @@ pub fn replay(
 /// The state that hands a trace to a guest's function `replay`, in chunks that fit an exchange region of so many bytes.
 ///
 /// # Errors
-/// [`LoadError::Instantiate`] when a record cannot be encoded.
+/// [`StartError::Instantiate`] when a record cannot be encoded.
 pub fn trace_state(trace: &Trace, exchange_size: u32) -> Result<MemoryState, LoadError> {
     // The guest keeps a quarter of the region for what it leaves.
     let room = (exchange_size as usize / 4 * 3).saturating_sub(AROUND_CHUNK);
     let program = Program::of(trace, room.min(LARGEST_CHUNK));
     let mut state = MemoryState::new();
-    let refused = |error: guest_state::MemoryStateError| LoadError::Instantiate(error.to_string());
+    let refused = |error: guest_state::MemoryStateError| LoadError::Start(StartError::Instantiate(error.to_string()));
     let chunks = i64::try_from(program.chunks.len()).unwrap_or(i64::MAX);
     state
         .put(

@@ -1,5 +1,6 @@
 //! The data of reports, as JSON has them. Measured rows are [`crate::measure::Row`]s, inspections
-//! [`crate::inspect::Inspection`]s.
+//! [`crate::inspect::Inspection`]s, the figures of a call [`CallStats`], and findings of verification the types of
+//! [`crate::verify`].
 
 use serde::{Deserialize, Serialize};
 
@@ -7,8 +8,8 @@ use crate::inspect::built_with;
 use crate::intent_report::IntentReport;
 use crate::measure::{FailedCall, Row, Spread};
 use crate::replay::{Numbering, ReplayRow, TraceSummary};
-use crate::verify::{RegionFinding, Verdict};
-use guest_host::{AllocationStats, CallStats, Guest, InstanceConfig, Residue, RestoreStrategy};
+use crate::verify::{Difference, RegionFinding, Skipped, Verdict};
+use guest_host::{CallStats, Guest, InstanceConfig, Residue, RestoreStrategy};
 
 /// How instances were made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,41 +165,15 @@ pub struct VerdictReport {
     /// Whether nothing differed, and no function was called of which every call was skipped.
     pub passed: bool,
     /// Differences; equal ones of one function stand once, with the number of calls.
-    pub differences: Vec<String>,
+    pub differences: Vec<Difference>,
     /// How each region of memory looked after the restores; empty where every call had a new instance.
     #[serde(default)]
-    pub regions: Vec<RegionReport>,
-    /// Functions of which calls were skipped, in sentences.
+    pub regions: Vec<RegionFinding>,
+    /// Functions of which calls were skipped.
     #[serde(default)]
-    pub inconclusive: Vec<String>,
+    pub inconclusive: Vec<Skipped>,
     /// Why nothing could be verified; null when it could.
     pub error: Option<String>,
-}
-
-/// How a region of memory looked after the restores.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct RegionReport {
-    /// The region.
-    pub region: String,
-    /// The strategy's promise for it: `exact`, `residue` (it may hold what an earlier call left) or `exact but
-    /// high_water`.
-    pub promise: String,
-    /// Restores after which bytes of it were not as in the snapshot.
-    pub restores: u64,
-    /// The most such bytes after one restore.
-    pub bytes: u64,
-}
-
-impl RegionReport {
-    fn of(finding: &RegionFinding) -> Self {
-        Self {
-            region: finding.region.name().to_owned(),
-            promise: finding.promise.name().to_owned(),
-            restores: finding.restores,
-            bytes: finding.bytes,
-        }
-    }
 }
 
 impl VerdictReport {
@@ -215,9 +190,9 @@ impl VerdictReport {
             failed_calls: verdict.failures,
             skipped_calls: verdict.skipped_calls(),
             passed: verdict.passed(),
-            differences: verdict.differences.iter().map(ToString::to_string).collect(),
-            regions: verdict.regions.iter().map(RegionReport::of).collect(),
-            inconclusive: verdict.skipped.iter().map(ToString::to_string).collect(),
+            differences: verdict.differences.clone(),
+            regions: verdict.regions.clone(),
+            inconclusive: verdict.skipped.clone(),
             error: None,
         }
     }
@@ -354,7 +329,7 @@ pub struct CallReport {
     #[serde(default)]
     pub output_dropped: u64,
     /// Its counters; null if it failed.
-    pub counters: Option<Counters>,
+    pub counters: Option<CallStats>,
 }
 
 impl CallReport {
@@ -407,75 +382,4 @@ pub struct LogReport {
     pub level: String,
     /// The line.
     pub line: String,
-}
-
-/// The counters of one call.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Counters {
-    /// WebAssembly instructions, of the prepared module.
-    pub instructions: Option<u64>,
-    /// Calls of host functions.
-    pub crossings: u64,
-    /// Physical pages of 64 KiB after the call, before the restore.
-    pub pages: u64,
-    /// Bytes that the restore wrote; null when there was none in place.
-    pub restored_bytes: Option<u64>,
-    /// Whether it ran out of memory first and succeeded on the restored instance.
-    pub retried: bool,
-    /// Its allocations; null if they are unknown.
-    pub allocator: Option<AllocatorCounters>,
-}
-
-/// The allocations of one call. A field is null if the source does not count it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct AllocatorCounters {
-    /// Where it is known from: `control-block`, `guest-functions` or `counted-calls`.
-    pub allocations_from: String,
-    /// Allocations.
-    pub allocations: u64,
-    /// Frees.
-    pub frees: Option<u64>,
-    /// Reallocations.
-    pub reallocations: Option<u64>,
-    /// Bytes requested.
-    pub allocated_bytes: Option<u64>,
-    /// Bytes given back.
-    pub freed_bytes: Option<u64>,
-    /// Most bytes alive at one time, initialisation included.
-    pub peak_live_bytes: Option<u64>,
-    /// Times that memory was grown.
-    pub grows: Option<u64>,
-    /// Bytes of heap in use after the call.
-    pub heap_in_use: Option<u64>,
-    /// Bytes that the allocator had from the system after the call.
-    pub heap_size: Option<u64>,
-}
-
-impl Counters {
-    /// The counters of these figures.
-    #[must_use]
-    pub fn of(stats: &CallStats) -> Self {
-        let allocator = |allocator: AllocationStats| AllocatorCounters {
-            allocations_from: allocator.source.name().to_owned(),
-            allocations: allocator.allocations,
-            frees: allocator.deallocations,
-            reallocations: allocator.reallocations,
-            allocated_bytes: allocator.allocated_bytes,
-            freed_bytes: allocator.freed_bytes,
-            peak_live_bytes: allocator.peak_live_bytes,
-            grows: allocator.grows,
-            heap_in_use: allocator.heap_in_use,
-            heap_size: allocator.heap_size,
-        };
-        Self {
-            instructions: stats.instructions,
-            crossings: stats.crossings,
-            pages: stats.pages,
-            restored_bytes: stats.restored_bytes,
-            retried: stats.retried,
-            allocator: stats.allocations.map(allocator),
-        }
-    }
 }

@@ -11,8 +11,8 @@ mod views;
 
 pub use crate::intent_report::IntentReport;
 pub use data::{
-    AllocatorCounters, CallReport, CompileReport, Counters, GuestSummary, LogReport, MeasureReport, NotAdmitted,
-    ReplayReport, RunReport, Settings, VerdictReport, VerifyReport,
+    CallReport, CompileReport, GuestSummary, LogReport, MeasureReport, NotAdmitted, ReplayReport, RunReport, Settings,
+    VerdictReport, VerifyReport,
 };
 pub use header::{Header, Machine};
 pub use read::{ReadError, read};

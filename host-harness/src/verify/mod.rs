@@ -24,12 +24,13 @@ use std::fmt;
 use rand::Rng as _;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use guest_host::restore::{Promise, Restore};
 use guest_host::snapshot::RegionKind;
 use guest_host::{
-    Allocation, Engine, EngineConfig, Function, Guest, Instance, InstanceConfig, LoadError, MemoryState, RestorePolicy,
-    RestoreStrategy,
+    Engine, EngineConfig, Function, Guest, Instance, InstanceAllocation, InstanceConfig, LoadError, MemoryState,
+    RestorePolicy, RestoreStrategy,
 };
 
 pub use observe::Aspect;
@@ -119,7 +120,7 @@ impl Verdict {
 
 /// Calls of one function that could not be compared: each time that they were made, they ended by the deadline on one
 /// side only.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Skipped {
     /// The function.
@@ -146,7 +147,7 @@ impl fmt::Display for Skipped {
 }
 
 /// How a region of memory looked after the restores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RegionFinding {
     /// The region.
@@ -174,7 +175,7 @@ impl RegionFinding {
 }
 
 /// Something that differed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Difference {
     /// Number of the call, from 1.
@@ -209,7 +210,7 @@ impl Difference {
 }
 
 /// A region that differs from the snapshot after a restore.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Residual {
     /// The region.
@@ -224,8 +225,9 @@ pub struct Residual {
     pub bytes: u64,
 }
 
-/// The thing that differed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The thing that differed. In JSON `kind` is the variant's name, for instance `new-memory`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum What {
     /// A region of memory, after the restore.
@@ -387,9 +389,9 @@ const RETRIES: u32 = 2;
 /// The guest with instances in memory that the system has mapped for each of them.
 fn outside_of_pools(guest: &Guest) -> Result<Guest, LoadError> {
     match guest.engine().config() {
-        EngineConfig { allocation: Allocation::OnDemand, .. } => Ok(guest.clone()),
+        EngineConfig { allocation: InstanceAllocation::OnDemand, .. } => Ok(guest.clone()),
         pooled => {
-            let config = pooled.clone().with_allocation(Allocation::OnDemand);
+            let config = pooled.clone().with_allocation(InstanceAllocation::OnDemand);
             guest.for_engine(&Engine::new(&config)?)
         }
     }

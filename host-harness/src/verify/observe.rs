@@ -3,12 +3,14 @@
 use std::fmt;
 
 use guest_abi::Level;
+use serde::{Deserialize, Serialize};
 
 use super::{What, words};
 use guest_host::{AllocationStats, Cause, Function, Guest, Instance, Replaced, TraceEntry};
 
 /// A part of a call's outcome.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Aspect {
     /// Success, or the cause of failure.

@@ -1,7 +1,8 @@
 //! A specimen that verification must catch: an instance whose restores forget what belongs to WASI.
 
 use super::*;
-use guest_host::{Engine, EngineConfig};
+use crate::report::{self, Content, Report, Settings, VerdictReport, VerifyReport};
+use guest_host::{Engine, EngineConfig, Residue};
 use guest_prepare::PrepareOptions;
 
 const GUEST: &str = r#"(module
@@ -71,7 +72,7 @@ const COPIES: &str = r#"(module
 /// reference's does not, as if the pool had handed out memory with an earlier instance's bytes.
 fn verdict_of_dirty(strategy: RestoreStrategy, environment: &[(&str, &str)]) -> Verdict {
     // Whatever verification measures by takes nothing from the pool.
-    let config = EngineConfig::default().with_allocation(Allocation::pooling(1));
+    let config = EngineConfig::default().with_allocation(InstanceAllocation::pooling(1));
     let engine = Engine::new(&config).unwrap();
     let guest = Guest::load(&engine, "copies", &wat::parse_str(COPIES).unwrap(), PrepareOptions::default()).unwrap();
     let functions = Some(vec!["nothing".to_owned()]);
@@ -99,4 +100,69 @@ fn a_new_instance_with_bytes_of_another_is_caught() {
                     expected, 0x41 found";
         assert_eq!(found, [statics, heap].map(|text| (text.to_owned(), again)), "{strategy}");
     }
+}
+
+/// One difference of each kind, with every field set.
+fn every_difference() -> Vec<Difference> {
+    let residual = |region| Residual { region, address: u64::from(u32::MAX), expected: 0, found: 255, bytes: 1 << 32 };
+    let of = |what| Difference {
+        call: 4,
+        function: "f \"quoted\"".to_owned(),
+        previous: Some("g".to_owned()),
+        again: 2,
+        what,
+        residue: vec![residual(RegionKind::Tail)],
+    };
+    let text = |text: &str| text.to_owned();
+    let mut all = vec![
+        What::Global { name: text("__stack_pointer"), expected: text("I32(1)"), found: text("I32(2)") },
+        What::Table { name: text("table") },
+        What::Creep { pages: 3, fresh: 2 },
+        What::Replaced,
+    ];
+    let aspects = [Aspect::Result, Aspect::Intents, Aspect::Log, Aspect::Output, Aspect::Trace, Aspect::Allocations];
+    for (index, aspect) in aspects.into_iter().enumerate() {
+        let place = (index % 2 == 0).then(|| text("line 1 of 1"));
+        all.push(What::Outcome { aspect, place, expected: text("0"), found: text("4096") });
+    }
+    for region in RegionKind::ALL {
+        let Residual { region, address, expected, found, bytes } = residual(region);
+        all.push(What::Memory { region, address, expected, found, bytes });
+        all.push(What::NewMemory { region, address, expected, found, bytes });
+    }
+    all.into_iter().map(of).collect()
+}
+
+#[test]
+fn differences_in_json_have_fields_and_are_read_back() {
+    let mut verdict = verdict("time", false);
+    verdict.differences = every_difference();
+    verdict.skipped = vec![Skipped { function: "f".to_owned(), calls: 3, on_restored: 1, compared: 0 }];
+    let settings = Settings::of(&InstanceConfig::default(), true);
+    let of = VerdictReport::of("wasi", "unknown", Some(Residue::Keep), &verdict);
+    let report = Report::new(Content::Verify(VerifyReport::new(settings, vec![of])));
+    let json = serde_json::to_string(&report).unwrap();
+    let Content::Verify(read) = report::read(&json).unwrap().content else { panic!("{json}") };
+    assert_eq!(read.verdicts[0].differences, verdict.differences);
+    assert_eq!(read.verdicts[0].inconclusive, verdict.skipped);
+    assert_eq!(read.verdicts[0].regions, verdict.regions);
+    assert!(!verdict.regions.is_empty());
+
+    let of_kind = |kind: &str| {
+        let found = verdict.differences.iter().map(|difference| serde_json::to_value(difference).unwrap());
+        found.into_iter().find(|difference| difference["what"]["kind"] == kind).unwrap_or_else(|| panic!("no {kind}"))
+    };
+    let memory = of_kind("memory");
+    assert_eq!(memory["what"]["region"], "shadow stack");
+    assert_eq!(memory["what"]["address"], u32::MAX);
+    assert_eq!((&memory["what"]["expected"], &memory["what"]["found"]), (&0.into(), &255.into()));
+    assert_eq!((&memory["call"], &memory["previous"], &memory["again"]), (&4.into(), &"g".into(), &2.into()));
+    assert_eq!(memory["residue"][0]["region"], "grown tail");
+    assert_eq!(of_kind("outcome")["what"]["aspect"], "result");
+    for kind in ["new-memory", "global", "table", "creep", "replaced"] {
+        of_kind(kind);
+    }
+    let damaged = json.replacen("shadow stack", "shadow stock", 1);
+    let refused = report::read(&damaged).unwrap_err().to_string();
+    assert!(refused.contains("`shadow stock` is no region of memory"), "{refused}");
 }

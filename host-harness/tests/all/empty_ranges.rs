@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use guest_host::{Cause, Guest, InstanceConfig, Level, LoadError, MemoryState, RestoreStrategy};
+use guest_host::{Cause, Guest, InstanceConfig, Level, LoadError, MemoryState, RestoreStrategy, StartError};
 use guest_prepare::PrepareOptions;
 use host_harness::parse_state;
 
@@ -122,7 +122,7 @@ fn an_exchange_region_of_no_bytes_may_be_anywhere() {
             config.exchange_size = Some(size);
             match guest.instantiate(&config, MemoryState::new()) {
                 Ok(mut instance) => assert!(is_right && instance.invoke_by_name("nothing").is_ok()),
-                Err(LoadError::Exchange { .. } | LoadError::ExchangeOutOfMemory { .. }) => {
+                Err(LoadError::Start(StartError::NoExchange { .. } | StartError::ExchangeOutOfBounds { .. })) => {
                     assert!(!is_right, "{at:#x}")
                 }
                 Err(error) => panic!("{error}"),

@@ -1,6 +1,8 @@
 //! A guest that was loaded for one engine serves another.
 
-use guest_host::{Allocation, CodeOrigin, CompileCache, Engine, EngineConfig, Guest, InstanceConfig, MemoryState};
+use guest_host::{
+    CodeOrigin, CompileCache, Engine, EngineConfig, Guest, InstanceAllocation, InstanceConfig, MemoryState,
+};
 use guest_prepare::PrepareOptions;
 
 use test_support::text_guests;
@@ -12,7 +14,7 @@ fn a_guest_for_another_engine_takes_its_code_along_where_that_fits() {
     let pooled = Engine::new(&config).expect("the machine can run the engine");
     let guest =
         Guest::load(&pooled, "plain", &text_guests::plain(), PrepareOptions::default()).expect("it is admitted");
-    config.allocation = Allocation::OnDemand;
+    config.allocation = InstanceAllocation::OnDemand;
     config.compile_cache = CompileCache::Folder(folder.path().to_owned());
     let on_demand = Engine::new(&config).expect("the machine can run the engine");
     config.fuel = true;

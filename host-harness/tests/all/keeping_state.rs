@@ -2,7 +2,8 @@
 //! whatever strategy admission grants, each call sees what the first one saw.
 
 use guest_host::{
-    Engine, EngineConfig, Guest, Instance, InstanceConfig, LoadError, MemoryState, RestorePolicy, RestoreStrategy,
+    AdmissionError, CompileError, Engine, EngineConfig, Guest, Instance, InstanceConfig, LoadError, MemoryState,
+    RestorePolicy, RestoreStrategy,
 };
 use guest_prepare::PrepareOptions;
 
@@ -254,7 +255,11 @@ fn nothing_is_kept_from_one_call_to_the_next_by_whatever_is_granted() {
             config.strategy = strategy;
             let mut instance = match guest.instantiate(&config, MemoryState::new()) {
                 Ok(instance) => instance,
-                Err(LoadError::Strategy { .. }) if !in_place || matches!(strategy, Watermark | BumpReset) => continue,
+                Err(LoadError::Admission(AdmissionError::Strategy { .. }))
+                    if !in_place || matches!(strategy, Watermark | BumpReset) =>
+                {
+                    continue;
+                }
                 Err(error) => panic!("{name}, {strategy}: {error}"),
             };
             let replaced = matches!(instance.strategy().strategy, Reinstantiate);
@@ -312,7 +317,7 @@ fn several_tables_fit_into_the_pool_and_a_large_one_is_refused() {
     let mut instance = guest.instantiate(&InstanceConfig::default(), MemoryState::new()).expect("it fits");
     assert_eq!(seen(&mut instance), (Ok(()), Vec::new(), 0));
     let refused = load(MEMORY, &body("(table 100000 funcref)")).expect_err("it does not fit");
-    assert!(matches!(refused, LoadError::Compile(_)), "{refused}");
+    assert!(matches!(refused, LoadError::Compile(CompileError::Compile(_))), "{refused}");
 }
 
 #[test]
@@ -329,7 +334,7 @@ fn what_the_engine_is_built_without_is_refused_with_the_reason() {
         (MEMORY, "(global (mut externref) (ref.null extern))", "gc"),
     ] {
         let refused = load(memory, &body(parts)).expect_err(parts);
-        assert!(matches!(refused, LoadError::NotRunnable(_)), "{parts}: {refused}");
+        assert!(matches!(refused, LoadError::Admission(AdmissionError::NotRunnable(_))), "{parts}: {refused}");
         assert!(refused.to_string().contains(reason), "{parts}: {refused}");
     }
 }
@@ -343,7 +348,7 @@ fn what_comes_from_outside_is_not_offered() {
         let wasm = wat::parse_str(&text).unwrap_or_else(|error| panic!("{import}: {error}"));
         let engine = Engine::new(&EngineConfig::default()).expect("the machine can run the engine");
         let refused = Guest::load(&engine, "specimen", &wasm, PrepareOptions::default()).expect_err(import);
-        assert!(matches!(refused, LoadError::Contract(_)), "{import}: {refused}");
+        assert!(matches!(refused, LoadError::Admission(AdmissionError::Contract(_))), "{import}: {refused}");
         assert!(refused.to_string().contains("`extension.other`"), "{import}: {refused}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guest_host::{EngineConfig, LoadError, MemoryState, Residue, RestorePolicy, RestoreStrategy};
+use guest_host::{AdmissionError, EngineConfig, LoadError, MemoryState, Residue, RestorePolicy, RestoreStrategy};
 use guest_prepare::PrepareOptions;
 use host_harness::measure::{Engines, MeasureOptions, PerCall, Spread, Subject, Variant, bare_call, measure, relate};
 
@@ -92,7 +92,7 @@ fn what_cannot_be_measured_at_all_is_an_error() {
     let error = measure(&subject, "none", Variant::NO_RESTORE, &few(), &MemoryState::new()).unwrap_err();
     assert!(matches!(error, LoadError::Function(_)), "{error}");
     let error = measure(&subject, "grow", KEEP, &few(), &MemoryState::new()).unwrap_err();
-    assert!(matches!(error, LoadError::Strategy { .. }), "{error}");
+    assert!(matches!(error, LoadError::Admission(AdmissionError::Strategy { .. })), "{error}");
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Guests whose prepared module meets a limit, or needs much of the preparation.
 
 use guest_host::admission::{NoWriteBarrier, Refusal};
-use guest_host::{EngineConfig, Guest, InstanceConfig, LoadError, MemoryState, RestoreStrategy};
+use guest_host::{
+    AdmissionError, CompileError, EngineConfig, Guest, InstanceConfig, LoadError, MemoryState, RestoreStrategy,
+};
 use guest_prepare::{BarrierOptions, Elisions, PrepareError, PrepareOptions};
 
 use test_support::text_guests;
@@ -33,7 +35,7 @@ fn where_only_the_write_barrier_is_too_large_the_guest_is_restored_without() {
     assert_eq!(instance.strategy().strategy, RestoreStrategy::FullCopy);
     instance.invoke_by_name("run").unwrap();
     let refused = with(RestoreStrategy::DirtyCards).unwrap_err();
-    let LoadError::Strategy { reasons, .. } = &refused else { panic!("{refused}") };
+    let LoadError::Admission(AdmissionError::Strategy { reasons, .. }) = &refused else { panic!("{refused}") };
     let [Refusal::NoWriteBarrier { reason: NoWriteBarrier::Prepare(reason) }] = reasons.as_slice() else {
         panic!("{refused}")
     };
@@ -41,7 +43,10 @@ fn where_only_the_write_barrier_is_too_large_the_guest_is_restored_without() {
     assert!(refused.to_string().contains(&format!("the limit is {size_limit} bytes")), "{refused}");
 
     let refused = load(10).unwrap_err();
-    assert!(matches!(refused, LoadError::Prepare(PrepareError::TooLarge { limit: 10, .. })), "{refused}");
+    assert!(
+        matches!(refused, LoadError::Compile(CompileError::Prepare(PrepareError::TooLarge { limit: 10, .. }))),
+        "{refused}"
+    );
     load(wasm.len() as u64 * 2).unwrap();
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use guest_host::wasi::Randomness;
 use guest_host::{
-    Allocation, Engine, EngineConfig, Guest, InstanceConfig, MemoryState, PoolConfig, PrepareOptions, Residue,
-    RestorePolicy, RestoreStrategy,
+    CallStats, Engine, EngineConfig, Guest, InstanceAllocation, InstanceConfig, MemoryState, PoolConfig,
+    PrepareOptions, Residue, RestorePolicy, RestoreStrategy,
 };
 use test_support::text_guests;
 use tracing::span::{Attributes, Id, Record};
@@ -141,7 +141,7 @@ fn a_configuration_is_read_with_defaults_and_written_again() {
     let misspelled = serde_json::from_str::<InstanceConfig>(r#"{"memroy_limit": 1}"#).expect_err("it is misspelled");
     assert!(misspelled.to_string().contains("memroy_limit"), "{misspelled}");
     let engine: EngineConfig = serde_json::from_str(r#"{"allocation": "on-demand"}"#).expect("it is one");
-    assert_eq!(engine.allocation, Allocation::OnDemand);
+    assert_eq!(engine.allocation, InstanceAllocation::OnDemand);
     assert_eq!(serde_json::from_str::<PoolConfig>("{}").expect("it is one"), PoolConfig::default());
 }
 
@@ -154,7 +154,9 @@ fn results_are_written() {
     assert_eq!((&told["function"], &told["kind"]), (&"abort".into(), &"unreachable".into()));
     assert_eq!(told["message"], failure.cause.to_string());
     instance.invoke_by_name("do_nothing").expect("it does nothing");
-    let stats = serde_json::to_value(instance.last_stats()).expect("it can be written");
+    let last = instance.last_stats();
+    let stats = serde_json::to_value(last).expect("it can be written");
+    assert_eq!(serde_json::from_value::<CallStats>(stats.clone()).expect("it is one"), *last);
     assert_eq!((&stats["crossings"], &stats["pages"], &stats["retried"]), (&0.into(), &2.into(), &false.into()));
     assert_eq!(serde_json::to_value(instance.strategy()).expect("it can be written")["strategy"], "full-copy");
 }

@@ -12,7 +12,9 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-use guest_host::{Allocation, EngineConfig, Guest, InstanceConfig, MemoryState, RestorePolicy, RestoreStrategy};
+use guest_host::{
+    EngineConfig, Guest, InstanceAllocation, InstanceConfig, MemoryState, RestorePolicy, RestoreStrategy,
+};
 use guest_prepare::PrepareOptions;
 use tempfile::NamedTempFile;
 use wasmtime::{Config, Enabled, Engine, Instance, InstanceAllocationStrategy, Module, PoolingAllocationConfig, Store};
@@ -127,7 +129,7 @@ fn leaked_by_the_page_map_scan() -> Option<usize> {
 }
 
 /// Bytes that an instance of the harness has of the one that it replaced. `None` where pages are not swapped out.
-fn leaked_by_the_harness(allocation: Allocation) -> Option<usize> {
+fn leaked_by_the_harness(allocation: InstanceAllocation) -> Option<usize> {
     let mut config = EngineConfig::default();
     config.allocation = allocation;
     let engine = guest_host::Engine::new(&config).unwrap();
@@ -154,13 +156,15 @@ fn pages_that_were_swapped_out_do_not_reach_the_next_instance() {
     match PoolingAllocationConfig::is_pagemap_scan_available() {
         false => say("SKIPPED: the system has no page-map scan that could be seen to leak"),
         true => match leaked_by_the_page_map_scan() {
-            Some(0) => panic!("the engine's page-map scan leaks no more, so `Allocation::Pooling` may use it again"),
+            Some(0) => {
+                panic!("the engine's page-map scan leaks no more, so `InstanceAllocation::Pooling` may use it again")
+            }
             Some(leaked) => assert_eq!(leaked, FILLED.len(), "all of it"),
             None => return say("SKIPPED: the system does not swap out what it is asked to"),
         },
     }
-    let kept = [0, 1 << 20, 16 << 20].map(|keep_resident| Allocation::Pooling { instances: 1, keep_resident });
-    for allocation in kept.into_iter().chain([Allocation::pooling(1), Allocation::OnDemand]) {
+    let kept = [0, 1 << 20, 16 << 20].map(|keep_resident| InstanceAllocation::Pooling { instances: 1, keep_resident });
+    for allocation in kept.into_iter().chain([InstanceAllocation::pooling(1), InstanceAllocation::OnDemand]) {
         match leaked_by_the_harness(allocation) {
             Some(leaked) => assert_eq!(leaked, 0, "{allocation:?}"),
             None => say(&format!("SKIPPED: nothing was swapped out with {allocation:?}")),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use guest_host::{
     Cause, Engine, EngineConfig, Guest, Instance, InstanceConfig, InvalidData, LoadError, MemoryState, RestorePolicy,
-    RestoreStrategy, Status,
+    RestoreStrategy, StartError, Status,
 };
 use guest_prepare::PrepareOptions;
 use wasmtime::Trap;
@@ -106,7 +106,7 @@ fn what_fails_before_the_snapshot_has_its_cause_too() {
         let mut config = InstanceConfig::default();
         config.init_deadline = Duration::from_millis(30);
         match guest.instantiate(&config, MemoryState::new()) {
-            Err(LoadError::Initialise(failure)) => (failure.function, failure.cause),
+            Err(LoadError::Start(StartError::Initialise(failure))) => (failure.function, failure.cause),
             other => panic!("{body}: {other:?}"),
         }
     };
@@ -152,5 +152,5 @@ fn a_segment_that_does_not_fit_is_no_failure_of_a_function() {
     let wasm = text_guests::guest("", r#"(data (i32.const 131072) "x") (func $begin) (start $begin)"#);
     let guest = Guest::load(&engine, "early", &wasm, PrepareOptions::default()).expect("it keeps the contract");
     let refused = guest.instantiate(&InstanceConfig::default(), MemoryState::new()).expect_err("it does not fit");
-    assert!(matches!(refused, LoadError::Instantiate(_)), "{refused}");
+    assert!(matches!(refused, LoadError::Start(StartError::Instantiate(_))), "{refused}");
 }

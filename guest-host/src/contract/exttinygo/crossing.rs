@@ -12,12 +12,12 @@ use crate::contract::crossing::{crossing as frame, range};
 use crate::failure::{Fault, InvalidData};
 use crate::host::call::HostCall;
 use crate::host::data::{ContractData, HostData};
-use crate::host::footprint::Footprint;
+use crate::host::dirty_ranges::DirtyRanges;
 use crate::host::guest_memory::GuestMemory;
+use crate::host::memory_location::memory_and_data;
 #[cfg(feature = "async")]
 use crate::host::mode::Awaiting;
 use crate::host::mode::{Blocking, Mode, ready};
-use crate::host::window::memory_and_data;
 use crate::state::State;
 
 /// An instance that may speak this contract.
@@ -34,7 +34,7 @@ pub(super) struct Crossing<'a> {
     pub(super) memory: GuestMemory<'a>,
     pub(super) own: &'a mut ExtTinyGo,
     pub(super) state: &'a mut dyn State,
-    pub(super) footprint: &'a mut Footprint,
+    pub(super) dirty_ranges: &'a mut DirtyRanges,
 }
 
 /// Runs a host function's body, as [`frame`] does.
@@ -44,9 +44,9 @@ pub(super) fn crossing<X: ExtTinyGoView, R>(
     body: impl FnOnce(Crossing<'_>) -> Result<R, Fault>,
 ) -> wasmtime::Result<R> {
     frame(caller, |memory, data| {
-        let HostData { contract, state, footprint, .. } = data;
+        let HostData { contract, state, dirty_ranges, .. } = data;
         match contract.exttinygo() {
-            Some(own) => body(Crossing { memory, own, state: state.as_mut(), footprint }),
+            Some(own) => body(Crossing { memory, own, state: state.as_mut(), dirty_ranges }),
             None => Err(Fault::InvalidGuestData(InvalidData::TooEarly)),
         }
     })
@@ -144,7 +144,7 @@ impl Crossing<'_> {
         };
         // Both are 32-bit: the place lies in memory.
         let packed = names::pack(place.start as u32, bytes.len() as u32);
-        self.memory.write(place, self.footprint).copy_from_slice(bytes);
+        self.memory.write(place, self.dirty_ranges).copy_from_slice(bytes);
         Ok(Given::Packed(packed))
     }
 }

@@ -52,8 +52,8 @@ fn get_key<X: ExtTinyGoView>(
     entity_length: u32,
 ) -> wasmtime::Result<i64> {
     let handle = crossing(&mut caller, |crossing| {
-        let Crossing { memory, own, footprint, .. } = crossing;
-        let mut passed = Passed::new(&memory, footprint);
+        let Crossing { memory, own, dirty_ranges, .. } = crossing;
+        let mut passed = Passed::new(&memory, dirty_ranges);
         let storage = passed.text("storage", storage, storage_length)?;
         let entity = passed.text("entity", entity, entity_length)?;
         qualified("storage", storage)?;
@@ -150,8 +150,8 @@ fn intent(crossing: Crossing<'_>, operation: Operation, key: i64) -> Result<i64,
 
 fn panic<X: ExtTinyGoView>(mut caller: Caller<'_, HostData<X>>, message: u32, length: u32) -> wasmtime::Result<()> {
     let panicked = crossing(&mut caller, |crossing| -> Result<(), Fault> {
-        let Crossing { memory, own, footprint, .. } = crossing;
-        let mut passed = Passed::new(&memory, footprint);
+        let Crossing { memory, own, dirty_ranges, .. } = crossing;
+        let mut passed = Passed::new(&memory, dirty_ranges);
         let message = passed.told("panic message", message, length, own.limits.log_bytes)?;
         Err(Fault::Panic { message, location: None })
     });
@@ -192,8 +192,8 @@ macro_rules! put_number {
             $name,
             |mut caller: Caller<'_, HostData<X>>, handle: i64, kind: i32, name: u32, length: u32, value: $type| {
                 crossing(&mut caller, |crossing| {
-                    let Crossing { memory, own, footprint, .. } = crossing;
-                    let name = Passed::new(&memory, footprint).text("field name", name, length)?;
+                    let Crossing { memory, own, dirty_ranges, .. } = crossing;
+                    let name = Passed::new(&memory, dirty_ranges).text("field name", name, length)?;
                     put(own, handle, kind, name, size_of::<$type>(), |bytes| encode::element(bytes, value $($($convert)+)?))
                 })?;
                 trace(&mut caller, $name, &[handle, kind.into(), value.bits()], &[(name, length)], 0);
@@ -217,8 +217,8 @@ macro_rules! put_bytes {
              value: u32,
              size: u32| {
                 crossing(&mut caller, |crossing| {
-                    let Crossing { memory, own, footprint, .. } = crossing;
-                    let mut passed = Passed::new(&memory, footprint);
+                    let Crossing { memory, own, dirty_ranges, .. } = crossing;
+                    let mut passed = Passed::new(&memory, dirty_ranges);
                     let name = passed.text("field name", name, length)?;
                     let value = passed.$passed("value of a field", value, size)?;
                     put(own, handle, kind, name, value.len(), |bytes| encode::element(bytes, value))
@@ -255,8 +255,8 @@ fn put_qname<X: ExtTinyGoView>(
     entity_length: u32,
 ) -> wasmtime::Result<()> {
     crossing(&mut caller, |crossing| {
-        let Crossing { memory, own, footprint, .. } = crossing;
-        let mut passed = Passed::new(&memory, footprint);
+        let Crossing { memory, own, dirty_ranges, .. } = crossing;
+        let mut passed = Passed::new(&memory, dirty_ranges);
         let name = passed.text("field name", name, name_length)?;
         let package = passed.text("package of a qualified name", package, package_length)?;
         let entity = passed.text("entity of a qualified name", entity, entity_length)?;

@@ -65,7 +65,7 @@ pub(super) async fn begin<M: Mode, X: ExtTinyGoView>(
     }
     begin.call::<M, (), ()>(names::EXPORT_VERSION, ()).await?;
     let address = begin.call::<M, u32, u32>(names::EXPORT_MALLOC, size).await?.unwrap_or(0);
-    let buffer = begin.region(address, size)?;
+    let buffer = begin.exchange(address, size)?;
     let own = begin.store.data_mut().contract.exttinygo();
     own.map_or(Ok(()), |own| own.initialised(buffer.clone())).map_err(|fault| {
         let function = start.unwrap_or(names::EXPORT_VERSION).to_owned();

@@ -131,8 +131,8 @@ fn numbers<X: ExtTinyGoView, T>(
     read: impl FnOnce(ValueRef<'_>) -> Result<T, ValueError>,
 ) -> wasmtime::Result<T> {
     crossing(caller, |crossing| {
-        let Crossing { memory, own, footprint, .. } = crossing;
-        let place = asked.place(&mut Passed::new(&memory, footprint))?;
+        let Crossing { memory, own, dirty_ranges, .. } = crossing;
+        let place = asked.place(&mut Passed::new(&memory, dirty_ranges))?;
         let at = find(&mut own.handles, handle, kind, place)?;
         read(ValueRef::new(&own.handles.bytes[at..])).map_err(|error| mismatch(Some(place), error))
     })
@@ -161,8 +161,8 @@ fn text<X: ExtTinyGoView>(
     read: impl FnOnce(ValueRef<'_>) -> Result<&[u8], ValueError>,
 ) -> wasmtime::Result<Given> {
     crossing(caller, |mut crossing| {
-        let Crossing { memory, own, footprint, .. } = &mut crossing;
-        let place = asked.place(&mut Passed::new(memory, footprint))?;
+        let Crossing { memory, own, dirty_ranges, .. } = &mut crossing;
+        let place = asked.place(&mut Passed::new(memory, dirty_ranges))?;
         let at = find(&mut own.handles, handle, kind, place)?;
         let all = &own.handles.bytes;
         let found = read(ValueRef::new(&all[at..])).map_err(|error| mismatch(Some(place), error))?;
@@ -181,8 +181,8 @@ fn nested<X: ExtTinyGoView>(
     asked: Asked,
 ) -> wasmtime::Result<i64> {
     crossing(caller, |crossing| {
-        let Crossing { memory, own, footprint, .. } = crossing;
-        let place = asked.place(&mut Passed::new(&memory, footprint))?;
+        let Crossing { memory, own, dirty_ranges, .. } = crossing;
+        let place = asked.place(&mut Passed::new(&memory, dirty_ranges))?;
         let at = find(&mut own.handles, handle, kind, place)?;
         match ValueRef::new(&own.handles.bytes[at..]).kind() {
             Ok(Kind::Object | Kind::Array) => {}

@@ -28,21 +28,21 @@ pub(super) const MOST_BYTES: usize = 1 << 20;
 /// Ranges, or subscriptions, that one function takes at most: as many as systems allow.
 pub(super) const MOST_ITEMS: u32 = 1024;
 
-/// Why a function did not do what it was asked for.
-pub(super) enum Stop {
-    /// The guest is told, and goes on.
+/// Error of a function of WASI.
+pub(super) enum WasiError {
+    /// A number that the function returns to the guest, which goes on.
     Errno(Errno),
-    /// The call ends.
+    /// A reason to end the call.
     Fault(Fault),
 }
 
-impl From<Errno> for Stop {
+impl From<Errno> for WasiError {
     fn from(errno: Errno) -> Self {
         Self::Errno(errno)
     }
 }
 
-impl From<Fault> for Stop {
+impl From<Fault> for WasiError {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
     }
@@ -63,14 +63,14 @@ impl Digest {
 pub(super) fn call<X: WasiView>(
     mut caller: Caller<'_, HostData<X>>,
     name: &'static str,
-    body: impl FnOnce(&mut GuestMemory<'_>, &mut HostData<X>, &mut Digest) -> Result<(), Stop>,
+    body: impl FnOnce(&mut GuestMemory<'_>, &mut HostData<X>, &mut Digest) -> Result<(), WasiError>,
 ) -> wasmtime::Result<i32> {
     crossing(&mut caller, |mut memory, data| {
         let mut digest = Digest(data.tracing.then(DefaultHasher::new));
         let errno = match body(&mut memory, data, &mut digest) {
             Ok(()) => Errno::SUCCESS,
-            Err(Stop::Errno(errno)) => errno,
-            Err(Stop::Fault(fault)) => return Err(fault),
+            Err(WasiError::Errno(errno)) => errno,
+            Err(WasiError::Fault(fault)) => return Err(fault),
         };
         if let Digest(Some(digest)) = digest {
             data.trace(HostCall::Wasi(name), errno.number().into(), |hasher| hasher.write_u64(digest.finish()));

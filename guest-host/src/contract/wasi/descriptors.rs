@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use wasmtime::{Caller, Linker};
 
-use super::call::{Digest, MODULE, MOST_BYTES, MOST_ITEMS, Stop, WasiView, call};
+use super::call::{Digest, MODULE, MOST_BYTES, MOST_ITEMS, WasiError, WasiView, call};
 use super::errno::Errno;
 use crate::contract::crossing::{Passed, range};
 use crate::host::data::HostData;
@@ -111,7 +111,7 @@ fn write<X: WasiView>(
         let mut room = MOST_BYTES;
         for each in named_ranges(ranges, count, memory, data)? {
             let (address, length) = named_range(each, memory);
-            let bytes = Passed::new(memory, &mut data.footprint).bytes("output", address, length)?;
+            let bytes = Passed::new(memory, &mut data.dirty_ranges).bytes("output", address, length)?;
             let bytes = &bytes[..bytes.len().min(room)];
             room -= bytes.len();
             digest.add(bytes);
@@ -128,12 +128,12 @@ fn named_ranges<X: WasiView>(
     count: u32,
     memory: &GuestMemory<'_>,
     data: &mut HostData<X>,
-) -> Result<impl Iterator<Item = usize> + use<X>, Stop> {
+) -> Result<impl Iterator<Item = usize> + use<X>, WasiError> {
     if count > MOST_ITEMS {
         return Err(Errno::INVAL.into());
     }
     let all = range("list of ranges", address, count * 8, memory.len())?;
-    data.footprint.add(&all);
+    data.dirty_ranges.add(&all);
     Ok(all.step_by(8))
 }
 
@@ -156,10 +156,10 @@ pub(super) fn put<X: WasiView>(
     memory: &mut GuestMemory<'_>,
     data: &mut HostData<X>,
     digest: &mut Digest,
-) -> Result<(), Stop> {
+) -> Result<(), WasiError> {
     let length = u32::try_from(bytes.len()).map_err(|_| Errno::INVAL)?;
     let out: Range<usize> = range(what, address, length, memory.len())?;
     digest.add(bytes);
-    memory.write(out, &mut data.footprint).copy_from_slice(bytes);
+    memory.write(out, &mut data.dirty_ranges).copy_from_slice(bytes);
     Ok(())
 }

@@ -19,7 +19,7 @@ mod state;
 use wasmtime::{Caller, FuncType, Linker, Val, ValType};
 
 use crate::host::data::HostData;
-use call::{Stop, call};
+use call::{WasiError, call};
 use functions::Denial;
 
 pub(crate) use call::{MODULE, WasiView};
@@ -54,7 +54,7 @@ fn denied<X: WasiView>(
     params: &[Val],
 ) -> wasmtime::Result<i32> {
     call(caller, name, |_, data, _| {
-        Err(Stop::Errno(match (denial, params.first()) {
+        Err(WasiError::Errno(match (denial, params.first()) {
             (Denial::OfDescriptor(errno), Some(Val::I32(descriptor))) => {
                 data.contract.wasi().open(descriptor.cast_unsigned()).err().unwrap_or(errno)
             }

@@ -100,7 +100,7 @@ fn random<X: WasiView>(caller: Caller<'_, HostData<X>>, address: u32, length: u3
         if room.len() > MOST_BYTES {
             return Err(Errno::INVAL.into());
         }
-        let bytes = memory.write(room, &mut data.footprint);
+        let bytes = memory.write(room, &mut data.dirty_ranges);
         data.contract.wasi().random(bytes)?;
         digest.add(bytes);
         Ok(())
@@ -129,7 +129,7 @@ fn poll<X: WasiView>(
         }
         let all = range("list of subscriptions", subscriptions, count * Subscription::SIZE, memory.len())?;
         range("room for events", events, count * Event::SIZE, memory.len())?;
-        data.footprint.add(&all);
+        data.dirty_ranges.add(&all);
         let places = || all.clone().step_by(Subscription::SIZE as usize);
         // What happens first has happened when this returns.
         let least = places().map(|at| Subscription::at(at, memory).wait(data.contract.wasi())).min().unwrap_or(0);

@@ -1,10 +1,11 @@
 //! How a run reads: for each call its result, intents, log lines and counters.
 
-use super::super::data::{CallReport, Counters, RunReport};
+use super::super::data::{CallReport, RunReport};
 use super::super::numbers::{bytes, grouped, or_dash};
 use super::super::section::{Body, Section};
 use super::allocations_from;
 use super::measure::settings;
+use guest_host::CallStats;
 
 pub(in super::super) fn sections(run: &RunReport) -> Vec<Section> {
     let mut sections = Vec::new();
@@ -73,7 +74,7 @@ fn of_call(call: &CallReport, times: u64) -> Vec<Section> {
     sections
 }
 
-fn facts(counters: &Counters) -> Vec<(&'static str, String)> {
+fn facts(counters: &CallStats) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         ("instructions", or_dash(counters.instructions, grouped)),
         ("host crossings", grouped(counters.crossings)),
@@ -83,22 +84,22 @@ fn facts(counters: &Counters) -> Vec<(&'static str, String)> {
     if counters.retried {
         facts.push(("retried", "it ran out of memory first, and succeeded on the restored instance".to_owned()));
     }
-    let Some(allocator) = &counters.allocator else {
+    let Some(allocations) = &counters.allocations else {
         facts.push(("allocations", "not counted: nothing about the guest tells what it allocates".to_owned()));
         return facts;
     };
-    facts.push(("allocations", grouped(allocator.allocations)));
+    facts.push(("allocations", grouped(allocations.allocations)));
     let told = [
-        ("frees", allocator.frees),
-        ("reallocations", allocator.reallocations),
-        ("bytes allocated", allocator.allocated_bytes),
-        ("bytes freed", allocator.freed_bytes),
-        ("peak live bytes", allocator.peak_live_bytes),
-        ("grows", allocator.grows),
-        ("heap in use", allocator.heap_in_use),
-        ("heap size", allocator.heap_size),
+        ("frees", allocations.deallocations),
+        ("reallocations", allocations.reallocations),
+        ("bytes allocated", allocations.allocated_bytes),
+        ("bytes freed", allocations.freed_bytes),
+        ("peak live bytes", allocations.peak_live_bytes),
+        ("grows", allocations.grows),
+        ("heap in use", allocations.heap_in_use),
+        ("heap size", allocations.heap_size),
     ];
     facts.extend(told.into_iter().filter_map(|(name, count)| Some((name, grouped(count?)))));
-    facts.push(("allocations from", allocations_from(&allocator.allocations_from).to_owned()));
+    facts.push(("allocations from", allocations_from(allocations.source.name()).to_owned()));
     facts
 }

@@ -1,8 +1,9 @@
 //! How verdicts read.
 
-use super::super::data::{RegionReport, VerdictReport};
+use super::super::data::VerdictReport;
 use super::super::numbers::{NONE, bytes, grouped};
 use super::super::section::{Body, Section, Table};
+use crate::verify::RegionFinding;
 use guest_host::restore::Promise;
 use guest_host::snapshot::RegionKind;
 
@@ -25,8 +26,7 @@ pub(in super::super) fn sections(verdicts: &[VerdictReport]) -> Vec<Section> {
             verdict.seed.to_string(),
             Word::of(verdict).text().to_owned(),
         ]);
-        let lines: Vec<String> =
-            verdict.differences.iter().chain(&verdict.inconclusive).chain(&verdict.error).cloned().collect();
+        let lines: Vec<String> = lines(verdict).collect();
         if !lines.is_empty() {
             sections.push(Section::new(format!("{} restored by {way}", verdict.guest), Body::Lines(lines)));
         }
@@ -34,6 +34,12 @@ pub(in super::super) fn sections(verdicts: &[VerdictReport]) -> Vec<Section> {
     sections.insert(0, Section::new("Verification", Body::Table(table)).remarks(remarks(verdicts)));
     sections.extend(residue(verdicts));
     sections
+}
+
+/// What differed, what was skipped, and why nothing could be verified: a line each.
+fn lines(verdict: &VerdictReport) -> impl Iterator<Item = String> {
+    let differences = verdict.differences.iter().map(ToString::to_string);
+    differences.chain(verdict.inconclusive.iter().map(ToString::to_string)).chain(verdict.error.clone())
 }
 
 fn way(verdict: &VerdictReport) -> String {
@@ -47,22 +53,22 @@ fn way(verdict: &VerdictReport) -> String {
 fn residue(verdicts: &[VerdictReport]) -> Option<Section> {
     let verified: Vec<&VerdictReport> = verdicts.iter().filter(|verdict| verdict.error.is_none()).collect();
     let there = |region: &RegionKind| {
-        verified.iter().any(|verdict| verdict.regions.iter().any(|found| found.region == region.name()))
+        verified.iter().any(|verdict| verdict.regions.iter().any(|found| found.region == *region))
     };
-    let regions: Vec<&str> =
-        RegionKind::ALL.iter().filter(|region| there(region)).map(|region| region.name()).collect();
-    let mut table = Table::new(&["guest", "restored by"], &regions);
+    let regions: Vec<RegionKind> = RegionKind::ALL.into_iter().filter(there).collect();
+    let names: Vec<&str> = regions.iter().map(|region| region.name()).collect();
+    let mut table = Table::new(&["guest", "restored by"], &names);
     for verdict in &verified {
-        let cell = |region: &&str| match verdict.regions.iter().find(|found| found.region == **region) {
+        let cell = |region: &RegionKind| match verdict.regions.iter().find(|found| found.region == *region) {
             Some(found) => residue_cell(found),
             None if verdict.regions.is_empty() => "new".to_owned(),
             None => NONE.to_owned(),
         };
         table.row([verdict.guest.clone(), way(verdict)].into_iter().chain(regions.iter().map(cell)));
     }
-    let holds = |found: &&RegionReport| found.promise == Promise::Residue.name();
+    let holds = |found: &RegionFinding| found.promise == Promise::Residue;
     let mut remarks = vec!["exact: as in the snapshot after every restore, and zero where memory was grown since"];
-    if verified.iter().any(|verdict| verdict.regions.iter().any(|found| holds(&found))) {
+    if verified.iter().any(|verdict| verdict.regions.iter().any(holds)) {
         remarks.push(
             "a size: the region may hold what earlier calls left, and this is the most that was found after a restore",
         );
@@ -74,11 +80,11 @@ fn residue(verdicts: &[VerdictReport]) -> Option<Section> {
     (!regions.is_empty()).then(|| Section::new("Residue", Body::Table(table)).remarks(remarks))
 }
 
-fn residue_cell(found: &RegionReport) -> String {
-    match found.bytes {
-        found_bytes if found.promise == Promise::Residue.name() => bytes(found_bytes),
-        0 => found.promise.clone(),
-        _ => "DIFFERS".to_owned(),
+fn residue_cell(found: &RegionFinding) -> String {
+    match (found.promise, found.bytes) {
+        (Promise::Residue, found) => bytes(found),
+        (Promise::Exact, 0) => found.promise.name().to_owned(),
+        (Promise::Exact, _) => "DIFFERS".to_owned(),
     }
 }
 
@@ -136,6 +142,7 @@ fn remarks(verdicts: &[VerdictReport]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verify::{Difference, What};
     use guest_host::RestoreStrategy;
 
     fn verdict(skipped_calls: u64, passed: bool) -> VerdictReport {
@@ -151,9 +158,8 @@ mod tests {
         (table.rows.iter().map(|row| row.last().unwrap().clone()).collect(), sections[0].remarks.join("; "))
     }
 
-    fn region(region: RegionKind, promise: Promise, bytes: u64) -> RegionReport {
-        let (region, promise) = (region.name().to_owned(), promise.name().to_owned());
-        RegionReport { region, promise, restores: u64::from(bytes > 0), bytes }
+    fn region(region: RegionKind, promise: Promise, bytes: u64) -> RegionFinding {
+        RegionFinding { region, promise, restores: u64::from(bytes > 0), bytes }
     }
 
     #[test]
@@ -185,7 +191,14 @@ mod tests {
         let passed = verdict(0, true);
         let refused = VerdictReport::not_verified("shop", "leaking", "bump-reset", None, 0, &"it has no mark");
         let mut differs = verdict(0, false);
-        differs.differences.push("call 1 (`f`): something".to_owned());
+        differs.differences.push(Difference {
+            call: 1,
+            function: "f".to_owned(),
+            previous: None,
+            again: 0,
+            what: What::Replaced,
+            residue: Vec::new(),
+        });
 
         assert!(shown(std::slice::from_ref(&passed)).1.starts_with("every restored instance"));
         let (words, lead) = shown(std::slice::from_ref(&refused));

@@ -11,7 +11,7 @@ use guest_abi::key::Key;
 use guest_abi::value::ValueRef;
 use guest_host::{
     AsyncState, Cause, Engine, EngineConfig, Guest, InstanceConfig, LoadError, MemoryState, PrepareOptions, Replaced,
-    RestoreStrategy, StateError, Status,
+    RestoreStrategy, StartError, StateError, Status,
 };
 use test_support::text_guests;
 use tokio::time::timeout;
@@ -177,7 +177,9 @@ async fn a_read_that_fails_ends_the_call_with_the_states_own_words() {
 async fn a_trap_in_the_start_is_told_as_by_a_blocking_instance() {
     let guest = guest(r#"(func (export "__guest_init") (result i32) unreachable)"#);
     match guest.instantiate_async(&InstanceConfig::default(), slow()).await {
-        Err(LoadError::Initialise(failure)) => assert!(matches!(failure.cause, Cause::Unreachable), "{failure}"),
+        Err(LoadError::Start(StartError::Initialise(failure))) => {
+            assert!(matches!(failure.cause, Cause::Unreachable), "{failure}")
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use guest_host::{
-    Allocation, AsyncInstance, AsyncPool, AsyncPooledInstance, Engine, EngineConfig, InstanceConfig, PoolConfig,
-    PoolError, RestorePolicy, StateError,
+    AsyncInstance, AsyncPool, AsyncPooledInstance, Engine, EngineConfig, InstanceAllocation, InstanceConfig,
+    PoolConfig, PoolError, RestorePolicy, StateError,
 };
 use tokio::time::timeout;
 
@@ -117,7 +117,7 @@ async fn a_state_that_cannot_be_made_leaves_room_for_the_next() {
     .expect("nothing is made yet");
     assert!(matches!(pool.take().await, Err(PoolError::State(_))));
     pool.take().await.expect("the second is made");
-    let small = EngineConfig::default().with_allocation(Allocation::pooling(2));
+    let small = EngineConfig::default().with_allocation(InstanceAllocation::pooling(2));
     let engine = Engine::new(&small).expect("the machine can run the engine");
     let wasm = test_support::text_guests::plain();
     let guest = guest_host::Guest::load(&engine, "plain", &wasm, guest_host::PrepareOptions::default()).expect("it is");

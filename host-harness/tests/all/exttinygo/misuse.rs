@@ -2,8 +2,8 @@
 
 use guest_abi::ErrorCode;
 use guest_host::{
-    Cause, Guest, InstanceConfig, InvalidData, LoadError, MemoryState, RestorePolicy, RestoreStrategy, State,
-    StateError, Status,
+    Cause, ConfigError, Guest, InstanceConfig, InvalidData, LoadError, MemoryState, RestorePolicy, RestoreStrategy,
+    StartError, State, StateError, Status,
 };
 use guest_prepare::PrepareOptions;
 use host_harness::parse_state;
@@ -117,17 +117,17 @@ const CASES: &[Case] = cases! {
         format!("(i32.store8 {at}) (i32.const 0xff)) (drop (call $hostGetKey {broken} {broken}))")
     } => Cause::InvalidGuestData(InvalidData::NotUtf8 { what: "storage", at: 0 }), "storage: not UTF-8 from byte 0 on";
     "name_beyond_memory", |_| "(drop (call $hostGetKey (i32.const -65536) (i32.const 65535) (i32.const 0) (i32.const 0)))".into()
-        => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "storage", .. }), "are outside the guest's memory";
+        => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "storage", .. }), "are outside the guest's memory";
     "length_wraps", |source| format!("(drop (call $hostGetKey {} (i32.const 8) (i32.const -1)))", source.text("sys.View"))
-        => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "entity", length: u32::MAX, .. }), "4294967295 bytes";
+        => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "entity", length: u32::MAX, .. }), "4294967295 bytes";
     "bytes_beyond_memory", |source| format!(
         "(call $hostRowWriterPutBytes {} (i32.const 0) {} (i32.const -1) (i32.const 1))",
         source.key("sys.View", ""), source.text("x"))
-        => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "value of a field", .. }), "value of a field";
+        => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "value of a field", .. }), "value of a field";
     "panics", |source| format!("(call $hostPanic {})", source.text("not today"))
         => Cause::Panic { location: None, .. }, "the guest panicked: not today";
     "panic_beyond_memory", |_| "(call $hostPanic (i32.const -1) (i32.const 1))".into()
-        => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "panic message", .. }), "panic message";
+        => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "panic message", .. }), "panic message";
     "too_many_fields", |source| format!(
         r#"(local.set $key {0}) (loop $again
              (i32.store (i32.const 512) (i32.add (local.get $count) (i32.const 0x01010101)))
@@ -295,7 +295,7 @@ fn a_malloc_that_fails_in_the_middle_of_a_host_call_is_recognised() {
     assert!(matches!(refused, Cause::OutOfMemory { requested: 1000, .. }), "{refused}");
     let outside = cause("(i32.const 131000)");
     assert!(
-        matches!(outside, Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "buffer from `malloc`", .. })),
+        matches!(outside, Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "buffer from `malloc`", .. })),
         "{outside}"
     );
     let same = cause("(i32.const 8192)");
@@ -312,13 +312,22 @@ fn what_goes_wrong_at_the_start_is_said() {
     };
     let plain = guest(|_| String::new());
     let too_large = instantiate(&plain, Some(1 << 20), 1_700_000).unwrap_err();
-    assert!(matches!(too_large, LoadError::BufferAboveLimit { size: 1_048_576, limit: 1_700_000 }), "{too_large}");
+    assert!(
+        matches!(too_large, LoadError::Config(ConfigError::BufferAboveLimit { size: 1_048_576, limit: 1_700_000 })),
+        "{too_large}"
+    );
     assert!(too_large.to_string().contains("170%"), "{too_large}");
     assert!(matches!(instantiate(&plain, Some(1 << 20), 1_800_000), Ok(())));
     let nothing = guest_in(&FRAME.replace("(local.get $at))\n", "(i32.const 0))\n"), |_| String::new());
-    assert!(matches!(instantiate(&nothing, None, 1 << 20), Err(LoadError::Exchange { size: 64_000 })));
+    assert!(matches!(
+        instantiate(&nothing, None, 1 << 20),
+        Err(LoadError::Start(StartError::NoExchange { size: 64_000 }))
+    ));
     let outside = guest_in(&FRAME.replace("(local.get $at))\n", "(i32.const -8))\n"), |_| String::new());
-    assert!(matches!(instantiate(&outside, None, 1 << 20), Err(LoadError::ExchangeOutOfMemory { .. })));
+    assert!(matches!(
+        instantiate(&outside, None, 1 << 20),
+        Err(LoadError::Start(StartError::ExchangeOutOfBounds { .. }))
+    ));
     let failed = |body: fn(&Source) -> String| instantiate(&guest(body), None, 1 << 20).unwrap_err().to_string();
     let trap = failed(|_| r#"(func (export "_start") unreachable)"#.into());
     assert!(trap.contains("initialisation failed") && trap.contains("`_start`"), "{trap}");

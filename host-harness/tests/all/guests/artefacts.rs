@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use guest_build::Allocator;
 use guest_host::artefact::{is_artefact, module_of};
 use guest_host::{
-    ArtefactError, ArtefactKey, ArtefactTrust, CodeOrigin, CompileCache, Engine, EngineConfig, Guest, LoadError,
-    Residue, RestoreStrategy,
+    ArtefactError, ArtefactKey, ArtefactTrust, CodeOrigin, CompileCache, Engine, EngineConfig, Guest, InputError,
+    LoadError, Residue, RestoreStrategy,
 };
 use guest_prepare::PrepareOptions;
 use proptest::prelude::*;
@@ -138,7 +138,7 @@ fn an_artefact_can_be_made_of_an_artefact() {
 fn a_module_is_no_artefact() {
     let wasm = module("adversary", Allocator::BumpReset);
     let refused = Guest::from_artefact(&engine(key(1)), "adversary", &wasm, PrepareOptions::default());
-    assert!(matches!(refused, Err(LoadError::Artefact(ArtefactError::NotAnArtefact))));
+    assert!(matches!(refused, Err(LoadError::Input(InputError::Artefact(ArtefactError::NotAnArtefact)))));
 }
 
 /// A damaged artefact is compiled again or rejected; its code never runs.
@@ -149,10 +149,12 @@ fn check_damaged(engine: &Engine, damaged: &[u8]) {
             assert_eq!(module_of(damaged), module_of(artefact()));
         }
         // No artefact, then, and no module.
-        Err(LoadError::Module(_)) => assert!(!is_artefact(damaged)),
+        Err(LoadError::Input(InputError::Module(_))) => assert!(!is_artefact(damaged)),
         Err(error) => {
-            let known =
-                matches!(error, LoadError::Artefact(ArtefactError::ModuleDamaged | ArtefactError::Format { .. }));
+            let known = matches!(
+                error,
+                LoadError::Input(InputError::Artefact(ArtefactError::ModuleDamaged | ArtefactError::Format { .. }))
+            );
             assert!(known, "{error}");
         }
     }

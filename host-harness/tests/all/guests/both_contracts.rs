@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use guest_abi::storage;
 use guest_abi::value::{ObjectEncoder, ValueRef};
 use guest_build::Allocator;
-use guest_host::{Cause, Guest, Instance, LoadError, MemoryState, Residue, RestorePolicy, RestoreStrategy};
+use guest_host::{Cause, Guest, Instance, LoadError, MemoryState, Residue, RestorePolicy, RestoreStrategy, StartError};
 use guest_prepare::PrepareOptions;
 
 use super::{MEMORY, config, engine, instance, named_module, state_of, strategies};
@@ -104,7 +104,7 @@ fn the_sample_guest_leaves_the_same_with_every_allocator_and_strategy() {
 fn every_kind_of_value_and_every_way_to_fail_is_the_same() {
     for allocator in [Allocator::System, Allocator::Leaking] {
         for policy in [RestorePolicy::EveryCall, RestorePolicy::OnError] {
-            let failed = both("kinds", allocator, RestoreStrategy::DirtyCards, Residue::Scrub, policy);
+            let failed = both("conformance", allocator, RestoreStrategy::DirtyCards, Residue::Scrub, policy);
             assert_eq!(failed, 3 * 11, "those whose names say so fail");
         }
     }
@@ -128,7 +128,7 @@ fn a_hook_that_fails_is_no_start() {
         let guest =
             Guest::load(engine(), name, &named_module(name), PrepareOptions::default()).expect("it is admitted");
         match guest.instantiate(&config(RestoreStrategy::FullCopy, Residue::Scrub), MemoryState::new()) {
-            Err(LoadError::Initialise(failure)) => (failure.function, failure.cause),
+            Err(LoadError::Start(StartError::Initialise(failure))) => (failure.function, failure.cause),
             Err(other) => panic!("{other}"),
             Ok(_) => panic!("it has started"),
         }

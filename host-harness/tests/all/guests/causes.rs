@@ -88,11 +88,11 @@ const ENDLESS: &[Case] = cases! {
 
 /// Lies, and what the host says of them.
 const LIES: &[Case] = cases! {
-    "lie_get_key_out_of_range" => Cause::InvalidGuestData(InvalidData::OutOfMemory {
+    "lie_get_key_out_of_range" => Cause::InvalidGuestData(InvalidData::OutOfBounds {
         what: "key", address: 0xFFFF_0000, length: 16, ..
     }),
-    "lie_get_key_endless" => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "key", length: u32::MAX, .. }),
-    "lie_get_key_wraps" => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "key", .. }),
+    "lie_get_key_endless" => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "key", length: u32::MAX, .. }),
+    "lie_get_key_wraps" => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "key", .. }),
     "lie_get_key_empty" => Cause::InvalidGuestData(InvalidData::Wire { what: "key", .. }),
     "lie_get_key_truncated" => Cause::InvalidGuestData(InvalidData::Wire {
         what: "key", error: WireError::Truncated,
@@ -103,21 +103,21 @@ const LIES: &[Case] = cases! {
     "lie_get_key_not_a_map" => Cause::InvalidGuestData(InvalidData::Wire { what: "key", .. }),
     "lie_get_key_length_overflows" => Cause::InvalidGuestData(InvalidData::Wire { what: "key", .. }),
     "lie_get_key_endless_map" => Cause::InvalidGuestData(InvalidData::Wire { what: "key", .. }),
-    "lie_get_out_out_of_range" => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "room for a value", .. }),
-    "lie_get_out_wraps" => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "room for a value", .. }),
-    "lie_get_out_endless" => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "room for a value", .. }),
-    "lie_read_key_out_of_range" => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "key", .. }),
-    "lie_read_after_out_of_range" => Cause::InvalidGuestData(InvalidData::OutOfMemory {
+    "lie_get_out_out_of_range" => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "room for a value", .. }),
+    "lie_get_out_wraps" => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "room for a value", .. }),
+    "lie_get_out_endless" => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "room for a value", .. }),
+    "lie_read_key_out_of_range" => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "key", .. }),
+    "lie_read_after_out_of_range" => Cause::InvalidGuestData(InvalidData::OutOfBounds {
         what: "key of the last row", ..
     }),
-    "lie_read_after_wraps" => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "key of the last row", .. }),
+    "lie_read_after_wraps" => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "key of the last row", .. }),
     "lie_read_after_malformed" => Cause::InvalidGuestData(InvalidData::Wire { what: "key of the last row", .. }),
     "lie_read_after_not_a_map" => Cause::InvalidGuestData(InvalidData::Wire { what: "key of the last row", .. }),
     "lie_read_after_not_utf8" => Cause::InvalidGuestData(InvalidData::Wire { what: "key of the last row", .. }),
-    "lie_read_out_out_of_range" => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "room for rows", .. }),
-    "lie_intents_out_of_range" => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "intents", .. }),
-    "lie_intents_wrap" => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "intents", .. }),
-    "lie_intents_endless_length" => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "intents", .. }),
+    "lie_read_out_out_of_range" => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "room for rows", .. }),
+    "lie_intents_out_of_range" => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "intents", .. }),
+    "lie_intents_wrap" => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "intents", .. }),
+    "lie_intents_endless_length" => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "intents", .. }),
     "lie_intents_malformed" => Cause::InvalidGuestData(InvalidData::Wire { what: "intents", .. }),
     "lie_intents_truncated" => Cause::InvalidGuestData(InvalidData::Wire {
         what: "intents", error: WireError::Truncated,
@@ -141,25 +141,25 @@ const LIES: &[Case] = cases! {
     "lie_intents_array_length_overflows" => Cause::InvalidGuestData(InvalidData::Wire { what: "intents", .. }),
     "lie_intents_endless" => Cause::InvalidGuestData(InvalidData::TooManyIntents { limit: INTENTS }),
     "lie_intents_endless_megabytes" => Cause::InvalidGuestData(InvalidData::TooManyIntents { limit: INTENTS }),
-    "lie_log_out_of_range" => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "log line", .. }),
-    "lie_log_wraps" => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "log line", .. }),
+    "lie_log_out_of_range" => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "log line", .. }),
+    "lie_log_wraps" => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "log line", .. }),
     "lie_log_not_utf8" => Cause::InvalidGuestData(InvalidData::NotUtf8 { what: "log line", at: 0 }),
     "lie_log_unknown_level" => Cause::InvalidGuestData(InvalidData::UnknownLogLevel { level: 99 }),
     "lie_fail_without_failing" => Cause::InvalidGuestData(InvalidData::ErrorWithoutFailure),
     "lie_failing_without_fail" => Cause::InvalidGuestData(InvalidData::FailureWithoutError),
     "lie_fail_twice" => Cause::GuestError { code: ErrorCode::Application(1002), message } if message == "second",
-    "lie_fail_out_of_range" => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "error message", .. }),
-    "lie_fail_wraps" => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "error message", .. }),
+    "lie_fail_out_of_range" => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "error message", .. }),
+    "lie_fail_wraps" => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "error message", .. }),
     "lie_fail_not_utf8" => Cause::InvalidGuestData(InvalidData::NotUtf8 { what: "error message", at: 0 }),
-    "lie_panic_out_of_range" => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "panic message", .. }),
-    "lie_panic_wraps" => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "panic message", .. }),
+    "lie_panic_out_of_range" => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "panic message", .. }),
+    "lie_panic_wraps" => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "panic message", .. }),
     "lie_panic_not_utf8" => Cause::Panic { message, .. } if message == "\u{FFFD}(",
-    "lie_panic_file_out_of_range" => Cause::InvalidGuestData(InvalidData::OutOfMemory {
+    "lie_panic_file_out_of_range" => Cause::InvalidGuestData(InvalidData::OutOfBounds {
         what: "file name of a panic", ..
     }),
-    "lie_result_out_of_range" => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "intents", .. }),
-    "lie_result_wraps" => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "intents", .. }),
-    "lie_result_endless" => Cause::InvalidGuestData(InvalidData::OutOfMemory { what: "intents", .. }),
+    "lie_result_out_of_range" => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "intents", .. }),
+    "lie_result_wraps" => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "intents", .. }),
+    "lie_result_endless" => Cause::InvalidGuestData(InvalidData::OutOfBounds { what: "intents", .. }),
     "lie_result_from_address_0" => Cause::InvalidGuestData(InvalidData::Wire { what: "intents", .. }),
     "lie_trap_after_fail" => Cause::Unreachable,
     "lie_trap_with_text_of_a_panic" => Cause::Unreachable,

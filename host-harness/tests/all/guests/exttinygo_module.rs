@@ -119,7 +119,7 @@ fn a_guest_that_uses_everything_imports_all_of_the_contract_but_two_functions() 
     // line of output, which all hosts of the contract understand.
     assert!(expected.remove("env.hostGetValue") && expected.remove("env.hostPanic"));
     expected.insert("wasi_snapshot_preview1.fd_write".to_owned());
-    assert_eq!(imports(&named_module("kinds-leaking-exttinygo")), expected);
+    assert_eq!(imports(&named_module("conformance-leaking-exttinygo")), expected);
 }
 
 #[test]

@@ -31,8 +31,8 @@ use std::time::Duration;
 
 use guest_build::Allocator;
 use guest_host::{
-    Allocation, Engine, EngineConfig, Guest, Instance, InstanceConfig, LoadError, MemoryState, Outcome, Residue,
-    RestorePolicy, RestoreStrategy,
+    AdmissionError, Engine, EngineConfig, Guest, Instance, InstanceAllocation, InstanceConfig, LoadError, MemoryState,
+    Outcome, Residue, RestorePolicy, RestoreStrategy,
 };
 use guest_prepare::PrepareOptions;
 use host_harness::load_state_file;
@@ -69,7 +69,7 @@ fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| {
         let mut config = EngineConfig::default();
-        config.allocation = Allocation::pooling(64);
+        config.allocation = InstanceAllocation::pooling(64);
         Engine::new(&config).expect("the machine can run the engine")
     })
 }
@@ -159,7 +159,7 @@ fn admission_allows_the_documented_strategies_and_no_others() {
         let guest = load("bench", allocator);
         for strategy in RestoreStrategy::ALL {
             let made = guest.instantiate(&config(strategy, Residue::Scrub), MemoryState::new());
-            let refused = matches!(made, Err(LoadError::Strategy { .. } | LoadError::Allocator { .. }));
+            let refused = matches!(made, Err(LoadError::Admission(AdmissionError::Strategy { .. })));
             let expected = strategies(allocator).contains(&strategy);
             assert_eq!(made.is_ok(), expected, "{allocator} with {strategy}");
             assert_eq!(refused, !expected, "{allocator} with {strategy}");

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use guest_build::Allocator;
 use guest_host::{
-    Allocation, Engine, EngineConfig, Guest, Instance, InstanceConfig, LoadError, Pool, PoolConfig, PoolError,
-    PooledInstance, Residue, RestorePolicy, RestoreStrategy, StateError, Status,
+    AdmissionError, Engine, EngineConfig, Guest, Instance, InstanceAllocation, InstanceConfig, LoadError, Pool,
+    PoolConfig, PoolError, PooledInstance, Residue, RestorePolicy, RestoreStrategy, StateError, Status,
 };
 use guest_prepare::PrepareOptions;
 
@@ -281,13 +281,19 @@ fn an_instance_that_cannot_be_made_is_told() {
     let config = config(RestoreStrategy::BumpReset, Residue::Keep);
     let refused =
         Pool::new(&guest, &config, &sizes(1, 1), || Ok(state_of("adversary"))).expect_err("not this strategy");
-    assert!(matches!(refused, PoolError::Load(LoadError::Strategy { strategy: "bump-reset", .. })), "{refused}");
+    assert!(
+        matches!(
+            refused,
+            PoolError::Load(LoadError::Admission(AdmissionError::Strategy { strategy: "bump-reset", .. }))
+        ),
+        "{refused}"
+    );
 }
 
 #[test]
 fn a_lost_instance_is_gone_before_another_is_made() {
     let mut engine = EngineConfig::default();
-    engine.allocation = Allocation::pooling(1);
+    engine.allocation = InstanceAllocation::pooling(1);
     let engine = Engine::new(&engine).expect("the machine can run the engine");
     let wasm = module("minimal", Allocator::BumpReset);
     let guest = Guest::load(&engine, "minimal", &wasm, PrepareOptions::default()).expect("it is admitted");

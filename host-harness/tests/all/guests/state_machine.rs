@@ -9,7 +9,10 @@ use guest_abi::value::ValueRef;
 use guest_build::Allocator;
 use guest_host::restore::{FullCopy, Promise, Restore, RestoreError, Restored, Target};
 use guest_host::snapshot::RegionKind;
-use guest_host::{Cause, Instance, LoadError, MemoryState, Residue, RestoreStrategy, State, StateError, Status};
+use guest_host::{
+    Cause, ConfigError, Instance, LoadError, MemoryState, Residue, RestoreStrategy, StartError, State, StateError,
+    Status,
+};
 
 use super::{config, field, instance, load, state_of};
 
@@ -133,14 +136,14 @@ fn a_memory_limit_below_what_the_module_declares_is_refused() {
     let mut config = config(RestoreStrategy::FullCopy, Residue::Scrub);
     config.memory_limit = 65_536;
     let refused = guest.instantiate(&config, MemoryState::new()).expect_err("it has more than one page");
-    let LoadError::LimitBelowMinimum { limit, minimum } = refused else { panic!("{refused}") };
+    let LoadError::Config(ConfigError::LimitBelowMinimum { limit, minimum }) = refused else { panic!("{refused}") };
     assert_eq!(limit, 65_536);
     assert!(minimum > limit && minimum.is_multiple_of(65_536), "{minimum}");
     config.memory_limit = minimum;
     // The minimum has no room for the exchange region.
     config.exchange_size = Some(1 << 20);
     let refused = guest.instantiate(&config, MemoryState::new()).expect_err("there is no room");
-    assert!(matches!(refused, LoadError::Exchange { size: 1_048_576 }), "{refused}");
+    assert!(matches!(refused, LoadError::Start(StartError::NoExchange { size: 1_048_576 })), "{refused}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use guest_host::admission::{ContractError, wasi_imports};
-use guest_host::{Cause, Guest, InvalidData, LoadError};
+use guest_host::{AdmissionError, Cause, Guest, InvalidData, LoadError};
 use guest_prepare::module_info::ValueType;
 
 use super::{MEMORY, called, guest, instance, load, traced};
@@ -179,7 +179,7 @@ fn a_pointer_out_of_memory_ends_the_call() {
     let mut instance = instance(&guest, &config);
     for (index, (name, arguments, named)) in WILD.iter().enumerate() {
         let failure = instance.invoke_by_name(&format!("f{index}")).expect_err("its pointer is wild");
-        let Cause::InvalidGuestData(InvalidData::OutOfMemory { what, memory, .. }) = failure.cause else {
+        let Cause::InvalidGuestData(InvalidData::OutOfBounds { what, memory, .. }) = failure.cause else {
             panic!("{name}: {failure}");
         };
         assert_eq!((what, memory), (*named, MEMORY as u64), "{name} {arguments:?}");
@@ -202,7 +202,7 @@ fn what_wasi_does_not_have_is_refused_when_it_is_loaded() {
     let refused = |name: &str, ty: &str| {
         let import = format!(r#"(import "wasi_snapshot_preview1" "{name}" (func {ty}))"#);
         match load(&text_guests::guest(&import, "")) {
-            Err(LoadError::Contract(errors)) => errors,
+            Err(LoadError::Admission(AdmissionError::Contract(errors))) => errors,
             other => panic!("{other:?}"),
         }
     };

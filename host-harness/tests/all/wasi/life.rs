@@ -1,7 +1,7 @@
 //! The life of an instance: initialisation that exits, calls that exit, and restores.
 
 use guest_host::wasi::{Clock, Randomness, panic_message};
-use guest_host::{Cause, InstanceConfig, LoadError, MemoryState, RestorePolicy, RestoreStrategy};
+use guest_host::{Cause, InstanceConfig, LoadError, MemoryState, RestorePolicy, RestoreStrategy, StartError};
 use host_harness::verify::{VerifyOptions, verify};
 
 use super::{errnos, guest, instance, load, traced};
@@ -90,7 +90,8 @@ fn an_initialisation_that_exits_with_0_is_one() {
             assert!(instance.invoke_by_name("is_ready").is_ok(), "{strategy}");
         }
     }
-    let Err(LoadError::Initialise(failure)) = exiting(3).instantiate(&InstanceConfig::default(), MemoryState::new())
+    let Err(LoadError::Start(StartError::Initialise(failure))) =
+        exiting(3).instantiate(&InstanceConfig::default(), MemoryState::new())
     else {
         panic!("it exits with 3");
     };

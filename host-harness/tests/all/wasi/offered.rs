@@ -1,7 +1,7 @@
 //! The offer of WASI: output, arguments, environment, clocks, randomness, waiting.
 
 use guest_host::wasi::{Clock, Randomness};
-use guest_host::{Instance, InstanceConfig, LoadError, MemoryState, RestorePolicy};
+use guest_host::{ConfigError, Instance, InstanceConfig, LoadError, MemoryState, RestorePolicy};
 
 use super::{called, errnos, guest, instance, traced};
 use crate::guests::heap::allocations_of;
@@ -125,7 +125,7 @@ fn what_cannot_be_granted_is_an_error() {
     let mut config = InstanceConfig::default();
     config.wasi.environment = vec![("A=B".to_owned(), String::new())];
     let error = guest.instantiate(&config, MemoryState::new()).unwrap_err();
-    assert!(matches!(error, LoadError::Wasi { .. }), "{error}");
+    assert!(matches!(error, LoadError::Config(ConfigError::Wasi { .. })), "{error}");
 }
 
 const CLOCKS: &str = r#"

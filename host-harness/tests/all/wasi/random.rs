@@ -59,7 +59,7 @@ fn whatever_is_passed_every_byte_is_restored() {
             match instance.invoke_by_name(&format!("f{index}_{call}")).map(drop) {
                 Ok(()) => returned += 1,
                 Err(failure) => match failure.cause {
-                    Cause::InvalidGuestData(InvalidData::OutOfMemory { .. }) => refused += 1,
+                    Cause::InvalidGuestData(InvalidData::OutOfBounds { .. }) => refused += 1,
                     Cause::Exit { .. } => assert_eq!(known.name, "proc_exit"),
                     other => panic!("{}, call {call}: {other}", known.name),
                 },

@@ -1,5 +1,4 @@
-//! The memory that calls used since the last restore, as far as the host knows: the parts of the exchange region that the
-//! host wrote or the guest named.
+//! The ranges of the exchange region that calls used since the last restore: those that the host wrote or the guest named.
 //!
 //! A guest that writes into the region names what it wrote before its function returns: keys, intents and kept rows to
 //! the host functions that take them, pending intents in its result. So says the contract. Of a call that did not succeed
@@ -13,22 +12,21 @@ const PARTS: usize = 4;
 /// Bytes between two parts up to which they are taken for one: copying these costs less than one part more.
 const GAP: usize = 64;
 
-/// The memory that calls used since the last restore.
+/// The ranges of the exchange region that calls used since the last restore.
 #[derive(Debug, Default)]
-pub(crate) struct Footprint {
-    /// The exchange region.
-    region: Range<usize>,
-    /// The used parts; those that are counted lie within the region.
+pub(crate) struct DirtyRanges {
+    exchange: Range<usize>,
+    /// The used parts; those that are counted lie within the exchange region.
     parts: [Range<usize>; PARTS],
     count: usize,
     /// A call has begun and did not succeed, so everything may have been used.
     unknown: bool,
 }
 
-impl Footprint {
-    /// Nothing was used yet of this exchange region, which lies in memory.
-    pub(crate) fn of(region: Range<usize>) -> Self {
-        Self { region, ..Self::default() }
+impl DirtyRanges {
+    /// None yet, of this exchange region, which lies in memory.
+    pub(crate) fn of(exchange: Range<usize>) -> Self {
+        Self { exchange, ..Self::default() }
     }
 
     #[inline]
@@ -45,7 +43,7 @@ impl Footprint {
     /// Takes note of a range that the host wrote or the guest named, wherever it lies.
     #[inline]
     pub(crate) fn add(&mut self, range: &Range<usize>) {
-        let (start, end) = (range.start.max(self.region.start), range.end.min(self.region.end));
+        let (start, end) = (range.start.max(self.exchange.start), range.end.min(self.exchange.end));
         if start < end {
             self.add_within(start..end);
         }
@@ -83,7 +81,7 @@ impl Footprint {
     /// The used parts of the exchange region. They may overlap.
     #[inline]
     pub(crate) fn exchange(&self) -> &[Range<usize>] {
-        if self.unknown { std::slice::from_ref(&self.region) } else { &self.parts[..self.count] }
+        if self.unknown { std::slice::from_ref(&self.exchange) } else { &self.parts[..self.count] }
     }
 
     /// The parts of the exchange region that the host wrote or the guest named. They contain everything that the host wrote
@@ -96,7 +94,7 @@ impl Footprint {
     /// Whether a range lies in the exchange region, so that it is known once it was added.
     #[inline]
     pub(crate) fn covers(&self, range: &Range<usize>) -> bool {
-        self.region.start <= range.start && range.end <= self.region.end
+        self.exchange.start <= range.start && range.end <= self.exchange.end
     }
 
     /// Nothing is used any more.
@@ -124,32 +122,36 @@ mod tests {
 
     #[test]
     fn parts_that_lie_close_are_one_and_others_are_not() {
-        let mut footprint = Footprint::of(1000..9000);
+        let mut dirty_ranges = DirtyRanges::of(1000..9000);
         for range in [1000..1100, 3000..3010, 3010..3050, 3100..3120, 0..999, 9000..9001, 2000..2000] {
-            footprint.add(&range);
+            dirty_ranges.add(&range);
         }
-        assert_eq!(footprint.exchange(), [1000..1100, 3000..3120]);
-        footprint.add(&(8000..20_000));
-        footprint.add(&(0..1010));
-        assert_eq!(footprint.exchange(), [1000..1100, 3000..3120, 8000..9000]);
-        footprint.clear();
-        assert!(footprint.exchange().is_empty());
+        assert_eq!(dirty_ranges.exchange(), [1000..1100, 3000..3120]);
+        dirty_ranges.add(&(8000..20_000));
+        dirty_ranges.add(&(0..1010));
+        assert_eq!(dirty_ranges.exchange(), [1000..1100, 3000..3120, 8000..9000]);
+        dirty_ranges.clear();
+        assert!(dirty_ranges.exchange().is_empty());
     }
 
     #[test]
     fn of_a_call_that_did_not_succeed_everything_is_used() {
-        let mut footprint = Footprint::of(1000..9000);
-        footprint.call_begins();
-        footprint.add(&(2000..2100));
-        assert!(footprint.is_unknown());
-        assert_eq!(footprint.exchange(), std::slice::from_ref(&(1000..9000)));
-        assert_eq!(footprint.named(), std::slice::from_ref(&(2000..2100)));
-        assert!(footprint.covers(&(1000..9000)) && !footprint.covers(&(999..1001)) && !footprint.covers(&(8999..9001)));
-        footprint.call_succeeded();
-        assert_eq!(footprint.exchange(), std::slice::from_ref(&(2000..2100)));
-        footprint.call_begins();
-        footprint.clear();
-        assert!(!footprint.is_unknown() && footprint.exchange().is_empty());
+        let mut dirty_ranges = DirtyRanges::of(1000..9000);
+        dirty_ranges.call_begins();
+        dirty_ranges.add(&(2000..2100));
+        assert!(dirty_ranges.is_unknown());
+        assert_eq!(dirty_ranges.exchange(), std::slice::from_ref(&(1000..9000)));
+        assert_eq!(dirty_ranges.named(), std::slice::from_ref(&(2000..2100)));
+        assert!(
+            dirty_ranges.covers(&(1000..9000))
+                && !dirty_ranges.covers(&(999..1001))
+                && !dirty_ranges.covers(&(8999..9001))
+        );
+        dirty_ranges.call_succeeded();
+        assert_eq!(dirty_ranges.exchange(), std::slice::from_ref(&(2000..2100)));
+        dirty_ranges.call_begins();
+        dirty_ranges.clear();
+        assert!(!dirty_ranges.is_unknown() && dirty_ranges.exchange().is_empty());
     }
 
     proptest! {
@@ -159,14 +161,14 @@ mod tests {
             ranges in proptest::collection::vec((0_usize..3500, 0_usize..200), 0..30),
         ) {
             let region = region.0..region.0 + region.1;
-            let mut footprint = Footprint::of(region.clone());
+            let mut dirty_ranges = DirtyRanges::of(region.clone());
             let mut named = vec![false; 4000];
             for (start, length) in ranges {
-                footprint.add(&(start..start + length));
+                dirty_ranges.add(&(start..start + length));
                 named[start..start + length].fill(true);
             }
-            let used = footprint.exchange();
-            prop_assert_eq!(used, footprint.named());
+            let used = dirty_ranges.exchange();
+            prop_assert_eq!(used, dirty_ranges.named());
             prop_assert!(used.iter().all(|part| region.start <= part.start && part.end <= region.end));
             for at in region.filter(|at| named[*at]) {
                 prop_assert!(used.iter().any(|part| part.contains(&at)), "{at} in {used:?}");

@@ -20,11 +20,11 @@ fn initialise() -> Result<()> {
 }
 
 fn all() -> KeyBuilder {
-    KeyBuilder::new(storage::RECORD, "kinds.All")
+    KeyBuilder::new(storage::RECORD, "conformance.All")
 }
 
 fn result(name: &str) -> KeyBuilder {
-    let mut key = KeyBuilder::new(storage::RESULT, "kinds.Result");
+    let mut key = KeyBuilder::new(storage::RESULT, "conformance.Result");
     key.put_string("Name", name);
     key
 }
@@ -33,7 +33,7 @@ fn result(name: &str) -> KeyBuilder {
 #[extension]
 fn by_name(cx: &mut Context) -> Result<()> {
     let found = cx.get_value(&all())?;
-    let mut key = KeyBuilder::<1024>::with_capacity(storage::VIEW, "kinds.Copies");
+    let mut key = KeyBuilder::<1024>::with_capacity(storage::VIEW, "conformance.Copies");
     key.put_i32("Int32", found.get_i32("Int32")?).put_i64("Int64", found.get_i64("Int64")?);
     key.put_f32("Float32", found.get_f32("Float32")?).put_f64("Float64", found.get_f64("Float64")?);
     key.put_string("Text", found.get_str("Text")?).put_string("Empty", found.get_str("Empty")?);
@@ -111,7 +111,7 @@ fn nested(cx: &mut Context) -> Result<()> {
 
 /// The rows of a group.
 fn group(number: i32) -> KeyBuilder {
-    let mut key = KeyBuilder::new(storage::VIEW, "kinds.Rows");
+    let mut key = KeyBuilder::new(storage::VIEW, "conformance.Rows");
     key.put_i32("Group", number);
     key
 }
@@ -136,7 +136,7 @@ fn rows(cx: &mut Context) -> Result<()> {
 /// Reads rows within rows, some of them by a key of which no row is.
 #[extension]
 fn rows_in_rows(cx: &mut Context) -> Result<()> {
-    let every = KeyBuilder::new(storage::VIEW, "kinds.Rows");
+    let every = KeyBuilder::new(storage::VIEW, "conformance.Rows");
     let mut totals = Vec::new();
     cx.read_values(&every)?.for_each(|outer| {
         let mut total = 0;
@@ -159,7 +159,7 @@ fn rows_in_rows(cx: &mut Context) -> Result<()> {
 /// The first row by `next`, the others by `for_each`.
 #[extension]
 fn rows_both_ways(cx: &mut Context) -> Result<()> {
-    let every = KeyBuilder::new(storage::VIEW, "kinds.Rows");
+    let every = KeyBuilder::new(storage::VIEW, "conformance.Rows");
     let mut rows = cx.read_values(&every)?;
     let first = match rows.next()? {
         Some(row) => row.value().get_i64("Number")?,
@@ -177,7 +177,7 @@ fn rows_both_ways(cx: &mut Context) -> Result<()> {
 /// Reads in a scope, with a key that is used, cloned, cleared and used again.
 #[extension]
 fn keys_again(cx: &mut Context) -> Result<()> {
-    let mut wide = KeyBuilder::new(storage::VIEW, "kinds.Wide");
+    let mut wide = KeyBuilder::new(storage::VIEW, "conformance.Wide");
     wide.put_i32("Narrow", i32::MIN).put_i64("Wide", i64::MAX);
     let copy = wide.clone();
     let found = cx.scope(|cx| cx.get_value(&wide)?.get_bool("Found"))?;
@@ -203,7 +203,7 @@ fn absent_is_handled(cx: &mut Context) -> Result<()> {
 /// Goes on where a key is too long.
 #[extension]
 fn long_key_is_handled(cx: &mut Context) -> Result<()> {
-    let mut key = KeyBuilder::<32>::with_capacity(storage::VIEW, "kinds.Rows");
+    let mut key = KeyBuilder::<32>::with_capacity(storage::VIEW, "conformance.Rows");
     key.put_string("Text", "longer than there is room");
     let message = cx.query_value(&key).map_or_else(|error| error.to_string(), |_| "short".to_owned());
     cx.new_value(&result("long key"))?.put_string("Message", &message);
@@ -221,7 +221,7 @@ fn log_lines(cx: &mut Context) -> Result<()> {
 }
 
 /// A template that a mail is made by.
-pub(crate) const TEMPLATE: QName<'_> = QName { package: "kinds", entity: "Template" };
+pub(crate) const TEMPLATE: QName<'_> = QName { package: "conformance", entity: "Template" };
 
 /// Leaves intents without any field.
 #[extension]

@@ -42,7 +42,7 @@ const NANOSECONDS: f64 = 1e9;
 // fetch.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub(super) struct Cells {
+pub(super) struct FunctionCounters {
     /// Calls by how long they took.
     buckets: [AtomicU64; BUCKETS],
     /// How long all of them took together.
@@ -61,7 +61,7 @@ struct ByName {
     replacements: Vec<(&'static str, u64)>,
 }
 
-impl Cells {
+impl FunctionCounters {
     pub(super) fn called(&self, took: Duration) {
         let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         add(&self.buckets[BOUNDS.partition_point(|bound| *bound < nanoseconds)], 1);
@@ -104,7 +104,7 @@ fn increment(counts: &mut Vec<(&'static str, u64)>, name: &'static str) {
     }
 }
 
-/// Sums over cells.
+/// Sums over counters.
 #[derive(Debug, Default)]
 pub(super) struct Totals {
     buckets: [u64; BUCKETS],
@@ -117,17 +117,17 @@ pub(super) struct Totals {
 }
 
 impl Totals {
-    pub(super) fn of(all: &[Arc<Cells>]) -> Self {
+    pub(super) fn of(all: &[Arc<FunctionCounters>]) -> Self {
         let mut totals = Self::default();
-        for cells in all {
-            for (total, cell) in totals.buckets.iter_mut().zip(&cells.buckets) {
+        for counters in all {
+            for (total, cell) in totals.buckets.iter_mut().zip(&counters.buckets) {
                 *total += cell.load(Relaxed);
             }
-            totals.nanoseconds = totals.nanoseconds.wrapping_add(cells.nanoseconds.load(Relaxed));
-            totals.restored_bytes = totals.restored_bytes.wrapping_add(cells.restored_bytes.load(Relaxed));
-            totals.recovered += cells.recovered.load(Relaxed);
-            totals.failed_again += cells.failed_again.load(Relaxed);
-            cells.by_name(|by_name| {
+            totals.nanoseconds = totals.nanoseconds.wrapping_add(counters.nanoseconds.load(Relaxed));
+            totals.restored_bytes = totals.restored_bytes.wrapping_add(counters.restored_bytes.load(Relaxed));
+            totals.recovered += counters.recovered.load(Relaxed);
+            totals.failed_again += counters.failed_again.load(Relaxed);
+            counters.by_name(|by_name| {
                 for (names, sums) in
                     [(&by_name.errors, &mut totals.errors), (&by_name.replacements, &mut totals.replacements)]
                 {
@@ -172,12 +172,12 @@ mod tests {
 
     #[test]
     fn a_call_is_in_the_first_bucket_that_it_does_not_exceed() {
-        let cells = Arc::new(Cells::default());
+        let counters = Arc::new(FunctionCounters::default());
         for nanoseconds in [0, 100, 101, 1_000_000_000, 1_000_000_001] {
-            cells.called(Duration::from_nanos(nanoseconds));
+            counters.called(Duration::from_nanos(nanoseconds));
         }
-        cells.called(Duration::from_secs(60));
-        let totals = Totals::of(&[cells]);
+        counters.called(Duration::from_secs(60));
+        let totals = Totals::of(&[counters]);
         let filled: Vec<_> = totals.buckets().into_iter().filter(|(_, calls)| *calls > 0).collect();
         assert_eq!(filled, [(1e-7, 2), (2.5e-7, 1), (1.0, 1), (f64::INFINITY, 2)]);
         assert_eq!((totals.calls(), totals.nanoseconds), (6, 62_000_000_202));
@@ -186,13 +186,13 @@ mod tests {
 
     #[test]
     fn totals_are_sums() {
-        let all: Vec<Arc<Cells>> = (0..3).map(|_| Arc::default()).collect();
-        for (cells, bytes) in all.iter().zip([1, 20, 300]) {
-            cells.restored(bytes);
-            cells.retried(bytes > 1);
-            cells.failed(if bytes > 1 { "panic" } else { "trap" });
-            cells.failed("panic");
-            cells.replaced("shrunk");
+        let all: Vec<Arc<FunctionCounters>> = (0..3).map(|_| Arc::default()).collect();
+        for (counters, bytes) in all.iter().zip([1, 20, 300]) {
+            counters.restored(bytes);
+            counters.retried(bytes > 1);
+            counters.failed(if bytes > 1 { "panic" } else { "trap" });
+            counters.failed("panic");
+            counters.replaced("shrunk");
         }
         let totals = Totals::of(&all);
         assert_eq!((totals.restored_bytes, totals.recovered, totals.failed_again), (321, 2, 1));

@@ -1,4 +1,4 @@
-//! A bounded number of things that many threads borrow and give back.
+//! An object pool: a bounded number of things that many threads borrow and give back.
 //!
 //! Knows nothing of instances. A taker gets an idle thing, or leave to make one, or waits; those who wait are served in
 //! the order in which they came. Nothing is made or dropped here, so no lock is held for longer than it takes to move a
@@ -22,9 +22,9 @@ use super::slot::Slot;
 #[cfg(feature = "async")]
 mod turn;
 
-/// A bounded number of things.
+/// A bounded number of things to borrow.
 #[derive(Debug)]
-pub(super) struct Reserve<T> {
+pub(super) struct ObjectPool<T> {
     slots: Box<[Slot<T>]>,
     /// Those who wait, each once, and [`CLOSED`]: anything but 0 sends takers and givers to [`Central`]. Changed only
     /// with its lock.
@@ -33,7 +33,7 @@ pub(super) struct Reserve<T> {
     max: usize,
 }
 
-/// Set in [`Reserve::attention`] for ever when the reserve is closed.
+/// Set in [`ObjectPool::attention`] for ever when the pool is closed.
 const CLOSED: usize = 1 << (usize::BITS - 1);
 
 #[derive(Debug)]
@@ -82,7 +82,7 @@ pub(super) enum Grant<'a, T> {
 /// Leave to make one thing, or to drop one; gone with this value unless it was used.
 #[derive(Debug)]
 pub(super) struct Permit<'a, T> {
-    reserve: &'a Reserve<T>,
+    objects: &'a ObjectPool<T>,
 }
 
 /// How long to wait.
@@ -93,9 +93,9 @@ pub(super) enum Patience {
     Endless,
 }
 
-/// Why nothing was given.
+/// Error of taking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(super) enum TakeError {
     /// There is none, and no patience.
     Exhausted,
     TimedOut,
@@ -110,7 +110,7 @@ pub(super) struct Counts {
     pub(super) waiting: usize,
 }
 
-impl<T> Reserve<T> {
+impl<T> ObjectPool<T> {
     /// Empty, for at most `max` things.
     pub(super) fn new(max: usize) -> Self {
         // Threads are numbered as they come. With some slots more than run at once, two that run seldom share one.
@@ -139,7 +139,7 @@ impl<T> Reserve<T> {
 
     /// Takes one that is idle, or leave to make one, or waits for either.
     #[inline]
-    pub(super) fn take(&self, patience: Patience) -> Result<Grant<'_, T>, Refused> {
+    pub(super) fn take(&self, patience: Patience) -> Result<Grant<'_, T>, TakeError> {
         if self.attention.load(SeqCst) == 0
             && let Some(item) = self.own_slot().take()
         {
@@ -148,7 +148,7 @@ impl<T> Reserve<T> {
         self.take_central(patience)
     }
 
-    /// Gives one back; returns it where the reserve has no more use for it. It no longer counts then.
+    /// Gives one back; returns it where the pool has no more use for it. It no longer counts then.
     #[inline]
     pub(super) fn put(&self, item: Box<T>) -> Option<Box<T>> {
         if self.attention.load(SeqCst) != 0 {
@@ -163,13 +163,13 @@ impl<T> Reserve<T> {
     }
 
     /// Leave to make one, where fewer than `bound` are there and nobody waits.
-    pub(super) fn permit_below(&self, bound: usize) -> Result<Option<Permit<'_, T>>, Refused> {
+    pub(super) fn permit_below(&self, bound: usize) -> Result<Option<Permit<'_, T>>, TakeError> {
         let mut central = self.lock();
         match central.closed {
-            true => Err(Refused::Closed),
+            true => Err(TakeError::Closed),
             false if central.total < bound.min(self.max) => {
                 central.total += 1;
-                Ok(Some(Permit { reserve: self }))
+                Ok(Some(Permit { objects: self }))
             }
             false => Ok(None),
         }
@@ -177,7 +177,7 @@ impl<T> Reserve<T> {
 
     /// Leave to drop one that was lent.
     pub(super) fn permit_for_lent(&self) -> Permit<'_, T> {
-        Permit { reserve: self }
+        Permit { objects: self }
     }
 
     /// Takes an idle one while more than `bound` are there.
@@ -216,10 +216,10 @@ impl<T> Reserve<T> {
     }
 
     #[cold]
-    fn take_central(&self, patience: Patience) -> Result<Grant<'_, T>, Refused> {
+    fn take_central(&self, patience: Patience) -> Result<Grant<'_, T>, TakeError> {
         let mut central = self.lock();
         if central.closed {
-            return Err(Refused::Closed);
+            return Err(TakeError::Closed);
         }
         if central.queue.is_empty() {
             if let Some(item) = central.idle.pop().or_else(|| self.take_from_slots()) {
@@ -227,11 +227,11 @@ impl<T> Reserve<T> {
             }
             if central.total < self.max {
                 central.total += 1;
-                return Ok(Grant::Permit(Permit { reserve: self }));
+                return Ok(Grant::Permit(Permit { objects: self }));
             }
         }
         if patience == Patience::None {
-            return Err(Refused::Exhausted);
+            return Err(TakeError::Exhausted);
         }
         let waiter = match self.queue_up(central) {
             Ok(waiter) => waiter,
@@ -259,26 +259,26 @@ impl<T> Reserve<T> {
         Ok(waiter)
     }
 
-    fn grant(&self, answer: Answer<T>) -> Result<Grant<'_, T>, Refused> {
+    fn grant(&self, answer: Answer<T>) -> Result<Grant<'_, T>, TakeError> {
         match answer {
             Answer::Item(item) => Ok(Grant::Item(item)),
-            Answer::Leave => Ok(Grant::Permit(Permit { reserve: self })),
-            Answer::Closed => Err(Refused::Closed),
+            Answer::Leave => Ok(Grant::Permit(Permit { objects: self })),
+            Answer::Closed => Err(TakeError::Closed),
         }
     }
 
     /// Leaves the queue, unless an answer is on its way: that is worth more than to have been in time.
-    fn give_up(&self, waiter: &Arc<Waiter<T>>) -> Result<Answer<T>, Refused> {
+    fn give_up(&self, waiter: &Arc<Waiter<T>>) -> Result<Answer<T>, TakeError> {
         let mut central = self.lock();
         match central.queue.iter().position(|other| Arc::ptr_eq(other, waiter)) {
             Some(place) => {
                 central.queue.remove(place);
                 self.attention.fetch_sub(1, SeqCst);
-                Err(Refused::TimedOut)
+                Err(TakeError::TimedOut)
             }
             None => {
                 drop(central);
-                waiter.wait(Patience::Endless).ok_or(Refused::TimedOut)
+                waiter.wait(Patience::Endless).ok_or(TakeError::TimedOut)
             }
         }
     }
@@ -351,7 +351,7 @@ impl<T> Permit<'_, T> {
 
 impl<T> Drop for Permit<'_, T> {
     fn drop(&mut self) {
-        self.reserve.release();
+        self.objects.release();
     }
 }
 

@@ -1,8 +1,8 @@
-//! The part of the exchange region that values are read into: values from its start, chunks of rows from its end.
+//! An arena in the exchange region that values are read into: values from its start, chunks of rows from its end.
 //!
 //! Values stay until their call or their scope ends; a chunk goes when the rows it holds are no longer read. So one
 //! grows upwards and the other downwards, and neither waits for the other.
-#![expect(unsafe_code, reason = "the region is raw memory that the host writes")]
+#![expect(unsafe_code, reason = "the arena is raw memory that the host writes")]
 
 use core::cell::Cell;
 use core::slice;
@@ -13,16 +13,16 @@ use crate::Result;
 use crate::raw;
 
 /// Room for values. It belongs to one call.
-pub(crate) struct Region {
+pub(crate) struct Arena {
     cursor: Cell<*mut u8>,
     end: Cell<*mut u8>,
 }
 
-impl Region {
-    /// The region of `length` bytes from `start`.
+impl Arena {
+    /// The arena of `length` bytes from `start`.
     ///
     /// # Safety
-    /// Until the region and all that borrows from it are gone, these bytes are valid for reads and writes through
+    /// Until the arena and all that borrows from it are gone, these bytes are valid for reads and writes through
     /// `start` and nothing else uses them.
     pub(crate) const unsafe fn new(start: *mut u8, length: usize) -> Self {
         Self {
@@ -36,7 +36,7 @@ impl Region {
         self.end.get().addr() - self.cursor.get().addr()
     }
 
-    /// The value of a key, if there is one. Its bytes stay until [`Region::rewind`].
+    /// The value of a key, if there is one. Its bytes stay until [`Arena::rewind`].
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<&[u8]>> {
         let (out, room) = (self.cursor.get(), self.left());
         // SAFETY: the key is borrowed; the bytes from the cursor to the end are unused.
@@ -62,7 +62,7 @@ impl Region {
     /// Makes the room behind `cursor` free again.
     ///
     /// # Safety
-    /// `cursor` is from [`Region::cursor`], and no value that was read since is used any more.
+    /// `cursor` is from [`Arena::cursor`], and no value that was read since is used any more.
     pub(crate) unsafe fn rewind(&self, cursor: *mut u8) {
         self.cursor.set(cursor);
     }
@@ -73,13 +73,13 @@ impl Region {
         // SAFETY: half of what is free is free.
         let start = unsafe { self.end.get().sub(length) };
         self.end.set(start);
-        Chunk { region: self, start, length }
+        Chunk { arena: self, start, length }
     }
 }
 
-/// Room for rows at the end of the region; given back when dropped, if no later chunk is still in use.
+/// Room for rows at the end of the arena; given back when dropped, if no later chunk is still in use.
 pub(crate) struct Chunk<'r> {
-    region: &'r Region,
+    arena: &'r Arena,
     start: *mut u8,
     length: usize,
 }
@@ -117,13 +117,13 @@ impl Chunk<'_> {
 
     /// Makes room for `wants` bytes behind the first `kept`.
     fn extend(&mut self, kept: usize, wants: usize) -> Result<()> {
-        let region = self.region;
+        let arena = self.arena;
         // The last chunk grows where it is; another one leaves its bytes unused until the call ends.
-        let end = match region.end.get() == self.start {
+        let end = match arena.end.get() == self.start {
             true => self.start.wrapping_add(self.length),
-            false => region.end.get(),
+            false => arena.end.get(),
         };
-        let available = end.addr() - region.cursor.get().addr();
+        let available = end.addr() - arena.cursor.get().addr();
         let length = match kept.checked_add(wants) {
             Some(length) if length <= available => length,
             _ => return Err(exchange_full(wants, available.saturating_sub(kept))),
@@ -136,7 +136,7 @@ impl Chunk<'_> {
             self.start = start;
         }
         self.length = length;
-        region.end.set(self.start);
+        arena.end.set(self.start);
         Ok(())
     }
 
@@ -152,8 +152,8 @@ impl Chunk<'_> {
 
 impl Drop for Chunk<'_> {
     fn drop(&mut self) {
-        if self.region.end.get() == self.start {
-            self.region.end.set(self.start.wrapping_add(self.length));
+        if self.arena.end.get() == self.start {
+            self.arena.end.set(self.start.wrapping_add(self.length));
         }
     }
 }

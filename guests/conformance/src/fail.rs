@@ -22,7 +22,7 @@ fn fails_by_absent_record(cx: &mut Context) -> Result<()> {
 /// Hands on that a key is too long.
 #[extension]
 fn fails_by_long_key(cx: &mut Context) -> Result<()> {
-    let mut key = KeyBuilder::<32>::with_capacity(storage::VIEW, "kinds.Rows");
+    let mut key = KeyBuilder::<32>::with_capacity(storage::VIEW, "conformance.Rows");
     key.put_string("Text", "longer than there is room");
     cx.get_value(&key)?;
     Ok(())
@@ -68,7 +68,7 @@ fn fails_by_no_array(cx: &mut Context) -> Result<()> {
 /// Fails at the second of three rows.
 #[extension]
 fn fails_in_rows(cx: &mut Context) -> Result<()> {
-    let every = KeyBuilder::new(storage::VIEW, "kinds.Rows");
+    let every = KeyBuilder::new(storage::VIEW, "conformance.Rows");
     let mut seen = 0;
     cx.read_values(&every)?.for_each(|_| {
         seen += 1;

@@ -16,19 +16,19 @@ use crate::host::data::{ContractData, HostData};
 use crate::host::guest_memory::GuestMemory;
 
 /// Where an instance's memory lies. Belongs to the [`HostData`] of the instance's store, and never leaves it.
-pub(crate) struct Window {
+pub(crate) struct MemoryLocation {
     memory: Memory,
     base: *mut u8,
     size: usize,
     /// The value of [`MemoryLimiter::growths`](crate::host::limits::MemoryLimiter) when the place was looked up.
     growths: u64,
     /// Where the card table lies, if the guest was prepared with one.
-    cards: Option<CardWindow>,
+    cards: Option<CardLocation>,
 }
 
 /// Where a card table lies: in a memory of its own, which never grows.
 #[derive(Clone, Copy)]
-struct CardWindow {
+struct CardLocation {
     base: *mut u8,
     size: usize,
     geometry: Geometry,
@@ -42,14 +42,14 @@ pub(crate) struct CardMemory {
 }
 
 // SAFETY: the address is used only by whoever has the store exclusively (see `memory_and_data`), wherever that runs.
-unsafe impl Send for Window {}
+unsafe impl Send for MemoryLocation {}
 
 // SAFETY: through a shared reference nothing but the handle can be had.
-unsafe impl Sync for Window {}
+unsafe impl Sync for MemoryLocation {}
 
-impl fmt::Debug for Window {
+impl fmt::Debug for MemoryLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Window").field("memory", &self.memory).field("size", &self.size).finish_non_exhaustive()
+        f.debug_struct("MemoryLocation").field("memory", &self.memory).field("size", &self.size).finish_non_exhaustive()
     }
 }
 
@@ -80,17 +80,17 @@ impl<X: ContractData> Exclusive for Caller<'_, HostData<X>> {
 pub(crate) fn open<X: ContractData>(store: &mut Store<HostData<X>>, memory: Memory, cards: Option<CardMemory>) {
     let cards = cards.map(|cards| {
         let (base, size) = (cards.memory.data_ptr(&mut *store), cards.memory.data_size(&mut *store));
-        CardWindow { base, size, geometry: cards.geometry }
+        CardLocation { base, size, geometry: cards.geometry }
     });
-    let window = look(store, memory, cards);
-    store.data_mut().window = Some(window);
+    let location = look(store, memory, cards);
+    store.data_mut().memory_location = Some(location);
 }
 
 /// Takes the data out of a store that ends with this.
 pub(crate) fn into_data<X>(store: Store<HostData<X>>) -> HostData<X> {
     let mut data = store.into_data();
     // The memory went down with the store.
-    data.window = None;
+    data.memory_location = None;
     data
 }
 
@@ -99,22 +99,22 @@ pub(crate) fn into_data<X>(store: Store<HostData<X>>) -> HostData<X> {
 pub(crate) fn memory_and_data<S: Exclusive>(store: &mut S) -> Option<(GuestMemory<'_>, &mut HostData<S::Contract>)> {
     let data = store.host_data();
     let growths = data.limiter.growths;
-    let window = data.window.as_ref()?;
-    if window.growths != growths {
+    let location = data.memory_location.as_ref()?;
+    if location.growths != growths {
         look_again(store);
     }
     let data = store.host_data();
-    let window = data.window.as_ref()?;
+    let location = data.memory_location.as_ref()?;
     // SAFETY: `base` and `size` are what the engine gave for a memory of the store that holds `data`: only `look` makes a
-    // window, only `open` puts one into a store's data, of the same store, and `into_data` is the only place where data
-    // leave a store and takes the window away. They still hold, as the memory has not grown since: no growth gets by
+    // location, only `open` puts one into a store's data, of the same store, and `into_data` is the only place where data
+    // leave a store and takes the location away. They still hold, as the memory has not grown since: no growth gets by
     // the store's limiter, which counts it first, and a memory neither shrinks nor moves otherwise. The slice is
     // exclusive and lives no longer than the instance: `store` is borrowed exclusively for as long as the slice lives,
     // and without the store neither can the guest run nor can anybody reach its memory or drop it. Guest memory is
     // mapped by the engine and has no byte in common with `data`. It is not shared with other threads: admission
     // refuses shared memories.
-    let bytes = unsafe { slice::from_raw_parts_mut(window.base, window.size) };
-    let cards = window.cards.map(|cards| {
+    let bytes = unsafe { slice::from_raw_parts_mut(location.base, location.size) };
+    let cards = location.cards.map(|cards| {
         // SAFETY: as above, and the table's memory, which is another one, was made with the only size that it may have.
         let table = unsafe { slice::from_raw_parts_mut(cards.base, cards.size) };
         Cards::new(table, cards.geometry)
@@ -124,17 +124,19 @@ pub(crate) fn memory_and_data<S: Exclusive>(store: &mut S) -> Option<(GuestMemor
 
 #[cold]
 fn look_again<S: Exclusive>(store: &mut S) {
-    if let Some((memory, cards)) = store.host_data().window.as_ref().map(|window| (window.memory, window.cards)) {
-        let window = look(store, memory, cards);
-        store.host_data().window = Some(window);
+    if let Some((memory, cards)) =
+        store.host_data().memory_location.as_ref().map(|location| (location.memory, location.cards))
+    {
+        let location = look(store, memory, cards);
+        store.host_data().memory_location = Some(location);
     }
 }
 
-fn look<S: Exclusive>(store: &mut S, memory: Memory, cards: Option<CardWindow>) -> Window {
+fn look<S: Exclusive>(store: &mut S, memory: Memory, cards: Option<CardLocation>) -> MemoryLocation {
     let growths = store.host_data().limiter.growths;
     // Panics where the memory is of another store.
     let (base, size) = (memory.data_ptr(&mut *store), memory.data_size(&mut *store));
-    Window { memory, base, size, growths, cards }
+    MemoryLocation { memory, base, size, growths, cards }
 }
 
 #[cfg(test)]
@@ -177,7 +179,7 @@ mod tests {
             let (mut bytes, data) = memory_and_data(&mut store).unwrap();
             assert_eq!(bytes.len(), last as usize + 1);
             assert_eq!(u32::from(bytes.read()[last as usize]), pages);
-            bytes.write(0..1, &mut data.footprint)[0] = 9;
+            bytes.write(0..1, &mut data.dirty_ranges)[0] = 9;
             let memory = instance.get_memory(&mut store, "memory").unwrap();
             assert_eq!(memory.data(&store)[0], 9);
             assert_eq!(memory.data(&store).len(), last as usize + 1);
@@ -194,6 +196,6 @@ mod tests {
     #[test]
     fn data_that_leave_their_store_have_no_memory() {
         let (store, _) = instance();
-        assert!(into_data(store).window.is_none());
+        assert!(into_data(store).memory_location.is_none());
     }
 }
