@@ -28,7 +28,10 @@ pub(crate) enum Task {
     /// For the guests in C it tries: wasi-sdk in WASI_SDK_PATH or /opt/wasi-sdk; clang, wasi-libc and a linker of the system;
     /// Debian's packages, if it runs as root on Debian.
     Setup(setup::Arguments),
-    /// Build every guest with every allocator, in Rust and in C, into target/guests/.
+    /// Build every guest with every allocator into target/guests/.
+    ///
+    /// The guests in AssemblyScript, Zig and Go need compilers of packages: npm and pip install them into target/tools/. If a
+    /// compiler cannot be installed, its guests are left out, and a warning names the command that installs it.
     Guests(guests::Arguments),
     /// Measure and verify the shop guest with every allocator, and print the table.
     ///

@@ -8,7 +8,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME")]
     pub(in super::super) guest: Vec<String>,
     /// Build only with this allocator (system, leaking, bump-reset, freelist, wee); can be repeated. For guests in C, system
-    /// is wasi-libc's allocator.
+    /// is wasi-libc's allocator; for guests in AssemblyScript, Zig and Go, it is that of their language.
     #[arg(long, value_name = "NAME")]
     pub(in super::super) allocator: Vec<Allocator>,
 }

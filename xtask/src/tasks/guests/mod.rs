@@ -2,6 +2,7 @@
 
 mod arguments;
 mod c;
+mod foreign;
 mod rust;
 
 use std::path::PathBuf;
@@ -32,16 +33,17 @@ pub(super) fn run(console: &Console, arguments: &Arguments) -> Result<()> {
 pub(super) fn build_all(console: &Console, toolchain: &Toolchain, asked: &Arguments) -> Result<Vec<PathBuf>> {
     let in_rust: Vec<_> =
         guest_build::guests(&folders::guests_manifest())?.into_iter().map(|guest| guest.name).collect();
-    check_names(&asked.guest, &[in_rust.clone(), c::names()].concat())?;
+    check_names(&asked.guest, &[in_rust.clone(), c::names(), foreign::names()].concat())?;
     let mut rust = asked.clone();
     rust.guest.retain(|name| in_rust.contains(name));
     let mut modules = Vec::new();
     if asked.guest.is_empty() || !rust.guest.is_empty() {
         modules.extend(rust::build(console, toolchain, &rust)?);
-    } else if !c::is_asked(asked) {
+    } else if !c::is_asked(asked) && !foreign::is_asked(asked) {
         bail!(Usage("no guest that was asked for can be built with an allocator that was asked for".to_owned()));
     }
     modules.extend(c::build(console, toolchain, asked)?);
+    modules.extend(foreign::build(console, asked)?);
     Ok(modules)
 }
 
