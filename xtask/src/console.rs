@@ -22,6 +22,8 @@ pub(crate) struct Console {
     spinner: Option<ProgressBar>,
     /// The step that what begins is a part of; empty where the task has none.
     step: Arc<Mutex<String>>,
+    /// The lines of [`Self::warn`].
+    warnings: Arc<Mutex<Vec<String>>>,
 }
 
 impl Console {
@@ -29,7 +31,7 @@ impl Console {
         let is_interactive = io::stderr().is_terminal()
             && env::var_os("TERM").is_none_or(|term| term != "dumb")
             && env::var_os("CI").is_none();
-        Self { spinner: is_interactive.then(spinner), step: Arc::default() }
+        Self { spinner: is_interactive.then(spinner), step: Arc::default(), warnings: Arc::default() }
     }
 
     /// Says that a step begins; what begins from now on is told as a part of it.
@@ -74,6 +76,17 @@ impl Console {
             Some(spinner) => spinner.suspend(|| eprintln!("{line}")),
             None => eprintln!("{line}"),
         }
+    }
+
+    /// Says something that must not be overlooked: a summary repeats it.
+    pub(crate) fn warn(&self, line: &str) {
+        self.say(&format!("WARNING: {line}"));
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(line.to_owned());
+    }
+
+    /// Everything that [`Self::warn`] said.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Where something else's lines of progress go.
@@ -184,7 +197,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn output_is_captured_with_its_verdict() {
-        let console = Console { spinner: None, step: Arc::default() };
+        let console = Console { spinner: None, step: Arc::default(), warnings: Arc::default() };
         let mut command = Command::new("sh");
         command.args(["-c", "echo out; echo err >&2; exit 3"]);
         let (succeeded, output) = console.capture(&mut command).unwrap();

@@ -1,14 +1,14 @@
 //! The folders of a crate import each other in one direction only.
 //!
 //! For each layered crate the order of its folders is stated here, lowest first. A file may name, by a path that begins
-//! with `crate::`, its own folder and those below. Files that join everything, `lib.rs` above all, are exempt.
+//! with `crate::`, its own folder and those below. Files that join everything, `lib.rs` and `main.rs`, are exempt.
 
 use std::path::{Path, PathBuf};
 
 use crate::folders;
 
 /// A crate, and the folders and files of its `src`, lowest first.
-const LAYERS: [(&str, &[&str]); 3] = [
+const LAYERS: [(&str, &[&str]); 4] = [
     (
         "guest-prepare",
         &[
@@ -34,7 +34,11 @@ const LAYERS: [(&str, &[&str]); 3] = [
         ],
     ),
     ("host-harness", &["state_file", "intent_report", "measure", "verify", "inspect", "replay", "compare", "report"]),
+    ("xtask", &["folders", "layers", "dependencies", "usage", "console", "cargo", "steps", "tasks", "cli"]),
 ];
+
+/// The beginning of a path, in two pieces: this file is checked too.
+const ROOT: &str = concat!("crate", "::");
 
 /// An import that points from a lower folder to a higher one, or to a folder that the order lacks.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,12 +56,12 @@ fn upward(order: &[&str], from: &str, file: &Path, text: &str) -> Vec<Upward> {
     for (number, line) in text.lines().enumerate() {
         // What comments link to is no import.
         let code = line.split("//").next().unwrap_or_default();
-        for (at, _) in code.match_indices("crate::") {
+        for (at, _) in code.match_indices(ROOT) {
             // Another crate's path may end so, such as `$crate::`.
             if code[..at].ends_with(|before: char| before == '$' || before == '_' || before.is_alphanumeric()) {
                 continue;
             }
-            let rest = &code[at + "crate::".len()..];
+            let rest = &code[at + ROOT.len()..];
             let to: String = rest.chars().take_while(|char| char.is_alphanumeric() || *char == '_').collect();
             // A type or a macro at the crate's root is a re-export: the folder that it comes from must be named.
             let allowed = match (place(from), place(&to)) {
@@ -85,7 +89,7 @@ fn upward_of_crate(source: &Path, order: &[&str]) -> std::io::Result<Vec<Upward>
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|ending| ending == "rs")
-                && !["lib", "tests"].contains(&name(&path).as_str())
+                && !["lib", "main", "tests"].contains(&name(&path).as_str())
             {
                 let from = relative.components().next().map(|first| name(Path::new(&first))).unwrap_or_default();
                 let text = std::fs::read_to_string(&path)?;
@@ -97,35 +101,40 @@ fn upward_of_crate(source: &Path, order: &[&str]) -> std::io::Result<Vec<Upward>
     Ok(found)
 }
 
-#[test]
-fn arrows_between_folders_run_one_way() {
-    for (name, order) in LAYERS {
-        let found = upward_of_crate(&folders::root().join(name).join("src"), order).unwrap();
-        assert!(found.is_empty(), "{name}: {found:#?}");
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrows_between_folders_run_one_way() {
+        for (name, order) in LAYERS {
+            let found = upward_of_crate(&folders::root().join(name).join("src"), order).unwrap();
+            assert!(found.is_empty(), "{name}: {found:#?}");
+        }
     }
-}
 
-#[test]
-fn a_planted_upward_import_is_found() {
-    let (_, order) = LAYERS[1];
-    let file = Path::new("restore/planted.rs");
-    let text = "use crate::host::call::Call;\n// crate::pool is only named here\nuse crate::instance::Instance;\n";
-    let found = upward(order, "restore", file, text);
-    assert_eq!(found.len(), 1, "{found:?}");
-    assert_eq!((found[0].line, found[0].to.as_str()), (3, "instance"));
-    assert_eq!(
-        upward(order, "restore", file, "let x = crate::StateError::new(y);").len(),
-        1,
-        "a re-export hides its folder"
-    );
-    assert_eq!(upward(order, "unknown", file, "use crate::text::cut;").len(), 1, "a folder that the order lacks");
-    assert_eq!(upward(order, "pool", file, "use crate::{text, instance};").len(), 1, "a group hides its folders");
+    #[test]
+    fn a_planted_upward_import_is_found() {
+        let (_, order) = LAYERS[1];
+        let file = Path::new("restore/planted.rs");
+        let text = "use crate::host::call::Call;\n// crate::pool is only named here\nuse crate::instance::Instance;\n";
+        let found = upward(order, "restore", file, text);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((found[0].line, found[0].to.as_str()), (3, "instance"));
+        assert_eq!(
+            upward(order, "restore", file, "let x = crate::StateError::new(y);").len(),
+            1,
+            "a re-export hides its folder"
+        );
+        assert_eq!(upward(order, "unknown", file, "use crate::text::cut;").len(), 1, "a folder that the order lacks");
+        assert_eq!(upward(order, "pool", file, "use crate::{text, instance};").len(), 1, "a group hides its folders");
 
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("text")).unwrap();
-    std::fs::write(folder.path().join("text/mod.rs"), text).unwrap();
-    std::fs::write(folder.path().join("lib.rs"), "pub use crate::pool::Pool;").unwrap();
-    let found = upward_of_crate(folder.path(), order).unwrap();
-    assert_eq!(found.len(), 2, "{found:?}");
-    assert!(found.iter().all(|upward| upward.from == "text" && upward.file == Path::new("text/mod.rs")));
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("text")).unwrap();
+        std::fs::write(folder.path().join("text/mod.rs"), text).unwrap();
+        std::fs::write(folder.path().join("lib.rs"), "pub use crate::pool::Pool;").unwrap();
+        let found = upward_of_crate(folder.path(), order).unwrap();
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found.iter().all(|upward| upward.from == "text" && upward.file == Path::new("text/mod.rs")));
+    }
 }

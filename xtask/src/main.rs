@@ -1,5 +1,6 @@
 //! The tasks of this workspace: `cargo xtask --help`.
 
+mod cargo;
 mod cli;
 mod console;
 #[cfg(test)]
@@ -9,10 +10,13 @@ mod folders;
 mod layers;
 mod steps;
 mod tasks;
+mod usage;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+
+use crate::usage::Usage;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
@@ -26,15 +30,3 @@ fn main() -> ExitCode {
         }
     }
 }
-
-/// What was asked for makes no sense here; the exit status is that of wrong usage.
-#[derive(Debug)]
-struct Usage(String);
-
-impl std::fmt::Display for Usage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Usage {}

@@ -60,7 +60,7 @@ impl<'a> Steps<'a> {
         self.done.iter().all(|(_, outcome, _)| matches!(outcome, Outcome::Passed))
     }
 
-    /// A line for each step; for one that failed also why, and the command that runs it alone.
+    /// A line for each step; for one that failed also why, and the command that runs it alone. Warnings follow.
     pub(crate) fn summary(&self, task: &str) -> String {
         let mut text = String::new();
         for (name, outcome, took) in &self.done {
@@ -88,6 +88,9 @@ impl<'a> Steps<'a> {
                 let first = reason.lines().next().unwrap_or_default();
                 let _ = writeln!(text, "{name}: {first}\n  again: cargo xtask {task} --only {name}");
             }
+        }
+        for warning in self.console.warnings() {
+            let _ = writeln!(text, "WARNING: {warning}");
         }
         text
     }
@@ -134,7 +137,10 @@ mod tests {
         let console = Console::new();
         let mut steps = Steps::new(&console, 1);
         steps.run("fmt", &[], || Ok(()));
+        console.warn("guests in Zig are left out");
         assert!(steps.passed());
-        assert!(steps.summary("test").contains("1 passed, 0 failed"));
+        let summary = steps.summary("test");
+        assert!(summary.contains("1 passed, 0 failed"), "{summary}");
+        assert!(summary.ends_with("WARNING: guests in Zig are left out\n"), "{summary}");
     }
 }

@@ -1,10 +1,9 @@
 //! The command line as users meet it: the real binary, its output and its exit status.
+//!
+//! `commands` has a file for each command; the other files have a topic that concerns several.
 
 mod allocations;
 mod commands;
-mod compile;
 mod folder;
 mod input;
-mod metrics;
-mod replay;
 mod wasi;

@@ -10,6 +10,7 @@ mod empty_ranges;
 mod engines;
 mod exttinygo;
 mod failing_restores;
+mod foreign;
 mod guests;
 mod keeping_state;
 mod measure;

@@ -3,11 +3,25 @@
 use anyhow::{Result, bail};
 use cargo_metadata::MetadataCommand;
 
-use super::{cargo, guests, setup};
-use crate::{cli, console::Console, folders};
+use super::{guests, setup};
+use crate::cargo::cargo;
+use crate::console::Console;
+use crate::folders;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Count instructions instead, and write benches/instructions.json.
+    ///
+    /// `test` compares every scenario with the counts in that file, within 2%. Prints the changes.
+    #[arg(long, conflicts_with = "more")]
+    pub(super) instructions: bool,
+    /// Arguments for the benchmarks, such as a filter.
+    #[arg(last = true, value_name = "ARGUMENT")]
+    pub(super) more: Vec<String>,
+}
 
 /// Builds the guests and runs the benchmarks on them.
-pub(super) fn run(console: &Console, arguments: &cli::Bench) -> Result<()> {
+pub(super) fn run(console: &Console, arguments: &Arguments) -> Result<()> {
     if arguments.instructions {
         return record_instructions(console);
     }
@@ -38,7 +52,7 @@ pub(super) fn run(console: &Console, arguments: &cli::Bench) -> Result<()> {
 fn build_guests(console: &Console) -> Result<()> {
     console.begin("setup");
     let toolchain = setup::toolchain(console)?;
-    guests::build(console, &toolchain, &cli::Guests::default())?;
+    guests::build(console, &toolchain, &guests::Arguments::default())?;
     console.end();
     Ok(())
 }

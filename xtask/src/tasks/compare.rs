@@ -4,8 +4,10 @@ use anyhow::{Context, Result};
 
 use guest_build::Allocator;
 
-use super::{cargo, guests, setup};
-use crate::{cli, console::Console, folders};
+use super::{guests, setup};
+use crate::cargo::cargo;
+use crate::console::Console;
+use crate::folders;
 
 /// The guest that is compared.
 const GUEST: &str = "shop";
@@ -13,8 +15,21 @@ const GUEST: &str = "shop";
 /// Calls for each row of a quick table.
 const QUICK_CALLS: u64 = 1_000;
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Calls to measure for each row.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) calls: Option<u64>,
+    /// Measure few calls: takes seconds, and the times vary more.
+    #[arg(long, conflicts_with = "calls")]
+    pub(super) quick: bool,
+    /// Further arguments for `host-harness compare`.
+    #[arg(last = true, value_name = "ARGUMENT")]
+    pub(super) more: Vec<String>,
+}
+
 /// Does all set-up, builds the harness, and has it build, measure and verify the guest.
-pub(super) fn run(console: &Console, arguments: &cli::Compare) -> Result<()> {
+pub(super) fn run(console: &Console, arguments: &Arguments) -> Result<()> {
     console.begin("setup");
     let toolchain = setup::toolchain(console)?;
     console.begin("harness, and what all builds of the guest share");

@@ -7,14 +7,22 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::cargo;
-use crate::{cli, console::Console, folders};
+use crate::cargo::cargo;
+use crate::console::Console;
+use crate::folders;
 
 /// The mdbook that the book is written for. One of the same minor version that is installed serves too.
 const MDBOOK: &str = "0.5.4";
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Open the book in a browser afterwards.
+    #[arg(long)]
+    pub(super) open: bool,
+}
+
 /// Builds the book, and opens it where that is asked for.
-pub(super) fn run(console: &Console, arguments: &cli::Docs) -> Result<()> {
+pub(super) fn run(console: &Console, arguments: &Arguments) -> Result<()> {
     let mdbook = build(console)?;
     console.end();
     println!("{}", folders::book().join("index.html").display());

@@ -9,8 +9,9 @@ use cargo_metadata::MetadataCommand;
 use serde::Deserialize;
 use spdx::{Expression, Licensee, ParseMode};
 
-use super::cargo;
-use crate::{console::Console, folders};
+use crate::cargo::cargo;
+use crate::console::Console;
+use crate::folders;
 
 /// The part of deny.toml that is about licences.
 #[derive(Debug, Deserialize)]

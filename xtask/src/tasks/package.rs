@@ -22,11 +22,10 @@ use anyhow::{Context, Result, bail};
 use cargo_metadata::Package;
 use guest_build::Toolchain;
 
-use super::{
-    cargo,
-    features::{self, THIRD_PARTY},
-};
-use crate::{console::Console, folders};
+use super::features::{self, THIRD_PARTY};
+use crate::cargo::cargo;
+use crate::console::Console;
+use crate::folders;
 
 /// The categories of the registry that the packages stand in: it leaves out one that it does not know.
 const CATEGORIES: [&str; 12] = [

@@ -5,8 +5,10 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use guest_build::Allocator;
 
-use super::{cargo, guests, setup};
-use crate::{cli, console::Console, folders};
+use super::{guests, setup};
+use crate::cargo::cargo;
+use crate::console::Console;
+use crate::folders;
 
 /// The guest that is served.
 const GUEST: &str = "shop";
@@ -14,12 +16,19 @@ const GUEST: &str = "shop";
 /// The package of the service.
 const SERVICE: &str = "example-service";
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Options for the service, such as `--listen 127.0.0.1:9000`; `-- --help` lists them.
+    #[arg(last = true, value_name = "ARGUMENT")]
+    pub(super) more: Vec<String>,
+}
+
 /// Builds guest and service, and becomes the service. The profile is that of tests: it compiles in a fraction of the time, and
 /// everything below the workspace's own crates is optimised in it.
-pub(super) fn run(console: &Console, arguments: &cli::Serve) -> Result<()> {
+pub(super) fn run(console: &Console, arguments: &Arguments) -> Result<()> {
     console.begin("setup");
     let toolchain = setup::toolchain(console)?;
-    let asked = cli::Guests { guest: vec![GUEST.to_owned()], allocator: vec![Allocator::BumpReset] };
+    let asked = guests::Arguments { guest: vec![GUEST.to_owned()], allocator: vec![Allocator::BumpReset] };
     guests::build(console, &toolchain, &asked)?;
 
     console.begin("example-service");
@@ -50,4 +59,23 @@ fn become_it(console: &Console, service: &mut Command) -> Result<()> {
 #[cfg(not(unix))]
 fn become_it(console: &Console, service: &mut Command) -> Result<()> {
     console.pass_through(service)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    #[test]
+    fn what_stands_behind_the_dashes_is_for_the_service() {
+        let line = Line::try_parse_from(["serve", "--", "--listen", "127.0.0.1:0"]).unwrap();
+        assert_eq!(line.arguments.more, ["--listen", "127.0.0.1:0"]);
+    }
 }

@@ -1,12 +1,45 @@
 //! `setup`: a toolchain that compiles wasm32, and a compiler for guests in C.
 
 use anyhow::Result;
-use guest_build::{Clang, Finder, Toolchain};
+use clap::ValueEnum;
+use guest_build::{Clang, Finder, Toolchain, Way};
 
-use crate::{cli, console::Console, folders};
+use crate::console::Console;
+use crate::folders;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The toolchain to use, now and in later runs; `auto` forgets an earlier choice.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(super) way: WayChoice,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum WayChoice {
+    /// The first that works.
+    Auto,
+    /// The target in the active toolchain; rustup adds it if it is missing.
+    Target,
+    /// The active toolchain's library source.
+    RustSource,
+    /// Debian's toolchain with its library source; apt-get installs it if it is missing.
+    Debian,
+}
+
+impl WayChoice {
+    /// The ways it stands for; `None` for all.
+    fn ways(self) -> Option<&'static [Way]> {
+        match self {
+            Self::Auto => None,
+            Self::Target => Some(&[Way::TargetInstalled, Way::TargetAdded]),
+            Self::RustSource => Some(&[Way::RustSource]),
+            Self::Debian => Some(&[Way::DebianSource, Way::DebianPackages]),
+        }
+    }
+}
 
 /// Finds or installs a toolchain anew, and says which.
-pub(super) fn run(console: &Console, arguments: &cli::Setup) -> Result<()> {
+pub(super) fn run(console: &Console, arguments: &Arguments) -> Result<()> {
     console.begin("setup");
     let mut finder = finder(console).forget();
     if let Some(ways) = arguments.way.ways() {

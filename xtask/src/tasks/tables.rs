@@ -5,6 +5,7 @@
 
 mod allocators;
 mod ratios;
+mod text;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -12,7 +13,9 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use crate::{console::Console, folders};
+use self::text::{grouped, put, replaced, time};
+use crate::console::Console;
+use crate::folders;
 
 /// The schema version of reports that this reads.
 const SCHEMA: u64 = 3;
@@ -56,12 +59,6 @@ fn compared(console: &Console, path: &Path) -> Result<()> {
     let new = replaced(&old, BEGIN, END, &front(&report)?).with_context(|| format!("in {}", readme.display()))?;
     put(console, &readme, &new)?;
     put(console, &folders::root().join("docs/src/generated/compare.md"), &book(&report))
-}
-
-fn put(console: &Console, path: &Path, text: &str) -> Result<()> {
-    std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
-    console.say(&format!("written: {}", path.display()));
-    Ok(())
 }
 
 #[derive(Deserialize)]
@@ -157,14 +154,6 @@ fn read(text: &str) -> Result<Report> {
         );
     }
     Ok(serde_json::from_str(text)?)
-}
-
-/// `page` with another text between two marks.
-fn replaced(page: &str, begin: &str, end: &str, text: &str) -> Result<String> {
-    let missing = |mark: &str| format!("there is no `{}`", mark.trim_end());
-    let (before, rest) = page.split_once(begin).with_context(|| missing(begin))?;
-    let (_, after) = rest.split_once(end).with_context(|| missing(end))?;
-    Ok(format!("{before}{begin}{text}{end}{after}"))
 }
 
 /// The front page's table: each allocator with the strategy that is cheapest for it, residue scrubbed and kept.
@@ -308,26 +297,6 @@ fn count(count: f64) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
     let whole = count.round() as u64;
     if count.fract() == 0.0 { grouped(whole) } else { format!("{count:.1}") }
-}
-
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-fn time(nanoseconds: f64) -> String {
-    match nanoseconds {
-        short if short < 999.5 => format!("{short:.0} ns"),
-        medium if medium < 999_500.0 => format!("{:.1} us", medium / 1e3),
-        long => format!("{:.1} ms", long / 1e6),
-    }
 }
 
 #[cfg(test)]

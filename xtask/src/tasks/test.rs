@@ -6,12 +6,14 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use guest_build::{TARGET, Toolchain};
 
-use super::{cargo, docs, features, guests, licences, package, setup};
-use crate::{cli, console::Console, folders, steps::Steps};
+use super::{docs, features, guests, licences, package, setup};
+use crate::cargo::{DENY_WARNINGS, cargo, in_guests};
+use crate::console::Console;
+use crate::steps::Steps;
 
 /// A step of `test`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Check {
+pub(super) enum Check {
     /// Formatting of both workspaces.
     Fmt,
     /// Licences of all dependencies, against deny.toml.
@@ -68,8 +70,15 @@ impl Check {
     }
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Run only this step; can be repeated.
+    #[arg(long, value_enum, value_name = "STEP")]
+    pub(super) only: Vec<Check>,
+}
+
 /// Runs the steps that were asked for, all of them where none was, and tells how each went.
-pub(super) fn run(console: &Console, arguments: &cli::Test) -> Result<bool> {
+pub(super) fn run(console: &Console, arguments: &Arguments) -> Result<bool> {
     let checks: Vec<_> = Check::value_variants()
         .iter()
         .copied()
@@ -100,11 +109,11 @@ fn one(console: &Console, check: Check, toolchain: Option<&Toolchain>, guests_ar
         Check::Fmt => fmt(console),
         Check::Licences => licences::check(console),
         Check::Clippy => clippy(console),
-        Check::Guests => guests::build_all(console, toolchain()?, &cli::Guests::default()).map(drop),
+        Check::Guests => guests::build_all(console, toolchain()?, &guests::Arguments::default()).map(drop),
         Check::ClippyWasm => clippy_for_wasm(console, toolchain()?),
         Check::Tests => {
             if !guests_are_built {
-                guests::build_all(console, toolchain()?, &cli::Guests::default())?;
+                guests::build_all(console, toolchain()?, &guests::Arguments::default())?;
             }
             tests(console)
         }
@@ -114,12 +123,6 @@ fn one(console: &Console, check: Check, toolchain: Option<&Toolchain>, guests_ar
         Check::Rustdoc => rustdoc(console),
         Check::Docs => docs::build(console).map(drop),
     }
-}
-
-/// The same cargo in the guests' workspace.
-pub(super) fn in_guests(mut cargo: Command) -> Command {
-    cargo.current_dir(folders::root().join("guests"));
-    cargo
 }
 
 /// Runs all of them, so that the first that fails does not hide what the others would find.
@@ -154,9 +157,6 @@ fn clippy(console: &Console) -> Result<()> {
     run_all(console, commands)
 }
 
-/// What makes every warning an error of clippy's.
-pub(super) const DENY_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
-
 fn clippy_for_wasm(console: &Console, toolchain: &Toolchain) -> Result<()> {
     let mut clippy = features::clippy_for_wasm(console, toolchain)?;
     clippy.arg("--keep-going");
@@ -182,4 +182,23 @@ fn rustdoc(console: &Console) -> Result<()> {
             .args(["doc", "--workspace", "--no-deps", "--document-private-items"])
             .env("RUSTDOCFLAGS", "-D warnings"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    #[test]
+    fn steps_can_be_repeated() {
+        let line = Line::try_parse_from(["test", "--only", "fmt", "--only", "features"]).unwrap();
+        assert_eq!(line.arguments.only, [Check::Fmt, Check::Features]);
+    }
 }

@@ -47,7 +47,7 @@ const NEVER_REACHED: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(100);
 
 /// The root of the repository.
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace").to_owned()
 }
 
@@ -65,7 +65,7 @@ fn named_module(name: &str) -> Vec<u8> {
 }
 
 /// One engine for all tests: its instances come from one pool.
-fn engine() -> &'static Engine {
+pub(crate) fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| {
         let mut config = EngineConfig::default();
@@ -129,7 +129,7 @@ fn instance(guest: &str, allocator: Allocator, config: &InstanceConfig) -> Insta
 }
 
 /// An integer that a call left in one of its intents.
-fn field(outcome: &Outcome<'_>, name: &str) -> i64 {
+pub(crate) fn field(outcome: &Outcome<'_>, name: &str) -> i64 {
     let intents = outcome.intents().map(|intent| intent.expect("the harness has checked them").value);
     let found = intents.filter_map(|value| value.field(name).expect("the harness has checked them"));
     let value = found.last().unwrap_or_else(|| panic!("no intent has a field `{name}`"));

@@ -1,9 +1,9 @@
 //! Combinations of features of different packages, put together where one command checks them all.
 
 use super::{
-    Target,
     graph::{Graph, Resolution},
     package::Package,
+    target::Target,
 };
 
 /// Packages that are compiled by one command, each with features of its own.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_metadata::{Dependency, DependencyKind, Package as CargoPackage};
 
-use super::Target;
+use super::target::Target;
 
 /// The packages of both workspaces, with their features and dependencies.
 #[derive(Debug, Default)]

@@ -22,30 +22,22 @@ use anyhow::{Context, Result, anyhow, bail};
 use cargo_metadata::{Metadata, MetadataCommand, Package as CargoPackage};
 use guest_build::Toolchain;
 
-pub(super) use self::graph::Graph;
 use self::{
     batches::{Batch, batches},
     package::{ALLOCATOR_PREFIX, Package, pairs},
 };
-use super::{cargo, test};
-use crate::{
-    console::{self, Console},
-    folders,
-};
+pub(super) use self::{graph::Graph, target::Target};
+use crate::cargo::{DENY_WARNINGS, cargo, in_guests};
+use crate::console::{self, Console};
+use crate::folders;
 
 mod batches;
 mod graph;
 mod package;
+mod target;
 
 /// Selected beside a crate for the host alone: it gives third-party packages the features of the whole workspace.
 pub(super) const THIRD_PARTY: &str = "third-party";
-
-/// The target for which code is compiled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Target {
-    Host,
-    Wasm,
-}
 
 /// The packages of the workspace, by name.
 pub(super) fn members() -> Result<Vec<CargoPackage>> {
@@ -126,7 +118,7 @@ impl Check<'_> {
             for (index, batch) in batches.iter().enumerate() {
                 self.console.begin(&format!("{name}, {} of {}: {}", index + 1, batches.len(), batch.describe()));
                 let mut clippy = self.clippy(target, is_guest, is_for_wasm, batch)?;
-                note(run_quietly(self.console, clippy.args(test::DENY_WARNINGS)));
+                note(run_quietly(self.console, clippy.args(DENY_WARNINGS)));
             }
         }
         for package in self.packages.iter().filter(|package| target == Target::Host || package.is_for_wasm) {
@@ -150,7 +142,7 @@ impl Check<'_> {
             Target::Wasm => clippy_for_wasm(self.console, self.toolchain)?,
         };
         if is_guest {
-            clippy = test::in_guests(clippy);
+            clippy = in_guests(clippy);
         }
         for (name, _) in &batch.members {
             clippy.args(["--package", name]);

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use anyhow::{Context, Result};
 use cargo_metadata::Package as CargoPackage;
 
-use super::{Target, graph::Graph};
+use super::{graph::Graph, target::Target};
 
 /// Members of the workspace that are never part of a guest; a procedural macro runs in the compiler.
 const HOST_ONLY: [&str; 12] = [

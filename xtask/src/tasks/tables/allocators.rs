@@ -7,8 +7,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::{grouped, put, time};
-use crate::{console::Console, folders};
+use super::text::{grouped, put, time};
+use crate::console::Console;
+use crate::folders;
 
 /// Writes them into the book.
 pub(super) fn run(console: &Console, path: &Path) -> Result<()> {

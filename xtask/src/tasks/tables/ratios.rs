@@ -7,8 +7,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::{put, replaced, time};
-use crate::{console::Console, folders};
+use super::text::{put, replaced, time};
+use crate::console::Console;
+use crate::folders;
 
 /// What encloses the sentence on the front page.
 const BEGIN: &str = "<!-- ratios:begin -->\n";

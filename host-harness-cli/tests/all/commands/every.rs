@@ -1,8 +1,8 @@
-//! The command line as users meet it: the real binary, its output and its exit status.
+//! Behaviour that commands share: refusals, reports and their exports.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use host_harness::report::{Content, read};
+use host_harness::report::read;
 use test_support::text_guests;
 
 use crate::folder::Folder;
@@ -94,58 +94,6 @@ fn wrong_usage_is_told_with_what_to_do() {
 }
 
 #[test]
-fn a_guest_that_fails_is_status_1_and_says_why() {
-    let folder = Folder::new();
-    let cases: [(&str, &[&str]); 4] = [
-        ("run plain.wasm refuse", &["guest-error", "hello", "code 1000"]),
-        ("run plain.wasm abort", &["unreachable", "Backtrace", "at abort"]),
-        ("run plain.wasm spin --deadline 20ms", &["deadline-exceeded", "20ms"]),
-        ("run plain.wasm grow_or_abort --memory-limit 512KiB", &["out-of-memory", "524288"]),
-    ];
-    for (line, words) in cases {
-        let said = folder.run(line);
-        assert_eq!((said.status, said.stderr.as_str()), (Some(1), ""), "{line}: {}", said.stdout);
-        assert!(words.iter().all(|word| said.stdout.contains(word)), "{line}: {}", said.stdout);
-    }
-}
-
-#[test]
-fn out_of_memory_under_a_lazy_policy_is_tried_again() {
-    let said = Folder::new().run("run plain.wasm grow_or_abort --times 2 --memory-limit 2MiB --restore never");
-    assert_eq!(said.status, Some(0), "{}", said.stdout);
-    assert!(said.stdout.contains("retried"), "{}", said.stdout);
-}
-
-#[test]
-fn a_run_applies_intents_between_calls() {
-    let folder = Folder::new();
-    let said = folder.run("run plain.wasm new_view --times 2 --format json");
-    let Content::Run(run) = read(&said.stdout).unwrap().content else { panic!("{}", said.stdout) };
-    let intent = &run.calls[0].intents[0];
-    assert_eq!((intent.operation.as_str(), intent.storage.as_str(), intent.entity.as_str()), ("new", "sys.View", "e"));
-    assert_eq!((&intent.key, &intent.value), (&serde_json::json!({"Id": 1}), &serde_json::json!({"Amount": 400})));
-    assert_eq!((run.times, run.failed_calls, said.status), (2, 0, Some(0)));
-    let said = folder.run("run plain.wasm say_hello");
-    assert!(said.stdout.contains("info  hello"), "{}", said.stdout);
-}
-
-#[test]
-fn the_log_lines_of_a_failed_call_are_printed_but_give_no_orders() {
-    let folder = Folder::new();
-    let said = folder.run("run plain.wasm say_and_abort");
-    assert_eq!(said.status, Some(1), "{}", said.stderr);
-    let log = said.stdout.split("Log\n").nth(1).unwrap_or_else(|| panic!("{}", said.stdout));
-    assert!(log.starts_with("\n  info  hello\n  warn  \\u001b[31mred\\r\\nResult\n"), "{log}");
-    let said = folder.run("run plain.wasm say_and_abort --times 2 --format json");
-    let Content::Run(run) = read(&said.stdout).unwrap().content else { panic!("{}", said.stdout) };
-    for call in &run.calls {
-        let lines: Vec<_> = call.log.iter().map(|log| (log.level.as_str(), log.line.as_str())).collect();
-        assert_eq!(lines, [("info", "hello"), ("warn", "\u{1b}[31mred\r\nResult")]);
-        assert_eq!((call.log_dropped, call.failure.is_some()), (0, true));
-    }
-}
-
-#[test]
 fn reports_are_read_back_as_they_were_written() {
     let folder = Folder::new();
     for line in [
@@ -184,16 +132,6 @@ fn exports_stand_beside_or_in_place_of_the_output() {
 }
 
 #[test]
-fn a_failed_check_still_gives_a_whole_report() {
-    let folder = Folder::new();
-    let said = folder.run("measure plain.wasm --function abort --calls 5 --export-json r.json");
-    assert_eq!(said.status, Some(1), "{}", said.stderr);
-    let json = std::fs::read_to_string(folder.path().join("r.json")).unwrap();
-    let Content::Measure(report) = read(&json).unwrap().content else { panic!("{json}") };
-    assert!(report.rows.iter().all(|row| row.failure.as_ref().is_some_and(|failed| failed.cause == "unreachable")));
-}
-
-#[test]
 fn a_strategy_that_was_asked_for_and_is_refused_is_a_failure() {
     let folder = Folder::new();
     for (line, word) in [
@@ -211,35 +149,6 @@ fn a_strategy_that_was_asked_for_and_is_refused_is_a_failure() {
 }
 
 #[test]
-fn a_guest_that_is_named_twice_is_taken_once() {
-    let folder = Folder::new();
-    let said = folder.run("verify plain.wasm ./plain.wasm plain.wasm --function grow --calls 5 --format json");
-    let Content::Verify(report) = read(&said.stdout).unwrap().content else { panic!("{}", said.stdout) };
-    let ways: Vec<_> =
-        report.verdicts.iter().map(|verdict| (verdict.guest.as_str(), verdict.strategy.as_str())).collect();
-    assert_eq!(ways, [("plain", "reinstantiate"), ("plain", "full-copy"), ("plain", "dirty-cards")]);
-    // Another file with the same bytes is another guest.
-    folder.file("copy.wasm", &text_guests::plain());
-    let said = folder.run("verify plain.wasm copy.wasm --function grow --calls 5 --format json");
-    let Content::Verify(report) = read(&said.stdout).unwrap().content else { panic!("{}", said.stdout) };
-    assert_eq!(report.verdicts.len(), 6);
-}
-
-#[test]
-fn a_function_that_runs_out_of_memory_is_one_row() {
-    let folder = Folder::new();
-    let said = folder.run("measure plain.wasm --function grow_or_abort --calls 5 --memory-limit 512KiB");
-    assert_eq!(said.status, Some(1), "{}", said.stderr);
-    let rows: Vec<_> =
-        said.stdout.lines().filter(|line| line.starts_with("| plain ") && line.contains("any")).collect();
-    let [row] = rows.as_slice() else { panic!("{}", said.stdout) };
-    assert!(row.trim_end_matches(['|', ' ']).ends_with("out-of-memory"), "{row}");
-    assert_eq!(said.stdout.matches("524288 bytes; raise the memory limit").count(), 1, "{}", said.stdout);
-    assert!(said.stdout.contains("(none: also when retried on the restored instance)"), "{}", said.stdout);
-    assert!(!said.stdout.contains("Per call, counted"), "there is nothing in that table: {}", said.stdout);
-}
-
-#[test]
 fn nobody_reading_the_output_is_no_error() {
     let folder = Folder::new();
     let mut command = folder.command("inspect counted.wasm --format json");
@@ -248,21 +157,4 @@ fn nobody_reading_the_output_is_no_error() {
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), stderr.as_str()), (Some(0), ""));
-}
-
-#[cfg(unix)]
-#[test]
-fn an_interrupt_leaves_no_file() {
-    use std::time::Duration;
-
-    let folder = Folder::new();
-    let before = folder.names();
-    let line = "measure plain.wasm --function spin --deadline none --export-json r.json --export-html r.html";
-    let mut child = folder.command(line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    // Long enough that it is at work; it would never end by itself.
-    std::thread::sleep(Duration::from_secs(1));
-    assert!(child.try_wait().unwrap().is_none(), "it is at work");
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    assert!(!child.wait().unwrap().success());
-    assert_eq!(folder.names(), before);
 }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 use guest_build::{Allocator, CGuest, CModel, StaticLibrary, Toolchain};
 
-use super::setup;
-use crate::{cli, console::Console, folders};
+use super::{super::setup, arguments::Arguments};
+use crate::console::Console;
+use crate::folders;
 
 /// Allocators that are there behind C's interface.
 const BEHIND_C: [Allocator; 3] = [Allocator::Leaking, Allocator::BumpReset, Allocator::Freelist];
@@ -87,12 +88,12 @@ pub(super) fn names() -> Vec<String> {
 }
 
 /// Whether any guest in C is asked for.
-pub(super) fn is_asked(asked: &cli::Guests) -> bool {
+pub(super) fn is_asked(asked: &Arguments) -> bool {
     !choose(asked).is_empty()
 }
 
 /// Builds the guests in C that were asked for and returns their modules.
-pub(super) fn build(console: &Console, toolchain: &Toolchain, asked: &cli::Guests) -> Result<Vec<PathBuf>> {
+pub(super) fn build(console: &Console, toolchain: &Toolchain, asked: &Arguments) -> Result<Vec<PathBuf>> {
     let chosen = choose(asked);
     if chosen.is_empty() {
         return Ok(Vec::new());
@@ -140,7 +141,7 @@ fn library(console: &Console, toolchain: &Toolchain, allocator: Allocator, model
     Ok(place)
 }
 
-fn choose(asked: &cli::Guests) -> Vec<Build> {
+fn choose(asked: &Arguments) -> Vec<Build> {
     let is_asked = |build: &Build| {
         (asked.guest.is_empty() || asked.guest.contains(&build.guest()))
             && (asked.allocator.is_empty() || asked.allocator.contains(&build.allocator))
@@ -166,7 +167,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_chosen() {
-        let asked = |guest: &[&str], allocator: &[Allocator]| cli::Guests {
+        let asked = |guest: &[&str], allocator: &[Allocator]| Arguments {
             guest: guest.iter().map(|name| (*name).to_owned()).collect(),
             allocator: allocator.to_vec(),
         };

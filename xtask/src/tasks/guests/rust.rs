@@ -1,42 +1,17 @@
-//! `guests`: every guest with every allocator, on every contract that it can speak; those in C are in `c_guests`.
+//! Guests in Rust: each with each allocator, on every contract that it can speak.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use guest_build::{Allocator, Guest, GuestBuild, Toolchain};
 
-use super::{c_guests, setup};
-use crate::{Usage, cli, console::Console, folders};
-
-/// Builds the guests that were asked for, and lists the modules on standard output.
-pub(super) fn run(console: &Console, arguments: &cli::Guests) -> Result<()> {
-    console.begin("setup");
-    let toolchain = setup::toolchain(console)?;
-    let modules = build_all(console, &toolchain, arguments)?;
-    console.end();
-    for module in modules {
-        println!("{}", module.display());
-    }
-    Ok(())
-}
-
-/// Builds the guests that were asked for, in Rust and in C, and returns their modules.
-pub(super) fn build_all(console: &Console, toolchain: &Toolchain, asked: &cli::Guests) -> Result<Vec<PathBuf>> {
-    let in_c = c_guests::names();
-    let mut rust = asked.clone();
-    rust.guest.retain(|name| !in_c.contains(name));
-    let mut modules = Vec::new();
-    if asked.guest.is_empty() || !rust.guest.is_empty() {
-        modules.extend(build(console, toolchain, &rust)?);
-    } else if !c_guests::is_asked(asked) {
-        bail!(Usage("no guest that was asked for can be built with an allocator that was asked for".to_owned()));
-    }
-    modules.extend(c_guests::build(console, toolchain, asked)?);
-    Ok(modules)
-}
+use super::arguments::Arguments;
+use crate::console::Console;
+use crate::folders;
+use crate::usage::Usage;
 
 /// Builds the guests in Rust that were asked for and returns their modules.
-pub(super) fn build(console: &Console, toolchain: &Toolchain, asked: &cli::Guests) -> Result<Vec<PathBuf>> {
+pub(in super::super) fn build(console: &Console, toolchain: &Toolchain, asked: &Arguments) -> Result<Vec<PathBuf>> {
     let guests = guest_build::guests(&folders::guests_manifest())?;
     let builds = choose(&guests, asked)?;
     let mut modules = Vec::new();
@@ -53,7 +28,12 @@ pub(super) fn build(console: &Console, toolchain: &Toolchain, asked: &cli::Guest
 }
 
 /// Builds one guest in Rust with one allocator, on the native contract.
-pub(super) fn build_one(console: &Console, toolchain: &Toolchain, name: &str, allocator: Allocator) -> Result<PathBuf> {
+pub(in super::super) fn build_one(
+    console: &Console,
+    toolchain: &Toolchain,
+    name: &str,
+    allocator: Allocator,
+) -> Result<PathBuf> {
     let guests = guest_build::guests(&folders::guests_manifest())?;
     let guest =
         guests.iter().find(|guest| guest.name == name).with_context(|| format!("there is no guest `{name}`"))?;
@@ -77,14 +57,9 @@ const OTHER_CONTRACT: &str = "exttinygo";
 type Build<'a> = (&'a Guest, Allocator, Option<&'static str>);
 
 /// Each guest with each of its allocators, as far as both were asked for, on each contract.
-fn choose<'a>(guests: &'a [Guest], asked: &cli::Guests) -> Result<Vec<Build<'a>>> {
+fn choose<'a>(guests: &'a [Guest], asked: &Arguments) -> Result<Vec<Build<'a>>> {
     if guests.is_empty() {
         bail!("there is no guest in {}", folders::guests_manifest().display());
-    }
-    if let Some(unknown) = asked.guest.iter().find(|name| !guests.iter().any(|guest| guest.name == **name)) {
-        let names: Vec<_> = guests.iter().map(|guest| guest.name.as_str()).collect();
-        let in_c = c_guests::names().join(", ");
-        bail!(Usage(format!("there is no guest `{unknown}`: use one of {}, {in_c}", names.join(", "))));
     }
     let mut chosen = Vec::new();
     for guest in guests {
@@ -120,8 +95,8 @@ mod tests {
         vec![guest("bench", &[Allocator::System], &[]), guest("shop", &Allocator::ALL, &["counters", "exttinygo"])]
     }
 
-    fn asked(guest: &[&str], allocator: &[Allocator]) -> cli::Guests {
-        cli::Guests { guest: guest.iter().map(|name| (*name).to_owned()).collect(), allocator: allocator.to_vec() }
+    fn asked(guest: &[&str], allocator: &[Allocator]) -> Arguments {
+        Arguments { guest: guest.iter().map(|name| (*name).to_owned()).collect(), allocator: allocator.to_vec() }
     }
 
     #[test]
@@ -137,11 +112,5 @@ mod tests {
             chosen.iter().map(|(guest, allocator, contract)| (&*guest.name, *allocator, *contract)).collect();
         assert_eq!(chosen, [("shop", Allocator::Wee, None), ("shop", Allocator::Wee, Some("exttinygo"))]);
         assert!(choose(&guests, &asked(&["bench"], &[Allocator::Wee])).is_err());
-    }
-
-    #[test]
-    fn an_unknown_guest_is_told_with_those_there_are() {
-        let told = choose(&guests(), &asked(&["shopp"], &[])).unwrap_err().to_string();
-        assert!(told.contains("`shopp`") && told.contains("bench, shop"), "{told}");
     }
 }

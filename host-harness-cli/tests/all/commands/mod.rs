@@ -1,0 +1,9 @@
+//! A file for each command, and one for the behaviour that commands share.
+
+mod compile;
+mod every;
+mod measure;
+mod replay;
+mod run;
+mod run_metrics;
+mod verify;

