@@ -302,7 +302,7 @@ pub(crate) fn copy_back(memory: &mut [u8], snapshot: &Snapshot, range: Range<usi
     if length <= CHUNK || length > SMALL {
         to.copy_from_slice(from);
     } else {
-        let ((chunks, rest), (saved_chunks, saved_rest)) = (to.as_chunks_mut::<CHUNK>(), from.as_chunks());
+        let ((chunks, rest), (saved_chunks, saved_rest)) = (to.as_chunks_mut::<CHUNK>(), from.as_chunks::<CHUNK>());
         for (chunk, saved) in chunks.iter_mut().zip(saved_chunks) {
             chunk.copy_from_slice(saved);
         }
