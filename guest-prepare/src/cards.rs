@@ -241,8 +241,9 @@ fn next_mark(table: &[u8], from: usize) -> Option<usize> {
     const NEAR: usize = 8 * BLOCK;
     let rest = &table[from..];
     let near = &rest[..rest.len().min(NEAR)];
-    let (blocks, _) = near.as_chunks::<BLOCK>();
-    let clean = blocks.iter().take_while(|block| block.iter().fold(0, |all, mark| all | mark) == 0).count() * BLOCK;
+    let marks_of =
+        |block: &[u8; BLOCK]| block.as_chunks().0.iter().fold(0, |all, word| all | u64::from_ne_bytes(*word));
+    let clean = near.as_chunks().0.iter().take_while(|block| marks_of(block) == 0).count() * BLOCK;
     let (words, tail) = near[clean..].as_chunks();
     for (number, word) in words.iter().enumerate() {
         let marks = u64::from_le_bytes(*word);
