@@ -13,6 +13,15 @@ use guest_prepare::module_info::ModuleError;
 /// Why a guest could not be loaded or an instance could not be made.
 ///
 /// wasmtime's own error type does not implement [`std::error::Error`], so its text is wrapped here.
+///
+/// ```
+/// use guest_host::{Engine, EngineConfig, Guest, LoadError, PrepareOptions};
+///
+/// let engine = Engine::new(&EngineConfig::default())?;
+/// let error = Guest::load(&engine, "empty", b"", PrepareOptions::default()).unwrap_err();
+/// assert!(matches!(error, LoadError::Module(_)), "{error}");
+/// # Ok::<(), guest_host::EngineError>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
