@@ -30,6 +30,13 @@ pub struct BumpAllocator<P, M = LinearMemory> {
 }
 
 /// The policy of a [`BumpAllocator`] for freed allocations. Only [`Leaking`] and [`BumpReset`] implement it.
+///
+/// ```
+/// use alloc_core::{AllocatorKind, BumpPolicy, BumpReset, Leaking};
+///
+/// assert_eq!((Leaking::KIND, Leaking::FREES_NEWEST), (AllocatorKind::Leaking, false));
+/// assert_eq!((BumpReset::KIND, BumpReset::FREES_NEWEST), (AllocatorKind::BumpReset, true));
+/// ```
 pub trait BumpPolicy: sealed::Sealed {
     /// The kind that the control block shows to the host.
     const KIND: AllocatorKind;

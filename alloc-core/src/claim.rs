@@ -38,6 +38,20 @@ pub const fn control_block(heap_start: u32) -> ControlBlock {
 /// change is that pages which existed already may have been adopted.
 ///
 /// `needed` must not be 0.
+///
+/// ```
+/// # #[cfg(feature = "testing")] {
+/// use alloc_core::claim::claim;
+/// use alloc_core::testing::FakeMemory;
+/// use alloc_core::{AllocatorKind, PAGE_SIZE};
+///
+/// // Two pages can be added to the one that ends where the heap begins.
+/// let memory = FakeMemory::new(0x10_0000, 2);
+/// assert!(claim(&memory, AllocatorKind::Freelist, 2 * PAGE_SIZE));
+/// assert_eq!(memory.image().limit, 0x10_0000 + 2 * PAGE_SIZE);
+/// assert!(!claim(&memory, AllocatorKind::Freelist, 2 * PAGE_SIZE + 1));
+/// # }
+/// ```
 #[inline]
 pub fn claim<M: Memory>(memory: &M, kind: AllocatorKind, needed: u32) -> bool {
     let block = memory.control_block();

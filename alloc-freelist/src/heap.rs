@@ -227,7 +227,7 @@ impl<M: Memory> Heap<M> {
         if self.refuses(layout.size(), layout.align()) {
             return ptr::null_mut();
         }
-        let mut must_grow = !self.source().leaves_page(layout);
+        let mut must_grow = !self.source().fills_page(layout);
         loop {
             // SAFETY: the size is not 0.
             if let Some(block) = unsafe { self.talc.try_allocate(layout) } {

@@ -8,7 +8,11 @@ use talc::{
     source::Source,
 };
 
-/// Bytes by which the claimed heap grows at least; its end is a multiple of it.
+/// Bytes by which the claimed heap grows at least; its size is a multiple of it.
+///
+/// Steps count from the heap's base, not from address 0. So the same requests get the same blocks, at the same distance from
+/// the base, and take the same instructions, however many bytes of statics a guest has below its heap. The price: where
+/// memory can grow no further, less than a step may stay unused at its end.
 ///
 /// talc writes at the end of what it has claimed, so a host that zeroes up to there zeroes half a step too much on
 /// average. A smaller step calls the source more often.
@@ -54,14 +58,15 @@ impl<M: Memory> PageSource<M> {
         talc.source.end != 0 && end.is_some_and(|end| unsafe { talc.reserved(end) }.up_to.as_ptr() == address)
     }
 
-    /// Whether the heap grows into another page, or about to the end of one, for a request that no gap can hold.
+    /// Whether a request that no gap can hold makes the heap as large as another page, or about as large.
     ///
-    /// How many pages there are has no part in it: it differs between an instance that is fresh and one that was restored,
-    /// which must do the same.
-    pub(crate) fn leaves_page(&self, layout: Layout) -> bool {
-        let top = self.control_block().top.load(Relaxed);
+    /// The heap's size decides, not its addresses (see [`CLAIM_STEP`]), and not the number of pages: an instance that is
+    /// fresh has fewer than one that was restored, and both must do the same.
+    pub(crate) fn fills_page(&self, layout: Layout) -> bool {
+        let control = self.control_block();
+        let size = control.top.load(Relaxed).wrapping_sub(control.heap_base.load(Relaxed));
         let needed = layout.size().wrapping_add(layout.align()).wrapping_add(ROUNDING + CLAIM_STEP as usize);
-        top.wrapping_add(needed as u32) ^ top >= PAGE_SIZE
+        size.wrapping_add(needed as u32) ^ size >= PAGE_SIZE
     }
 }
 
@@ -84,24 +89,26 @@ unsafe impl<M: Memory> Source for PageSource<M> {
 
         // With an alignment above talc's own, only a gap that is longer by the alignment is sure to be found. The heap
         // asks for nothing that exceeds `u32` together with `top`.
-        let mut needed = layout.size().wrapping_add(ROUNDING);
+        let mut needed = layout.size().wrapping_add(ROUNDING) as u32;
         if layout.align() > CHUNK_UNIT {
-            needed = needed.wrapping_add(layout.align());
+            needed = needed.wrapping_add(layout.align() as u32);
         }
-        let mut from = top;
         if is_begun {
+            // Less the gap at the end of the heap.
             // SAFETY: `old_end` is what talc returned last as the end of this heap.
-            from = memory.address(unsafe { talc.reserved(old_end) }.up_to.as_ptr());
+            let from = memory.address(unsafe { talc.reserved(old_end) }.up_to.as_ptr());
+            needed = needed.wrapping_add(from).wrapping_sub(top);
         } else {
-            needed = needed.wrapping_add(min_first_heap_size::<B>());
+            needed = needed.wrapping_add(min_first_heap_size::<B>() as u32);
         }
-        let new_top = (from.wrapping_add(needed as u32) | (CLAIM_STEP - 1)).wrapping_add(1);
+        let steps = (needed | (CLAIM_STEP - 1)).wrapping_add(1);
+        let new_top = top.wrapping_add(steps);
         // Without progress talc would ask for ever. A gap that holds the request would have been found, so `new_top` is
         // above `top` if it has not wrapped; should talc ever search otherwise, the request fails.
         if new_top <= top || new_top > HEAP_END {
             return Err(());
         }
-        if !claim(memory, talc.source.kind(), new_top.wrapping_sub(top)) {
+        if !claim(memory, talc.source.kind(), steps) {
             return Err(());
         }
         let new_end = memory.pointer(new_top);
@@ -110,7 +117,7 @@ unsafe impl<M: Memory> Source for PageSource<M> {
             unsafe { talc.extend(old_end, new_end) }
         } else {
             // SAFETY: `claim` made the memory from `top` to `new_top` this allocator's.
-            unsafe { talc.claim(old_end.as_ptr(), new_top.wrapping_sub(top) as usize) }.ok_or(())?
+            unsafe { talc.claim(old_end.as_ptr(), steps as usize) }.ok_or(())?
         };
         talc.source.end = talc.source.memory.address(end.as_ptr());
         talc.source.control_block().top.store(new_top, Relaxed);

@@ -55,6 +55,17 @@ pub enum Step {
 }
 
 /// A trace in the compact form.
+///
+/// ```
+/// use alloc_trace::compact::{Program, STEP};
+/// use alloc_trace::{Numbering, Trace};
+///
+/// let trace = Trace::parse(b"Alloc(8),\nAlloc(3),\nFree(0),\n", Numbering::FromZero)?;
+/// // Chunks of two steps.
+/// let program = Program::of(&trace, 2 * STEP);
+/// assert_eq!((program.slots, program.chunks.len()), (2, 2));
+/// # Ok::<(), alloc_trace::ParseError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Program {

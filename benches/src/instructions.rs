@@ -1,11 +1,10 @@
 //! The scenarios of the benchmarks as exact counts of WebAssembly instructions.
 //!
-//! A count depends on the guest's code alone: not on the machine, nor on what else it does. Of a freelist it also depends
-//! on the address at which the heap begins: with the statics 112 bytes shorter, the markdown trace took 4.8% more
-//! instructions of the same allocator, and 19 pages instead of 10. So counts are kept in a
-//! file, [`file()`], and what has drifted from it by more than [`TOLERANCE`], to either side, fails. They do depend on the
-//! compiler that built the guests, so the file has a set for each compiler. By a compiler that it does not know, counts
-//! are held to those of the others, within [`TOLERANCE_OF_OTHERS`].
+//! A count depends on the guest's code alone: not on the machine, nor on what else it does, nor on where the guest's heap
+//! begins (`tests/all/heap_start.rs`). So counts are kept in a file, [`file()`], and what has drifted from it by more than
+//! [`TOLERANCE`], to either side, fails. They do depend on the compiler that built the guests, so the file has a set for
+//! each compiler. By a compiler that it does not know, counts are held to those of the others, within
+//! [`TOLERANCE_OF_OTHERS`].
 
 use std::collections::BTreeMap;
 use std::fmt;

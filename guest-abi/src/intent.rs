@@ -116,6 +116,16 @@ impl<'a> Intent<'a> {
 
 /// Checks a whole stream of intents and returns their number.
 ///
+/// ```
+/// use guest_abi::cbor::WireError;
+/// use guest_abi::intent::validate;
+///
+/// // [0, "sys.View", "e", {}, {}], and the same without its end.
+/// let intent = b"\x85\x00\x68sys.View\x61e\xA0\xA0";
+/// assert_eq!(validate(intent), Ok(1));
+/// assert_eq!(validate(&intent[..10]), Err(WireError::Truncated));
+/// ```
+///
 /// # Errors
 /// [`WireError`] of the first intent that is not valid.
 pub fn validate(stream: &[u8]) -> Result<usize, WireError> {

@@ -23,6 +23,24 @@ use crate::text::cut;
 /// The [cause](Cause) says why, as a type: match on it, and print its text. Operations other than calls return errors whose names
 /// end in `Error`, for instance [`LoadError`](crate::LoadError). A [`Refusal`](crate::admission::Refusal) is a reason not to
 /// restore a module by a strategy, before any call.
+///
+/// ```
+/// use guest_host::{Cause, Engine, EngineConfig, Guest, InstanceConfig, MemoryState, PrepareOptions};
+///
+/// # let engine = Engine::new(&EngineConfig::default())?;
+/// # let wasm = wat::parse_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/shop.wat")))?;
+/// # let guest = Guest::load(&engine, "shop", &wasm, PrepareOptions::default())?;
+/// # let mut instance = guest.instantiate(&InstanceConfig::default(), MemoryState::new())?;
+/// let failure = instance.invoke_by_name("refuse").unwrap_err();
+/// assert_eq!(failure.function, "refuse");
+/// match failure.cause {
+///     Cause::GuestError { code, message } => assert_eq!((code.number(), &*message), (1000, "hello")),
+///     other => panic!("{other}"),
+/// }
+/// // The instance was restored, and serves the next call.
+/// instance.invoke_by_name("count_up")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub struct Failure {
@@ -63,6 +81,23 @@ impl fmt::Display for Failure {
 }
 
 /// Why a call failed.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use guest_host::{Cause, Engine, EngineConfig, Guest, InstanceConfig, MemoryState, PrepareOptions};
+///
+/// # let engine = Engine::new(&EngineConfig::default())?;
+/// # let wasm = wat::parse_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/shop.wat")))?;
+/// # let guest = Guest::load(&engine, "shop", &wasm, PrepareOptions::default())?;
+/// let config = InstanceConfig::default().with_deadline(Some(Duration::from_millis(5)));
+/// let mut instance = guest.instantiate(&config, MemoryState::new())?;
+/// let cause = instance.invoke_by_name("spin").unwrap_err().cause;
+/// assert!(matches!(cause, Cause::DeadlineExceeded { .. }));
+/// // A stable name, for logs and metrics.
+/// assert_eq!(cause.kind(), "deadline-exceeded");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Cause {

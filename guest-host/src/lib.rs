@@ -29,7 +29,7 @@ pub use failure::{Cause, Failure, InvalidData};
 pub use guest::admission;
 pub use guest::error::{AdmissionError, CompileError, ConfigError, InputError, LoadError, StartError};
 pub use guest::{Function, Guest};
-pub use guest_abi::Level;
+pub use guest_abi::{self, Level};
 pub use guest_prepare::{self, PrepareOptions, module_info};
 pub use host::call::{CallLimits, HostCall, LogLines, TraceEntry};
 pub use host::outcome::{AllocationSource, AllocationStats, CallStats, Outcome, Replaced};
@@ -46,6 +46,11 @@ pub use restore::snapshot;
 #[cfg(feature = "async")]
 pub use state::AsyncState;
 pub use state::{MemoryState, State, StateError};
+/// wasmtime, in the version that this crate runs guests on. [`Engine::wasmtime`] lends its engine; use this path for what
+/// you do with it, and your program cannot end up with two versions.
+pub use wasmtime;
+/// A WebAssembly value, as [`Instance::globals`] and [`snapshot::Snapshot::globals`] return it.
+pub use wasmtime::Val;
 
 #[cfg(test)]
 mod tests {

@@ -33,3 +33,12 @@ macro_rules! event {
 }
 
 pub(crate) use {event, span, within};
+
+/// Without the feature no argument of a macro is compiled, let alone evaluated: this does not build otherwise.
+#[cfg(not(feature = "tracing"))]
+#[expect(dead_code, reason = "to be compiled, not to be called")]
+async fn arguments_are_not_compiled() {
+    span!(debug_span, "off", field = compile_error!("the field of a span is compiled"));
+    event!(warn, field = compile_error!("the field of an event is compiled"), "off");
+    within!(debug_span, "off", field = compile_error!("the field of an awaited span is compiled"); std::future::ready(()));
+}

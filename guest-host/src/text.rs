@@ -35,6 +35,11 @@ pub fn printable_within(text: &str, longest: usize) -> Cow<'_, str> {
 
 /// The text without its middle where it has more characters than `longest`, and how many it has. Both ends stay, since
 /// messages begin with where something is wrong and end with what to do.
+///
+/// ```
+/// assert_eq!(guest_host::text::cut("short", 20), "short");
+/// assert!(guest_host::text::cut(&"long ".repeat(100), 40).len() < 100);
+/// ```
 pub fn cut(text: &str, longest: usize) -> Cow<'_, str> {
     // No text has more characters than bytes.
     if text.len() <= longest {

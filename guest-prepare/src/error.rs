@@ -3,6 +3,15 @@
 use crate::names::RESERVED_PREFIX;
 
 /// Why a module cannot be prepared.
+///
+/// ```
+/// use guest_prepare::{ModuleInfo, PrepareError, PrepareOptions, prepare};
+///
+/// let wasm = wat::parse_str(r#"(module (memory (export "__harness_mine") 1))"#)?;
+/// let error = prepare(&wasm, &ModuleInfo::analyse(&wasm)?, PrepareOptions::default()).unwrap_err();
+/// assert!(matches!(error, PrepareError::ReservedName { .. }), "{error}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PrepareError {

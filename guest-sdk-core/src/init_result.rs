@@ -3,6 +3,13 @@
 use crate::error::Result;
 
 /// A type that an initialisation hook may return.
+///
+/// ```
+/// use guest_sdk_core::{Error, InitResult};
+///
+/// assert!(().into_result().is_ok());
+/// assert!(Err::<(), Error>("no configuration".into()).into_result().is_err());
+/// ```
 pub trait InitResult {
     /// The error with which the hook failed, if it did.
     ///

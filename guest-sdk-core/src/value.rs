@@ -329,6 +329,16 @@ impl<'call> Iterator for Items<'call> {
 
 /// The fields of an object, in order. See [`Value::fields`]; of bytes that are not an object after all, the same holds
 /// as for [`Items`].
+///
+/// ```
+/// use guest_sdk_core::value::Value;
+///
+/// // {"Year": 2023, "Month": 1}
+/// let value = Value::new(b"\xA2\x64Year\x19\x07\xE7\x65Month\x01");
+/// let names: Vec<&str> = value.fields()?.map(|(name, _)| name).collect();
+/// assert_eq!(names, ["Year", "Month"]);
+/// # Ok::<(), guest_sdk_core::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Fields<'call> {
     fields: Members<'call>,

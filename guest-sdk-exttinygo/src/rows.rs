@@ -10,6 +10,19 @@ use crate::{Result, RowKey, Value, read_values};
 ///
 /// The host passes all rows in one read, so [`Rows::next`] keeps their handles: 16 bytes of the heap for each row.
 /// [`Rows::for_each`] takes nothing from the heap if `next` was not called before.
+///
+/// ```
+/// # use guest_sdk_exttinygo::{Context, KeyBuilder, Result, storage};
+/// fn total(cx: &mut Context) -> Result<i64> {
+///     let mut total = 0;
+///     let orders = KeyBuilder::new(storage::VIEW, "shop.Orders");
+///     cx.read_values(&orders)?.for_each(|row| {
+///         total += row.value().get_i64("Amount")?;
+///         Ok(())
+///     })?;
+///     Ok(total)
+/// }
+/// ```
 #[must_use = "nothing is read until `next` is called"]
 pub struct Rows<'call, 'key> {
     key: &'key [u8],

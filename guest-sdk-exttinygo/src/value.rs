@@ -23,6 +23,14 @@ type Call<'call> = PhantomData<&'call *mut ()>;
 /// The contract cannot express the kind of a value, the names of its fields or the absence of a field, so this type lacks
 /// `kind`, `fields`, `find` and `encoded` of the native SDK. For nested objects and for elements see [`Value::get`] and
 /// [`Item`].
+///
+/// ```
+/// # use guest_sdk_exttinygo::{Result, Value};
+/// fn describe(order: &Value<'_>) -> Result<String> {
+///     let (name, amount) = (order.get_str("Name")?, order.get_i64("Amount")?);
+///     Ok(format!("{name}: {amount}"))
+/// }
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Value<'call> {
     handle: i64,
@@ -30,6 +38,19 @@ pub struct Value<'call> {
 }
 
 /// The fields of a row's key, by their handle. They are read as those of a [`Value`] are.
+///
+/// ```
+/// # use guest_sdk_exttinygo::{Context, KeyBuilder, Result, storage};
+/// fn latest(cx: &mut Context) -> Result<i32> {
+///     let mut latest = 0;
+///     let orders = KeyBuilder::new(storage::VIEW, "shop.Orders");
+///     cx.read_values(&orders)?.for_each(|row| {
+///         latest = latest.max(row.key().get_i32("Year")?);
+///         Ok(())
+///     })?;
+///     Ok(latest)
+/// }
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct RowKey<'call> {
     handle: i64,

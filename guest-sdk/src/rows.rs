@@ -101,6 +101,23 @@ impl core::fmt::Debug for Rows<'_, '_> {
 }
 
 /// A row: the fields of its key, and its value.
+///
+/// ```
+/// use guest_sdk::testing::{Host, MemoryState};
+/// use guest_sdk::{KeyBuilder, storage};
+///
+/// let mut state = MemoryState::new();
+/// state.put(storage::VIEW, "shop.Orders", |key| { key.put_i32("Year", 2023); }, |value| { value.put_i32("Amount", 400); })?;
+/// let outcome = Host::new(state).call(|cx| {
+///     let orders = KeyBuilder::new(storage::VIEW, "shop.Orders");
+///     cx.read_values(&orders)?.for_each(|row| {
+///         assert_eq!((row.key().get_i32("Year")?, row.value().get_i32("Amount")?), (2023, 400));
+///         Ok(())
+///     })
+/// });
+/// outcome.unwrap();
+/// # Ok::<(), guest_sdk::testing::MemoryStateError>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'step> {
     key: Value<'step>,

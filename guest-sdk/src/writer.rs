@@ -35,12 +35,38 @@ pub struct IntentWriter<'a> {
 }
 
 /// Writes the fields of a nested object.
+///
+/// ```
+/// # use guest_sdk::{Context, KeyBuilder, Result, storage};
+/// fn order(cx: &mut Context) -> Result<()> {
+///     let mut value = cx.new_value(&KeyBuilder::new(storage::RESULT, ""))?;
+///     value.put_object("Customer", |customer| {
+///         customer.put_string("Name", "Ada").put_i32("Number", 7);
+///     });
+///     Ok(())
+/// }
+/// # guest_sdk::testing::Host::default().call(order).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct ObjectWriter<'a> {
     sink: &'a mut IntentSink,
 }
 
 /// Writes the elements of a nested array.
+///
+/// ```
+/// # use guest_sdk::{Context, KeyBuilder, Result, storage};
+/// fn order(cx: &mut Context) -> Result<()> {
+///     let mut value = cx.new_value(&KeyBuilder::new(storage::RESULT, ""))?;
+///     value.put_array("Items", |items| {
+///         items.push_string("tea").push_object(|item| {
+///             item.put_string("Name", "cup").put_i32("Quantity", 2);
+///         });
+///     });
+///     Ok(())
+/// }
+/// # guest_sdk::testing::Host::default().call(order).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct ArrayWriter<'a> {
     sink: &'a mut IntentSink,

@@ -7,6 +7,16 @@ use guest_abi::value::{Kind, ValueError, ValueRef};
 
 /// The value with all lengths definite. Of a field that was written twice the last value stays.
 ///
+/// ```
+/// use guest_abi::value::ValueRef;
+/// use guest_state::record::definite;
+///
+/// // {"n": 1, "n": 2}, of indefinite length.
+/// let value = ValueRef::new(b"\xBF\x61n\x01\x61n\x02\xFF");
+/// assert_eq!(definite(value)?, b"\xA1\x61n\x02");
+/// # Ok::<(), guest_abi::cbor::WireError>(())
+/// ```
+///
 /// # Errors
 /// [`WireError`] if the value is not of the value model.
 pub fn definite(value: ValueRef<'_>) -> Result<Vec<u8>, WireError> {
@@ -82,6 +92,16 @@ impl<'a> LastOfEach<'a> {
 }
 
 /// An object with the fields of `existing`, changed and extended by those of `changes`.
+///
+/// ```
+/// use guest_abi::value::ValueRef;
+/// use guest_state::record::merged;
+///
+/// // {"a": 1, "b": 2} changed by {"b": 3, "c": 4}.
+/// let (existing, changes) = (ValueRef::new(b"\xA2\x61a\x01\x61b\x02"), ValueRef::new(b"\xA2\x61b\x03\x61c\x04"));
+/// assert_eq!(merged(existing, changes)?, b"\xA3\x61a\x01\x61b\x03\x61c\x04");
+/// # Ok::<(), guest_abi::cbor::WireError>(())
+/// ```
 ///
 /// # Errors
 /// [`WireError`] if one of them is not an object of the value model.

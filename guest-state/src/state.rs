@@ -25,6 +25,28 @@ struct Record {
 type Table = BTreeMap<Vec<u8>, Record>;
 
 /// Records in memory, with the semantics of a host's state. See the [crate] for keys, order and intents.
+///
+/// ```
+/// use guest_abi::cbor::encode;
+/// use guest_abi::intent::{self, Operation};
+/// use guest_abi::key::Key;
+/// use guest_state::MemoryState;
+///
+/// // A guest leaves the intent to make a record, and the host applies it.
+/// let mut key = Vec::new();
+/// encode::element(&mut key, "sys.View");
+/// encode::element(&mut key, "shop.Orders");
+/// encode::object_of(&mut key, 0);
+/// let mut intents = Vec::new();
+/// intent::begin(&mut intents, Operation::New, &key);
+/// encode::field(&mut intents, "Amount", 400_i64);
+/// encode::mark(&mut intents, encode::END);
+///
+/// let mut state = MemoryState::new();
+/// assert_eq!(state.apply(&intents)?, 1);
+/// assert!(state.get(&Key::parse(&key)?)?.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct MemoryState {
     declared: BTreeSet<String>,

@@ -175,6 +175,17 @@ pub struct Reason {
 
 /// Inspects a module, or that in an [artefact](guest_host::artefact).
 ///
+/// ```
+/// use guest_host::{Engine, EngineConfig, InstanceConfig, PrepareOptions};
+/// use host_harness::inspect::inspect;
+///
+/// let engine = Engine::new(&EngineConfig::default())?;
+/// # let wasm = wat::parse_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-host/examples/shop.wat")))?;
+/// let found = inspect(&engine, "shop", &wasm, PrepareOptions::default(), &InstanceConfig::default())?;
+/// assert!(found.problems.is_empty(), "it can be run: {:?}", found.problems);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`ModuleError`] when the bytes are no valid core module. All else is part of what was found.
 pub fn inspect(
@@ -211,6 +222,20 @@ pub struct Judgement {
 /// Which strategies can restore a guest: what the module allows and, where an instance decides, what that does; `state` is
 /// what it may read while it is initialised.
 ///
+/// ```
+/// use guest_host::{Engine, EngineConfig, Guest, InstanceConfig, MemoryState, PrepareOptions, RestoreStrategy};
+/// use host_harness::inspect::strategies;
+///
+/// # let engine = Engine::new(&EngineConfig::default())?;
+/// # let wasm = wat::parse_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-host/examples/shop.wat")))?;
+/// # let guest = Guest::load(&engine, "shop", &wasm, PrepareOptions::default())?;
+/// let judgements = strategies(&guest, &InstanceConfig::default(), &MemoryState::new())?;
+/// let able = judgements.iter().filter(|judgement| judgement.refusals.is_empty());
+/// let able: Vec<_> = able.map(|judgement| judgement.strategy).collect();
+/// assert_eq!(able, [RestoreStrategy::Reinstantiate, RestoreStrategy::FullCopy, RestoreStrategy::DirtyCards]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`LoadError`] when no instance can be made whatever the strategy.
 pub fn strategies(guest: &Guest, config: &InstanceConfig, state: &MemoryState) -> Result<Vec<Judgement>, LoadError> {
@@ -228,6 +253,18 @@ pub fn strategies(guest: &Guest, config: &InstanceConfig, state: &MemoryState) -
 
 /// Returns the strategy that [`RestoreStrategy::Auto`] picks for a guest under a configuration, and the reason. The guest
 /// may read `state` while it is initialised.
+///
+/// ```
+/// use guest_host::{Engine, EngineConfig, Guest, InstanceConfig, MemoryState, PrepareOptions, RestoreStrategy};
+/// use host_harness::inspect::best_strategy;
+///
+/// # let engine = Engine::new(&EngineConfig::default())?;
+/// # let wasm = wat::parse_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-host/examples/shop.wat")))?;
+/// # let guest = Guest::load(&engine, "shop", &wasm, PrepareOptions::default())?;
+/// let choice = best_strategy(&guest, &InstanceConfig::default(), &MemoryState::new())?;
+/// assert_eq!(choice.strategy, RestoreStrategy::DirtyCards);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// As for [`Guest::instantiate`].

@@ -8,6 +8,18 @@ use serde_json::Value;
 use crate::state_file::json;
 
 /// An intent.
+///
+/// ```
+/// use guest_abi::intent::intents;
+/// use host_harness::report::IntentReport;
+///
+/// // [0, "sys.View", "shop.Orders", {"Year": 2023}, {"Amount": 400}]
+/// let stream = b"\x85\x00\x68sys.View\x6Bshop.Orders\xA1\x64Year\x19\x07\xE7\xA1\x66Amount\x19\x01\x90";
+/// let intent = intents(stream).next().unwrap()?;
+/// let report = IntentReport::of(&intent)?;
+/// assert_eq!((&*report.operation, report.value.to_string()), ("new", r#"{"Amount":400}"#.to_owned()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IntentReport {
     /// `new` or `update`.

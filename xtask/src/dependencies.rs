@@ -48,3 +48,11 @@ fn without_a_compiler_the_runtime_has_no_cranelift() {
     assert!(compiler(&[]), "the check itself");
     assert!(!compiler(&["--no-default-features", "--features", "artefacts,async,metrics"]));
 }
+
+#[test]
+fn without_the_feature_the_runtime_has_no_tracing() {
+    let tracing = |options: &[&str]| names(&tree(RUNTIME, options)).iter().any(|name| name.starts_with("tracing"));
+    assert!(tracing(&["--features", "tracing"]), "the check itself");
+    assert!(!tracing(&[]));
+    assert!(!tracing(&["--features", "artefacts,async,metrics,serde,specimens"]));
+}

@@ -16,6 +16,20 @@ const BACKING_ALIGN: u32 = 1 << 24;
 ///
 /// So a heap near 4 GiB costs no more than any other. It cannot test alignments above 16 MiB. Growth can be limited
 /// ([`set_spare_pages`](Self::set_spare_pages)); as in WebAssembly, no page goes away.
+///
+/// ```
+/// use std::alloc::{GlobalAlloc as _, Layout};
+///
+/// use alloc_core::testing::FakeMemory;
+/// use alloc_core::{BumpAllocator, Leaking};
+///
+/// let memory = FakeMemory::new(0x10_0000, 4);
+/// let allocator = BumpAllocator::<Leaking, _>::over(&memory);
+/// // SAFETY: the size is not 0.
+/// let pointer = unsafe { allocator.alloc(Layout::new::<u64>()) };
+/// assert!(!pointer.is_null());
+/// assert_eq!(memory.image().top, 0x10_0008);
+/// ```
 #[derive(Debug)]
 pub struct FakeMemory {
     block: ControlBlock,

@@ -29,6 +29,52 @@ fn the_heap_is_claimed_in_steps() {
     assert_eq!(memory.image().top, START + 4 * CLAIM_STEP);
 }
 
+/// Distances from the heap's base, after each request, of the block and of the heap's end.
+fn distances(start: u32) -> Vec<(u32, u32)> {
+    let memory = FakeMemory::new(start, 100);
+    let allocator = FreelistAllocator::over(&memory);
+    let mut alive: Vec<(*mut u8, usize)> = Vec::new();
+    let mut random = 1_u32;
+    let mut next = |below: usize| {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (random >> 8) as usize % below
+    };
+    let mut found = Vec::new();
+    for _ in 0..3_000 {
+        let size = (1 + next(8)) << next(12);
+        match next(3) {
+            // A third grows or shrinks, a third goes, and so many come that the heap grows all the time.
+            0 if !alive.is_empty() => {
+                let which = next(alive.len());
+                let (pointer, old_size) = alive[which];
+                // SAFETY: allocated below, with this layout.
+                alive[which] = (unsafe { allocator.realloc(pointer, layout(old_size, 8), size) }, size);
+                found.push((memory.address(alive[which].0) - start, memory.image().top - start));
+            }
+            1 if alive.len() > 200 => {
+                let (pointer, size) = alive.swap_remove(next(alive.len()));
+                // SAFETY: allocated below, with this layout.
+                unsafe { allocator.dealloc(pointer, layout(size, 8)) };
+            }
+            _ => {
+                alive.push((alloc(&allocator, size, 8), size));
+                found.push((memory.address(alive[alive.len() - 1].0) - start, memory.image().top - start));
+            }
+        }
+    }
+    assert!(memory.image().top - start > 10 * 0x1_0000, "the heap has grown over many pages");
+    found
+}
+
+#[test]
+fn blocks_lie_at_the_same_distance_wherever_the_heap_begins() {
+    // Multiples of 32, as natively talc's blocks begin at multiples of that.
+    let expected = distances(START);
+    for padding in [32, 96, 992, 4096, 4128, 0x8000, 0xFFE0, 0x1_0000] {
+        assert_eq!(distances(START + padding), expected, "{padding} bytes higher");
+    }
+}
+
 #[test]
 fn what_was_freed_serves_again_and_neighbours_coalesce() {
     let memory = FakeMemory::new(START, 1000);

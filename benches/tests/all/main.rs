@@ -1,3 +1,4 @@
 //! Tests on the built guests.
 
+mod heap_start;
 mod instructions;

@@ -278,6 +278,17 @@ unsafe fn prefixed_in_place(to: *mut u8, major: u8, bytes: &[u8]) -> *mut u8 {
 }
 
 /// Writes a field of an object.
+///
+/// ```
+/// use guest_abi::cbor::encode;
+///
+/// // {"Year": 2023, "Name": "tea"}
+/// let mut bytes = Vec::new();
+/// encode::object_of(&mut bytes, 2);
+/// encode::field(&mut bytes, "Year", 2023_i64);
+/// encode::field(&mut bytes, "Name", "tea");
+/// assert_eq!(bytes, b"\xA2\x64Year\x19\x07\xE7\x64Name\x63tea");
+/// ```
 #[inline(always)]
 pub fn field<S: Sink>(sink: &mut S, name: &str, value: impl Scalar) {
     let name = Name(name);
@@ -295,6 +306,17 @@ pub fn field<S: Sink>(sink: &mut S, name: &str, value: impl Scalar) {
 }
 
 /// Writes an element of an array, or an item on its own.
+///
+/// ```
+/// use guest_abi::cbor::encode;
+///
+/// // ["tea", true]
+/// let mut bytes = Vec::new();
+/// encode::array_of(&mut bytes, 2);
+/// encode::element(&mut bytes, "tea");
+/// encode::element(&mut bytes, true);
+/// assert_eq!(bytes, b"\x82\x63tea\xF5");
+/// ```
 #[inline(always)]
 pub fn element<S: Sink>(sink: &mut S, value: impl Scalar) {
     match sink.room(value.room()) {

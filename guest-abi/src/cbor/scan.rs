@@ -172,6 +172,15 @@ impl<'b> Members<'b> {
 /// The bytes from the value of the field `name` on, or `None` if the object has no such field. A name that is there twice
 /// means its first value.
 ///
+/// ```
+/// use guest_abi::cbor::scan::{field, integer};
+///
+/// // {"Year": 2023}
+/// let year = field(b"\xA1\x64Year\x19\x07\xE7", "Year")?;
+/// assert_eq!(year.and_then(integer), Some(2023));
+/// # Ok::<(), guest_abi::cbor::scan::Unreadable>(())
+/// ```
+///
 /// # Errors
 /// [`Unreadable`] if `object` does not begin with an object, or the field is not found before bytes that are not
 /// well-formed.

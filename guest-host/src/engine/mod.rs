@@ -34,6 +34,18 @@ const MOST_TABLES: u32 = 4;
 const ARTEFACT_MAGIC: [u8; 8] = *b"\x89guest\r\n";
 
 /// How an [`Engine`] is made.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use guest_host::{Allocation, Engine, EngineConfig};
+///
+/// // Memory for 64 instances at a time, and deadlines that are exact to 5 ms.
+/// let config = EngineConfig::default().with_allocation(Allocation::pooling(64)).with_tick(Duration::from_millis(5));
+/// let engine = Engine::new(&config)?;
+/// assert_eq!(engine.config(), &config);
+/// # Ok::<(), guest_host::EngineError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
@@ -59,6 +71,15 @@ pub struct EngineConfig {
 /// An entry that cannot be read is compiled and written anew. Entries have no checksum that finds every change in them,
 /// and their code is run: whoever can write to the folder can run code in the process. Keep it as safe as the program
 /// itself.
+///
+/// ```
+/// use guest_host::{CompileCache, Engine, EngineConfig};
+///
+/// let folder = std::env::temp_dir().join("compiled-guests");
+/// let engine = Engine::new(&EngineConfig::default().with_compile_cache(CompileCache::Folder(folder)))?;
+/// println!("{} modules were found", engine.cache_use().hits);
+/// # Ok::<(), guest_host::EngineError>(())
+/// ```
 #[cfg(feature = "compile")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -240,6 +261,16 @@ impl Engine {
     }
 
     /// The engine underneath, for embedders who use it beside the harness.
+    ///
+    /// ```
+    /// use guest_host::wasmtime::Module;
+    /// use guest_host::{Engine, EngineConfig};
+    ///
+    /// let engine = Engine::new(&EngineConfig::default())?;
+    /// let compiled: Module = Module::new(engine.wasmtime(), b"\0asm\x01\0\0\0").map_err(|error| error.to_string())?;
+    /// assert_eq!(compiled.exports().len(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn wasmtime(&self) -> &wasmtime::Engine {
         &self.inner.wasmtime

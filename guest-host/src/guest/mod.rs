@@ -23,6 +23,19 @@ use guest_prepare::module_info::{ContractKind, ModuleInfo};
 use guest_prepare::{PrepareOptions, Prepared, prepare};
 
 /// A loaded module. Cheap to clone.
+///
+/// ```
+/// use guest_host::{Engine, EngineConfig, Guest, PrepareOptions};
+///
+/// let engine = Engine::new(&EngineConfig::default())?;
+/// # let wasm = wat::parse_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/shop.wat")))?;
+/// let guest = Guest::load(&engine, "shop", &wasm, PrepareOptions::default())?;
+/// assert_eq!(guest.functions(), ["count_up", "refuse", "spin"]);
+/// // Resolve a function once, and keep the handle for all calls.
+/// let count_up = guest.function("count_up")?;
+/// assert_eq!(guest.function_name(count_up), "count_up");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Guest {
     inner: Arc<Inner>,

@@ -7,6 +7,13 @@ use crate::failure::Fault;
 use crate::host::output::Output;
 
 /// Bounds on what one call may leave with the host.
+///
+/// ```
+/// use guest_host::{CallLimits, InstanceConfig};
+///
+/// let limits = CallLimits::default().with_intent_bytes(1 << 20).with_log_bytes(4 << 10);
+/// let config = InstanceConfig::default().with_limits(limits);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]

@@ -8,6 +8,23 @@ use guest_abi::intent::Intents;
 use crate::host::call::{Call, LogLines, TraceEntry};
 
 /// The outcome of a successful call. It borrows the instance's buffers: copy what you need beyond the next call.
+///
+/// ```
+/// use guest_host::{Engine, EngineConfig, Guest, InstanceConfig, MemoryState, PrepareOptions};
+///
+/// # let engine = Engine::new(&EngineConfig::default())?;
+/// # let wasm = wat::parse_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/shop.wat")))?;
+/// # let guest = Guest::load(&engine, "shop", &wasm, PrepareOptions::default())?;
+/// # let mut instance = guest.instantiate(&InstanceConfig::default(), MemoryState::new())?;
+/// let outcome = instance.invoke_by_name("count_up")?;
+/// for intent in outcome.intents() {
+///     let intent = intent?;
+///     assert_eq!((intent.key.entity, intent.value.field("Amount")?.unwrap().as_i64()?), ("e", 400));
+/// }
+/// let lines: Vec<&str> = outcome.log().map(|(_level, text)| text).collect();
+/// assert_eq!(lines, ["hello"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Outcome<'a> {
     pub(crate) call: &'a Call,
@@ -66,6 +83,20 @@ impl<'a> Outcome<'a> {
 }
 
 /// Figures of one call.
+///
+/// ```
+/// use guest_host::{Engine, EngineConfig, Guest, InstanceConfig, MemoryState, PrepareOptions};
+///
+/// // Instructions need an engine that counts them; pages and times need an instance that does.
+/// let engine = Engine::new(&EngineConfig::default().with_fuel(true))?;
+/// # let wasm = wat::parse_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/shop.wat")))?;
+/// let guest = Guest::load(&engine, "shop", &wasm, PrepareOptions::default())?;
+/// let mut instance = guest.instantiate(&InstanceConfig::default().with_count(true), MemoryState::new())?;
+/// let stats = *instance.invoke_by_name("count_up")?.stats();
+/// assert_eq!((stats.crossings, stats.pages), (1, 2));
+/// assert!(stats.instructions > Some(0) && stats.restored_bytes > Some(0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]

@@ -9,6 +9,19 @@ use crate::guest::Guest;
 use crate::restore::policy::{Residue, RestorePolicy, RestoreStrategy};
 
 /// A strategy, and why it was picked.
+///
+/// ```
+/// use guest_host::{Engine, EngineConfig, Guest, InstanceConfig, MemoryState, PrepareOptions, RestoreStrategy};
+///
+/// # let engine = Engine::new(&EngineConfig::default())?;
+/// # let wasm = wat::parse_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/shop.wat")))?;
+/// # let guest = Guest::load(&engine, "shop", &wasm, PrepareOptions::default())?;
+/// let instance = guest.instantiate(&InstanceConfig::default(), MemoryState::new())?;
+/// let choice = instance.strategy();
+/// assert_eq!(choice.strategy, RestoreStrategy::DirtyCards);
+/// println!("{}: {}", choice.strategy, choice.reason);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]

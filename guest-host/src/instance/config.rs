@@ -11,6 +11,20 @@ use crate::restore::policy::{Residue, RestorePolicy, RestoreStrategy};
 use guest_prepare::module_info::ContractKind;
 
 /// How an [`Instance`](crate::Instance) is made and kept.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use guest_host::{InstanceConfig, Residue, RestorePolicy, RestoreStrategy};
+///
+/// let config = InstanceConfig::default()
+///     .with_strategy(RestoreStrategy::BumpReset)
+///     .with_residue(Residue::Keep)
+///     .with_policy(RestorePolicy::OnHeapAbove(1 << 20))
+///     .with_memory_limit(64 << 20)
+///     .with_deadline(Some(Duration::from_millis(50)));
+/// assert!(config.policy.is_lazy());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
@@ -114,6 +128,14 @@ impl InstanceConfig {
 ///
 /// Memory of WebAssembly only grows. After one call that needed much, an instance would hold it for ever; so an instance
 /// that has more than it needs for some time is replaced by a new one.
+///
+/// ```
+/// use guest_host::{InstanceConfig, Retention};
+///
+/// // Memory beyond 1 MiB goes back after 1,000 calls in a row that did without it.
+/// let retention = Retention::default().with_bytes(1 << 20).with_restores(1_000);
+/// let config = InstanceConfig::default().with_retention(Some(retention));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]

@@ -37,6 +37,23 @@ use phase::Phase;
 use plan::{Mechanism, Plan};
 
 /// A guest in memory, with its snapshot.
+///
+/// ```
+/// use guest_host::{Engine, EngineConfig, Guest, InstanceConfig, MemoryState, PrepareOptions};
+///
+/// # let engine = Engine::new(&EngineConfig::default())?;
+/// # let wasm = wat::parse_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/shop.wat")))?;
+/// # let guest = Guest::load(&engine, "shop", &wasm, PrepareOptions::default())?;
+/// let mut instance = guest.instantiate(&InstanceConfig::default(), MemoryState::new())?;
+/// let count_up = guest.function("count_up")?;
+/// for _ in 0..3 {
+///     let intents = instance.invoke(count_up)?.intent_bytes().to_vec();
+///     instance.state_mut().unwrap().apply(&intents)?;
+///     // The call counted up in a global and in memory, and the restore put both back.
+///     assert!(instance.is_pristine());
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Instance {
     guest: Guest,

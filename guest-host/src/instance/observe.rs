@@ -21,6 +21,20 @@ impl Instance {
     }
 
     /// The mutable globals as they are now: name, value, and the value in the snapshot.
+    ///
+    /// ```
+    /// use guest_host::{Engine, EngineConfig, Guest, InstanceConfig, MemoryState, PrepareOptions, RestorePolicy, Val};
+    ///
+    /// # let engine = Engine::new(&EngineConfig::default())?;
+    /// # let wasm = wat::parse_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/shop.wat")))?;
+    /// # let guest = Guest::load(&engine, "shop", &wasm, PrepareOptions::default())?;
+    /// let config = InstanceConfig::default().with_policy(RestorePolicy::OnError);
+    /// let mut instance = guest.instantiate(&config, MemoryState::new())?;
+    /// instance.invoke_by_name("count_up")?;
+    /// let changed = |(_, now, saved): &(String, Val, Val)| matches!((now, saved), (Val::I32(1), Val::I32(0)));
+    /// assert!(instance.globals().iter().any(changed));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn globals(&mut self) -> Vec<(String, Val, Val)> {
         let Some(live) = self.phase.live_mut() else {
             return Vec::new();

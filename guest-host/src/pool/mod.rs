@@ -27,6 +27,13 @@ pub use error::PoolError;
 use object_pool::{Counts, Grant, ObjectPool, Patience, TakeError};
 
 /// How many instances a [`Pool`] has, and what becomes of those that come back.
+///
+/// ```
+/// use guest_host::PoolConfig;
+///
+/// // Two instances before the first request, and never more than 8.
+/// let config = PoolConfig::default().with_warm(2).with_max(8);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
@@ -327,6 +334,22 @@ impl Shared {
 ///
 /// Its state stays with it: what is set by [`Instance::set_state`] or changed through [`Instance::state_mut`] is what the
 /// next borrower finds.
+///
+/// ```
+/// use guest_host::{Engine, EngineConfig, Guest, InstanceConfig, MemoryState, Pool, PoolConfig, PrepareOptions};
+///
+/// # let engine = Engine::new(&EngineConfig::default())?;
+/// # let wasm = wat::parse_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/shop.wat")))?;
+/// # let guest = Guest::load(&engine, "shop", &wasm, PrepareOptions::default())?;
+/// let pool = Pool::new(&guest, &InstanceConfig::default(), &PoolConfig::default(), || Ok(MemoryState::new()))?;
+/// let mut instance = pool.take()?;
+/// instance.set_state(MemoryState::new());
+/// instance.invoke_by_name("count_up")?;
+/// assert_eq!(pool.status().idle, 0);
+/// drop(instance);
+/// assert_eq!(pool.status().idle, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct PooledInstance<'a> {
     /// `None` once it went back.
     instance: Option<Box<Instance>>,

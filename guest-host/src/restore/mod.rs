@@ -29,6 +29,42 @@ use crate::restore::policy::Residue;
 use crate::restore::snapshot::{ControlBlockAt, Handles, RegionKind, Regions, Snapshot};
 
 /// A way of putting an instance back to its snapshot without replacing it.
+///
+/// ```
+/// use guest_host::restore::{Promise, Restore, RestoreError, Restored, Target};
+/// use guest_host::snapshot::RegionKind;
+/// use guest_host::{Engine, EngineConfig, Guest, InstanceConfig, MemoryState, PrepareOptions, Residue};
+///
+/// /// Copies the snapshot back, and zeroes what was grown since.
+/// #[derive(Debug)]
+/// struct CopyAll;
+///
+/// impl Restore for CopyAll {
+///     fn name(&self) -> &str {
+///         "copy-all"
+///     }
+///
+///     fn promise(&self, _region: RegionKind, _residue: Residue) -> Promise {
+///         Promise::Exact
+///     }
+///
+///     fn restore(&mut self, target: &mut Target<'_>) -> Result<Restored, RestoreError> {
+///         let (memory, snapshot) = target.memory();
+///         let (saved, grown) = memory.split_at_mut(snapshot.memory().len());
+///         saved.copy_from_slice(snapshot.memory());
+///         grown.fill(0);
+///         Ok(Restored { bytes: memory.len() as u64 })
+///     }
+/// }
+///
+/// # let engine = Engine::new(&EngineConfig::default())?;
+/// # let wasm = wat::parse_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/shop.wat")))?;
+/// # let guest = Guest::load(&engine, "shop", &wasm, PrepareOptions::default())?;
+/// let mut instance = guest.instantiate_with(Box::new(CopyAll), &InstanceConfig::default(), MemoryState::new())?;
+/// instance.invoke_by_name("count_up")?;
+/// assert_eq!((instance.strategy_name(), instance.is_pristine()), ("copy-all", true));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Restore: Send + std::fmt::Debug {
     /// Name of the strategy in reports.
     fn name(&self) -> &str;

@@ -4,6 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 
 /// How an instance is put back to its snapshot.
+///
+/// ```
+/// use guest_host::RestoreStrategy;
+///
+/// let strategy: RestoreStrategy = "dirty-cards".parse()?;
+/// assert_eq!(strategy, RestoreStrategy::DirtyCards);
+/// # Ok::<(), guest_host::UnknownName>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
@@ -69,6 +77,15 @@ impl FromStr for RestoreStrategy {
 }
 
 /// When an instance is restored. After any failure it is restored whatever the policy.
+///
+/// ```
+/// use guest_host::RestorePolicy;
+///
+/// let policy: RestorePolicy = "on-heap-above=1048576".parse()?;
+/// assert_eq!(policy, RestorePolicy::OnHeapAbove(1 << 20));
+/// assert!(policy.is_lazy());
+/// # Ok::<(), guest_host::UnknownName>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]

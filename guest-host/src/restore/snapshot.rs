@@ -11,6 +11,22 @@ use guest_prepare::RED_ZONE;
 use wasmtime::{AsContextMut, Global, Memory, Table, Val};
 
 /// Everything that a restore puts back.
+///
+/// ```
+/// use guest_host::snapshot::RegionKind;
+/// use guest_host::{Engine, EngineConfig, Guest, InstanceConfig, MemoryState, PrepareOptions};
+///
+/// # let engine = Engine::new(&EngineConfig::default())?;
+/// # let wasm = wat::parse_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/shop.wat")))?;
+/// # let guest = Guest::load(&engine, "shop", &wasm, PrepareOptions::default())?;
+/// let mut instance = guest.instantiate(&InstanceConfig::default(), MemoryState::new())?;
+/// instance.invoke_by_name("count_up")?;
+/// let (memory, snapshot) = instance.memory().unwrap();
+/// // The call wrote a counter among the statics, and the restore put it back.
+/// assert_eq!(snapshot.regions().at(1024), RegionKind::Statics);
+/// assert!(memory == snapshot.memory());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Snapshot {
     /// Linear memory, as large as the guest saw it.

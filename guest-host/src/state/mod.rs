@@ -12,6 +12,32 @@ pub use guest_state::MemoryState;
 /// The records that a guest may read. Each instance has its own state; several states may share one store.
 ///
 /// An extension is a pure function of the state: while a call runs, equal reads must give equal results.
+///
+/// ```
+/// use guest_host::guest_abi::key::Key;
+/// use guest_host::guest_abi::value::ValueRef;
+/// use guest_host::{MemoryState, State, StateError};
+///
+/// /// Records that guests may read and not change.
+/// #[derive(Default)]
+/// struct ReadOnly(MemoryState);
+///
+/// impl State for ReadOnly {
+///     fn get(&mut self, key: &Key<'_>) -> Result<Option<&[u8]>, StateError> {
+///         State::get(&mut self.0, key)
+///     }
+///
+///     fn read(&mut self, key: &Key<'_>, after: Option<ValueRef<'_>>, out: &mut [u8]) -> Result<usize, StateError> {
+///         State::read(&mut self.0, key, after, out)
+///     }
+///
+///     fn apply(&mut self, _intents: &[u8]) -> Result<usize, StateError> {
+///         Err(StateError::new("these records are read-only"))
+///     }
+/// }
+///
+/// assert_eq!(ReadOnly::default().apply(&[]).unwrap_err().to_string(), "these records are read-only");
+/// ```
 pub trait State: Send {
     /// The value of the record with this key, as CBOR with definite lengths; `None` when there is no such record.
     ///

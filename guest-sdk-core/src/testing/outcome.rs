@@ -12,6 +12,19 @@ use guest_state::MemoryStateError;
 use crate::value::Value;
 
 /// The outcome of a call: its result, its log lines and, if it succeeded, its intents.
+///
+/// ```
+/// use guest_sdk::Level;
+/// use guest_sdk::testing::Host;
+///
+/// let outcome = Host::default().call(|cx| {
+///     cx.log(Level::Info, "hello");
+///     Ok(())
+/// });
+/// outcome.unwrap();
+/// assert_eq!((outcome.log[0].text.as_str(), outcome.crossings.log), ("hello", 1));
+/// assert_eq!(outcome.intents().count(), 0);
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "a call may have failed: `unwrap` the outcome or look at its `result`"]
 pub struct Outcome {

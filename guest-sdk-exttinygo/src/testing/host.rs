@@ -7,6 +7,21 @@ use super::handles;
 use crate::{Context, Result};
 
 /// A state, and the calls of extensions against it.
+///
+/// ```
+/// use guest_sdk_exttinygo::testing::{Host, MemoryState};
+/// use guest_sdk_exttinygo::{KeyBuilder, storage};
+///
+/// let mut host = Host::new(MemoryState::new());
+/// let outcome = host.call(|cx| {
+///     cx.new_value(&KeyBuilder::new(storage::RECORD, "shop.Counter"))?.put_i32("Value", 1);
+///     Ok(())
+/// });
+/// outcome.unwrap();
+/// host.apply(&outcome)?;
+/// assert_eq!(host.state().len(), 1);
+/// # Ok::<(), guest_sdk_exttinygo::testing::MemoryStateError>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Host {
     state: MemoryState,

@@ -11,6 +11,16 @@ use crate::context::Context;
 use crate::entry::Exchange;
 
 /// A state, and the calls of extensions against it.
+///
+/// ```
+/// use guest_sdk::ErrorCode;
+/// use guest_sdk::testing::{Failure, Host, MemoryState};
+///
+/// // A small exchange region, to see what the extension does where values do not fit.
+/// let mut host = Host::new(MemoryState::new()).exchange_size(4096);
+/// let outcome = host.call(|_cx| Err("sold out".into()));
+/// assert!(matches!(outcome.unwrap_failure(), Failure::Error { code: ErrorCode::Application(1000), .. }));
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Host {
     state: MemoryState,

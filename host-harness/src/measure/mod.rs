@@ -157,6 +157,20 @@ impl Default for MeasureOptions {
 
 /// Measures one function of one guest.
 ///
+/// ```
+/// use guest_host::{EngineConfig, MemoryState, PrepareOptions};
+/// use host_harness::measure::{Engines, MeasureOptions, Subject, Variant, measure};
+///
+/// let engines = Engines::new(&EngineConfig::default())?;
+/// # let wasm = wat::parse_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-host/examples/shop.wat")))?;
+/// let subject = Subject::load(&engines, "shop", &wasm, PrepareOptions::default())?;
+/// let options = MeasureOptions::default().with_calls(100);
+/// let row = measure(&subject, "count_up", Variant::REINSTANTIATE, &options, &MemoryState::new())?;
+/// let counts = row.counts.expect("the call succeeds");
+/// println!("{counts:?}, {:?}", row.times);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`LoadError`] when no instance can be made, for instance as the strategy does not serve the guest, and
 /// [`LoadError::Function`] when there is no such function. A call that fails is no error: see [`Row::failure`].

@@ -73,6 +73,19 @@ impl Default for ReplayOptions {
 /// The counts are those of a fresh instance. The times come afterwards, from an instance that is restored before each
 /// replay, so its memory is warm and equals the snapshot.
 ///
+/// ```no_run
+/// # use guest_host::Guest;
+/// use alloc_trace::Numbering;
+/// use host_harness::replay::{ReplayOptions, TraceFile, replay};
+///
+/// # fn compare(guest: &Guest) -> Result<(), Box<dyn std::error::Error>> {
+/// let trace = TraceFile::load("traces/markdown.trace".as_ref(), Numbering::FromZero)?;
+/// let row = replay(guest, "freelist", &trace, &ReplayOptions::default())?;
+/// println!("{:?}, {:?}", row.counts, row.times);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// [`LoadError`] when no instance can be made, and [`LoadError::Function`] when the guest is none that replays. A
 /// replay that fails is no error: see [`ReplayRow::failure`].

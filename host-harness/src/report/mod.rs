@@ -27,6 +27,22 @@ use crate::inspect::Inspection;
 pub const SCHEMA_VERSION: u32 = 3;
 
 /// The findings of a command.
+///
+/// ```
+/// use guest_host::{Engine, EngineConfig, InstanceConfig, PrepareOptions};
+/// use host_harness::inspect::inspect;
+/// use host_harness::report::{self, Content, Report};
+///
+/// let engine = Engine::new(&EngineConfig::default())?;
+/// # let wasm = wat::parse_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-host/examples/shop.wat")))?;
+/// let found = inspect(&engine, "shop", &wasm, PrepareOptions::default(), &InstanceConfig::default())?;
+/// let report = Report::new(Content::Inspect(Box::new(found)));
+/// assert!(report.passed());
+/// // Its JSON form can be read again.
+/// let text = serde_json::to_string(&report)?;
+/// assert_eq!(report::read(&text)?.command(), "inspect");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Report {

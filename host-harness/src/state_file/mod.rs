@@ -90,6 +90,17 @@ pub fn load_state_file(path: &Path) -> Result<MemoryState, StateFileError> {
 
 /// Loads a state from the text of a state file; `path` is for messages.
 ///
+/// ```
+/// use host_harness::parse_state;
+///
+/// let text = r#"[{"storage": "sys.View", "entity": "shop.Orders", "key": {"Year": 2023}, "value": {"Amount": 400}}]"#;
+/// let state = parse_state(text, "orders.json".as_ref())?;
+/// assert_eq!(state.len(), 1);
+/// let error = parse_state("[{}]", "orders.json".as_ref()).unwrap_err();
+/// assert!(error.to_string().starts_with("orders.json:1:"), "{error}");
+/// # Ok::<(), host_harness::StateFileError>(())
+/// ```
+///
 /// # Errors
 /// [`StateFileError`] with line and column.
 pub fn parse_state(text: &str, path: &Path) -> Result<MemoryState, StateFileError> {

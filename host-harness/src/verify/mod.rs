@@ -37,6 +37,15 @@ pub use observe::Aspect;
 use observe::Observed;
 
 /// Options of verification.
+///
+/// ```
+/// use guest_host::{InstanceConfig, RestoreStrategy};
+/// use host_harness::verify::VerifyOptions;
+///
+/// let config = InstanceConfig::default().with_strategy(RestoreStrategy::DirtyCards);
+/// // Another seed is another sequence of calls.
+/// let options = VerifyOptions::default().with_config(config).with_calls(10_000).with_seed(7);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifyOptions {
@@ -352,6 +361,20 @@ impl fmt::Display for What {
 ///
 /// `progress` is told the number of calls made, now and then.
 ///
+/// ```
+/// use guest_host::{Engine, EngineConfig, Guest, MemoryState, PrepareOptions};
+/// use host_harness::verify::{VerifyOptions, verify};
+///
+/// # let engine = Engine::new(&EngineConfig::default())?;
+/// # let wasm = wat::parse_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-host/examples/shop.wat")))?;
+/// # let guest = Guest::load(&engine, "shop", &wasm, PrepareOptions::default())?;
+/// let functions = Some(vec!["count_up".to_owned(), "refuse".to_owned()]);
+/// let options = VerifyOptions::default().with_functions(functions).with_calls(20);
+/// let verdict = verify(&guest, &options, &MemoryState::new(), &mut |_calls| ())?;
+/// assert!(verdict.passed(), "{:?}", verdict.differences);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`LoadError`] when an instance cannot be made, for instance as the strategy does not serve the guest.
 pub fn verify(
@@ -365,6 +388,21 @@ pub fn verify(
 }
 
 /// Verifies a guest under a strategy that is not one of [`RestoreStrategy`]'s.
+///
+/// ```
+/// use guest_host::restore::FullCopy;
+/// use guest_host::{Engine, EngineConfig, Guest, MemoryState, PrepareOptions};
+/// use host_harness::verify::{VerifyOptions, verify_with};
+///
+/// # let engine = Engine::new(&EngineConfig::default())?;
+/// # let wasm = wat::parse_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-host/examples/shop.wat")))?;
+/// # let guest = Guest::load(&engine, "shop", &wasm, PrepareOptions::default())?;
+/// let options = VerifyOptions::default().with_functions(Some(vec!["count_up".to_owned()])).with_calls(20);
+/// // In the place of `FullCopy` stands a strategy of your own.
+/// let verdict = verify_with(&guest, Box::new(FullCopy), &options, &MemoryState::new())?;
+/// assert_eq!((verdict.passed(), verdict.calls), (true, 20));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// As for [`verify`].

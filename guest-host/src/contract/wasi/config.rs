@@ -1,6 +1,19 @@
 //! The configuration of WASI.
 
 /// The part of the world that a guest sees through WASI. By default that is the system's time and nothing else.
+///
+/// ```
+/// use guest_host::wasi::{Clock, Randomness};
+/// use guest_host::{InstanceConfig, WasiConfig};
+///
+/// let wasi = WasiConfig::default()
+///     .with_arguments(vec!["shop".to_owned()])
+///     .with_environment(vec![("LANG".to_owned(), "C".to_owned())])
+///     // The same time and the same random bytes in each call.
+///     .with_clock(Clock::fixed(Clock::DEFAULT_START))
+///     .with_randomness(Randomness::Seeded(7));
+/// let config = InstanceConfig::default().with_wasi(wasi);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]

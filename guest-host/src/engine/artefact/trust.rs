@@ -70,6 +70,20 @@ impl ArtefactTrust {
 }
 
 /// A secret by which artefacts are sealed. Keep it where those who may not run code in the process cannot read it.
+///
+/// ```
+/// use guest_host::artefact::{ArtefactKey, ArtefactTrust, CodeOrigin};
+/// use guest_host::{Engine, EngineConfig, Guest, PrepareOptions};
+///
+/// // Keep the secret in a file of its own, and read it by `ArtefactKey::from_file`.
+/// let key = ArtefactKey::derive(b"32 random bytes, or more of them")?;
+/// let engine = Engine::new(&EngineConfig::default().with_artefact_trust(ArtefactTrust::key(key)))?;
+/// # let wasm = wat::parse_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/shop.wat")))?;
+/// let artefact = Guest::load(&engine, "shop", &wasm, PrepareOptions::default())?.to_artefact()?;
+/// let guest = Guest::load(&engine, "shop", &artefact, PrepareOptions::default())?;
+/// assert_eq!(guest.code_origin(), &CodeOrigin::Artefact);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct ArtefactKey([u8; 32]);
 

@@ -25,6 +25,21 @@ pub use run_time::{check_bump_reset, check_control_block};
 pub use wasi::wasi_imports;
 
 /// The findings of admission about a module.
+///
+/// ```
+/// use guest_host::RestoreStrategy;
+/// use guest_host::admission::{Admission, Refusal};
+/// use guest_host::module_info::ModuleInfo;
+///
+/// # let wasm = wat::parse_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/shop.wat")))?;
+/// let admission = Admission::of(&ModuleInfo::analyse(&wasm)?);
+/// assert_eq!(admission.contract.as_ref().unwrap().functions(), ["count_up", "refuse", "spin"]);
+/// // Every module that can be restored in place can be restored by a full copy; a reset asks for more.
+/// assert!(admission.admits(RestoreStrategy::FullCopy).is_ok());
+/// let reasons: Vec<Refusal> = admission.admits(RestoreStrategy::BumpReset).unwrap_err();
+/// assert!(reasons.contains(&Refusal::NoControlBlock));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Admission {
