@@ -193,17 +193,25 @@ impl<'a> Cards<'a> {
     pub fn take(&mut self, memory: usize, mut restore: impl FnMut(Range<usize>)) {
         let slack = SLACK as usize;
         let used = self.covering(memory);
-        if self.table.first().is_some_and(|mark| *mark != 0) {
-            restore(address(SPACE - u64::from(SLACK))..address(SPACE));
-        }
-        if self.table.last_mut().is_some_and(|mark| std::mem::take(mark) != 0) {
-            let last_card = SPACE - u64::from(self.geometry.card_size());
-            restore(address(last_card - u64::from(SLACK))..address(SPACE));
-            restore(0..slack);
+        let first = self.table.first().is_some_and(|mark| *mark != 0);
+        let last = self.table.last_mut().is_some_and(|mark| std::mem::take(mark) != 0);
+        if first || last {
+            self.restore_end(last, &mut restore);
         }
         take_runs(&mut self.table[..used], self.geometry.shift, |run| {
             restore(run.start.saturating_sub(slack)..run.end + slack);
         });
+    }
+
+    /// Calls `restore` with the ranges of the first or of the last card that lie at the other end of the address space.
+    #[cold]
+    fn restore_end(&self, last: bool, restore: &mut dyn FnMut(Range<usize>)) {
+        restore(address(SPACE - u64::from(SLACK))..address(SPACE));
+        if last {
+            let last_card = SPACE - u64::from(self.geometry.card_size());
+            restore(address(last_card - u64::from(SLACK))..address(SPACE));
+            restore(0..SLACK as usize);
+        }
     }
 
     #[inline]

@@ -38,10 +38,11 @@ const ARTEFACT_MAGIC: [u8; 8] = *b"\x89guest\r\n";
 /// ```
 /// use std::time::Duration;
 ///
-/// use guest_host::{Allocation, Engine, EngineConfig};
+/// use guest_host::{Engine, EngineConfig, InstanceAllocation};
 ///
 /// // Memory for 64 instances at a time, and deadlines that are exact to 5 ms.
-/// let config = EngineConfig::default().with_allocation(Allocation::pooling(64)).with_tick(Duration::from_millis(5));
+/// let allocation = InstanceAllocation::pooling(64);
+/// let config = EngineConfig::default().with_allocation(allocation).with_tick(Duration::from_millis(5));
 /// let engine = Engine::new(&config)?;
 /// assert_eq!(engine.config(), &config);
 /// # Ok::<(), guest_host::EngineError>(())

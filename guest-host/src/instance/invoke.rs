@@ -52,8 +52,7 @@ impl Instance {
         let began = self.tally.as_mut().map(|tally| tally.begin(function));
         let mut called = self.attempt(function, false);
         if self.may_retry(&called) {
-            self.count_restored();
-            called = self.attempt(function, true);
+            called = self.retry(function);
         }
         self.outcome(function, began, called)
     }
@@ -109,28 +108,51 @@ impl Instance {
         Failure { function, cause: failed.cause, backtrace: failed.backtrace, retried: self.last_stats.retried }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn retry(&mut self, function: Function) -> Result<(), Box<UnnamedFailure>> {
+        self.count_restored();
+        self.attempt(function, true)
+    }
+
     /// One call and the restore that follows it.
+    // A function of its own would save and restore all registers for every call.
+    #[inline(always)]
     fn attempt(&mut self, function: Function, retried: bool) -> Result<(), Box<UnnamedFailure>> {
         self.last_stats.begin(retried);
-        if !self.phase.is_ready()
-            && let Err(error) = ready(self.replace_uncalled::<Blocking>(self.why_replaced()))
-        {
-            return Err(self.not_replaced(&error));
+        if !self.phase.is_ready() {
+            self.replace_before_call()?;
         }
         let called = self.call(function);
-        let restore = called.is_err()
-            || self.config.policy == RestorePolicy::EveryCall
-            || ready(self.wants_restore::<Blocking>());
+        let restore =
+            called.is_err() || self.config.policy == RestorePolicy::EveryCall || self.wants_restore_blocking();
         if restore {
             let began = self.config.count.then(Instant::now);
             if let Some(due) = self.restore_after(called.is_ok()) {
-                ready(self.carry_out::<Blocking>(due));
+                self.carry_out_blocking(due);
             }
             self.last_stats.restore_time = began.map(|began| began.elapsed());
         } else {
             self.leave_used();
         }
         called
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn replace_before_call(&mut self) -> Result<(), Box<UnnamedFailure>> {
+        ready(self.replace_uncalled::<Blocking>(self.why_replaced())).map_err(|error| self.not_replaced(&error))
+    }
+
+    #[inline(never)]
+    fn wants_restore_blocking(&mut self) -> bool {
+        ready(self.wants_restore::<Blocking>())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn carry_out_blocking(&mut self, due: Due) {
+        ready(self.carry_out::<Blocking>(due));
     }
 
     /// Why there is no instance to call.
@@ -290,6 +312,7 @@ impl Instance {
     }
 
     /// Restores the instance in place at another time than after a call, and counts that.
+    #[inline(never)]
     pub(super) fn restore_uncalled(&mut self) -> Option<Restored> {
         let restored = self.restore_in_place(false)?;
         if let Some(tally) = &mut self.tally {
@@ -300,7 +323,7 @@ impl Instance {
 
     /// Restores the instance, unless it must be replaced; `globals_restored` says that the guest's own globals are back
     /// already.
-    #[inline]
+    #[inline(always)]
     fn restore_in_place(&mut self, globals_restored: bool) -> Option<Restored> {
         let Phase::Live { live, standing } = &mut self.phase else {
             return None;

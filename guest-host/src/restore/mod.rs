@@ -287,11 +287,9 @@ impl Written<'_> {
         let size = memory.len();
         let mut within = |range: Range<usize>| put_back(memory, snapshot, range.start.min(size)..range.end.min(size));
         cards.take(size, &mut within);
-        for range in dirty_ranges.named() {
-            within(range.clone());
-        }
-        for range in always {
-            within(range.start as usize..range.end as usize);
+        let always = always.iter().map(|range| range.start as usize..range.end as usize);
+        for range in dirty_ranges.named().iter().cloned().chain(always) {
+            within(range);
         }
     }
 }
