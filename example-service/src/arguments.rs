@@ -58,6 +58,10 @@ pub struct Arguments {
     #[arg(long, value_name = "SIZE", default_value = "256KiB", value_parser = size)]
     pub body_limit: u64,
 
+    /// How long a connection may take for the head of a request, and how long it may be idle. It is closed then.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub head_time: Duration,
+
     /// How long requests may go on after SIGTERM or Ctrl-C. A second signal ends them at once.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub shutdown_time: Duration,

@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod arguments;
+mod connections;
 pub mod invoker;
 pub mod json;
 pub mod metrics;

@@ -1,13 +1,12 @@
 //! The life of the process: open, serve, stop, close.
 
 use std::io::Write as _;
-use std::pin::pin;
 
 use anyhow::{Context as _, Result, bail};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 
 use crate::arguments::Arguments;
+use crate::connections::Connections;
 use crate::invoker::{CallLimits, Invoker};
 use crate::metrics::ServiceMetrics;
 use crate::service::Service;
@@ -46,7 +45,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 /// Listens, and serves until a signal comes and the requests that run then have ended.
 async fn serve(service: Service, arguments: &Arguments) -> Result<()> {
-    let listener = TcpListener::bind(arguments.listen)
+    let mut listener = TcpListener::bind(arguments.listen)
         .await
         .with_context(|| format!("cannot listen on {}; choose another address by --listen", arguments.listen))?;
     let address = listener.local_addr()?;
@@ -56,20 +55,15 @@ async fn serve(service: Service, arguments: &Arguments) -> Result<()> {
         .and_then(|()| stdout.flush())
         .context("cannot write to standard output")?;
 
-    let (stop, stopping) = oneshot::channel();
-    let serving = axum::serve(listener, service.router()).with_graceful_shutdown(async {
-        let _ = stopping.await;
-    });
-    let mut serving = pin!(serving.into_future());
+    let connections = Connections::new(service.router(), arguments.head_time);
     tokio::select! {
-        served = &mut serving => return Ok(served?),
+        never = connections.take_all(&mut listener) => match never {},
         () = signals.next() => {}
     }
+    drop(listener);
     eprintln!("stopping: no new requests; those that run may end");
-    // It fails only if nobody serves any more.
-    let _ = stop.send(());
     tokio::select! {
-        served = &mut serving => served?,
+        () = connections.close() => {}
         () = tokio::time::sleep(arguments.shutdown_time) => {
             bail!("requests were still running {:?} after the signal to stop", arguments.shutdown_time)
         }

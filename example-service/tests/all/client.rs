@@ -34,7 +34,7 @@ impl Response {
 }
 
 /// Longer than anything that a test waits for.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Sends a request, without waiting for the response.
 pub(crate) fn send(address: SocketAddr, method: &str, path: &str, body: &str) -> io::Result<TcpStream> {

@@ -55,14 +55,15 @@ fn what_it_cannot_use_ends_it_with_a_reason() {
 
 #[cfg(unix)]
 mod signals {
-    use std::net::TcpStream;
+    use std::io::{Read as _, Write as _};
+    use std::net::{SocketAddr, TcpStream};
     use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
     use std::thread;
     use std::time::{Duration, Instant};
 
     use serde_json::json;
 
-    use crate::client::{receive, request, send};
+    use crate::client::{PATIENCE, receive, request, send};
     use crate::process::Home;
 
     #[test]
@@ -141,6 +142,41 @@ mod signals {
         assert!(error.ends_with("error: requests were still running when a second signal came\n"), "{error}");
         assert!(receive(spinning).is_err(), "it was not answered");
         assert_eq!(home.start(&[]).get("/tenants/slow/records?storage=sys.Record").status, 200);
+    }
+
+    /// A connection whose client has sent the beginning of a request's head.
+    fn half_a_head(address: SocketAddr) -> TcpStream {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n").unwrap();
+        stream
+    }
+
+    #[test]
+    fn a_connection_that_sends_half_a_head_is_closed() {
+        let home = Home::new();
+        let service = home.start(&["--head-time", "100ms"]);
+        let (mut half, mut silent) = (half_a_head(service.address), TcpStream::connect(service.address).unwrap());
+        silent.set_read_timeout(Some(PATIENCE)).unwrap();
+        for stream in [&mut half, &mut silent] {
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).expect("the service closes the connection");
+            assert!(!answer.contains("200 OK"), "{answer}");
+        }
+        assert_eq!(service.get("/health").status, 200);
+    }
+
+    #[test]
+    fn half_a_head_does_not_keep_it_from_stopping() {
+        let home = Home::new();
+        let service = home.start(&["--head-time", "500ms", "--shutdown-time", "300s"]);
+        let half = half_a_head(service.address);
+        // Connections are taken in their order.
+        assert_eq!(service.get("/health").status, 200);
+        service.process.signal("TERM");
+        let (status, error) = service.wait();
+        assert!(status.success() && error.ends_with("stopped\n"), "{status}: {error}");
+        drop(half);
     }
 
     #[test]

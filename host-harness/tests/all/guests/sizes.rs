@@ -11,6 +11,8 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use guest_build::{Allocator, GuestBuild, Toolchain};
+use guest_host::module_info::ModuleInfo;
+use host_harness::inspect::built_with;
 use wasm_encoder::reencode::Reencode;
 
 use super::root;
@@ -118,12 +120,31 @@ fn panicking_or_formatting(baseline: &[u8], with: &[u8]) -> Vec<String> {
 
 const OWN: [Allocator; 4] = [Allocator::Leaking, Allocator::BumpReset, Allocator::Freelist, Allocator::Wee];
 
+/// The page of the book with the sizes.
+const PAGE: &str = include_str!("../../../../docs/src/allocators.md");
+
+/// Holds the page's figure for an allocator to what was measured. The figures are those of the compiler with which the
+/// counts of instructions were recorded; what another makes may differ.
+fn check_page(allocator: &str, measured: usize, module: &[u8]) {
+    let row = PAGE.lines().find(|line| line.starts_with(&format!("| {allocator} ")) && line.split('|').count() == 5);
+    let figure = row.and_then(|row| row.split('|').nth(2)).expect("the page has a row for each allocator");
+    let figure: usize = figure.trim().replace(',', "").parse().expect("a number of bytes");
+    let compilers = built_with(&ModuleInfo::analyse(module).expect("the module is valid"));
+    let recorded = std::fs::read_to_string(root().join("benches/instructions.json")).expect("the counts are recorded");
+    if compilers.iter().any(|compiler| recorded.contains(&format!("{compiler:?}"))) {
+        assert_eq!(figure, measured, "docs/src/allocators.md: bytes that {allocator} adds");
+    } else {
+        println!("LEFT OUT: the page's figures are of another compiler than {compilers:?}");
+    }
+}
+
 #[test]
 fn what_an_allocator_adds_is_within_its_budget() {
     let baseline = stripped_size(&minimal(None, Std::Without));
     println!("baseline: {baseline} bytes");
     for allocator in OWN {
-        let added = stripped_size(&minimal(Some(allocator), Std::Without)) - baseline;
+        let module = minimal(Some(allocator), Std::Without);
+        let added = stripped_size(&module) - baseline;
         println!("{allocator}: {added} bytes");
         let budget = match allocator {
             Allocator::Leaking | Allocator::BumpReset => Some(BUMP_BUDGET),
@@ -131,10 +152,13 @@ fn what_an_allocator_adds_is_within_its_budget() {
             _ => None,
         };
         assert!(budget.is_none_or(|budget| added <= budget), "{allocator} adds {added} bytes, more than {budget:?}");
+        check_page(&allocator.to_string(), added, &module);
     }
     let with_std = stripped_size(&minimal(None, Std::With));
-    let system = stripped_size(&minimal(Some(Allocator::System), Std::With)) - with_std;
+    let module = minimal(Some(Allocator::System), Std::With);
+    let system = stripped_size(&module) - with_std;
     println!("system: {system} bytes, where std is linked anyway");
+    check_page("system", system, &module);
 }
 
 #[test]

@@ -1,0 +1,53 @@
+//! The connections of clients: taken, served over HTTP/1.1, and closed.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::Router;
+use axum::serve::Listener;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+
+/// Serves connections, and knows which of them are open.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    http: http1::Builder,
+    router: Router,
+    open: GracefulShutdown,
+}
+
+impl Connections {
+    /// Connections that reach these routes. One whose client takes longer than `head_time` for the head of a request, or
+    /// for beginning one, is closed.
+    pub(crate) fn new(router: Router, head_time: Duration) -> Self {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(head_time);
+        Self { http, router, open: GracefulShutdown::new() }
+    }
+
+    /// Takes connections and serves each in a task of its own, until this is dropped.
+    pub(crate) async fn take_all(&self, listener: &mut TcpListener) -> Infallible {
+        loop {
+            // axum's, which waits where the system has no room for another connection.
+            let (stream, _address) = Listener::accept(listener).await;
+            self.serve(stream);
+        }
+    }
+
+    fn serve(&self, stream: TcpStream) {
+        let service = TowerToHyperService::new(self.router.clone());
+        let connection = self.open.watch(self.http.serve_connection(TokioIo::new(stream), service));
+        tokio::spawn(async move {
+            // What goes wrong here is the client's: it went away, took too long, or sent something else than HTTP.
+            let _ = connection.await;
+        });
+    }
+
+    /// Lets the requests that run end, and waits until no connection is open.
+    pub(crate) async fn close(self) {
+        self.open.shutdown().await;
+    }
+}
