@@ -177,7 +177,7 @@ impl Callable {
     }
 
     /// Calls it and takes over what it has left.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn call(&self, store: &mut Store<Data>) -> Result<(), CallError> {
         match self {
             Self::Native(function) => {

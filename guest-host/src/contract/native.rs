@@ -39,7 +39,7 @@ pub(super) async fn begin<M: Mode, X: ContractData>(begin: &mut Begin<'_, X>) ->
 }
 
 /// Takes over what a function that returned has left: `packed` is its result.
-#[inline]
+#[inline(always)]
 pub(super) fn collect<X: ContractData>(store: &mut Store<HostData<X>>, packed: i64) -> Result<(), Box<Fault>> {
     let call = &store.data().call;
     if packed == 0 && call.error_code.is_none() && call.intents.is_empty() {

@@ -167,7 +167,7 @@ impl Instance {
     }
 
     /// Calls the function. The restore after it is still to come.
-    #[inline]
+    #[inline(always)]
     fn call(&mut self, function: Function) -> Result<(), Box<UnnamedFailure>> {
         let pristine = self.begin_call(function)?;
         let Some(live) = self.phase.live_mut() else {
@@ -187,7 +187,7 @@ impl Instance {
 
     /// Makes the instance ready for a call of the function: its deadline runs from here. Returns whether the call begins at the
     /// snapshot.
-    #[inline]
+    #[inline(always)]
     pub(super) fn begin_call(&mut self, function: Function) -> Result<bool, Box<UnnamedFailure>> {
         let Phase::Live { live, standing } = &mut self.phase else {
             return Err(lost());
@@ -216,7 +216,7 @@ impl Instance {
     }
 
     /// Takes the figures of a call that ended, and finds out why it failed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn end_call(&mut self, called: Result<(), CallError>) -> Result<(), Box<UnnamedFailure>> {
         let stats = &mut self.last_stats;
         let Some(live) = self.phase.live_mut() else {
@@ -278,7 +278,7 @@ impl Instance {
 
     /// Restores the instance after a call in place, and returns what else is due. Where that fails, the next call tries it
     /// again and says why it cannot be done; this one has its outcome.
-    #[inline]
+    #[inline(always)]
     pub(super) fn restore_after(&mut self, succeeded: bool) -> Option<Due> {
         if self.holds_idle_memory() {
             return Some(Due::Replace(Replaced::Shrunk));

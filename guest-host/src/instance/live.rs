@@ -106,7 +106,7 @@ impl Live {
 
     /// Puts the mutable globals back, after this strategy has put memory back. `own_restored` says that an entrance has put
     /// the guest's own globals back already.
-    #[inline]
+    #[inline(always)]
     pub(super) fn restore_globals(&mut self, own_restored: bool, restore: &dyn Restore) -> Result<(), RestoreError> {
         // The logical size lies between that of the snapshot and the physical one, which is at most what was granted. Where
         // those are equal, it is both.
@@ -114,6 +114,11 @@ impl Live {
         if own_restored && !grown {
             return Ok(());
         }
+        self.set_globals(own_restored, grown, restore)
+    }
+
+    #[inline(never)]
+    fn set_globals(&mut self, own_restored: bool, grown: bool, restore: &dyn Restore) -> Result<(), RestoreError> {
         let Self { store, handles, snapshot, .. } = self;
         for (index, ((name, global), saved)) in handles.globals.iter().zip(&snapshot.globals).enumerate() {
             let is_due = if handles.logical_pages == Some(index) { grown } else { !own_restored };

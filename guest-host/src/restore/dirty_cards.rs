@@ -1,5 +1,7 @@
 //! Copies back what was written, as the write barrier marked it.
 
+use std::ops::Range;
+
 use super::{Promise, Restore, RestoreError, Restored, Target, copy_back, zero};
 use crate::restore::policy::Residue;
 use crate::restore::snapshot::RegionKind;
@@ -10,6 +12,13 @@ use crate::restore::snapshot::RegionKind;
 /// the host wrote into the exchange region, and copies back just that.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DirtyCards;
+
+/// Out of line, as few calls write to memory that was grown.
+#[cold]
+#[inline(never)]
+fn zero_grown(memory: &mut [u8], range: Range<usize>) -> u64 {
+    zero(memory, range)
+}
 
 impl Restore for DirtyCards {
     fn name(&self) -> &'static str {
@@ -30,7 +39,7 @@ impl Restore for DirtyCards {
                 bytes += copy_back(memory, snapshot, range.start..saved);
             }
             if saved < range.end {
-                bytes += zero(memory, saved..range.end);
+                bytes += zero_grown(memory, saved..range.end);
             }
         });
         Ok(Restored { bytes })

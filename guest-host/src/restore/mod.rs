@@ -287,9 +287,11 @@ impl Written<'_> {
         let size = memory.len();
         let mut within = |range: Range<usize>| put_back(memory, snapshot, range.start.min(size)..range.end.min(size));
         cards.take(size, &mut within);
-        let always = always.iter().map(|range| range.start as usize..range.end as usize);
-        for range in dirty_ranges.named().iter().cloned().chain(always) {
-            within(range);
+        for range in dirty_ranges.named() {
+            within(range.clone());
+        }
+        for range in always {
+            within(range.start as usize..range.end as usize);
         }
     }
 }
@@ -336,13 +338,18 @@ pub(crate) fn copy_back(memory: &mut [u8], snapshot: &Snapshot, range: Range<usi
     if length <= CHUNK || length > SMALL {
         to.copy_from_slice(from);
     } else {
-        let ((chunks, rest), (saved_chunks, saved_rest)) = (to.as_chunks_mut::<CHUNK>(), from.as_chunks::<CHUNK>());
-        for (chunk, saved) in chunks.iter_mut().zip(saved_chunks) {
-            chunk.copy_from_slice(saved);
-        }
-        rest.copy_from_slice(saved_rest);
+        copy_in_chunks(to, from);
     }
     length as u64
+}
+
+#[inline(never)]
+fn copy_in_chunks(to: &mut [u8], from: &[u8]) {
+    let ((chunks, rest), (saved_chunks, saved_rest)) = (to.as_chunks_mut::<CHUNK>(), from.as_chunks::<CHUNK>());
+    for (chunk, saved) in chunks.iter_mut().zip(saved_chunks) {
+        chunk.copy_from_slice(saved);
+    }
+    rest.copy_from_slice(saved_rest);
 }
 
 /// Up to this many bytes are copied in chunks of [`CHUNK`].
