@@ -1,7 +1,7 @@
 //! The results of the sample, which every call after a restore leaves again.
 
 use guest_build::Allocator;
-use guest_host::{AllocationSource, LoadError, MemoryState, Residue, RestorePolicy, RestoreStrategy};
+use guest_host::{AdmissionError, AllocationSource, LoadError, MemoryState, Residue, RestorePolicy, RestoreStrategy};
 
 use super::{Language, STRATEGIES, built, each};
 use crate::guests::{config, field, load, state_of};
@@ -33,7 +33,7 @@ fn admission_allows_the_strategies_that_need_no_allocator_of_this_project() {
             let made = built.guest.instantiate(&built.config(strategy, RestorePolicy::EveryCall), MemoryState::new());
             let expected = STRATEGIES.contains(&strategy);
             assert_eq!(made.is_ok(), expected, "{} with {strategy}", built.name);
-            let refused = matches!(made, Err(LoadError::Strategy { .. } | LoadError::Allocator { .. }));
+            let refused = matches!(made, Err(LoadError::Admission(AdmissionError::Strategy { .. })));
             assert_eq!(refused, !expected, "{} with {strategy}", built.name);
         }
         let auto = built.start(RestoreStrategy::Auto);
