@@ -34,7 +34,7 @@ pub(super) fn run(console: &Console, arguments: &Arguments) -> Result<()> {
     let toolchain = setup::toolchain(console)?;
     console.begin("harness, and what all builds of the guest share");
     let mut harness = cargo();
-    harness.args(["build", "--release", "--package", "host-harness-cli"]);
+    harness.args(["build", "--profile", "compare", "--package", "host-harness-cli"]);
     // Neither of the two keeps all processors busy to its end. The harness builds the guest with each allocator itself:
     // what remains to be compiled then is the guest.
     std::thread::scope(|scope| {
@@ -51,7 +51,7 @@ pub(super) fn run(console: &Console, arguments: &Arguments) -> Result<()> {
     let (json, html) = (report.join("report.json"), report.join("report.html"));
     let mut harness = cargo();
     harness
-        .args(["run", "--quiet", "--release", "--package", "host-harness-cli", "--", "compare"])
+        .args(["run", "--quiet", "--profile", "compare", "--package", "host-harness-cli", "--", "compare"])
         .arg("--manifest-path")
         .arg(folders::root().join("guests").join(GUEST).join("Cargo.toml"))
         .arg("--export-json")
