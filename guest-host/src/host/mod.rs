@@ -1,6 +1,7 @@
 //! The host's side of an instance: its memory as host functions see it, the data of a call, and the limits.
 
 pub(crate) mod call;
+pub(crate) mod control_block;
 pub(crate) mod data;
 pub(crate) mod dirty_ranges;
 pub(crate) mod guest_memory;

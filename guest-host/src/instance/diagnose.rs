@@ -11,8 +11,9 @@ use super::counting::CountedCalls;
 use crate::contract::Data;
 use crate::contract::wasi::{is_out_of_memory, panic_message};
 use crate::failure::Cause;
+use crate::host::control_block::ControlBlockAt;
 use crate::host::memory_location::memory_and_data;
-use crate::restore::snapshot::{ControlBlockAt, Handles};
+use crate::restore::snapshot::Handles;
 
 /// Bytes that a 32-bit memory can have.
 const MOST_BYTES: u64 = 1 << 32;

@@ -8,13 +8,14 @@ use wasmtime::{Store, Val};
 use super::InstanceConfig;
 use super::counting::Counting;
 use super::diagnose::{Diagnosis, backtrace};
-use super::start::{Started, refused_request};
+use super::start::Started;
 use crate::contract::{CallError, Callable, Data};
 use crate::failure::Cause;
 use crate::guest::{Function, Guest};
+use crate::host::control_block::{self, ControlBlockAt};
 use crate::host::memory_location::memory_and_data;
 use crate::host::mode::{Deadline, Mode};
-use crate::restore::snapshot::{ControlBlockAt, Handles, Snapshot};
+use crate::restore::snapshot::{Handles, Snapshot};
 use crate::restore::{Restore, RestoreError};
 use guest_prepare::module_info::ContractKind;
 
@@ -84,7 +85,7 @@ impl Live {
         if let Some(block) = self.snapshot.control_block.as_ref()
             && let Some((mut memory, data)) = memory_and_data(&mut self.store)
         {
-            let words = refused_request(block.address);
+            let words = control_block::refused_request(block.address);
             if words.end <= memory.len() {
                 memory.write(words, &mut data.dirty_ranges).fill(0);
             }

@@ -1,11 +1,8 @@
 //! From a compiled guest to an instance with its snapshot: instantiation, the initialisation that the contract wants, and
 //! what a restore will put back.
 
-use std::mem::offset_of;
 use std::ops::Range;
 
-use guest_abi::ControlBlock;
-use guest_abi::control_block::offset;
 use wasmtime::{Global, Store, Val, WasmBacktrace};
 
 use super::InstanceConfig;
@@ -16,6 +13,7 @@ use crate::failure::{Cause, Failure};
 use crate::guest::admission::{Contract, check_bump_reset, check_control_block};
 use crate::guest::error::{AdmissionError, ConfigError, LoadError, StartError};
 use crate::guest::{Compiled, Guest};
+use crate::host::control_block::ControlBlockAt;
 use crate::host::data::LogicalSize;
 use crate::host::dirty_ranges::DirtyRanges;
 use crate::host::memory_location::{self, CardMemory, memory_and_data};
@@ -23,7 +21,7 @@ use crate::host::mode::Mode;
 use crate::restore::RestoreError;
 use crate::restore::aligned::AlignedBytes;
 use crate::restore::policy::RestoreStrategy;
-use crate::restore::snapshot::{ControlBlockAt, Handles, RegionPlan, Regions, Snapshot, reset_ranges};
+use crate::restore::snapshot::{Handles, RegionPlan, Regions, Snapshot, reset_ranges};
 use guest_prepare::module_info::ContractKind;
 use guest_prepare::{Prepared, tells_allocations};
 
@@ -229,22 +227,9 @@ fn take_snapshot(
 ) -> Result<Snapshot, LoadError> {
     let admission = guest.admission();
     let memory = handles.memory.data_mut(&mut *store);
-    let mut control_block = None;
-    if let Some(address) = admission.control_block.map(|address| address as usize) {
-        if let Ok(block) = ControlBlockAt::read(memory, address)
-            && block.image.allocator() == Some(guest_abi::AllocatorKind::BumpReset)
-        {
-            let at = address + offset::MARK;
-            memory[at..at + 4].copy_from_slice(&block.image.top.to_le_bytes());
-        }
-        if ControlBlockAt::read(memory, address).is_ok() {
-            memory[refused_request(address)].fill(0);
-            // Until a pointer is lower.
-            let lowest: u32 = if compiled.prepared.lowest_stack { u32::MAX } else { 0 };
-            memory[address + offset::LOWEST_STACK..][..4].copy_from_slice(&lowest.to_le_bytes());
-        }
-        control_block = ControlBlockAt::read(memory, address).ok();
-    }
+    let keeps_lowest_stack = compiled.prepared.lowest_stack;
+    let control_block =
+        admission.control_block.and_then(|address| ControlBlockAt::begin(memory, address as usize, keeps_lowest_stack));
     if matches!(config.strategy, RestoreStrategy::Watermark | RestoreStrategy::BumpReset) {
         check_allocator(guest, config.strategy, memory)?;
     }
@@ -291,11 +276,6 @@ fn take_snapshot(
         memory,
         control_block,
     })
-}
-
-/// Where the control block at `address` has the request that could not be served.
-pub(super) fn refused_request(address: usize) -> Range<usize> {
-    address + offset_of!(ControlBlock, failed_size)..address + offset_of!(ControlBlock, failed_align) + 4
 }
 
 /// Whether the allocator that was found supports the strategy.

@@ -1,6 +1,7 @@
 //! Copies statics back and so returns the heap pointer to its mark.
 
-use super::{Promise, Restore, RestoreError, Restored, Target, Used, copy_back, write_high_water, zero};
+use super::{Promise, Restore, RestoreError, Restored, Target, Used, copy_back, zero};
+use crate::host::control_block::write_high_water;
 use crate::restore::policy::Residue;
 use crate::restore::snapshot::{RegionKind, Snapshot};
 

@@ -13,7 +13,6 @@ mod watermark;
 
 use std::ops::Range;
 
-use guest_abi::control_block::offset;
 use guest_prepare::cards::Cards;
 use wasmtime::Store;
 
@@ -23,6 +22,7 @@ pub use full_copy::FullCopy;
 pub use watermark::Watermark;
 
 use crate::contract::Data;
+use crate::host::control_block::HeapWords;
 use crate::host::dirty_ranges::DirtyRanges;
 use crate::host::memory_location::memory_and_data;
 use crate::restore::policy::Residue;
@@ -244,20 +244,15 @@ impl Target<'_> {
         };
         let snapshot = self.snapshot;
         let block = snapshot.control_block.as_ref().ok_or(RestoreError::NoControlBlock)?;
-        let Some(words) = memory.get(block.address..).and_then(<[u8]>::first_chunk::<{ offset::LOWEST_STACK + 4 }>)
-        else {
-            return Err(RestoreError::NoControlBlock);
-        };
-        // Four words, not the whole block: this runs on every restore.
-        let word = |at: usize| u32::from_le_bytes([words[at], words[at + 1], words[at + 2], words[at + 3]]);
-        let high_water = word(offset::HIGH_WATER).max(word(offset::TOP));
+        let words = HeapWords::read(memory, block.address).ok_or(RestoreError::NoControlBlock)?;
+        let high_water = words.high_water;
         let expected = snapshot.regions.statics().end..memory.len();
         if high_water as usize > expected.end || (high_water as usize) < expected.start {
             return Err(RestoreError::Address { what: "the high-water mark", address: high_water, expected });
         }
-        let heap = Heap { saved: block, high_water, adopted: word(offset::LIMIT) };
+        let heap = Heap { saved: block, high_water, adopted: words.limit };
         // Where it is not kept it is 0, so all of the stack was used.
-        let lowest = if dirty_ranges.is_unknown() { 0 } else { word(offset::LOWEST_STACK) };
+        let lowest = if dirty_ranges.is_unknown() { 0 } else { words.lowest_stack };
         Ok(Used { memory, snapshot, heap, stack: snapshot.used_stack(lowest), dirty_ranges })
     }
 }
@@ -368,11 +363,4 @@ pub(crate) fn zero(memory: &mut [u8], range: Range<usize>) -> u64 {
         memory[range].fill(0);
     }
     length as u64
-}
-
-/// Writes the high-water mark into the control block at `address`.
-#[inline]
-pub(crate) fn write_high_water(memory: &mut [u8], address: usize, high_water: u32) {
-    let at = address + offset::HIGH_WATER;
-    memory[at..at + 4].copy_from_slice(&high_water.to_le_bytes());
 }

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::ops::Range;
 
+use crate::host::control_block;
+pub use crate::host::control_block::ControlBlockAt;
 use crate::host::memory_location::CardMemory;
 use crate::restore::aligned::AlignedBytes;
-use guest_abi::ControlBlockImage;
-use guest_abi::control_block::{self, offset};
 use guest_prepare::RED_ZONE;
 use wasmtime::{AsContextMut, Global, Memory, Table, Val};
 
@@ -90,23 +90,6 @@ impl Snapshot {
     #[must_use]
     pub fn regions(&self) -> &Regions {
         &self.regions
-    }
-}
-
-/// A control block that was read from a guest's memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ControlBlockAt {
-    /// Its address.
-    pub address: usize,
-    /// What it said.
-    pub image: ControlBlockImage,
-}
-
-impl ControlBlockAt {
-    /// Reads the control block at `address`.
-    pub(crate) fn read(memory: &[u8], address: usize) -> Result<Self, control_block::ParseError> {
-        let bytes = memory.get(address..).unwrap_or_default();
-        Ok(Self { address, image: ControlBlockImage::parse(bytes)? })
     }
 }
 
@@ -265,8 +248,8 @@ impl Regions {
         let clip = |range: &Range<usize>| range.start.min(memory)..range.end.min(memory);
         let (shadow_stack, statics) = (clip(&plan.shadow_stack), clip(&plan.statics));
         let (snapshot_heap, exchange) = (clip(&plan.snapshot_heap), clip(&plan.exchange));
-        let block = plan.control_block.map_or(0..0, |at| at..at + control_block::SIZE);
-        let high_water = plan.control_block.map_or(0..0, |at| at + offset::HIGH_WATER..at + offset::HIGH_WATER + 4);
+        let block = plan.control_block.map_or(0..0, control_block::whole);
+        let high_water = plan.control_block.map_or(0..0, control_block::high_water);
         // From the least to the most specific; a later region takes its part out of an earlier one.
         let layers = [
             (RegionKind::Statics, 0..memory),
@@ -333,6 +316,8 @@ impl Regions {
 
 #[cfg(test)]
 mod tests {
+    use guest_abi::control_block::offset;
+
     use super::*;
 
     #[test]
