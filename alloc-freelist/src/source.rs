@@ -93,22 +93,25 @@ unsafe impl<M: Memory> Source for PageSource<M> {
         if layout.align() > CHUNK_UNIT {
             needed = needed.wrapping_add(layout.align() as u32);
         }
+        let mut from = top;
         if is_begun {
-            // Less the gap at the end of the heap.
             // SAFETY: `old_end` is what talc returned last as the end of this heap.
-            let from = memory.address(unsafe { talc.reserved(old_end) }.up_to.as_ptr());
-            needed = needed.wrapping_add(from).wrapping_sub(top);
+            from = memory.address(unsafe { talc.reserved(old_end) }.up_to.as_ptr());
         } else {
             needed = needed.wrapping_add(min_first_heap_size::<B>() as u32);
         }
-        let steps = (needed | (CLAIM_STEP - 1)).wrapping_add(1);
-        let new_top = top.wrapping_add(steps);
+        // Less the gap at the end of the heap.
+        let missing = needed.wrapping_add(from).wrapping_sub(top);
+        let steps = (missing | (CLAIM_STEP - 1)).wrapping_add(1);
+        // talc ends a heap at a multiple of its unit, where the next step finds it again, even if the heap's base is none.
+        let unit = CHUNK_UNIT as u32;
+        let new_top = top.wrapping_add(steps).wrapping_add(unit - 1) & !(unit - 1);
         // Without progress talc would ask for ever. A gap that holds the request would have been found, so `new_top` is
         // above `top` if it has not wrapped; should talc ever search otherwise, the request fails.
         if new_top <= top || new_top > HEAP_END {
             return Err(());
         }
-        if !claim(memory, talc.source.kind(), steps) {
+        if !claim(memory, talc.source.kind(), new_top.wrapping_sub(top)) {
             return Err(());
         }
         let new_end = memory.pointer(new_top);
@@ -117,7 +120,7 @@ unsafe impl<M: Memory> Source for PageSource<M> {
             unsafe { talc.extend(old_end, new_end) }
         } else {
             // SAFETY: `claim` made the memory from `top` to `new_top` this allocator's.
-            unsafe { talc.claim(old_end.as_ptr(), steps as usize) }.ok_or(())?
+            unsafe { talc.claim(old_end.as_ptr(), new_top.wrapping_sub(top) as usize) }.ok_or(())?
         };
         talc.source.end = talc.source.memory.address(end.as_ptr());
         talc.source.control_block().top.store(new_top, Relaxed);
