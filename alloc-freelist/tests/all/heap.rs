@@ -67,6 +67,14 @@ fn distances(start: u32) -> Vec<(u32, u32)> {
 }
 
 #[test]
+fn a_heap_with_a_base_that_is_no_multiple_of_talcs_unit_stays_one_heap() {
+    let end = |start| distances(start).last().map(|(_, end)| *end).expect("there are requests");
+    let (even, odd) = (end(START), end(START + 4));
+    // As long as the other, but for a step that the unit may cost: heaps beside each other share nothing at their border.
+    assert!(odd.abs_diff(even) < 2 * CLAIM_STEP, "{odd} bytes instead of {even}");
+}
+
+#[test]
 fn blocks_lie_at_the_same_distance_wherever_the_heap_begins() {
     // Multiples of 32, as natively talc's blocks begin at multiples of that.
     let expected = distances(START);
