@@ -196,20 +196,24 @@ impl<'a> Cards<'a> {
         let first = self.table.first().is_some_and(|mark| *mark != 0);
         let last = self.table.last_mut().is_some_and(|mark| std::mem::take(mark) != 0);
         if first || last {
-            self.restore_end(last, &mut restore);
+            self.restore_ends(first, last, &mut restore);
         }
         take_runs(&mut self.table[..used], self.geometry.shift, |run| {
             restore(run.start.saturating_sub(slack)..run.end + slack);
         });
     }
 
-    /// Calls `restore` with the ranges of the first or of the last card that lie at the other end of the address space.
+    /// Calls `restore` with the ranges around the end of the address space: the slack before the first card if that is marked, and
+    /// the last card with its slack.
     #[cold]
-    fn restore_end(&self, last: bool, restore: &mut dyn FnMut(Range<usize>)) {
-        restore(address(SPACE - u64::from(SLACK))..address(SPACE));
+    fn restore_ends(&self, first: bool, last: bool, restore: &mut dyn FnMut(Range<usize>)) {
+        let slack = u64::from(SLACK);
+        if first {
+            restore(address(SPACE - slack)..address(SPACE));
+        }
         if last {
             let last_card = SPACE - u64::from(self.geometry.card_size());
-            restore(address(last_card - u64::from(SLACK))..address(SPACE));
+            restore(address(last_card - slack)..address(SPACE));
             restore(0..SLACK as usize);
         }
     }
