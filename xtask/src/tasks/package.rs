@@ -129,7 +129,8 @@ fn unpack(console: &Console, packages: &[Package]) -> Result<PathBuf> {
     {
         let name = format!("{}-{}", package.name, package.version);
         let archive = folder.join(format!("{name}.crate"));
-        console.run(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(&unpacked))?;
+        // With the time of now: archives have a time long past, by which cargo would take the files for those of an earlier run.
+        console.run(Command::new("tar").args(["-x", "-z", "-m", "-f"]).arg(&archive).arg("-C").arg(&unpacked))?;
         let wanted = if package.name == THIRD_PARTY { &FILES[..1] } else { &FILES };
         if let Some(missing) = wanted.iter().find(|file| !unpacked.join(&name).join(file).is_file()) {
             bail!("{missing} is not in {}", archive.display());
