@@ -93,19 +93,17 @@ unsafe impl<M: Memory> Source for PageSource<M> {
         if layout.align() > CHUNK_UNIT {
             needed = needed.wrapping_add(layout.align() as u32);
         }
-        let mut from = top;
         if is_begun {
+            // Less the gap at the end of the heap.
             // SAFETY: `old_end` is what talc returned last as the end of this heap.
-            from = memory.address(unsafe { talc.reserved(old_end) }.up_to.as_ptr());
+            let from = memory.address(unsafe { talc.reserved(old_end) }.up_to.as_ptr());
+            needed = needed.wrapping_add(from).wrapping_sub(top);
         } else {
             needed = needed.wrapping_add(min_first_heap_size::<B>() as u32);
         }
-        // Less the gap at the end of the heap.
-        let missing = needed.wrapping_add(from).wrapping_sub(top);
-        let steps = (missing | (CLAIM_STEP - 1)).wrapping_add(1);
-        // talc ends a heap at a multiple of its unit, where the next step finds it again, even if the heap's base is none.
+        // In steps, and then to a multiple of talc's unit: there talc ends a heap, and the next step finds its end again.
         let unit = CHUNK_UNIT as u32;
-        let new_top = top.wrapping_add(steps).wrapping_add(unit - 1) & !(unit - 1);
+        let new_top = (needed | (CLAIM_STEP - 1)).wrapping_add(top).wrapping_add(unit) & !(unit - 1);
         // Without progress talc would ask for ever. A gap that holds the request would have been found, so `new_top` is
         // above `top` if it has not wrapped; should talc ever search otherwise, the request fails.
         if new_top <= top || new_top > HEAP_END {
