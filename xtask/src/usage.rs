@@ -11,3 +11,10 @@ impl std::fmt::Display for Usage {
 }
 
 impl std::error::Error for Usage {}
+
+/// The arguments of a task on this command line, which begins with the task's name.
+#[cfg(test)]
+pub(crate) fn parse<A: clap::Args>(line: &str) -> Result<A, clap::Error> {
+    let command = A::augment_args(clap::Command::new("xtask"));
+    A::from_arg_matches(&command.try_get_matches_from(line.split(' '))?)
+}

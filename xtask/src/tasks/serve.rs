@@ -63,19 +63,12 @@ fn become_it(console: &Console, service: &mut Command) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Line {
-        #[command(flatten)]
-        arguments: Arguments,
-    }
+    use crate::usage::parse;
 
     #[test]
     fn what_stands_behind_the_dashes_is_for_the_service() {
-        let line = Line::try_parse_from(["serve", "--", "--listen", "127.0.0.1:0"]).unwrap();
-        assert_eq!(line.arguments.more, ["--listen", "127.0.0.1:0"]);
+        let arguments: Arguments = parse("serve -- --listen 127.0.0.1:0").unwrap();
+        assert_eq!(arguments.more, ["--listen", "127.0.0.1:0"]);
     }
 }

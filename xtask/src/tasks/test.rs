@@ -186,19 +186,12 @@ fn rustdoc(console: &Console) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Line {
-        #[command(flatten)]
-        arguments: Arguments,
-    }
+    use crate::usage::parse;
 
     #[test]
     fn steps_can_be_repeated() {
-        let line = Line::try_parse_from(["test", "--only", "fmt", "--only", "features"]).unwrap();
-        assert_eq!(line.arguments.only, [Check::Fmt, Check::Features]);
+        let arguments: Arguments = parse("test --only fmt --only features").unwrap();
+        assert_eq!(arguments.only, [Check::Fmt, Check::Features]);
     }
 }

@@ -15,21 +15,14 @@ pub(crate) struct Arguments {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Line {
-        #[command(flatten)]
-        arguments: Arguments,
-    }
+    use crate::usage::parse;
 
     #[test]
     fn an_unknown_allocator_is_told_with_those_there_are() {
-        let parse = |line: &str| Line::try_parse_from(line.split(' ')).map(|line| line.arguments.allocator);
-        assert_eq!(parse("guests --allocator bump-reset").unwrap(), [Allocator::BumpReset]);
-        let told = parse("guests --allocator slab").unwrap_err().to_string();
+        let arguments: Arguments = parse("guests --allocator bump-reset").unwrap();
+        assert_eq!(arguments.allocator, [Allocator::BumpReset]);
+        let told = parse::<Arguments>("guests --allocator slab").unwrap_err().to_string();
         assert!(told.contains("freelist"), "{told}");
     }
 }
