@@ -1,6 +1,6 @@
 //! The allocator's control block in a guest's memory. Nothing else in the host knows where its words lie.
 //!
-//! What a word means is documented at [`ControlBlock`]. The guest may write anything there, so nothing here relies on what it reads.
+//! [`ControlBlock`] documents the words. The guest may write anything there, so this module trusts none of them.
 
 use std::mem::offset_of;
 use std::ops::Range;
@@ -8,12 +8,14 @@ use std::ops::Range;
 use guest_abi::control_block::{self, offset};
 use guest_abi::{AllocatorKind, ControlBlock, ControlBlockImage};
 
+use crate::host::memory_location::{Exclusive, memory_and_data};
+
 /// A control block that was read from a guest's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ControlBlockAt {
     /// Its address.
     pub address: usize,
-    /// What it said.
+    /// Its words at that moment.
     pub image: ControlBlockImage,
 }
 
@@ -22,6 +24,12 @@ impl ControlBlockAt {
     pub(crate) fn read(memory: &[u8], address: usize) -> Result<Self, control_block::ParseError> {
         let bytes = memory.get(address..).unwrap_or_default();
         Ok(Self { address, image: ControlBlockImage::parse(bytes)? })
+    }
+
+    /// Reads the control block at `address` in the memory of the store's instance; `None` if there is none.
+    pub(crate) fn of<S: Exclusive>(store: &mut S, address: usize) -> Option<Self> {
+        let (memory, _) = memory_and_data(store)?;
+        Self::read(memory.read(), address).ok()
     }
 
     /// Writes what the host keeps in the control block at `address`, and returns the block for the snapshot; `None` if there is

@@ -12,7 +12,6 @@ use crate::contract::Data;
 use crate::contract::wasi::{is_out_of_memory, panic_message};
 use crate::failure::Cause;
 use crate::host::control_block::ControlBlockAt;
-use crate::host::memory_location::memory_and_data;
 use crate::restore::snapshot::Handles;
 
 /// Bytes that a 32-bit memory can have.
@@ -132,8 +131,7 @@ impl Diagnosis<'_> {
     }
 
     fn control_block(&mut self) -> Option<ControlBlockAt> {
-        let (memory, _) = memory_and_data(self.store)?;
-        ControlBlockAt::read(memory.read(), self.control_block?).ok()
+        ControlBlockAt::of(self.store, self.control_block?)
     }
 
     fn overflow(&mut self, requested: u64) -> Cause {

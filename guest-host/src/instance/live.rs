@@ -75,8 +75,7 @@ impl Live {
 
     pub(super) fn control_block(&mut self) -> Option<ControlBlockAt> {
         let address = self.snapshot.control_block?.address;
-        let (memory, _) = memory_and_data(&mut self.store)?;
-        ControlBlockAt::read(memory.read(), address).ok()
+        ControlBlockAt::of(&mut self.store, address)
     }
 
     /// Takes note that the guest went on without the memory that it could not have, so that a later call which fails

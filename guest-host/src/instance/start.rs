@@ -197,9 +197,7 @@ impl Starting<'_> {
         let calls = instance.and_then(|(instance, _)| CountedCalls::of(&compiled.prepared, instance, store));
         let admission = guest.admission();
         let control_block = admission.control_block.map(|address| address as usize);
-        let control_block = control_block.filter(|address| {
-            memory_and_data(store).is_some_and(|(memory, _)| ControlBlockAt::read(memory.read(), *address).is_ok())
-        });
+        let control_block = control_block.filter(|address| ControlBlockAt::of(store, *address).is_some());
         let stack_pointer = admission.layout.as_ref().and_then(|layout| layout.stack_pointer.as_ref());
         let mut diagnosis = Diagnosis {
             store,
