@@ -41,7 +41,7 @@ impl Connections {
         let service = TowerToHyperService::new(self.router.clone());
         let connection = self.open.watch(self.http.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
-            // What goes wrong here is the client's: it went away, took too long, or sent something else than HTTP.
+            // Errors here are the client's: it closed the connection, took too long, or did not send HTTP.
             let _ = connection.await;
         });
     }

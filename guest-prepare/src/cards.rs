@@ -247,8 +247,8 @@ fn take_runs(table: &mut [u8], shift: u32, mut tell: impl FnMut(Range<usize>)) {
 /// The first marked card from `from` on.
 #[inline]
 fn next_mark(table: &[u8], from: usize) -> Option<usize> {
-    // Most tables are short, or the next mark is near. There these loops take half of the instructions that a general search
-    // takes to begin and to end.
+    // Most tables are short, or the next mark is near. There these loops take fewer instructions than a general search, which
+    // has to begin and to end.
     const BLOCK: usize = 64;
     const NEAR: usize = 8 * BLOCK;
     let rest = &table[from..];

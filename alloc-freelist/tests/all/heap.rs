@@ -43,7 +43,8 @@ fn distances(start: u32) -> Vec<(u32, u32)> {
     for _ in 0..3_000 {
         let size = (1 + next(8)) << next(12);
         match next(3) {
-            // A third grows or shrinks, a third goes, and so many come that the heap grows all the time.
+            // A third of the steps resizes a block. The others free one or allocate one. While no more than 200 blocks are
+            // alive, none is freed, so the heap keeps growing.
             0 if !alive.is_empty() => {
                 let which = next(alive.len());
                 let (pointer, old_size) = alive[which];

@@ -13,7 +13,7 @@ use guest_prepare::PrepareOptions;
 /// Bytes of statics that are added below the heap: multiples of 16, as the linker aligns the heap's base.
 const PADDINGS: [u32; 5] = [0, 16, 112, 1008, 4096];
 
-/// A guest of the benchmark whose heap begins so many bytes higher. Its control block, a static, says where.
+/// Loads a guest of the benchmark with its heap moved up by `padding` bytes. The control block, a static, has the heap's base.
 fn padded(engine: &Engine, name: &str, padding: u32) -> Guest {
     let mut module = std::fs::read(guests::path(name)).expect("`cargo xtask guests` builds the guest");
     let block = module.windows(4).position(|word| word == MAGIC.to_le_bytes()).expect("the guest has a control block");

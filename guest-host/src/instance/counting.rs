@@ -22,7 +22,7 @@ pub(super) struct Counting {
     functions: Option<GuestFunctions>,
     /// What the policy asks for the heap in use.
     heap_in_use: Option<TypedFunc<(), i64>>,
-    /// What was counted when the last call began, if that is known without calling the guest.
+    /// The counts at the beginning of the last call, if they are known without calling the guest.
     at_begin: Option<Counted>,
 }
 
@@ -189,7 +189,7 @@ impl Live {
         })
     }
 
-    /// What was counted since the last call began.
+    /// The allocations since the beginning of the last call.
     #[inline(never)]
     pub(super) fn counted_since_begin(&mut self) -> Option<AllocationStats> {
         match (self.counting.at_begin?, self.counted()?) {

@@ -313,7 +313,7 @@ fn shrink<T>(objects: &ObjectPool<T>, bound: usize) -> usize {
 }
 
 impl Shared {
-    /// Takes an instance back. What takes long is done before the pool hears of it.
+    /// Takes an instance back. It is restored or dropped before the pool can lend it or make another.
     #[inline]
     fn give_back(&self, instance: Box<Instance>, keep: bool) {
         give_back(&self.objects, instance, |instance| keep && (instance.is_pristine() || self.can_be_lent(instance)));

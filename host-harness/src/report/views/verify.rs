@@ -36,7 +36,7 @@ pub(in super::super) fn sections(verdicts: &[VerdictReport]) -> Vec<Section> {
     sections
 }
 
-/// What differed, what was skipped, and why nothing could be verified: a line each.
+/// A line for each difference and each skipped call, and for the error that prevented verification.
 fn lines(verdict: &VerdictReport) -> impl Iterator<Item = String> {
     let differences = verdict.differences.iter().map(ToString::to_string);
     differences.chain(verdict.inconclusive.iter().map(ToString::to_string)).chain(verdict.error.clone())
