@@ -21,7 +21,7 @@ use crate::host::mode::Mode;
 use crate::restore::RestoreError;
 use crate::restore::aligned::AlignedBytes;
 use crate::restore::policy::RestoreStrategy;
-use crate::restore::snapshot::{Handles, RegionPlan, Regions, Snapshot, reset_ranges};
+use crate::restore::snapshot::{Handles, RegionPlan, Regions, Snapshot, reset_ranges, zeros_from};
 use guest_prepare::module_info::ContractKind;
 use guest_prepare::{Prepared, tells_allocations};
 
@@ -271,6 +271,7 @@ fn take_snapshot(
         regions,
         globals,
         tables: if in_place { handles.table_images(&mut *store) } else { Vec::new() },
+        zeros_from: zeros_from(&memory),
         memory,
         control_block,
     })

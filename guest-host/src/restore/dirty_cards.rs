@@ -1,8 +1,6 @@
 //! Copies back what was written, as the write barrier marked it.
 
-use std::ops::Range;
-
-use super::{Promise, Restore, RestoreError, Restored, Target, copy_back, zero};
+use super::{Promise, Restore, RestoreError, Restored, Target};
 use crate::restore::policy::Residue;
 use crate::restore::snapshot::RegionKind;
 
@@ -12,13 +10,6 @@ use crate::restore::snapshot::RegionKind;
 /// the host wrote into the exchange region, and copies back just that.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DirtyCards;
-
-/// Out of line, as few calls write to memory that was grown.
-#[cold]
-#[inline(never)]
-fn zero_grown(memory: &mut [u8], range: Range<usize>) -> u64 {
-    zero(memory, range)
-}
 
 impl Restore for DirtyCards {
     fn name(&self) -> &'static str {
@@ -31,18 +22,7 @@ impl Restore for DirtyCards {
 
     fn restore(&mut self, target: &mut Target<'_>) -> Result<Restored, RestoreError> {
         let written = target.written().ok_or(RestoreError::NoBarrier)?;
-        let mut bytes = 0;
-        // From the snapshot, or with zeros where memory was grown since.
-        written.take(|memory, snapshot, range| {
-            let saved = snapshot.memory.len().clamp(range.start, range.end);
-            if range.start < saved {
-                bytes += copy_back(memory, snapshot, range.start..saved);
-            }
-            if saved < range.end {
-                bytes += zero_grown(memory, saved..range.end);
-            }
-        });
-        Ok(Restored { bytes })
+        Ok(Restored { bytes: written.put_back() })
     }
 
     fn wants_marks(&self) -> bool {

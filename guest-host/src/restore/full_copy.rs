@@ -1,6 +1,6 @@
 //! Copies the whole snapshot back: right for every guest that can be restored in place, and as dear as memory is large.
 
-use super::{Promise, Restore, RestoreError, Restored, Target, copy_back, zero};
+use super::{Promise, Restore, RestoreError, Restored, Target, put_back};
 use crate::restore::policy::Residue;
 use crate::restore::snapshot::RegionKind;
 
@@ -19,10 +19,9 @@ impl Restore for FullCopy {
 
     fn restore(&mut self, target: &mut Target<'_>) -> Result<Restored, RestoreError> {
         let (memory, snapshot) = target.memory();
-        let saved = snapshot.memory.len();
-        let mut bytes = copy_back(memory, snapshot, 0..saved);
-        // The whole tail, not only what the guest saw of it: a wild store may have gone beyond.
-        bytes += zero(memory, saved..memory.len());
+        // The whole tail as well, not only what the guest saw of it: a wild store may have gone beyond.
+        let whole = 0..memory.len();
+        let bytes = put_back(memory, snapshot, whole);
         Ok(Restored { bytes })
     }
 }

@@ -277,18 +277,49 @@ impl Written<'_> {
     /// Calls `put_back` with memory, snapshot and each range that was written, and clears the marks. A range lies in memory, and
     /// may reach beyond the snapshot's. The ranges may overlap.
     #[inline]
-    pub fn take(self, mut put_back: impl FnMut(&mut [u8], &Snapshot, Range<usize>)) {
-        let Self { memory, snapshot, mut cards, dirty_ranges, always } = self;
+    pub fn take(mut self, mut put_back: impl FnMut(&mut [u8], &Snapshot, Range<usize>)) {
+        self.take_marked(&mut put_back);
+        let Self { memory, snapshot, always, .. } = self;
+        for range in always {
+            put_back(memory, snapshot, within(range, memory.len()));
+        }
+    }
+
+    /// Puts back everything that was written, clears the marks, and returns the bytes that it wrote.
+    #[inline]
+    pub fn put_back(mut self) -> u64 {
+        let mut bytes = 0;
+        self.take_marked(|memory, snapshot, range| bytes += put_back(memory, snapshot, range));
+        let Self { memory, snapshot, always, .. } = self;
+        for range in always {
+            let whole = range.start as usize..range.end as usize;
+            // Most often these are statics, of which memory and snapshot have all, and there is no more to it than a copy.
+            if let (Some(to), Some(from)) = (memory.get_mut(whole.clone()), snapshot.memory.get(whole)) {
+                to.copy_from_slice(from);
+                bytes += from.len() as u64;
+            } else {
+                bytes += put_back(memory, snapshot, within(range, memory.len()));
+            }
+        }
+        bytes
+    }
+
+    /// As [`Written::take`], less the ranges that are put back whether or not they are marked.
+    #[inline]
+    fn take_marked(&mut self, mut put_back: impl FnMut(&mut [u8], &Snapshot, Range<usize>)) {
+        let Self { memory, snapshot, cards, dirty_ranges, .. } = self;
         let size = memory.len();
         let mut within = |range: Range<usize>| put_back(memory, snapshot, range.start.min(size)..range.end.min(size));
         cards.take(size, &mut within);
         for range in dirty_ranges.named() {
             within(range.clone());
         }
-        for range in always {
-            within(range.start as usize..range.end as usize);
-        }
     }
+}
+
+/// The part of a range of addresses that lies in a memory of `size` bytes.
+fn within(range: &Range<u32>, size: usize) -> Range<usize> {
+    (range.start as usize).min(size)..(range.end as usize).min(size)
 }
 
 /// An instance's memory, and what calls have used of it since the last restore.
@@ -323,6 +354,27 @@ pub struct Heap<'a> {
     pub high_water: u32,
     /// End of the memory that the allocator has adopted.
     pub adopted: u32,
+}
+
+/// Puts back `range` of memory: from the snapshot, or by zeros from where it has no others and where memory was grown since.
+/// Returns its length.
+#[inline]
+pub(crate) fn put_back(memory: &mut [u8], snapshot: &Snapshot, range: Range<usize>) -> u64 {
+    let zeros = snapshot.zeros_from.clamp(range.start, range.end);
+    let mut bytes = 0;
+    if range.start < zeros {
+        bytes += copy_back(memory, snapshot, range.start..zeros);
+    }
+    if zeros < range.end {
+        bytes += zero_out_of_line(memory, zeros..range.end);
+    }
+    bytes
+}
+
+/// Out of line, as a call that does little writes statics and stack alone.
+#[inline(never)]
+fn zero_out_of_line(memory: &mut [u8], range: Range<usize>) -> u64 {
+    zero(memory, range)
 }
 
 /// Copies `range` of the snapshot back into memory and returns its length.
@@ -363,4 +415,52 @@ pub(crate) fn zero(memory: &mut [u8], range: Range<usize>) -> u64 {
         memory[range].fill(0);
     }
     length as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::restore::aligned::AlignedBytes;
+    use crate::restore::snapshot::{RegionPlan, zeros_from};
+
+    fn snapshot(memory: &[u8]) -> Snapshot {
+        Snapshot {
+            memory: AlignedBytes::copy_of(memory),
+            zeros_from: zeros_from(memory),
+            globals: Vec::new(),
+            tables: Vec::new(),
+            control_block: None,
+            regions: Regions::new(RegionPlan::default()),
+            reset: [0..0, 0..0],
+            in_use: [0..0, 0..0],
+            stack_pointer: 0,
+        }
+    }
+
+    proptest! {
+        /// The range may lie before the zeros that the snapshot ends with, among them, behind the snapshot, or across.
+        #[test]
+        fn a_range_is_put_back_and_nothing_else(
+            data in prop::collection::vec(any::<u8>(), 0..300),
+            zeros in 0_usize..300,
+            grown in 0_usize..300,
+            ends in any::<[prop::sample::Index; 2]>(),
+        ) {
+            let mut saved = data;
+            saved.resize(saved.len() + zeros, 0);
+            let snapshot = snapshot(&saved);
+            let mut memory = vec![0xA5; saved.len() + grown];
+            let [one, other] = ends.map(|end| end.index(memory.len() + 1));
+            let range = one.min(other)..one.max(other);
+
+            prop_assert_eq!(put_back(&mut memory, &snapshot, range.clone()), range.len() as u64);
+
+            let wanted = |at: usize| saved.get(at).copied().unwrap_or(0);
+            for (at, byte) in memory.iter().enumerate() {
+                prop_assert_eq!(*byte, if range.contains(&at) { wanted(at) } else { 0xA5 }, "at {}", at);
+            }
+        }
+    }
 }

@@ -31,6 +31,8 @@ use wasmtime::{AsContextMut, Global, Memory, Table, Val};
 pub struct Snapshot {
     /// Linear memory, as large as the guest saw it.
     pub(crate) memory: AlignedBytes,
+    /// From here on the saved memory is zero. To fill takes half the time of a copy, as nothing is read.
+    pub(crate) zeros_from: usize,
     /// Values of the mutable globals, in the order of [`Handles::globals`].
     pub(crate) globals: Vec<Val>,
     /// Digests of the tables, in the order of [`Handles::tables`].
@@ -58,6 +60,15 @@ pub(crate) fn reset_ranges(regions: &Regions, mark: usize) -> [Range<usize>; 2] 
     } else {
         [statics.start..mark, mark..mark]
     }
+}
+
+/// Where the zeros begin that a memory ends with.
+pub(crate) fn zeros_from(memory: &[u8]) -> usize {
+    // Whole blocks are looked at, as the processor does that at once; a few zeros less do not matter.
+    const BLOCK: usize = 64;
+    let (_, blocks) = memory.as_rchunks::<BLOCK>();
+    let zeros = blocks.iter().rev().take_while(|block| block.iter().fold(0, |all, byte| all | byte) == 0).count();
+    memory.len() - zeros * BLOCK
 }
 
 impl Snapshot {
@@ -360,6 +371,19 @@ mod tests {
         assert_eq!(reset_ranges(&regions(400..700), 700), [100..400, 700..700]);
         assert_eq!(reset_ranges(&regions(0..0), 700), [100..700, 700..700]);
         assert_eq!(reset_ranges(&regions(600..800), 700), [100..700, 700..700], "partly above the mark");
+    }
+
+    #[test]
+    fn the_zeros_at_the_end_begin_behind_the_last_other_byte() {
+        for size in [0, 1, 63, 64, 65, 1000] {
+            assert_eq!(zeros_from(&vec![0; size]), size % 64, "all of it but what is less than a block");
+            for last in 0..size {
+                let mut memory = vec![0; size];
+                memory[last] = 1;
+                let from = zeros_from(&memory);
+                assert!(from > last && from - last <= 64, "{from} for {last} of {size}");
+            }
+        }
     }
 
     #[test]
