@@ -1,5 +1,7 @@
 //! A specimen that verification must catch: an instance whose restores forget what belongs to WASI.
 
+use guest_host::snapshot::RegionKind;
+
 use super::*;
 use crate::report::{self, Content, Report, Settings, VerdictReport, VerifyReport};
 use guest_host::{Engine, EngineConfig, Residue};
