@@ -13,7 +13,8 @@ use crate::folders;
 /// The guest that is served.
 const GUEST: &str = "shop";
 
-/// The package of the service.
+/// The binary of the service. It is selected in the whole workspace: alone, its package has fewer features of the engine than the
+/// tests have, and the engine would be compiled again after them.
 const SERVICE: &str = "example-service";
 
 #[derive(Debug, clap::Args)]
@@ -32,14 +33,14 @@ pub(super) fn run(console: &Console, arguments: &Arguments) -> Result<()> {
     guests::build(console, &toolchain, &asked)?;
 
     console.begin("example-service");
-    console.run(cargo().args(["build", "--package", SERVICE]))?;
+    console.run(cargo().args(["build", "--bin", SERVICE]))?;
     console.end();
 
     let folder = folders::target().join("service");
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     let mut service = cargo();
     service
-        .args(["run", "--quiet", "--package", SERVICE, "--", "--guest"])
+        .args(["run", "--quiet", "--bin", SERVICE, "--", "--guest"])
         .arg(folders::guests_out().join(format!("{GUEST}-{}.wasm", Allocator::BumpReset)))
         .arg("--store")
         .arg(folder.join("records.redb"))
