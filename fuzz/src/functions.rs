@@ -6,7 +6,7 @@
 //! and into heap that it has allocated, and nowhere else.
 
 use arbitrary::{Result, Unstructured};
-use wasm_encoder::{BlockType, Function, InstructionSink, MemArg, MemArgTarget, ValType};
+use wasm_encoder::{BlockType, Function, InstructionSink, MemArg, ValType};
 
 /// Where things lie in a guest's memory: the shadow stack first, then statics, then heap.
 pub(crate) mod place {
@@ -70,7 +70,7 @@ struct Writer<'b, 'u, 'f> {
 }
 
 const fn at(offset: u64) -> MemArg {
-    MemArg { offset, align: 0, target: MemArgTarget::Memory(0), ordering: None }
+    MemArg { offset, align: 0, memory_index: 0 }
 }
 
 impl Writer<'_, '_, '_> {

@@ -185,7 +185,6 @@ fn smith(bytes: &mut Unstructured<'_>) -> Option<Vec<u8>> {
         allow_start_export: bytes.arbitrary().ok()?,
         canonicalize_nans: true,
         reference_types_enabled: bytes.ratio(1, 8).ok()?,
-        compact_imports_enabled: false,
         ..admitted()
     };
     let (inner, rest) = bytes.bytes(bytes.len() / 2).ok().map(|inner| (inner, bytes))?;

@@ -166,8 +166,7 @@ impl Reencode for Driver {
         let mut grow = wasm_encoder::Function::new([]);
         grow.instructions().i32_const(1).memory_grow(0).end();
         let mut poke = wasm_encoder::Function::new([]);
-        let word =
-            wasm_encoder::MemArg { offset: 0, align: 0, target: wasm_encoder::MemArgTarget::Memory(0), ordering: None };
+        let word = wasm_encoder::MemArg { offset: 0, align: 0, memory_index: 0 };
         // Returns what was there before.
         poke.instructions()
             .i32_const(40_000)

@@ -39,7 +39,7 @@ pub(crate) enum AddedBody {
 #[derive(Debug)]
 pub(crate) struct Edit {
     /// The instruction that the code replaces. An empty range inserts the code before the instruction at its offset.
-    pub(crate) at: Range<u64>,
+    pub(crate) at: Range<usize>,
     /// The code.
     pub(crate) code: Vec<u8>,
 }
@@ -157,13 +157,13 @@ impl Changes {
     }
 
     /// Inserts code before the instruction at this offset. Of several insertions there, the first comes first.
-    pub(crate) fn insert(&mut self, offset: u64, code: Vec<u8>) {
+    pub(crate) fn insert(&mut self, offset: usize, code: Vec<u8>) {
         self.edits.push(Edit { at: offset..offset, code });
     }
 
     /// Puts code in the place of the instruction at these offsets. The first replacement of an instruction stays; what is
     /// inserted before the instruction stays before the code.
-    pub(crate) fn replace(&mut self, instruction: Range<u64>, code: Vec<u8>) {
+    pub(crate) fn replace(&mut self, instruction: Range<usize>, code: Vec<u8>) {
         self.edits.push(Edit { at: instruction, code });
     }
 
@@ -182,7 +182,7 @@ impl Changes {
 
     /// The edits that lie in this part of the module, once they are sorted.
     pub(crate) fn edits(&self, part: &Range<usize>) -> &[Edit] {
-        let before = |end: usize| self.edits.partition_point(|edit| edit.at.start < end as u64);
+        let before = |end: usize| self.edits.partition_point(|edit| edit.at.start < end);
         self.edits.get(before(part.start)..before(part.end)).unwrap_or_default()
     }
 

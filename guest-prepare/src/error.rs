@@ -61,6 +61,11 @@ pub enum PrepareError {
 
 impl From<wasmparser::Error> for PrepareError {
     fn from(error: wasmparser::Error) -> Self {
-        Self::Malformed { message: error.message().to_owned(), offset: error.offset() }
+        Self::Malformed { message: error.message().to_owned(), offset: offset_of(&error) }
     }
+}
+
+/// The place of a parser's error, in bytes from the start of the file.
+pub(crate) fn offset_of(error: &wasmparser::Error) -> u64 {
+    error.offset() as u64
 }

@@ -25,21 +25,21 @@ pub(crate) fn splice(wasm: &[u8], mut changes: Changes) -> Result<(Vec<u8>, Offs
     for payload in Parser::new(0).parse_all(wasm) {
         let payload = payload?;
         match &payload {
-            Payload::Version { range, .. } => splicer.copy(span(range)),
-            Payload::CodeSectionStart { unchecked_range, count, .. } => {
-                code = Some(span(unchecked_range));
+            Payload::Version { range, .. } => splicer.copy(range.clone()),
+            Payload::CodeSectionStart { range, count, .. } => {
+                code = Some(range.clone());
                 bodies.reserve(*count as usize);
             }
             Payload::CodeSectionEntry(body) => bodies.push(body.clone()),
             Payload::CustomSection(section) => {
                 splicer.finish_code(code.take(), &bodies)?;
-                splicer.copy(span(&section.range()));
+                splicer.copy(section.range());
             }
             Payload::End(_) => splicer.finish_code(code.take(), &bodies)?,
             _ => {
                 splicer.finish_code(code.take(), &bodies)?;
                 if let Some((id, range)) = payload.as_section() {
-                    splicer.section(id, span(&range))?;
+                    splicer.section(id, range)?;
                 }
             }
         }
@@ -79,7 +79,7 @@ impl Splicer<'_> {
             return Ok(());
         };
         let bytes = self.wasm.get(contents.clone()).unwrap_or_default();
-        let mut reader = BinaryReader::new(bytes, contents.start as u64);
+        let mut reader = BinaryReader::new(bytes, contents.start);
         let count = reader.read_var_u32()?;
         let entries = bytes.get(reader.current_position()..).unwrap_or_default();
         self.write_section(section, count.saturating_add(added.count), &[entries, &added.bytes]);
@@ -162,19 +162,18 @@ impl Splicer<'_> {
 
     /// Writes the body of the function of this number among those that the module defines, with the changes to it.
     fn body(&mut self, body: &FunctionBody<'_>, defined: usize, entries: &mut Vec<u8>) -> Result<()> {
-        let original = span(&body.range());
+        let original = body.range();
         let changes = self.changes;
         let mut rewriting = Rewriting { wasm: self.wasm, out: Vec::new(), rest: original.start, runs: Vec::new() };
         let added = changes.added_locals(defined);
         if !added.is_empty() {
-            let end = usize_of(body.get_operators_reader()?.original_position());
+            let end = body.get_operators_reader()?.original_position();
             rewriting.locals(body, added, end)?;
         }
         for edit in changes.edits(&original) {
-            let at = span(&edit.at);
             // What another edit has replaced already is not there any more.
-            if at.start >= rewriting.rest {
-                rewriting.write(at, &edit.code);
+            if edit.at.start >= rewriting.rest {
+                rewriting.write(edit.at.clone(), &edit.code);
             }
         }
         let Rewriting { mut out, rest, mut runs, .. } = rewriting;
@@ -234,7 +233,7 @@ impl Rewriting<'_> {
         let groups = reader.read_var_u32()?;
         self.runs.push((self.out.len(), Run::Added));
         groups.saturating_add(u32::try_from(added.len()).unwrap_or(u32::MAX)).encode(&mut self.out);
-        self.rest = usize_of(reader.original_position());
+        self.rest = reader.original_position();
         self.copy_to(end);
         self.runs.push((self.out.len(), Run::Added));
         for ty in added {
@@ -254,13 +253,4 @@ fn rank(id: u8) -> u8 {
         DATA_COUNT => SectionId::Element as u8 * 2 + 1,
         other => other.saturating_mul(2),
     }
-}
-
-/// A range of offsets into bytes that are in memory, so it fits.
-fn span(range: &Range<u64>) -> Range<usize> {
-    usize_of(range.start)..usize_of(range.end)
-}
-
-fn usize_of(offset: u64) -> usize {
-    usize::try_from(offset).unwrap_or(usize::MAX)
 }

@@ -17,8 +17,7 @@ fn sections(wasm: &[u8]) -> Vec<(u8, Vec<u8>)> {
     let mut sections = Vec::new();
     for payload in wasmparser::Parser::new(0).parse_all(wasm) {
         if let Some((id, range)) = payload.unwrap().as_section() {
-            let bytes = &wasm[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()];
-            sections.push((id, bytes.to_vec()));
+            sections.push((id, wasm[range].to_vec()));
         }
     }
     sections
@@ -174,7 +173,7 @@ fn numbers_that_a_linker_padded_stay_padded() {
 fn insertions_go_before_the_first_replacement_of_their_instruction() {
     let wasm = wat::parse_str("(module (func (param i32) nop nop nop))").unwrap();
     let info = ModuleInfo::analyse(&wasm).unwrap();
-    let first = wasm.windows(3).position(|code| code == [0x01; 3]).unwrap() as u64;
+    let first = wasm.windows(3).position(|code| code == [0x01; 3]).unwrap();
     let code = |number: u8| vec![0x41, number, 0x1A];
     let mut changes = Changes::new(&info);
     changes.replace(first + 1..first + 2, code(3));
@@ -186,7 +185,7 @@ fn insertions_go_before_the_first_replacement_of_their_instruction() {
     ModuleInfo::analyse(&out).unwrap();
     let expected = [vec![0x01], code(1), code(2), code(3), vec![0x01, 0x0B]].concat();
     let at = out.windows(expected.len()).position(|window| window == expected).unwrap() as u64;
-    let original = |offset: u64| offsets.original(at + offset).map(|original| original - first);
+    let original = |offset: u64| offsets.original(at + offset).map(|original| original - first as u64);
     assert_eq!([0, 1, 4, 7, 9, 10].map(original), [Some(0), Some(1), Some(1), Some(1), Some(1), Some(2)]);
     assert_eq!(offsets.original(at - 1), None, "the added locals");
 }
@@ -202,7 +201,7 @@ fn offsets_lead_back_to_the_original_instruction() {
         for payload in wasmparser::Parser::new(0).parse_all(wasm) {
             if let wasmparser::Payload::CodeSectionEntry(body) = payload.unwrap() {
                 let operators = body.get_operators_reader().unwrap().into_iter_with_offsets();
-                bodies.push(operators.map(|item| item.unwrap().1).collect::<Vec<u64>>());
+                bodies.push(operators.map(|item| item.unwrap().1 as u64).collect::<Vec<u64>>());
             }
         }
         bodies

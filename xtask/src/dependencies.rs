@@ -6,8 +6,10 @@ use std::process::Command;
 use crate::folders;
 
 /// The packages that the runtime compiles with its default features beside wasmtime and what that compiles. At most ten.
-const BESIDE_WASMTIME: [&str; 7] =
-    ["getrandom", "guest-abi", "guest-prepare", "guest-state", "strsim", "wasm-encoder", "wasmparser"];
+const BESIDE_WASMTIME: [&str; 5] = ["getrandom", "guest-abi", "guest-prepare", "guest-state", "strsim"];
+
+/// Large packages that the runtime and wasmtime both use. The versions are wasmtime's, so that they are compiled once.
+const SHARED_WITH_WASMTIME: [&str; 2] = ["wasm-encoder", "wasmparser"];
 
 /// The runtime's package.
 const RUNTIME: &str = "wasm-guest-host";
@@ -40,6 +42,21 @@ fn the_runtime_compiles_few_packages_beside_wasmtime() {
     assert!(beside.remove(RUNTIME));
     assert_eq!(beside.into_iter().collect::<Vec<_>>(), BESIDE_WASMTIME);
     assert!(BESIDE_WASMTIME.len() <= 10);
+}
+
+#[test]
+fn the_runtime_and_wasmtime_share_one_parser() {
+    let versions = |packages: &BTreeSet<String>, name: &str| -> Vec<String> {
+        packages.iter().filter(|package| package.split(' ').next() == Some(name)).cloned().collect()
+    };
+    let wasmtime = tree("wasmtime", &[]);
+    for package in [RUNTIME, "host-harness", "host-harness-cli"] {
+        let packages = tree(package, &[]);
+        for name in SHARED_WITH_WASMTIME {
+            let [shared] = versions(&wasmtime, name).try_into().expect("wasmtime has one version of it");
+            assert_eq!(versions(&packages, name), [shared], "{package}: see the versions in the workspace's manifest");
+        }
+    }
 }
 
 #[test]

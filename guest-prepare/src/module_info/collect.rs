@@ -1,5 +1,7 @@
 //! The pass over a module's bytes: validation and collection side by side.
 
+use std::ops::Range;
+
 use wasmparser::{
     CompositeInnerType, ConstExpr, DataKind, ExternalKind, FunctionBody, Operator, Parser, Payload, Result, TypeRef,
     ValidPayload, Validator, WasmFeatures,
@@ -53,7 +55,7 @@ struct Collector {
     sizes: Sizes,
     custom_bytes: u64,
     /// Where the section before the current one ended.
-    section_end: u64,
+    section_end: usize,
 }
 
 impl Collector {
@@ -117,14 +119,14 @@ impl Collector {
                     };
                     self.data_segments.push(DataSegment { placement, length: segment.data.len() as u64 });
                 }
-                self.sizes.data = section.range().end - section.range().start;
+                self.sizes.data = bytes(&section.range());
             }
-            Payload::CodeSectionStart { unchecked_range, .. } => {
-                self.sizes.code = unchecked_range.end - unchecked_range.start;
+            Payload::CodeSectionStart { range, .. } => {
+                self.sizes.code = bytes(range);
             }
             Payload::CustomSection(section) => {
                 self.custom.read(section);
-                self.custom_bytes += section.range().end - self.section_end;
+                self.custom_bytes += bytes(&(self.section_end..section.range().end));
             }
             _ => {}
         }
@@ -248,6 +250,11 @@ impl Collector {
             function_types: self.functions,
         }
     }
+}
+
+/// Bytes in a part of the module.
+fn bytes(part: &Range<usize>) -> u64 {
+    part.len() as u64
 }
 
 fn signature(function: &wasmparser::FuncType) -> Signature {

@@ -217,7 +217,7 @@ mod tests {
         uses.record(4, &Operator::MemoryGrow { mem: 0 });
         uses.record(4, &Operator::MemoryInit { data_index: 7, mem: 0 });
         uses.record(5, &Operator::I8x16Swizzle);
-        uses.record(5, &Operator::AtomicFence { ordering: wasmparser::Ordering::SeqCst });
+        uses.record(5, &Operator::AtomicFence);
         assert_eq!(uses.of(Tracked::MemoryGrow), Occurrences { count: 2, first_function: Some(3) });
         assert_eq!(uses.count(Tracked::Atomic), 1);
         assert!(!uses.any(Tracked::Store));

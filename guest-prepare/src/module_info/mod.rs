@@ -7,6 +7,7 @@ mod collect;
 mod custom;
 mod instructions;
 mod layout;
+mod newer;
 mod proposals;
 mod types;
 
@@ -14,6 +15,8 @@ use std::collections::BTreeMap;
 
 use guest_abi::exttinygo;
 use wasmparser::WasmFeatures;
+
+use crate::error::offset_of;
 
 pub use custom::{AbiVersion, Producer, Producers};
 pub use instructions::{InstructionUse, Occurrences, Tracked};
@@ -168,11 +171,11 @@ impl ModuleInfo {
             Ok(info) => Ok(info),
             Err(refusal) => {
                 let proposals = proposals::needed(wasm);
-                let (message, offset) = (refusal.message(), refusal.offset());
+                let (message, offset) = (refusal.message(), offset_of(&refusal));
                 match collect::collect(wasm, UNDERSTOOD_FEATURES) {
                     Ok(info) => Ok(Self { engine_refusal: Some(proposals::refusal(&proposals, message)), ..info }),
                     Err(error) if proposals.is_empty() => {
-                        Err(ModuleError::Invalid { message: error.message().to_owned(), offset: error.offset() })
+                        Err(ModuleError::Invalid { message: error.message().to_owned(), offset: offset_of(&error) })
                     }
                     Err(_) => Err(ModuleError::Proposals { proposals, message: message.to_owned(), offset }),
                 }

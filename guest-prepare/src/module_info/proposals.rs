@@ -7,6 +7,8 @@ use std::fmt;
 
 use wasmparser::{Validator, WasmFeatures};
 
+use super::newer;
+
 /// A proposal of WebAssembly that the engine lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Proposal {
@@ -36,22 +38,11 @@ impl fmt::Display for Proposal {
 }
 
 /// All proposals that the parser knows and the engine lacks. Those that build on others stand before them.
-const PROPOSALS: [Proposal; 14] = [
+const PROPOSALS: [Proposal; 12] = [
     Proposal {
         features: COMPONENT_FEATURES,
         name: "component model",
         without: "use the core module from which the component is made",
-    },
-    Proposal {
-        features: WasmFeatures::MULTIBYTE_ARRAY_ACCESS,
-        name: "multibyte array access",
-        without: "pass `--disable-multibyte` to `wasm-opt`",
-    },
-    Proposal {
-        features: WasmFeatures::ACQUIRE_RELEASE_ATOMICS,
-        name: "acquire-release atomics",
-        without: "compile without threads (`-C target-feature=-atomics`, `-mno-atomics` of clang), and pass \
-                  `--disable-relaxed-atomics` to `wasm-opt`",
     },
     Proposal {
         features: WasmFeatures::CUSTOM_DESCRIPTORS,
@@ -129,27 +120,51 @@ const COMPONENT_FEATURES: WasmFeatures = WasmFeatures::COMPONENT_MODEL
     .union(WasmFeatures::CM_MAP)
     .union(WasmFeatures::CM64)
     .union(WasmFeatures::CM_IMPLEMENTS)
-    .union(WasmFeatures::CM_CANON_NAMES)
-    .union(WasmFeatures::CM_FORWARD)
-    .union(WasmFeatures::CM_ACCESSORS);
+    .union(WasmFeatures::CM_CANON_NAMES);
+
+/// Newer than the parser, so it has no feature of the parser. Once it has, it belongs to [`PROPOSALS`].
+pub(super) const MULTIBYTE_ARRAY_ACCESS: Proposal = Proposal {
+    features: WasmFeatures::empty(),
+    name: "multibyte array access",
+    without: "pass `--disable-multibyte` to `wasm-opt`",
+};
+
+/// Newer than the parser, as [`MULTIBYTE_ARRAY_ACCESS`] is.
+pub(super) const ACQUIRE_RELEASE_ATOMICS: Proposal = Proposal {
+    features: WasmFeatures::empty(),
+    name: "acquire-release atomics",
+    without: "compile without threads (`-C target-feature=-atomics`, `-mno-atomics` of clang), and pass \
+              `--disable-relaxed-atomics` to `wasm-opt`",
+};
 
 /// The proposals that a module needs and the engine lacks; without any one of them the module is not valid. Empty where the
 /// module is not valid with all of them either.
 pub(super) fn needed(wasm: &[u8]) -> Vec<Proposal> {
-    let valid = |features| Validator::new_with_features(features).validate_all(wasm).is_ok();
-    let mut features = WasmFeatures::all();
-    if !valid(features) {
-        return Vec::new();
+    if valid(wasm, WasmFeatures::all()) {
+        return needed_of_known(wasm);
     }
+    match newer::replaced(wasm) {
+        Some((newer, rest)) if valid(&rest, WasmFeatures::all()) => [newer, needed_of_known(&rest)].concat(),
+        _ => Vec::new(),
+    }
+}
+
+/// The proposals of [`PROPOSALS`] that a module needs which is valid with all of them.
+fn needed_of_known(wasm: &[u8]) -> Vec<Proposal> {
+    let mut features = WasmFeatures::all();
     let mut needed = Vec::new();
     for proposal in PROPOSALS {
         let without = features.difference(proposal.features);
-        match valid(without) {
+        match valid(wasm, without) {
             true => features = without,
             false => needed.push(proposal),
         }
     }
     needed
+}
+
+fn valid(wasm: &[u8], features: WasmFeatures) -> bool {
+    Validator::new_with_features(features).validate_all(wasm).is_ok()
 }
 
 /// Which proposals a module needs, what the validator says without them, and how the module is built without them.
@@ -168,10 +183,10 @@ mod tests {
     use super::super::{ENGINE_FEATURES, ModuleError, ModuleInfo};
     use super::*;
 
-    /// A module that needs a proposal and no other that the engine lacks; none where its text cannot be had.
-    fn specimen(name: &str) -> Option<&'static str> {
-        Some(match name {
-            "acquire-release atomics" => "(module (memory 1) (func (drop (i32.atomic.load acqrel (i32.const 0)))))",
+    /// A module that needs a proposal; none for components, which have no module.
+    fn specimen(name: &str) -> Option<Vec<u8>> {
+        let text = match name {
+            "component model" => return None,
             "custom descriptors" => {
                 "(module (rec (type $a (descriptor $b) (struct)) (type $b (describes $a) (struct))))"
             }
@@ -188,8 +203,9 @@ mod tests {
             "exceptions" => "(module (tag $t) (func throw $t))",
             "garbage-collected types" => "(module (func (param externref)))",
             "threads" => "(module (memory 1 2 shared))",
-            _ => return None,
-        })
+            other => return Some(newer::tests::specimen(other)),
+        };
+        Some(wat::parse_str(text).unwrap_or_else(|error| panic!("{name}: {error}")))
     }
 
     #[test]
@@ -206,12 +222,9 @@ mod tests {
 
     #[test]
     fn each_is_named_with_the_options_that_leave_it_out() {
-        for proposal in PROPOSALS {
-            let Some(text) = specimen(proposal.name) else {
-                assert!(matches!(proposal.name, "component model" | "multibyte array access"), "{proposal}");
-                continue;
-            };
-            let wasm = wat::parse_str(text).unwrap_or_else(|error| panic!("{proposal}: {error}"));
+        let proposals = PROPOSALS.into_iter().chain([MULTIBYTE_ARRAY_ACCESS, ACQUIRE_RELEASE_ATOMICS]);
+        for proposal in proposals {
+            let Some(wasm) = specimen(proposal.name) else { continue };
             let names: Vec<_> = needed(&wasm).iter().map(Proposal::name).collect();
             let told = match ModuleInfo::analyse(&wasm) {
                 Ok(info) => info.engine_refusal.unwrap_or_default(),
@@ -237,7 +250,17 @@ mod tests {
             names(r#"(module (import "env" (item "f" (func)) (item "g" (func))) (memory 1 (pagesize 1)))"#),
             ["custom page sizes", "compact imports"]
         );
+        let names = |wasm: &[u8]| needed(wasm).iter().map(Proposal::name).collect::<Vec<_>>();
+        assert_eq!(
+            names(&newer::tests::specimen("acquire-release atomics")),
+            ["acquire-release atomics", "legacy exceptions", "threads"]
+        );
+        assert_eq!(
+            names(&newer::tests::specimen("multibyte array access")),
+            ["multibyte array access", "garbage-collected types"]
+        );
         assert_eq!(needed(b"\0asm\x01\0\0\0\xFF"), [], "no proposal makes it valid");
+        assert_eq!(needed(&newer::tests::invalid()), [], "no proposal makes it valid, whatever its instructions are");
         let both = ["exceptions", "legacy exceptions"];
         let both: Vec<_> = PROPOSALS.into_iter().filter(|proposal| both.contains(&proposal.name)).collect();
         let told = refusal(&both, "the validator's words");

@@ -27,7 +27,7 @@
 use std::ops::Range;
 
 use guest_abi::control_block::{self, offset};
-use wasm_encoder::{BlockType, InstructionSink, MemArg, MemArgTarget};
+use wasm_encoder::{BlockType, InstructionSink, MemArg};
 use wasmparser::{FunctionBody, Operator, Result};
 
 use super::{Context, Pass};
@@ -76,7 +76,7 @@ struct Frame {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Made {
     frame: Frame,
-    at: u64,
+    at: usize,
 }
 
 impl Tracking {
@@ -140,7 +140,7 @@ impl Tracking {
 
     /// Keeps the pointer, which code has just set, if it is lower than the lowest value so far.
     fn code(&self) -> Vec<u8> {
-        let at = MemArg { offset: self.word.into(), align: 2, target: MemArgTarget::Memory(0), ordering: None };
+        let at = MemArg { offset: self.word.into(), align: 2, memory_index: 0 };
         let mut bytes = Vec::new();
         let mut code = InstructionSink::new(&mut bytes);
         code.global_get(self.pointer).i32_const(0).i32_load(at).i32_lt_u();

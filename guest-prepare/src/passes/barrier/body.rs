@@ -64,7 +64,7 @@ pub(super) fn decide(rules: &Rules, found: &Sites) -> Decided {
 }
 
 impl Body<'_> {
-    fn insert(&mut self, at: u64, code: Vec<u8>) {
+    fn insert(&mut self, at: usize, code: Vec<u8>) {
         if !code.is_empty() {
             self.decided.code.push((at, code));
         }

@@ -1,6 +1,6 @@
 //! The code that marks.
 
-use wasm_encoder::{BlockType, Function, InstructionSink, MemArg, MemArgTarget, ValType};
+use wasm_encoder::{BlockType, Function, InstructionSink, MemArg, ValType};
 
 use crate::cards::{Geometry, MARK, SLACK};
 
@@ -73,6 +73,6 @@ impl MarkingCode {
     }
 
     fn at(&self) -> MemArg {
-        MemArg { offset: 0, align: 0, target: MemArgTarget::Memory(self.table), ordering: None }
+        MemArg { offset: 0, align: 0, memory_index: self.table }
     }
 }

@@ -261,7 +261,7 @@ struct Decided {
     /// Locals to declare behind its own.
     locals: Vec<ValType>,
     /// Code, and the offset of the instruction before which it goes.
-    code: Vec<(u64, Vec<u8>)>,
+    code: Vec<(usize, Vec<u8>)>,
     stores: StoreCounts,
 }
 

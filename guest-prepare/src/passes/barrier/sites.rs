@@ -26,9 +26,9 @@ pub(super) enum Site {
     /// A block ends.
     Close,
     /// A store.
-    Store { at: u64, store: Store, address: Address },
+    Store { at: usize, store: Store, address: Address },
     /// `memory.fill`, `memory.copy` or `memory.init`.
-    Bulk { at: u64, address: Address, length: Length },
+    Bulk { at: usize, address: Address, length: Length },
 }
 
 /// An address operand, as far as it is known.
@@ -133,7 +133,7 @@ impl Sites {
     }
 
     /// Records an instruction that writes to memory.
-    fn stored(&mut self, values: &Values, operator: &Operator<'_>, at: u64) {
+    fn stored(&mut self, values: &Values, operator: &Operator<'_>, at: usize) {
         if let Some(store) = Store::of(operator)
             && let Some([address, _]) = values.top()
         {
