@@ -51,11 +51,14 @@ pub enum Refusal {
     #[error(transparent)]
     NotCalled(#[from] NotCalled),
     /// The call failed.
-    #[error("{cause}")]
-    Failed {
+    #[error("{0}")]
+    Failed(Cause),
+    /// A request that failed when its call was over.
+    #[error("{refusal}")]
+    AfterCall {
         /// Why.
-        cause: Cause,
-        /// The guest's log lines before the failure.
+        refusal: Box<Refusal>,
+        /// The log lines of the call.
         log: Vec<Value>,
     },
     /// The store failed, or could not apply the intents.
@@ -82,7 +85,8 @@ impl Refusal {
                 (StatusCode::SERVICE_UNAVAILABLE, "busy")
             }
             Self::NotCalled(_) => (StatusCode::INTERNAL_SERVER_ERROR, "no-instance"),
-            Self::Failed { cause, .. } => (status_of(cause), cause.kind()),
+            Self::Failed(cause) => (status_of(cause), cause.kind()),
+            Self::AfterCall { refusal, .. } => refusal.status(),
             Self::Store(StoreError::Database(_) | StoreError::Closed) => (StatusCode::INTERNAL_SERVER_ERROR, "store"),
             Self::Store(StoreError::UnsupportedStorage(_)) => (StatusCode::NOT_FOUND, "unsupported-storage"),
             Self::Store(_) => (StatusCode::UNPROCESSABLE_ENTITY, "intents"),
@@ -106,15 +110,13 @@ fn status_of(cause: &Cause) -> StatusCode {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, kind) = self.status();
-        let mut error = json!({ "kind": kind, "message": self.to_string() });
-        let mut answer = json!({});
-        if let Self::Failed { cause, log } = self {
-            if let Cause::GuestError { code, .. } = cause {
-                error["code"] = code.number().into();
+        let mut answer = json!({ "error": { "kind": kind, "message": self.to_string() } });
+        if let Self::AfterCall { refusal, log } = self {
+            if let Self::Failed(Cause::GuestError { code, .. }) = *refusal {
+                answer["error"]["code"] = code.number().into();
             }
             answer["log"] = log.into();
         }
-        answer["error"] = error;
         let mut response = respond(status, &answer);
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -141,17 +143,28 @@ pub fn respond(status: StatusCode, answer: &Value) -> Response {
     (status, [(header::CONTENT_TYPE, json)], format!("{answer}\n")).into_response()
 }
 
-/// Splits the outcome of a call into its intents in wire form, and the answer to send when they are durable.
+/// The log lines of a call.
+pub fn log(called: &Called) -> Vec<Value> {
+    called.log.iter().map(|(level, line)| json!({ "level": level.to_string(), "line": line })).collect()
+}
+
+/// What a call that succeeded is answered with, once its intents are durable.
+#[derive(Debug)]
+pub struct Answer {
+    /// All intents in their wire form.
+    pub intents: Vec<u8>,
+    /// The value that the guest wrote to the storage of results.
+    pub result: Value,
+    /// The other intents.
+    pub listed: Vec<Value>,
+}
+
+/// The answer to a call.
 ///
 /// # Errors
-/// [`Refusal::Failed`] if the call failed.
-pub fn answer(called: Called) -> Result<(Vec<u8>, Value), Refusal> {
-    let log: Vec<Value> =
-        called.log.iter().map(|(level, line)| json!({ "level": level.to_string(), "line": line })).collect();
-    let stream = match called.intents {
-        Ok(stream) => stream,
-        Err(failure) => return Err(Refusal::Failed { cause: failure.cause, log }),
-    };
+/// [`Refusal::Failed`] if the call failed, and [`Refusal::NoJson`].
+pub fn answer(called: Called) -> Result<Answer, Refusal> {
+    let stream = called.intents.map_err(|failure| Refusal::Failed(failure.cause))?;
     let mut listed = Vec::new();
     let mut result = Value::Null;
     for intent in intents(&stream) {
@@ -162,6 +175,5 @@ pub fn answer(called: Called) -> Result<(Vec<u8>, Value), Refusal> {
             listed.push(intent_to_json(&intent)?);
         }
     }
-    let answer = json!({ "result": result, "intents": listed, "log": log });
-    Ok((stream, answer))
+    Ok(Answer { intents: stream, result, listed })
 }

@@ -27,12 +27,18 @@ pub struct Arguments {
     pub listen: SocketAddr,
 
     /// How long a call may take, at least 1ms.
-    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = deadline)]
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = some_time)]
     pub deadline: Duration,
 
     /// Memory that a call may have.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     pub memory_limit: u64,
+
+    /// Bytes of the region of memory through which guest and host pass values, such as 1MiB [default: 64KiB]
+    ///
+    /// An event, in the compact form in which the guest reads it, must fit three quarters of it.
+    #[arg(long, value_name = "SIZE", value_parser = region)]
+    pub exchange_size: Option<u32>,
 
     /// Calls that run at the same time.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -58,8 +64,12 @@ pub struct Arguments {
     #[arg(long, value_name = "SIZE", default_value = "256KiB", value_parser = size)]
     pub body_limit: u64,
 
+    /// How long a client may read nothing of an answer that is being sent. The connection is closed then.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = some_time)]
+    pub send_time: Duration,
+
     /// How long a connection may take for the head of a request, and how long it may be idle. It is closed then.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = some_time)]
     pub head_time: Duration,
 
     /// How long requests may go on after SIGTERM or Ctrl-C. A second signal ends them at once.
@@ -81,10 +91,10 @@ impl Arguments {
     }
 }
 
-/// Reads the time that a call may take.
-fn deadline(text: &str) -> Result<Duration, String> {
+/// Reads a time within which something must be done.
+fn some_time(text: &str) -> Result<Duration, String> {
     match duration(text)? {
-        Duration::ZERO => Err("a call needs time: give at least 1ms".to_owned()),
+        Duration::ZERO => Err("nothing can be done in no time: give at least 1ms".to_owned()),
         time => Ok(time),
     }
 }
@@ -99,6 +109,11 @@ fn duration(text: &str) -> Result<Duration, String> {
     };
     let number: u32 = number.parse().map_err(|_| wrong())?;
     Ok(Duration::from_millis(u64::from(number) * milliseconds))
+}
+
+/// Reads the size of a region.
+fn region(text: &str) -> Result<u32, String> {
+    u32::try_from(size(text)?).map_err(|_| format!("`{text}` is more memory than a guest can have"))
 }
 
 /// Reads a size such as `64MiB`.

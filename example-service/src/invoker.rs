@@ -22,6 +22,8 @@ pub struct CallLimits {
     pub deadline: Duration,
     /// Bytes of memory that a call may have.
     pub memory: u64,
+    /// Bytes of the exchange region; `None` for the default.
+    pub exchange: Option<u32>,
 }
 
 /// The guest and its instances. Cheap to clone; the clones share the pool.
@@ -64,6 +66,7 @@ impl Invoker {
         let mut config = InstanceConfig::default();
         config.deadline = Some(limits.deadline);
         config.memory_limit = limits.memory;
+        config.exchange_size = limits.exchange;
         config.metrics = Some(metrics.guests.clone());
         let mut size = PoolConfig::default();
         (size.warm, size.max) = (1, limits.instances as usize);

@@ -56,10 +56,14 @@ impl ServiceMetrics {
     #[must_use]
     pub fn text(&self) -> String {
         let mut registry = Registry::default();
-        registry.register("service_requests", "Requests that were answered, by status.", self.requests.clone());
-        registry.register("service_requests_running", "Requests that are being served.", self.running.clone());
-        registry.register("service_transactions", "Transactions of the store.", self.transactions.clone());
-        registry.register("service_commits", "Commits that those made durable.", self.commits.clone());
+        registry.register("service_requests", "Requests that were answered, by status", self.requests.clone());
+        registry.register("service_requests_running", "Requests that are being served", self.running.clone());
+        registry.register("service_transactions", "Transactions of the store", self.transactions.clone());
+        registry.register(
+            "service_commits",
+            "Commits that the transactions of the store made durable",
+            self.commits.clone(),
+        );
         registry.register_collector(Box::new(self.guests.clone()));
         let mut text = String::new();
         // Writing to a string cannot fail.

@@ -16,14 +16,24 @@ use crate::turns::Turns;
 /// Serves until a signal stops the process.
 ///
 /// # Errors
-/// An error if the guest, the store or the address cannot be used, or if requests were still running when the time for
-/// stopping was over. Their commits are in the store all the same.
+/// An error if the guest, the store or the address cannot be used, if the store failed, or if requests were still running when
+/// the time for stopping was over. Their commits are in the store all the same.
 pub fn run(arguments: &Arguments) -> Result<()> {
     let metrics = ServiceMetrics::default();
-    let limits =
-        CallLimits { instances: arguments.instances, deadline: arguments.deadline, memory: arguments.memory_limit };
+    let limits = CallLimits {
+        instances: arguments.instances,
+        deadline: arguments.deadline,
+        memory: arguments.memory_limit,
+        exchange: arguments.exchange_size,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let invoker = runtime.block_on(Invoker::new(&arguments.guest, limits, &metrics))?;
+    let invoker = runtime
+        .block_on(Invoker::new(&arguments.guest, limits, &metrics))
+        .with_context(|| format!("cannot use the guest {}", arguments.guest.display()))?;
+    // Before the store, so that no file is made by a service that cannot serve.
+    let listener = runtime
+        .block_on(TcpListener::bind(arguments.listen))
+        .with_context(|| format!("cannot listen on {}; choose another address by --listen", arguments.listen))?;
     let (store, writer) = Store::open(&arguments.store, metrics.clone())
         .with_context(|| format!("cannot open the store {}", arguments.store.display()))?;
     let service = Service {
@@ -34,7 +44,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         body_limit: usize::try_from(arguments.body_limit).unwrap_or(usize::MAX),
         wait: arguments.wait(),
     };
-    let served = runtime.block_on(serve(service, arguments));
+    let served = runtime.block_on(serve(service, listener, arguments));
     // The runtime drops the requests that still run, and with them their handles of the store. Guest code is suspended with
     // each tick of the engine's clock, so this takes no longer than that.
     drop(runtime);
@@ -43,11 +53,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     served
 }
 
-/// Listens, and serves until a signal comes and the requests that run then have ended.
-async fn serve(service: Service, arguments: &Arguments) -> Result<()> {
-    let mut listener = TcpListener::bind(arguments.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}; choose another address by --listen", arguments.listen))?;
+/// Serves until a signal comes, or until the store has failed, and the requests that run then have ended.
+async fn serve(service: Service, mut listener: TcpListener, arguments: &Arguments) -> Result<()> {
     let address = listener.local_addr()?;
     let mut signals = Signals::new().context("cannot wait for signals")?;
     let mut stdout = std::io::stdout();
@@ -55,14 +62,21 @@ async fn serve(service: Service, arguments: &Arguments) -> Result<()> {
         .and_then(|()| stdout.flush())
         .context("cannot write to standard output")?;
 
-    let connections = Connections::new(service.router(), arguments.head_time);
-    tokio::select! {
+    let store = service.store.clone();
+    let connections = Connections::new(service.router(), arguments.head_time, arguments.send_time);
+    let failed = tokio::select! {
         never = connections.take_all(&mut listener) => match never {},
-        () = signals.next() => {}
-    }
+        () = signals.next() => None,
+        failed = store.failed() => Some(failed),
+    };
     drop(listener);
+    if let Some(error) = &failed {
+        eprintln!("{error}");
+    }
     eprintln!("stopping: no new requests; those that run may end");
     tokio::select! {
+        // Where no request runs, a second signal changes nothing.
+        biased;
         () = connections.close() => {}
         () = tokio::time::sleep(arguments.shutdown_time) => {
             bail!("requests were still running {:?} after the signal to stop", arguments.shutdown_time)
@@ -70,7 +84,11 @@ async fn serve(service: Service, arguments: &Arguments) -> Result<()> {
         () = signals.next() => bail!("requests were still running when a second signal came"),
     }
     eprintln!("stopped");
-    Ok(())
+    match failed {
+        // No write succeeds until the file is opened again.
+        Some(error) => bail!("{error}; mend the cause, and start the service again"),
+        None => Ok(()),
+    }
 }
 
 /// The signals that ask the process to stop: SIGTERM and Ctrl-C.

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::answer::{Refusal, answer, respond};
+use crate::answer::{Answer, Refusal, answer, log, respond};
 use crate::invoker::Invoker;
 use crate::json::{event, to_json};
 use crate::metrics::ServiceMetrics;
@@ -52,7 +52,7 @@ impl Service {
     /// The routes.
     pub fn router(self) -> Router {
         Router::new()
-            .route("/health", get(async || respond(StatusCode::OK, &json!({ "status": "ok" }))))
+            .route("/health", get(health))
             .route("/metrics", get(metrics))
             .route("/tenants/{tenant}", put(add_tenant))
             .route("/tenants/{tenant}/records", get(list_records).post(invoke_records))
@@ -67,7 +67,7 @@ impl Service {
     /// Invokes a function for a tenant, and answers when its intents are durable.
     async fn invoke(&self, tenant: String, function: &str, request: Request) -> Result<Response, Refusal> {
         check_tenant(&tenant)?;
-        let function = self.invoker.function(function).map_err(|cause| Refusal::Failed { cause, log: Vec::new() })?;
+        let function = self.invoker.function(function).map_err(Refusal::Failed)?;
         let event = event(&body(request, self.body_limit).await?)?;
 
         // The number of requests that wait is bounded, for all tenants and for this one. A request whose client goes away
@@ -83,11 +83,20 @@ impl Service {
         }
         let state = TenantState::new(&tenant, event, snapshot);
         let called = self.invoker.invoke(function, state, until.saturating_duration_since(Instant::now())).await?;
-        let (intents, answer) = answer(called)?;
-        if !intents.is_empty() {
-            self.store.commit(turn, intents).await?;
+        let log = log(&called);
+        let committed = async {
+            let Answer { intents, result, listed } = answer(called)?;
+            if !intents.is_empty() {
+                self.store.commit(turn, intents).await?;
+            }
+            Ok((result, listed))
+        };
+        match committed.await {
+            Ok((result, intents)) => {
+                Ok(respond(StatusCode::OK, &json!({ "result": result, "intents": intents, "log": log })))
+            }
+            Err(refusal) => Err(Refusal::AfterCall { refusal: Box::new(refusal), log }),
         }
-        Ok(respond(StatusCode::OK, &answer))
     }
 }
 
@@ -97,6 +106,15 @@ async fn count(State(metrics): State<ServiceMetrics>, request: Request, next: Ne
     drop(running);
     metrics.answered(response.status().as_u16());
     response
+}
+
+/// Whether requests can succeed: for those that balance load.
+async fn health(State(service): State<Service>) -> Response {
+    if service.store.can_write() {
+        respond(StatusCode::OK, &json!({ "status": "ok" }))
+    } else {
+        respond(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "the store cannot write" }))
+    }
 }
 
 async fn metrics(State(service): State<Service>) -> Response {

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound;
+use std::panic;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -19,7 +20,7 @@ use guest_abi::value::ValueRef;
 use guest_state::MemoryStateError;
 use guest_state::record::{Fields, Wanted, definite, key_map, merged};
 use redb::{Database, DatabaseError, ReadOnlyTable, ReadableDatabase as _, ReadableTable, Table, TableDefinition};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::metrics::ServiceMetrics;
 use crate::turns::Turn;
@@ -84,9 +85,21 @@ pub enum OpenError {
     /// A store that is open already.
     #[error("it is already open, probably in another process; each process needs a store of its own")]
     InUse,
+    /// A store that is damaged.
+    #[error("the file is damaged ({0}); restore it from a backup")]
+    Damaged(String),
     /// A file that is not a store, or that cannot be read or written.
     #[error(transparent)]
-    Database(#[from] redb::Error),
+    Database(redb::Error),
+}
+
+impl From<redb::Error> for OpenError {
+    fn from(error: redb::Error) -> Self {
+        match error {
+            redb::Error::Corrupted(what) => Self::Damaged(what),
+            error => Self::Database(error),
+        }
+    }
 }
 
 /// The open store. Cheap to clone; the clones share the file and the thread that writes.
@@ -94,6 +107,8 @@ pub enum OpenError {
 pub struct Store {
     database: Arc<Database>,
     writes: mpsc::Sender<Write>,
+    /// Why no write succeeds any more.
+    failure: watch::Receiver<Option<Arc<redb::Error>>>,
 }
 
 impl fmt::Debug for Store {
@@ -144,19 +159,42 @@ impl Store {
         {
             return Err(OpenError::NoFolder(folder.to_owned()));
         }
-        let database = Database::create(path).map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => OpenError::InUse,
-            error => OpenError::Database(error.into()),
-        })?;
+        // Some damage makes redb panic.
+        let opened = panic::catch_unwind(|| {
+            let database = Database::create(path).map_err(|error| match error {
+                DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => OpenError::InUse,
+                error => redb::Error::from(error).into(),
+            })?;
+            make_tables(&database)?;
+            Ok::<_, OpenError>(database)
+        });
+        let database = opened.map_err(|_| OpenError::Damaged("reading it panicked".to_owned()))??;
         let database = Arc::new(database);
-        make_tables(&database)?;
         let (writes, waiting) = mpsc::channel(MOST_TOGETHER);
+        let (fails, failure) = watch::channel(None);
         let written = Arc::clone(&database);
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || write_all(&written, waiting, &metrics))
+            .spawn(move || write_all(&written, waiting, &fails, &metrics))
             .map_err(redb::Error::Io)?;
-        Ok((Self { database, writes }, Writer(thread)))
+        Ok((Self { database, writes, failure }, Writer(thread)))
+    }
+
+    /// Ends when a write has failed as a whole, as on a full disk. No later write succeeds then: redb refuses them until the
+    /// file is opened again.
+    pub async fn failed(&self) -> StoreError {
+        let mut failure = self.failure.clone();
+        match failure.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(error)) => StoreError::Database(Arc::clone(error)),
+            // The writer has ended while there is a store: it panicked.
+            _ => StoreError::Closed,
+        }
+    }
+
+    /// Whether writes can succeed.
+    #[must_use]
+    pub fn can_write(&self) -> bool {
+        self.failure.borrow().is_none() && self.failure.has_changed().is_ok()
     }
 
     /// The records as they are now.
@@ -322,11 +360,26 @@ impl Snapshot {
 }
 
 /// Applies all writes as they come, until every sender is gone.
-fn write_all(database: &Database, mut waiting: mpsc::Receiver<Write>, metrics: &ServiceMetrics) {
+fn write_all(
+    database: &Database,
+    mut waiting: mpsc::Receiver<Write>,
+    fails: &watch::Sender<Option<Arc<redb::Error>>>,
+    metrics: &ServiceMetrics,
+) {
     let mut together = Vec::new();
     while waiting.blocking_recv_many(&mut together, MOST_TOGETHER) > 0 {
         let mut written = write_together(database, &together);
-        metrics.committed(together.len());
+        match &written {
+            Ok(failed) => metrics.committed(together.len() - failed.len()),
+            Err(error) => {
+                // The first says why; those after it say that there was one.
+                fails.send_if_modified(|first| {
+                    let is_first = first.is_none();
+                    first.get_or_insert_with(|| Arc::clone(error));
+                    is_first
+                });
+            }
+        }
         for (index, Write { what, done }) in together.drain(..).enumerate() {
             let answer = match &mut written {
                 Ok(failed) => failed.remove(&index).map_or(Ok(()), Err),

@@ -47,6 +47,10 @@ pub enum Error {
         complaint: String,
     },
 
+    /// The manifest is that of a workspace without a package that builds a module.
+    #[error("{} is a workspace, and none of its packages builds a wasm module: give the path of a guest's own Cargo.toml", .0.display())]
+    NoPackage(PathBuf),
+
     /// The manifest is that of a workspace, and no package was named.
     #[error("{} is a workspace: name one of its packages that build a module: {}", manifest.display(), list(packages))]
     WhichPackage {

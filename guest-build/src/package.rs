@@ -66,6 +66,7 @@ pub(crate) fn choose<'a>(metadata: &'a Metadata, manifest: &Path, name: Option<&
                 let with_module: Vec<_> = members.iter().filter(|package| module(package).is_some()).collect();
                 match with_module.as_slice() {
                     [package] => *package,
+                    [] => return Err(Error::NoPackage(manifest.to_owned())),
                     packages => {
                         return Err(Error::WhichPackage {
                             manifest: manifest.to_owned(),

@@ -162,6 +162,9 @@ pub struct StrategyVerdict {
     pub admitted: bool,
     /// Why not.
     pub reasons: Vec<Reason>,
+    /// The alternative that all reasons leave; null where it is admitted.
+    #[serde(default)]
+    pub instead: Option<String>,
 }
 
 /// A reason against a strategy.
@@ -290,6 +293,7 @@ fn verdict(judgement: &Judgement) -> StrategyVerdict {
         strategy: judgement.strategy.name().to_owned(),
         admitted: judgement.refusals.is_empty(),
         reasons: judgement.refusals.iter().map(reason).collect(),
+        instead: judgement.refusals.iter().map(Refusal::instead).min().map(|instead| instead.to_string()),
     }
 }
 

@@ -5,7 +5,8 @@ use test_support::text_guests::guest;
 /// A guest with a function for each way in which a call can go.
 ///
 /// `tally` adds 1 to the field `n` of the record `sys.Record tally`. `add_pair` writes the event under itself as a key,
-/// to both entities `A` and `B` of `sys.Record`. `answer` leaves the event as a result. `spin` never ends.
+/// to both entities `A` and `B` of `sys.Record`. `answer` leaves the event as a result. `update_of_none` and `refuse` log
+/// a line. `spin` never ends.
 pub(crate) fn ledger() -> Vec<u8> {
     guest(
         r#"(import "extension" "get" (func $get (param i32 i32 i32 i32) (result i32)))
@@ -53,6 +54,7 @@ pub(crate) fn ledger() -> Vec<u8> {
           (call $append (i32.const 4096) (local.get $size))
           (call $from))
         (func (export "update_of_none") (result i64)
+          (call $log (i32.const 2) (i32.const 16) (i32.const 5))
           (i64.or (i64.shl (i64.const 384) (i64.const 32)) (i64.const 20)))
         (func (export "read_unknown") (result i64)
           (drop (call $get (i32.const 416) (i32.const 11) (i32.const 4096) (i32.const 64))) i64.const 0)

@@ -54,10 +54,23 @@ impl Home {
 
     /// Starts the program with these files, on a free port if the options say nothing else.
     pub(crate) fn spawn(&self, guest: &Path, store: &Path, options: &[&str]) -> Process {
+        self.spawn_by(Command::new(PROGRAM), guest, store, options)
+    }
+
+    /// Starts the service on its store, with files of at most this many blocks of 512 bytes, as if the disk were full then.
+    #[cfg(unix)]
+    pub(crate) fn start_on_small_disk(&self, blocks: u32) -> Service {
+        let mut shell = Command::new("sh");
+        // A file that would become too large is an error of the write then, and no signal.
+        shell.args(["-c", "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"", &blocks.to_string(), PROGRAM]);
+        Service::new(self.spawn_by(shell, &self.guest(), &self.store(), &[]))
+    }
+
+    fn spawn_by(&self, mut command: Command, guest: &Path, store: &Path, options: &[&str]) -> Process {
         let number = self.started.fetch_add(1, SeqCst);
         let file = |name: &str| self.folder.path().join(format!("{name}-{number}"));
         let (stdout, stderr) = (file("stdout"), file("stderr"));
-        let child = Command::new(env!("CARGO_BIN_EXE_example-service"))
+        let child = command
             .args(["--listen", "127.0.0.1:0", "--guest"])
             .arg(guest)
             .arg("--store")
@@ -71,6 +84,8 @@ impl Home {
         Process { child, stdout, stderr }
     }
 }
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_example-service");
 
 /// A process of the program. It is killed when this is dropped, also by a test that panics.
 pub(crate) struct Process {
@@ -100,6 +115,12 @@ impl Process {
             }
             thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Its number in the system.
+    #[cfg(unix)]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Kills it at once.

@@ -54,7 +54,14 @@ fn each_failure_has_its_status_and_kind() {
     }
     let refused = service.post("/tenants/acme/refuse", "").json();
     assert_eq!((&refused["error"]["code"], &refused["error"]["message"]), (&json!(1000), &json!("hello (code 1000)")));
-    assert_eq!(refused["log"], json!([{ "level": "info", "line": "hello" }]), "a failed call's log is in the answer");
+    let hello = json!([{ "level": "info", "line": "hello" }]);
+    assert_eq!(refused["log"], hello, "a failed call's log is in the answer");
+    assert_eq!(
+        service.post("/tenants/acme/update_of_none", "").json()["log"],
+        hello,
+        "that of a failed commit as well"
+    );
+    assert_eq!(service.post("/tenants/acme/taly", "").json().get("log"), None, "there was no call");
     assert!(service.post("/tenants/acme/taly", "").body.contains("did you mean `tally`?"));
     let message = |response: &Response| response.json()["error"]["message"].as_str().unwrap().to_owned();
     assert_eq!(message(&service.post("/tenants/acme/tally", &large)), "the body is larger than 1024 bytes");

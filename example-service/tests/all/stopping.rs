@@ -20,13 +20,23 @@ fn what_it_cannot_use_ends_it_with_a_reason() {
 
     let missing = home.path().join("missing.wasm");
     let error = fails(&missing, &store, &[]);
-    assert!(error.starts_with("error: ") && error.contains("missing.wasm: cannot be read"), "{error}");
+    assert!(
+        error.starts_with("error: cannot use the guest ") && error.contains("missing.wasm: cannot be read"),
+        "{error}"
+    );
     assert_eq!(error.matches("os error").count(), 1, "{error}");
     let error = fails(&text, &store, &[]);
     assert!(error.contains("not a WebAssembly file"), "{error}");
     let error = fails(&guest, &store, &["--memory-limit", "1KiB"]);
     assert!(error.contains("the memory limit of 1024 bytes is below"), "{error}");
-    for options in [["--instances", "0"], ["--deadline", "0s"], ["--body-limit", "1GB"], ["--listen", "here"]] {
+    for options in [
+        ["--instances", "0"],
+        ["--deadline", "0s"],
+        ["--head-time", "0s"],
+        ["--send-time", "0ms"],
+        ["--body-limit", "1GB"],
+        ["--listen", "here"],
+    ] {
         let error = fails(&guest, &store, &options);
         assert!(error.contains(options[0]), "{error}");
     }
@@ -47,15 +57,38 @@ fn what_it_cannot_use_ends_it_with_a_reason() {
     assert!(error.contains("it is already open, probably in another process"), "{error}");
     let address = service.address.to_string();
     // An option that is given twice counts as it is given last.
-    let error = fails(&guest, &home.path().join("other.redb"), &["--listen", &address]);
+    let other = home.path().join("other.redb");
+    let error = fails(&guest, &other, &["--listen", &address]);
     let reason = format!("error: cannot listen on {address}; choose another address by --listen: ");
     assert!(error.starts_with(&reason), "{error}");
+    assert!(!other.exists(), "nothing is made if the address cannot be used");
     assert_eq!(service.post("/tenants/a/tally", "").status, 200, "the first goes on");
+}
+
+#[test]
+fn a_damaged_store_ends_it_with_a_reason() {
+    let home = Home::new();
+    let service = home.start(&[]).with_tenants(&["a"]);
+    assert_eq!(service.post("/tenants/a/tally", "").status, 200);
+    drop(service);
+    let whole = fs::read(home.store()).unwrap();
+    // redb reports some damage and panics over other.
+    for (at, byte) in [(4096, 0xFF), (64, 0xFF), (4096, 0)] {
+        let mut damaged = whole.clone();
+        damaged[at..at + 4096].fill(byte);
+        fs::write(home.store(), &damaged).unwrap();
+        let mut process = home.spawn(&home.guest(), &home.store(), &[]);
+        assert_eq!(process.wait().code(), Some(1), "{}", process.stderr());
+        let error = process.stderr();
+        let error = error.lines().last().unwrap_or_default();
+        assert!(error.starts_with("error: cannot open the store ") && error.contains("records.redb: "), "{error}");
+        assert!(error.ends_with("; restore it from a backup"), "{error}");
+    }
 }
 
 #[cfg(unix)]
 mod signals {
-    use std::io::{Read as _, Write as _};
+    use std::io::{ErrorKind, Read as _, Write as _};
     use std::net::{SocketAddr, TcpStream};
     use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
     use std::thread;
@@ -142,6 +175,61 @@ mod signals {
         assert!(error.ends_with("error: requests were still running when a second signal came\n"), "{error}");
         assert!(receive(spinning).is_err(), "it was not answered");
         assert_eq!(home.start(&[]).get("/tenants/slow/records?storage=sys.Record").status, 200);
+    }
+
+    #[test]
+    fn a_second_signal_is_nothing_to_a_service_without_requests() {
+        for _ in 0..5 {
+            let home = Home::new();
+            let service = home.start(&[]);
+            service.process.signal("TERM");
+            // It may have ended already.
+            let _ = std::process::Command::new("kill").args(["-INT", &service.process.id().to_string()]).output();
+            let (status, error) = service.wait();
+            assert!(status.success() && error.ends_with("stopped\n"), "{status}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_reads_nothing_is_cut_off() {
+        let home = Home::new();
+        let service = home.start(&["--send-time", "100ms"]);
+        let mut silent = TcpStream::connect(service.address).unwrap();
+        silent.set_write_timeout(Some(PATIENCE)).unwrap();
+        // Until all buffers are full of answers, the service reads requests.
+        let cut_off = loop {
+            if let Err(error) = silent.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n") {
+                break error;
+            }
+        };
+        assert!(matches!(cut_off.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{cut_off}");
+        assert_eq!(service.get("/health").status, 200);
+    }
+
+    #[test]
+    fn a_store_that_can_write_no_more_ends_the_service() {
+        let home = Home::new();
+        let service = home.start_on_small_disk(500).with_tenants(&["a"]);
+        let event = |number: usize| format!("{{\"n\":{number},\"x\":\"{}\"}}", "x".repeat(500));
+        let mut answered = 0;
+        let failed = loop {
+            let response = service.post("/tenants/a/add_pair", &event(answered));
+            match response.status {
+                200 => answered += 1,
+                _ => break response,
+            }
+            assert!(answered < 10_000, "the disk is never full");
+        };
+        assert_eq!((failed.status, failed.kind().as_str()), (500, "store"), "{}", failed.body);
+        let (status, error) = service.wait();
+        assert_eq!(status.code(), Some(1), "{error}");
+        assert!(error.starts_with("the store failed: "), "{error}");
+        assert!(error.ends_with("; mend the cause, and start the service again\n"), "{error}");
+        // Where there is room again, it goes on.
+        let service = home.start(&[]);
+        let listed = service.get("/tenants/a/records?storage=sys.Record&entity=A").json();
+        assert!(listed["records"].as_array().is_some_and(|records| records.len() >= answered.min(1000)), "{answered}");
+        assert_eq!(service.post("/tenants/a/add_pair", &event(answered)).status, 200);
     }
 
     /// A connection whose client has sent the beginning of a request's head.

@@ -7,18 +7,19 @@ use guest_abi::control_block::ParseError;
 use guest_prepare::PrepareError;
 use guest_prepare::module_info::LayoutUnknown;
 
-/// The alternative if a way of restoring is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The alternative if a way of restoring is refused. The order is that of what they leave: where a module has several reasons
+/// against a way, the least of their alternatives is the one that is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Instead {
     /// None: the engine cannot run the module.
     Nothing,
     /// A new instance in the place of the old one.
     Reinstantiate,
-    /// Copying back the written cards, or the whole memory.
-    FullCopy,
     /// Copying back the whole memory.
     FullCopyOnly,
+    /// Copying back the written cards, or the whole memory.
+    FullCopy,
     /// Copying back statics and the snapshot's heap, and zeroing the rest up to the high-water mark.
     Watermark,
 }

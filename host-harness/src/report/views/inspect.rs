@@ -44,16 +44,13 @@ pub(in super::super) fn sections(inspection: &Inspection) -> Vec<Section> {
 
 fn module(inspection: &Inspection) -> Section {
     let sizes = &inspection.sizes;
-    let contract = inspection.contract.clone().unwrap_or_else(|| "none that is kept".to_owned());
+    let contract = inspection.contract.clone().unwrap_or_else(|| "none".to_owned());
     Section::facts(
         format!("Guest {}", inspection.guest),
         vec![
             ("contract", contract),
             ("allocator", inspection.allocator.clone().unwrap_or_else(|| "unknown".to_owned())),
-            (
-                "allocations from",
-                inspection.allocations_from.as_deref().map_or("nothing tells", allocations_from).to_owned(),
-            ),
+            ("allocations from", inspection.allocations_from.as_deref().map_or("unknown", allocations_from).to_owned()),
             ("extension functions", list(&inspection.functions)),
             ("built with", list(&inspection.built_with)),
             (
@@ -76,8 +73,9 @@ fn admission(inspection: &Inspection) -> Section {
         if strategy.admitted {
             return "admitted".to_owned();
         }
-        let reasons = strategy.reasons.iter().map(|reason| format!("{}; {}", reason.reason, reason.instead));
-        format!("refused: {}", reasons.collect::<Vec<_>>().join(". Also: "))
+        let reasons: Vec<_> = strategy.reasons.iter().map(|reason| reason.reason.as_str()).collect();
+        let instead = strategy.instead.iter().map(|instead| format!("; {instead}"));
+        format!("refused: {}{}", reasons.join(". Also: "), instead.collect::<String>())
     };
     let facts = inspection.strategies.iter().map(|strategy| (strategy.strategy.clone(), verdict(strategy)));
     Section::facts("Admission, by strategy", facts.collect())

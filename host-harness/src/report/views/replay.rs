@@ -11,8 +11,8 @@ pub(in super::super) fn sections(report: &ReplayReport) -> Vec<Section> {
     sections.extend(report.traces.iter().map(|trace| of_trace(&trace.trace, &report.rows)));
     if let Some(last) = sections.last_mut() {
         last.remarks.extend([
-            "time: of one operation of the trace, p50 and p99 over whole replays; reading: what of it is not the \
-             allocator's"
+            "time: of one operation of the trace, p50 and p99 over whole replays; reading: the part of it that reads the \
+             trace, without allocating"
                 .to_owned(),
             "heap: pages without shadow stack, statics, exchange region and the replay's own table; fragmentation: heap / \
              peak live"
