@@ -65,29 +65,9 @@ fn what_it_cannot_use_ends_it_with_a_reason() {
     assert_eq!(service.post("/tenants/a/tally", "").status, 200, "the first goes on");
 }
 
-#[test]
-fn a_damaged_store_ends_it_with_a_reason() {
-    let home = Home::new();
-    let service = home.start(&[]).with_tenants(&["a"]);
-    assert_eq!(service.post("/tenants/a/tally", "").status, 200);
-    drop(service);
-    let whole = fs::read(home.store()).unwrap();
-    // redb reports some damage and panics over other.
-    for (at, byte) in [(4096, 0xFF), (64, 0xFF), (4096, 0)] {
-        let mut damaged = whole.clone();
-        damaged[at..at + 4096].fill(byte);
-        fs::write(home.store(), &damaged).unwrap();
-        let mut process = home.spawn(&home.guest(), &home.store(), &[]);
-        assert_eq!(process.wait().code(), Some(1), "{}", process.stderr());
-        let error = process.stderr();
-        let error = error.lines().last().unwrap_or_default();
-        assert!(error.starts_with("error: cannot open the store ") && error.contains("records.redb: "), "{error}");
-        assert!(error.ends_with("; restore it from a backup"), "{error}");
-    }
-}
-
 #[cfg(unix)]
 mod signals {
+    use std::fs;
     use std::io::{ErrorKind, Read as _, Write as _};
     use std::net::{SocketAddr, TcpStream};
     use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -175,6 +155,35 @@ mod signals {
         assert!(error.ends_with("error: requests were still running when a second signal came\n"), "{error}");
         assert!(receive(spinning).is_err(), "it was not answered");
         assert_eq!(home.start(&[]).get("/tenants/slow/records?storage=sys.Record").status, 200);
+    }
+
+    #[test]
+    fn a_damaged_store_ends_it_with_a_reason() {
+        // After a kill redb checks the file and reports what it finds; after a stop in order it believes the file, and panics.
+        for in_order in [false, true] {
+            let home = Home::new();
+            let service = home.start(&[]).with_tenants(&["a"]);
+            assert_eq!(service.post("/tenants/a/tally", "").status, 200);
+            if in_order {
+                service.process.signal("TERM");
+                assert!(service.wait().0.success());
+            } else {
+                drop(service);
+            }
+            let mut damaged = fs::read(home.store()).unwrap();
+            damaged[4096..].fill(0xFF);
+            fs::write(home.store(), &damaged).unwrap();
+            let mut process = home.spawn(&home.guest(), &home.store(), &[]);
+            assert_eq!(process.wait().code(), Some(1), "{}", process.stderr());
+            let error = process.stderr();
+            assert_eq!(error.contains("panicked at"), in_order, "{error}");
+            let last = error.lines().last().unwrap_or_default();
+            assert!(
+                last.starts_with("error: cannot open the store ") && last.contains("the file is damaged ("),
+                "{error}"
+            );
+            assert!(last.ends_with("); restore it from a backup"), "{error}");
+        }
     }
 
     #[test]
