@@ -196,26 +196,27 @@ impl<'a> Cards<'a> {
         let first = self.table.first().is_some_and(|mark| *mark != 0);
         let last = self.table.last_mut().is_some_and(|mark| std::mem::take(mark) != 0);
         if first || last {
-            self.restore_ends(first, last, &mut restore);
+            self.ends(first, last).into_iter().filter(|range| !range.is_empty()).for_each(&mut restore);
         }
         take_runs(&mut self.table[..used], self.geometry.shift, |run| {
             restore(run.start.saturating_sub(slack)..run.end + slack);
         });
     }
 
-    /// Calls `restore` with the ranges around the end of the address space: the slack before the first card if that is marked, and
-    /// the last card with its slack.
+    /// The ranges around the end of the address space: the slack before the first card if that is marked, and the last card
+    /// with its slack. Empty where they are not.
+    // Returned, and not handed to a function: what that captures would have to lie in memory for every restore.
     #[cold]
-    fn restore_ends(&self, first: bool, last: bool, restore: &mut dyn FnMut(Range<usize>)) {
+    #[inline(never)]
+    fn ends(&self, first: bool, last: bool) -> [Range<usize>; 2] {
         let slack = u64::from(SLACK);
-        if first {
-            restore(address(SPACE - slack)..address(SPACE));
-        }
-        if last {
-            let last_card = SPACE - u64::from(self.geometry.card_size());
-            restore(address(last_card - slack)..address(SPACE));
-            restore(0..SLACK as usize);
-        }
+        let last_card = SPACE - u64::from(self.geometry.card_size());
+        let before = match (first, last) {
+            (_, true) => last_card - slack,
+            (true, false) => SPACE - slack,
+            (false, false) => SPACE,
+        };
+        [address(before)..address(SPACE), 0..if last { SLACK as usize } else { 0 }]
     }
 
     #[inline]

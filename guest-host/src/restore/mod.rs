@@ -277,49 +277,50 @@ impl Written<'_> {
     /// Calls `put_back` with memory, snapshot and each range that was written, and clears the marks. A range lies in memory, and
     /// may reach beyond the snapshot's. The ranges may overlap.
     #[inline]
-    pub fn take(mut self, mut put_back: impl FnMut(&mut [u8], &Snapshot, Range<usize>)) {
-        self.take_marked(&mut put_back);
-        let Self { memory, snapshot, always, .. } = self;
+    pub fn take(self, mut put_back: impl FnMut(&mut [u8], &Snapshot, Range<usize>)) {
+        let Self { memory, snapshot, mut cards, dirty_ranges, always } = self;
+        let size = memory.len();
+        let mut within = |range: Range<usize>| put_back(memory, snapshot, clipped(range, size));
+        cards.take(size, &mut within);
+        for range in dirty_ranges.named() {
+            within(range.clone());
+        }
         for range in always {
-            put_back(memory, snapshot, within(range, memory.len()));
+            within(addresses(range));
         }
     }
 
     /// Puts back everything that was written, clears the marks, and returns the bytes that it wrote.
     #[inline]
-    pub fn put_back(mut self) -> u64 {
+    pub fn put_back(self) -> u64 {
+        let Self { memory, snapshot, mut cards, dirty_ranges, always } = self;
+        let size = memory.len();
         let mut bytes = 0;
-        self.take_marked(|memory, snapshot, range| bytes += put_back(memory, snapshot, range));
-        let Self { memory, snapshot, always, .. } = self;
+        cards.take(size, |range| bytes += put_back(memory, snapshot, clipped(range, size)));
+        for range in dirty_ranges.named() {
+            bytes += put_back(memory, snapshot, clipped(range.clone(), size));
+        }
         for range in always {
-            let whole = range.start as usize..range.end as usize;
+            let range = addresses(range);
             // Most often these are statics, of which memory and snapshot have all, and there is no more to it than a copy.
-            if let (Some(to), Some(from)) = (memory.get_mut(whole.clone()), snapshot.memory.get(whole)) {
+            if let (Some(to), Some(from)) = (memory.get_mut(range.clone()), snapshot.memory.get(range.clone())) {
                 to.copy_from_slice(from);
                 bytes += from.len() as u64;
             } else {
-                bytes += put_back(memory, snapshot, within(range, memory.len()));
+                bytes += put_back(memory, snapshot, clipped(range, size));
             }
         }
         bytes
     }
-
-    /// As [`Written::take`], less the ranges that are put back whether or not they are marked.
-    #[inline]
-    fn take_marked(&mut self, mut put_back: impl FnMut(&mut [u8], &Snapshot, Range<usize>)) {
-        let Self { memory, snapshot, cards, dirty_ranges, .. } = self;
-        let size = memory.len();
-        let mut within = |range: Range<usize>| put_back(memory, snapshot, range.start.min(size)..range.end.min(size));
-        cards.take(size, &mut within);
-        for range in dirty_ranges.named() {
-            within(range.clone());
-        }
-    }
 }
 
-/// The part of a range of addresses that lies in a memory of `size` bytes.
-fn within(range: &Range<u32>, size: usize) -> Range<usize> {
-    (range.start as usize).min(size)..(range.end as usize).min(size)
+fn addresses(range: &Range<u32>) -> Range<usize> {
+    range.start as usize..range.end as usize
+}
+
+/// The part of a range that lies in a memory of `size` bytes.
+fn clipped(range: Range<usize>, size: usize) -> Range<usize> {
+    range.start.min(size)..range.end.min(size)
 }
 
 /// An instance's memory, and what calls have used of it since the last restore.
