@@ -158,6 +158,6 @@ fn main() -> Result<()> {
         }
     }
     ratios.note("times are of one call; a thread's calls overlap with those of the others");
-    ratios.note("what another thread can gain on this machine is the gain of threads with own instances");
+    ratios.note("threads with own instances show the most that another thread can gain on this machine");
     ratios.finish()
 }

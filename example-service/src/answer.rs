@@ -53,7 +53,7 @@ pub enum Refusal {
     /// The call failed.
     #[error("{0}")]
     Failed(Cause),
-    /// A request that failed when its call was over.
+    /// The request failed after the guest's call had ended: the call itself failed, or its commit did.
     #[error("{refusal}")]
     AfterCall {
         /// Why.
@@ -148,7 +148,7 @@ pub fn log(called: &Called) -> Vec<Value> {
     called.log.iter().map(|(level, line)| json!({ "level": level.to_string(), "line": line })).collect()
 }
 
-/// What a call that succeeded is answered with, once its intents are durable.
+/// The parts of the answer to a call that succeeded. The service sends it once the intents are durable.
 #[derive(Debug)]
 pub struct Answer {
     /// All intents in their wire form.

@@ -27,7 +27,7 @@ pub struct Arguments {
     pub listen: SocketAddr,
 
     /// How long a call may take, at least 1ms.
-    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = some_time)]
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = positive_duration)]
     pub deadline: Duration,
 
     /// Memory that a call may have.
@@ -65,11 +65,11 @@ pub struct Arguments {
     pub body_limit: u64,
 
     /// How long a client may read nothing of an answer that is being sent. The connection is closed then.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = some_time)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = positive_duration)]
     pub send_time: Duration,
 
     /// How long a connection may take for the head of a request, and how long it may be idle. It is closed then.
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = some_time)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = positive_duration)]
     pub head_time: Duration,
 
     /// How long requests may go on after SIGTERM or Ctrl-C. A second signal ends them at once.
@@ -91,10 +91,10 @@ impl Arguments {
     }
 }
 
-/// Reads a time within which something must be done.
-fn some_time(text: &str) -> Result<Duration, String> {
+/// Reads a time that is not 0.
+fn positive_duration(text: &str) -> Result<Duration, String> {
     match duration(text)? {
-        Duration::ZERO => Err("nothing can be done in no time: give at least 1ms".to_owned()),
+        Duration::ZERO => Err("0 is too short: give at least 1ms".to_owned()),
         time => Ok(time),
     }
 }

@@ -108,7 +108,7 @@ async fn count(State(metrics): State<ServiceMetrics>, request: Request, next: Ne
     response
 }
 
-/// Whether requests can succeed: for those that balance load.
+/// Tells a load balancer whether the store can be written.
 async fn health(State(service): State<Service>) -> Response {
     if service.store.can_write() {
         respond(StatusCode::OK, &json!({ "status": "ok" }))

@@ -117,7 +117,7 @@ impl Process {
         }
     }
 
-    /// Its number in the system.
+    /// Its process id.
     #[cfg(unix)]
     pub(crate) fn id(&self) -> u32 {
         self.child.id()

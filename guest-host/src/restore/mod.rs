@@ -276,6 +276,51 @@ impl Written<'_> {
 
     /// Calls `put_back` with memory, snapshot and each range that was written, and clears the marks. A range lies in memory, and
     /// may reach beyond the snapshot's. The ranges may overlap.
+    ///
+    /// ```
+    /// use guest_host::restore::{Promise, Restore, RestoreError, Restored, Target};
+    /// use guest_host::snapshot::RegionKind;
+    /// use guest_host::{Engine, EngineConfig, Guest, InstanceConfig, MemoryState, PrepareOptions, Residue};
+    ///
+    /// /// Puts back byte by byte what was written.
+    /// #[derive(Debug)]
+    /// struct ByteByByte;
+    ///
+    /// impl Restore for ByteByByte {
+    ///     fn name(&self) -> &str {
+    ///         "byte-by-byte"
+    ///     }
+    ///
+    ///     fn promise(&self, _region: RegionKind, _residue: Residue) -> Promise {
+    ///         Promise::Exact
+    ///     }
+    ///
+    ///     fn wants_marks(&self) -> bool {
+    ///         true
+    ///     }
+    ///
+    ///     fn restore(&mut self, target: &mut Target<'_>) -> Result<Restored, RestoreError> {
+    ///         let mut bytes = 0;
+    ///         target.written().ok_or(RestoreError::NoBarrier)?.take(|memory, snapshot, range| {
+    ///             bytes += range.len() as u64;
+    ///             for at in range {
+    ///                 memory[at] = snapshot.memory().get(at).copied().unwrap_or(0);
+    ///             }
+    ///         });
+    ///         Ok(Restored { bytes })
+    ///     }
+    /// }
+    ///
+    /// # let engine = Engine::new(&EngineConfig::default())?;
+    /// # let wasm = wat::parse_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/shop.wat")))?;
+    /// # let guest = Guest::load(&engine, "shop", &wasm, PrepareOptions::default())?;
+    /// let mut instance = guest.instantiate_with(Box::new(ByteByByte), &InstanceConfig::default(), MemoryState::new())?;
+    /// instance.invoke_by_name("count_up")?;
+    /// let (memory, snapshot) = instance.memory().unwrap();
+    /// assert!(memory == snapshot.memory());
+    /// assert!(instance.last_stats().restored_bytes > Some(0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn take(self, mut put_back: impl FnMut(&mut [u8], &Snapshot, Range<usize>)) {
         let Self { memory, snapshot, mut cards, dirty_ranges, always } = self;
@@ -314,6 +359,7 @@ impl Written<'_> {
     }
 }
 
+/// A range of guest addresses as offsets into its memory.
 fn addresses(range: &Range<u32>) -> Range<usize> {
     range.start as usize..range.end as usize
 }
@@ -357,8 +403,8 @@ pub struct Heap<'a> {
     pub adopted: u32,
 }
 
-/// Puts back `range` of memory: from the snapshot, or by zeros from where it has no others and where memory was grown since.
-/// Returns its length.
+/// Puts back `range` of memory and returns its length. Copies the snapshot up to the zeros at its end, and zeroes the rest,
+/// which includes memory that was grown since.
 #[inline]
 pub(crate) fn put_back(memory: &mut [u8], snapshot: &Snapshot, range: Range<usize>) -> u64 {
     let zeros = snapshot.zeros_from.clamp(range.start, range.end);

@@ -31,7 +31,7 @@ use wasmtime::{AsContextMut, Global, Memory, Table, Val};
 pub struct Snapshot {
     /// Linear memory, as large as the guest saw it.
     pub(crate) memory: AlignedBytes,
-    /// From here on the saved memory is zero. To fill takes half the time of a copy, as nothing is read.
+    /// From here on the saved memory is zero. Filling takes about half the time of a copy, as nothing is read.
     pub(crate) zeros_from: usize,
     /// Values of the mutable globals, in the order of [`Handles::globals`].
     pub(crate) globals: Vec<Val>,
@@ -62,9 +62,9 @@ pub(crate) fn reset_ranges(regions: &Regions, mark: usize) -> [Range<usize>; 2] 
     }
 }
 
-/// Where the zeros begin that a memory ends with.
+/// The start of the zeros at the end of a memory, rounded up to a whole block.
 pub(crate) fn zeros_from(memory: &[u8]) -> usize {
-    // Whole blocks are looked at, as the processor does that at once; a few zeros less do not matter.
+    // It compares whole blocks, which the processor does at once. Up to one block of zeros more is copied for it.
     const BLOCK: usize = 64;
     let (_, blocks) = memory.as_rchunks::<BLOCK>();
     let zeros = blocks.iter().rev().take_while(|block| block.iter().fold(0, |all, byte| all | byte) == 0).count();

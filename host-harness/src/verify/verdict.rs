@@ -1,4 +1,4 @@
-//! What verification found: the verdict, and its differences with their words.
+//! The verdict of a verification: its differences, and the sentences that describe them.
 
 use std::fmt;
 

@@ -7,8 +7,8 @@ use guest_abi::control_block::ParseError;
 use guest_prepare::PrepareError;
 use guest_prepare::module_info::LayoutUnknown;
 
-/// The alternative if a way of restoring is refused. The order is that of what they leave: where a module has several reasons
-/// against a way, the least of their alternatives is the one that is open.
+/// The alternative if a way of restoring is refused. They are in ascending order of the strategies that remain: if several
+/// reasons refuse a way, the smallest of their alternatives is the one to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Instead {
