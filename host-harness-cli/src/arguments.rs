@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use guest_build::Allocator;
 use guest_host::wasi::{Clock, Randomness};
@@ -11,7 +11,9 @@ use guest_host::{
     ArtefactKey, ArtefactTrust, CompileCache, EngineConfig, InstanceConfig, Residue, RestorePolicy, RestoreStrategy,
 };
 use guest_prepare::PrepareOptions;
+use host_harness::recommend::Weights;
 use host_harness::replay::Numbering;
+use host_harness::verify::AllowFailing;
 
 use crate::output::Destination;
 use crate::values::{
@@ -82,6 +84,9 @@ pub(crate) struct Common {
     /// Also write the report as one HTML file; `-` prints it instead of the ordinary output.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) export_html: Option<Destination>,
+    /// Print all tables, not only the answer.
+    #[arg(long, global = true)]
+    pub(crate) details: bool,
     /// When instances are restored: every-call, on-error, on-heap-above=SIZE or never.
     #[arg(long, global = true, value_name = "POLICY", default_value = "every-call", value_parser = policy)]
     pub(crate) restore: RestorePolicy,
@@ -252,6 +257,27 @@ pub(crate) struct Work {
     /// The state that the guests read: a JSON array of records.
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
+    /// Function of which every call may fail; may be given more than once, `*` for all.
+    ///
+    /// Any other function that never succeeds makes the command fail: nothing is known of a call that succeeds.
+    #[arg(long, value_name = "FUNCTION")]
+    pub(crate) allow_failing: Vec<String>,
+}
+
+impl Work {
+    /// The functions that may fail and are named, so that each can be checked to exist.
+    pub(crate) fn named_failing(&self) -> impl Iterator<Item = &String> {
+        self.allow_failing.iter().filter(|name| *name != "*")
+    }
+
+    /// The functions that may fail.
+    pub(crate) fn allow_failing(&self) -> AllowFailing {
+        match self.allow_failing.as_slice() {
+            [] => AllowFailing::None,
+            names if names.iter().any(|name| name == "*") => AllowFailing::All,
+            names => AllowFailing::Functions(names.to_vec()),
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -265,6 +291,24 @@ pub(crate) struct Extent {
     /// Time limit for each figure, which then uses the calls timed so far.
     #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = duration, allow_hyphen_values = true)]
     pub(crate) budget: Duration,
+    /// How often the functions are called, for the recommendation: FUNCTION=NUMBER with commas, or a file.
+    ///
+    /// The file has a JSON object of numbers by function, or metrics of a host (see `run --metrics`), whose counts of calls are the
+    /// weights. Default: all functions weigh the same.
+    #[arg(long, value_name = "WEIGHTS")]
+    pub(crate) weights: Option<String>,
+}
+
+impl Extent {
+    /// The weights, from the text or the file.
+    pub(crate) fn weights(&self) -> Result<Weights> {
+        let Some(text) = &self.weights else { return Ok(Weights::default()) };
+        if text.contains('=') {
+            return Ok(text.parse()?);
+        }
+        let contents = std::fs::read_to_string(text).with_context(|| format!("cannot read the weights {text}"))?;
+        Weights::from_file(&contents).with_context(|| text.clone())
+    }
 }
 
 #[derive(Debug, Args)]

@@ -189,7 +189,7 @@ fn exports(common: &Common, besides: Option<&Destination>) -> Result<Vec<(Destin
     match to_stdout {
         0 => {
             let exporter: Box<dyn Exporter> = match common.format {
-                Format::Text => Box::new(Text { wrap: std::io::stdout().is_terminal() }),
+                Format::Text => Box::new(Text { wrap: std::io::stdout().is_terminal(), details: common.details }),
                 Format::Json => Box::new(Json),
             };
             exports.push((Destination::Stdout, exporter));

@@ -7,6 +7,7 @@ use guest_build::{Allocator, GuestBuild, Progress as Lines};
 use guest_host::text::printable;
 use host_harness::compare::{Built, build, state_file_beside};
 use host_harness::measure::{Row, RowVerdict};
+use host_harness::recommend::recommend;
 use host_harness::report::{Content, VerdictReport};
 
 use super::table::{Job, table};
@@ -19,6 +20,7 @@ pub(crate) fn run(arguments: &Compare, common: &Common) -> Result<Content> {
     // What can be wrong with the state is told before anything is built.
     let state_file = state_file(arguments);
     let state = source::state(state_file.as_deref())?;
+    let weights = arguments.extent.weights()?;
     let (modules, mut notes) = modules(arguments)?;
     match &state_file {
         Some(path) => notes.push(format!("state: {}", path.display())),
@@ -28,10 +30,12 @@ pub(crate) fn run(arguments: &Compare, common: &Common) -> Result<Content> {
         files: source::guests(&modules)?,
         functions: &arguments.work.function,
         state: &state,
+        weights: &weights,
         extent: &arguments.extent,
         common,
     };
     let (mut report, measured) = table(&job)?;
+    report.allow_failing = arguments.work.allow_failing();
     report.notes.extend(notes);
     if arguments.verify_calls > 0 {
         for guest in &measured {
@@ -42,6 +46,7 @@ pub(crate) fn run(arguments: &Compare, common: &Common) -> Result<Content> {
                 state: &state,
                 calls: arguments.verify_calls,
                 seed: arguments.seed,
+                allow_failing: arguments.work.allow_failing(),
                 common,
             };
             report.verdicts.extend(check.all(&guest.variants).map_err(|error| error.in_file(&guest.path))?);
@@ -49,13 +54,14 @@ pub(crate) fn run(arguments: &Compare, common: &Common) -> Result<Content> {
     }
     for row in &mut report.rows {
         row.verdict = report.verdicts.iter().find(|verdict| is_of(verdict, row)).map(|verdict| RowVerdict {
-            passed: verdict.passed,
+            passed: verdict.proves(&row.function),
             calls: verdict.calls,
             skipped_calls: verdict.skipped_calls,
             seed: verdict.seed,
             differences: verdict.differences.len() as u64,
         });
     }
+    report.recommendations = recommend(&report, &weights)?;
     Ok(Content::Compare(report))
 }
 

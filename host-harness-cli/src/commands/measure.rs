@@ -1,6 +1,7 @@
 //! `measure`.
 
 use anyhow::Result;
+use host_harness::recommend::recommend;
 use host_harness::report::Content;
 
 use super::table::{Job, table};
@@ -10,7 +11,17 @@ use crate::source;
 pub(crate) fn run(arguments: &Measure, common: &Common) -> Result<Content> {
     let files = source::guests(&arguments.guests)?;
     let state = source::state(arguments.work.state.as_deref())?;
-    let job = Job { files, functions: &arguments.work.function, state: &state, extent: &arguments.extent, common };
-    let (report, _) = table(&job)?;
+    let weights = arguments.extent.weights()?;
+    let job = Job {
+        files,
+        functions: &arguments.work.function,
+        state: &state,
+        weights: &weights,
+        extent: &arguments.extent,
+        common,
+    };
+    let (mut report, _) = table(&job)?;
+    report.allow_failing = arguments.work.allow_failing();
+    report.recommendations = recommend(&report, &weights)?;
     Ok(Content::Measure(report))
 }

@@ -6,9 +6,10 @@ use anyhow::Result;
 use guest_host::{Guest, LoadError, MemoryState, Residue, RestoreStrategy};
 use host_harness::inspect::{Judgement, best_strategy, strategies};
 use host_harness::measure::{
-    Engines, FailedCall, MeasureOptions, Row, Subject, Variant, allocator_of, bare_call, clock_cost, leaves_residue,
-    measure, relate,
+    Candidate, Engines, FailedCall, MOST_CANDIDATES, MeasureOptions, Row, Spread, Subject, Variant, allocator_of,
+    clock_cost, leaves_residue, measure_together,
 };
+use host_harness::recommend::Weights;
 use host_harness::report::{GuestSummary, MeasureReport, NotAdmitted, Settings};
 
 use crate::arguments::{Common, Extent};
@@ -22,6 +23,7 @@ pub(super) struct Job<'a> {
     /// Functions to measure; all of each guest's where empty.
     pub(super) functions: &'a [String],
     pub(super) state: &'a MemoryState,
+    pub(super) weights: &'a Weights,
     pub(super) extent: &'a Extent,
     pub(super) common: &'a Common,
 }
@@ -39,14 +41,13 @@ pub(super) fn table(job: &Job<'_>) -> Result<(MeasureReport, Vec<Measured>)> {
     let engines = Engines::new(&job.common.engine()?)?;
     let config = job.common.config();
     let settings = Settings::of(&config, job.common.prepare().virtual_growth);
-    let bare = bare_call(&engines.timing, job.extent.calls)?;
-    let mut report = MeasureReport::new(settings, bare, clock_cost());
+    let mut report = MeasureReport::new(settings, clock_cost());
     if cfg!(debug_assertions) {
         report.notes.push("the harness was built without optimisation, so the times mean little".to_owned());
     }
 
     let loading = Progress::spinner();
-    let mut subjects = Vec::new();
+    let mut entrants = Vec::new();
     for file in &job.files {
         loading.doing(format!("compiling {}", file.name));
         let subject = Subject::load(&engines, &file.name, &file.bytes, job.common.prepare())
@@ -54,47 +55,123 @@ pub(super) fn table(job: &Job<'_>) -> Result<(MeasureReport, Vec<Measured>)> {
         file.note(subject.guest());
         file.has_functions(subject.guest())?;
         let functions = functions(&subject, job.functions).map_err(|error| file.error(error))?;
-        subjects.push((file, subject, functions));
+        entrants.extend(entrant(job, file, subject, functions, &mut report)?);
     }
     drop(loading);
+    let functions: Vec<&str> =
+        entrants.iter().flat_map(|entrant| entrant.functions.iter().map(String::as_str)).collect();
+    job.weights.check(&functions)?;
+    times(job, &entrants, &mut report)?;
+    let measured = entrants.into_iter().map(|entrant| Measured {
+        path: entrant.file.path.clone(),
+        guest: entrant.subject.guest().clone(),
+        allocator: entrant.allocator,
+        variants: entrant.variants,
+    });
+    Ok((report, measured.collect()))
+}
 
+/// A guest that can be measured.
+struct Entrant<'a> {
+    file: &'a GuestFile,
+    subject: Subject,
+    functions: Vec<String>,
+    allocator: String,
+    variants: Vec<Variant>,
+}
+
+/// A guest with the ways of restoring it, or `None` with rows that say why it could not be initialised.
+fn entrant<'a>(
+    job: &Job<'a>,
+    file: &'a GuestFile,
+    subject: Subject,
+    functions: Vec<String>,
+    report: &mut MeasureReport,
+) -> Result<Option<Entrant<'a>>> {
+    let guest = subject.guest();
+    let (allocator, variants, not_admitted) = match ways(guest, job.common, job.state) {
+        Ok(ways) => ways,
+        Err(error) if is_of_the_guest(&error) => {
+            report.rows.extend(functions.iter().map(|function| failed_row(guest, function, &error)));
+            report.guests.push(GuestSummary::of(guest, "unknown".to_owned()));
+            return Ok(None);
+        }
+        Err(error) => return Err(file.error(error).into()),
+    };
+    // What was asked for by name and cannot be done has failed; what was left to choose is only told.
+    for refused in not_admitted.iter().filter(|_| !job.common.strategy.is_empty()) {
+        report.rows.extend(functions.iter().map(|function| refused_row(guest, function, refused, job.common)));
+    }
+    let mut summary = GuestSummary::of(guest, allocator.clone());
+    summary.not_admitted = not_admitted;
+    report.guests.push(summary);
+    Ok(Some(Entrant { file, subject, functions, allocator, variants }))
+}
+
+/// Measures each function of all guests in all ways of restoring, together, as their figures are compared.
+fn times(job: &Job<'_>, entrants: &[Entrant<'_>], report: &mut MeasureReport) -> Result<()> {
     let mut options = MeasureOptions::default();
     options.calls = job.extent.calls;
     options.counted_calls = job.extent.counted_calls;
     options.budget = job.extent.budget;
-    options.config = config;
-    let mut measured = Vec::new();
-    let progress = Progress::steps(subjects.iter().map(|(_, _, functions)| functions.len() as u64).sum());
-    for (file, subject, functions) in &subjects {
-        let guest = subject.guest();
-        let (allocator, variants, not_admitted) = match ways(guest, job.common, job.state) {
-            Ok(ways) => ways,
+    options.config = job.common.config();
+    let mut functions: Vec<&String> = Vec::new();
+    for function in entrants.iter().flat_map(|entrant| &entrant.functions) {
+        if !functions.contains(&function) {
+            functions.push(function);
+        }
+    }
+    let mut bare_calls = Vec::new();
+    for function in functions {
+        let of_function: Vec<_> = entrants.iter().filter(|entrant| entrant.functions.contains(function)).collect();
+        for entrants in of_function.chunks((MOST_CANDIDATES / Variant::MOST).max(1)) {
+            bare_calls.extend(function_times(job, function, entrants, &options, report)?);
+        }
+    }
+    report.bare_call = Spread::of(bare_calls);
+    let guests: Vec<String> = report.guests.iter().map(|guest| guest.guest.clone()).collect();
+    report.rows.sort_by_key(|row| guests.iter().position(|guest| *guest == row.guest));
+    Ok(())
+}
+
+/// Measures one function of these guests. Returns the samples of the bare call.
+fn function_times(
+    job: &Job<'_>,
+    function: &str,
+    entrants: &[&Entrant<'_>],
+    options: &MeasureOptions,
+    report: &mut MeasureReport,
+) -> Result<Vec<f64>> {
+    let progress = Progress::steps(0);
+    progress.doing(format!("measuring {function}"));
+    let (files, candidates): (Vec<&GuestFile>, Vec<Candidate<'_>>) = entrants
+        .iter()
+        .flat_map(|entrant| {
+            let candidate = |variant: &Variant| Candidate { subject: &entrant.subject, function, variant: *variant };
+            entrant.variants.iter().map(move |variant| (entrant.file, candidate(variant)))
+        })
+        .unzip();
+    let bar = progress.bar();
+    let together = measure_together(&candidates, options, job.state, &mut |done, steps| {
+        bar.set_length(steps);
+        bar.set_position(done);
+    })?;
+    for ((row, candidate), file) in together.rows.into_iter().zip(&candidates).zip(files) {
+        report.rows.push(match row {
+            Ok(row) => row,
             Err(error) if is_of_the_guest(&error) => {
-                report.rows.extend(functions.iter().map(|function| failed_row(guest, function, &error)));
-                report.guests.push(GuestSummary::of(guest, "unknown".to_owned()));
-                continue;
+                let mut row = Row::new(candidate.subject.guest(), function, candidate.variant);
+                row.failure = Some(FailedCall::load(error));
+                row
             }
             Err(error) => return Err(file.error(error).into()),
-        };
-        // What was asked for by name and cannot be done has failed; what was left to choose is only told.
-        for refused in not_admitted.iter().filter(|_| !job.common.strategy.is_empty()) {
-            report.rows.extend(functions.iter().map(|function| refused_row(guest, function, refused, job.common)));
-        }
-        let mut summary = GuestSummary::of(guest, allocator.clone());
-        summary.not_admitted = not_admitted;
-        report.guests.push(summary);
-        for function in functions {
-            for variant in &variants {
-                progress.doing(format!("{} {function}, restored by {}", guest.name(), variant.strategy_name()));
-                let row = row(subject, function, *variant, &options, job.state);
-                report.rows.push(row.map_err(|error| file.error(error))?);
-            }
-            progress.step();
-        }
-        measured.push(Measured { path: file.path.clone(), guest: guest.clone(), allocator, variants });
+        });
     }
-    relate(&mut report.rows, bare);
-    Ok((report, measured))
+    report.noise = match (report.noise, together.noise) {
+        (Some(known), Some(found)) => Some(known.worse(found)),
+        (known, found) => known.or(found),
+    };
+    Ok(together.bare_call)
 }
 
 fn functions(subject: &Subject, asked: &[String]) -> Result<Vec<String>, LoadError> {
@@ -148,24 +225,6 @@ fn residues(strategy: RestoreStrategy, common: &Common) -> Vec<Residue> {
         Some(residue) => vec![residue],
         None if leaves_residue(strategy) => vec![Residue::Scrub, Residue::Keep],
         None => vec![Residue::Scrub],
-    }
-}
-
-/// One row; what keeps the guest from being instantiated this way is a row as well.
-fn row(
-    subject: &Subject,
-    function: &str,
-    variant: Variant,
-    options: &MeasureOptions,
-    state: &MemoryState,
-) -> Result<Row, LoadError> {
-    match measure(subject, function, variant, options, state) {
-        Err(error) if is_of_the_guest(&error) => {
-            let mut row = Row::new(subject.guest(), function, variant);
-            row.failure = Some(FailedCall::load(error));
-            Ok(row)
-        }
-        result => result,
     }
 }
 

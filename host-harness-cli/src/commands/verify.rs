@@ -4,7 +4,7 @@ use anyhow::Result;
 use guest_host::{Engine, Guest, LoadError, MemoryState};
 use host_harness::measure::{Variant, leaves_residue};
 use host_harness::report::{Content, Settings, VerdictReport, VerifyReport};
-use host_harness::verify::{VerifyOptions, verify};
+use host_harness::verify::{AllowFailing, VerifyOptions, verify};
 
 use super::table::{asked, ways};
 use crate::arguments::{Common, Verify};
@@ -21,7 +21,7 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Content> {
         let named = |error| file.error(error);
         let guest = file.load(&engine, common.prepare())?;
         file.has_functions(&guest)?;
-        for function in &arguments.work.function {
+        for function in arguments.work.function.iter().chain(arguments.work.named_failing()) {
             guest.function(function).map_err(LoadError::Function).map_err(named)?;
         }
         let (allocator, variants, not_admitted) = ways(&guest, common, &state).map_err(named)?;
@@ -32,6 +32,7 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Content> {
             state: &state,
             calls: arguments.calls,
             seed: arguments.seed,
+            allow_failing: arguments.work.allow_failing(),
             common,
         };
         verdicts.extend(check.all(&variants).map_err(named)?);
@@ -61,6 +62,7 @@ pub(super) struct Check<'a> {
     pub(super) state: &'a MemoryState,
     pub(super) calls: u64,
     pub(super) seed: u64,
+    pub(super) allow_failing: AllowFailing,
     pub(super) common: &'a Common,
 }
 
@@ -80,6 +82,7 @@ impl Check<'_> {
         options.functions = (!self.functions.is_empty()).then(|| self.functions.to_vec());
         options.calls = self.calls;
         options.seed = self.seed;
+        options.allow_failing = self.allow_failing.clone();
         let progress = Progress::steps(self.calls);
         progress.doing(format!("verifying {}, restored by {}", self.guest.name(), variant.strategy_name()));
         let bar = progress.bar();

@@ -18,13 +18,21 @@ const CELL: usize = 300;
 pub(crate) struct Text {
     /// Whether tables are wrapped to fit the terminal that standard output is.
     pub wrap: bool,
+    /// Whether the details are printed, too.
+    pub details: bool,
 }
 
 impl Exporter for Text {
     fn write(&self, report: &Report, out: &mut dyn Write) -> io::Result<()> {
-        for section in report.sections() {
-            self.section(&section, out)?;
+        let sections = report.sections();
+        let (shown, hidden): (Vec<_>, Vec<_>) = sections.iter().partition(|section| self.details || !section.is_detail);
+        for section in shown {
+            self.section(section, out)?;
             writeln!(out)?;
+        }
+        if !hidden.is_empty() {
+            writeln!(out, "{} more tables: --details prints them, --export-html FILE draws them", hidden.len())?;
+            return Ok(());
         }
         for (name, value) in report.header.facts() {
             writeln!(out, "{name}: {}", printable(&value))?;

@@ -6,25 +6,37 @@
 //!
 //! A function that fails does not end a measurement: its row says why ([`Row::failure`]).
 
+mod bare;
 mod counts;
+mod noise;
 mod row;
+mod statistics;
 pub mod times;
+mod together;
 
 use std::time::Duration;
 
 use guest_host::{
-    Engine, EngineConfig, Guest, InstanceConfig, LoadError, MemoryState, Residue, RestorePolicy, RestoreStrategy,
+    Engine, EngineConfig, Guest, InstanceAllocation, InstanceConfig, LoadError, MemoryState, Residue, RestorePolicy,
+    RestoreStrategy,
 };
 use guest_prepare::PrepareOptions;
 
+pub use bare::bare_call;
+pub use noise::Noise;
 pub use row::{Counts, FailedCall, PerCall, Ratios, Row, RowVerdict, Spread, Times};
-pub use times::{bare_call, clock_cost};
+pub use statistics::{Estimate, Interval};
+pub use times::clock_cost;
+pub use together::{Candidate, Together, measure_together};
 
 /// Name of the allocator of guests without a control block: Rust's default one, or one that this project does not know.
 pub const SYSTEM_ALLOCATOR: &str = "system";
 
 /// Name of the strategy in rows that are not restored.
 pub const NO_RESTORE: &str = "none";
+
+/// Candidates that can be [measured together](measure_together) on [`Engines`] that take instances from a pool.
+pub const MOST_CANDIDATES: usize = 200;
 
 /// The two engines that a measurement needs.
 #[derive(Debug, Clone)]
@@ -36,11 +48,16 @@ pub struct Engines {
 }
 
 impl Engines {
-    /// Engines of this configuration, but for [`EngineConfig::fuel`].
+    /// Engines of this configuration, but for [`EngineConfig::fuel`], and with a pool that serves [`MOST_CANDIDATES`].
     ///
     /// # Errors
     /// As for [`Engine::new`].
     pub fn new(config: &EngineConfig) -> Result<Self, LoadError> {
+        let mut config = config.clone();
+        if let InstanceAllocation::Pooling { instances, .. } = &mut config.allocation {
+            // Two instances for each candidate, and one that takes the place of another.
+            *instances = (*instances).max(2 * MOST_CANDIDATES as u32 + 1);
+        }
         let of = |fuel| Engine::new(&config.clone().with_fuel(fuel));
         Ok(Self { timing: of(false)?, counting: of(true)? })
     }
@@ -93,6 +110,9 @@ impl Variant {
         policy: RestorePolicy::EveryCall,
         residue: Residue::Scrub,
     };
+
+    /// The most ways of restoring one guest: two baselines, two strategies without residue, and two with either treatment of it.
+    pub const MOST: usize = 8;
 
     /// Name of the strategy, [`NO_RESTORE`] for the baseline.
     #[must_use]
@@ -155,7 +175,8 @@ impl Default for MeasureOptions {
     }
 }
 
-/// Measures one function of one guest.
+/// Measures one function of one guest under one way of restoring. Rows that you compare are measured by
+/// [`measure_together`].
 ///
 /// ```
 /// use guest_host::{EngineConfig, MemoryState, PrepareOptions};
@@ -181,18 +202,9 @@ pub fn measure(
     options: &MeasureOptions,
     state: &MemoryState,
 ) -> Result<Row, LoadError> {
-    let mut row = Row::new(subject.guest(), function, variant);
-    match counts::count(&subject.counting, function, variant, options, state)? {
-        Ok(counted) => row.counts = Some(counted),
-        Err(failed) => row.failure = Some(failed),
-    }
-    if row.failure.is_none() {
-        match times::time(&subject.timing, function, variant, options, state)? {
-            Ok(times) => row.times = Some(times),
-            Err(failed) => row.failure = Some(failed),
-        }
-    }
-    Ok(row)
+    let candidate = Candidate { subject, function, variant };
+    let mut together = measure_together(&[candidate], options, state, &mut |_, _| ())?;
+    together.rows.remove(0)
 }
 
 /// Name of the allocator that a guest's control block names; `state` is what the guest may read while it is initialised.
@@ -208,31 +220,4 @@ pub fn allocator_of(guest: &Guest, config: &InstanceConfig, state: &MemoryState)
     let block = instance.memory().and_then(|(_, snapshot)| snapshot.control_block());
     let kind = block.and_then(|block| block.image.allocator());
     Ok(kind.map_or(SYSTEM_ALLOCATOR, guest_abi::AllocatorKind::name).to_owned())
-}
-
-/// Sets the ratios of each row to its baselines: those of the same guest and function, and the bare call.
-pub fn relate(rows: &mut [Row], bare: Spread) {
-    let p50 = |row: &Row| row.times.as_ref().map(|times| times.invoke.p50);
-    let baselines: Vec<(String, String, String, f64)> = rows
-        .iter()
-        .filter(|row| row.strategy == NO_RESTORE || row.is_reinstantiate())
-        .filter_map(|row| Some((row.guest.clone(), row.function.clone(), row.strategy.clone(), p50(row)?)))
-        .collect();
-    for row in rows {
-        let Some(invoke) = p50(row) else { continue };
-        let find = |strategy: &str| {
-            let found = baselines.iter().find(|(guest, function, baseline, _)| {
-                *guest == row.guest && *function == row.function && baseline == strategy
-            });
-            found.map(|(.., nanoseconds)| row::round(invoke / nanoseconds, 4))
-        };
-        let ratios = Ratios {
-            to_bare_call: (bare.p50 > 0.0).then(|| row::round(invoke / bare.p50, 4)),
-            to_no_restore: find(NO_RESTORE),
-            to_reinstantiate: find(RestoreStrategy::Reinstantiate.name()),
-        };
-        if let Some(times) = &mut row.times {
-            times.ratios = ratios;
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Variant;
+use super::{Interval, Variant};
 use guest_host::{Failure, Guest, RestoreStrategy};
 
 /// The measurements of one guest, function and way of restoring.
@@ -154,12 +154,18 @@ pub struct Times {
     pub batch: u64,
     /// An invocation as an embedder sees it: deadline armed, call, outcome collected, restore as the policy has it.
     pub invoke: Spread,
+    /// The 95% interval of the median invocation, from the medians of the rounds.
+    #[serde(default)]
+    pub interval: Interval,
     /// The invocation without the restore; null where the policy restores after some calls only.
     pub call: Option<Spread>,
     /// The restore alone; null as for `call`.
     pub restore: Option<Spread>,
-    /// The median of `invoke` beside baselines of the same run.
+    /// `invoke` beside baselines of the same run.
     pub ratios: Ratios,
+    /// The median invocation of each round. Round n of all rows of a function was at about the same time.
+    #[serde(default)]
+    pub rounds: Vec<f64>,
 }
 
 /// A distribution of times, in nanoseconds.
@@ -184,7 +190,8 @@ impl Spread {
     }
 }
 
-/// How many times an invocation takes as long as something else, by medians; null where that was not measured.
+/// How many times an invocation takes as long as something else: the median of the ratios round by round. Null where that was
+/// not measured.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Ratios {
     /// wasmtime's typed call of an empty function `() -> i64`, epoch deadline armed.
@@ -238,7 +245,7 @@ impl FailedCall {
 /// Findings of verification about a row's way of restoring.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowVerdict {
-    /// Whether nothing differed.
+    /// Whether nothing differed, and calls of the row's function were compared and succeeded, unless they may fail.
     pub passed: bool,
     /// Calls that were compared with those of fresh instances.
     pub calls: u64,

@@ -9,13 +9,21 @@
 //! The cost of reading the clock is measured at the start and subtracted from each part; for parts of tens of nanoseconds
 //! some nanoseconds of doubt remain, so that the parts need not add up to the whole. Restoring in a loop without calls
 //! in between would be exact to the nanosecond and mean nothing, as there would be nothing to restore.
+//!
+//! # Rounds
+//!
+//! A machine changes its speed while it measures: its clock, its caches and its other work do that. So rows that are
+//! compared are not timed one after the other. They take turns in up to 20 rounds, each a twentieth of every row's
+//! batches, in an order that changes from round to round. What slows one round down slows all rows in it, and a ratio of two
+//! rows is the median of their ratios round by round.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use super::row::round;
+use super::statistics::{Estimate, median};
 use super::{FailedCall, MeasureOptions, Ratios, Spread, Times, Variant};
-use guest_host::{Engine, Failure, Function, Guest, Instance, LoadError, MemoryState, RestorePolicy, StartError};
+use guest_host::{Failure, Function, Guest, Instance, InstanceConfig, LoadError, MemoryState, RestorePolicy};
 
 /// How long a batch takes, about.
 const BATCH: Duration = Duration::from_micros(10);
@@ -23,43 +31,97 @@ const BATCH: Duration = Duration::from_micros(10);
 /// Batches that a figure has at least, unless its budget of time ends.
 const BATCHES: u64 = 100;
 
-/// Times one function. The inner error is that of a call.
-pub(super) fn time(
-    guest: &Guest,
-    function: &str,
-    variant: Variant,
-    options: &MeasureOptions,
-    state: &MemoryState,
-) -> Result<Result<Times, FailedCall>, LoadError> {
-    let function = guest.function(function).map_err(LoadError::Function)?;
-    let config = variant.config(&options.config).with_count(false).with_trace(false);
-    let mut whole = Stopwatch { instance: guest.instantiate(&config, state.clone())?, function, calls: 0 };
-    let plan = match whole.warm_up(options) {
-        Ok(plan) => plan,
-        Err(failure) => return Ok(Err(FailedCall::of(&failure, whole.calls))),
-    };
-    let (invoke, calls) = match whole.whole(plan) {
-        Ok(spread) => spread,
-        Err(failure) => return Ok(Err(FailedCall::of(&failure, whole.calls))),
-    };
-    drop(whole);
-    let mut times = Times {
-        calls,
-        batch: plan.batch,
-        invoke,
-        call: variant.strategy.is_none().then_some(invoke),
-        restore: None,
-        ratios: Ratios::default(),
-    };
-    if variant.strategy.is_some() && variant.policy == RestorePolicy::EveryCall {
-        let config = config.with_policy(RestorePolicy::Never);
-        let mut parts = Stopwatch { instance: guest.instantiate(&config, state.clone())?, function, calls: 0 };
-        match parts.parts(plan, clock_cost())? {
-            Ok((call, restore)) => (times.call, times.restore) = (Some(call), Some(restore)),
-            Err(failure) => return Ok(Err(FailedCall::of(&failure, parts.calls))),
+/// Rounds in which the rows that are compared take turns.
+pub(super) const ROUNDS: u32 = 20;
+
+/// Takes the times of one row, round by round.
+pub(super) struct Stopwatch {
+    plan: Plan,
+    /// Restored as the row's policy has it.
+    whole: Runner,
+    /// Restored by hand, so that call and restore are timed apart; `None` where that is not possible.
+    parts: Option<Runner>,
+    restores: bool,
+    invokes: Vec<f64>,
+    calls_alone: Vec<f64>,
+    restores_alone: Vec<f64>,
+    rounds: Vec<f64>,
+    /// Time taken by whole calls and by parts, each of which has the budget.
+    spent: Duration,
+}
+
+impl Stopwatch {
+    /// Makes instances of a guest, and calls the function until code and caches are warm. The inner error is that of a call.
+    pub(super) fn new(
+        guest: &Guest,
+        function: &str,
+        variant: Variant,
+        options: &MeasureOptions,
+        state: &MemoryState,
+    ) -> Result<Result<Self, FailedCall>, LoadError> {
+        let function = guest.function(function).map_err(LoadError::Function)?;
+        let config = variant.config(&options.config).with_count(false).with_trace(false);
+        let runner = |config: InstanceConfig| -> Result<Runner, LoadError> {
+            Ok(Runner { instance: guest.instantiate(&config, state.clone())?, function, calls: 0 })
+        };
+        let mut whole = runner(config.clone())?;
+        let plan = match whole.warm_up(options) {
+            Ok(plan) => plan,
+            Err(failure) => return Ok(Err(FailedCall::of(&failure, whole.calls))),
+        };
+        let apart = variant.strategy.is_some() && variant.policy == RestorePolicy::EveryCall;
+        let parts = apart.then(|| runner(config.with_policy(RestorePolicy::Never))).transpose()?;
+        Ok(Ok(Self {
+            plan,
+            whole,
+            parts,
+            restores: variant.strategy.is_some(),
+            invokes: Vec::new(),
+            calls_alone: Vec::new(),
+            restores_alone: Vec::new(),
+            rounds: Vec::new(),
+            spent: Duration::ZERO,
+        }))
+    }
+
+    /// Times its share of this round, unless its budget is spent or there is nothing left to time.
+    pub(super) fn round(&mut self, round: u32, clock: f64) -> Result<Result<(), FailedCall>, LoadError> {
+        let batches = self.plan.batches_of(round);
+        if batches == 0 || (round > 0 && self.spent > self.plan.budget) {
+            return Ok(Ok(()));
+        }
+        let begin = Instant::now();
+        let samples = match self.whole.batches(self.plan, batches, clock) {
+            Ok(samples) => samples,
+            Err(failure) => return Ok(Err(FailedCall::of(&failure, self.whole.calls))),
+        };
+        self.spent += begin.elapsed();
+        self.rounds.push(median(samples.clone()));
+        self.invokes.extend(samples);
+        let Some(parts) = &mut self.parts else { return Ok(Ok(())) };
+        match parts.batches_apart(self.plan, batches, clock)? {
+            Ok((calls, restores)) => {
+                self.calls_alone.extend(calls);
+                self.restores_alone.extend(restores);
+                Ok(Ok(()))
+            }
+            Err(failure) => Ok(Err(FailedCall::of(&failure, parts.calls))),
         }
     }
-    Ok(Ok(times))
+
+    /// The times of all rounds; without ratios, for which other rows are needed.
+    pub(super) fn times(self) -> Times {
+        let calls = self.invokes.len() as u64 * self.plan.batch;
+        let invoke = Spread::of(self.invokes);
+        let (call, restore) = match self.parts {
+            Some(_) => (Some(Spread::of(self.calls_alone)), Some(Spread::of(self.restores_alone))),
+            None => ((!self.restores).then_some(invoke), None),
+        };
+        let estimate = Estimate::of(&self.rounds).unwrap_or_default().interval;
+        let interval = super::Interval { low: round(estimate.low, 1), high: round(estimate.high, 1) };
+        let rounds = self.rounds.into_iter().map(|nanoseconds| round(nanoseconds, 2)).collect();
+        Times { calls, batch: self.plan.batch, invoke, interval, call, restore, ratios: Ratios::default(), rounds }
+    }
 }
 
 /// How many calls are timed and in which portions.
@@ -78,16 +140,23 @@ impl Plan {
         let batch = batch.min(most);
         Self { batch, batches: (calls / batch).max(1), budget }
     }
+
+    /// Batches of one round; the first rounds have those that cannot be divided evenly.
+    fn batches_of(&self, round: u32) -> u64 {
+        let rounds = u64::from(ROUNDS);
+        self.batches / rounds + u64::from(u64::from(round) < self.batches % rounds)
+    }
 }
 
-struct Stopwatch {
+/// An instance whose function is called.
+struct Runner {
     instance: Instance,
     function: Function,
     /// Calls made so far.
     calls: u64,
 }
 
-impl Stopwatch {
+impl Runner {
     fn invoke(&mut self) -> Result<(), Failure> {
         self.calls += 1;
         black_box(self.instance.invoke(self.function)?);
@@ -106,13 +175,24 @@ impl Stopwatch {
         Ok(Plan::new(options.calls, per(begin.elapsed(), done), options.budget))
     }
 
-    /// Times whole invocations; returns how many, too.
-    fn whole(&mut self, plan: Plan) -> Result<(Spread, u64), Failure> {
-        let clock = clock_cost();
+    /// Makes calls before a round's batches, as other instances had the caches since the last round: a batch of short calls, none
+    /// of long ones.
+    fn settle(&mut self, plan: Plan) -> Result<(), Failure> {
+        if plan.batch > 1 {
+            for _ in 0..plan.batch {
+                self.invoke()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Nanoseconds per call of so many batches; fewer where they take more than a round's share of the budget.
+    fn batches(&mut self, plan: Plan, batches: u64, clock: f64) -> Result<Vec<f64>, Failure> {
+        self.settle(plan)?;
         let begin = Instant::now();
         let mut samples = Vec::new();
-        for batch in 0..plan.batches {
-            if batch > 0 && begin.elapsed() > plan.budget {
+        for batch in 0..batches {
+            if batch > 0 && begin.elapsed() > plan.budget / ROUNDS {
                 break;
             }
             let start = Instant::now();
@@ -121,16 +201,15 @@ impl Stopwatch {
             }
             samples.push(per(start.elapsed().saturating_sub(clock_share(clock)), plan.batch));
         }
-        let calls = samples.len() as u64 * plan.batch;
-        Ok((Spread::of(samples), calls))
+        Ok(samples)
     }
 
-    /// Times call and restore apart.
-    fn parts(&mut self, plan: Plan, clock: f64) -> Result<Result<(Spread, Spread), Failure>, LoadError> {
+    /// As [`Runner::batches`], of the call and of the restore.
+    fn batches_apart(&mut self, plan: Plan, batches: u64, clock: f64) -> Result<Result<Apart, Failure>, LoadError> {
         let begin = Instant::now();
         let (mut calls, mut restores) = (Vec::new(), Vec::new());
-        for batch in 0..plan.batches {
-            if batch > 0 && begin.elapsed() > plan.budget {
+        for batch in 0..batches {
+            if batch > 0 && begin.elapsed() > plan.budget / ROUNDS {
                 break;
             }
             let (mut in_call, mut in_restore) = (Duration::ZERO, Duration::ZERO);
@@ -149,9 +228,12 @@ impl Stopwatch {
             calls.push((per(in_call, plan.batch) - clock).max(0.0));
             restores.push((per(in_restore, plan.batch) - clock).max(0.0));
         }
-        Ok(Ok((Spread::of(calls), Spread::of(restores))))
+        Ok(Ok((calls, restores)))
     }
 }
+
+/// Nanoseconds of calls and of restores.
+type Apart = (Vec<f64>, Vec<f64>);
 
 /// Cost of reading the clock, in nanoseconds.
 #[must_use]
@@ -168,58 +250,8 @@ pub fn clock_cost() -> f64 {
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "tens of nanoseconds")]
-fn clock_share(clock: f64) -> Duration {
+pub(super) fn clock_share(clock: f64) -> Duration {
     Duration::from_nanos(clock as u64)
-}
-
-/// Times wasmtime's typed call of an empty function `() -> i64` on this engine, with an epoch deadline armed once: the
-/// floor that every invocation stands on.
-///
-/// # Errors
-/// [`LoadError`] when the engine refuses.
-pub fn bare_call(engine: &Engine, calls: u64) -> Result<Spread, LoadError> {
-    let module = wasmtime::Module::new(engine.wasmtime(), EMPTY_MODULE).map_err(engine_failed)?;
-    let mut store = wasmtime::Store::new(engine.wasmtime(), ());
-    store.set_epoch_deadline(u64::MAX >> 1);
-    let instance = wasmtime::Instance::new(&mut store, &module, &[]).map_err(engine_failed)?;
-    let function = instance.get_typed_func::<(), i64>(&mut store, EMPTY).map_err(engine_failed)?;
-    let mut call = || function.call(&mut store, ()).map(black_box).map_err(engine_failed);
-    // An empty call is known well enough after a million.
-    let plan = Plan::new(calls.clamp(BATCHES * 100, 1_000_000.max(BATCHES * 100)), 20.0, Duration::from_secs(1));
-    for _ in 0..plan.batch * 10 {
-        call()?;
-    }
-    let clock = clock_cost();
-    let mut samples = Vec::new();
-    for _ in 0..plan.batches {
-        let start = Instant::now();
-        for _ in 0..plan.batch {
-            call()?;
-        }
-        samples.push(per(start.elapsed().saturating_sub(clock_share(clock)), plan.batch));
-    }
-    Ok(Spread::of(samples))
-}
-
-/// Name of the function that [`EMPTY_MODULE`] exports.
-const EMPTY: &str = "empty";
-
-/// A module that exports a function `() -> i64` that does nothing, in binary form.
-#[rustfmt::skip]
-const EMPTY_MODULE: &[u8] = &[
-    0x00, b'a', b's', b'm', 1, 0, 0, 0,
-    // types: () -> i64
-    1, 5, 1, 0x60, 0, 1, 0x7e,
-    // functions: one of type 0
-    3, 2, 1, 0,
-    // exports: function 0
-    7, 9, 1, 5, b'e', b'm', b'p', b't', b'y', 0, 0,
-    // code: no locals, i64.const 0, end
-    10, 6, 1, 4, 0, 0x42, 0, 0x0b,
-];
-
-fn engine_failed(error: wasmtime::Error) -> LoadError {
-    LoadError::Start(StartError::Instantiate(format!("{error:#}")))
 }
 
 fn nanoseconds(duration: Duration) -> f64 {
@@ -227,14 +259,13 @@ fn nanoseconds(duration: Duration) -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "numbers of calls lie far below 2^53")]
-fn per(duration: Duration, calls: u64) -> f64 {
+pub(super) fn per(duration: Duration, calls: u64) -> f64 {
     nanoseconds(duration) / calls.max(1) as f64
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use guest_host::EngineConfig;
 
     #[test]
     fn short_calls_are_batched_and_long_ones_are_not() {
@@ -250,9 +281,12 @@ mod tests {
     }
 
     #[test]
-    fn the_bare_call_can_be_timed() {
-        let engine = Engine::new(&EngineConfig::default()).unwrap();
-        let spread = bare_call(&engine, 1_000).unwrap();
-        assert!(spread.p50 > 0.0 && spread.p50 <= spread.p99, "{spread:?}");
+    fn the_rounds_have_all_batches() {
+        for batches in [1, 7, 20, 109] {
+            let plan = Plan { batch: 1, batches, budget: Duration::from_secs(1) };
+            let rounds: Vec<u64> = (0..ROUNDS).map(|round| plan.batches_of(round)).collect();
+            assert_eq!(rounds.iter().sum::<u64>(), batches);
+            assert!(rounds.iter().max().unwrap() - rounds.iter().min().unwrap() <= 1, "{rounds:?}");
+        }
     }
 }

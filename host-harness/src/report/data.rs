@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::inspect::built_with;
 use crate::intent_report::IntentReport;
-use crate::measure::{FailedCall, Row, Spread};
+use crate::measure::{FailedCall, Noise, Row, Spread};
+use crate::recommend::Recommendation;
 use crate::replay::{Numbering, ReplayRow, TraceSummary};
-use crate::verify::{Difference, RegionFinding, Skipped, Verdict};
+use crate::verify::{AllowFailing, Difference, NeverSucceeded, RegionFinding, Skipped, Verdict};
 use guest_host::{CallStats, Guest, InstanceConfig, Residue, RestoreStrategy};
 
 /// How instances were made.
@@ -89,6 +90,9 @@ pub struct MeasureReport {
     pub settings: Settings,
     /// Time of wasmtime's typed call of an empty function `() -> i64`, epoch deadline armed, in nanoseconds.
     pub bare_call: Spread,
+    /// How much the machine changed its speed, in the function where that was worst; null where nothing was timed.
+    #[serde(default)]
+    pub noise: Option<Noise>,
     /// Cost of reading the clock, in nanoseconds; already subtracted from the figures.
     pub clock_cost: f64,
     /// The guests.
@@ -99,27 +103,37 @@ pub struct MeasureReport {
     pub verdicts: Vec<VerdictReport>,
     /// Notes for the reader, for instance about what was skipped.
     pub notes: Vec<String>,
+    /// The answers: which guest to take and how to restore it, for each group of guests with the same functions.
+    #[serde(default)]
+    pub recommendations: Vec<Recommendation>,
+    /// Functions whose calls may fail without making the report fail.
+    #[serde(default)]
+    pub allow_failing: AllowFailing,
 }
 
 impl MeasureReport {
     /// A report without rows.
     #[must_use]
-    pub fn new(settings: Settings, bare_call: Spread, clock_cost: f64) -> Self {
+    pub fn new(settings: Settings, clock_cost: f64) -> Self {
         Self {
             settings,
-            bare_call,
+            bare_call: Spread::default(),
+            noise: None,
             clock_cost,
             guests: Vec::new(),
             rows: Vec::new(),
             verdicts: Vec::new(),
             notes: Vec::new(),
+            recommendations: Vec::new(),
+            allow_failing: AllowFailing::None,
         }
     }
 
-    /// Whether no call failed and no check did.
+    /// Whether no call failed that may not, and no check did.
     #[must_use]
     pub fn passed(&self) -> bool {
-        self.rows.iter().all(|row| row.failure.is_none()) && self.verdicts.iter().all(|verdict| verdict.passed)
+        self.rows.iter().all(|row| row.failure.is_none() || self.allow_failing.allows(&row.function))
+            && self.verdicts.iter().all(|verdict| verdict.passed)
     }
 }
 
@@ -162,7 +176,8 @@ pub struct VerdictReport {
     /// Calls that were skipped, as they ended by the deadline on one side only.
     #[serde(default)]
     pub skipped_calls: u64,
-    /// Whether nothing differed, and no function was called of which every call was skipped.
+    /// Whether nothing differed, and each function that was called was compared and succeeded at least once, unless it may
+    /// fail.
     pub passed: bool,
     /// Differences; equal ones of one function stand once, with the number of calls.
     pub differences: Vec<Difference>,
@@ -172,6 +187,9 @@ pub struct VerdictReport {
     /// Functions of which calls were skipped.
     #[serde(default)]
     pub inconclusive: Vec<Skipped>,
+    /// Functions of which no call succeeded.
+    #[serde(default)]
+    pub never_succeeded: Vec<NeverSucceeded>,
     /// Why nothing could be verified; null when it could.
     pub error: Option<String>,
 }
@@ -193,8 +211,19 @@ impl VerdictReport {
             differences: verdict.differences.clone(),
             regions: verdict.regions.clone(),
             inconclusive: verdict.skipped.clone(),
+            never_succeeded: verdict.never_succeeded.clone(),
             error: None,
         }
+    }
+
+    /// Whether it proves that calls of this function behave as on a fresh instance: nothing differed, for no function, and
+    /// calls of this one were compared and succeeded, unless they may fail.
+    #[must_use]
+    pub fn proves(&self, function: &str) -> bool {
+        self.error.is_none()
+            && self.differences.is_empty()
+            && !self.inconclusive.iter().any(|skipped| skipped.function == function && skipped.compared == 0)
+            && !self.never_succeeded.iter().any(|failing| failing.function == function && !failing.allowed)
     }
 
     /// That nothing could be verified.
@@ -220,6 +249,7 @@ impl VerdictReport {
             differences: Vec::new(),
             regions: Vec::new(),
             inconclusive: Vec::new(),
+            never_succeeded: Vec::new(),
             error: Some(error.to_string()),
         }
     }

@@ -4,7 +4,7 @@
 
 mod data;
 mod header;
-mod numbers;
+pub(crate) mod numbers;
 mod read;
 mod section;
 mod views;

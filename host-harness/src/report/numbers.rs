@@ -11,7 +11,7 @@ pub(super) fn or_dash<T>(optional: Option<T>, show: impl FnOnce(T) -> String) ->
 }
 
 /// A whole number, its digits in groups of three.
-pub(super) fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (position, digit) in digits.chars().enumerate() {
@@ -24,7 +24,7 @@ pub(super) fn grouped(number: u64) -> String {
 }
 
 /// A count per call: whole, or with its fraction.
-pub(super) fn per_call(count: PerCall) -> String {
+pub(crate) fn per_call(count: PerCall) -> String {
     match count.whole() {
         Some(whole) => grouped(whole),
         None if count.0 < 1000.0 => format!("{:.2}", count.0),
@@ -38,7 +38,7 @@ pub(super) fn per_call(count: PerCall) -> String {
 }
 
 /// Bytes, in the largest unit that leaves at least one.
-pub(super) fn bytes(count: u64) -> String {
+pub(crate) fn bytes(count: u64) -> String {
     const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
     #[expect(clippy::cast_precision_loss, reason = "shown with one digit behind the point")]
     let in_unit = |unit: u64| count as f64 / unit as f64;
@@ -50,7 +50,7 @@ pub(super) fn bytes(count: u64) -> String {
 }
 
 /// Nanoseconds, in the unit that suits them.
-pub(super) fn time(nanoseconds: f64) -> String {
+pub(crate) fn time(nanoseconds: f64) -> String {
     match nanoseconds {
         short if short < 999.5 => format!("{short:.0} ns"),
         short if short < 99_950.0 => format!("{:.1} us", short / 1e3),

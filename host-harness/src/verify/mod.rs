@@ -12,17 +12,22 @@
 //! A call that ends by its deadline on one side only says nothing of the restore: the machine may have been busy. It is
 //! made again on both sides, and skipped when that does not help. Memory, globals and tables are compared all the same.
 //!
+//! A function of which no call succeeded proves nothing: as far as anybody knows, what it does before it fails is all that was
+//! compared. The verdict names it, with the commonest cause, and passes only if [`AllowFailing`] allows that.
+//!
 //! It finds differences; it does not look for their cause, and it cannot judge a guest that is not a pure function of
 //! its state.
 
 mod image;
 mod observe;
+mod tally;
 mod verdict;
 mod words;
 
 use rand::Rng as _;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use guest_host::restore::Restore;
 use guest_host::{
@@ -31,8 +36,9 @@ use guest_host::{
 };
 
 pub use observe::Aspect;
-use observe::Observed;
-pub use verdict::{Difference, RegionFinding, Residual, Skipped, Verdict, What};
+use observe::{CauseOfFailure, Observed};
+use tally::Tally;
+pub use verdict::{Difference, NeverSucceeded, RegionFinding, Residual, Skipped, Verdict, What};
 
 /// Options of verification.
 ///
@@ -58,6 +64,41 @@ pub struct VerifyOptions {
     pub seed: u64,
     /// Differences after which to stop; what differs again in the same way counts once.
     pub max_differences: usize,
+    /// Functions that may fail in every call.
+    pub allow_failing: AllowFailing,
+}
+
+/// Functions of which every call may fail without making a verdict inconclusive.
+///
+/// ```
+/// use host_harness::verify::AllowFailing;
+///
+/// let allowed = AllowFailing::Functions(vec!["refuse".to_owned()]);
+/// assert!(allowed.allows("refuse") && !allowed.allows("count_up"));
+/// assert!(AllowFailing::All.allows("count_up"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AllowFailing {
+    /// None.
+    #[default]
+    None,
+    /// These.
+    Functions(Vec<String>),
+    /// All.
+    All,
+}
+
+impl AllowFailing {
+    /// Whether every call of this function may fail.
+    #[must_use]
+    pub fn allows(&self, function: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::Functions(names) => names.iter().any(|name| name == function),
+            Self::All => true,
+        }
+    }
 }
 
 impl VerifyOptions {
@@ -72,12 +113,21 @@ impl VerifyOptions {
         with_seed(seed: u64);
         /// Sets [`Self::max_differences`].
         with_max_differences(max_differences: usize);
+        /// Sets [`Self::allow_failing`].
+        with_allow_failing(allow_failing: AllowFailing);
     }
 }
 
 impl Default for VerifyOptions {
     fn default() -> Self {
-        Self { config: InstanceConfig::default(), functions: None, calls: 1000, seed: 0, max_differences: 10 }
+        Self {
+            config: InstanceConfig::default(),
+            functions: None,
+            calls: 1000,
+            seed: 0,
+            max_differences: 10,
+            allow_failing: AllowFailing::None,
+        }
     }
 }
 
@@ -175,6 +225,7 @@ fn run(
         calls: 0,
         failures: 0,
         skipped: Vec::new(),
+        never_succeeded: Vec::new(),
         differences: Vec::new(),
         regions: Vec::new(),
     };
@@ -188,38 +239,30 @@ fn run(
         previous: None,
         subject_is_new: true,
     };
-    let mut compared = vec![0; guest.functions().len()];
+    let mut tally = Tally::new(guest);
     for call in 0..options.calls {
         if functions.is_empty() || verdict.differences.len() >= options.max_differences {
             break;
         }
         let function = next(&functions, call, &mut random);
-        match pair.call(call + 1, function, &mut verdict) {
-            Some(OneSided { on_restored }) => {
-                let name = guest.function_name(function);
-                let known = verdict.skipped.iter().position(|skipped| skipped.function == name).unwrap_or_else(|| {
-                    let function = name.to_owned();
-                    verdict.skipped.push(Skipped { function, calls: 0, on_restored: 0, compared: 0 });
-                    verdict.skipped.len() - 1
-                });
-                verdict.skipped[known].calls += 1;
-                verdict.skipped[known].on_restored += u64::from(on_restored);
-            }
-            None => compared[function.index()] += 1,
-        }
+        tally.add(function, pair.call(call + 1, function, &mut verdict));
         progress(call + 1);
     }
-    for skipped in &mut verdict.skipped {
-        let function = guest.functions().iter().position(|name| *name == skipped.function);
-        skipped.compared = function.map_or(0, |index| compared[index]);
-    }
+    (verdict.calls, verdict.failures) = (tally.compared(), tally.failures());
+    verdict.skipped = tally.skipped();
+    verdict.never_succeeded = tally.never_succeeded(&options.allow_failing);
     Ok(verdict)
 }
 
-/// A call that ended by its deadline on one side only, however often it was made.
-struct OneSided {
-    /// It was the restored instance, at the last try.
-    on_restored: bool,
+/// The end of one call on both sides.
+enum Ended {
+    /// It was compared, and succeeded on the fresh instance or failed of this.
+    Compared(Result<(), CauseOfFailure>),
+    /// It ended by its deadline on one side only, however often it was made.
+    OneSided {
+        /// It was the restored instance, at the last try.
+        on_restored: bool,
+    },
 }
 
 /// The two instances that run the same calls.
@@ -239,9 +282,9 @@ struct Pair<'g> {
 }
 
 impl Pair<'_> {
-    /// Makes one call on both sides, compares, and applies its intents. `Some` when the outcomes cannot be compared.
-    fn call(&mut self, number: u64, function: Function, verdict: &mut Verdict) -> Option<OneSided> {
-        let mut last = None;
+    /// Makes one call on both sides, compares, and applies its intents.
+    fn call(&mut self, number: u64, function: Function, verdict: &mut Verdict) -> Ended {
+        let mut on_restored = false;
         for _ in 0..=RETRIES {
             let mut differences = Vec::new();
             if std::mem::take(&mut self.subject_is_new) {
@@ -273,13 +316,11 @@ impl Pair<'_> {
             self.previous = Some(function);
             if comparable {
                 self.apply(&expected.intents);
-                verdict.calls += 1;
-                verdict.failures += u64::from(expected.failed());
-                return None;
+                return Ended::Compared(expected.result);
             }
-            last = Some(OneSided { on_restored: found.timed_out });
+            on_restored = found.timed_out;
         }
-        last
+        Ended::OneSided { on_restored }
     }
 
     /// Looks for creep, and for an instance that was replaced.

@@ -48,9 +48,23 @@ impl fmt::Display for Aspect {
     }
 }
 
+/// Why a call failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CauseOfFailure {
+    /// See [`Cause::kind`].
+    pub(super) kind: &'static str,
+    pub(super) message: String,
+}
+
+impl fmt::Display for CauseOfFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind, self.message)
+    }
+}
+
 /// The observations of one call.
 pub(super) struct Observed {
-    result: Result<(), String>,
+    pub(super) result: Result<(), CauseOfFailure>,
     /// It ended by the clock, so how far it got is chance.
     pub(super) timed_out: bool,
     /// In their wire form; empty where the call failed.
@@ -72,7 +86,8 @@ impl Observed {
             Ok(outcome) => (Ok(()), false, outcome.intent_bytes().to_vec()),
             Err(failure) => {
                 let timed_out = matches!(failure.cause, Cause::DeadlineExceeded { .. });
-                (Err(format!("{}: {}", failure.cause.kind(), failure.cause)), timed_out, Vec::new())
+                let cause = CauseOfFailure { kind: failure.cause.kind(), message: failure.cause.to_string() };
+                (Err(cause), timed_out, Vec::new())
             }
         };
         let stats = instance.last_stats();
@@ -92,10 +107,6 @@ impl Observed {
         }
     }
 
-    pub(super) fn failed(&self) -> bool {
-        self.result.is_err()
-    }
-
     /// Reports in which aspects `found` differs from `self`, which a fresh instance gave. Where both ended by the
     /// clock that is all that is compared; a call that did on one side only is not to be compared at all.
     pub(super) fn compare(&self, found: &Self, guest: &Guest, differences: &mut Vec<What>) {
@@ -103,7 +114,8 @@ impl Observed {
             differences.push(What::Outcome { aspect, place, expected, found });
         };
         if self.result != found.result {
-            let of = |observed: &Self| observed.result.as_ref().map_or_else(Clone::clone, |()| "success".to_owned());
+            let of =
+                |observed: &Self| observed.result.as_ref().map_or_else(ToString::to_string, |()| "success".to_owned());
             differ(Aspect::Result, (None, words::shortened(of(self)), words::shortened(of(found))));
         }
         if self.timed_out || found.timed_out {

@@ -22,6 +22,8 @@ pub struct Verdict {
     pub failures: u64,
     /// Functions of which calls were skipped, as they ended by the deadline on one side only.
     pub skipped: Vec<Skipped>,
+    /// Functions of which calls were compared and none succeeded.
+    pub never_succeeded: Vec<NeverSucceeded>,
     /// The differences, in the order of the calls.
     pub differences: Vec<Difference>,
     /// How each region of memory looked after the restores, in the order of [`RegionKind`]; empty where a new instance
@@ -30,10 +32,13 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Whether nothing differed, and no function was called of which every call was skipped.
+    /// Whether nothing differed, and each function that was called was compared and succeeded at least once, unless it may
+    /// fail.
     #[must_use]
     pub fn passed(&self) -> bool {
-        self.differences.is_empty() && self.skipped.iter().all(|skipped| skipped.compared > 0)
+        self.differences.is_empty()
+            && self.skipped.iter().all(|skipped| skipped.compared > 0)
+            && self.never_succeeded.iter().all(|function| function.allowed)
     }
 
     /// Calls that were skipped.
@@ -77,6 +82,33 @@ impl fmt::Display for Skipped {
              were compared",
             calls - on_restored
         )
+    }
+}
+
+/// A function of which no call succeeded, so that the comparison of its calls proves nothing about those that do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct NeverSucceeded {
+    /// The function.
+    pub function: String,
+    /// Calls of it that were compared, all of which failed.
+    pub calls: u64,
+    /// A word for the commonest cause, see [`Cause::kind`](guest_host::Cause::kind).
+    pub cause: String,
+    /// That cause in a sentence.
+    pub message: String,
+    /// Calls that failed of that cause.
+    pub of_that_cause: u64,
+    /// Whether it may fail: see [`AllowFailing`](super::AllowFailing).
+    pub allowed: bool,
+}
+
+impl fmt::Display for NeverSucceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { function, calls, cause, message, of_that_cause, allowed } = self;
+        let share = if of_that_cause == calls { "all".to_owned() } else { format!("{of_that_cause} of them") };
+        let proved = if *allowed { "allowed" } else { "inconclusive" };
+        write!(f, "{proved}: `{function}` never succeeded: {calls} call(s) failed, {share} by {cause}: {message}")
     }
 }
 

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use guest_host::{AdmissionError, EngineConfig, LoadError, MemoryState, Residue, RestorePolicy, RestoreStrategy};
 use guest_prepare::PrepareOptions;
-use host_harness::measure::{Engines, MeasureOptions, PerCall, Spread, Subject, Variant, bare_call, measure, relate};
+use host_harness::measure::{
+    Candidate, Engines, Interval, MeasureOptions, PerCall, Row, Subject, Variant, bare_call, measure, measure_together,
+};
 
 use test_support::text_guests;
 
@@ -96,23 +98,50 @@ fn what_cannot_be_measured_at_all_is_an_error() {
 }
 
 #[test]
-fn ratios_are_to_the_baselines_of_the_same_function() {
+fn ratios_are_to_the_baselines_of_the_same_function_round_by_round() {
     let subject = subject(&text_guests::counted());
-    let one = |variant| measure(&subject, "allocate", variant, &few(), &MemoryState::new()).unwrap();
-    let mut rows = [one(Variant::NO_RESTORE), one(Variant::REINSTANTIATE), one(KEEP)];
-    for (row, p50) in rows.iter_mut().zip([100.0, 1000.0, 150.0]) {
-        row.times.as_mut().unwrap().invoke = Spread { p50, p99: p50 };
+    let candidate = |function, variant| Candidate { subject: &subject, function, variant };
+    let candidates = [Variant::NO_RESTORE, Variant::REINSTANTIATE, KEEP].map(|variant| candidate("allocate", variant));
+    let mut steps = Vec::new();
+    let together =
+        measure_together(&candidates, &few(), &MemoryState::new(), &mut |done, all| steps.push((done, all))).unwrap();
+    assert_eq!((steps.first(), steps.last(), steps.len()), (Some(&(1, 23)), Some(&(23, 23)), 23));
+    let rows: Vec<Row> = together.rows.into_iter().map(Result::unwrap).collect();
+    let times: Vec<_> = rows.iter().map(|row| row.times.as_ref().unwrap()).collect();
+    assert!(times.iter().all(|times| times.rounds.len() == 20), "{times:?}");
+    assert_eq!(times[0].ratios.to_no_restore, Some(1.0));
+    assert_eq!(times[1].ratios.to_reinstantiate, Some(1.0));
+    for times in &times {
+        let Interval { low, high } = times.interval;
+        assert!(low <= high && low > 0.0, "{times:?}");
+        for ratio in [times.ratios.to_bare_call, times.ratios.to_no_restore, times.ratios.to_reinstantiate] {
+            assert!(ratio.is_some_and(|ratio| ratio > 0.0), "{times:?}");
+        }
     }
-    relate(&mut rows, Spread { p50: 50.0, p99: 60.0 });
-    let ratios = rows[2].times.as_ref().unwrap().ratios;
-    assert_eq!(
-        (ratios.to_bare_call, ratios.to_no_restore, ratios.to_reinstantiate),
-        (Some(3.0), Some(1.5), Some(0.15))
-    );
-    let parts = |row: &host_harness::measure::Row| {
-        let times = row.times.as_ref().unwrap();
-        (times.call.is_some(), times.restore.is_some())
-    };
-    assert_eq!([parts(&rows[0]), parts(&rows[1]), parts(&rows[2])], [(true, false), (true, true), (true, true)]);
+    let parts = |at: usize| (times[at].call.is_some(), times[at].restore.is_some());
+    assert_eq!([parts(0), parts(1), parts(2)], [(true, false), (true, true), (true, true)]);
+    assert!(together.noise.is_some_and(|noise| noise.fast <= noise.slow), "{:?}", together.noise);
+    assert!(!together.bare_call.is_empty());
+}
+
+#[test]
+fn a_candidate_that_cannot_be_measured_does_not_keep_the_others_from_it() {
+    let subject = subject(&text_guests::plain());
+    let candidate = |function, variant| Candidate { subject: &subject, function, variant };
+    let candidates = [
+        candidate("do_nothing", KEEP),
+        candidate("refuse", Variant::REINSTANTIATE),
+        candidate("do_nothing", Variant::REINSTANTIATE),
+    ];
+    let rows = measure_together(&candidates, &few(), &MemoryState::new(), &mut |_, _| ()).unwrap().rows;
+    let [refused, failed, measured] = rows.as_slice() else { panic!("{rows:?}") };
+    assert!(matches!(refused, Err(LoadError::Admission(_))), "{refused:?}");
+    assert!(failed.as_ref().is_ok_and(|row| row.failure.is_some() && row.times.is_none()), "{failed:?}");
+    assert!(measured.as_ref().is_ok_and(|row| row.times.is_some()), "{measured:?}");
+    assert!(measure_together(&[], &few(), &MemoryState::new(), &mut |_, _| ()).unwrap().rows.is_empty());
+}
+
+#[test]
+fn the_bare_call_is_timed() {
     assert!(bare_call(&Engines::new(&EngineConfig::default()).unwrap().timing, 100).unwrap().p50 > 0.0);
 }

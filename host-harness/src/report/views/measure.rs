@@ -3,18 +3,22 @@
 use super::super::data::{GuestSummary, MeasureReport, Settings};
 use super::super::numbers::{NONE, bytes, grouped, or_dash, per_call, ratio, time};
 use super::super::section::{Body, Section, Table};
-use super::{list, verify};
+use super::{answer, list, verify};
 use crate::measure::{Counts, FailedCall, NO_RESTORE, PerCall, Row, Spread};
 
 pub(in super::super) fn sections(report: &MeasureReport) -> Vec<Section> {
-    let mut sections = vec![guests(report)];
-    sections.extend(counts(&report.rows));
-    sections.extend(times(report));
-    sections.extend(verify::sections(&report.verdicts));
-    sections.push(super::settings(&report.settings));
+    let mut sections = answer::sections(report);
     if !report.notes.is_empty() {
         sections.push(Section::new("Notes", Body::Lines(report.notes.clone())));
     }
+    let mut details = vec![guests(report)];
+    details.extend(counts(&report.rows));
+    details.extend(times(report));
+    details.extend(verify::sections(&report.verdicts));
+    details.push(super::settings(&report.settings));
+    // What failed is no detail.
+    let is_detail = !sections.is_empty() && report.passed();
+    sections.extend(details.into_iter().map(|section| if is_detail { section.detail() } else { section }));
     sections
 }
 

@@ -21,7 +21,7 @@ pub(in super::super) fn sections(verdicts: &[VerdictReport]) -> Vec<Section> {
             verdict.allocator.clone(),
             way.clone(),
             grouped(verdict.calls),
-            grouped(verdict.failed_calls),
+            share(verdict.failed_calls, verdict.calls),
             grouped(verdict.skipped_calls),
             verdict.seed.to_string(),
             Word::of(verdict).text().to_owned(),
@@ -36,10 +36,20 @@ pub(in super::super) fn sections(verdicts: &[VerdictReport]) -> Vec<Section> {
     sections
 }
 
-/// A line for each difference and each skipped call, and for the error that prevented verification.
+/// A count and its share of all.
+fn share(count: u64, of: u64) -> String {
+    match count {
+        0 => "0".to_owned(),
+        _ => format!("{} ({}%)", grouped(count), (count * 100).checked_div(of).unwrap_or_default()),
+    }
+}
+
+/// A line for each difference, each function with skipped calls and each that never succeeded, and for the error that prevented verification.
 fn lines(verdict: &VerdictReport) -> impl Iterator<Item = String> {
     let differences = verdict.differences.iter().map(ToString::to_string);
-    differences.chain(verdict.inconclusive.iter().map(ToString::to_string)).chain(verdict.error.clone())
+    let skipped = verdict.inconclusive.iter().map(ToString::to_string);
+    let failing = verdict.never_succeeded.iter().map(ToString::to_string);
+    differences.chain(skipped).chain(failing).chain(verdict.error.clone())
 }
 
 fn way(verdict: &VerdictReport) -> String {
@@ -132,6 +142,13 @@ fn remarks(verdicts: &[VerdictReport]) -> Vec<String> {
     }
     if count(Word::NotVerified) > 0 {
         remarks.push("what could not be verified is listed below with the reason");
+    }
+    let unproved = |verdict: &VerdictReport| verdict.never_succeeded.iter().any(|function| !function.allowed);
+    if verdicts.iter().any(unproved) {
+        remarks.push(
+            "a function that never succeeded is not proved: give it the state that it reads, or allow it to fail if that is \
+             what it does",
+        );
     }
     if verdicts.iter().any(|verdict| verdict.skipped_calls > 0) {
         remarks.push("calls that the deadline ended on one side only were skipped; a longer deadline decides them");
