@@ -124,6 +124,12 @@ pub enum Cause {
         /// How long it may take.
         deadline: std::time::Duration,
     },
+    /// The call executed more instructions than it may.
+    #[error("the call did not end within {limit} instructions")]
+    InstructionsExceeded {
+        /// Instructions that it may execute.
+        limit: u64,
+    },
     /// The guest panicked.
     #[error("the guest panicked{}: {message}", location.as_ref().map(|at| format!(" at {at}")).unwrap_or_default())]
     Panic {
@@ -216,6 +222,7 @@ impl Cause {
         match self {
             Self::OutOfMemory { .. } => "out-of-memory",
             Self::DeadlineExceeded { .. } => "deadline-exceeded",
+            Self::InstructionsExceeded { .. } => "instructions-exceeded",
             Self::Panic { .. } => "panic",
             Self::StackOverflow => "stack-overflow",
             Self::OutOfBounds { .. } => "out-of-bounds",

@@ -17,7 +17,8 @@ use host_harness::verify::AllowFailing;
 
 use crate::output::Destination;
 use crate::values::{
-    Deadline, clock, count, duration, exchange_size, file, memory_size, policy, randomness, size, variable,
+    Deadline, Instructions, clock, count, duration, exchange_size, file, instructions, memory_size, policy, randomness,
+    size, variable,
 };
 
 /// Runs, restores, measures and verifies WebAssembly guests.
@@ -257,6 +258,9 @@ pub(crate) struct Work {
     /// The state that the guests read: a JSON array of records.
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
+    /// Write the records that failing functions ask for to this new file, with empty values to fill in, and do nothing else.
+    #[arg(long, value_name = "FILE", value_parser = file)]
+    pub(crate) write_state: Option<PathBuf>,
     /// Function of which every call may fail; may be given more than once, `*` for all.
     ///
     /// Any other function that never succeeds makes the command fail: nothing is known of a call that succeeds.
@@ -322,6 +326,23 @@ pub(crate) struct Measure {
     pub(crate) extent: Extent,
 }
 
+/// How verification calls functions, and when it ends.
+#[derive(Debug, Args)]
+pub(crate) struct Proof {
+    /// Seed of the random sequence of calls.
+    #[arg(long, value_name = "SEED", default_value_t = 0, value_parser = count(0..=u64::MAX), allow_hyphen_values = true)]
+    pub(crate) seed: u64,
+    /// Instructions that a call may execute while it is verified, or none for any number.
+    ///
+    /// They end equal calls at the same place, and an endless one sooner than the deadline does. The code in an artefact does not
+    /// count them, so there is no limit for artefacts.
+    #[arg(long, value_name = "N", default_value = "200000000", value_parser = instructions, allow_hyphen_values = true)]
+    pub(crate) max_instructions: Instructions,
+    /// Time after which verification ends with what it has proved so far, such as 30s or 5min.
+    #[arg(long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
+    pub(crate) time_limit: Option<Duration>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
     /// The guests: WebAssembly modules; one that is named twice is used once.
@@ -332,9 +353,8 @@ pub(crate) struct Verify {
     /// Calls to make for each strategy.
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = count(1..=u64::MAX), allow_hyphen_values = true)]
     pub(crate) calls: u64,
-    /// Seed of the random sequence of calls.
-    #[arg(long, value_name = "SEED", default_value_t = 0, value_parser = count(0..=u64::MAX), allow_hyphen_values = true)]
-    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) proof: Proof,
 }
 
 #[derive(Debug, Args)]
@@ -358,9 +378,8 @@ pub(crate) struct Compare {
     /// Calls that verification makes for each strategy; 0 omits verification.
     #[arg(long, value_name = "N", default_value_t = 300, value_parser = count(0..=u64::MAX), allow_hyphen_values = true)]
     pub(crate) verify_calls: u64,
-    /// Seed of the random sequence of calls.
-    #[arg(long, value_name = "SEED", default_value_t = 0, value_parser = count(0..=u64::MAX), allow_hyphen_values = true)]
-    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) proof: Proof,
 }
 
 #[derive(Debug, Args)]

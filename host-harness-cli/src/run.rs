@@ -125,14 +125,15 @@ fn run(arguments: &Arguments) -> Result<bool> {
         destination.check()?;
     }
     let content = match &arguments.command {
-        Command::Inspect(arguments) => commands::inspect::run(arguments, common)?,
-        Command::Run(arguments) => commands::run::run(arguments, common)?,
+        Command::Inspect(arguments) => Some(commands::inspect::run(arguments, common)?),
+        Command::Run(arguments) => Some(commands::run::run(arguments, common)?),
         Command::Measure(arguments) => commands::measure::run(arguments, common)?,
         Command::Verify(arguments) => commands::verify::run(arguments, common)?,
         Command::Compare(arguments) => commands::compare::run(arguments, common)?,
-        Command::Replay(arguments) => commands::replay::run(arguments, common)?,
-        Command::Compile(arguments) => commands::compile::run(arguments, common)?,
+        Command::Replay(arguments) => Some(commands::replay::run(arguments, common)?),
+        Command::Compile(arguments) => Some(commands::compile::run(arguments, common)?),
     };
+    let Some(content) = content else { return Ok(true) };
     let report = Report::new(content);
     for (destination, exporter) in &exports {
         destination.write(&exporter.render(&report))?;

@@ -23,6 +23,18 @@ impl FromStr for Deadline {
     }
 }
 
+/// A limit on instructions: a number, or `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Instructions(pub(crate) Option<u64>);
+
+/// Reads a limit on instructions.
+pub(crate) fn instructions(text: &str) -> Result<Instructions, String> {
+    match text {
+        "none" => Ok(Instructions(None)),
+        number => count(1..=u64::MAX - 1)(number).map(Some).map(Instructions),
+    }
+}
+
 /// Reads a time such as `100ms`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is not a time: write a number and a unit, such as 500us, 100ms or 1s");
@@ -189,6 +201,15 @@ mod tests {
         assert_eq!((count("1"), count("1000")), (Ok(1), Ok(1_000)));
         for wrong in ["0", "1001", "-1", "x", "99999999999999999999"] {
             assert_eq!(count(wrong), Err(format!("`{wrong}` is not a whole number from 1 to 1000")));
+        }
+    }
+
+    #[test]
+    fn limits_of_instructions_are_numbers_or_none() {
+        assert_eq!(instructions("1000"), Ok(Instructions(Some(1000))));
+        assert_eq!(instructions("none"), Ok(Instructions(None)));
+        for wrong in ["0", "-1", "1e6", "many"] {
+            assert!(instructions(wrong).unwrap_err().contains("is not a whole number"), "{wrong}");
         }
     }
 

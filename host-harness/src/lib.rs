@@ -5,6 +5,7 @@ pub mod compare;
 pub mod inspect;
 mod intent_report;
 pub mod measure;
+pub mod probe;
 pub mod recommend;
 pub mod replay;
 pub mod report;

@@ -137,6 +137,12 @@ pub enum ConfigError {
         /// The minimum that the module declares, in bytes.
         minimum: u64,
     },
+    /// A limit of instructions on an engine that does not count them.
+    #[error("calls are limited to {limit} instructions, which this engine does not count; make an engine with `fuel`")]
+    NotCounting {
+        /// The limit.
+        limit: u64,
+    },
     /// A memory limit too small for the exchange buffer of a guest of the exttinygo contract.
     #[error(
         "the memory limit of {limit} bytes must exceed 170% of the exchange buffer's {size} bytes; raise the memory limit or \

@@ -42,6 +42,9 @@ pub struct InstanceConfig {
     pub retention: Option<Retention>,
     /// How long a call may take; `None` for ever.
     pub deadline: Option<Duration>,
+    /// Instructions that a call may execute, on an engine that [counts them](crate::EngineConfig::fuel); `None` for any number.
+    /// Unlike a deadline it ends equal calls at the same place.
+    pub max_instructions: Option<u64>,
     /// How long initialisation may take.
     pub init_deadline: Duration,
     /// Bytes of its exchange region, which under the exttinygo contract is the buffer from its `malloc`. `None` for what
@@ -77,6 +80,8 @@ impl InstanceConfig {
         with_retention(retention: Option<Retention>);
         /// Sets [`Self::deadline`].
         with_deadline(deadline: Option<Duration>);
+        /// Sets [`Self::max_instructions`].
+        with_max_instructions(max_instructions: Option<u64>);
         /// Sets [`Self::init_deadline`].
         with_init_deadline(init_deadline: Duration);
         /// Sets [`Self::exchange_size`].
@@ -104,6 +109,7 @@ impl Default for InstanceConfig {
             memory_limit: 128 << 20,
             retention: Some(Retention::default()),
             deadline: Some(Duration::from_secs(1)),
+            max_instructions: None,
             init_deadline: Duration::from_secs(10),
             exchange_size: None,
             limits: CallLimits::default(),

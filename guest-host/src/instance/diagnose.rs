@@ -32,6 +32,8 @@ pub(super) struct Diagnosis<'a> {
     pub(super) memory_limit: u64,
     /// How long it might take.
     pub(super) deadline: Duration,
+    /// Instructions that it might execute.
+    pub(super) max_instructions: u64,
 }
 
 impl Diagnosis<'_> {
@@ -56,6 +58,7 @@ impl Diagnosis<'_> {
     fn trapped(&mut self, trap: Trap) -> Cause {
         match trap {
             Trap::Interrupt => Cause::DeadlineExceeded { deadline: self.deadline },
+            Trap::OutOfFuel => Cause::InstructionsExceeded { limit: self.max_instructions },
             Trap::StackOverflow => Cause::StackOverflow,
             // The shadow stack grows down to address 0, and what lies below wraps around to the end of memory.
             Trap::MemoryOutOfBounds if self.shadow_stack_overflowed() => Cause::StackOverflow,

@@ -210,7 +210,7 @@ impl Instance {
         }
         if self.fuel {
             // Cannot fail: the engine was configured to count.
-            let _ = live.store.set_fuel(u64::MAX);
+            let _ = live.store.set_fuel(self.config.max_instructions.unwrap_or(u64::MAX));
         }
         Ok(pristine)
     }
@@ -223,7 +223,10 @@ impl Instance {
             return Err(lost());
         };
         if self.fuel {
-            stats.instructions = live.store.get_fuel().ok().map(|left| u64::MAX - left);
+            let given = self.config.max_instructions.unwrap_or(u64::MAX);
+            stats.instructions = live.store.get_fuel().ok().map(|left| given - left);
+            // Functions of the guest's that are asked after the call count as none of it. Cannot fail, as above.
+            let _ = live.store.set_fuel(u64::MAX);
         }
         if self.config.count {
             stats.allocations = live.counted_since_begin();

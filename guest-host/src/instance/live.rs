@@ -147,6 +147,7 @@ impl Live {
                     stack_top,
                     memory_limit: config.memory_limit,
                     deadline: config.deadline.unwrap_or(Duration::MAX),
+                    max_instructions: config.max_instructions.unwrap_or(u64::MAX),
                 };
                 let cause = diagnosis.cause(&error);
                 Box::new(UnnamedFailure { cause, backtrace: backtrace(&error, guest.info()) })

@@ -160,6 +160,9 @@ impl Guest {
         if config.memory_limit < minimum {
             return Err(ConfigError::LimitBelowMinimum { limit: config.memory_limit, minimum }.into());
         }
+        if let Some(limit) = config.max_instructions.filter(|_| !self.engine().config().fuel) {
+            return Err(ConfigError::NotCounting { limit }.into());
+        }
         if let Some(reason) = config.wasi.mistake() {
             return Err(ConfigError::Wasi { reason }.into());
         }

@@ -207,6 +207,7 @@ impl Starting<'_> {
             stack_top: stack_pointer.map(|found| found.initial),
             memory_limit: config.memory_limit,
             deadline: config.init_deadline,
+            max_instructions: u64::MAX,
         };
         let cause = diagnosis.cause(error);
         initialise_error(function, cause, backtrace(error, guest.info()))

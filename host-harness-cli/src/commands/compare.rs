@@ -10,18 +10,23 @@ use host_harness::measure::{Row, RowVerdict};
 use host_harness::recommend::recommend;
 use host_harness::report::{Content, VerdictReport};
 
+use super::starving;
 use super::table::{Job, table};
-use super::verify::Check;
+use super::verify::{Check, Clock};
 use crate::arguments::{Common, Compare};
 use crate::progress::Progress;
 use crate::source;
 
-pub(crate) fn run(arguments: &Compare, common: &Common) -> Result<Content> {
+pub(crate) fn run(arguments: &Compare, common: &Common) -> Result<Option<Content>> {
     // What can be wrong with the state is told before anything is built.
     let state_file = state_file(arguments);
     let state = source::state(state_file.as_deref())?;
     let weights = arguments.extent.weights()?;
-    let (modules, mut notes) = modules(arguments)?;
+    let first = |module: &Path| {
+        let files = source::guests(&[module.to_owned()])?;
+        files.first().map_or(Ok(false), |file| starving::check(file, &arguments.work, common, &state))
+    };
+    let Some((modules, mut notes)) = modules(arguments, first)? else { return Ok(None) };
     match &state_file {
         Some(path) => notes.push(format!("state: {}", path.display())),
         None => notes.push("state: empty; give --state, or put state.json beside the manifest".to_owned()),
@@ -38,6 +43,7 @@ pub(crate) fn run(arguments: &Compare, common: &Common) -> Result<Content> {
     report.allow_failing = arguments.work.allow_failing();
     report.notes.extend(notes);
     if arguments.verify_calls > 0 {
+        let clock = Clock::start(arguments.proof.time_limit);
         for guest in &measured {
             let check = Check {
                 guest: &guest.guest,
@@ -45,7 +51,8 @@ pub(crate) fn run(arguments: &Compare, common: &Common) -> Result<Content> {
                 functions: &arguments.work.function,
                 state: &state,
                 calls: arguments.verify_calls,
-                seed: arguments.seed,
+                proof: &arguments.proof,
+                clock,
                 allow_failing: arguments.work.allow_failing(),
                 common,
             };
@@ -62,7 +69,7 @@ pub(crate) fn run(arguments: &Compare, common: &Common) -> Result<Content> {
         });
     }
     report.recommendations = recommend(&report, &weights)?;
-    Ok(Content::Compare(report))
+    Ok(Some(Content::Compare(report)))
 }
 
 /// The state file that was given, or that the guest crate brings along.
@@ -74,30 +81,38 @@ fn is_of(verdict: &VerdictReport, row: &Row) -> bool {
     verdict.guest == row.guest && verdict.strategy == row.strategy && verdict.residue == row.residue
 }
 
-/// Builds the crate with each allocator; returns the modules, and a note for each allocator that it does not offer.
-fn modules(arguments: &Compare) -> Result<(Vec<PathBuf>, Vec<String>)> {
+/// Builds the crate with each allocator; returns the modules, and a note for each allocator that it does not offer. `None` where
+/// `first` says of the first module that nothing else is asked for.
+fn modules(arguments: &Compare, first: impl Fn(&Path) -> Result<bool>) -> Result<Option<(Vec<PathBuf>, Vec<String>)>> {
     let allocators = match arguments.allocator.as_slice() {
         [] => Allocator::ALL.to_vec(),
         asked => asked.to_vec(),
     };
-    let built = built(&arguments.manifest_path, &allocators, |build| {
-        let build = build.features(&arguments.features);
-        match &arguments.package {
-            Some(package) => build.package(package),
-            None => build,
-        }
-    })?;
     let (mut modules, mut notes) = (Vec::new(), Vec::new());
-    for built in built {
-        match built {
-            Built::Module { path, .. } => modules.push(path),
-            Built::Skipped { allocator, reason } => notes.push(format!("skipped {allocator}: {reason}")),
+    for allocator in allocators {
+        let built = built(&arguments.manifest_path, &[allocator], |build| {
+            let build = build.features(&arguments.features);
+            match &arguments.package {
+                Some(package) => build.package(package),
+                None => build,
+            }
+        })?;
+        for built in built {
+            match built {
+                Built::Module { path, .. } => {
+                    if modules.is_empty() && first(&path)? {
+                        return Ok(None);
+                    }
+                    modules.push(path);
+                }
+                Built::Skipped { allocator, reason } => notes.push(format!("skipped {allocator}: {reason}")),
+            }
         }
     }
     if modules.is_empty() {
         anyhow::bail!("nothing to compare: {}", notes.join("; "));
     }
-    Ok((modules, notes))
+    Ok(Some((modules, notes)))
 }
 
 /// Builds a crate with each of these allocators, as `prepare` has it built, and shows how it goes.

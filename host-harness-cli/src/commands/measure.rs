@@ -4,13 +4,19 @@ use anyhow::Result;
 use host_harness::recommend::recommend;
 use host_harness::report::Content;
 
+use super::starving;
 use super::table::{Job, table};
 use crate::arguments::{Common, Measure};
 use crate::source;
 
-pub(crate) fn run(arguments: &Measure, common: &Common) -> Result<Content> {
+pub(crate) fn run(arguments: &Measure, common: &Common) -> Result<Option<Content>> {
     let files = source::guests(&arguments.guests)?;
     let state = source::state(arguments.work.state.as_deref())?;
+    if let Some(file) = files.first()
+        && starving::check(file, &arguments.work, common, &state)?
+    {
+        return Ok(None);
+    }
     let weights = arguments.extent.weights()?;
     let job = Job {
         files,
@@ -23,5 +29,5 @@ pub(crate) fn run(arguments: &Measure, common: &Common) -> Result<Content> {
     let (mut report, _) = table(&job)?;
     report.allow_failing = arguments.work.allow_failing();
     report.recommendations = recommend(&report, &weights)?;
-    Ok(Content::Measure(report))
+    Ok(Some(Content::Measure(report)))
 }

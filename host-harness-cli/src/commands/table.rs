@@ -31,6 +31,7 @@ pub(super) struct Job<'a> {
 /// A guest that was measured, and the ways by which it was restored.
 pub(super) struct Measured {
     pub(super) path: PathBuf,
+    /// As compiled to count instructions.
     pub(super) guest: Guest,
     pub(super) allocator: String,
     pub(super) variants: Vec<Variant>,
@@ -64,7 +65,7 @@ pub(super) fn table(job: &Job<'_>) -> Result<(MeasureReport, Vec<Measured>)> {
     times(job, &entrants, &mut report)?;
     let measured = entrants.into_iter().map(|entrant| Measured {
         path: entrant.file.path.clone(),
-        guest: entrant.subject.guest().clone(),
+        guest: entrant.subject.counting().clone(),
         allocator: entrant.allocator,
         variants: entrant.variants,
     });

@@ -1,25 +1,39 @@
 //! `verify`.
 
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
+use guest_host::artefact::is_artefact;
 use guest_host::{Engine, Guest, LoadError, MemoryState};
 use host_harness::measure::{Variant, leaves_residue};
 use host_harness::report::{Content, Settings, VerdictReport, VerifyReport};
 use host_harness::verify::{AllowFailing, VerifyOptions, verify};
 
+use super::starving;
 use super::table::{asked, ways};
-use crate::arguments::{Common, Verify};
+use crate::arguments::{Common, Proof, Verify};
 use crate::progress::Progress;
 use crate::run::is_of_the_guest;
 use crate::source;
 
-pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Content> {
+pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Option<Content>> {
     let files = source::guests(&arguments.guests)?;
     let state = source::state(arguments.work.state.as_deref())?;
+    if let Some(file) = files.first().filter(|_| arguments.work.write_state.is_some())
+        && starving::check(file, &arguments.work, common, &state)?
+    {
+        return Ok(None);
+    }
     let engine = Engine::new(&common.engine()?)?;
+    let counting = Engine::new(&common.engine()?.with_fuel(true))?;
+    let clock = Clock::start(arguments.proof.time_limit);
     let mut verdicts = Vec::new();
     for file in files {
         let named = |error| file.error(error);
-        let guest = file.load(&engine, common.prepare())?;
+        // The code of an artefact is what is verified, and it does not count.
+        let counts = arguments.proof.max_instructions.0.is_some() && !is_artefact(&file.bytes);
+        let guest = file.load(if counts { &counting } else { &engine }, common.prepare())?;
         file.has_functions(&guest)?;
         for function in arguments.work.function.iter().chain(arguments.work.named_failing()) {
             guest.function(function).map_err(LoadError::Function).map_err(named)?;
@@ -31,7 +45,8 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Content> {
             functions: &arguments.work.function,
             state: &state,
             calls: arguments.calls,
-            seed: arguments.seed,
+            proof: &arguments.proof,
+            clock,
             allow_failing: arguments.work.allow_failing(),
             common,
         };
@@ -44,13 +59,13 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Content> {
                 &allocator,
                 &refused.strategy,
                 None,
-                arguments.seed,
+                arguments.proof.seed,
                 &reasons,
             ));
         }
     }
     let settings = Settings::of(&common.config(), common.prepare().virtual_growth);
-    Ok(Content::Verify(VerifyReport::new(settings, verdicts)))
+    Ok(Some(Content::Verify(VerifyReport::new(settings, verdicts))))
 }
 
 /// A guest that is to be verified.
@@ -61,7 +76,8 @@ pub(super) struct Check<'a> {
     pub(super) functions: &'a [String],
     pub(super) state: &'a MemoryState,
     pub(super) calls: u64,
-    pub(super) seed: u64,
+    pub(super) proof: &'a Proof,
+    pub(super) clock: Clock,
     pub(super) allow_failing: AllowFailing,
     pub(super) common: &'a Common,
 }
@@ -73,31 +89,93 @@ impl Check<'_> {
         let asked = |variant: &Variant| {
             variant.strategy.is_some_and(|strategy| strategies.is_empty() || strategies.contains(&strategy))
         };
-        variants.iter().copied().filter(asked).map(|variant| self.one(variant)).collect()
+        let variants: Vec<Variant> = variants.iter().copied().filter(asked).collect();
+        let last = variants.len();
+        variants.into_iter().enumerate().map(|(done, variant)| self.one(variant, last - done)).collect()
     }
 
-    fn one(&self, variant: Variant) -> Result<VerdictReport, LoadError> {
+    /// Verifies one way, which is the first of so many that are left.
+    fn one(&self, variant: Variant, left: usize) -> Result<VerdictReport, LoadError> {
+        let residue = variant.strategy.filter(|strategy| leaves_residue(*strategy)).map(|_| variant.residue);
+        let not_verified = |error: &dyn std::fmt::Display| {
+            let way = variant.strategy_name();
+            VerdictReport::not_verified(self.guest.name(), self.allocator, way, residue, self.proof.seed, error)
+        };
         let mut options = VerifyOptions::default();
         options.config = variant.config(&self.common.config());
+        options.config.max_instructions = self.proof.max_instructions.0.filter(|_| self.guest.engine().config().fuel);
         options.functions = (!self.functions.is_empty()).then(|| self.functions.to_vec());
         options.calls = self.calls;
-        options.seed = self.seed;
+        options.seed = self.proof.seed;
         options.allow_failing = self.allow_failing.clone();
+        options.time_limit = match self.clock.left() {
+            Some(Duration::ZERO) => return Ok(not_verified(&"the time limit passed before it was its turn")),
+            left => left,
+        };
         let progress = Progress::steps(self.calls);
         progress.doing(format!("verifying {}, restored by {}", self.guest.name(), variant.strategy_name()));
         let bar = progress.bar();
-        let residue = variant.strategy.filter(|strategy| leaves_residue(*strategy)).map(|_| variant.residue);
-        match verify(self.guest, &options, self.state, &mut |calls| bar.set_position(calls)) {
+        let mut estimate = Estimate { begin: Instant::now(), told: false, left };
+        match verify(self.guest, &options, self.state, &mut |calls| {
+            bar.set_position(calls);
+            estimate.tell(calls, self.calls, self.proof.time_limit.is_some());
+        }) {
             Ok(verdict) => Ok(VerdictReport::of(self.guest.name(), self.allocator, residue, &verdict)),
-            Err(error) if is_of_the_guest(&error) => Ok(VerdictReport::not_verified(
-                self.guest.name(),
-                self.allocator,
-                variant.strategy_name(),
-                residue,
-                self.seed,
-                &error,
-            )),
+            Err(error) if is_of_the_guest(&error) => Ok(not_verified(&error)),
             Err(error) => Err(error),
+        }
+    }
+}
+
+/// When the time limit of a command passes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    end: Option<Instant>,
+}
+
+impl Clock {
+    /// A clock that starts now.
+    pub(super) fn start(limit: Option<Duration>) -> Self {
+        Self { end: limit.and_then(|limit| Instant::now().checked_add(limit)) }
+    }
+
+    /// The time that is left; `None` without a limit.
+    fn left(&self) -> Option<Duration> {
+        self.end.map(|end| end.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// Says early how long verification will take, if that is long.
+struct Estimate {
+    begin: Instant,
+    told: bool,
+    /// Ways that are left, with the one that is being verified.
+    left: usize,
+}
+
+impl Estimate {
+    /// After so long there is something to go by.
+    const SOON: Duration = Duration::from_secs(3);
+
+    /// Less is worth no words.
+    const LONG: Duration = Duration::from_secs(30);
+
+    fn tell(&mut self, calls: u64, of: u64, limited: bool) {
+        let elapsed = self.begin.elapsed();
+        if self.told || elapsed < Self::SOON || calls == 0 {
+            return;
+        }
+        self.told = true;
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let whole = elapsed.mul_f64(of as f64 / calls as f64 * self.left as f64);
+        if whole > Self::LONG && !limited {
+            let minutes = whole.as_secs().div_ceil(60);
+            // Nobody may be there to read it.
+            let _ = writeln!(
+                std::io::stderr(),
+                "note: verifying this guest takes about {minutes} min; fewer calls take less, and --time-limit ends it with what is \
+                 proved until then"
+            );
         }
     }
 }

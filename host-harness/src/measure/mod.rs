@@ -87,6 +87,12 @@ impl Subject {
     pub fn guest(&self) -> &Guest {
         &self.timing
     }
+
+    /// The guest, as compiled for the engine that counts instructions.
+    #[must_use]
+    pub fn counting(&self) -> &Guest {
+        &self.counting
+    }
 }
 
 /// The treatment of an instance after a call, in one row.

@@ -190,6 +190,12 @@ pub struct VerdictReport {
     /// Functions of which no call succeeded.
     #[serde(default)]
     pub never_succeeded: Vec<NeverSucceeded>,
+    /// Whether the time limit ended it before all calls were made.
+    #[serde(default)]
+    pub ended_early: bool,
+    /// Functions that were not called before the time limit.
+    #[serde(default)]
+    pub not_called: Vec<String>,
     /// Why nothing could be verified; null when it could.
     pub error: Option<String>,
 }
@@ -212,6 +218,8 @@ impl VerdictReport {
             regions: verdict.regions.clone(),
             inconclusive: verdict.skipped.clone(),
             never_succeeded: verdict.never_succeeded.clone(),
+            ended_early: verdict.ended_early,
+            not_called: verdict.not_called.clone(),
             error: None,
         }
     }
@@ -224,6 +232,7 @@ impl VerdictReport {
             && self.differences.is_empty()
             && !self.inconclusive.iter().any(|skipped| skipped.function == function && skipped.compared == 0)
             && !self.never_succeeded.iter().any(|failing| failing.function == function && !failing.allowed)
+            && !self.not_called.iter().any(|name| name == function)
     }
 
     /// That nothing could be verified.
@@ -250,6 +259,8 @@ impl VerdictReport {
             regions: Vec::new(),
             inconclusive: Vec::new(),
             never_succeeded: Vec::new(),
+            ended_early: false,
+            not_called: Vec::new(),
             error: Some(error.to_string()),
         }
     }

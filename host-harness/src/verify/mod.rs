@@ -10,7 +10,10 @@
 //! intents differ, those of the fresh instance are, so that one difference does not bring others with it.
 //!
 //! A call that ends by its deadline on one side only says nothing of the restore: the machine may have been busy. It is
-//! made again on both sides, and skipped when that does not help. Memory, globals and tables are compared all the same.
+//! made again on both sides, and skipped when that does not help. Memory, globals and tables are compared all the same. The
+//! limit of instructions ends equal calls at the same place and costs less time than a deadline; but a write barrier's marks
+//! count, so a call near the limit may end by it on one side only. A function that limits ended in each of its first calls is
+//! not called again: the calls go to the others.
 //!
 //! A function of which no call succeeded proves nothing: as far as anybody knows, what it does before it fails is all that was
 //! compared. The verdict names it, with the commonest cause, and passes only if [`AllowFailing`] allows that.
@@ -24,11 +27,14 @@ mod tally;
 mod verdict;
 mod words;
 
+use std::time::{Duration, Instant};
+
 use rand::Rng as _;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::probe;
 use guest_host::restore::Restore;
 use guest_host::{
     Engine, EngineConfig, Function, Guest, Instance, InstanceAllocation, InstanceConfig, LoadError, MemoryState,
@@ -66,6 +72,8 @@ pub struct VerifyOptions {
     pub max_differences: usize,
     /// Functions that may fail in every call.
     pub allow_failing: AllowFailing,
+    /// Time after which it ends with what it has found; `None` for never. A call that is under way comes to its end.
+    pub time_limit: Option<Duration>,
 }
 
 /// Functions of which every call may fail without making a verdict inconclusive.
@@ -115,6 +123,8 @@ impl VerifyOptions {
         with_max_differences(max_differences: usize);
         /// Sets [`Self::allow_failing`].
         with_allow_failing(allow_failing: AllowFailing);
+        /// Sets [`Self::time_limit`].
+        with_time_limit(time_limit: Option<Duration>);
     }
 }
 
@@ -127,6 +137,7 @@ impl Default for VerifyOptions {
             seed: 0,
             max_differences: 10,
             allow_failing: AllowFailing::None,
+            time_limit: None,
         }
     }
 }
@@ -226,6 +237,8 @@ fn run(
         failures: 0,
         skipped: Vec::new(),
         never_succeeded: Vec::new(),
+        ended_early: false,
+        not_called: Vec::new(),
         differences: Vec::new(),
         regions: Vec::new(),
     };
@@ -240,25 +253,49 @@ fn run(
         subject_is_new: true,
     };
     let mut tally = Tally::new(guest);
+    let begin = Instant::now();
     for call in 0..options.calls {
         if functions.is_empty() || verdict.differences.len() >= options.max_differences {
             break;
         }
-        let function = next(&functions, call, &mut random);
+        if options.time_limit.is_some_and(|limit| begin.elapsed() >= limit) {
+            verdict.ended_early = true;
+            break;
+        }
+        let drawn = next(&functions, call, &mut random);
+        let Some(function) = tally.first_worth_calling(&functions, drawn) else { break };
         tally.add(function, pair.call(call + 1, function, &mut verdict));
         progress(call + 1);
     }
     (verdict.calls, verdict.failures) = (tally.compared(), tally.failures());
     verdict.skipped = tally.skipped();
+    if verdict.ended_early {
+        verdict.not_called = tally.not_called(&functions);
+    }
     verdict.never_succeeded = tally.never_succeeded(&options.allow_failing);
+    let unproved: Vec<String> = verdict
+        .never_succeeded
+        .iter()
+        .filter(|failing| !failing.allowed)
+        .map(|failing| failing.function.clone())
+        .collect();
+    for starving in probe::starving(guest, &unproved, &subject_config(options), state)? {
+        let failing = verdict.never_succeeded.iter_mut().find(|failing| failing.function == starving.function);
+        failing.into_iter().for_each(|failing| failing.wanted.clone_from(&starving.wanted));
+    }
     Ok(verdict)
 }
 
 /// The end of one call on both sides.
 enum Ended {
-    /// It was compared, and succeeded on the fresh instance or failed of this.
-    Compared(Result<(), CauseOfFailure>),
-    /// It ended by its deadline on one side only, however often it was made.
+    /// It was compared.
+    Compared {
+        /// It succeeded on the fresh instance, or failed of this.
+        result: Result<(), CauseOfFailure>,
+        /// A limit on time or instructions ended it.
+        cut_off: bool,
+    },
+    /// It was cut off by a limit on one side only, however often it was made.
     OneSided {
         /// It was the restored instance, at the last try.
         on_restored: bool,
@@ -292,7 +329,7 @@ impl Pair<'_> {
             }
             let expected = Observed::of(&mut self.reference, function);
             let found = Observed::of(&mut self.subject, function);
-            let comparable = expected.timed_out == found.timed_out;
+            let comparable = expected.cut_off == found.cut_off;
             if comparable {
                 expected.compare(&found, self.guest, &mut differences);
             }
@@ -316,9 +353,13 @@ impl Pair<'_> {
             self.previous = Some(function);
             if comparable {
                 self.apply(&expected.intents);
-                return Ended::Compared(expected.result);
+                return Ended::Compared { result: expected.result, cut_off: expected.cut_off };
             }
-            on_restored = found.timed_out;
+            on_restored = found.cut_off;
+            // Instructions are the same at the next try.
+            if !expected.timed_out && !found.timed_out {
+                break;
+            }
         }
         Ended::OneSided { on_restored }
     }
@@ -326,7 +367,7 @@ impl Pair<'_> {
     /// Looks for creep, and for an instance that was replaced.
     fn compare_instances(&mut self, expected: &Observed, found: &Observed, differences: &mut Vec<What>) {
         self.most_pages = self.most_pages.max(expected.pages);
-        if found.timed_out {
+        if found.cut_off {
             // How far it got is chance, and so is whether a fresh instance got as far. What creeps does so again after
             // the next call.
             self.most_pages = self.most_pages.max(found.pages);

@@ -65,7 +65,10 @@ impl fmt::Display for CauseOfFailure {
 /// The observations of one call.
 pub(super) struct Observed {
     pub(super) result: Result<(), CauseOfFailure>,
-    /// It ended by the clock, so how far it got is chance.
+    /// It ended by a limit on time or instructions, so how far it got says nothing: the clock is chance, and marks of a write
+    /// barrier are instructions, too.
+    pub(super) cut_off: bool,
+    /// It ended by the clock.
     pub(super) timed_out: bool,
     /// In their wire form; empty where the call failed.
     pub(super) intents: Vec<u8>,
@@ -82,12 +85,13 @@ impl Observed {
     /// Calls `function`. Its intents are not applied.
     pub(super) fn of(instance: &mut Instance, function: Function) -> Self {
         let called = instance.invoke(function);
-        let (result, timed_out, intents) = match called {
-            Ok(outcome) => (Ok(()), false, outcome.intent_bytes().to_vec()),
+        let (result, timed_out, cut_off, intents) = match called {
+            Ok(outcome) => (Ok(()), false, false, outcome.intent_bytes().to_vec()),
             Err(failure) => {
                 let timed_out = matches!(failure.cause, Cause::DeadlineExceeded { .. });
                 let cause = CauseOfFailure { kind: failure.cause.kind(), message: failure.cause.to_string() };
-                (Err(cause), timed_out, Vec::new())
+                let cut_off = timed_out || matches!(failure.cause, Cause::InstructionsExceeded { .. });
+                (Err(cause), timed_out, cut_off, Vec::new())
             }
         };
         let stats = instance.last_stats();
@@ -95,6 +99,7 @@ impl Observed {
         let trace = instance.last_trace().to_vec();
         Self {
             result,
+            cut_off,
             timed_out,
             intents,
             log,
@@ -107,8 +112,8 @@ impl Observed {
         }
     }
 
-    /// Reports in which aspects `found` differs from `self`, which a fresh instance gave. Where both ended by the
-    /// clock that is all that is compared; a call that did on one side only is not to be compared at all.
+    /// Reports in which aspects `found` differs from `self`, which a fresh instance gave. Where both were
+    /// cut off that is all that is compared; a call that did on one side only is not to be compared at all.
     pub(super) fn compare(&self, found: &Self, guest: &Guest, differences: &mut Vec<What>) {
         let mut differ = |aspect, (place, expected, found): words::Difference| {
             differences.push(What::Outcome { aspect, place, expected, found });
@@ -118,7 +123,7 @@ impl Observed {
                 |observed: &Self| observed.result.as_ref().map_or_else(ToString::to_string, |()| "success".to_owned());
             differ(Aspect::Result, (None, words::shortened(of(self)), words::shortened(of(found))));
         }
-        if self.timed_out || found.timed_out {
+        if self.cut_off || found.cut_off {
             return;
         }
         if self.intents != found.intents {

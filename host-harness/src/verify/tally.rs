@@ -23,7 +23,12 @@ struct OfFunction {
     causes: BTreeMap<&'static str, (String, u64)>,
     skipped: u64,
     skipped_on_restored: u64,
+    /// Calls that a limit ended on both sides.
+    cut_off: u64,
 }
+
+/// A function is not called again after so many calls, all of which limits ended: more of them take long and prove nothing.
+const GIVE_UP: u64 = 3;
 
 impl<'g> Tally<'g> {
     pub(super) fn new(guest: &'g Guest) -> Self {
@@ -37,14 +42,35 @@ impl<'g> Tally<'g> {
                 counts.skipped += 1;
                 counts.skipped_on_restored += u64::from(on_restored);
             }
-            Ended::Compared(result) => {
+            Ended::Compared { result, cut_off } => {
                 counts.compared += 1;
+                counts.cut_off += u64::from(cut_off);
                 if let Err(CauseOfFailure { kind, message }) = result {
                     counts.failed += 1;
                     counts.causes.entry(kind).or_insert((message, 0)).1 += 1;
                 }
             }
         }
+    }
+
+    /// The first function from `drawn` on, in the order of `functions` and around its end, that is worth another call.
+    pub(super) fn first_worth_calling(&self, functions: &[Function], drawn: Function) -> Option<Function> {
+        let begin = functions.iter().position(|function| *function == drawn)?;
+        let in_turn = functions[begin..].iter().chain(&functions[..begin]).copied();
+        in_turn.into_iter().find(|function| {
+            let counts = &self.functions[function.index()];
+            let calls = counts.compared + counts.skipped;
+            calls < GIVE_UP || calls > counts.cut_off + counts.skipped
+        })
+    }
+
+    /// The functions of which no call was made.
+    pub(super) fn not_called(&self, functions: &[Function]) -> Vec<String> {
+        let of = |function: &&Function| {
+            let counts = &self.functions[function.index()];
+            counts.compared + counts.skipped == 0
+        };
+        functions.iter().filter(of).map(|function| self.guest.function_name(*function).to_owned()).collect()
     }
 
     pub(super) fn compared(&self) -> u64 {
@@ -81,6 +107,7 @@ impl<'g> Tally<'g> {
                     message: message.clone(),
                     of_that_cause: *calls,
                     allowed: allowed.allows(name),
+                    wanted: Vec::new(),
                 })
             })
             .collect()

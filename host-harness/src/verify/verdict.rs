@@ -7,6 +7,7 @@ use guest_host::snapshot::RegionKind;
 use serde::{Deserialize, Serialize};
 
 use super::observe::Aspect;
+use crate::probe::WantedRecord;
 
 /// The findings of verification.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,10 @@ pub struct Verdict {
     pub skipped: Vec<Skipped>,
     /// Functions of which calls were compared and none succeeded.
     pub never_succeeded: Vec<NeverSucceeded>,
+    /// Whether the time limit ended it before all calls were made.
+    pub ended_early: bool,
+    /// Functions that were not called before the time limit.
+    pub not_called: Vec<String>,
     /// The differences, in the order of the calls.
     pub differences: Vec<Difference>,
     /// How each region of memory looked after the restores, in the order of [`RegionKind`]; empty where a new instance
@@ -39,6 +44,7 @@ impl Verdict {
         self.differences.is_empty()
             && self.skipped.iter().all(|skipped| skipped.compared > 0)
             && self.never_succeeded.iter().all(|function| function.allowed)
+            && self.not_called.is_empty()
     }
 
     /// Calls that were skipped.
@@ -77,8 +83,8 @@ impl fmt::Display for Skipped {
         let Self { function, calls, on_restored, compared } = self;
         write!(
             f,
-            "inconclusive: {calls} call(s) of `{function}` were skipped because of the deadline, which passed on one \
-             side only: {on_restored} time(s) on the restored instance, {} on the fresh one; {compared} call(s) of it \
+            "inconclusive: {calls} call(s) of `{function}` were skipped because the deadline or the limit of instructions \
+             ended them on one side only: {on_restored} time(s) on the restored instance, {} on the fresh one; {compared} call(s) of it \
              were compared",
             calls - on_restored
         )
@@ -101,14 +107,22 @@ pub struct NeverSucceeded {
     pub of_that_cause: u64,
     /// Whether it may fail: see [`AllowFailing`](super::AllowFailing).
     pub allowed: bool,
+    /// Records that it asked for and the state did not have, as far as a [probe](crate::probe) found them.
+    #[serde(default)]
+    pub wanted: Vec<WantedRecord>,
 }
 
 impl fmt::Display for NeverSucceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { function, calls, cause, message, of_that_cause, allowed } = self;
+        let Self { function, calls, cause, message, of_that_cause, allowed, wanted } = self;
         let share = if of_that_cause == calls { "all".to_owned() } else { format!("{of_that_cause} of them") };
         let proved = if *allowed { "allowed" } else { "inconclusive" };
-        write!(f, "{proved}: `{function}` never succeeded: {calls} call(s) failed, {share} by {cause}: {message}")
+        write!(f, "{proved}: `{function}` never succeeded: {calls} call(s) failed, {share} by {cause}: {message}")?;
+        if let Some((first, others)) = wanted.split_first() {
+            write!(f, "; it asks for {first}")?;
+            others.iter().try_for_each(|record| write!(f, ", {record}"))?;
+        }
+        Ok(())
     }
 }
 

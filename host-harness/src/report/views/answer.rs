@@ -51,7 +51,7 @@ fn ranking<'a>(title: &str, rows: impl Iterator<Item = &'a Alternative>) -> Sect
             pick.way(),
             or_dash(*work_ratio, |of| format!("{:.1}%", of * 100.0)),
             per_call(PerCall(pick.instructions.round())),
-            or_dash(pick.restored_bytes, |restored| whole_bytes(restored)),
+            or_dash(pick.restored_bytes, whole_bytes),
             or_dash(pick.time, |estimate| time(estimate.median)),
             or_dash(time_ratio.as_ref(), |of| ratio(of.median)),
             super::super::numbers::grouped(pick.wasm_bytes),

@@ -11,15 +11,35 @@ pub(in super::super) fn sections(report: &MeasureReport) -> Vec<Section> {
     if !report.notes.is_empty() {
         sections.push(Section::new("Notes", Body::Lines(report.notes.clone())));
     }
+    let has_answer = !report.recommendations.is_empty();
+    sections.extend(failures(report).filter(|_| has_answer));
     let mut details = vec![guests(report)];
     details.extend(counts(&report.rows));
     details.extend(times(report));
-    details.extend(verify::sections(&report.verdicts));
+    let (found, tables): (Vec<Section>, Vec<Section>) =
+        verify::sections(&report.verdicts).into_iter().partition(|section| matches!(section.body, Body::Lines(_)));
+    // What differed is no detail.
+    sections.extend(found);
+    details.extend(tables);
     details.push(super::settings(&report.settings));
-    // What failed is no detail.
-    let is_detail = !sections.is_empty() && report.passed();
-    sections.extend(details.into_iter().map(|section| if is_detail { section.detail() } else { section }));
+    sections.extend(details.into_iter().map(|section| if has_answer { section.detail() } else { section }));
     sections
+}
+
+/// A line for each function and failure, with the guests and ways in which it failed so. `None` if no call failed that may not.
+fn failures(report: &MeasureReport) -> Option<Section> {
+    let failed = report.rows.iter().filter(|row| row.failure.is_some() && !report.allow_failing.allows(&row.function));
+    let mut lines: Vec<(String, u64)> = Vec::new();
+    for row in failed {
+        let message = row.failure.as_ref().map(|failure| format!("{}: {}", failure.cause, failure.message));
+        let line = format!("`{}` failed by {}", row.function, message.unwrap_or_default());
+        match lines.iter_mut().find(|(known, _)| *known == line) {
+            Some((_, rows)) => *rows += 1,
+            None => lines.push((line, 1)),
+        }
+    }
+    let lines: Vec<String> = lines.into_iter().map(|(line, rows)| format!("{line} (in {rows} rows)")).collect();
+    (!lines.is_empty()).then(|| Section::new("Failures", Body::Lines(lines)))
 }
 
 pub(super) fn settings(settings: &Settings) -> Vec<(&'static str, String)> {

@@ -49,7 +49,9 @@ fn lines(verdict: &VerdictReport) -> impl Iterator<Item = String> {
     let differences = verdict.differences.iter().map(ToString::to_string);
     let skipped = verdict.inconclusive.iter().map(ToString::to_string);
     let failing = verdict.never_succeeded.iter().map(ToString::to_string);
-    differences.chain(skipped).chain(failing).chain(verdict.error.clone())
+    let not_called = verdict.not_called.iter();
+    let not_called = not_called.map(|name| format!("inconclusive: the time limit passed before `{name}` was called"));
+    differences.chain(skipped).chain(failing).chain(not_called).chain(verdict.error.clone())
 }
 
 fn way(verdict: &VerdictReport) -> String {
@@ -150,8 +152,14 @@ fn remarks(verdicts: &[VerdictReport]) -> Vec<String> {
              what it does",
         );
     }
+    if verdicts.iter().any(|verdict| verdict.ended_early) {
+        remarks.push("the time limit ended it before all calls were made; what was compared until then counts");
+    }
     if verdicts.iter().any(|verdict| verdict.skipped_calls > 0) {
-        remarks.push("calls that the deadline ended on one side only were skipped; a longer deadline decides them");
+        remarks.push(
+            "calls that the deadline or the limit of instructions ended on one side only were skipped; a longer deadline or a \
+             higher limit decides them",
+        );
     }
     remarks.into_iter().map(str::to_owned).collect()
 }
@@ -230,6 +238,6 @@ mod tests {
         // Noise that did not keep a function from being compared, and some that did.
         let (words, lead) = shown(&[verdict(2, true), verdict(2, false)]);
         assert_eq!(words, ["passed", "inconclusive"]);
-        assert!(lead.contains("a longer deadline decides them"), "{lead}");
+        assert!(lead.contains("a longer deadline or a higher limit decides them"), "{lead}");
     }
 }

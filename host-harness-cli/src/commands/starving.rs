@@ -1,0 +1,88 @@
+//! What guests ask for and the state does not have: told before long work, or written to a file to start from.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::Result;
+use guest_host::text::printable;
+use guest_host::{Engine, LoadError, MemoryState};
+use host_harness::probe::{Starving, starving, state_file};
+
+use crate::arguments::{Common, Work};
+use crate::output::Destination;
+use crate::source::GuestFile;
+
+/// Refuses work in which no function would succeed for want of state, and says so of some. With `--write-state` it writes the
+/// missing records and returns true: nothing else is asked for.
+pub(super) fn check(file: &GuestFile, work: &Work, common: &Common, state: &MemoryState) -> Result<bool> {
+    let named = |error| file.error(error);
+    let engine = Engine::new(&common.engine()?)?;
+    let guest = file.load(&engine, common.prepare())?;
+    let functions: Vec<String> = match work.function.as_slice() {
+        [] => guest.functions().to_vec(),
+        asked => asked.to_vec(),
+    };
+    for function in functions.iter().chain(work.named_failing()) {
+        guest.function(function).map_err(LoadError::Function).map_err(named)?;
+    }
+    let allowed = work.allow_failing();
+    let checked: Vec<String> = functions.iter().filter(|function| !allowed.allows(function)).cloned().collect();
+    let starving = match starving(&guest, &checked, &common.config(), state) {
+        Ok(starving) => starving,
+        // It is told where it is measured or verified.
+        Err(LoadError::Start(_)) if work.write_state.is_none() => return Ok(false),
+        Err(error) => return Err(named(error).into()),
+    };
+    if let Some(path) = &work.write_state {
+        write(path, &starving)?;
+        return Ok(true);
+    }
+    if starving.is_empty() {
+        return Ok(false);
+    }
+    let told = message(&starving);
+    if starving.len() == functions.len() {
+        anyhow::bail!("{told}");
+    }
+    // Nobody may be there to read it.
+    let _ = writeln!(std::io::stderr(), "warning: {}", printable(&told));
+    Ok(false)
+}
+
+/// Writes a state file, to which nothing gives way.
+fn write(path: &Path, starving: &[Starving]) -> Result<()> {
+    anyhow::ensure!(!starving.is_empty(), "no function fails for want of a record, so there is no state file to write");
+    anyhow::ensure!(
+        !path.exists(),
+        "{} is there already, and may hold records of yours; name a file that is not there",
+        path.display()
+    );
+    Destination::File(path.to_owned()).check()?;
+    Destination::File(path.to_owned()).write(state_file(starving).as_bytes())?;
+    let mut told = format!("wrote {}: fill in the values of its records", path.display());
+    for function in starving {
+        if let Some(left) = &function.left {
+            told = format!("{told}\n`{}` then fails: {}", function.function, left.message);
+        }
+    }
+    // Nobody may be there to read it.
+    let _ = told.lines().try_for_each(|line| writeln!(std::io::stderr(), "{}", printable(line)));
+    Ok(())
+}
+
+fn message(starving: &[Starving]) -> String {
+    let mut records: Vec<String> = Vec::new();
+    for record in starving.iter().flat_map(|function| &function.wanted) {
+        let record = record.to_string();
+        if !records.contains(&record) {
+            records.push(record);
+        }
+    }
+    let functions: Vec<String> = starving.iter().map(|function| format!("`{}`", function.function)).collect();
+    let fail = if functions.len() == 1 { "fails" } else { "fail" };
+    format!(
+        "{} {fail} because the state lacks records: {}; give --state FILE, or begin with a file that --write-state FILE writes",
+        functions.join(", "),
+        records.join(", ")
+    )
+}
