@@ -13,6 +13,7 @@ use guest_host::{
 use guest_prepare::PrepareOptions;
 use host_harness::replay::Numbering;
 
+use crate::gate::{Gate, Outputs};
 use crate::output::Destination;
 use crate::values::{
     Deadline, clock, count, duration, exchange_size, file, memory_size, policy, randomness, size, variable,
@@ -82,6 +83,8 @@ pub(crate) struct Common {
     /// Also write the report as one HTML file; `-` prints it instead of the ordinary output.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) export_html: Option<Destination>,
+    #[command(flatten)]
+    pub(crate) outputs: Outputs,
     /// When instances are restored: every-call, on-error, on-heap-above=SIZE or never.
     #[arg(long, global = true, value_name = "POLICY", default_value = "every-call", value_parser = policy)]
     pub(crate) restore: RestorePolicy,
@@ -276,6 +279,8 @@ pub(crate) struct Measure {
     pub(crate) work: Work,
     #[command(flatten)]
     pub(crate) extent: Extent,
+    #[command(flatten)]
+    pub(crate) gate: Gate,
 }
 
 #[derive(Debug, Args)]
@@ -291,6 +296,8 @@ pub(crate) struct Verify {
     /// Seed of the random sequence of calls.
     #[arg(long, value_name = "SEED", default_value_t = 0, value_parser = count(0..=u64::MAX), allow_hyphen_values = true)]
     pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) gate: Gate,
 }
 
 #[derive(Debug, Args)]
@@ -317,6 +324,8 @@ pub(crate) struct Compare {
     /// Seed of the random sequence of calls.
     #[arg(long, value_name = "SEED", default_value_t = 0, value_parser = count(0..=u64::MAX), allow_hyphen_values = true)]
     pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) gate: Gate,
 }
 
 #[derive(Debug, Args)]

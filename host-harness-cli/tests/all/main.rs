@@ -5,5 +5,6 @@
 mod allocations;
 mod commands;
 mod folder;
+mod gate;
 mod input;
 mod wasi;

@@ -197,6 +197,21 @@ impl VerdictReport {
         }
     }
 
+    /// The verdict in a word, and a line for each thing that was found.
+    #[must_use]
+    pub fn findings(&self) -> (&'static str, Vec<String>) {
+        super::views::verify::findings(self)
+    }
+
+    /// Strategy and residue in one, for instance `bump-reset, keep`.
+    #[must_use]
+    pub fn way(&self) -> String {
+        match &self.residue {
+            Some(residue) => format!("{}, {residue}", self.strategy),
+            None => self.strategy.clone(),
+        }
+    }
+
     /// That nothing could be verified.
     #[must_use]
     pub fn not_verified(

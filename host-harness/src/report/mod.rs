@@ -20,6 +20,7 @@ pub use section::{Body, Section, Table};
 
 use serde::{Deserialize, Serialize};
 
+use crate::baseline::{Change, Comparison};
 use crate::inspect::Inspection;
 
 /// Version of the JSON report's schema. It is raised when a field is taken away or changes its meaning; fields may be
@@ -53,6 +54,9 @@ pub struct Report {
     /// The findings; the field `command` names the command.
     #[serde(flatten)]
     pub content: Content,
+    /// The changes since an earlier report; absent where it was compared with none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Comparison>,
 }
 
 /// The findings, by command.
@@ -80,7 +84,7 @@ impl Report {
     /// A report that is made here and now.
     #[must_use]
     pub fn new(content: Content) -> Self {
-        Self { schema_version: SCHEMA_VERSION, header: Header::here_and_now(), content }
+        Self { schema_version: SCHEMA_VERSION, header: Header::here_and_now(), content, baseline: None }
     }
 
     /// The command that it is of.
@@ -97,9 +101,13 @@ impl Report {
         }
     }
 
-    /// Whether no call failed and no check did.
+    /// Whether no call failed and no check did, that of the baseline included.
     #[must_use]
     pub fn passed(&self) -> bool {
+        self.baseline.as_ref().is_none_or(Comparison::passed) && self.content_passed()
+    }
+
+    fn content_passed(&self) -> bool {
         match &self.content {
             Content::Inspect(inspection) => inspection.problems.is_empty() && inspection.instance_error.is_none(),
             Content::Run(run) => run.failed_calls == 0,
@@ -113,6 +121,12 @@ impl Report {
     /// The report as a reader sees it.
     #[must_use]
     pub fn sections(&self) -> Vec<Section> {
+        let mut sections: Vec<Section> = self.baseline.iter().map(views::baseline::section).collect();
+        sections.extend(self.content_sections());
+        sections
+    }
+
+    fn content_sections(&self) -> Vec<Section> {
         match &self.content {
             Content::Inspect(inspection) => views::inspect::sections(inspection),
             Content::Run(run) => views::run::sections(run),
@@ -126,4 +140,9 @@ impl Report {
             Content::Replay(report) => views::replay::sections(report),
         }
     }
+}
+
+/// The two values of a change, in words and units that people read.
+pub(crate) fn change_values(change: &Change) -> [String; 2] {
+    [&change.before, &change.after].map(|value| views::baseline::value(change.figure, value.as_ref()))
 }
