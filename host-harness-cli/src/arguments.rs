@@ -69,6 +69,8 @@ pub(crate) enum Command {
     /// if the key of --artefact-key seals it. Without a key, or if the code is damaged or does not fit, the module in it is
     /// compiled again and a note says why. `run` always compiles, because it counts instructions.
     Compile(Compile),
+    /// Print the JSON Schema of the reports that this version writes.
+    Schema,
 }
 
 #[derive(Debug, Args)]

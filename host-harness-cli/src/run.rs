@@ -137,6 +137,10 @@ fn run(arguments: &Arguments) -> Result<bool> {
         Command::Compare(arguments) => commands::compare::run(arguments, common)?,
         Command::Replay(arguments) => commands::replay::run(arguments, common)?,
         Command::Compile(arguments) => commands::compile::run(arguments, common)?,
+        Command::Schema => {
+            commands::schema::run(common)?;
+            return Ok(true);
+        }
     };
     let mut report = Report::new(content);
     report.baseline = baseline.map(|baseline| baseline.compare(&report));
@@ -180,6 +184,7 @@ fn guests_and_states(command: &Command) -> Vec<PathBuf> {
             with(&[arguments.manifest_path.clone(), lock], &commands::compare::state_file(arguments))
         }
         Command::Replay(arguments) => commands::replay::inputs(arguments),
+        Command::Schema => Vec::new(),
     }
 }
 

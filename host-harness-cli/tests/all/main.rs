@@ -7,4 +7,7 @@ mod commands;
 mod folder;
 mod gate;
 mod input;
+mod schema;
 mod wasi;
+#[cfg(unix)]
+mod workflow;

@@ -22,6 +22,7 @@ pub use rules::{Rule, RuleError, Rules};
 
 /// Something that is compared. In JSON and in rules it has the name in [`Figure::name`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Figure {
@@ -80,6 +81,7 @@ impl fmt::Display for Figure {
 
 /// Whether a change is for the worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// More, slower, lost or failing.
@@ -92,6 +94,7 @@ pub enum Direction {
 
 /// A figure or a word, before or after a change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Value {
     /// A count, a size in bytes or a time in nanoseconds.
@@ -102,6 +105,7 @@ pub enum Value {
 
 /// Something that is not as in the baseline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Change {
     /// What changed.
@@ -141,6 +145,7 @@ impl Change {
 
 /// The changes since a baseline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Comparison {
     /// When the baseline was made, in RFC 3339 and UTC.

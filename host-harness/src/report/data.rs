@@ -13,6 +13,7 @@ use guest_host::{CallStats, Guest, InstanceConfig, Residue, RestoreStrategy};
 
 /// How instances were made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Settings {
     /// Bytes of linear memory that an instance may have.
@@ -40,6 +41,7 @@ impl Settings {
 
 /// A guest that was measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct GuestSummary {
     /// Its name: [`Row::guest`].
@@ -58,6 +60,7 @@ pub struct GuestSummary {
 
 /// A strategy that cannot restore a guest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NotAdmitted {
     /// The strategy.
     pub strategy: String,
@@ -83,6 +86,7 @@ impl GuestSummary {
 
 /// The findings of `measure` and `compare`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct MeasureReport {
     /// How instances were made.
@@ -125,6 +129,7 @@ impl MeasureReport {
 
 /// The findings of `verify`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct VerifyReport {
     /// How instances were made.
@@ -143,6 +148,7 @@ impl VerifyReport {
 
 /// The findings of verification about one guest and one way of restoring.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct VerdictReport {
     /// The guest.
@@ -242,6 +248,7 @@ impl VerdictReport {
 
 /// The findings of `replay`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ReplayReport {
     /// How instances were made.
@@ -281,6 +288,7 @@ impl ReplayReport {
 
 /// The findings of `run`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct RunReport {
     /// The guest.
@@ -323,6 +331,7 @@ impl RunReport {
 
 /// One call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct CallReport {
     /// Its number, from 1.
@@ -367,6 +376,7 @@ impl CallReport {
 
 /// An artefact that was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct CompileReport {
     /// The guest.
@@ -392,6 +402,7 @@ impl CompileReport {
 
 /// A log line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LogReport {
     /// `error`, `warn`, `info`, `debug` or `trace`.
     pub level: String,

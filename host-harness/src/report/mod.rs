@@ -6,6 +6,8 @@ mod data;
 mod header;
 mod numbers;
 mod read;
+#[cfg(feature = "schema")]
+mod schema;
 mod section;
 mod views;
 
@@ -16,6 +18,8 @@ pub use data::{
 };
 pub use header::{Header, Machine};
 pub use read::{ReadError, read};
+#[cfg(feature = "schema")]
+pub use schema::schema;
 pub use section::{Body, Section, Table};
 
 use serde::{Deserialize, Serialize};
@@ -45,6 +49,7 @@ pub const SCHEMA_VERSION: u32 = 3;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Report {
     /// Version of the schema: [`SCHEMA_VERSION`].
@@ -61,6 +66,7 @@ pub struct Report {
 
 /// The findings, by command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "command", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Content {

@@ -55,6 +55,7 @@ impl Verdict {
 /// Calls of one function that could not be compared: each time that they were made, they ended by the deadline on one
 /// side only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Skipped {
     /// The function.
@@ -82,6 +83,7 @@ impl fmt::Display for Skipped {
 
 /// How a region of memory looked after the restores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct RegionFinding {
     /// The region.
@@ -110,6 +112,7 @@ impl RegionFinding {
 
 /// Something that differed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Difference {
     /// Number of the call, from 1.
@@ -145,6 +148,7 @@ impl Difference {
 
 /// A region that differs from the snapshot after a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Residual {
     /// The region.
@@ -161,6 +165,7 @@ pub struct Residual {
 
 /// The thing that differed. In JSON `kind` is the variant's name, for instance `new-memory`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum What {
