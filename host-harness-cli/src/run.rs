@@ -109,7 +109,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let common = &arguments.common;
     common.check()?;
     let besides = besides(&arguments.command);
-    let (exports, ordinary) = exports(common, besides.as_ref().map(|(_, destination)| destination))?;
+    let Exports { asked: exports, ordinary } = exports(common, besides.as_ref().map(|(_, destination)| destination))?;
     let mut inputs = inputs(&arguments.command);
     inputs.extend(common.artefact_key.clone());
     if let Some((_, destination)) = &besides {
@@ -197,19 +197,24 @@ fn besides(command: &Command) -> Option<(&'static str, Destination)> {
     }
 }
 
-/// A report's way out.
-type Export = (Destination, Box<dyn Exporter>);
+/// Where the report goes.
+struct Exports {
+    /// What was asked for: destinations and formats.
+    asked: Vec<(Destination, Box<dyn Exporter>)>,
+    /// The format of the ordinary output on standard output, unless something else takes its place.
+    ordinary: Option<Box<dyn Exporter>>,
+}
 
-/// Where the report goes, and in which format; and the format of the ordinary output. An export to standard output takes the
-/// place of the ordinary output, and so does what the command puts there `besides` the report.
-fn exports(common: &Common, besides: Option<&Destination>) -> Result<(Vec<Export>, Option<Box<dyn Exporter>>)> {
+/// Where the report goes, and in which format. An export to standard output takes the place of the ordinary output, and so
+/// does what the command puts there `besides` the report.
+fn exports(common: &Common, besides: Option<&Destination>) -> Result<Exports> {
     let asked: [(&str, &Option<Destination>, Box<dyn Exporter>); 4] = [
         ("--export-json", &common.export_json, Box::new(Json)),
         ("--export-html", &common.export_html, Box::new(Html)),
         ("--markdown", &common.outputs.markdown, Box::new(Markdown)),
         ("--junit", &common.outputs.junit, Box::new(Junit)),
     ];
-    let mut exports: Vec<Export> = Vec::new();
+    let mut exports: Vec<(Destination, Box<dyn Exporter>)> = Vec::new();
     let mut files: Vec<(&str, PathBuf)> = Vec::new();
     for (option, destination, exporter) in asked {
         let Some(destination) = destination else { continue };
@@ -230,9 +235,9 @@ fn exports(common: &Common, besides: Option<&Destination>) -> Result<(Vec<Export
                 Format::Text => Box::new(Text { wrap: std::io::stdout().is_terminal() }),
                 Format::Json => Box::new(Json),
             };
-            Ok((exports, Some(exporter)))
+            Ok(Exports { asked: exports, ordinary: Some(exporter) })
         }
-        1 => Ok((exports, None)),
+        1 => Ok(Exports { asked: exports, ordinary: None }),
         _ if besides == Some(&Destination::Stdout) => {
             anyhow::bail!("the metrics and a report cannot both go to standard output; write one of them to a file")
         }

@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn what_xml_forbids_is_written_otherwise() {
         let bad = "a\u{0}\u{1b}\u{fffe}\u{ffff}<&\"]]>\n".to_owned();
-        let case = failure_of(&bad, &bad, &bad, &bad, &[bad.clone()]);
+        let case = failure_of(&bad, &bad, &bad, &bad, std::slice::from_ref(&bad));
         let mut out = Vec::new();
         ReportBuilder::new().add_testsuite(suite("s", vec![case])).build().write_xml(&mut out).unwrap();
         let xml = String::from_utf8(out).unwrap();

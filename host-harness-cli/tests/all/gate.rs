@@ -37,6 +37,28 @@ fn gate(folder: &Folder, line: &str) -> Said {
     folder.run(&format!("{line} --baseline baseline.json --export-json new.json --markdown c.md --junit j.xml"))
 }
 
+/// The shape that readers of JUnit XML expect: one root, suites that count their tests, and tests with class and name.
+fn is_junit(xml: &str) -> bool {
+    let number = |tag: &str, name: &str| -> usize {
+        let value = tag.split(&format!(" {name}=\"")).nth(1).unwrap().split('"').next().unwrap();
+        value.parse().unwrap()
+    };
+    let suites: Vec<&str> = xml.split("<testsuite ").skip(1).collect();
+    let sound = |suite: &&str| {
+        let tag = suite.split('>').next().unwrap();
+        let cases: Vec<&str> = suite.split("<testcase ").skip(1).collect();
+        let named = |case: &&str| case.starts_with("name=\"") && case.contains("classname=\"host-harness.");
+        number(tag, "tests") == cases.len()
+            && number(tag, "failures") == suite.matches("<failure ").count()
+            && number(tag, "errors") == 0
+            && cases.iter().all(|case| named(&case.split('>').next().unwrap()))
+    };
+    xml.starts_with("<?xml version=\"1.0\" encoding=\"utf-8\"?><testsuites>")
+        && xml.ends_with("</testsuites>\n")
+        && !suites.is_empty()
+        && suites.iter().all(sound)
+}
+
 #[test]
 fn the_same_guest_passes_and_says_nothing_when_quiet() {
     let folder = folder(MEASURE);
@@ -68,7 +90,7 @@ fn a_regression_fails_and_is_told_everywhere() {
     assert!(comment.contains("<details><summary>") && comment.len() < 60_000, "{comment}");
     let junit = read_file(&folder, "j.xml");
     assert!(junit.contains(r#"message="g / work / none: crossings was 1, is 2 (+100%)""#), "{junit}");
-    assert!(junit.contains("<failure type=\"crossings\""), "{junit}");
+    assert!(junit.contains("<failure type=\"crossings\"") && is_junit(&junit), "{junit}");
 }
 
 #[test]
@@ -169,6 +191,7 @@ fn every_command_has_a_comment_and_junit() {
         let junit = read_file(&folder, "j.xml");
         assert!(junit.contains(&format!("name=\"{name}\"")), "{line}: {junit}");
         assert_eq!(junit.contains("<failure"), status == 1, "{line}: {junit}");
+        assert!(is_junit(&junit), "{line}: {junit}");
         let comment = read_file(&folder, "c.md");
         let word = if status == 0 { "passed" } else { "FAILED" };
         let command = line.split(' ').next().unwrap();

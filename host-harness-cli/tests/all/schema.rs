@@ -38,6 +38,9 @@ fn the_published_schema_is_that_of_this_version() {
     folder.refuses_in_one_line("schema --export-json r.json", &["makes no report"]);
 }
 
+/// Makes a report one that no version writes.
+type Break = fn(&mut Value);
+
 #[test]
 fn reports_of_every_command_are_valid_and_broken_ones_are_not() {
     let folder = Folder::new();
@@ -87,7 +90,7 @@ fn reports_of_every_command_are_valid_and_broken_ones_are_not() {
     assert_eq!(status, Some(0), "{told}");
     assert_eq!(told.lines().filter(|line| line.starts_with("valid ")).count(), files.len(), "{told}");
 
-    let broken: [(&str, fn(&mut Value)); 6] = [
+    let broken: [(&str, Break); 6] = [
         ("another version", |report| report["schema_version"] = json!(2)),
         ("no header", |report| drop(report.as_object_mut().unwrap().remove("header"))),
         ("another command", |report| report["command"] = json!("measures")),
