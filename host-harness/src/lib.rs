@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
-pub mod baseline;
 pub mod compare;
 pub mod inspect;
 mod intent_report;
@@ -11,4 +10,5 @@ pub mod report;
 mod state_file;
 pub mod verify;
 
+pub use report::baseline;
 pub use state_file::{StateFileError, load_state_file, parse_state};

@@ -2,6 +2,7 @@
 //!
 //! A [`Report`] is data; its JSON form is that data. [`Section`]s are how it reads: a text or an HTML page prints them.
 
+pub mod baseline;
 mod data;
 mod header;
 mod numbers;
@@ -24,8 +25,8 @@ pub use section::{Body, Section, Table};
 
 use serde::{Deserialize, Serialize};
 
-use crate::baseline::{Change, Comparison};
 use crate::inspect::Inspection;
+use baseline::{Change, Comparison};
 
 /// Version of the JSON report's schema. It is raised when a field is taken away or changes its meaning; fields may be
 /// added without.
@@ -149,6 +150,6 @@ impl Report {
 }
 
 /// The two values of a change, in words and units that people read.
-pub(crate) fn change_values(change: &Change) -> [String; 2] {
+fn change_values(change: &Change) -> [String; 2] {
     [&change.before, &change.after].map(|value| views::baseline::value(change.figure, value.as_ref()))
 }

@@ -1,8 +1,8 @@
 //! How a comparison with a baseline reads.
 
+use super::super::baseline::{Change, Comparison, Direction, Figure, Rule, Value};
 use super::super::numbers::{NONE, bytes, or_dash, per_call, time};
 use super::super::section::{Body, Section, Table};
-use crate::baseline::{Change, Comparison, Direction, Figure, Rule, Value};
 
 pub(in super::super) fn section(comparison: &Comparison) -> Section {
     let rules: Vec<String> = comparison.rules.iter().map(Rule::text).collect();
