@@ -15,6 +15,7 @@ use host_harness::recommend::Weights;
 use host_harness::replay::Numbering;
 use host_harness::verify::AllowFailing;
 
+use crate::gate::{Gate, Outputs};
 use crate::output::Destination;
 use crate::values::{
     Deadline, Instructions, clock, count, duration, exchange_size, file, instructions, memory_size, policy, randomness,
@@ -71,6 +72,8 @@ pub(crate) enum Command {
     /// if the key of --artefact-key seals it. Without a key, or if the code is damaged or does not fit, the module in it is
     /// compiled again and a note says why. `run` always compiles, because it counts instructions.
     Compile(Compile),
+    /// Print the JSON Schema of the reports that this version writes.
+    Schema,
 }
 
 #[derive(Debug, Args)]
@@ -88,6 +91,8 @@ pub(crate) struct Common {
     /// Print all tables, not only the answer.
     #[arg(long, global = true)]
     pub(crate) details: bool,
+    #[command(flatten)]
+    pub(crate) outputs: Outputs,
     /// When instances are restored: every-call, on-error, on-heap-above=SIZE or never.
     #[arg(long, global = true, value_name = "POLICY", default_value = "every-call", value_parser = policy)]
     pub(crate) restore: RestorePolicy,
@@ -324,6 +329,8 @@ pub(crate) struct Measure {
     pub(crate) work: Work,
     #[command(flatten)]
     pub(crate) extent: Extent,
+    #[command(flatten)]
+    pub(crate) gate: Gate,
 }
 
 /// How verification calls functions, and when it ends.
@@ -355,6 +362,8 @@ pub(crate) struct Verify {
     pub(crate) calls: u64,
     #[command(flatten)]
     pub(crate) proof: Proof,
+    #[command(flatten)]
+    pub(crate) gate: Gate,
 }
 
 #[derive(Debug, Args)]
@@ -380,6 +389,8 @@ pub(crate) struct Compare {
     pub(crate) verify_calls: u64,
     #[command(flatten)]
     pub(crate) proof: Proof,
+    #[command(flatten)]
+    pub(crate) gate: Gate,
 }
 
 #[derive(Debug, Args)]

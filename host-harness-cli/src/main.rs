@@ -5,6 +5,7 @@
 
 mod arguments;
 mod commands;
+mod gate;
 mod output;
 mod progress;
 mod run;

@@ -15,7 +15,8 @@ use host_harness::report::Report;
 
 use crate::arguments::{Arguments, Command, Common, Format};
 use crate::commands;
-use crate::output::{Destination, Exporter, Html, Json, Text, hold_writes};
+use crate::gate::Gate;
+use crate::output::{Destination, Exporter, Html, Json, Junit, Markdown, Text, hold_writes};
 
 /// A check failed, or the guest did.
 const FAILED: u8 = 1;
@@ -108,7 +109,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let common = &arguments.common;
     common.check()?;
     let besides = besides(&arguments.command);
-    let exports = exports(common, besides.as_ref().map(|(_, destination)| destination))?;
+    let Exports { asked: exports, ordinary } = exports(common, besides.as_ref().map(|(_, destination)| destination))?;
     let mut inputs = inputs(&arguments.command);
     inputs.extend(common.artefact_key.clone());
     if let Some((_, destination)) = &besides {
@@ -124,6 +125,10 @@ fn run(arguments: &Arguments) -> Result<bool> {
         destination.check_apart_from(inputs.iter().map(PathBuf::as_path))?;
         destination.check()?;
     }
+    let baseline = match gate(&arguments.command) {
+        Some((gate, command)) => gate.load(command)?,
+        None => None,
+    };
     let content = match &arguments.command {
         Command::Inspect(arguments) => Some(commands::inspect::run(arguments, common)?),
         Command::Run(arguments) => Some(commands::run::run(arguments, common)?),
@@ -132,17 +137,42 @@ fn run(arguments: &Arguments) -> Result<bool> {
         Command::Compare(arguments) => commands::compare::run(arguments, common)?,
         Command::Replay(arguments) => Some(commands::replay::run(arguments, common)?),
         Command::Compile(arguments) => Some(commands::compile::run(arguments, common)?),
+        Command::Schema => {
+            commands::schema::run(common)?;
+            return Ok(true);
+        }
     };
     let Some(content) = content else { return Ok(true) };
-    let report = Report::new(content);
+    let mut report = Report::new(content);
+    report.baseline = baseline.map(|baseline| baseline.compare(&report));
+    let passed = report.passed();
     for (destination, exporter) in &exports {
         destination.write(&exporter.render(&report))?;
     }
-    Ok(report.passed())
+    if let Some(exporter) = ordinary.filter(|_| !(common.outputs.quiet && passed)) {
+        Destination::Stdout.write(&exporter.render(&report))?;
+    }
+    Ok(passed)
+}
+
+/// The comparison with a baseline, of the commands that have it.
+fn gate(command: &Command) -> Option<(&Gate, &'static str)> {
+    match command {
+        Command::Measure(arguments) => Some((&arguments.gate, "measure")),
+        Command::Verify(arguments) => Some((&arguments.gate, "verify")),
+        Command::Compare(arguments) => Some((&arguments.gate, "compare")),
+        _ => None,
+    }
 }
 
 /// The files that the command reads.
 fn inputs(command: &Command) -> Vec<PathBuf> {
+    let mut inputs = guests_and_states(command);
+    inputs.extend(gate(command).and_then(|(gate, _)| gate.baseline.clone()));
+    inputs
+}
+
+fn guests_and_states(command: &Command) -> Vec<PathBuf> {
     let with = |guests: &[PathBuf], state: &Option<PathBuf>| guests.iter().chain(state).cloned().collect();
     match command {
         Command::Inspect(arguments) => vec![arguments.guest.clone()],
@@ -155,6 +185,7 @@ fn inputs(command: &Command) -> Vec<PathBuf> {
             with(&[arguments.manifest_path.clone(), lock], &commands::compare::state_file(arguments))
         }
         Command::Replay(arguments) => commands::replay::inputs(arguments),
+        Command::Schema => Vec::new(),
     }
 }
 
@@ -167,23 +198,35 @@ fn besides(command: &Command) -> Option<(&'static str, Destination)> {
     }
 }
 
+/// Where the report goes.
+struct Exports {
+    /// What was asked for: destinations and formats.
+    asked: Vec<(Destination, Box<dyn Exporter>)>,
+    /// The format of the ordinary output on standard output, unless something else takes its place.
+    ordinary: Option<Box<dyn Exporter>>,
+}
+
 /// Where the report goes, and in which format. An export to standard output takes the place of the ordinary output, and so
 /// does what the command puts there `besides` the report.
-fn exports(common: &Common, besides: Option<&Destination>) -> Result<Vec<(Destination, Box<dyn Exporter>)>> {
+fn exports(common: &Common, besides: Option<&Destination>) -> Result<Exports> {
+    let asked: [(&str, &Option<Destination>, Box<dyn Exporter>); 4] = [
+        ("--export-json", &common.export_json, Box::new(Json)),
+        ("--export-html", &common.export_html, Box::new(Html)),
+        ("--markdown", &common.outputs.markdown, Box::new(Markdown)),
+        ("--junit", &common.outputs.junit, Box::new(Junit)),
+    ];
     let mut exports: Vec<(Destination, Box<dyn Exporter>)> = Vec::new();
-    if let Some(destination) = &common.export_json {
-        exports.push((destination.clone(), Box::new(Json)));
-    }
-    if let Some(destination) = &common.export_html {
-        exports.push((destination.clone(), Box::new(Html)));
-    }
-    if let [(Destination::File(json), _), (Destination::File(html), _)] = exports.as_slice()
-        && absolute(json) == absolute(html)
-    {
-        anyhow::bail!(
-            "both reports would go to {}; use a file each for --export-json and --export-html",
-            json.display()
-        );
+    let mut files: Vec<(&str, PathBuf)> = Vec::new();
+    for (option, destination, exporter) in asked {
+        let Some(destination) = destination else { continue };
+        if let Destination::File(path) = destination {
+            let file = absolute(path);
+            if let Some((other, _)) = files.iter().find(|(_, known)| *known == file) {
+                anyhow::bail!("both reports would go to {}; use a file each for {other} and {option}", path.display());
+            }
+            files.push((option, file));
+        }
+        exports.push((destination.clone(), exporter));
     }
     let destinations = exports.iter().map(|(destination, _)| destination).chain(besides);
     let to_stdout = destinations.filter(|destination| **destination == Destination::Stdout).count();
@@ -193,15 +236,14 @@ fn exports(common: &Common, besides: Option<&Destination>) -> Result<Vec<(Destin
                 Format::Text => Box::new(Text { wrap: std::io::stdout().is_terminal(), details: common.details }),
                 Format::Json => Box::new(Json),
             };
-            exports.push((Destination::Stdout, exporter));
+            Ok(Exports { asked: exports, ordinary: Some(exporter) })
         }
-        1 => {}
+        1 => Ok(Exports { asked: exports, ordinary: None }),
         _ if besides == Some(&Destination::Stdout) => {
             anyhow::bail!("the metrics and a report cannot both go to standard output; write one of them to a file")
         }
         _ => anyhow::bail!("only one report can go to standard output; write the other one to a file"),
     }
-    Ok(exports)
 }
 
 /// A path by which two names of one file can be told to be the same, whether or not it exists.

@@ -19,6 +19,7 @@ use guest_prepare::{CountedFunction, PrepareOptions, tells_allocations};
 
 /// The findings about a module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Inspection {
     /// Its name in reports.
@@ -66,6 +67,7 @@ pub struct Inspection {
 
 /// An import or an export.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Item {
     /// Its name; for imports `module.name`.
     pub name: String,
@@ -76,6 +78,7 @@ pub struct Item {
 
 /// Sizes of a module's parts in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ModuleSizes {
     /// Of the file.
     pub file: u64,
@@ -91,6 +94,7 @@ pub struct ModuleSizes {
 
 /// Addresses of stack, statics and heap. Ends are exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Layout {
     /// The shadow stack, where the module says so.
     pub stack: Option<[u32; 2]>,
@@ -102,6 +106,7 @@ pub struct Layout {
 
 /// How often an instruction occurs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InstructionCount {
     /// The instruction.
     pub instruction: String,
@@ -111,6 +116,7 @@ pub struct InstructionCount {
 
 /// An allocator's control block as it was when the snapshot was taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ControlBlock {
     /// Its address.
     pub address: u64,
@@ -134,6 +140,7 @@ pub struct ControlBlock {
 
 /// A function whose calls the harness counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AllocatorFunction {
     /// The name by which it was found.
     pub function: String,
@@ -155,6 +162,7 @@ impl AllocatorFunction {
 
 /// Whether a strategy can restore a module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StrategyVerdict {
     /// The strategy.
     pub strategy: String,
@@ -169,6 +177,7 @@ pub struct StrategyVerdict {
 
 /// A reason against a strategy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Reason {
     /// The reasons against it.
     pub reason: String,

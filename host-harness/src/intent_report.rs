@@ -21,6 +21,7 @@ use crate::state_file::json;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct IntentReport {
     /// `new` or `update`.
     pub operation: String,

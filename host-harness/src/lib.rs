@@ -12,4 +12,5 @@ pub mod report;
 mod state_file;
 pub mod verify;
 
+pub use report::baseline;
 pub use state_file::{StateFileError, load_state_file, parse_state};

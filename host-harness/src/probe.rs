@@ -22,6 +22,7 @@ pub const MOST: usize = 64;
 
 /// A record that a guest asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WantedRecord {
     /// The storage.
     pub storage: String,

@@ -99,6 +99,7 @@ impl<'a> Outcome<'a> {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct CallStats {
     /// Calls of host functions.
@@ -115,6 +116,7 @@ pub struct CallStats {
     pub restored_bytes: Option<u64>,
     /// How long the restore after the call took, or the replacement; `None` when there was none, or nobody asked.
     #[cfg_attr(feature = "serde", serde(rename = "restore_ns", default, with = "nanoseconds"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
     pub restore_time: Option<Duration>,
     /// Why the instance was replaced after the call; `None` when it was restored in place, or not at all.
     pub replaced: Option<Replaced>,
@@ -125,6 +127,7 @@ pub struct CallStats {
 /// Why an instance was replaced by a new one after a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum Replaced {
@@ -174,6 +177,7 @@ impl CallStats {
 /// Where it is known from what a call allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum AllocationSource {
@@ -202,6 +206,7 @@ impl AllocationSource {
 /// The allocations of one call. A field is `None` if the [source](AllocationStats::source) does not count it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct AllocationStats {
     /// Where it is known from.

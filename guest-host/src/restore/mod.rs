@@ -112,6 +112,7 @@ pub enum ForgottenGlobals {
 /// What a strategy promises of a region's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Promise {
     /// They equal the snapshot; those grown since are zero.

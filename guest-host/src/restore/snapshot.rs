@@ -230,6 +230,19 @@ impl<'de> serde::Deserialize<'de> for RegionKind {
     }
 }
 
+/// One of the names.
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for RegionKind {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "RegionKind".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let names = Self::ALL.map(Self::name);
+        schemars::json_schema!({ "type": "string", "enum": names, "description": "A region of a guest's memory." })
+    }
+}
+
 /// How a guest's memory is divided. All ranges are addresses; together they cover the whole memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Regions {

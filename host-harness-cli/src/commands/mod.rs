@@ -6,6 +6,7 @@ pub(super) mod inspect;
 pub(super) mod measure;
 pub(super) mod replay;
 pub(super) mod run;
+pub(super) mod schema;
 pub(super) mod verify;
 
 mod starving;

@@ -3,6 +3,8 @@
 mod file;
 mod html;
 mod json;
+mod junit;
+mod markdown;
 mod text;
 
 use std::io::{self, Write};
@@ -12,6 +14,8 @@ use host_harness::report::Report;
 pub(crate) use file::{Destination, hold_writes};
 pub(crate) use html::Html;
 pub(crate) use json::Json;
+pub(crate) use junit::Junit;
+pub(crate) use markdown::Markdown;
 pub(crate) use text::Text;
 
 /// A format.

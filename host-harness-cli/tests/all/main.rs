@@ -5,5 +5,9 @@
 mod allocations;
 mod commands;
 mod folder;
+mod gate;
 mod input;
+mod schema;
 mod wasi;
+#[cfg(unix)]
+mod workflow;

@@ -6,6 +6,7 @@ use super::row::round;
 
 /// How much the machine changed its speed, by the engine's call of an empty function in each round.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Noise {
     /// Nanoseconds of that call in a fast round: the 10th percentile.

@@ -7,6 +7,7 @@ use guest_host::{Failure, Guest, RestoreStrategy};
 
 /// The measurements of one guest, function and way of restoring.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Row {
     /// The guest's name.
@@ -65,6 +66,7 @@ impl Row {
 /// The counts. Figures per call are means over the counted calls; where they are whole, every call had the same
 /// unless [`Self::uneven`] says otherwise.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Counts {
     /// Calls that were counted, in each of two passes.
@@ -138,6 +140,17 @@ impl Serialize for PerCall {
     }
 }
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for PerCall {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "PerCall".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "number", "description": "A count per call: whole where it is whole." })
+    }
+}
+
 impl<'de> Deserialize<'de> for PerCall {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         f64::deserialize(deserializer).map(Self)
@@ -146,6 +159,7 @@ impl<'de> Deserialize<'de> for PerCall {
 
 /// Times in nanoseconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Times {
     /// Calls that were timed.
@@ -170,6 +184,7 @@ pub struct Times {
 
 /// A distribution of times, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Spread {
     /// Median.
     pub p50: f64,
@@ -193,6 +208,7 @@ impl Spread {
 /// How many times an invocation takes as long as something else: the median of the ratios round by round. Null where that was
 /// not measured.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Ratios {
     /// wasmtime's typed call of an empty function `() -> i64`, epoch deadline armed.
     pub to_bare_call: Option<f64>,
@@ -204,6 +220,7 @@ pub struct Ratios {
 
 /// A call that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FailedCall {
     /// A word for the cause, see [`Cause::kind`](guest_host::Cause::kind); `load` when no instance could be made.
     pub cause: String,
@@ -244,6 +261,7 @@ impl FailedCall {
 
 /// Findings of verification about a row's way of restoring.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RowVerdict {
     /// Whether nothing differed, and calls of the row's function were compared and succeeded, unless they may fail.
     pub passed: bool,

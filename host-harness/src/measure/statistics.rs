@@ -7,6 +7,7 @@ use super::row::round;
 /// Bounds between which a value lies with a probability of 95%; with fewer than six samples, the least and the greatest of
 /// them.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Interval {
     /// The lower bound.
     pub low: f64,
@@ -24,6 +25,7 @@ impl Interval {
 
 /// The median of samples and its interval.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Estimate {
     /// The median.
     pub median: f64,

@@ -38,6 +38,7 @@ const EQUAL: f64 = 1.01;
 
 /// The answer for guests that have the same functions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Recommendation {
     /// The functions that were weighed, with their weights.
@@ -58,6 +59,7 @@ pub struct Recommendation {
 
 /// A function and its weight.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WeighedFunction {
     /// The function.
     pub function: String,
@@ -67,6 +69,7 @@ pub struct WeighedFunction {
 
 /// A guest and a way of restoring it. Figures are means per call, by the weights of the functions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Pick {
     /// The guest.
@@ -102,6 +105,7 @@ pub struct Pick {
 
 /// What decided between the first and the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum DecidedBy {
@@ -117,6 +121,7 @@ pub enum DecidedBy {
 
 /// A candidate beside the pick.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Alternative {
     /// When to take it.
@@ -131,6 +136,7 @@ pub struct Alternative {
 
 /// When to take an alternative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum When {
@@ -146,6 +152,7 @@ pub enum When {
 
 /// A way that is no candidate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Excluded {
     /// The guest.
     pub guest: String,

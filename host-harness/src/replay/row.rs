@@ -7,6 +7,7 @@ use crate::measure::{FailedCall, Spread};
 
 /// The requests of a trace, independent of the allocator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TraceSummary {
     /// The trace's name: [`ReplayRow::trace`].
@@ -47,6 +48,7 @@ impl TraceSummary {
 
 /// The result of replaying one trace with one allocator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ReplayRow {
     /// The trace.
@@ -71,6 +73,7 @@ impl ReplayRow {
 
 /// The counts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ReplayCounts {
     /// Allocations and reallocations that the allocator refused. The replay goes on: what was not given is not freed
@@ -91,6 +94,7 @@ pub struct ReplayCounts {
 
 /// Times, in nanoseconds for each operation of the trace.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ReplayTimes {
     /// Replays that were timed; percentiles are over them.

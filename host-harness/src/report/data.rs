@@ -14,6 +14,7 @@ use guest_host::{CallStats, Guest, InstanceConfig, Residue, RestoreStrategy};
 
 /// How instances were made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Settings {
     /// Bytes of linear memory that an instance may have.
@@ -41,6 +42,7 @@ impl Settings {
 
 /// A guest that was measured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct GuestSummary {
     /// Its name: [`Row::guest`].
@@ -59,6 +61,7 @@ pub struct GuestSummary {
 
 /// A strategy that cannot restore a guest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NotAdmitted {
     /// The strategy.
     pub strategy: String,
@@ -84,6 +87,7 @@ impl GuestSummary {
 
 /// The findings of `measure` and `compare`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct MeasureReport {
     /// How instances were made.
@@ -139,6 +143,7 @@ impl MeasureReport {
 
 /// The findings of `verify`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct VerifyReport {
     /// How instances were made.
@@ -157,6 +162,7 @@ impl VerifyReport {
 
 /// The findings of verification about one guest and one way of restoring.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct VerdictReport {
     /// The guest.
@@ -235,6 +241,21 @@ impl VerdictReport {
             && !self.not_called.iter().any(|name| name == function)
     }
 
+    /// The verdict in a word, and a line for each thing that was found.
+    #[must_use]
+    pub fn findings(&self) -> (&'static str, Vec<String>) {
+        super::views::verify::findings(self)
+    }
+
+    /// Strategy and residue in one, for instance `bump-reset, keep`.
+    #[must_use]
+    pub fn way(&self) -> String {
+        match &self.residue {
+            Some(residue) => format!("{}, {residue}", self.strategy),
+            None => self.strategy.clone(),
+        }
+    }
+
     /// That nothing could be verified.
     #[must_use]
     pub fn not_verified(
@@ -268,6 +289,7 @@ impl VerdictReport {
 
 /// The findings of `replay`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ReplayReport {
     /// How instances were made.
@@ -307,6 +329,7 @@ impl ReplayReport {
 
 /// The findings of `run`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct RunReport {
     /// The guest.
@@ -349,6 +372,7 @@ impl RunReport {
 
 /// One call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct CallReport {
     /// Its number, from 1.
@@ -393,6 +417,7 @@ impl CallReport {
 
 /// An artefact that was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct CompileReport {
     /// The guest.
@@ -418,6 +443,7 @@ impl CompileReport {
 
 /// A log line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LogReport {
     /// `error`, `warn`, `info`, `debug` or `trace`.
     pub level: String,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// When, where and with what a report was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Header {
     /// When, in RFC 3339 and UTC.
@@ -20,6 +21,7 @@ pub struct Header {
 
 /// A machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Machine {
     /// Model of its processor, or its architecture where the system does not tell.

@@ -2,10 +2,13 @@
 //!
 //! A [`Report`] is data; its JSON form is that data. [`Section`]s are how it reads: a text or an HTML page prints them.
 
+pub mod baseline;
 mod data;
 mod header;
 pub(crate) mod numbers;
 mod read;
+#[cfg(feature = "schema")]
+mod schema;
 mod section;
 mod views;
 
@@ -16,11 +19,14 @@ pub use data::{
 };
 pub use header::{Header, Machine};
 pub use read::{ReadError, read};
+#[cfg(feature = "schema")]
+pub use schema::schema;
 pub use section::{Body, Section, Table};
 
 use serde::{Deserialize, Serialize};
 
 use crate::inspect::Inspection;
+use baseline::{Change, Comparison};
 
 /// Version of the JSON report's schema. It is raised when a field is taken away or changes its meaning; fields may be
 /// added without.
@@ -44,6 +50,7 @@ pub const SCHEMA_VERSION: u32 = 3;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Report {
     /// Version of the schema: [`SCHEMA_VERSION`].
@@ -53,10 +60,14 @@ pub struct Report {
     /// The findings; the field `command` names the command.
     #[serde(flatten)]
     pub content: Content,
+    /// The changes since an earlier report; absent where it was compared with none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Comparison>,
 }
 
 /// The findings, by command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "command", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Content {
@@ -80,7 +91,7 @@ impl Report {
     /// A report that is made here and now.
     #[must_use]
     pub fn new(content: Content) -> Self {
-        Self { schema_version: SCHEMA_VERSION, header: Header::here_and_now(), content }
+        Self { schema_version: SCHEMA_VERSION, header: Header::here_and_now(), content, baseline: None }
     }
 
     /// The command that it is of.
@@ -97,9 +108,13 @@ impl Report {
         }
     }
 
-    /// Whether no call failed and no check did.
+    /// Whether no call failed and no check did, that of the baseline included.
     #[must_use]
     pub fn passed(&self) -> bool {
+        self.baseline.as_ref().is_none_or(Comparison::passed) && self.content_passed()
+    }
+
+    fn content_passed(&self) -> bool {
         match &self.content {
             Content::Inspect(inspection) => inspection.problems.is_empty() && inspection.instance_error.is_none(),
             Content::Run(run) => run.failed_calls == 0,
@@ -113,6 +128,12 @@ impl Report {
     /// The report as a reader sees it.
     #[must_use]
     pub fn sections(&self) -> Vec<Section> {
+        let mut sections: Vec<Section> = self.baseline.iter().map(views::baseline::section).collect();
+        sections.extend(self.content_sections());
+        sections
+    }
+
+    fn content_sections(&self) -> Vec<Section> {
         match &self.content {
             Content::Inspect(inspection) => views::inspect::sections(inspection),
             Content::Run(run) => views::run::sections(run),
@@ -126,4 +147,9 @@ impl Report {
             Content::Replay(report) => views::replay::sections(report),
         }
     }
+}
+
+/// The two values of a change, in words and units that people read.
+fn change_values(change: &Change) -> [String; 2] {
+    [&change.before, &change.after].map(|value| views::baseline::value(change.figure, value.as_ref()))
 }

@@ -86,6 +86,7 @@ pub struct VerifyOptions {
 /// assert!(AllowFailing::All.allows("count_up"));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum AllowFailing {
     /// None.

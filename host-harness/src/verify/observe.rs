@@ -10,6 +10,7 @@ use guest_host::{AllocationStats, Cause, Function, Guest, Instance, Replaced, Tr
 
 /// A part of a call's outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Aspect {

@@ -66,6 +66,7 @@ impl Verdict {
 /// Calls of one function that could not be compared: each time that they were made, they ended by the deadline on one
 /// side only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Skipped {
     /// The function.
@@ -93,6 +94,7 @@ impl fmt::Display for Skipped {
 
 /// A function of which no call succeeded, so that the comparison of its calls proves nothing about those that do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct NeverSucceeded {
     /// The function.
@@ -128,6 +130,7 @@ impl fmt::Display for NeverSucceeded {
 
 /// How a region of memory looked after the restores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct RegionFinding {
     /// The region.
@@ -156,6 +159,7 @@ impl RegionFinding {
 
 /// Something that differed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Difference {
     /// Number of the call, from 1.
@@ -191,6 +195,7 @@ impl Difference {
 
 /// A region that differs from the snapshot after a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Residual {
     /// The region.
@@ -207,6 +212,7 @@ pub struct Residual {
 
 /// The thing that differed. In JSON `kind` is the variant's name, for instance `new-memory`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum What {

@@ -1,6 +1,7 @@
 //! How each command's data reads: one file for each kind of data.
 
 mod answer;
+pub(super) mod baseline;
 pub(super) mod compile;
 pub(super) mod inspect;
 pub(super) mod measure;

@@ -61,6 +61,11 @@ fn way(verdict: &VerdictReport) -> String {
     }
 }
 
+/// The lines about a verdict, and the verdict in a word.
+pub(in super::super) fn findings(verdict: &VerdictReport) -> (&'static str, Vec<String>) {
+    (Word::of(verdict).text(), lines(verdict).collect())
+}
+
 /// The residue of each region. `None` if nothing was verified.
 fn residue(verdicts: &[VerdictReport]) -> Option<Section> {
     let verified: Vec<&VerdictReport> = verdicts.iter().filter(|verdict| verdict.error.is_none()).collect();
