@@ -14,6 +14,7 @@ use host_harness::replay::{Numbering, TraceError};
 use host_harness::report::Report;
 
 use crate::arguments::{Arguments, Command, Common, Format};
+use crate::command_line::command_line;
 use crate::commands;
 use crate::output::{Destination, Exporter, Html, Json, Text, hold_writes};
 
@@ -133,7 +134,8 @@ fn run(arguments: &Arguments) -> Result<bool> {
         Command::Replay(arguments) => commands::replay::run(arguments, common)?,
         Command::Compile(arguments) => commands::compile::run(arguments, common)?,
     };
-    let report = Report::new(content);
+    let mut report = Report::new(content);
+    report.header.command_line = command_line(std::env::args_os());
     for (destination, exporter) in &exports {
         destination.write(&exporter.render(&report))?;
     }

@@ -15,8 +15,14 @@ pub(crate) const WIDTH: i32 = 720;
 /// Height of a line of text.
 pub(crate) const LINE: i32 = 18;
 
-/// Size of letters, and about how wide one is.
-const LETTER: (i32, f64) = (12, 6.4);
+/// Size of letters.
+const LETTERS: i32 = 12;
+
+/// About how wide a letter is.
+const LETTER: f64 = 6.4;
+
+/// Size of a title's letters.
+const TITLE_LETTERS: i32 = 15;
 
 /// Letters of a label that are drawn.
 const LABEL: usize = 36;
@@ -90,7 +96,8 @@ impl Chart {
         let (width, height) = self.size;
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"chart\" role=\"img\" width=\"{width}\" height=\"{height}\" \
-             viewBox=\"0 0 {width} {height}\" aria-label=\"{}. {}\">",
+             viewBox=\"0 0 {width} {height}\" font-family=\"system-ui,sans-serif\" font-size=\"{LETTERS}\" \
+             fill=\"currentColor\" aria-label=\"{}. {}\">",
             escaped(&self.title),
             escaped(&self.description)
         );
@@ -111,7 +118,7 @@ pub(crate) fn draw(
     let mut svg = String::new();
     let area = SVGBackend::with_string(&mut svg, (size.0.unsigned_abs(), size.1.unsigned_abs())).into_drawing_area();
     let pen = Pen { area: &area, title };
-    pen.text((0, 9), Side::Start, 14, &cut(title, TITLE))?;
+    pen.text((0, 9), Side::Start, TITLE_LETTERS, &cut(title, TITLE))?;
     paint(&pen)?;
     area.present().map_err(|error| pen.failed(&error))?;
     drop(area);
@@ -122,8 +129,28 @@ pub(crate) fn draw(
 fn elements(svg: &str) -> String {
     let inside = svg.split_once('>').map_or("", |(_, inside)| inside);
     let inside = inside.rsplit_once("</svg>").map_or(inside, |(inside, _)| inside);
-    let inside = inside.replace(" opacity=\"1\"", "").replace(" stroke=\"none\"", "").replace('\n', "");
-    with_variables(&inside)
+    let mut inside = with_variables(inside).replace('\n', "");
+    // What the element around them says, or what is so anyway.
+    let size = |letters: i32| format!(" font-size=\"{}\"", library_size(letters));
+    let title = format!(" font-size=\"{TITLE_LETTERS}\"");
+    let said = [
+        (" opacity=\"1\"", ""),
+        (" stroke=\"none\"", ""),
+        (" stroke-width=\"1\"", ""),
+        (" font-family=\"sans-serif\"", ""),
+        (" fill=\"currentColor\"", ""),
+        (&size(LETTERS), ""),
+        (&size(TITLE_LETTERS), &title),
+    ];
+    for (from, to) in said {
+        inside = inside.replace(from, to);
+    }
+    inside
+}
+
+/// A size of letters as the library writes it.
+fn library_size(letters: i32) -> f64 {
+    f64::from(letters) / 1.24
 }
 
 /// On which side of a point a text stands.
@@ -161,7 +188,7 @@ impl Pen<'_, '_> {
 
     /// A label, cut where it is long.
     pub(crate) fn label(&self, at: (i32, i32), side: Side, text: &str) -> Result<(), DrawError> {
-        self.text(at, side, LETTER.0, &cut(text, LABEL))
+        self.text(at, side, LETTERS, &cut(text, LABEL))
     }
 
     /// A line through these points in the colour of a series.
@@ -241,7 +268,7 @@ impl Frame {
 pub(crate) fn width(label: &str) -> i32 {
     // A label has a few dozen letters at most.
     let letters = u32::try_from(label.chars().count().min(LABEL)).unwrap_or_default();
-    pixels(f64::from(letters) * LETTER.1)
+    pixels(f64::from(letters) * LETTER)
 }
 
 /// Lines that a legend takes.
@@ -300,6 +327,14 @@ mod tests {
             assert!(!svg.contains(|char: char| char.is_control()), "{svg}");
             assert_eq!(svg.matches("&lt;script&gt;").count(), 5, "{svg}");
         }
+    }
+
+    #[test]
+    fn letters_have_their_size() {
+        let chart = draw("title", "", 60, |pen| pen.label((0, 30), Side::Start, "label")).unwrap();
+        let svg = chart.inline();
+        let sizes: Vec<_> = svg.split("font-size=\"").skip(1).map(|part| part.split('"').next().unwrap()).collect();
+        assert_eq!(sizes, ["12", "15"], "{svg}");
     }
 
     #[test]

@@ -50,10 +50,10 @@ impl Ranges {
                     let Some(range) = range.filter(|range| range.middle.is_finite()) else { continue };
                     let y = rows.lane(index, series);
                     let x = |value: f64| rows.frame.x(axis.place(value));
-                    pen.line(vec![(x(range.low), y), (x(range.high), y)], series, 2)?;
-                    for end in [range.low, range.high] {
-                        pen.line(vec![(x(end), y - 3), (x(end), y + 3)], series, 2)?;
-                    }
+                    let (low, high) = (x(range.low), x(range.high));
+                    // A line with an upright stroke at either end, in one go.
+                    let ends = [(low, y - 3), (low, y + 3), (low, y), (high, y), (high, y - 3), (high, y + 3)];
+                    pen.line(ends.to_vec(), series, 2)?;
                     pen.dot((x(range.middle), y), series)?;
                 }
             }

@@ -73,7 +73,7 @@ fn a_range_is_where_its_values_are() {
     assert_eq!(dots.len(), 3, "{svg}");
     assert!(dots[2] < dots[0] && dots[0] < dots[1], "{dots:?}");
     assert!(svg.contains("role=\"img\"") && svg.contains("<title>Time of `add`</title>"), "{svg}");
-    for wanted in ["leaking, full-copy", "restore", "currentColor", "var(--chart-1,", "var(--chart-grid,"] {
+    for wanted in ["leaking, full-copy", "restore", "fill=\"currentColor\"", "var(--chart-1,", "var(--chart-grid,"] {
         assert!(svg.contains(wanted), "{wanted}: {svg}");
     }
     assert_eq!(
