@@ -18,8 +18,8 @@ pub(crate) const LINE: i32 = 18;
 /// Size of letters.
 const LETTERS: i32 = 12;
 
-/// About how wide a letter is.
-const LETTER: f64 = 6.4;
+/// How wide a letter is on average, in a wide font.
+const LETTER: f64 = 7.3;
 
 /// Size of a title's letters.
 const TITLE_LETTERS: i32 = 15;

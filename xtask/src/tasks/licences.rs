@@ -34,7 +34,7 @@ struct Exception {
     allow: Vec<String>,
 }
 
-/// Checks both workspaces, for every target and every feature.
+/// Checks every workspace, for every target and every feature.
 pub(super) fn check(console: &Console) -> Result<()> {
     let path = folders::root().join("deny.toml");
     let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
@@ -42,7 +42,7 @@ pub(super) fn check(console: &Console) -> Result<()> {
 
     let mut complaints = BTreeMap::new();
     let mut checked = 0;
-    for manifest in ["Cargo.toml", "guests/Cargo.toml"] {
+    for manifest in ["Cargo.toml", "guests/Cargo.toml", "browser-tests/Cargo.toml"] {
         let metadata = MetadataCommand::new()
             .manifest_path(folders::root().join(manifest))
             .exec()
