@@ -6,11 +6,14 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::palette::{INK, LINES, series, style, with_variables};
+use crate::palette::{INK, LINES, dashed, series, style, with_variables};
 use crate::ticks::Axis;
 
 /// Width of a chart, in its own units.
 pub(crate) const WIDTH: i32 = 720;
+
+/// Pixels of a line in a legend.
+const LEGEND_LINE: i32 = 22;
 
 /// Height of a line of text.
 pub(crate) const LINE: i32 = 18;
@@ -197,6 +200,24 @@ impl Pen<'_, '_> {
         self.area.draw(&path).map_err(|error| self.failed(&error))
     }
 
+    /// A line through these points, dashed or not.
+    pub(crate) fn stroke(&self, points: Vec<(i32, i32)>, index: usize, is_dashed: bool) -> Result<(), DrawError> {
+        let colour = if is_dashed { dashed(index) } else { series(index) };
+        let path = PathElement::new(points, colour.stroke_width(2));
+        self.area.draw(&path).map_err(|error| self.failed(&error))
+    }
+
+    /// Names of lines with their looks: colour, and whether they are dashed.
+    pub(crate) fn legend_of_lines(&self, names: &[String], looks: &[(usize, bool)], top: i32) -> Result<(), DrawError> {
+        let places = legend(names);
+        for ((name, (x, line)), (index, is_dashed)) in names.iter().zip(places).zip(looks).filter(|_| names.len() > 1) {
+            let y = top + line * LINE + LINE / 2;
+            self.stroke(vec![(x, y), (x + LEGEND_LINE, y)], *index, *is_dashed)?;
+            self.label((x + LEGEND_LINE + 5, y), Side::Start, name)?;
+        }
+        Ok(())
+    }
+
     /// A line of the grid.
     pub(crate) fn grid(&self, from: (i32, i32), to: (i32, i32)) -> Result<(), DrawError> {
         let path = PathElement::new(vec![from, to], LINES.stroke_width(1));
@@ -281,7 +302,7 @@ fn legend(names: &[String]) -> Vec<(i32, i32)> {
     let (mut x, mut line) = (0, 0);
     let mut places = Vec::new();
     for name in names {
-        let wide = 15 + width(name) + 18;
+        let wide = LEGEND_LINE + 5 + width(name) + 18;
         if x > 0 && x + wide > WIDTH {
             (x, line) = (0, line + 1);
         }
@@ -341,7 +362,7 @@ mod tests {
     fn a_long_legend_has_several_lines() {
         let names: Vec<String> = (0..30).map(|index| format!("allocator {index}, some strategy")).collect();
         assert!(legend_lines(&names) > 3);
-        assert!(legend(&names).iter().zip(&names).all(|((x, _), name)| x + 15 + width(name) <= WIDTH));
+        assert!(legend(&names).iter().zip(&names).all(|((x, _), name)| x + LEGEND_LINE + 5 + width(name) <= WIDTH));
         assert_eq!((legend_lines(&names[..1]), legend_lines(&[])), (0, 0));
     }
 

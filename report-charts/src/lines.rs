@@ -9,6 +9,10 @@ use crate::{Chart, DrawError, Quantity, Scale};
 pub struct Line {
     /// Its name.
     pub name: String,
+    /// Its colour, from 0: lines of one colour belong together.
+    pub colour: usize,
+    /// Whether it is dashed.
+    pub is_dashed: bool,
     /// Its points: count and value, in the order of the counts.
     pub points: Vec<(f64, f64)>,
 }
@@ -45,20 +49,21 @@ impl Lines {
         let top = LINE * (1 + legend_lines(&names)) + 10;
         let frame = Frame { left: 72, right: WIDTH - 36, top, bottom: top + HEIGHT };
         draw(&self.title, &self.describe(), frame.bottom + 10 + LINE * 2, |pen| {
-            pen.legend(&names, LINE)?;
+            let looks: Vec<_> = self.lines.iter().map(|line| (line.colour, line.is_dashed)).collect();
+            pen.legend_of_lines(&names, &looks, LINE)?;
             pen.bottom_axis(&counts, frame, |count| Quantity::Count.show(count), &self.count)?;
             for tick in &values.ticks {
                 let y = frame.y(values.place(*tick));
                 pen.grid((frame.left, y), (frame.right, y))?;
                 pen.label((frame.left - 8, y), Side::End, &self.quantity.show(*tick))?;
             }
-            for (index, line) in self.lines.iter().enumerate() {
+            for line in &self.lines {
                 let place =
                     |(count, value): &(f64, f64)| (frame.x(counts.place(*count)), frame.y(values.place(*value)));
                 let path: Vec<_> = line.points.iter().filter(is_drawn).map(place).collect();
                 if let Some(end) = path.last().copied() {
-                    pen.line(path, index, 2)?;
-                    pen.dot(end, index)?;
+                    pen.stroke(path, line.colour, line.is_dashed)?;
+                    pen.dot(end, line.colour)?;
                 }
             }
             Ok(())

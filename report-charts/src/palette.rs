@@ -38,6 +38,11 @@ pub(crate) fn series(index: usize) -> RGBColor {
     RGBColor(1, 3, u8::try_from(index % COLOURS).unwrap_or_default())
 }
 
+/// The marker of a series whose line is dashed.
+pub(crate) fn dashed(index: usize) -> RGBColor {
+    RGBColor(1, 4, series(index).2)
+}
+
 /// The declarations of the variables for one theme: `--chart-grid` and `--chart-1` to `--chart-8`.
 ///
 /// ```
@@ -75,7 +80,9 @@ pub(crate) fn with_variables(svg: &str) -> String {
     let mut text = svg.replace(&hex(INK), "\"currentColor\"");
     text = text.replace(&hex(LINES), &format!("\"var(--chart-grid,{})\"", GRID[0]));
     for (index, light) in LIGHT.iter().enumerate() {
-        text = text.replace(&hex(series(index)), &format!("\"var(--chart-{},{light})\"", index + 1));
+        let colour = format!("\"var(--chart-{},{light})\"", index + 1);
+        text = text.replace(&hex(series(index)), &colour);
+        text = text.replace(&hex(dashed(index)), &format!("{colour} stroke-dasharray=\"6 4\""));
     }
     text
 }

@@ -40,7 +40,7 @@ impl Ranges {
         let values = ranges().flat_map(|range| [range.low, range.middle, range.high]);
         let axis = Axis::new(values, self.quantity, self.scale, 7)
             .ok_or_else(|| DrawError::Empty { title: self.title.clone() })?;
-        let rows = Rows::new(&self.groups, &self.series, 11);
+        let rows = Rows::new(&self.groups, &self.series, 9);
         draw(&self.title, &self.describe(), rows.height(), |pen| {
             pen.legend(&self.series, LINE)?;
             pen.bottom_axis(&axis, rows.frame, |value| self.quantity.show(value), self.quantity.axis())?;
@@ -91,12 +91,12 @@ pub(crate) struct Rows {
 
 impl Rows {
     /// Pixels between two rows.
-    const GAP: i32 = 8;
+    const GAP: i32 = 6;
 
     pub(crate) fn new<T>(groups: &[Group<T>], series: &[String], lane: i32) -> Self {
         let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX / 1024);
         let lanes = count(groups.iter().map(|group| group.values.len()).max().unwrap_or(1).max(1));
-        let lane = if lanes == 1 { LINE - Self::GAP } else { lane };
+        let lane = if lanes == 1 { LINE - 8 } else { lane };
         let left = groups.iter().map(|group| width(&group.label)).max().unwrap_or_default() + 12;
         let top = LINE * (1 + legend_lines(series)) + 6;
         let bottom = top + count(groups.len()).saturating_mul(lane * lanes + Self::GAP);

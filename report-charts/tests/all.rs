@@ -95,7 +95,12 @@ fn bars_are_as_long_as_their_values() {
 
 #[test]
 fn lines_rise_with_their_values() {
-    let line = |name: &str, points: &[(f64, f64)]| Line { name: name.to_owned(), points: points.to_vec() };
+    let line = |name: &str, points: &[(f64, f64)]| Line {
+        name: name.to_owned(),
+        colour: 0,
+        is_dashed: name == "not restored",
+        points: points.to_vec(),
+    };
     let chart = lines(vec![
         line("not restored", &[(0.0, 65_536.0), (500.0, 655_360.0), (1000.0, 1_310_720.0)]),
         line("restored", &[(0.0, 65_536.0), (1000.0, 65_536.0)]),
@@ -105,6 +110,7 @@ fn lines_rise_with_their_values() {
     assert_inside(&chart);
     let ends = numbers(&chart.inline(), "circle", "cy");
     assert!(ends[0] + 100.0 < ends[1], "{ends:?}");
+    assert_eq!(chart.inline().matches("stroke-dasharray").count(), 2, "a line, and its legend");
     assert!(chart.description().contains("not restored: 64 KiB at 0 calls, 1.25 MiB at 1,000"));
 }
 
@@ -129,7 +135,7 @@ fn odd_values_are_drawn_inside_or_refused() {
         let drawn = [
             ranges(vec![group("x", vec![Some(range)])]).draw(),
             bars(vec![group("x", vec![Some(value)])]).draw(),
-            lines(vec![Line { name: "x".to_owned(), points: vec![(value, value)] }]).draw(),
+            lines(vec![Line { name: "x".to_owned(), colour: 9, is_dashed: true, points: vec![(value, value)] }]).draw(),
         ];
         for chart in drawn {
             match chart {

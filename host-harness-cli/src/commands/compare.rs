@@ -9,6 +9,7 @@ use host_harness::compare::{Built, build, state_file_beside};
 use host_harness::measure::{Row, RowVerdict};
 use host_harness::report::{Content, VerdictReport};
 
+use super::memory;
 use super::table::{Job, table};
 use super::verify::Check;
 use crate::arguments::{Common, Compare};
@@ -32,6 +33,7 @@ pub(crate) fn run(arguments: &Compare, common: &Common) -> Result<Content> {
         common,
     };
     let (mut report, measured) = table(&job)?;
+    memory::add(&mut report, &measured, common, &state)?;
     report.notes.extend(notes);
     if arguments.verify_calls > 0 {
         for guest in &measured {

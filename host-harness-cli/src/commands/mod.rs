@@ -8,4 +8,5 @@ pub(super) mod replay;
 pub(super) mod run;
 pub(super) mod verify;
 
+mod memory;
 mod table;

@@ -7,7 +7,9 @@
 //! A function that fails does not end a measurement: its row says why ([`Row::failure`]).
 
 mod counts;
+mod memory_map;
 mod row;
+mod series;
 pub mod times;
 
 use std::time::Duration;
@@ -17,7 +19,9 @@ use guest_host::{
 };
 use guest_prepare::PrepareOptions;
 
+pub use memory_map::{MapCell, MapRegion, MapWay, MemoryMap, memory_map};
 pub use row::{Counts, FailedCall, PerCall, Ratios, Row, RowVerdict, Spread, Times};
+pub use series::{MemoryPoint, MemorySeries, SERIES_CALLS, memory_series};
 pub use times::{bare_call, clock_cost};
 
 /// Name of the allocator of guests without a control block: Rust's default one, or one that this project does not know.

@@ -2,12 +2,13 @@
 
 use maud::{Markup, PreEscaped, html};
 
+use super::memory;
 use host_harness::measure::{Row, Spread};
 use host_harness::report::MeasureReport;
 use report_charts::{Bars, Chart, DrawError, Group, Quantity, Range, Ranges, Scale};
 
-/// Charts of functions that are shown from the start; the others unfold.
-const OPEN: usize = 3;
+/// Charts of a kind that are shown from the start; those of the other functions unfold.
+const OPEN: usize = 1;
 
 /// Charts under one heading.
 pub(super) struct Part {
@@ -34,6 +35,14 @@ pub(super) fn of(report: &MeasureReport) -> Vec<Part> {
     if !restored.is_empty() {
         parts.push(Part { title: "Bytes that a restore writes".to_owned(), body: unfolding(&restored, None) });
     }
+    let series = memory::series(report, &names);
+    if !series.is_empty() {
+        let remark = "Linear memory of one instance. Dashed: never restored.";
+        parts.push(Part { title: "Memory over many calls".to_owned(), body: unfolding(&series, Some(remark)) });
+    }
+    if let Some(body) = memory::maps(report) {
+        parts.push(Part { title: "Map of the memory".to_owned(), body });
+    }
     if let Ok(chart) = sizes(report) {
         parts.push(Part { title: "Size of the modules".to_owned(), body: boxed(&chart) });
     }
@@ -52,7 +61,7 @@ fn functions(report: &MeasureReport) -> Vec<&str> {
 }
 
 /// Short names of guests: the allocator where that tells them apart, nothing where there is one guest.
-struct Names<'r>(Vec<(&'r str, &'r str)>);
+pub(super) struct Names<'r>(Vec<(&'r str, &'r str)>);
 
 impl<'r> Names<'r> {
     fn of(report: &'r MeasureReport) -> Self {
@@ -69,9 +78,17 @@ impl<'r> Names<'r> {
         Self(guests.iter().map(|guest| (guest.guest.as_str(), name(&guest.allocator, &guest.guest))).collect())
     }
 
+    /// The short name of a guest.
+    pub(super) fn name<'g>(&self, guest: &'g str) -> &'g str
+    where
+        'r: 'g,
+    {
+        self.0.iter().find(|(known, _)| *known == guest).map_or(guest, |(_, name)| name)
+    }
+
     /// The label of a row.
     fn label(&self, row: &Row) -> String {
-        let name = self.0.iter().find(|(guest, _)| *guest == row.guest).map_or(row.guest.as_str(), |(_, name)| name);
+        let name = self.name(&row.guest);
         let way = if row.strategy == host_harness::measure::NO_RESTORE { "no restore".to_owned() } else { row.way() };
         if name.is_empty() { way } else { format!("{name}: {way}") }
     }
@@ -103,7 +120,7 @@ fn restored(function: &str, rows: &[&Row], names: &Names<'_>) -> Result<Chart, D
     let chart = Bars {
         title: format!("Bytes that a restore writes after {function}"),
         quantity: Quantity::Bytes,
-        scale: Scale::Logarithmic,
+        scale: Scale::Linear,
         series: vec!["bytes".to_owned()],
         groups: rows.iter().filter_map(group).collect(),
     };
@@ -127,7 +144,7 @@ fn sizes(report: &MeasureReport) -> Result<Chart, DrawError> {
 }
 
 /// A chart in a box that scrolls by itself.
-fn boxed(chart: &Chart) -> Markup {
+pub(super) fn boxed(chart: &Chart) -> Markup {
     html! { .chart-box tabindex="0" role="region" aria-label={ "Chart: " (chart.title()) } { (PreEscaped(chart.inline())) } }
 }
 

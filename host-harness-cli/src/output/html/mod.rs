@@ -1,6 +1,7 @@
 //! The report as one HTML file that needs no other: the answer first, then charts, then the tables.
 
 mod charts;
+mod memory;
 mod page;
 mod table;
 #[cfg(test)]

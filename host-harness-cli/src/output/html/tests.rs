@@ -25,6 +25,7 @@ const WAYS: [(&str, Option<&str>); 8] = [
 /// A report of `compare` in its JSON form.
 fn compared(functions: usize, allocators: &[&str]) -> Value {
     let (mut guests, mut rows, mut verdicts) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut series, mut maps) = (Vec::new(), Vec::new());
     let mut counter = 1000_u64;
     let mut next = || {
         counter += 37;
@@ -44,7 +45,28 @@ fn compared(functions: usize, allocators: &[&str]) -> Value {
                 }));
             }
         }
+        let cell =
+            |region: &str, put_back: u64, left: u64| json!({ "region": region, "put_back": put_back, "left": left });
+        let ways = WAYS.iter().map(|(strategy, residue)| {
+            let cells = [cell("shadow stack", 0, 96), cell("statics", 40, 0), cell("heap", 0, 0)];
+            json!({ "strategy": strategy, "residue": residue, "restored_bytes": 4096, "regions": cells })
+        });
+        let region = |region: &str, start: u64, end: u64| json!({ "region": region, "start": start, "end": end });
+        maps.push(json!({
+            "guest": guest, "function": "calculate_discount_0", "ways": ways.collect::<Vec<_>>(),
+            "regions": [region("shadow stack", 0, 65536), region("statics", 65536, 70000), region("heap", 70000, 1_114_112)]
+        }));
         for function in 0..functions {
+            for strategy in ["none", "dirty-cards"] {
+                let point = |at: u64| {
+                    let bytes = if strategy == "none" { 65_536 * (17 + at) } else { 65_536 * 17 };
+                    json!({ "calls": at * 25, "memory_bytes": bytes, "heap_bytes": null })
+                };
+                series.push(json!({
+                    "guest": guest, "function": format!("calculate_discount_{function}"), "strategy": strategy,
+                    "residue": null, "failure": null, "points": (0..=40).map(point).collect::<Vec<_>>()
+                }));
+            }
             for (strategy, residue) in WAYS {
                 let spread = |at: u64| json!({ "p50": at, "p99": at + at / 3 });
                 let restored = (strategy != "none" && strategy != "reinstantiate").then(&mut next);
@@ -76,7 +98,7 @@ fn compared(functions: usize, allocators: &[&str]) -> Value {
         },
         "settings": { "memory_limit": 134_217_728, "deadline_ns": null, "exchange_size": null, "virtual_growth": true },
         "bare_call": { "p50": 20, "p99": 30 }, "clock_cost": 20, "guests": guests, "rows": rows, "verdicts": verdicts,
-        "notes": ["state: empty"]
+        "series": series, "memory_maps": maps, "notes": ["state: empty"]
     })
 }
 
@@ -92,11 +114,7 @@ fn page(report: &Report) -> String {
 fn a_large_report_stays_small() {
     let html = page(&report(&compared(20, &ALLOCATORS)));
     assert!(html.len() <= LIMIT, "{} bytes", html.len());
-    assert_eq!(
-        html.matches("<svg").count(),
-        20 + 20 + 1,
-        "a chart of times and one of bytes for each function, and sizes"
-    );
+    assert_eq!(html.matches("<svg").count(), 20 * 3 + 5 + 1, "times, bytes and memory of each function; maps; sizes");
     assert_eq!(html.matches("role=\"img\"").count(), html.matches("<svg").count());
     // For the browser tests, which open the largest page too.
     if let Some(folder) = std::env::var_os("REPORT_SAMPLES") {
@@ -121,10 +139,22 @@ fn a_report_without_figures_has_no_empty_charts() {
         row["times"] = Value::Null;
         row["failure"] = json!({ "cause": "trap", "message": "<b>unreachable</b>", "call": 1 });
     }
-    json["guests"] = json!([]);
+    for part in ["guests", "series", "memory_maps"] {
+        json[part] = json!([]);
+    }
     let html = page(&report(&json));
     assert!(!html.contains("<svg") && !html.contains("<b>"), "{html}");
     assert!(html.contains("Failed.") && html.contains("8 rows measured, 8 of them failed"), "{html}");
+}
+
+#[test]
+fn memory_is_drawn_with_what_each_way_puts_back() {
+    let html = page(&report(&compared(1, &["leaking"])));
+    for wanted in ["Memory over 1,000 calls of", "no restore: 1.06 MiB at 0 calls, 3.56 MiB at 1,000", "put back 40 B"]
+    {
+        assert!(html.contains(wanted), "{wanted}: {html}");
+    }
+    assert!(html.contains("<td class=\"left\">left 96 B</td>") && html.contains("0x10000..0x11170"), "{html}");
 }
 
 #[test]
