@@ -9,6 +9,10 @@ pub struct Section {
     pub body: Body,
     /// Remarks below it.
     pub remarks: Vec<String>,
+    /// Whether it is read only by those who look into the details: the answer stands in the others.
+    pub is_detail: bool,
+    /// Whether it is the answer that the report is for.
+    pub is_answer: bool,
 }
 
 /// The content of a section.
@@ -34,13 +38,20 @@ pub struct Table {
 impl Section {
     /// A section without remarks.
     pub fn new(title: impl Into<String>, body: Body) -> Self {
-        Self { title: title.into(), body, remarks: Vec::new() }
+        Self { title: title.into(), body, remarks: Vec::new(), is_detail: false, is_answer: false }
     }
 
     /// A section of names and values.
     pub fn facts<N: Into<String>>(title: impl Into<String>, facts: Vec<(N, String)>) -> Self {
         let facts = facts.into_iter().map(|(name, value)| (name.into(), value)).collect();
         Self::new(title, Body::Facts(facts))
+    }
+
+    /// Makes it a detail.
+    #[must_use]
+    pub fn detail(mut self) -> Self {
+        self.is_detail = true;
+        self
     }
 
     /// Adds remarks.

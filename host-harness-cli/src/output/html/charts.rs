@@ -19,14 +19,8 @@ pub(super) struct Part {
 /// All charts for which there are values.
 pub(super) fn of(report: &MeasureReport) -> Vec<Part> {
     let names = Names::of(report);
-    let functions = functions(report);
-    let per_function = |draw: &dyn Fn(&str, &[&Row]) -> Result<Chart, DrawError>| {
-        let rows = |function: &str| report.rows.iter().filter(|row| row.function == function).collect::<Vec<_>>();
-        let drawn = functions.iter().filter_map(|function| Some((*function, draw(function, &rows(function)).ok()?)));
-        drawn.collect::<Vec<_>>()
-    };
-    let times = per_function(&|function, rows| times(function, rows, &names));
-    let restored = per_function(&|function, rows| restored(function, rows, &names));
+    let times = per_function(report, |function, rows| times(function, rows, &names));
+    let restored = per_function(report, |function, rows| restored(function, rows, &names));
     let mut parts = Vec::new();
     if !times.is_empty() {
         let remark = "Dot: median. Line: up to the 99th percentile.";
@@ -47,6 +41,18 @@ pub(super) fn of(report: &MeasureReport) -> Vec<Part> {
         parts.push(Part { title: "Size of the modules".to_owned(), body: boxed(&chart) });
     }
     parts
+}
+
+/// A chart for each function that has values.
+fn per_function(
+    report: &MeasureReport,
+    draw: impl Fn(&str, &[&Row]) -> Result<Chart, DrawError>,
+) -> Vec<(&str, Chart)> {
+    let chart = |function| {
+        let rows: Vec<&Row> = report.rows.iter().filter(|row| row.function == function).collect();
+        Some((function, draw(function, &rows).ok()?))
+    };
+    functions(report).into_iter().filter_map(chart).collect()
 }
 
 /// The functions of the rows, each once.

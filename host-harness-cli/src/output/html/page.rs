@@ -15,18 +15,19 @@ const SCRIPT: &str = include_str!("script.js");
 /// What the page may load: nothing. Its own style and script are part of it.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
-/// Title of the section that stands on top.
-const ANSWER: &str = "Answer";
-
 /// The whole page.
 pub(super) fn page(report: &Report) -> Markup {
     let title = format!("host-harness {}", report.command());
-    let (answer, sections): (Vec<_>, Vec<_>) = report.sections().into_iter().partition(|part| part.title == ANSWER);
+    let (answer, sections): (Vec<_>, Vec<_>) = report.sections().into_iter().partition(|part| part.is_answer);
+    // What belongs to the answer stands before the charts, the details after them.
+    let has_details = !answer.is_empty() && sections.iter().any(|part| part.is_detail);
+    let (first, sections): (Vec<_>, Vec<_>) = sections.into_iter().partition(|part| has_details && !part.is_detail);
     let drawn = match &report.content {
         Content::Measure(measured) | Content::Compare(measured) => charts::of(measured),
         _ => Vec::new(),
     };
-    let titles = drawn.iter().map(|part| part.title.clone()).chain(sections.iter().map(heading));
+    let drawn_titles = drawn.iter().map(|part| part.title.clone());
+    let titles = first.iter().map(heading).chain(drawn_titles).chain(sections.iter().map(heading));
     let titles: Vec<String> = titles.chain(["How to reproduce this".to_owned()]).collect();
     html! {
         (DOCTYPE)
@@ -51,11 +52,14 @@ pub(super) fn page(report: &Report) -> Markup {
                             li { a href={ "#part-" (index) } { (title) } }
                         } } }
                     }
+                    @for (index, part) in first.iter().enumerate() { (section(part, index)) }
                     @for (index, part) in drawn.iter().enumerate() {
-                        section id={ "part-" (index) } { h2 { (part.title) } (part.body) }
+                        section id={ "part-" (first.len() + index) } { h2 { (part.title) } (part.body) }
                     }
-                    @for (index, part) in sections.iter().enumerate() { (section(part, drawn.len() + index)) }
-                    section id={ "part-" (drawn.len() + sections.len()) } { (reproduce(report)) }
+                    @for (index, part) in sections.iter().enumerate() {
+                        (section(part, first.len() + drawn.len() + index))
+                    }
+                    section id={ "part-" (titles.len() - 1) } { (reproduce(report)) }
                 }
                 script { (PreEscaped(SCRIPT)) }
             }

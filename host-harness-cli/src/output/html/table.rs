@@ -4,8 +4,8 @@ use maud::{Markup, html};
 
 use host_harness::report::Table;
 
-/// Heading of the column that stands beside the names, so that it can be seen without scrolling.
-const VERDICT: &str = "verdict";
+/// Headings of the column that stands beside the names, so that it can be seen without scrolling.
+const VERDICTS: [&str; 2] = ["verdict", "verified"];
 
 /// Letters of a cell that stand in one line.
 const LINE: usize = 32;
@@ -20,7 +20,7 @@ pub(super) fn table(title: &str, table: &Table) -> Markup {
         order.iter().map(|at| (table.columns[*at].0.as_str(), table.columns[*at].1)).collect();
     let rows =
         table.rows.iter().map(|row| order.iter().map(|at| vec![row.get(*at).map_or("", String::as_str)]).collect());
-    let words: Vec<usize> = (0..heads.len()).filter(|at| !heads[*at].1 && heads[*at].0 != VERDICT).collect();
+    let words: Vec<usize> = (0..heads.len()).filter(|at| !heads[*at].1 && !is_verdict(heads[*at].0)).collect();
     let rows = folded(rows.collect(), &words);
     let label = format!("Table: {}", title.replace('`', ""));
     html! {
@@ -37,11 +37,15 @@ pub(super) fn table(title: &str, table: &Table) -> Markup {
     }
 }
 
+fn is_verdict(heading: &str) -> bool {
+    VERDICTS.contains(&heading)
+}
+
 /// The order of the columns: that of the verdict goes behind the first columns of words.
 fn order(table: &Table) -> Vec<usize> {
     let mut order: Vec<usize> = (0..table.columns.len()).collect();
-    let names = table.columns.iter().take_while(|(heading, is_figure)| !is_figure && heading != VERDICT).count();
-    if let Some(from) = table.columns.iter().position(|(heading, _)| heading == VERDICT).filter(|from| *from > names) {
+    let names = table.columns.iter().take_while(|(heading, is_figure)| !is_figure && !is_verdict(heading)).count();
+    if let Some(from) = table.columns.iter().position(|(heading, _)| is_verdict(heading)).filter(|from| *from > names) {
         let verdict = order.remove(from);
         order.insert(names, verdict);
     }
@@ -75,9 +79,9 @@ fn look(heading: &str, is_figure: bool, cell: &[&str]) -> Option<&'static str> {
     match cell {
         // Most cells are figures: theirs is the look of a cell without a class.
         _ if is_figure => None,
-        ["passed"] if heading == VERDICT => Some("word good"),
-        ["-" | "inconclusive" | "not verified"] if heading == VERDICT => Some("word open"),
-        _ if heading == VERDICT => Some("word bad"),
+        ["passed"] if is_verdict(heading) => Some("word good"),
+        ["-" | "inconclusive" | "not verified"] if is_verdict(heading) => Some("word open"),
+        _ if is_verdict(heading) => Some("word bad"),
         texts if texts.iter().any(|text| text.chars().count() > LINE) => Some("word long"),
         _ => Some("word"),
     }
@@ -100,7 +104,7 @@ mod tests {
     use super::*;
 
     fn example(rows: &[[&str; 4]]) -> Table {
-        let mut table = Table::new(&["guest", "restored by"], &["calls"]).word(VERDICT);
+        let mut table = Table::new(&["guest", "restored by"], &["calls"]).word("verdict");
         for row in rows {
             table.row(row.map(str::to_owned));
         }
