@@ -84,7 +84,7 @@ fn one(map: &MemoryMap) -> Markup {
             table.map {
                 thead { tr {
                     th scope="col" { "restored by" }
-                    @for kind in &kinds { th scope="col" { (kind.name()) br; (places(map, *kind)) } }
+                    @for kind in &kinds { th scope="col" { (kind.name()) br; span.faint { (place(map, *kind)) } } }
                     th.figure scope="col" { "bytes written" }
                 } }
                 tbody { @for way in &map.ways { tr {
@@ -100,14 +100,12 @@ fn one(map: &MemoryMap) -> Markup {
     }
 }
 
-/// Where the regions of a kind lie: the first one, and how many more there are.
-fn places(map: &MemoryMap, kind: RegionKind) -> String {
-    let regions: Vec<&MapRegion> = map.regions.iter().filter(|region| region.region == kind).collect();
-    match regions.as_slice() {
-        [] => String::new(),
-        [only] => format!("{:#x}..{:#x}", only.start, only.end),
-        [first, rest @ ..] => format!("{:#x}..{:#x} and {} more", first.start, first.end, rest.len()),
-    }
+/// Size of the regions of a kind together, and the address of the first one.
+fn place(map: &MemoryMap, kind: RegionKind) -> String {
+    let regions = || map.regions.iter().filter(|region| region.region == kind);
+    let size = regions().map(|region| region.end.saturating_sub(region.start)).sum();
+    let start = regions().map(|region| region.start).min().unwrap_or_default();
+    format!("{} at {start:#x}", Quantity::Bytes.show(float(size)))
 }
 
 fn name(way: &MapWay) -> String {

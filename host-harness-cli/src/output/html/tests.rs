@@ -154,7 +154,7 @@ fn memory_is_drawn_with_what_each_way_puts_back() {
     {
         assert!(html.contains(wanted), "{wanted}: {html}");
     }
-    assert!(html.contains("<td class=\"left\">left 96 B</td>") && html.contains("0x10000..0x11170"), "{html}");
+    assert!(html.contains("<td class=\"left\">left 96 B</td>") && html.contains("4.36 KiB at 0x10000"), "{html}");
 }
 
 #[test]
