@@ -78,7 +78,8 @@ fn samples(console: &Console, toolchain: &Toolchain) -> Result<()> {
     let few = ["--calls", "50", "--counted-calls", "2", "--budget", "5ms"];
     let report = |name: &str, arguments: &[&str], files: &[&Path]| {
         let mut harness = cargo();
-        harness.args(["run", "--quiet", "--workspace", "--bin", "host-harness", "--"]).args(arguments).args(files);
+        // At the root that selects the whole workspace, too.
+        harness.args(["run", "--quiet", "--bin", "host-harness", "--"]).args(arguments).args(files);
         // The page takes the place of the ordinary output.
         harness.arg("--export-html").arg(folder.join(name).with_extension("html"));
         console.run(&mut harness)
