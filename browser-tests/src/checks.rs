@@ -10,7 +10,7 @@ use chromiumoxide::page::ScreenshotParams;
 
 use crate::browser::Browser;
 use crate::events::Told;
-use crate::sorting;
+use crate::{questions, sorting};
 
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,6 +27,8 @@ pub enum Check {
     Charts,
     /// A table that does not sort.
     Sorting,
+    /// Questions that do not lead to the answer that their table has.
+    Questions,
 }
 
 /// A fault that was found.
@@ -115,6 +117,8 @@ async fn found(page: &Page, address: &str, screenshots: Option<&Screenshots>) ->
     }
     let unsorted = sorting::complaints(page).await?;
     all.extend(unsorted.into_iter().map(|text| Complaint { check: Check::Sorting, text }));
+    let unanswered = questions::complaints(page).await?;
+    all.extend(unanswered.into_iter().map(|text| Complaint { check: Check::Questions, text }));
     Ok(all)
 }
 

@@ -3,6 +3,7 @@
 mod browser;
 mod checks;
 mod events;
+mod questions;
 mod sorting;
 
 pub use browser::{Browser, program};

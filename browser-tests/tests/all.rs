@@ -80,7 +80,15 @@ async fn the_book_has_no_fault() {
 async fn every_check_complains_about_its_specimens() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("specimens");
     let browser = Browser::start().await.unwrap();
-    let checks = [Check::Console, Check::Requests, Check::Width, Check::Contrast, Check::Charts, Check::Sorting];
+    let checks = [
+        Check::Console,
+        Check::Requests,
+        Check::Width,
+        Check::Contrast,
+        Check::Charts,
+        Check::Sorting,
+        Check::Questions,
+    ];
     let mut missed = Vec::new();
     let mut caught = Vec::new();
     for page in pages(&folder) {
