@@ -35,6 +35,9 @@ pub use listing::{Guest, guests};
 pub use static_library::StaticLibrary;
 pub use toolchain::{Clang, ClangWay, Finder, Toolchain, Way};
 
+#[doc(hidden)]
+pub use toolchain::install_debian_packages;
+
 /// The target that every guest is compiled for.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 

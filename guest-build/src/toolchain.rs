@@ -21,6 +21,9 @@ use serde::{Deserialize, Serialize};
 pub use clang::{Clang, ClangWay};
 pub use finder::Finder;
 
+#[doc(hidden)]
+pub use debian::install_debian_packages;
+
 use crate::{Error, Progress, TARGET, environment};
 
 pub(crate) use debian::{CLANG_PACKAGES, PACKAGES as DEBIAN_PACKAGES};

@@ -4,6 +4,7 @@
 //! guest did, 2 wrong usage or unreadable input.
 
 mod arguments;
+mod command_line;
 mod commands;
 mod gate;
 mod output;

@@ -14,6 +14,7 @@ use host_harness::replay::{Numbering, TraceError};
 use host_harness::report::Report;
 
 use crate::arguments::{Arguments, Command, Common, Format};
+use crate::command_line::command_line;
 use crate::commands;
 use crate::gate::Gate;
 use crate::output::{Destination, Exporter, Html, Json, Junit, Markdown, Text, hold_writes};
@@ -144,6 +145,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
     };
     let Some(content) = content else { return Ok(true) };
     let mut report = Report::new(content);
+    report.header.command_line = command_line(std::env::args_os());
     report.baseline = baseline.map(|baseline| baseline.compare(&report));
     let passed = report.passed();
     for (destination, exporter) in &exports {

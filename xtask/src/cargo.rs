@@ -14,6 +14,12 @@ pub(crate) fn cargo() -> Command {
     cargo
 }
 
+/// The same cargo in the workspace of the browser tests.
+pub(crate) fn in_browser_tests(mut cargo: Command) -> Command {
+    cargo.current_dir(folders::root().join("browser-tests"));
+    cargo
+}
+
 /// The same cargo in the guests' workspace.
 pub(crate) fn in_guests(mut cargo: Command) -> Command {
     cargo.current_dir(folders::root().join("guests"));

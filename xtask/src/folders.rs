@@ -35,6 +35,11 @@ pub(crate) fn report() -> PathBuf {
     target().join("report")
 }
 
+/// Where the sample reports of the browser tests go.
+pub(crate) fn report_samples() -> PathBuf {
+    target().join("report-samples")
+}
+
 /// Where benchmarks leave their figures.
 pub(crate) fn benches() -> PathBuf {
     target().join("benches")

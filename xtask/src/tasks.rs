@@ -1,6 +1,7 @@
 //! The tasks, one file each, with their arguments.
 
 mod bench;
+mod browser;
 mod compare;
 mod docs;
 mod features;

@@ -36,6 +36,18 @@ impl Default for Debian {
     }
 }
 
+/// Installs packages where this is root on Debian; the reason why that did not work otherwise.
+///
+/// # Errors
+///
+/// This is not Debian, the user is not root, or `apt-get` failed.
+#[doc(hidden)]
+pub fn install_debian_packages(packages: &[&str], progress: Option<&Progress>) -> Result<(), String> {
+    let debian = Debian::default();
+    debian.check_may_install()?;
+    debian.install_packages(packages, progress)
+}
+
 impl Debian {
     /// Its compiler.
     pub(super) fn rustc(&self) -> PathBuf {

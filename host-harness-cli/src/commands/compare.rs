@@ -10,6 +10,7 @@ use host_harness::measure::{Row, RowVerdict};
 use host_harness::recommend::recommend;
 use host_harness::report::{Content, VerdictReport};
 
+use super::memory;
 use super::starving;
 use super::table::{Job, table};
 use super::verify::{Check, Clock};
@@ -40,6 +41,7 @@ pub(crate) fn run(arguments: &Compare, common: &Common) -> Result<Option<Content
         common,
     };
     let (mut report, measured) = table(&job)?;
+    memory::add(&mut report, &measured, common, &state)?;
     report.allow_failing = arguments.work.allow_failing();
     report.notes.extend(notes);
     if arguments.verify_calls > 0 {

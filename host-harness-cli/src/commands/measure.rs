@@ -4,6 +4,7 @@ use anyhow::Result;
 use host_harness::recommend::recommend;
 use host_harness::report::Content;
 
+use super::memory;
 use super::starving;
 use super::table::{Job, table};
 use crate::arguments::{Common, Measure};
@@ -26,7 +27,8 @@ pub(crate) fn run(arguments: &Measure, common: &Common) -> Result<Option<Content
         extent: &arguments.extent,
         common,
     };
-    let (mut report, _) = table(&job)?;
+    let (mut report, measured) = table(&job)?;
+    memory::add(&mut report, &measured, common, &state)?;
     report.allow_failing = arguments.work.allow_failing();
     report.recommendations = recommend(&report, &weights)?;
     Ok(Some(Content::Measure(report)))

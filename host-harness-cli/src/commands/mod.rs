@@ -9,5 +9,6 @@ pub(super) mod run;
 pub(super) mod schema;
 pub(super) mod verify;
 
+mod memory;
 mod starving;
 mod table;

@@ -8,8 +8,10 @@
 
 mod bare;
 mod counts;
+mod memory_map;
 mod noise;
 mod row;
+mod series;
 mod statistics;
 pub mod times;
 mod together;
@@ -23,8 +25,10 @@ use guest_host::{
 use guest_prepare::PrepareOptions;
 
 pub use bare::bare_call;
+pub use memory_map::{MapCell, MapRegion, MapWay, MemoryMap, memory_map};
 pub use noise::Noise;
 pub use row::{Counts, FailedCall, PerCall, Ratios, Row, RowVerdict, Spread, Times};
+pub use series::{MemoryPoint, MemorySeries, SERIES_CALLS, memory_series};
 pub use statistics::{Estimate, Interval};
 pub use times::clock_cost;
 pub use together::{Candidate, Together, measure_together};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::inspect::built_with;
 use crate::intent_report::IntentReport;
-use crate::measure::{FailedCall, Noise, Row, Spread};
+use crate::measure::{FailedCall, MemoryMap, MemorySeries, Noise, Row, Spread};
 use crate::recommend::Recommendation;
 use crate::replay::{Numbering, ReplayRow, TraceSummary};
 use crate::verify::{AllowFailing, Difference, NeverSucceeded, RegionFinding, Skipped, Verdict};
@@ -105,6 +105,12 @@ pub struct MeasureReport {
     pub rows: Vec<Row>,
     /// Findings of verification, for each guest and way of restoring; empty if nothing was verified.
     pub verdicts: Vec<VerdictReport>,
+    /// Memory over many calls on one instance, with a restore and without.
+    #[serde(default)]
+    pub series: Vec<MemorySeries>,
+    /// The regions of each guest's memory, and what each way of restoring puts back of them.
+    #[serde(default)]
+    pub memory_maps: Vec<MemoryMap>,
     /// Notes for the reader, for instance about what was skipped.
     pub notes: Vec<String>,
     /// The answers: which guest to take and how to restore it, for each group of guests with the same functions.
@@ -127,6 +133,8 @@ impl MeasureReport {
             guests: Vec::new(),
             rows: Vec::new(),
             verdicts: Vec::new(),
+            series: Vec::new(),
+            memory_maps: Vec::new(),
             notes: Vec::new(),
             recommendations: Vec::new(),
             allow_failing: AllowFailing::None,

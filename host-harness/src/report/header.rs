@@ -17,6 +17,9 @@ pub struct Header {
     pub build: String,
     /// The machine.
     pub machine: Machine,
+    /// The command that made it, as a shell reads it; empty where none did.
+    #[serde(default)]
+    pub command_line: String,
 }
 
 /// A machine.
@@ -44,6 +47,7 @@ impl Header {
             wasmtime: guest_host::WASMTIME_VERSION.to_owned(),
             build: if cfg!(debug_assertions) { "debug" } else { "release" }.to_owned(),
             machine: Machine::this(),
+            command_line: String::new(),
         }
     }
 

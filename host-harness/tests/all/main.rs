@@ -14,6 +14,7 @@ mod foreign;
 mod guests;
 mod keeping_state;
 mod measure;
+mod memory;
 mod metrics;
 mod prepare;
 mod spans;

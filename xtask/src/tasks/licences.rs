@@ -42,7 +42,7 @@ pub(super) fn check(console: &Console) -> Result<()> {
 
     let mut complaints = BTreeMap::new();
     let mut checked = 0;
-    for manifest in ["Cargo.toml", "guests/Cargo.toml", "schema-check/Cargo.toml"] {
+    for manifest in ["Cargo.toml", "guests/Cargo.toml", "browser-tests/Cargo.toml", "schema-check/Cargo.toml"] {
         let metadata = MetadataCommand::new()
             .manifest_path(folders::root().join(manifest))
             .exec()

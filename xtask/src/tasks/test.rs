@@ -6,15 +6,15 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use guest_build::{TARGET, Toolchain};
 
-use super::{docs, features, guests, licences, package, setup};
-use crate::cargo::{DENY_WARNINGS, cargo, in_guests};
+use super::{browser, docs, features, guests, licences, package, setup};
+use crate::cargo::{DENY_WARNINGS, cargo, in_browser_tests, in_guests};
 use crate::console::Console;
 use crate::steps::Steps;
 
 /// A step of `test`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Check {
-    /// Formatting of both workspaces.
+    /// Formatting of every workspace.
     Fmt,
     /// Licences of all dependencies, against deny.toml.
     Licences,
@@ -36,6 +36,8 @@ pub(super) enum Check {
     Rustdoc,
     /// The book.
     Docs,
+    /// The HTML reports and the book in headless Chromium.
+    Browser,
 }
 
 impl Check {
@@ -52,13 +54,14 @@ impl Check {
             Self::Package => "package",
             Self::Rustdoc => "rustdoc",
             Self::Docs => "docs",
+            Self::Browser => "browser",
         }
     }
 
     /// The steps that must have passed, where they are run at all.
     const fn needs(self) -> &'static [&'static str] {
         match self {
-            Self::Guests | Self::ClippyWasm | Self::Features | Self::Package => &["setup"],
+            Self::Guests | Self::ClippyWasm | Self::Features | Self::Package | Self::Browser => &["setup"],
             Self::Tests => &["setup", "guests"],
             _ => &[],
         }
@@ -66,7 +69,7 @@ impl Check {
 
     /// Whether it needs a toolchain for wasm32.
     const fn is_for_wasm(self) -> bool {
-        matches!(self, Self::Guests | Self::ClippyWasm | Self::Features | Self::Package | Self::Tests)
+        matches!(self, Self::Guests | Self::ClippyWasm | Self::Features | Self::Package | Self::Tests | Self::Browser)
     }
 }
 
@@ -122,6 +125,7 @@ fn one(console: &Console, check: Check, toolchain: Option<&Toolchain>, guests_ar
         Check::Package => package::check(console, toolchain()?),
         Check::Rustdoc => rustdoc(console),
         Check::Docs => docs::build(console).map(drop),
+        Check::Browser => browser::check(console, toolchain()?),
     }
 }
 
@@ -136,7 +140,7 @@ fn run_all(console: &Console, commands: impl IntoIterator<Item = Command>) -> Re
     if failures.is_empty() { Ok(()) } else { bail!(failures.join("; ")) }
 }
 
-/// The same cargo command in both workspaces.
+/// The same cargo command in the workspace and in that of the guests.
 fn in_both(arguments: &[&str]) -> [Command; 2] {
     [cargo(), in_guests(cargo())].map(|mut cargo| {
         cargo.args(arguments);
@@ -144,13 +148,22 @@ fn in_both(arguments: &[&str]) -> [Command; 2] {
     })
 }
 
+/// The same, and in the workspace of the browser tests.
+fn in_all(arguments: &[&str]) -> Vec<Command> {
+    let mut commands: Vec<Command> = in_both(arguments).into();
+    let mut browser = in_browser_tests(cargo());
+    browser.args(arguments);
+    commands.push(browser);
+    commands
+}
+
 fn fmt(console: &Console) -> Result<()> {
-    run_all(console, in_both(&["fmt", "--all", "--check"]))
-        .context("format by `cargo fmt --all`, in the workspace and in guests/")
+    run_all(console, in_all(&["fmt", "--all", "--check"]))
+        .context("format by `cargo fmt --all`, in the workspace, in guests/ and in browser-tests/")
 }
 
 fn clippy(console: &Console) -> Result<()> {
-    let mut commands = in_both(&["clippy", "--workspace", "--all-targets", "--keep-going"]);
+    let mut commands = in_all(&["clippy", "--workspace", "--all-targets", "--keep-going"]);
     for command in &mut commands {
         command.args(DENY_WARNINGS);
     }

@@ -8,7 +8,7 @@ use cargo_metadata::Package as CargoPackage;
 use super::{graph::Graph, target::Target};
 
 /// Members of the workspace that are never part of a guest; a procedural macro runs in the compiler.
-const HOST_ONLY: [&str; 12] = [
+const HOST_ONLY: [&str; 13] = [
     "benches",
     "example-service",
     "fuzz",
@@ -17,6 +17,7 @@ const HOST_ONLY: [&str; 12] = [
     "guest-sdk-macros",
     "host-harness",
     "host-harness-cli",
+    "report-charts",
     "test-support",
     "third-party",
     "wasm-guest-host",

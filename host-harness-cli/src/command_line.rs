@@ -1,0 +1,57 @@
+//! The command line of a report, so that its reader can run the command again.
+
+use std::ffi::OsString;
+
+/// The option whose values may be secrets.
+const ENVIRONMENT: &str = "--wasi-env";
+
+/// The command as a shell reads it. The program has its name without the folder. Values of the guest's environment are left
+/// out: a report is passed on, and they may be secrets.
+pub(crate) fn command_line(arguments: impl IntoIterator<Item = OsString>) -> String {
+    let mut words = vec![env!("CARGO_BIN_NAME").to_owned()];
+    let mut is_variable = false;
+    for argument in arguments.into_iter().skip(1) {
+        let argument = argument.to_string_lossy();
+        let word = match argument.split_once('=') {
+            Some((name, _)) if is_variable => format!("{name}=..."),
+            Some((ENVIRONMENT, variable)) => {
+                format!("{ENVIRONMENT}={}=...", variable.split('=').next().unwrap_or_default())
+            }
+            _ => argument.to_string(),
+        };
+        is_variable = argument == ENVIRONMENT;
+        words.push(quoted(&word));
+    }
+    words.join(" ")
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    let is_plain = |char: char| char.is_alphanumeric() || "-_./=,:+@%".contains(char);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(words: &[&str]) -> String {
+        command_line(words.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn words_are_quoted_where_a_shell_needs_it() {
+        assert_eq!(line(&["/opt/x/host-harness", "run", "a b.wasm", "it's"]), r"host-harness run 'a b.wasm' 'it'\''s'");
+        assert_eq!(line(&["host-harness", "measure", "$(x)", ""]), "host-harness measure '$(x)' ''");
+    }
+
+    #[test]
+    fn values_of_the_environment_are_left_out() {
+        let said = line(&["h", "run", "--wasi-env", "TOKEN=s3cret", "--wasi-env=KEY=s3cret=", "--memory-limit=1MiB"]);
+        assert_eq!(said, "host-harness run --wasi-env TOKEN=... --wasi-env=KEY=... --memory-limit=1MiB");
+    }
+}
