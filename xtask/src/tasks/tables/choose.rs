@@ -136,7 +136,7 @@ const SITUATIONS: [Situation; 11] = [
 /// If a row of a situation was not measured.
 pub(super) fn table(report: &Report, alone: &Workloads) -> Result<String> {
     let mut text = format!(
-        "| {} | take | why | call and restore | with a new instance | module |\n|{}--:|--:|--:|\n",
+        "| {} | take | why | call and restore | with a new instance |\n|{}--:|--:|\n",
         QUESTIONS.join(" | "),
         "---|".repeat(QUESTIONS.len() + 2)
     );
@@ -171,7 +171,7 @@ fn pages(situation: &Situation, alone: &Workloads) -> Result<String> {
     Ok(format!(" The workload *{REUSES}* takes {pages} pages; with leaking, {leaking}."))
 }
 
-/// The cells of figures: a call with its restore, a call with a new instance, the module.
+/// The cells of figures: a call with its restore, and a call with a new instance.
 fn measured(situation: &Situation, report: &Report) -> Result<String> {
     let Situation { answers, allocator, restored: (strategy, residue), function, .. } = situation;
     let times = |strategy: &str, residue: Option<&str>| {
@@ -187,9 +187,7 @@ fn measured(situation: &Situation, report: &Report) -> Result<String> {
         time(restored.invoke.p50)
     };
     let new = time(times("reinstantiate", None)?.invoke.p50);
-    let guest = report.guests.iter().find(|guest| guest.allocator == *allocator);
-    let bytes = guest.with_context(|| format!("the report has no guest with {allocator}"))?.wasm_bytes;
-    Ok(format!("{call} | {new} | {}", grouped(bytes)))
+    Ok(format!("{call} | {new}"))
 }
 
 #[cfg(test)]
