@@ -60,3 +60,13 @@ fn each_page_is_in_the_summary() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn all_of_a_page_stands_in_it() -> Result<()> {
+    for page in links::markdown_below(&sources())? {
+        let text = std::fs::read_to_string(&page)?;
+        let included = text.lines().position(|line| line.contains("{{#"));
+        assert_eq!(included, None, "{}: a page reads as well where mdbook does not build it", page.display());
+    }
+    Ok(())
+}
