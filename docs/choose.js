@@ -94,9 +94,15 @@
             answer.replaceChildren(conclusion(left[0]));
         } else {
             const takes = new Set(left.map((row) => text(row.cells[columns.length])));
-            answer.textContent = given.size === 0
-                ? "Answer the questions: the answer appears here, and the table below keeps the rows that fit."
-                : takes.size + " choices are left: " + Array.from(takes).join("; ") + ".";
+            const choices = Array.from(takes).join("; ");
+            if (given.size === 0) {
+                answer.textContent =
+                    "Answer the questions: the answer appears here, and the table below keeps the rows that fit.";
+            } else if (takes.size === 1) {
+                answer.textContent = "Take " + choices + ", whatever you answer to the other questions.";
+            } else {
+                answer.textContent = takes.size + " choices are left: " + choices + ".";
+            }
         }
     }
 
