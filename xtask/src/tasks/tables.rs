@@ -68,7 +68,11 @@ fn take_in(console: &Console) -> Result<()> {
         put(console, &to, &digest)
     };
     take(&report, measured().join("compare.json"), |text| report::digest(&report::read(text)?))?;
-    take(&ratios, measured().join("ratios.json"), ratios::digest)?;
+    if ratios.exists() {
+        let kept = measured().join("ratios.json");
+        let digest = ratios::digest(&load(&ratios)?, &load(&kept)?);
+        put(console, &kept, &digest.with_context(|| format!("reading {}", ratios.display()))?)?;
+    }
     take(&alone, measured().join("allocators.json"), allocators::digest)?;
     take(&sweep, folders::root().join("docs/src/generated").join(SWEEP), |text| Ok(text.to_owned()))
 }
@@ -85,6 +89,9 @@ fn pages(measured: &Path) -> Result<BTreeMap<PathBuf, String>> {
         Table { page: "docs/src/measured.md", name: "compare", text: compare::book(&report) },
         Table { page: "docs/src/measured.md", name: "alone", text: allocators::tables(&alone)? },
         Table { page: "docs/src/ratios.md", name: "ratios", text: ratios::table(&ratios) },
+        Table { page: "docs/src/restore-cost.md", name: "empty-call", text: ratios::empty_call(&ratios)? },
+        Table { page: "docs/src/restore-cost.md", name: "barrier", text: ratios::barrier(&ratios)? },
+        Table { page: "docs/src/foreign-guests.md", name: "exttinygo", text: ratios::exttinygo(&ratios)? },
         Table { page: "docs/src/choose.md", name: "choose", text: choose::table(&report, &alone)? },
         Table {
             page: "docs/src/troubleshooting.md",
