@@ -6,10 +6,15 @@
 
 (function () {
     const place = document.getElementById("questions");
-    const table = place && document.querySelector("main table");
-    if (!table) {
+    // The table that follows: the page for printing has those of all pages.
+    let next = place && place.nextElementSibling;
+    while (next && !next.querySelector("table")) {
+        next = next.nextElementSibling;
+    }
+    if (!next) {
         return;
     }
+    const table = next.querySelector("table");
     const ANY = "any";
     const text = (cell) => cell.textContent.trim();
     const heads = Array.from(table.tHead.rows[0].cells, text);
