@@ -41,8 +41,8 @@ pub(crate) enum Task {
     Compare(compare::Arguments),
     /// Write the tables of the front page and the book from the results of `compare` and `bench`.
     ///
-    /// Reads target/report/report.json and target/benches/. Writes between the marks in README.md, and into
-    /// docs/src/generated/.
+    /// Copies what pages show of target/report/report.json and target/benches/ to docs/measured/. From there it writes the
+    /// tables between the marks in README.md and in the pages of docs/src/.
     Tables,
     /// Run everything that must pass.
     Test(test::Arguments),

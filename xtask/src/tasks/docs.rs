@@ -1,9 +1,16 @@
 //! `docs`: the book.
 
+mod html;
+mod links;
+#[cfg(test)]
+mod pages;
+
 use std::{
     path::{Path, PathBuf},
     process::Command,
 };
+
+pub(super) use self::links::slug;
 
 use anyhow::{Context, Result, bail};
 
@@ -33,12 +40,13 @@ pub(super) fn run(console: &Console, arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Builds the book and returns the mdbook that did it.
+/// Builds the book, checks it and returns the mdbook that built it.
 pub(super) fn build(console: &Console) -> Result<PathBuf> {
     if !folders::root().join("docs/book.toml").is_file() {
         bail!("there is no book: docs/book.toml is missing");
     }
     console.begin("the book");
+    links::check(&folders::root())?;
     let mdbook = match installed() {
         Some(mdbook) => mdbook,
         None => install(console)?,
@@ -50,6 +58,7 @@ pub(super) fn build(console: &Console) -> Result<PathBuf> {
         console.say(output.trim_end());
         bail!("mdbook complains about docs/");
     }
+    html::check(&folders::book())?;
     Ok(mdbook)
 }
 

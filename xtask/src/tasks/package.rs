@@ -253,7 +253,8 @@ mod tests {
         let members = features::members().unwrap();
         let (published, kept): (Vec<_>, Vec<_>) = members.into_iter().partition(|package| package.publish.is_none());
         // Everything else is published.
-        let expected = ["benches", "example-service", "fuzz", "test-support", "third-party", "wee_alloc", "xtask"];
+        let expected =
+            ["benches", "book-samples", "example-service", "fuzz", "test-support", "third-party", "wee_alloc", "xtask"];
         assert_eq!(kept.iter().map(|package| package.name.as_str()).collect::<Vec<_>>(), expected);
         assert_eq!(published.iter().flat_map(faults).collect::<Vec<_>>(), Vec::<String>::new());
         let mut broken = published[0].clone();

@@ -1,4 +1,4 @@
-//! The causes of failure, by language and mode: the table of `docs/src/foreign-guests.md`.
+//! The causes of failure, by language and mode: the table of `docs/src/foreign-guests/toolchains.md`.
 
 use guest_host::{Cause, Failure, RestoreStrategy};
 

@@ -10,6 +10,7 @@ use super::{graph::Graph, target::Target};
 /// Members of the workspace that are never part of a guest; a procedural macro runs in the compiler.
 const HOST_ONLY: [&str; 13] = [
     "benches",
+    "book-samples",
     "example-service",
     "fuzz",
     "guest-build",

@@ -40,3 +40,17 @@ pub(super) fn time(nanoseconds: f64) -> String {
         long => format!("{:.1} ms", long / 1e6),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::replaced;
+
+    #[test]
+    fn only_what_is_between_the_marks_is_replaced() {
+        let (begin, end) = ("<!-- table:begin -->\n", "<!-- table:end -->");
+        let page = replaced("a\n<!-- table:begin -->\nold\n<!-- table:end -->\nb\n", begin, end, "new\n").unwrap();
+        assert_eq!(page, "a\n<!-- table:begin -->\nnew\n<!-- table:end -->\nb\n");
+        let error = replaced("a page without marks", begin, end, "new").unwrap_err().to_string();
+        assert_eq!(error, "there is no `<!-- table:begin -->`");
+    }
+}

@@ -270,7 +270,7 @@ mod tests {
     /// The page's commands, of which this table is the tested copy.
     #[test]
     fn the_book_has_the_same_commands() {
-        let page = fs::read_to_string(folders::root().join("docs/src/foreign-guests.md")).unwrap();
+        let page = fs::read_to_string(folders::root().join("docs/src/foreign-guests/toolchains.md")).unwrap();
         let page = page.replace("\\\n", "").split_whitespace().collect::<Vec<_>>().join(" ");
         let shown = ["incremental", "ReleaseSafe", ""];
         for (toolchain, variant) in TOOLCHAINS.iter().zip(shown) {
