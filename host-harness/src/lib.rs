@@ -6,11 +6,10 @@ pub mod inspect;
 mod intent_report;
 pub mod measure;
 pub mod probe;
-pub mod recommend;
 pub mod replay;
 pub mod report;
 mod state_file;
 pub mod verify;
 
-pub use report::baseline;
+pub use report::{baseline, recommend};
 pub use state_file::{StateFileError, load_state_file, parse_state};

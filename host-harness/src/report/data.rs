@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::inspect::built_with;
 use crate::intent_report::IntentReport;
 use crate::measure::{FailedCall, MemoryMap, MemorySeries, Noise, Row, Spread};
-use crate::recommend::Recommendation;
 use crate::replay::{Numbering, ReplayRow, TraceSummary};
+use crate::report::recommend::Recommendation;
 use crate::verify::{AllowFailing, Difference, NeverSucceeded, RegionFinding, Skipped, Verdict};
 use guest_host::{CallStats, Guest, InstanceConfig, Residue, RestoreStrategy};
 

@@ -7,6 +7,7 @@ mod data;
 mod header;
 pub(crate) mod numbers;
 mod read;
+pub mod recommend;
 #[cfg(feature = "schema")]
 mod schema;
 mod section;

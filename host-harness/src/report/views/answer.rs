@@ -4,7 +4,7 @@ use super::super::data::MeasureReport;
 use super::super::numbers::{NONE, bytes, or_dash, per_call, ratio, time};
 use super::super::section::{Body, Section, Table};
 use crate::measure::PerCall;
-use crate::recommend::{Alternative, Recommendation};
+use crate::report::recommend::{Alternative, Recommendation};
 
 /// Rows of the ranking that stand beside the answer: as many as fit a screen of 24 lines with it.
 const SHOWN: usize = 5;
@@ -19,7 +19,7 @@ fn of_one(report: &MeasureReport, recommendation: &Recommendation) -> Vec<Sectio
     answer.is_answer = true;
     answer.remarks.extend(recommendation.cautions.iter().map(|caution| format!("caution: {caution}")));
     if recommendation.functions.len() > 1 {
-        let share = |function: &crate::recommend::WeighedFunction| {
+        let share = |function: &crate::report::recommend::WeighedFunction| {
             format!("`{}` {:.0}%", function.function, function.share * 100.0)
         };
         let shares: Vec<String> = recommendation.functions.iter().map(share).collect();
@@ -33,7 +33,7 @@ fn of_one(report: &MeasureReport, recommendation: &Recommendation) -> Vec<Sectio
         sections.push(ranking("Whole ranking", recommendation.ranking.iter()).detail());
     }
     if !recommendation.excluded.is_empty() {
-        let line = |excluded: &crate::recommend::Excluded| {
+        let line = |excluded: &crate::report::recommend::Excluded| {
             format!("{} by {}: {}", excluded.guest, excluded.way, excluded.reason)
         };
         let lines = recommendation.excluded.iter().map(line).collect();

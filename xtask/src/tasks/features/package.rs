@@ -8,7 +8,7 @@ use cargo_metadata::Package as CargoPackage;
 use super::{graph::Graph, target::Target};
 
 /// Members of the workspace that are never part of a guest; a procedural macro runs in the compiler.
-const HOST_ONLY: [&str; 13] = [
+const HOST_ONLY: [&str; 14] = [
     "benches",
     "book-samples",
     "example-service",
