@@ -13,6 +13,7 @@ use guest_host::{
 use guest_prepare::PrepareOptions;
 use host_harness::replay::Numbering;
 
+use crate::commands::new::New;
 use crate::output::Destination;
 use crate::values::{
     Deadline, clock, count, duration, exchange_size, file, memory_size, policy, randomness, size, variable,
@@ -68,6 +69,10 @@ pub(crate) enum Command {
     /// if the key of --artefact-key seals it. Without a key, or if the code is damaged or does not fit, the module in it is
     /// compiled again and a note says why. `run` always compiles, because it counts instructions.
     Compile(Compile),
+    /// Make a crate to start from: an extension with a test, a state and a CI job.
+    ///
+    /// Nothing is overwritten and nothing is downloaded.
+    New(New),
 }
 
 #[derive(Debug, Args)]

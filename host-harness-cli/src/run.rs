@@ -132,6 +132,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         Command::Compare(arguments) => commands::compare::run(arguments, common)?,
         Command::Replay(arguments) => commands::replay::run(arguments, common)?,
         Command::Compile(arguments) => commands::compile::run(arguments, common)?,
+        Command::New(arguments) => return commands::new::run(arguments).map(|()| true),
     };
     let report = Report::new(content);
     for (destination, exporter) in &exports {
@@ -154,6 +155,7 @@ fn inputs(command: &Command) -> Vec<PathBuf> {
             with(&[arguments.manifest_path.clone(), lock], &commands::compare::state_file(arguments))
         }
         Command::Replay(arguments) => commands::replay::inputs(arguments),
+        Command::New(_) => Vec::new(),
     }
 }
 

@@ -4,6 +4,7 @@ pub(super) mod compare;
 pub(super) mod compile;
 pub(super) mod inspect;
 pub(super) mod measure;
+pub(super) mod new;
 pub(super) mod replay;
 pub(super) mod run;
 pub(super) mod verify;

@@ -3,6 +3,7 @@
 mod compile;
 mod every;
 mod measure;
+mod new;
 mod replay;
 mod run;
 mod run_metrics;
