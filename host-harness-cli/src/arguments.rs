@@ -14,6 +14,7 @@ use guest_prepare::PrepareOptions;
 use host_harness::replay::Numbering;
 
 use crate::commands::new::New;
+use crate::config;
 use crate::output::Destination;
 use crate::values::{
     Deadline, clock, count, duration, exchange_size, file, memory_size, policy, randomness, size, variable,
@@ -27,6 +28,8 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
     #[command(flatten)]
     pub(crate) common: Common,
+    #[command(flatten)]
+    pub(crate) config: config::Options,
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod commands;
+mod config;
 mod output;
 mod progress;
 mod run;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use guest_host::admission::{NoWriteBarrier, Refusal};
 use guest_host::guest_prepare::PrepareError;
 use guest_host::text::{printable, printable_lines};
@@ -15,6 +15,7 @@ use host_harness::report::Report;
 
 use crate::arguments::{Arguments, Command, Common, Format};
 use crate::commands;
+use crate::config;
 use crate::output::{Destination, Exporter, Html, Json, Text, hold_writes};
 
 /// A check failed, or the guest did.
@@ -28,9 +29,13 @@ const INTERRUPTED: i32 = 130;
 
 /// Runs what the command line asks for.
 pub(crate) fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let words = std::env::args_os().collect();
+    let parsed =
+        config::parse(Arguments::command(), words).and_then(|matches| Ok(Arguments::from_arg_matches(&matches)?));
+    let arguments = match parsed {
         Ok(arguments) => arguments,
-        Err(error) => return refuse(&error),
+        Err(config::Error::Usage(error)) => return refuse(&error),
+        Err(error) => return fail(&error.into()),
     };
     // Without a handler an interrupt could leave the temporary file of a report behind. That none could be set is no
     // reason to refuse the work.
@@ -41,12 +46,15 @@ pub(crate) fn main() -> ExitCode {
     match run(&arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
-        Err(error) => {
-            // Nobody may be there to read it.
-            let _ = writeln!(std::io::stderr(), "error: {}", message(&error));
-            ExitCode::from(status(&error))
-        }
+        Err(error) => fail(&error),
     }
+}
+
+/// Prints an error; the exit status says whether the guest or the input is at fault.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    // Nobody may be there to read it.
+    let _ = writeln!(std::io::stderr(), "error: {}", message(error));
+    ExitCode::from(status(error))
 }
 
 /// Prints what the parser has to say, which may be help that was asked for.

@@ -25,6 +25,7 @@ const EXTENSION: &[File] = files!("extension":
     ".github/workflows/ci.yml" = "ci.yml",
     ".gitignore" = "gitignore",
     "README.md" = "README.md",
+    "harness.toml" = "harness.toml",
     "src/lib.rs" = "src/lib.rs",
     "state.json" = "state.json",
 );

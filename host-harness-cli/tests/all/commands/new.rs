@@ -11,12 +11,16 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().canonicalize().unwrap()
 }
 
-/// A folder below which cargo compiles guests where the workspace's are compiled, and with the workspace's versions.
-fn with_target_folder() -> Folder {
-    let folder = Folder::new();
-    std::fs::create_dir(folder.path().join(".cargo")).unwrap();
-    let target = root().join("target/guests-build");
-    folder.file(".cargo/config.toml", format!("build.target-dir = {target:?}\n").as_bytes());
+/// A folder for a crate, always the same: where the standard library must be built, it is built once, as its flags have the
+/// folder's name. What the last test made in it is gone, except for what cargo compiled.
+fn fixed_folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(folder.join(".cargo")).unwrap();
+    let target = folder.join("target");
+    std::fs::write(folder.join(".cargo/config.toml"), format!("build.target-dir = {target:?}\n")).unwrap();
+    // Without it the workspace's own would count, as the folder is in the workspace.
+    std::fs::write(folder.join("rustfmt.toml"), "").unwrap();
+    let _ = std::fs::remove_dir_all(folder.join("crates"));
     folder
 }
 
@@ -34,25 +38,28 @@ fn cargo(crate_folder: &Path, line: &str) -> String {
 
 #[test]
 fn an_extension_is_tested_compared_and_formatted_as_it_was_written() {
-    let folder = with_target_folder();
-    let said = folder.run("new crates/my-shop");
+    let (folder, place) = (Folder::new(), fixed_folder("new"));
+    let made = place.join("crates/my-shop");
+    let said = folder.run(&format!("new {}", made.display()));
     assert_eq!((said.status, said.stderr.as_str()), (Some(0), ""));
-    assert!(said.stdout.starts_with("Made the extension `my-shop` in crates/my-shop. It depends on the checkout "));
-    assert!(said.stdout.contains("\n  cd crates/my-shop\n"), "{}", said.stdout);
-    let made = folder.path().join("crates/my-shop");
+    let start = format!("Made the extension `my-shop` in {}. It depends on the checkout ", made.display());
+    assert!(said.stdout.starts_with(&start), "{}", said.stdout);
+    assert!(said.stdout.contains(&format!("\n  cd {}\n", made.display())), "{}", said.stdout);
     std::fs::copy(root().join("Cargo.lock"), made.join("Cargo.lock")).unwrap();
 
     assert!(cargo(&made, "test --lib").contains("2 passed"));
     cargo(&made, "fmt --check");
-    let line = "compare --manifest-path crates/my-shop/Cargo.toml --allocator bump-reset --allocator leaking \
+    let line = "compare --manifest-path MADE/Cargo.toml --allocator bump-reset --allocator leaking \
                 --strategy watermark --calls 10 --budget 20ms --verify-calls 20 --format json";
-    let compared = folder.run(line);
+    let compared = folder.run(&line.replace("MADE", &made.display().to_string()));
     assert_eq!(compared.status, Some(0), "{}", compared.stderr);
     let Content::Compare(report) = read(&compared.stdout).unwrap().content else { panic!("{}", compared.stdout) };
     assert!(report.verdicts.len() >= 2 && report.verdicts.iter().all(|verdict| verdict.passed), "{}", compared.stdout);
     assert!(report.rows.iter().all(|row| row.function == "add_order"), "{}", compared.stdout);
-    let module = root().join("target/guests-build/guests/my-shop-bump-reset.wasm");
-    let said = folder.run(&format!("run {} add_order --state crates/my-shop/state.json", module.display()));
+    assert_eq!(report.settings.memory_limit, 64 << 20, "its harness.toml counts");
+    let module = place.join("target/guests/my-shop-bump-reset.wasm");
+    let state = made.join("state.json");
+    let said = folder.run(&format!("run {} add_order --state {}", module.display(), state.display()));
     assert_eq!(said.status, Some(0), "{}", said.stderr);
     assert!(said.stdout.contains("2400"), "400 and the 2000 of the order: {}", said.stdout);
 }
