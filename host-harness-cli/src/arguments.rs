@@ -14,6 +14,7 @@ use guest_prepare::PrepareOptions;
 use host_harness::replay::Numbering;
 
 use crate::commands::new::New;
+use crate::commands::watch::Watch;
 use crate::config;
 use crate::output::Destination;
 use crate::values::{
@@ -76,6 +77,14 @@ pub(crate) enum Command {
     ///
     /// Nothing is overwritten and nothing is downloaded.
     New(New),
+    /// Build and measure your guest crate again whenever a file of it changes, and show the difference.
+    ///
+    /// Takes the options of `compare`. Exact counts and sizes are compared with those of the run before; times are not. A crate
+    /// that does not compile is waited for. Ctrl-C ends.
+    #[command(mut_arg("verify_calls", |arg| arg.default_value("0")))]
+    #[command(mut_arg("calls", |arg| arg.default_value("100")))]
+    #[command(mut_arg("budget", |arg| arg.default_value("5ms")))]
+    Watch(Watch),
 }
 
 #[derive(Debug, Args)]

@@ -30,8 +30,13 @@ const INTERRUPTED: i32 = 130;
 /// Runs what the command line asks for.
 pub(crate) fn main() -> ExitCode {
     let words = std::env::args_os().collect();
-    let parsed =
-        config::parse(Arguments::command(), words).and_then(|matches| Ok(Arguments::from_arg_matches(&matches)?));
+    let parsed = config::parse(Arguments::command(), words).and_then(|matches| {
+        let mut arguments = Arguments::from_arg_matches(&matches)?;
+        if let (Command::Watch(watch), Some((_, matches))) = (&mut arguments.command, matches.subcommand()) {
+            watch.words = commands::watch::words_of_a_run(Arguments::command(), matches);
+        }
+        Ok(arguments)
+    });
     let arguments = match parsed {
         Ok(arguments) => arguments,
         Err(config::Error::Usage(error)) => return refuse(&error),
@@ -41,6 +46,7 @@ pub(crate) fn main() -> ExitCode {
     // reason to refuse the work.
     let _ = ctrlc::set_handler(|| {
         let _held = hold_writes();
+        commands::watch::stop();
         std::process::exit(INTERRUPTED);
     });
     match run(&arguments) {
@@ -141,6 +147,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         Command::Replay(arguments) => commands::replay::run(arguments, common)?,
         Command::Compile(arguments) => commands::compile::run(arguments, common)?,
         Command::New(arguments) => return commands::new::run(arguments).map(|()| true),
+        Command::Watch(arguments) => return commands::watch::run(arguments).map(|()| true),
     };
     let report = Report::new(content);
     for (destination, exporter) in &exports {
@@ -163,7 +170,7 @@ fn inputs(command: &Command) -> Vec<PathBuf> {
             with(&[arguments.manifest_path.clone(), lock], &commands::compare::state_file(arguments))
         }
         Command::Replay(arguments) => commands::replay::inputs(arguments),
-        Command::New(_) => Vec::new(),
+        Command::New(_) | Command::Watch(_) => Vec::new(),
     }
 }
 

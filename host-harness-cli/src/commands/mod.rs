@@ -8,5 +8,6 @@ pub(super) mod new;
 pub(super) mod replay;
 pub(super) mod run;
 pub(super) mod verify;
+pub(super) mod watch;
 
 mod table;

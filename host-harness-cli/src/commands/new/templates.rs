@@ -51,6 +51,7 @@ impl Kind {
             Self::Extension => &[
                 ("cargo test", "calls the extension natively"),
                 ("host-harness compare", "builds it with each allocator, measures and verifies"),
+                ("host-harness watch", "builds and measures it again whenever a file changes"),
             ],
         }
     }

@@ -8,3 +8,4 @@ mod replay;
 mod run;
 mod run_metrics;
 mod verify;
+mod watch;

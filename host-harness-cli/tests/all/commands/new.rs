@@ -13,7 +13,7 @@ fn root() -> PathBuf {
 
 /// A folder for a crate, always the same: where the standard library must be built, it is built once, as its flags have the
 /// folder's name. What the last test made in it is gone, except for what cargo compiled.
-fn fixed_folder(name: &str) -> PathBuf {
+pub(super) fn fixed_folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(folder.join(".cargo")).unwrap();
     let target = folder.join("target");
