@@ -73,7 +73,7 @@ pub(crate) enum Command {
     /// if the key of --artefact-key seals it. Without a key, or if the code is damaged or does not fit, the module in it is
     /// compiled again and a note says why. `run` always compiles, because it counts instructions.
     Compile(Compile),
-    /// Make a crate to start from: an extension with a test, a state and a CI job.
+    /// Make a crate to start from: an extension with a test, a state and a CI job, or a service that embeds the runtime.
     ///
     /// Nothing is overwritten and nothing is downloaded.
     New(New),

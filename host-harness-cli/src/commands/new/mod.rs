@@ -21,10 +21,13 @@ pub(crate) struct New {
     /// Folder to make; the crate has its name.
     #[arg(value_name = "PATH")]
     pub(crate) path: PathBuf,
+    /// Make a service that embeds the runtime and calls such an extension, instead of an extension.
+    #[arg(long)]
+    pub(crate) host: bool,
     /// Name of the crate, if it is not that of the folder.
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
-    /// Where the crate gets `guest-sdk` from: the folder of a checkout, or a version of the registry.
+    /// Where the crate gets `guest-sdk` or `guest-host` from: the folder of a checkout, or a version of the registry.
     ///
     /// Default: the checkout that this program was built from if it is still there, otherwise this program's own version.
     #[arg(long, value_name = "FOLDER|VERSION", allow_hyphen_values = true)]
@@ -38,7 +41,7 @@ pub(crate) struct New {
 /// written. Nothing is left of the crate then.
 pub(crate) fn run(arguments: &New) -> Result<()> {
     let name = name_of(arguments)?;
-    let kind = Kind::Extension;
+    let kind = if arguments.host { Kind::Host } else { Kind::Extension };
     let sdk = Sdk::find(arguments.sdk.as_deref())?;
     let values = Values { name: &name, sdk: &sdk };
     let files = kind.files().iter().map(|(path, text)| (Path::new(path), values.fill(text)));

@@ -38,13 +38,17 @@ impl Sdk {
         }
     }
 
-    /// The value of an entry of `[dependencies]`, for the crate in this folder of a checkout.
-    pub(super) fn dependency(&self, folder: &str) -> String {
-        match self {
-            Self::Checkout(checkout) => {
-                format!("{{ path = {} }}", string(&checkout.join(folder).display().to_string()))
-            }
-            Self::Version(version) => string(version),
+    /// The value of an entry of `[dependencies]` for the crate in this folder of a checkout, and the name of its package if
+    /// that is another.
+    pub(super) fn dependency(&self, folder: &str, package: Option<&str>) -> String {
+        let source = match self {
+            Self::Checkout(checkout) => format!("path = {}", string(&checkout.join(folder).display().to_string())),
+            Self::Version(version) if package.is_none() => return string(version),
+            Self::Version(version) => format!("version = {}", string(version)),
+        };
+        match package {
+            Some(package) => format!("{{ package = {}, {source} }}", string(package)),
+            None => format!("{{ {source} }}"),
         }
     }
 
@@ -145,8 +149,10 @@ mod tests {
     #[test]
     fn dependencies_are_written_as_manifests_have_them() {
         let version = Sdk::Version("0.1.0".to_owned());
-        assert_eq!(version.dependency("guest-sdk"), "\"0.1.0\"");
+        assert_eq!(version.dependency("guest-sdk", None), "\"0.1.0\"");
+        let host = version.dependency("guest-host", Some("wasm-guest-host"));
+        assert_eq!(host, "{ package = \"wasm-guest-host\", version = \"0.1.0\" }");
         let checkout = Sdk::Checkout("/a \"b\"".into());
-        assert_eq!(checkout.dependency("guest-sdk"), "{ path = \"/a \\\"b\\\"/guest-sdk\" }");
+        assert_eq!(checkout.dependency("guest-sdk", None), "{ path = \"/a \\\"b\\\"/guest-sdk\" }");
     }
 }

@@ -8,6 +8,8 @@ use super::sdk::Sdk;
 pub(super) enum Kind {
     /// An extension, which compiles to a guest.
     Extension,
+    /// A service that embeds the runtime.
+    Host,
 }
 
 /// A file's path in the crate, and its template.
@@ -30,11 +32,21 @@ const EXTENSION: &[File] = files!("extension":
     "state.json" = "state.json",
 );
 
+const HOST: &[File] = files!("host":
+    "Cargo.toml" = "Cargo.toml.template",
+    ".gitignore" = "gitignore",
+    "README.md" = "README.md",
+    "src/main.rs" = "src/main.rs",
+    "src/service.rs" = "src/service.rs",
+    "src/store.rs" = "src/store.rs",
+);
+
 impl Kind {
     /// The files.
     pub(super) const fn files(self) -> &'static [File] {
         match self {
             Self::Extension => EXTENSION,
+            Self::Host => HOST,
         }
     }
 
@@ -42,6 +54,7 @@ impl Kind {
     pub(super) const fn words(self) -> &'static str {
         match self {
             Self::Extension => "the extension",
+            Self::Host => "the service",
         }
     }
 
@@ -52,6 +65,10 @@ impl Kind {
                 ("cargo test", "calls the extension natively"),
                 ("host-harness compare", "builds it with each allocator, measures and verifies"),
                 ("host-harness watch", "builds and measures it again whenever a file changes"),
+            ],
+            Self::Host => &[
+                ("cargo test", "serves orders with a small guest"),
+                ("cargo run --release -- GUEST.wasm", "serves orders from standard input with a guest of yours"),
             ],
         }
     }
@@ -69,7 +86,9 @@ impl Values<'_> {
         template
             .replace("{{name}}", &self.name.to_string())
             .replace("{{install}}", &self.sdk.install())
-            .replace("{{guest-sdk}}", &self.sdk.dependency("guest-sdk"))
+            .replace("{{guest-sdk}}", &self.sdk.dependency("guest-sdk", None))
+            .replace("{{guest-host}}", &self.sdk.dependency("guest-host", Some("wasm-guest-host")))
+            .replace("{{guest-state}}", &self.sdk.dependency("guest-state", None))
     }
 }
 
@@ -80,7 +99,7 @@ mod tests {
     #[test]
     fn no_template_has_a_value_that_is_not_filled_in() {
         let values = Values { name: &Name::check("shop").unwrap(), sdk: &Sdk::Version("0.1.0".to_owned()) };
-        for (path, template) in Kind::Extension.files() {
+        for (path, template) in [Kind::Extension, Kind::Host].iter().flat_map(|kind| kind.files()) {
             let filled = values.fill(template);
             assert!(!filled.replace("${{", "").contains("{{"), "{path}: {filled}");
         }

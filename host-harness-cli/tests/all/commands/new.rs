@@ -65,6 +65,24 @@ fn an_extension_is_tested_compared_and_formatted_as_it_was_written() {
 }
 
 #[test]
+fn a_service_has_the_sources_that_are_tested_here() {
+    let folder = Folder::new();
+    let said = folder.run("new orders --host");
+    assert_eq!(said.status, Some(0), "{}", said.stderr);
+    assert!(said.stdout.starts_with("Made the service `orders` in orders. "), "{}", said.stdout);
+    let made = folder.path().join("orders");
+    let templates = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/host");
+    for source in ["src/main.rs", "src/service.rs", "src/store.rs"] {
+        let read = |place: &Path| std::fs::read_to_string(place.join(source)).unwrap();
+        assert_eq!(read(&made), read(&templates), "{source}: the test target `host_template` runs it as it is");
+    }
+    std::fs::copy(root().join("Cargo.lock"), made.join("Cargo.lock")).unwrap();
+    // Cargo finds every dependency; compiling them would compile the engine anew.
+    cargo(&made, "tree --edges normal,dev --depth 1");
+    cargo(&made, "fmt --check");
+}
+
+#[test]
 fn the_sdk_is_a_version_or_a_checkout() {
     let folder = Folder::new();
     let manifest = |name: &str, line: &str| {
