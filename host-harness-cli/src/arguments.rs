@@ -16,6 +16,9 @@ use host_harness::replay::Numbering;
 use host_harness::verify::AllowFailing;
 
 use crate::gate::{Gate, Outputs};
+use crate::commands::new::New;
+use crate::commands::watch::Watch;
+use crate::config;
 use crate::output::Destination;
 use crate::values::{
     Deadline, Instructions, clock, count, duration, exchange_size, file, instructions, memory_size, policy, randomness,
@@ -30,6 +33,8 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
     #[command(flatten)]
     pub(crate) common: Common,
+    #[command(flatten)]
+    pub(crate) config: config::Options,
 }
 
 #[derive(Debug, Subcommand)]
@@ -74,6 +79,18 @@ pub(crate) enum Command {
     Compile(Compile),
     /// Print the JSON Schema of the reports that this version writes.
     Schema,
+    /// Make a crate to start from: an extension with a test, a state and a CI job, or a service that embeds the runtime.
+    ///
+    /// Nothing is overwritten and nothing is downloaded.
+    New(New),
+    /// Build and measure your guest crate again whenever a file of it changes, and show the difference.
+    ///
+    /// Takes the options of `compare`. Exact counts and sizes are compared with those of the run before; times are not. A crate
+    /// that does not compile is waited for. Ctrl-C ends.
+    #[command(mut_arg("verify_calls", |arg| arg.default_value("0")))]
+    #[command(mut_arg("calls", |arg| arg.default_value("100")))]
+    #[command(mut_arg("budget", |arg| arg.default_value("5ms")))]
+    Watch(Watch),
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@
 mod arguments;
 mod command_line;
 mod commands;
+mod config;
 mod gate;
 mod output;
 mod progress;

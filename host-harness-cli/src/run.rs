@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use guest_host::admission::{NoWriteBarrier, Refusal};
 use guest_host::guest_prepare::PrepareError;
 use guest_host::text::{printable, printable_lines};
@@ -16,6 +16,7 @@ use host_harness::report::Report;
 use crate::arguments::{Arguments, Command, Common, Format};
 use crate::command_line::command_line;
 use crate::commands;
+use crate::config;
 use crate::gate::Gate;
 use crate::output::{Destination, Exporter, Html, Json, Junit, Markdown, Text, hold_writes};
 
@@ -30,25 +31,38 @@ const INTERRUPTED: i32 = 130;
 
 /// Runs what the command line asks for.
 pub(crate) fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let words = std::env::args_os().collect();
+    let parsed = config::parse(Arguments::command(), words).and_then(|matches| {
+        let mut arguments = Arguments::from_arg_matches(&matches)?;
+        if let (Command::Watch(watch), Some((_, matches))) = (&mut arguments.command, matches.subcommand()) {
+            watch.words = commands::watch::words_of_a_run(Arguments::command(), matches);
+        }
+        Ok(arguments)
+    });
+    let arguments = match parsed {
         Ok(arguments) => arguments,
-        Err(error) => return refuse(&error),
+        Err(config::Error::Usage(error)) => return refuse(&error),
+        Err(error) => return fail(&error.into()),
     };
     // Without a handler an interrupt could leave the temporary file of a report behind. That none could be set is no
     // reason to refuse the work.
     let _ = ctrlc::set_handler(|| {
         let _held = hold_writes();
+        commands::watch::stop();
         std::process::exit(INTERRUPTED);
     });
     match run(&arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
-        Err(error) => {
-            // Nobody may be there to read it.
-            let _ = writeln!(std::io::stderr(), "error: {}", message(&error));
-            ExitCode::from(status(&error))
-        }
+        Err(error) => fail(&error),
     }
+}
+
+/// Prints an error; the exit status says whether the guest or the input is at fault.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    // Nobody may be there to read it.
+    let _ = writeln!(std::io::stderr(), "error: {}", message(error));
+    ExitCode::from(status(error))
 }
 
 /// Prints what the parser has to say, which may be help that was asked for.
@@ -142,6 +156,8 @@ fn run(arguments: &Arguments) -> Result<bool> {
             commands::schema::run(common)?;
             return Ok(true);
         }
+        Command::New(arguments) => return commands::new::run(arguments).map(|()| true),
+        Command::Watch(arguments) => return commands::watch::run(arguments).map(|()| true),
     };
     let Some(content) = content else { return Ok(true) };
     let mut report = Report::new(content);
@@ -187,7 +203,7 @@ fn guests_and_states(command: &Command) -> Vec<PathBuf> {
             with(&[arguments.manifest_path.clone(), lock], &commands::compare::state_file(arguments))
         }
         Command::Replay(arguments) => commands::replay::inputs(arguments),
-        Command::Schema => Vec::new(),
+        Command::Schema | Command::New(_) | Command::Watch(_) => Vec::new(),
     }
 }
 

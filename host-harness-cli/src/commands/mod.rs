@@ -4,10 +4,12 @@ pub(super) mod compare;
 pub(super) mod compile;
 pub(super) mod inspect;
 pub(super) mod measure;
+pub(super) mod new;
 pub(super) mod replay;
 pub(super) mod run;
 pub(super) mod schema;
 pub(super) mod verify;
+pub(super) mod watch;
 
 mod memory;
 mod starving;

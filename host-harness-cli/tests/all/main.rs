@@ -4,6 +4,7 @@
 
 mod allocations;
 mod commands;
+mod config;
 mod folder;
 mod gate;
 mod input;

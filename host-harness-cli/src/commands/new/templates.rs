@@ -1,0 +1,107 @@
+//! The templates: the files of each kind of crate, and the values that stand in them.
+
+use super::name::Name;
+use super::sdk::Sdk;
+
+/// What is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// An extension, which compiles to a guest.
+    Extension,
+    /// A service that embeds the runtime.
+    Host,
+}
+
+/// A file's path in the crate, and its template.
+type File = (&'static str, &'static str);
+
+macro_rules! files {
+    ($folder:literal: $($path:literal = $file:literal),+ $(,)?) => {
+        &[$(($path, include_str!(concat!("../../../templates/", $folder, "/", $file)))),+]
+    };
+}
+
+const EXTENSION: &[File] = files!("extension":
+    "Cargo.toml" = "Cargo.toml.template",
+    ".cargo/config.toml" = "cargo-config.toml",
+    ".github/workflows/ci.yml" = "ci.yml",
+    ".gitignore" = "gitignore",
+    "README.md" = "README.md",
+    "harness.toml" = "harness.toml",
+    "src/lib.rs" = "src/lib.rs",
+    "state.json" = "state.json",
+);
+
+const HOST: &[File] = files!("host":
+    "Cargo.toml" = "Cargo.toml.template",
+    ".gitignore" = "gitignore",
+    "README.md" = "README.md",
+    "src/main.rs" = "src/main.rs",
+    "src/service.rs" = "src/service.rs",
+    "src/store.rs" = "src/store.rs",
+);
+
+impl Kind {
+    /// The files.
+    pub(super) const fn files(self) -> &'static [File] {
+        match self {
+            Self::Extension => EXTENSION,
+            Self::Host => HOST,
+        }
+    }
+
+    /// The kind in a sentence.
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self::Extension => "the extension",
+            Self::Host => "the service",
+        }
+    }
+
+    /// The commands that come next, and what each does.
+    pub(super) const fn next(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Extension => &[
+                ("cargo test", "calls the extension natively"),
+                ("host-harness compare", "builds it with each allocator, measures and verifies"),
+                ("host-harness watch", "builds and measures it again whenever a file changes"),
+            ],
+            Self::Host => &[
+                ("cargo test", "serves orders with a small guest"),
+                ("cargo run --release -- GUEST.wasm", "serves orders from standard input with a guest of yours"),
+            ],
+        }
+    }
+}
+
+/// The values that stand in templates.
+pub(super) struct Values<'a> {
+    pub(super) name: &'a Name,
+    pub(super) sdk: &'a Sdk,
+}
+
+impl Values<'_> {
+    /// A template with its values.
+    pub(super) fn fill(&self, template: &str) -> String {
+        template
+            .replace("{{name}}", &self.name.to_string())
+            .replace("{{install}}", &self.sdk.install())
+            .replace("{{guest-sdk}}", &self.sdk.dependency("guest-sdk", None))
+            .replace("{{guest-host}}", &self.sdk.dependency("guest-host", Some("wasm-guest-host")))
+            .replace("{{guest-state}}", &self.sdk.dependency("guest-state", None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_template_has_a_value_that_is_not_filled_in() {
+        let values = Values { name: &Name::check("shop").unwrap(), sdk: &Sdk::Version("0.1.0".to_owned()) };
+        for (path, template) in [Kind::Extension, Kind::Host].iter().flat_map(|kind| kind.files()) {
+            let filled = values.fill(template);
+            assert!(!filled.replace("${{", "").contains("{{"), "{path}: {filled}");
+        }
+    }
+}

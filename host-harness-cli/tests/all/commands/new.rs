@@ -1,0 +1,117 @@
+//! `new` on the command line, and the crates that it makes, built and run as written.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use host_harness::report::{Content, read};
+
+use crate::folder::Folder;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().canonicalize().unwrap()
+}
+
+/// A folder for a crate, always the same: where the standard library must be built, it is built once, as its flags have the
+/// folder's name. What the last test made in it is gone, except for what cargo compiled.
+pub(super) fn fixed_folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(folder.join(".cargo")).unwrap();
+    let target = folder.join("target");
+    std::fs::write(folder.join(".cargo/config.toml"), format!("build.target-dir = {target:?}\n")).unwrap();
+    // Without it the workspace's own would count, as the folder is in the workspace.
+    std::fs::write(folder.join("rustfmt.toml"), "").unwrap();
+    let _ = std::fs::remove_dir_all(folder.join("crates"));
+    folder
+}
+
+/// Runs cargo in a crate, without the network, and returns all that it printed.
+fn cargo(crate_folder: &Path, line: &str) -> String {
+    let mut command = Command::new("cargo");
+    guest_build::clean(&mut command);
+    command.args(line.split_whitespace()).env("CARGO_NET_OFFLINE", "true").env("CARGO_TERM_QUIET", "true");
+    let output = command.current_dir(crate_folder).output().unwrap();
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "cargo {line}: {text}");
+    assert!(!text.contains("warning"), "cargo {line}: {text}");
+    text
+}
+
+#[test]
+fn an_extension_is_tested_compared_and_formatted_as_it_was_written() {
+    let (folder, place) = (Folder::new(), fixed_folder("new"));
+    let made = place.join("crates/my-shop");
+    let said = folder.run(&format!("new {}", made.display()));
+    assert_eq!((said.status, said.stderr.as_str()), (Some(0), ""));
+    let start = format!("Made the extension `my-shop` in {}. It depends on the checkout ", made.display());
+    assert!(said.stdout.starts_with(&start), "{}", said.stdout);
+    assert!(said.stdout.contains(&format!("\n  cd {}\n", made.display())), "{}", said.stdout);
+    std::fs::copy(root().join("Cargo.lock"), made.join("Cargo.lock")).unwrap();
+
+    assert!(cargo(&made, "test --lib").contains("2 passed"));
+    cargo(&made, "fmt --check");
+    let line = "compare --manifest-path MADE/Cargo.toml --allocator bump-reset --allocator leaking \
+                --strategy watermark --calls 10 --budget 20ms --verify-calls 20 --format json";
+    let compared = folder.run(&line.replace("MADE", &made.display().to_string()));
+    assert_eq!(compared.status, Some(0), "{}", compared.stderr);
+    let Content::Compare(report) = read(&compared.stdout).unwrap().content else { panic!("{}", compared.stdout) };
+    assert!(report.verdicts.len() >= 2 && report.verdicts.iter().all(|verdict| verdict.passed), "{}", compared.stdout);
+    assert!(report.rows.iter().all(|row| row.function == "add_order"), "{}", compared.stdout);
+    assert_eq!(report.settings.memory_limit, 64 << 20, "its harness.toml counts");
+    let module = place.join("target/guests/my-shop-bump-reset.wasm");
+    let state = made.join("state.json");
+    let said = folder.run(&format!("run {} add_order --state {}", module.display(), state.display()));
+    assert_eq!(said.status, Some(0), "{}", said.stderr);
+    assert!(said.stdout.contains("2400"), "400 and the 2000 of the order: {}", said.stdout);
+}
+
+#[test]
+fn a_service_has_the_sources_that_are_tested_here() {
+    let folder = Folder::new();
+    let said = folder.run("new orders --host");
+    assert_eq!(said.status, Some(0), "{}", said.stderr);
+    assert!(said.stdout.starts_with("Made the service `orders` in orders. "), "{}", said.stdout);
+    let made = folder.path().join("orders");
+    let templates = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/host");
+    for source in ["src/main.rs", "src/service.rs", "src/store.rs"] {
+        let read = |place: &Path| std::fs::read_to_string(place.join(source)).unwrap();
+        assert_eq!(read(&made), read(&templates), "{source}: the test target `host_template` runs it as it is");
+    }
+    std::fs::copy(root().join("Cargo.lock"), made.join("Cargo.lock")).unwrap();
+    // Cargo finds every dependency; compiling them would compile the engine anew.
+    cargo(&made, "tree --edges normal,dev --depth 1");
+    cargo(&made, "fmt --check");
+}
+
+#[test]
+fn the_sdk_is_a_version_or_a_checkout() {
+    let folder = Folder::new();
+    let manifest = |name: &str, line: &str| {
+        let said = folder.run(&format!("new {name} {line}"));
+        assert_eq!(said.status, Some(0), "{}", said.stderr);
+        std::fs::read_to_string(folder.path().join(name).join("Cargo.toml")).unwrap()
+    };
+    assert!(manifest("a", "--sdk 0.1.0").contains("guest-sdk = \"0.1.0\"\n"));
+    let checkout = root();
+    let path = format!("guest-sdk = {{ path = {:?} }}\n", checkout.join("guest-sdk"));
+    assert!(manifest("b", &format!("--sdk {}", checkout.display())).contains(&path));
+    let named = manifest("c", "--name my-shop");
+    assert!(named.contains("name = \"my-shop\"\n") && named.contains(&path), "{named}");
+    let job = std::fs::read_to_string(folder.path().join("a/.github/workflows/ci.yml")).unwrap();
+    assert!(job.contains("host-harness-cli --version '0.1.0'"), "{job}");
+    folder.refuses_in_one_line("new d --sdk missing", &["--sdk missing: "]);
+    folder.refuses_in_one_line("new d --sdk .", &["there is no guest-sdk/Cargo.toml in it"]);
+}
+
+#[test]
+fn nothing_is_overwritten_and_names_are_checked() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path().join("there")).unwrap();
+    for line in ["new there", "new .", "new there/..", "new . --name shop"] {
+        folder.refuses_in_one_line(line, &["there is a folder of that name", "overwrites nothing"]);
+    }
+    folder.refuses_in_one_line("new plain.wasm --name shop", &["there is a file of that name"]);
+    folder.refuses_in_one_line("new plain.wasm/shop", &["plain.wasm is not a folder"]);
+    folder.refuses_in_one_line("new 2shop", &["must begin with a letter", "such as `my-2shop`"]);
+    folder.refuses_in_one_line("new async", &["keyword", "such as `my-async`"]);
+    folder.refuses("new", &["<PATH>"]);
+}
