@@ -15,10 +15,10 @@ use host_harness::recommend::Weights;
 use host_harness::replay::Numbering;
 use host_harness::verify::AllowFailing;
 
-use crate::gate::{Gate, Outputs};
 use crate::commands::new::New;
 use crate::commands::watch::Watch;
 use crate::config;
+use crate::gate::{Gate, Outputs};
 use crate::output::Destination;
 use crate::values::{
     Deadline, Instructions, clock, count, duration, exchange_size, file, instructions, memory_size, policy, randomness,

@@ -29,12 +29,16 @@ impl Exporter for Markdown {
     fn write(&self, report: &Report, out: &mut dyn Write) -> io::Result<()> {
         let word = if report.passed() { "passed" } else { "FAILED" };
         let mut text = format!("## host-harness {}: {word}\n\n", report.command());
+        let sections = report.sections();
+        let answers = sections.iter().filter(|section| section.is_answer).count();
+        let (answers, others) = sections.split_at(answers);
+        answers.iter().for_each(|section| answer(&mut text, section));
         if let Some(comparison) = &report.baseline {
             baseline(&mut text, comparison);
         }
         let mut left_out = 0;
-        // The first section is that of the baseline, which stands above.
-        for section in report.sections().iter().skip(usize::from(report.baseline.is_some())) {
+        // The first of the others is that of the baseline, which stands above.
+        for section in others.iter().skip(usize::from(report.baseline.is_some())) {
             let folded = folded(section);
             if text.len() + folded.len() > LONGEST {
                 left_out += 1;
@@ -123,13 +127,26 @@ fn changes(text: &mut String, changes: &[&Change]) {
 fn folded(section: &Section) -> String {
     let title = if section.title.is_empty() { "Details" } else { &section.title };
     let mut text = format!("<details><summary>{}</summary>\n\n", code(title));
+    body(&mut text, section);
+    text.push_str("\n</details>\n\n");
+    text
+}
+
+/// The answer, which is not folded: it is what the comment is for.
+fn answer(text: &mut String, section: &Section) {
+    let _ = writeln!(text, "**{}**\n", code(&section.title));
+    body(text, section);
+    text.push('\n');
+}
+
+fn body(text: &mut String, section: &Section) {
     match &section.body {
         Body::Facts(facts) => {
             for (name, value) in facts {
                 let _ = writeln!(text, "- {}: {}", code(name), code(value));
             }
         }
-        Body::Table(cells) => table(&mut text, cells),
+        Body::Table(cells) => table(text, cells),
         Body::Lines(lines) => {
             for line in lines {
                 let _ = writeln!(text, "- {}", code(line));
@@ -142,8 +159,6 @@ fn folded(section: &Section) -> String {
     for remark in &section.remarks {
         let _ = writeln!(text, "- {}", code(remark));
     }
-    text.push_str("\n</details>\n\n");
-    text
 }
 
 fn table(text: &mut String, table: &Table) {

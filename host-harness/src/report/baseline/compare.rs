@@ -330,9 +330,12 @@ impl<'a> Work<'a> {
     }
 }
 
-/// Whether the times of two runs differ for sure: half of the batches of the slower one took longer than almost all of the
-/// faster one.
+/// Whether the times of two runs differ for sure: the 95% intervals of their medians have nothing in common. Where a report has no
+/// intervals, half of the batches of the slower one must have taken longer than almost all of the faster one.
 fn is_clear(before: &Times, after: &Times) -> bool {
-    let (before, after) = (before.invoke, after.invoke);
-    after.p50 > before.p99 || before.p50 > after.p99
+    if before.rounds.is_empty() || after.rounds.is_empty() {
+        let (before, after) = (before.invoke, after.invoke);
+        return after.p50 > before.p99 || before.p50 > after.p99;
+    }
+    before.interval.is_apart_from(&after.interval)
 }
