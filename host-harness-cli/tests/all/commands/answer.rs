@@ -57,7 +57,11 @@ fn a_busy_machine_gets_the_same_answer() {
     let busy = thread::scope(|scope| {
         // Twice as many as there are cores, so that the harness waits for its turn.
         for _ in 0..2 * thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| while !stop.load(Ordering::Relaxed) {});
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
         }
         let busy = [answers(&folder, MEASURE), answers(&folder, MEASURE)];
         stop.store(true, Ordering::Relaxed);
