@@ -5,6 +5,7 @@
 //! these files.
 
 mod allocators;
+mod charts;
 mod choose;
 mod compare;
 mod messages;
@@ -99,7 +100,9 @@ fn pages(measured: &Path) -> Result<BTreeMap<PathBuf, String>> {
             text: messages::index(&folders::root().join("docs/src/troubleshooting"))?,
         },
     ];
-    let mut pages = BTreeMap::new();
+    let charts = charts::charts(&report, &alone)?.into_iter();
+    let generated = folders::root().join("docs/src/generated");
+    let mut pages: BTreeMap<_, _> = charts.map(|(file, text)| (generated.join(file), text)).collect();
     for Table { page, name, text } in tables {
         let path = folders::root().join(page);
         let old = pages.remove(&path).map_or_else(|| load(&path), Ok)?;
