@@ -29,16 +29,16 @@ impl Exporter for Markdown {
     fn write(&self, report: &Report, out: &mut dyn Write) -> io::Result<()> {
         let word = if report.passed() { "passed" } else { "FAILED" };
         let mut text = format!("## host-harness {}: {word}\n\n", report.command());
-        let sections = report.sections();
-        let answers = sections.iter().filter(|section| section.is_answer).count();
-        let (answers, others) = sections.split_at(answers);
-        answers.iter().for_each(|section| answer(&mut text, section));
         if let Some(comparison) = &report.baseline {
             baseline(&mut text, comparison);
         }
         let mut left_out = 0;
-        // The first of the others is that of the baseline, which stands above.
-        for section in others.iter().skip(usize::from(report.baseline.is_some())) {
+        // The first section is that of the baseline, which stands above.
+        let sections = report.sections();
+        let (answers, others): (Vec<_>, Vec<_>) =
+            sections.iter().skip(usize::from(report.baseline.is_some())).partition(|section| section.is_answer);
+        answers.into_iter().for_each(|section| answer(&mut text, section));
+        for section in others {
             let folded = folded(section);
             if text.len() + folded.len() > LONGEST {
                 left_out += 1;
@@ -134,7 +134,7 @@ fn folded(section: &Section) -> String {
 
 /// The answer, which is not folded: it is what the comment is for.
 fn answer(text: &mut String, section: &Section) {
-    let _ = writeln!(text, "**{}**\n", code(&section.title));
+    let _ = writeln!(text, "### {}\n", code(&section.title));
     body(text, section);
     text.push('\n');
 }

@@ -129,10 +129,9 @@ impl Report {
     /// The report as a reader sees it.
     #[must_use]
     pub fn sections(&self) -> Vec<Section> {
-        let (mut sections, others): (Vec<Section>, Vec<Section>) =
-            self.content_sections().into_iter().partition(|section| section.is_answer);
-        sections.extend(self.baseline.iter().map(views::baseline::section));
-        sections.extend(others);
+        // With a baseline the question is what changed.
+        let mut sections: Vec<Section> = self.baseline.iter().map(views::baseline::section).collect();
+        sections.extend(self.content_sections());
         sections
     }
 

@@ -32,8 +32,8 @@ pub(crate) fn words_of_a_run(command: Command, watch: &ArgMatches) -> Vec<OsStri
     words
 }
 
-/// Options that the run has of its own.
-const NOT_PASSED: [&str; 5] = ["config", "no_config", "format", "help", "version"];
+/// Options that the run has of its own, and those of a gate: the run before is what a run is compared with.
+const NOT_PASSED: [&str; 7] = ["config", "no_config", "format", "help", "version", "baseline", "fail_on"];
 
 fn is_on(matches: &ArgMatches, id: &str) -> bool {
     matches!(matches.try_get_one::<bool>(id), Ok(Some(true)))

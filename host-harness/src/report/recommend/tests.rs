@@ -98,7 +98,7 @@ fn the_least_work_comes_first_and_the_alternatives_say_what_they_cost() {
         told("if residue must not stay"),
         "leaking by `watermark, scrub`: 102.9% of the work, 106% of the time, 1000 B smaller"
     );
-    assert!(told("decided by").starts_with("exact counts: the next has 102.9% of its work, and times agree"));
+    assert!(told("decided by").starts_with("exact counts: the next takes 102.9% of the work, and times agree"));
     assert!(found.cautions.is_empty(), "{:?}", found.cautions);
 }
 

@@ -59,7 +59,7 @@ impl Recommendation {
         let by_times = |other: &Alternative| match other.time_ratio {
             Some(ratio) if ratio.interval.low > 1.0 => "and times agree".to_owned(),
             Some(ratio) if ratio.interval.high < 1.0 => {
-                format!("though it takes {} of the time, which is within a tenth", percent(ratio.median))
+                format!("though it takes {} time, which is within a tenth", share_of_the(ratio.median))
             }
             Some(_) => "and times show no difference".to_owned(),
             None => "and nothing was timed".to_owned(),
@@ -67,7 +67,7 @@ impl Recommendation {
         match (self.decided_by, runner_up) {
             (DecidedBy::Alone, _) | (_, None) => "nothing: it is the only one that did all".to_owned(),
             (DecidedBy::Counts, Some(other)) => {
-                format!("exact counts: the next has {} of its work, {}", work_ratio(other), by_times(other))
+                format!("exact counts: the next takes {}, {}", work_beside(other), by_times(other))
             }
             (DecidedBy::Tie, Some(_)) => {
                 "a tie within 1% of the work: residue, then the size of the module decided".to_owned()
@@ -77,10 +77,11 @@ impl Recommendation {
                     one.work_ratio.unwrap_or_default().total_cmp(&two.work_ratio.unwrap_or_default())
                 });
                 let ratio = least.and_then(|other| other.time_ratio);
+                let of = |bound: fn(Estimate) -> f64| ratio.map_or(f64::NAN, bound);
                 format!(
-                    "times: the one with the least work takes {} of its time, {} with a confidence of 95%",
-                    ratio.map_or_else(|| "more".to_owned(), |ratio| percent(ratio.median)),
-                    ratio.map_or_else(String::new, |ratio| format!("at least {}", percent(ratio.interval.low)))
+                    "times: the one with the least work takes {} time, with a confidence of 95% at least {} time",
+                    share_of_the(of(|ratio| ratio.median)),
+                    share_of_the(of(|ratio| ratio.interval.low))
                 )
             }
         }
@@ -100,12 +101,12 @@ impl Recommendation {
         };
         let took = match other.time_ratio {
             Some(ratio) if ratio.interval.low > 1.0 || ratio.interval.high < 1.0 => {
-                format!(", {} of the time", percent(ratio.median))
+                format!(", {} time", share_of_the(ratio.median))
             }
             Some(_) => ", the same time".to_owned(),
             None => String::new(),
         };
-        format!("{name}: {} of the work{took}{size}", work_ratio(other))
+        format!("{name}: {}{took}{size}", work_beside(other))
     }
 }
 
@@ -179,17 +180,21 @@ fn verified(pick: &Pick) -> String {
     }
 }
 
-fn work_ratio(other: &Alternative) -> String {
-    other.work_ratio.map_or_else(|| "an unknown multiple".to_owned(), percent)
+/// The work of an alternative beside that of the pick.
+fn work_beside(other: &Alternative) -> String {
+    match other.work_ratio {
+        Some(ratio) => format!("{} work", share_of_the(ratio)),
+        None => "a new instance after each call".to_owned(),
+    }
 }
 
-/// A ratio as a share of 100.
-fn percent(ratio: f64) -> String {
+/// A ratio, and the words that lead to what it is of: `102% of the` or `2.5 times the`.
+fn share_of_the(ratio: f64) -> String {
     match ratio {
-        large if large >= 10.0 => format!("{large:.0} times"),
-        large if large >= 2.0 => format!("{large:.1} times"),
-        close if (0.95..1.05).contains(&close) => format!("{:.1}%", close * 100.0),
-        ratio => format!("{:.0}%", ratio * 100.0),
+        large if large >= 10.0 => format!("{large:.0} times the"),
+        large if large >= 2.0 => format!("{large:.1} times the"),
+        close if (0.95..1.05).contains(&close) => format!("{:.1}% of the", close * 100.0),
+        ratio => format!("{:.0}% of the", ratio * 100.0),
     }
 }
 
