@@ -149,13 +149,15 @@ impl Default for VerifyOptions {
 ///
 /// ```
 /// use guest_host::{Engine, EngineConfig, Guest, MemoryState, PrepareOptions};
-/// use host_harness::verify::{VerifyOptions, verify};
+/// use host_harness::verify::{AllowFailing, VerifyOptions, verify};
 ///
 /// # let engine = Engine::new(&EngineConfig::default())?;
 /// # let wasm = wat::parse_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-host/examples/shop.wat")))?;
 /// # let guest = Guest::load(&engine, "shop", &wasm, PrepareOptions::default())?;
 /// let functions = Some(vec!["count_up".to_owned(), "refuse".to_owned()]);
-/// let options = VerifyOptions::default().with_functions(functions).with_calls(20);
+/// // `refuse` always fails, as it should.
+/// let allowed = AllowFailing::Functions(vec!["refuse".to_owned()]);
+/// let options = VerifyOptions::default().with_functions(functions).with_calls(20).with_allow_failing(allowed);
 /// let verdict = verify(&guest, &options, &MemoryState::new(), &mut |_calls| ())?;
 /// assert!(verdict.passed(), "{:?}", verdict.differences);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
