@@ -261,7 +261,7 @@ fn check(
         let words = [command.get_name().to_owned(), format!("--{long}={text}")];
         let Err(error) = command.clone().try_get_matches_from(words) else { continue };
         let place = match value.get_ref() {
-            DeValue::Array(items) => items.iter().nth(at).map_or(value.span(), Spanned::span),
+            DeValue::Array(items) => items.get(at).map_or(value.span(), Spanned::span),
             _ => value.span(),
         };
         return Err(source.error(place.start, format!("`{long}`: {}", reason(&error))));

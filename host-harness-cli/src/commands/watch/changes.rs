@@ -53,11 +53,14 @@ pub(super) fn first(report: &MeasureReport) -> String {
     text
 }
 
+/// A change: function, figure, and the values before and after.
+type Change<'r> = (Option<String>, &'r str, String);
+
 /// The figures that changed, and the functions that came, went, fail or succeed now.
 pub(super) fn since(before: &MeasureReport, after: &MeasureReport) -> String {
     let (old, new) = (figures(before), figures(after));
     // Allocators and ways of restoring that changed in the same way stand in one line.
-    let mut changes: BTreeMap<(Option<String>, &str, String), (bool, BTreeSet<String>)> = BTreeMap::new();
+    let mut changes: BTreeMap<Change<'_>, (bool, BTreeSet<String>)> = BTreeMap::new();
     for (place, after) in &new {
         let Some(before) = old.get(place).filter(|before| *before != after) else { continue };
         let change = format!("{} -> {}{}", number(*before), number(*after), percent(*before, *after));
