@@ -1,4 +1,4 @@
-//! What the browser tells while a page is open: errors of the console, and requests.
+//! Events of the browser while a page is open: errors of the console, and requests.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -71,7 +71,7 @@ impl Told {
         Ok(())
     }
 
-    /// What was found so far.
+    /// The findings so far.
     pub(crate) fn take(&self) -> Vec<Complaint> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

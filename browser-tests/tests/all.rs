@@ -101,7 +101,7 @@ async fn every_check_complains_about_its_specimens() {
             None if found.is_empty() => {}
             None => missed.push(format!("{name}: {found:?}")),
         }
-        // What one page does wrong, the others do not: a check that complains about everything is no use.
+        // Each specimen breaks one rule only: a check that also complains about the others is useless.
         let others: Vec<&Complaint> =
             found.iter().filter(|complaint| !name.starts_with(&kind(&complaint.check))).collect();
         // The console tells of a request that is refused, and of a number that a drawing cannot have.

@@ -22,7 +22,7 @@ async fn rows(page: &Page) -> usize {
     page.evaluate(count).await.unwrap().into_value().unwrap()
 }
 
-/// What the page says about the answers so far.
+/// The text that the page shows for the answers so far.
 async fn answer(page: &Page) -> String {
     page.evaluate("document.querySelector('.answer').textContent").await.unwrap().into_value().unwrap()
 }

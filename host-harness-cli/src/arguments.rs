@@ -358,8 +358,8 @@ pub(crate) struct Proof {
     pub(crate) seed: u64,
     /// Instructions that a call may execute while it is verified, or none for any number.
     ///
-    /// They end equal calls at the same place, and an endless one sooner than the deadline does. The code in an artefact does not
-    /// count them, so there is no limit for artefacts.
+    /// Unlike the deadline, the limit ends equal calls at the same place, and it ends an endless call sooner. The code in an
+    /// artefact does not count instructions, so artefacts have no limit.
     #[arg(long, value_name = "N", default_value = "200000000", value_parser = instructions, allow_hyphen_values = true)]
     pub(crate) max_instructions: Instructions,
     /// Time after which verification ends with what it has proved so far, such as 30s or 5min.

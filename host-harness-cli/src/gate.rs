@@ -18,7 +18,7 @@ pub(crate) struct Gate {
     /// Make it with --export-json. Rows are the same if guest, function, strategy, residue and policy are.
     #[arg(long, value_name = "report.json")]
     pub(crate) baseline: Option<PathBuf>,
-    /// What makes the comparison fail: figures with commas, each with the increase in percent that it may have.
+    /// Rules that make the comparison fail: figures with commas, each with the increase in percent that it may have.
     ///
     /// Figures: allocations, crossings, instructions, bytes (or one of allocated-bytes, restored-bytes, peak-live-bytes),
     /// wasm-size, time, and without a percentage verdict (one that passed does not any more), lost (a row, function or guest is
@@ -30,7 +30,7 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// Reads the baseline. What is wrong with it is told before the work.
+    /// Reads the baseline before the work, so that an error in it ends the command at once.
     pub(crate) fn load(&self, command: &'static str) -> Result<Option<Baseline>> {
         let Some(path) = &self.baseline else { return Ok(None) };
         let read = || -> Result<Baseline> {

@@ -218,7 +218,7 @@ fn besides(command: &Command) -> Option<(&'static str, Destination)> {
 
 /// Where the report goes.
 struct Exports {
-    /// What was asked for: destinations and formats.
+    /// The reports that the user asked for: destinations and formats.
     asked: Vec<(Destination, Box<dyn Exporter>)>,
     /// The format of the ordinary output on standard output, unless something else takes its place.
     ordinary: Option<Box<dyn Exporter>>,

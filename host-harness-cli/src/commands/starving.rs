@@ -1,4 +1,4 @@
-//! What guests ask for and the state does not have: told before long work, or written to a file to start from.
+//! Records that guests ask for and the state lacks: a warning before long work, or a state file to start from.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -29,7 +29,7 @@ pub(super) fn check(file: &GuestFile, work: &Work, common: &Common, state: &Memo
     let checked: Vec<String> = functions.iter().filter(|function| !allowed.allows(function)).cloned().collect();
     let starving = match starving(&guest, &checked, &common.config(), state) {
         Ok(starving) => starving,
-        // It is told where it is measured or verified.
+        // Measuring or verifying reports it.
         Err(LoadError::Start(_)) if work.write_state.is_none() => return Ok(false),
         Err(error) => return Err(named(error).into()),
     };

@@ -99,7 +99,7 @@ fn entrant<'a>(
         }
         Err(error) => return Err(file.error(error).into()),
     };
-    // What was asked for by name and cannot be done has failed; what was left to choose is only told.
+    // A strategy that the user named and that cannot restore the guest has failed; others are only listed.
     for refused in not_admitted.iter().filter(|_| !job.common.strategy.is_empty()) {
         report.rows.extend(functions.iter().map(|function| refused_row(guest, function, refused, job.common)));
     }

@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Option<Content>
             common,
         };
         verdicts.extend(check.all(&variants).map_err(named)?);
-        // What was asked for by name and cannot be done is a check that failed; what was left to choose is not.
+        // A strategy that the user named and that cannot restore the guest is a failed check; others are not.
         for refused in not_admitted.iter().filter(|_| !common.strategy.is_empty()) {
             let reasons = refused.reasons.join("; ");
             verdicts.push(VerdictReport::not_verified(
@@ -94,7 +94,7 @@ impl Check<'_> {
         variants.into_iter().enumerate().map(|(done, variant)| self.one(variant, last - done)).collect()
     }
 
-    /// Verifies one way, which is the first of so many that are left.
+    /// Verifies one way. `left` counts the ways that are left, this one included.
     fn one(&self, variant: Variant, left: usize) -> Result<VerdictReport, LoadError> {
         let residue = variant.strategy.filter(|strategy| leaves_residue(*strategy)).map(|_| variant.residue);
         let not_verified = |error: &dyn std::fmt::Display| {

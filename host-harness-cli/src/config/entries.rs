@@ -269,7 +269,7 @@ fn check(
     Ok(())
 }
 
-/// What the parser has against a value, without the command line that there is none of.
+/// The parser's complaint about a value, without usage: there is no command line.
 fn reason(error: &clap::Error) -> String {
     if let Some(source) = std::error::Error::source(error) {
         return source.to_string();

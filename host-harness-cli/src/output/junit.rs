@@ -129,7 +129,7 @@ fn failure_of(class: &str, name: &str, kind: &str, message: &str, lines: &[Strin
     if lines.len() > LINES {
         trace.push(format!("and {} more", lines.len() - LINES));
     }
-    // What ends a section of characters must not stand in one.
+    // The text must not contain the mark that ends a section of characters.
     let trace = trace.join("\n").replace("]]>", "]] >");
     let mut case = TestCaseBuilder::failure(&text(name), Duration::ZERO, &text(kind), &text(message));
     case.set_classname(&text(class)).set_trace(&trace).build()

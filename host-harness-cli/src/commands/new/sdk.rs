@@ -24,7 +24,7 @@ impl Sdk {
     /// The one that was `asked` for; otherwise the checkout that this program was built from, or else its version.
     ///
     /// # Errors
-    /// What was asked for is neither a version nor the folder of a checkout.
+    /// `asked` is neither a version nor the folder of a checkout.
     pub(super) fn find(asked: Option<&str>) -> Result<Self> {
         match asked {
             Some(version) if is_version(version) => Ok(Self::Version(version.to_owned())),

@@ -3,7 +3,7 @@
 use super::name::Name;
 use super::sdk::Sdk;
 
-/// What is made.
+/// The kind of crate to make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// An extension, which compiles to a guest.

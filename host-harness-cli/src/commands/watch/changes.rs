@@ -1,4 +1,4 @@
-//! What changed from one run to the next, in words. Counts are exact, so each difference is one of the guest; times are not
+//! The changes from one run to the next, in words. Counts are exact, so the guest causes each difference; times are not
 //! compared.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// What a build of the crate with this manifest reads, as far as it lies beside the manifest. `Cargo.lock` is missing: the build
-/// writes it.
+/// The files beside this manifest that a build of its crate reads. `Cargo.lock` is not among them, because the build writes it.
 pub(super) fn of_crate(manifest: &Path) -> Vec<PathBuf> {
     let beside = ["src", "build.rs", "state.json", "rust-toolchain", "rust-toolchain.toml", ".cargo"];
     let mut watched = vec![manifest.to_owned()];
@@ -43,7 +42,7 @@ impl State {
 }
 
 fn collect(path: &Path, files: &mut BTreeMap<PathBuf, (u64, Option<SystemTime>)>) {
-    // What cannot be read has no part in it, such as a file that an editor has just removed.
+    // Files that cannot be read are left out, such as one that an editor has just removed.
     let Ok(metadata) = path.metadata() else { return };
     if !metadata.is_dir() {
         files.insert(path.to_owned(), (metadata.len(), metadata.modified().ok()));
@@ -51,7 +50,7 @@ fn collect(path: &Path, files: &mut BTreeMap<PathBuf, (u64, Option<SystemTime>)>
     }
     for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        // What cargo compiled, and what belongs to version control.
+        // The output of cargo, and the data of version control.
         let is_left_out = name == "target" || name == ".git";
         // A link to a folder could lead around in a circle.
         let is_linked_folder = entry.file_type().is_ok_and(|kind| kind.is_symlink()) && entry.path().is_dir();

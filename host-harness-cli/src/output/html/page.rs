@@ -12,14 +12,14 @@ const STYLE: &str = include_str!("style.css");
 /// Sorts tables. Without it they stay as they are.
 const SCRIPT: &str = include_str!("script.js");
 
-/// What the page may load: nothing. Its own style and script are part of it.
+/// The content security policy: the page may load nothing. Its own style and script are part of it.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
 /// The whole page.
 pub(super) fn page(report: &Report) -> Markup {
     let title = format!("host-harness {}", report.command());
     let (answer, sections): (Vec<_>, Vec<_>) = report.sections().into_iter().partition(|part| part.is_answer);
-    // What belongs to the answer stands before the charts, the details after them.
+    // Sections of the answer stand before the charts, details after them.
     let has_details = !answer.is_empty() && sections.iter().any(|part| part.is_detail);
     let (first, sections): (Vec<_>, Vec<_>) = sections.into_iter().partition(|part| has_details && !part.is_detail);
     let drawn = match &report.content {

@@ -32,7 +32,7 @@ struct Order {
 }
 
 impl Service {
-    /// Compiles the guest and makes a pool of so many instances.
+    /// Compiles the guest and makes a pool of `instances` instances.
     ///
     /// # Errors
     /// The guest cannot be loaded or started, or lacks the function `add_order`.

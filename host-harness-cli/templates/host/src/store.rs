@@ -139,7 +139,7 @@ impl State for Session {
         for (_, record) in rows.filter(|(_, record)| wanted.matches(&record.key)) {
             let row = [record.key.as_slice(), record.value.as_slice()].concat();
             let Some(room) = out.get_mut(written..written + row.len()) else {
-                // Too little for the first: the guest is told how much it needs.
+                // Not even the first row fits: the result is the size that it needs.
                 return Ok(if written == 0 { row.len() } else { written });
             };
             room.copy_from_slice(&row);
