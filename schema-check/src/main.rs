@@ -6,7 +6,11 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use boon::{Compiler, InstanceToken, Schemas, ValidationError};
 use serde_json::Value;
+
+/// Name of the schema among the compiled ones. It is a file's, so that nothing looks for it elsewhere.
+const NAME: &str = "file:///schema.json";
 
 /// A file is not valid.
 const INVALID: u8 = 1;
@@ -32,23 +36,42 @@ fn main() -> ExitCode {
 
 /// Whether all files are valid.
 fn check<'a>(schema: &Path, files: impl Iterator<Item = &'a Path>) -> Result<bool, String> {
-    let content = read(schema)?;
-    // Its draft's own schema first, as a keyword that is misspelt would forbid nothing.
-    jsonschema::meta::validate(&content).map_err(|error| format!("{}: {error}", schema.display()))?;
-    let validator = jsonschema::validator_for(&content).map_err(|error| format!("{}: {error}", schema.display()))?;
+    let place = schema.display();
+    let (mut compiler, mut schemas) = (Compiler::new(), Schemas::new());
+    compiler.add_resource(NAME, read(schema)?).map_err(|error| format!("{place}: {error:#}"))?;
+    // This also validates it by its draft's own schema, as a keyword that is misspelt would forbid nothing.
+    let index = compiler.compile(NAME, &mut schemas).map_err(|error| format!("{place}: {error:#}"))?;
     let mut all = true;
     for file in files {
         let value = read(file)?;
-        let mut errors = validator.iter_errors(&value).peekable();
-        if errors.peek().is_none() {
-            println!("valid {}", file.display());
-        }
-        for error in errors {
-            all = false;
-            println!("invalid {} at `{}`: {error}", file.display(), error.instance_path());
+        match schemas.validate(&value, index) {
+            Ok(()) => println!("valid {}", file.display()),
+            Err(error) => {
+                all = false;
+                for error in leaves(&error) {
+                    println!("invalid {} at `{}`: {}", file.display(), pointer(error), error.kind);
+                }
+            }
         }
     }
     Ok(all)
+}
+
+/// The errors without causes of their own, of an error and its causes.
+fn leaves<'e, 's, 'v>(error: &'e ValidationError<'s, 'v>) -> Vec<&'e ValidationError<'s, 'v>> {
+    match error.causes.as_slice() {
+        [] => vec![error],
+        causes => causes.iter().flat_map(leaves).collect(),
+    }
+}
+
+/// Where in a file an error is, as a JSON pointer.
+fn pointer(error: &ValidationError<'_, '_>) -> String {
+    let step = |token: &InstanceToken<'_>| match token {
+        InstanceToken::Prop(name) => format!("/{}", name.replace('~', "~0").replace('/', "~1")),
+        InstanceToken::Item(index) => format!("/{index}"),
+    };
+    error.instance_location.tokens.iter().map(step).collect()
 }
 
 fn read(file: &Path) -> Result<Value, String> {
