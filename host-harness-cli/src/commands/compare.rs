@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: &Compare, common: &Common) -> Result<Option<Content
     let weights = arguments.extent.weights()?;
     let first = |module: &Path| {
         let files = source::guests(&[module.to_owned()])?;
-        files.first().map_or(Ok(false), |file| starving::check(file, &arguments.work, common, &state))
+        files.first().map_or(Ok(false), |file| starving::check_file(file, &arguments.work, common, &state))
     };
     let Some((modules, mut notes)) = modules(arguments, first)? else { return Ok(None) };
     match &state_file {
@@ -40,7 +40,8 @@ pub(crate) fn run(arguments: &Compare, common: &Common) -> Result<Option<Content
         extent: &arguments.extent,
         common,
     };
-    let (mut report, measured) = table(&job)?;
+    // The first module was probed as soon as it was built.
+    let Some((mut report, measured)) = table(&job, |_, _| Ok(false))? else { return Ok(None) };
     memory::add(&mut report, &measured, common, &state)?;
     report.allow_failing = arguments.work.allow_failing();
     report.notes.extend(notes);

@@ -13,11 +13,6 @@ use crate::source;
 pub(crate) fn run(arguments: &Measure, common: &Common) -> Result<Option<Content>> {
     let files = source::guests(&arguments.guests)?;
     let state = source::state(arguments.work.state.as_deref())?;
-    if let Some(file) = files.first()
-        && starving::check(file, &arguments.work, common, &state)?
-    {
-        return Ok(None);
-    }
     let weights = arguments.extent.weights()?;
     let job = Job {
         files,
@@ -27,7 +22,8 @@ pub(crate) fn run(arguments: &Measure, common: &Common) -> Result<Option<Content
         extent: &arguments.extent,
         common,
     };
-    let (mut report, measured) = table(&job)?;
+    let probe = |file: &_, guest: &_| starving::check(file, guest, &arguments.work, common, &state);
+    let Some((mut report, measured)) = table(&job, probe)? else { return Ok(None) };
     memory::add(&mut report, &measured, common, &state)?;
     report.allow_failing = arguments.work.allow_failing();
     report.recommendations = recommend(&report, &weights)?;

@@ -5,19 +5,29 @@ use std::path::Path;
 
 use anyhow::Result;
 use guest_host::text::printable;
-use guest_host::{Engine, LoadError, MemoryState};
+use guest_host::{Engine, Guest, LoadError, MemoryState};
 use host_harness::probe::{Starving, starving, state_file};
 
 use crate::arguments::{Common, Work};
 use crate::output::Destination;
 use crate::source::GuestFile;
 
+/// As [`check`], of a guest that nothing else has loaded.
+pub(super) fn check_file(file: &GuestFile, work: &Work, common: &Common, state: &MemoryState) -> Result<bool> {
+    let guest = file.load(&Engine::new(&common.engine()?)?, common.prepare())?;
+    check(file, &guest, work, common, state)
+}
+
 /// Refuses work in which no function would succeed for want of state, and says so of some. With `--write-state` it writes the
 /// missing records and returns true: nothing else is asked for.
-pub(super) fn check(file: &GuestFile, work: &Work, common: &Common, state: &MemoryState) -> Result<bool> {
+pub(super) fn check(
+    file: &GuestFile,
+    guest: &Guest,
+    work: &Work,
+    common: &Common,
+    state: &MemoryState,
+) -> Result<bool> {
     let named = |error| file.error(error);
-    let engine = Engine::new(&common.engine()?)?;
-    let guest = file.load(&engine, common.prepare())?;
     let functions: Vec<String> = match work.function.as_slice() {
         [] => guest.functions().to_vec(),
         asked => asked.to_vec(),
@@ -27,7 +37,7 @@ pub(super) fn check(file: &GuestFile, work: &Work, common: &Common, state: &Memo
     }
     let allowed = work.allow_failing();
     let checked: Vec<String> = functions.iter().filter(|function| !allowed.allows(function)).cloned().collect();
-    let starving = match starving(&guest, &checked, &common.config(), state) {
+    let starving = match starving(guest, &checked, &common.config(), state) {
         Ok(starving) => starving,
         // Measuring or verifying reports it.
         Err(LoadError::Start(_)) if work.write_state.is_none() => return Ok(false),

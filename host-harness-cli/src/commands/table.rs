@@ -37,8 +37,12 @@ pub(super) struct Measured {
     pub(super) variants: Vec<Variant>,
 }
 
-/// Measures everything. Without rows for a guest that could not be initialised, but with one that says why.
-pub(super) fn table(job: &Job<'_>) -> Result<(MeasureReport, Vec<Measured>)> {
+/// Measures everything. Without rows for a guest that could not be initialised, but with one that says why. `None` where
+/// `first` says of the first guest that nothing else is asked for.
+pub(super) fn table(
+    job: &Job<'_>,
+    first: impl Fn(&GuestFile, &Guest) -> Result<bool>,
+) -> Result<Option<(MeasureReport, Vec<Measured>)>> {
     let engines = Engines::new(&job.common.engine()?)?;
     let config = job.common.config();
     let settings = Settings::of(&config, job.common.prepare().virtual_growth);
@@ -49,11 +53,14 @@ pub(super) fn table(job: &Job<'_>) -> Result<(MeasureReport, Vec<Measured>)> {
 
     let loading = Progress::spinner();
     let mut entrants = Vec::new();
-    for file in &job.files {
+    for (index, file) in job.files.iter().enumerate() {
         loading.doing(format!("compiling {}", file.name));
         let subject = Subject::load(&engines, &file.name, &file.bytes, job.common.prepare())
             .map_err(|error| file.error(error))?;
         file.note(subject.guest());
+        if index == 0 && first(file, subject.guest())? {
+            return Ok(None);
+        }
         file.has_functions(subject.guest())?;
         let functions = functions(&subject, job.functions).map_err(|error| file.error(error))?;
         entrants.extend(entrant(job, file, subject, functions, &mut report)?);
@@ -69,7 +76,8 @@ pub(super) fn table(job: &Job<'_>) -> Result<(MeasureReport, Vec<Measured>)> {
         allocator: entrant.allocator,
         variants: entrant.variants,
     });
-    Ok((report, measured.collect()))
+    let measured = measured.collect();
+    Ok(Some((report, measured)))
 }
 
 /// A guest that can be measured.

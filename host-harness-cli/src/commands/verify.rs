@@ -21,7 +21,7 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Option<Content>
     let files = source::guests(&arguments.guests)?;
     let state = source::state(arguments.work.state.as_deref())?;
     if let Some(file) = files.first().filter(|_| arguments.work.write_state.is_some())
-        && starving::check(file, &arguments.work, common, &state)?
+        && starving::check_file(file, &arguments.work, common, &state)?
     {
         return Ok(None);
     }
