@@ -26,13 +26,11 @@ pub(super) fn add(
     let progress = Progress::spinner();
     for Measured { path, guest, variants, .. } in measured {
         progress.doing(format!("memory of {}", guest.name()));
-        let mut functions: Vec<String> = Vec::new();
-        for row in report.rows.iter().filter(|row| row.guest == guest.name() && row.failure.is_none()) {
-            if !functions.contains(&row.function) {
-                functions.push(row.function.clone());
-            }
-        }
-        let Some(function) = busiest(report, guest.name()) else { continue };
+        let rows = || report.rows.iter().filter(|row| row.guest == guest.name() && row.failure.is_none());
+        let succeeds = |function: &str| rows().any(|row| row.function == function);
+        let functions = report.functions_of(guest.name()).into_iter().filter(|function| succeeds(function));
+        let functions: Vec<String> = functions.map(str::to_owned).collect();
+        let Some(function) = busiest(rows()) else { continue };
         let in_file = |error: guest_host::LoadError| error.in_file(path);
         report.memory_maps.extend(memory_map(guest, &function, variants, &config, state).map_err(in_file)?);
 
@@ -50,9 +48,8 @@ pub(super) fn add(
     Ok(())
 }
 
-/// The function of a guest that requests the most memory: its map shows the most.
-fn busiest(report: &MeasureReport, guest: &str) -> Option<String> {
-    let rows = report.rows.iter().filter(|row| row.guest == guest && row.failure.is_none());
+/// The function of these rows that requests the most memory: its map shows the most.
+fn busiest<'r>(rows: impl Iterator<Item = &'r Row>) -> Option<String> {
     let bytes = |row: &Row| row.counts.as_ref().and_then(|counts| counts.allocated_bytes).unwrap_or_default().0;
     // Of equal ones the first.
     let found = rows.reduce(|most, row| if bytes(row) > bytes(most) { row } else { most });

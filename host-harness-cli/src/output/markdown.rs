@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use guest_host::text::printable_within;
-use host_harness::baseline::{Change, Comparison, Direction, Rule};
+use host_harness::baseline::{Change, Comparison, Direction};
 use host_harness::report::{Body, Report, Section, Table};
 
 use super::Exporter;
@@ -88,9 +88,8 @@ fn baseline(text: &mut String, comparison: &Comparison) {
     for note in &comparison.notes {
         let _ = writeln!(text, "- {}", code(note));
     }
-    let rules: Vec<String> = comparison.rules.iter().map(Rule::text).collect();
-    let rules = if rules.is_empty() { "none".to_owned() } else { rules.join(", ") };
-    let _ = writeln!(text, "\nBaseline of {}; fails on {}.\n", code(&comparison.date), code(&rules));
+    let rules = code(&comparison.rules_text());
+    let _ = writeln!(text, "\nBaseline of {}; fails on {rules}.\n", code(&comparison.date));
 }
 
 fn changes(text: &mut String, changes: &[&Change]) {

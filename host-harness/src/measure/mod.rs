@@ -28,6 +28,7 @@ pub use bare::bare_call;
 pub use memory_map::{MapCell, MapRegion, MapWay, MemoryMap, memory_map};
 pub use noise::Noise;
 pub use row::{Counts, FailedCall, PerCall, Ratios, Row, RowVerdict, Spread, Times};
+pub(crate) use row::{round, way};
 pub use series::{MemoryPoint, MemorySeries, SERIES_CALLS, memory_series};
 pub use statistics::{Estimate, Interval};
 pub use times::clock_cost;

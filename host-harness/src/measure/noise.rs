@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::row::round;
+use super::statistics::percentile;
 
 /// How much the machine changed its speed, by the engine's call of an empty function in each round.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -24,10 +25,7 @@ impl Noise {
     pub fn of(rounds: &[f64]) -> Option<Self> {
         let mut sorted = rounds.to_vec();
         sorted.sort_by(f64::total_cmp);
-        let at = |percent: usize| {
-            let rank = (sorted.len() * percent).div_ceil(100).max(1);
-            sorted.get(rank - 1).map(|nanoseconds| round(*nanoseconds, 2))
-        };
+        let at = |percent| percentile(&sorted, percent).map(|nanoseconds| round(nanoseconds, 2));
         Some(Self { fast: at(10)?, slow: at(90)? })
     }
 

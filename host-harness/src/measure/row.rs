@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::statistics::percentile;
 use super::{Interval, Variant};
 use guest_host::{Failure, Guest, RestoreStrategy};
 
@@ -56,10 +57,15 @@ impl Row {
     /// Strategy and residue in one, for instance `bump-reset, keep`.
     #[must_use]
     pub fn way(&self) -> String {
-        match &self.residue {
-            Some(residue) => format!("{}, {residue}", self.strategy),
-            None => self.strategy.clone(),
-        }
+        way(&self.strategy, self.residue.as_deref())
+    }
+}
+
+/// Strategy and residue in one, as reports name a way of restoring.
+pub(crate) fn way(strategy: &str, residue: Option<&str>) -> String {
+    match residue {
+        Some(residue) => format!("{strategy}, {residue}"),
+        None => strategy.to_owned(),
     }
 }
 
@@ -197,10 +203,7 @@ impl Spread {
     #[must_use]
     pub fn of(mut samples: Vec<f64>) -> Self {
         samples.sort_by(f64::total_cmp);
-        let at = |percent: usize| {
-            let rank = (samples.len() * percent).div_ceil(100).max(1);
-            round(samples.get(rank - 1).copied().unwrap_or_default(), 1)
-        };
+        let at = |percent| round(percentile(&samples, percent).unwrap_or_default(), 1);
         Self { p50: at(50), p99: at(99) }
     }
 }
@@ -277,7 +280,7 @@ pub struct RowVerdict {
 }
 
 /// Rounds to so many digits behind the point.
-pub(super) fn round(value: f64, digits: i32) -> f64 {
+pub(crate) fn round(value: f64, digits: i32) -> f64 {
     let unit = 10_f64.powi(digits);
     (value * unit).round() / unit
 }

@@ -79,6 +79,12 @@ fn median_of_sorted(sorted: &[f64]) -> f64 {
     }
 }
 
+/// A percentile by nearest rank; `None` without samples.
+pub(super) fn percentile(sorted: &[f64], percent: usize) -> Option<f64> {
+    let rank = (sorted.len() * percent).div_ceil(100).max(1);
+    sorted.get(rank - 1).copied()
+}
+
 /// How many of so many sorted samples lie on each side outside of the interval of their median. The bounds are the samples of
 /// rank `k` from both ends, where `k` is the largest rank for which at most 2.5% of the binomial distribution with probability
 /// one half lies below it.

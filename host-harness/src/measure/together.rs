@@ -53,7 +53,7 @@ pub fn measure_together(
         progress(done as u64 + 1, steps);
     }
     let clock = clock_cost();
-    let mut bare = BareCall::new(&first.subject.timing.engine().clone())?;
+    let mut bare = BareCall::new(first.subject.timing.engine())?;
     let (mut bare_samples, mut bare_rounds) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         let samples = bare.batches(BARE_BATCHES, clock)?;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::inspect::built_with;
 use crate::intent_report::IntentReport;
-use crate::measure::{FailedCall, MemoryMap, MemorySeries, Noise, Row, Spread};
+use crate::measure::{FailedCall, MemoryMap, MemorySeries, Noise, Row, Spread, way};
 use crate::replay::{Numbering, ReplayRow, TraceSummary};
 use crate::report::recommend::Recommendation;
 use crate::verify::{AllowFailing, Difference, NeverSucceeded, RegionFinding, Skipped, Verdict};
@@ -141,12 +141,35 @@ impl MeasureReport {
         }
     }
 
+    /// The functions of its rows, each once, in the order of the rows.
+    #[must_use]
+    pub fn functions(&self) -> Vec<&str> {
+        functions(&self.rows, |_| true)
+    }
+
+    /// The functions of a guest's rows, each once, in the order of the rows.
+    #[must_use]
+    pub fn functions_of(&self, guest: &str) -> Vec<&str> {
+        functions(&self.rows, |row| row.guest == guest)
+    }
+
     /// Whether no call failed that may not, and no check did.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.rows.iter().all(|row| row.failure.is_none() || self.allow_failing.allows(&row.function))
             && self.verdicts.iter().all(|verdict| verdict.passed)
     }
+}
+
+/// The functions of some of these rows, each once, in the order of the rows.
+fn functions(rows: &[Row], of: impl Fn(&Row) -> bool) -> Vec<&str> {
+    let mut functions: Vec<&str> = Vec::new();
+    for row in rows.iter().filter(|row| of(row)) {
+        if !functions.contains(&row.function.as_str()) {
+            functions.push(&row.function);
+        }
+    }
+    functions
 }
 
 /// The findings of `verify`.
@@ -258,10 +281,7 @@ impl VerdictReport {
     /// Strategy and residue in one, for instance `bump-reset, keep`.
     #[must_use]
     pub fn way(&self) -> String {
-        match &self.residue {
-            Some(residue) => format!("{}, {residue}", self.strategy),
-            None => self.strategy.clone(),
-        }
+        way(&self.strategy, self.residue.as_deref())
     }
 
     /// That nothing could be verified.

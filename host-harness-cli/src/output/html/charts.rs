@@ -52,18 +52,7 @@ fn per_function(
         let rows: Vec<&Row> = report.rows.iter().filter(|row| row.function == function).collect();
         Some((function, draw(function, &rows).ok()?))
     };
-    functions(report).into_iter().filter_map(chart).collect()
-}
-
-/// The functions of the rows, each once.
-fn functions(report: &MeasureReport) -> Vec<&str> {
-    let mut functions: Vec<&str> = Vec::new();
-    for row in &report.rows {
-        if !functions.contains(&row.function.as_str()) {
-            functions.push(&row.function);
-        }
-    }
-    functions
+    report.functions().into_iter().filter_map(chart).collect()
 }
 
 /// Short names of guests: the allocator where that tells them apart, nothing where there is one guest.

@@ -178,6 +178,13 @@ impl Comparison {
         self.changes.iter().filter(|change| change.fails)
     }
 
+    /// The rules with commas; `none` where there are none.
+    #[must_use]
+    pub fn rules_text(&self) -> String {
+        let rules: Vec<String> = self.rules.iter().map(Rule::text).collect();
+        if rules.is_empty() { "none".to_owned() } else { rules.join(", ") }
+    }
+
     /// The result in a line.
     #[must_use]
     pub fn headline(&self) -> String {

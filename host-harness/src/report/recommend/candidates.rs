@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use guest_build::Allocator;
 
 use super::{Alternative, BYTES_PER_INSTRUCTION, EQUAL, Excluded, Pick, Weights, When};
-use crate::measure::{Estimate, NO_RESTORE, Row};
+use crate::measure::{Estimate, NO_RESTORE, Row, round};
 use crate::report::{GuestSummary, MeasureReport};
 use guest_host::RestorePolicy;
 
@@ -22,12 +22,7 @@ pub(super) struct Group<'r> {
 pub(super) fn groups(report: &MeasureReport) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for guest in &report.guests {
-        let mut functions: Vec<&str> = Vec::new();
-        for row in report.rows.iter().filter(|row| row.guest == guest.guest) {
-            if !functions.contains(&row.function.as_str()) {
-                functions.push(&row.function);
-            }
-        }
+        let functions = report.functions_of(&guest.guest);
         let same = |group: &&mut Group<'_>| {
             group.functions.len() == functions.len() && functions.iter().all(|name| group.functions.contains(name))
         };
@@ -162,14 +157,10 @@ impl Candidate {
 
     /// It beside the best.
     pub(super) fn beside(&self, best: &Self, when: When) -> Alternative {
-        let work_ratio = self.pick.work.zip(best.pick.work).map(|(work, of_best)| round4(work / of_best.max(1.0)));
+        let work_ratio = self.pick.work.zip(best.pick.work).map(|(work, of_best)| round(work / of_best.max(1.0), 4));
         let time_ratio = self.time_to(best).map(|ratio| ratio.rounded(4));
         Alternative { when, pick: self.pick.clone(), work_ratio, time_ratio }
     }
-}
-
-fn round4(value: f64) -> f64 {
-    (value * 1e4).round() / 1e4
 }
 
 /// Weighed sums over functions.

@@ -2,7 +2,7 @@
 
 use super::candidates::Candidate;
 use super::{Alternative, DecidedBy, Pick, Recommendation, When};
-use crate::measure::{Estimate, PerCall};
+use crate::measure::{Estimate, PerCall, way};
 use crate::report::numbers::{bytes, grouped, per_call, time};
 use crate::report::{MeasureReport, Settings};
 
@@ -10,10 +10,7 @@ impl Pick {
     /// Strategy and residue in one, for instance `bump-reset, keep`.
     #[must_use]
     pub fn way(&self) -> String {
-        match &self.residue {
-            Some(residue) => format!("{}, {residue}", self.strategy),
-            None => self.strategy.clone(),
-        }
+        way(&self.strategy, self.residue.as_deref())
     }
 
     /// Whether both are of one guest.

@@ -1,12 +1,11 @@
 //! How a comparison with a baseline reads.
 
-use super::super::baseline::{Change, Comparison, Direction, Figure, Rule, Value};
+use super::super::baseline::{Change, Comparison, Direction, Figure, Value};
 use super::super::numbers::{NONE, bytes, or_dash, per_call, time};
 use super::super::section::{Body, Section, Table};
 
 pub(in super::super) fn section(comparison: &Comparison) -> Section {
-    let rules: Vec<String> = comparison.rules.iter().map(Rule::text).collect();
-    let rules = if rules.is_empty() { "none".to_owned() } else { rules.join(", ") };
+    let rules = comparison.rules_text();
     let mut remarks = vec![format!("baseline of {}; it fails on: {rules}", comparison.date)];
     remarks.extend(comparison.error.clone());
     remarks.extend(comparison.notes.iter().cloned());

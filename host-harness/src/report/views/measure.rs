@@ -170,13 +170,8 @@ fn count_cells(counts: &Counts) -> Vec<String> {
 
 /// One table for each function, so that guests and ways of restoring stand side by side.
 fn times(report: &MeasureReport) -> Vec<Section> {
-    let mut functions: Vec<&str> = Vec::new();
-    for row in &report.rows {
-        if !functions.contains(&row.function.as_str()) {
-            functions.push(&row.function);
-        }
-    }
-    let mut sections: Vec<Section> = functions.iter().map(|function| times_of(function, &report.rows)).collect();
+    let mut sections: Vec<Section> =
+        report.functions().into_iter().map(|function| times_of(function, &report.rows)).collect();
     if let Some(last) = sections.last_mut() {
         last.remarks.push(format!(
             "bare call: wasmtime's typed call of an empty function, epoch deadline armed, {} (p99 {}); reading the clock \

@@ -15,7 +15,7 @@ pub(in super::super) fn sections(verdicts: &[VerdictReport]) -> Vec<Section> {
         .word("verdict");
     let mut sections = Vec::new();
     for verdict in verdicts {
-        let way = way(verdict);
+        let way = verdict.way();
         table.row([
             verdict.guest.clone(),
             verdict.allocator.clone(),
@@ -54,13 +54,6 @@ fn lines(verdict: &VerdictReport) -> impl Iterator<Item = String> {
     differences.chain(skipped).chain(failing).chain(not_called).chain(verdict.error.clone())
 }
 
-fn way(verdict: &VerdictReport) -> String {
-    match &verdict.residue {
-        Some(residue) => format!("{}, {residue}", verdict.strategy),
-        None => verdict.strategy.clone(),
-    }
-}
-
 /// The lines about a verdict, and the verdict in a word.
 pub(in super::super) fn findings(verdict: &VerdictReport) -> (&'static str, Vec<String>) {
     (Word::of(verdict).text(), lines(verdict).collect())
@@ -81,7 +74,7 @@ fn residue(verdicts: &[VerdictReport]) -> Option<Section> {
             None if verdict.regions.is_empty() => "new".to_owned(),
             None => NONE.to_owned(),
         };
-        table.row([verdict.guest.clone(), way(verdict)].into_iter().chain(regions.iter().map(cell)));
+        table.row([verdict.guest.clone(), verdict.way()].into_iter().chain(regions.iter().map(cell)));
     }
     let holds = |found: &RegionFinding| found.promise == Promise::Residue;
     let mut remarks = vec!["exact: as in the snapshot after every restore, and zero where memory was grown since"];
