@@ -87,7 +87,9 @@ impl Refusal {
             Self::NotCalled(_) => (StatusCode::INTERNAL_SERVER_ERROR, "no-instance"),
             Self::Failed(cause) => (status_of(cause), cause.kind()),
             Self::AfterCall { refusal, .. } => refusal.status(),
-            Self::Store(StoreError::Database(_) | StoreError::Closed) => (StatusCode::INTERNAL_SERVER_ERROR, "store"),
+            Self::Store(StoreError::Database(_) | StoreError::Closed | StoreError::Damaged) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "store")
+            }
             Self::Store(StoreError::UnsupportedStorage(_)) => (StatusCode::NOT_FOUND, "unsupported-storage"),
             Self::Store(_) => (StatusCode::UNPROCESSABLE_ENTITY, "intents"),
             Self::NoJson(_) => (StatusCode::INTERNAL_SERVER_ERROR, "no-json"),
@@ -168,7 +170,7 @@ pub fn answer(called: Called) -> Result<Answer, Refusal> {
     let mut listed = Vec::new();
     let mut result = Value::Null;
     for intent in intents(&stream) {
-        let intent = intent.map_err(|error| StoreError::Malformed(error.to_string()))?;
+        let intent = intent.map_err(|error| StoreError::State(error.into()))?;
         if intent.key.storage == storage::RESULT {
             result = to_json(intent.value)?;
         } else {

@@ -6,31 +6,24 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Bound;
 use std::panic;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use guest_abi::cbor::WireError;
-use guest_abi::intent::{self, Intent, Operation};
 use guest_abi::key::Key;
 use guest_abi::storage;
 use guest_abi::value::ValueRef;
-use guest_state::MemoryStateError;
-use guest_state::record::{Fields, Wanted, definite, key_map, merged};
-use redb::{Database, DatabaseError, ReadOnlyTable, ReadableDatabase as _, ReadableTable, Table, TableDefinition};
+use guest_state::{MemoryStateError, StoredState, StoredStateError};
+use guest_state_redb::InTransaction;
+use redb::{Database, DatabaseError, ReadOnlyTable, ReadableDatabase as _, TableDefinition};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::metrics::ServiceMetrics;
 use crate::turns::Turn;
 
-/// Tenant, storage, entity, canonical fields of the key.
-type RecordKey = (&'static str, &'static str, &'static str, &'static [u8]);
-/// Number of fields of the key, value.
-type Record = (u64, &'static [u8]);
-
-const RECORDS: TableDefinition<'_, RecordKey, Record> = TableDefinition::new("records");
+/// Name of the table of records. Each tenant owns those under its name.
+const RECORDS: &str = "records";
 /// Names of the tenants that exist.
 const TENANTS: TableDefinition<'_, &str, ()> = TableDefinition::new("tenants");
 
@@ -44,23 +37,12 @@ pub enum StoreError {
     /// A storage that is not well known, and of which the tenant has no record.
     #[error("unsupported storage `{0}`: it is not a well-known one, and the tenant has no record of it")]
     UnsupportedStorage(String),
-    /// A key that no record can have.
+    /// A key that no record can have, an intent that updates a record which does not exist, or malformed intents.
     #[error(transparent)]
-    Key(#[from] MemoryStateError),
-    /// A value that is not of the value model.
-    #[error("invalid value: {0}")]
-    Value(#[from] WireError),
-    /// An intent that updates a record which does not exist.
-    #[error("an intent updates a record of `{storage}` `{entity}` that does not exist")]
-    UpdateOfAbsent {
-        /// Storage of the record.
-        storage: String,
-        /// Entity of the record.
-        entity: String,
-    },
-    /// Intents that are not valid by the contract.
-    #[error("malformed intents: {0}")]
-    Malformed(String),
+    State(MemoryStateError),
+    /// An entry of the table that is not a record.
+    #[error("the store has an entry that is not a record")]
+    Damaged,
     /// The database failed.
     #[error("the store failed: {0}")]
     Database(Arc<redb::Error>),
@@ -72,6 +54,25 @@ pub enum StoreError {
 impl StoreError {
     fn database(error: impl Into<redb::Error>) -> Self {
         Self::Database(Arc::new(error.into()))
+    }
+}
+
+impl From<MemoryStateError> for StoreError {
+    fn from(error: MemoryStateError) -> Self {
+        match error {
+            MemoryStateError::UnsupportedStorage { storage } => Self::UnsupportedStorage(storage),
+            error => Self::State(error),
+        }
+    }
+}
+
+impl From<StoredStateError<redb::Error>> for StoreError {
+    fn from(error: StoredStateError<redb::Error>) -> Self {
+        match error {
+            StoredStateError::State(error) => error.into(),
+            StoredStateError::Map(error) => Self::database(error),
+            _ => Self::Damaged,
+        }
     }
 }
 
@@ -204,7 +205,7 @@ impl Store {
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
         let transaction = self.database.begin_read().map_err(StoreError::database)?;
         Ok(Snapshot {
-            records: transaction.open_table(RECORDS).map_err(StoreError::database)?,
+            records: guest_state_redb::Snapshot::open(&transaction, RECORDS).map_err(StoreError::database)?,
             tenants: transaction.open_table(TENANTS).map_err(StoreError::database)?,
         })
     }
@@ -236,7 +237,7 @@ impl Store {
 /// Makes the tables, so that no read has to find out that there is none yet.
 fn make_tables(database: &Database) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
-    transaction.open_table(RECORDS)?;
+    InTransaction::open(&transaction, RECORDS)?;
     transaction.open_table(TENANTS)?;
     transaction.commit()?;
     Ok(())
@@ -245,7 +246,7 @@ fn make_tables(database: &Database) -> Result<(), redb::Error> {
 /// The records at one moment.
 #[derive(Debug)]
 pub struct Snapshot {
-    records: ReadOnlyTable<RecordKey, Record>,
+    records: guest_state_redb::Snapshot,
     tenants: ReadOnlyTable<&'static str, ()>,
 }
 
@@ -266,12 +267,7 @@ impl Snapshot {
     /// # Errors
     /// [`StoreError`]; an absent record is not an error.
     pub fn get(&self, tenant: &str, key: &Key<'_>) -> Result<Option<Vec<u8>>, StoreError> {
-        let fields = Fields::of(key)?;
-        let found = self.records.get((tenant, key.storage, key.entity, fields.bytes.as_slice()));
-        match found.map_err(StoreError::database)? {
-            Some(record) => Ok(Some(record.value().1.to_vec())),
-            None => self.check_storage(tenant, key.storage).map(|()| None),
-        }
+        Ok(self.of(tenant).find(key)?)
     }
 
     /// The rows that match a partial key, starting behind the row whose key map is `after`: as many whole ones as fit `room`
@@ -286,16 +282,7 @@ impl Snapshot {
         after: Option<ValueRef<'_>>,
         room: usize,
     ) -> Result<Vec<u8>, StoreError> {
-        let mut rows = Vec::new();
-        self.rows(tenant, key, after, |map, value| {
-            if !rows.is_empty() && rows.len() + map.len() + value.len() > room {
-                return false;
-            }
-            rows.extend_from_slice(map);
-            rows.extend_from_slice(value);
-            rows.len() < room
-        })?;
-        Ok(rows)
+        Ok(self.of(tenant).page(key, after, room)?.into_rows())
     }
 
     /// The first rows that match a partial key, at most `most` of them.
@@ -304,7 +291,7 @@ impl Snapshot {
     /// [`StoreError`].
     pub fn list(&self, tenant: &str, key: &Key<'_>, most: usize) -> Result<Vec<Row>, StoreError> {
         let mut rows = Vec::new();
-        self.rows(tenant, key, None, |map, value| {
+        self.of(tenant).rows(key, None, |map, value| {
             if rows.len() < most {
                 rows.push((map.to_vec(), value.to_vec()));
             }
@@ -313,49 +300,8 @@ impl Snapshot {
         Ok(rows)
     }
 
-    /// Gives each row that matches a partial key to `take`, as long as that wants more.
-    fn rows(
-        &self,
-        tenant: &str,
-        key: &Key<'_>,
-        after: Option<ValueRef<'_>>,
-        mut take: impl FnMut(&[u8], &[u8]) -> bool,
-    ) -> Result<(), StoreError> {
-        self.check_storage(tenant, key.storage)?;
-        let wanted = Wanted::of(key)?;
-        let after = after.map(|row| Fields::of_row(key, row)).transpose()?;
-        let (storage, entity) = (key.storage, key.entity);
-        let start = match &after {
-            None => Bound::Included((tenant, storage, entity, &[][..])),
-            Some(fields) => Bound::Excluded((tenant, storage, entity, fields.bytes.as_slice())),
-        };
-        let rows = self.records.range::<(&str, &str, &str, &[u8])>((start, Bound::Unbounded));
-        for row in rows.map_err(StoreError::database)? {
-            let (place, record) = row.map_err(StoreError::database)?;
-            let (of_tenant, of_storage, of_entity, fields) = place.value();
-            if (of_tenant, of_storage, of_entity) != (tenant, storage, entity) {
-                break;
-            }
-            let (count, value) = record.value();
-            // It was a `usize` when it was written.
-            let map = key_map(fields, usize::try_from(count).unwrap_or(usize::MAX));
-            if wanted.matches(&map) && !take(&map, value) {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Checks that the tenant may read a storage.
-    fn check_storage(&self, tenant: &str, storage: &str) -> Result<(), StoreError> {
-        if storage::is_well_known(storage) {
-            return Ok(());
-        }
-        let mut found = self.records.range((tenant, storage, "", &[][..])..).map_err(StoreError::database)?;
-        match found.next().transpose().map_err(StoreError::database)? {
-            Some((place, _)) if (place.value().0, place.value().1) == (tenant, storage) => Ok(()),
-            _ => Err(StoreError::UnsupportedStorage(storage.to_owned())),
-        }
+    fn of(&self, tenant: &str) -> StoredState<&guest_state_redb::Snapshot> {
+        StoredState::of(tenant, &self.records)
     }
 }
 
@@ -399,15 +345,21 @@ fn write_together(database: &Database, together: &[Write]) -> Result<BTreeMap<us
         let mut failed = BTreeMap::new();
         let transaction = database.begin_write()?;
         {
-            let mut records = transaction.open_table(RECORDS)?;
+            let mut records = InTransaction::open(&transaction, RECORDS)?;
             let mut tenants = transaction.open_table(TENANTS)?;
             for (index, write) in together.iter().enumerate() {
                 match &write.what {
                     What::Tenant(tenant) => drop(tenants.insert(tenant.as_str(), ())?),
-                    What::Intents { turn, intents } => match changes(&records, turn.tenant(), intents) {
-                        Ok(changes) => insert(&mut records, turn.tenant(), &changes)?,
-                        Err(error) => drop(failed.insert(index, error)),
-                    },
+                    What::Intents { turn, intents } => {
+                        let mut state = StoredState::of(turn.tenant(), &mut records);
+                        // The answer has the result.
+                        match state.apply_if(intents, |intent| intent.key.storage != storage::RESULT) {
+                            Ok(_) => {}
+                            // Some of this commit may be written: none of the transaction is.
+                            Err(StoredStateError::Map(error)) => return Err(error),
+                            Err(error) => drop(failed.insert(index, error.into())),
+                        }
+                    }
                 }
             }
         }
@@ -415,52 +367,4 @@ fn write_together(database: &Database, together: &[Write]) -> Result<BTreeMap<us
         Ok(failed)
     };
     failed().map_err(Arc::new)
-}
-
-/// Records to write, by storage, entity and fields of the key.
-type Changes<'a> = BTreeMap<(&'a str, &'a str, Fields), Vec<u8>>;
-
-/// The changes that a stream of intents makes.
-fn changes<'a>(
-    records: &impl ReadableTable<RecordKey, Record>,
-    tenant: &str,
-    intents: &'a [u8],
-) -> Result<Changes<'a>, StoreError> {
-    let mut changes = Changes::new();
-    for intent in intent::intents(intents) {
-        let Intent { operation, key, value } = intent.map_err(|error| StoreError::Malformed(error.to_string()))?;
-        if key.storage == storage::RESULT {
-            // The answer has it.
-            continue;
-        }
-        let fields = Fields::of(&key)?;
-        let place = (key.storage, key.entity, fields);
-        let value = match operation {
-            Operation::New => definite(value)?,
-            Operation::Update => {
-                let existing = match changes.get(&place) {
-                    Some(existing) => Some(existing.clone()),
-                    None => {
-                        let found = records.get((tenant, place.0, place.1, place.2.bytes.as_slice()));
-                        found.map_err(StoreError::database)?.map(|record| record.value().1.to_vec())
-                    }
-                };
-                let existing = existing.ok_or_else(|| StoreError::UpdateOfAbsent {
-                    storage: key.storage.to_owned(),
-                    entity: key.entity.to_owned(),
-                })?;
-                merged(ValueRef::new(&existing), value)?
-            }
-        };
-        changes.insert(place, value);
-    }
-    Ok(changes)
-}
-
-fn insert(records: &mut Table<'_, RecordKey, Record>, tenant: &str, changes: &Changes<'_>) -> Result<(), redb::Error> {
-    for ((storage, entity, fields), value) in changes {
-        let place = (tenant, *storage, *entity, fields.bytes.as_slice());
-        records.insert(place, (fields.count as u64, value.as_slice()))?;
-    }
-    Ok(())
 }

@@ -31,6 +31,7 @@ pub use guest::error::{AdmissionError, CompileError, ConfigError, InputError, Lo
 pub use guest::{Function, Guest};
 pub use guest_abi::{self, Level};
 pub use guest_prepare::{self, PrepareOptions, module_info};
+pub use guest_state::{self, OrderedMap, OrderedMapMut, StoredState, StoredStateError};
 pub use host::call::{CallLimits, HostCall, LogLines, TraceEntry};
 pub use host::outcome::{AllocationSource, AllocationStats, CallStats, Outcome, Replaced};
 #[cfg(feature = "async")]

@@ -8,8 +8,9 @@ use crate::error::{self, Error, Result};
 
 /// A value that the host gave. Reading decodes it where it lies; nothing is copied.
 ///
-/// An integer is read as any integer or float type that holds it exactly, a float as any float type that does;
-/// anything else is an error that names the field, what was asked for and what was found.
+/// An integer is read as any integer or float type that holds it exactly, a float as the nearest value of any float type.
+/// Anything else is an error that names the field, the type asked for and the kind found. So is a finite 64-bit float beyond
+/// the range of `f32` that is read as `f32`.
 ///
 /// ```
 /// use guest_sdk_core::ErrorCode;

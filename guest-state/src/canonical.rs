@@ -43,8 +43,29 @@ impl Fields {
     }
 }
 
+/// The canonical form of a whole key: storage, entity and fields. Equal keys have equal bytes, and the keys of one storage,
+/// and of one entity of it, lie side by side in the order in which rows are read.
+///
+/// ```
+/// use guest_abi::key::Key;
+/// use guest_state::record::{canonical_key, key};
+///
+/// let one = key("sys.View", "shop.Orders", |key| { key.put_i32("Year", 2023).put_i32("Month", 1); });
+/// let other = key("sys.View", "shop.Orders", |key| { key.put_f64("Month", 1.0).put_i64("Year", 2023); });
+/// assert_eq!(canonical_key(&Key::parse(&one)?)?, canonical_key(&Key::parse(&other)?)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`MemoryStateError::InvalidKey`] if a field is put twice or has a value that keys cannot have.
+pub fn canonical_key(key: &Key<'_>) -> Result<Vec<u8>, MemoryStateError> {
+    let mut bytes = Vec::new();
+    append_key(key, &mut bytes)?;
+    Ok(bytes)
+}
+
 /// Appends the canonical form of a whole key. Returns where its fields begin and their number.
-pub(crate) fn canonical_key(key: &Key<'_>, out: &mut Vec<u8>) -> Result<(usize, usize), MemoryStateError> {
+pub(crate) fn append_key(key: &Key<'_>, out: &mut Vec<u8>) -> Result<(usize, usize), MemoryStateError> {
     append_prefix(key, out);
     let start = out.len();
     let fields = append_fields(key.object(), out).map_err(|reason| invalid(key, reason))?;
@@ -166,6 +187,17 @@ fn append_scalar(value: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), ValueErro
 }
 
 /// The fields of a partial key, each in canonical form.
+///
+/// ```
+/// use guest_abi::key::Key;
+/// use guest_state::record::{Wanted, key, object};
+///
+/// let partial = key("sys.View", "shop.Orders", |key| { key.put_i32("Year", 2023); });
+/// let wanted = Wanted::of(&Key::parse(&partial)?)?;
+/// assert!(wanted.matches(&object(|key| { key.put_i32("Month", 1).put_i32("Year", 2023); })));
+/// assert!(!wanted.matches(&object(|key| { key.put_i32("Month", 1).put_i32("Year", 2024); })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Wanted(Vec<(String, Vec<u8>)>);
 
@@ -198,6 +230,12 @@ impl Wanted {
 }
 
 /// The key map of fields in canonical form: a map of definite length.
+///
+/// ```
+/// use guest_state::record::key_map;
+///
+/// assert_eq!(key_map(b"\x61a\x01", 1), b"\xA1\x61a\x01");
+/// ```
 #[must_use]
 pub fn key_map(fields: &[u8], count: usize) -> Vec<u8> {
     let mut map = Vec::with_capacity(fields.len() + 3);

@@ -4,8 +4,12 @@
 mod canonical;
 mod error;
 mod merge;
+mod ordered_map;
 pub mod record;
 mod state;
+mod stored;
 
 pub use error::MemoryStateError;
+pub use ordered_map::{OrderedMap, OrderedMapMut};
 pub use state::MemoryState;
+pub use stored::{StoredState, StoredStateError};

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use guest_abi::cbor::encode;
 use guest_abi::intent::{self, Operation};
 use guest_abi::key::Key;
 use guest_abi::storage;
 use guest_abi::value::{ObjectEncoder, ValueRef};
 
 use crate::MemoryStateError;
-use crate::canonical::{Fields, Wanted, append_prefix, canonical_key, key_map};
+use crate::canonical::{Fields, Wanted, append_key, append_prefix, key_map};
 use crate::merge::{definite, merged};
+use crate::record;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Record {
@@ -96,17 +96,8 @@ impl MemoryState {
         key: impl FnOnce(&mut ObjectEncoder<'_, Vec<u8>>),
         value: impl FnOnce(&mut ObjectEncoder<'_, Vec<u8>>),
     ) -> Result<(), MemoryStateError> {
-        let mut key_bytes = Vec::new();
-        encode::element(&mut key_bytes, storage);
-        encode::element(&mut key_bytes, entity);
-        let mut fields = ObjectEncoder::begin(&mut key_bytes);
-        key(&mut fields);
-        fields.end();
-        let mut value_bytes = Vec::new();
-        let mut fields = ObjectEncoder::begin(&mut value_bytes);
-        value(&mut fields);
-        fields.end();
-        self.insert(&Key::parse(&key_bytes)?, ValueRef::new(&value_bytes))
+        let (key, value) = (record::key(storage, entity, key), record::object(value));
+        self.insert(&Key::parse(&key)?, ValueRef::new(&value))
     }
 
     /// Writes a record; a record with the same key is replaced. Its storage becomes known.
@@ -115,7 +106,7 @@ impl MemoryState {
     /// [`MemoryStateError`] if the key or the value is not valid.
     pub fn insert(&mut self, key: &Key<'_>, value: ValueRef<'_>) -> Result<(), MemoryStateError> {
         let mut canonical = Vec::new();
-        let (start, fields) = canonical_key(key, &mut canonical)?;
+        let (start, fields) = append_key(key, &mut canonical)?;
         let record = Record { key: key_map(&canonical[start..], fields), value: definite(value)? };
         self.declare_storage(key.storage);
         let fields = canonical.split_off(start);
@@ -142,7 +133,7 @@ impl MemoryState {
     pub fn get(&mut self, key: &Key<'_>) -> Result<Option<&[u8]>, MemoryStateError> {
         let mut canonical = std::mem::take(&mut self.scratch);
         canonical.clear();
-        let found = canonical_key(key, &mut canonical).map(|(start, _)| {
+        let found = append_key(key, &mut canonical).map(|(start, _)| {
             let (entity, fields) = canonical.split_at(start);
             self.tables.get(entity)?.get(fields)
         });
@@ -221,7 +212,7 @@ impl MemoryState {
             let intent = intent?;
             count += 1;
             let mut canonical = Vec::new();
-            let (start, count_of_fields) = canonical_key(&intent.key, &mut canonical)?;
+            let (start, count_of_fields) = append_key(&intent.key, &mut canonical)?;
             let fields = canonical.split_off(start);
             let value = match intent.operation {
                 Operation::New => definite(intent.value)?,

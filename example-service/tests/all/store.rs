@@ -10,6 +10,7 @@ use guest_abi::intent::{Operation, encode_header};
 use guest_abi::key::Key;
 use guest_abi::value::{ObjectEncoder, ValueRef};
 use guest_host::MemoryState;
+use guest_state::MemoryStateError;
 use proptest::prelude::*;
 
 /// The value of a field.
@@ -282,7 +283,7 @@ fn commits_that_are_written_together_fail_each_for_itself() {
             assert!(commit.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         }
         for (number, (tenant, commit)) in commits.into_iter().enumerate() {
-            let failed = matches!(commit.await, Err(StoreError::UpdateOfAbsent { .. }));
+            let failed = matches!(commit.await, Err(StoreError::State(MemoryStateError::UpdateOfAbsent { .. })));
             assert_eq!(failed, number % 3 == 0, "{tenant}");
             let snapshot = store.snapshot().unwrap();
             assert_eq!(count(&snapshot, &tenant, "sys.View"), usize::from(!failed), "{tenant}");

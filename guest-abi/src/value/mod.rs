@@ -93,7 +93,7 @@ pub enum ValueError {
         /// Kind of the value.
         found: Kind,
     },
-    /// Number that the type asked for cannot hold exactly.
+    /// Integer that the type asked for cannot hold exactly, or float beyond its range.
     OutOfRange {
         /// Type that was asked for.
         asked: &'static str,
@@ -228,21 +228,35 @@ impl<'a> ValueRef<'a> {
         scan::integer(self.bytes).ok_or_else(|| self.unreadable(asked, Kind::Integer))
     }
 
-    /// The value as `f32`.
+    /// The value as `f32`. A 64-bit float gives the nearest value; infinities and NaN stay what they are.
+    ///
+    /// ```
+    /// use guest_abi::value::{ObjectEncoder, ValueRef};
+    ///
+    /// let mut bytes = Vec::new();
+    /// let mut object = ObjectEncoder::begin(&mut bytes);
+    /// object.put_f64("Price", 1.1).put_f64("Mass", 1e39);
+    /// object.end();
+    ///
+    /// let value = ValueRef::new(&bytes);
+    /// assert_eq!(value.field("Price")?.unwrap().as_f32()?, 1.1);
+    /// assert!(value.field("Mass")?.unwrap().as_f32().is_err());
+    /// # Ok::<(), guest_abi::value::ValueError>(())
+    /// ```
     ///
     /// # Errors
-    /// [`ValueError`] unless it is a float, or an integer, that `f32` holds exactly. NaN stays NaN.
-    #[expect(clippy::cast_possible_truncation, reason = "exactness is checked by converting back")]
+    /// [`ValueError`] unless it is an integer that `f32` holds exactly, or a float that is not beyond the range of `f32`.
+    #[expect(clippy::cast_possible_truncation, reason = "the nearest float is wanted, and integers are checked")]
     pub fn as_f32(self) -> Result<f32, ValueError> {
         match self.kind()? {
             Kind::Float32 => self.fixed().map(f32::from_be_bytes),
             Kind::Float64 => {
                 let value = self.fixed().map(f64::from_be_bytes)?;
                 let narrow = value as f32;
-                if f64::from(narrow) == value || value.is_nan() {
-                    Ok(narrow)
-                } else {
+                if narrow.is_infinite() && value.is_finite() {
                     Err(ValueError::OutOfRange { asked: "f32", found: Kind::Float64 })
+                } else {
+                    Ok(narrow)
                 }
             }
             Kind::Integer => {

@@ -53,7 +53,7 @@ fn what_was_written_is_read_back() {
 }
 
 #[test]
-fn numbers_are_read_exactly_or_not_at_all() {
+fn integers_are_read_exactly_or_not_at_all_and_floats_as_the_nearest() {
     let number = |put: &dyn Fn(&mut ArrayEncoder<'_, Vec<u8>>)| {
         let mut bytes = Vec::new();
         let mut array = ArrayEncoder::begin(&mut bytes);
@@ -77,7 +77,20 @@ fn numbers_are_read_exactly_or_not_at_all() {
     let tenth = number(&|array| {
         array.push_f64(0.1);
     });
-    assert_eq!(ValueRef::new(&tenth).as_f32(), out_of_range("f32", Kind::Float64).map(|()| 0.0));
+    assert_eq!(ValueRef::new(&tenth).as_f32(), Ok(0.1), "the nearest");
+    let float = |value: f64| {
+        number(&move |array| {
+            array.push_f64(value);
+        })
+    };
+    for (value, nearest) in [(1.1, 1.1), (f64::from(f32::MAX), f32::MAX), (1e-60, 0.0), (f64::INFINITY, f32::INFINITY)]
+    {
+        assert_eq!(ValueRef::new(&float(value)).as_f32(), Ok(nearest), "{value}");
+    }
+    assert!(ValueRef::new(&float(f64::NAN)).as_f32().unwrap().is_nan());
+    for value in [1e39, -1e39] {
+        assert_eq!(ValueRef::new(&float(value)).as_f32(), out_of_range("f32", Kind::Float64).map(|()| 0.0), "{value}");
+    }
     let wrong = ValueError::WrongType { asked: "i64", found: Kind::Float64 };
     assert_eq!(ValueRef::new(&tenth).as_i64(), Err(wrong), "a float is not read as an integer");
     let text = number(&|array| {

@@ -100,6 +100,11 @@ impl AsyncInstance {
         self.instance.set_state(Awaited::new(state));
     }
 
+    /// The state that the guest reads, in the type in which it was given to the instance. `None` if it is of another type.
+    pub fn state_mut_as<S: AsyncState + 'static>(&mut self) -> Option<&mut S> {
+        self.instance.state_mut_as::<Awaited>()?.state_mut()
+    }
+
     /// Restores the instance if that can be done in place, which needs no waiting; says whether it is pristine then.
     pub(crate) fn restore_at_once(&mut self) -> bool {
         self.instance.is_pristine() || self.instance.restore_uncalled().is_some()

@@ -136,9 +136,25 @@ impl Instance {
         }
     }
 
-    /// The state that the guest reads.
+    /// The state that the guest reads. See [`Instance::state_mut_as`] for the state in its own type.
     pub fn state_mut(&mut self) -> Option<&mut dyn State> {
         Some(self.phase.data_mut()?.state.as_mut())
+    }
+
+    /// The state that the guest reads, in the type in which it was given to the instance. `None` if it is of another type.
+    ///
+    /// ```
+    /// use guest_host::{Instance, MemoryState};
+    ///
+    /// # fn records(instance: &mut Instance) -> Option<usize> {
+    /// let state: &mut MemoryState = instance.state_mut_as()?;
+    /// # Some(
+    /// state.len()
+    /// # )
+    /// # }
+    /// ```
+    pub fn state_mut_as<S: State>(&mut self) -> Option<&mut S> {
+        self.state_mut()?.downcast_mut()
     }
 
     /// Figures of the last call, also of one that failed.

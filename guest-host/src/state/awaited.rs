@@ -3,10 +3,12 @@
 //! A host function asks [`Awaited`] as it would ask any state. Where there is no answer yet, that records the request and
 //! fails. The host function has done nothing by then; its asynchronous frame awaits the answer and runs it again.
 
+use std::any::Any;
 use std::pin::Pin;
 
 use guest_abi::key::Key;
 use guest_abi::value::ValueRef;
+use guest_state::{OrderedMap, StoredState};
 
 use super::{MemoryState, State, StateError};
 
@@ -72,15 +74,27 @@ impl AsyncState for MemoryState {
     }
 }
 
+/// Reads from the map do not await: the future is ready at once. For a map whose reads block for long, implement
+/// [`AsyncState`] itself.
+impl<M: OrderedMap + Send + Sync> AsyncState for StoredState<M> {
+    async fn get(&mut self, key: &Key<'_>) -> Result<Option<Vec<u8>>, StateError> {
+        Ok(self.find(key)?)
+    }
+
+    async fn read(&mut self, key: &Key<'_>, after: Option<ValueRef<'_>>, room: usize) -> Result<Vec<u8>, StateError> {
+        Ok(self.page(key, after, room)?.into_rows())
+    }
+}
+
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, StateError>> + Send + 'a>>;
 
 /// [`AsyncState`] as a trait object.
-trait Reads: Send {
+trait Reads: Any + Send {
     fn get<'a>(&'a mut self, key: &'a Key<'a>) -> Boxed<'a, Option<Vec<u8>>>;
     fn read<'a>(&'a mut self, key: &'a Key<'a>, after: Option<ValueRef<'a>>, room: usize) -> Boxed<'a, Vec<u8>>;
 }
 
-impl<S: AsyncState> Reads for S {
+impl<S: AsyncState + 'static> Reads for S {
     fn get<'a>(&'a mut self, key: &'a Key<'a>) -> Boxed<'a, Option<Vec<u8>>> {
         Box::pin(AsyncState::get(self, key))
     }
@@ -158,6 +172,12 @@ impl Wanted {
 impl Awaited {
     pub(crate) fn new(state: impl AsyncState + 'static) -> Self {
         Self { state: Box::new(state), wanted: None, fetched: None }
+    }
+
+    /// The embedder's state, if it is of this type.
+    pub(crate) fn state_mut<S: AsyncState + 'static>(&mut self) -> Option<&mut S> {
+        let any: &mut dyn Any = self.state.as_mut();
+        any.downcast_mut()
     }
 
     /// Whether a read is to be awaited.

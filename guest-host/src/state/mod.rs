@@ -3,13 +3,19 @@
 #[cfg(feature = "async")]
 pub(crate) mod awaited;
 
+use std::any::Any;
+
 #[cfg(feature = "async")]
 pub use awaited::AsyncState;
 use guest_abi::key::Key;
 use guest_abi::value::ValueRef;
 pub use guest_state::MemoryState;
+use guest_state::{OrderedMapMut, StoredState, StoredStateError};
 
 /// The records that a guest may read. Each instance has its own state; several states may share one store.
+///
+/// A [`StoredState`] is a state over any ordered map of bytes, such as a table of a key-value store. Implement this trait for
+/// what such a map cannot give.
 ///
 /// An extension is a pure function of the state: while a call runs, equal reads must give equal results.
 ///
@@ -38,7 +44,7 @@ pub use guest_state::MemoryState;
 ///
 /// assert_eq!(ReadOnly::default().apply(&[]).unwrap_err().to_string(), "these records are read-only");
 /// ```
-pub trait State: Send {
+pub trait State: Any + Send {
     /// The value of the record with this key, as CBOR with definite lengths; `None` when there is no such record.
     ///
     /// # Errors
@@ -70,6 +76,21 @@ pub trait State: Send {
     }
 }
 
+impl dyn State {
+    /// The state as its own type, if it is of that type.
+    ///
+    /// ```
+    /// use guest_host::{MemoryState, State};
+    ///
+    /// let mut boxed: Box<dyn State> = Box::new(MemoryState::new());
+    /// boxed.downcast_mut::<MemoryState>().unwrap().declare_storage("my.Store");
+    /// ```
+    pub fn downcast_mut<S: State>(&mut self) -> Option<&mut S> {
+        let any: &mut dyn Any = self;
+        any.downcast_mut()
+    }
+}
+
 /// Why a state could not serve.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
@@ -88,6 +109,26 @@ impl From<guest_state::MemoryStateError> for StateError {
     }
 }
 
+impl<E: std::error::Error + Send + Sync + 'static> From<StoredStateError<E>> for StateError {
+    fn from(error: StoredStateError<E>) -> Self {
+        Self::new(error)
+    }
+}
+
+impl<M: OrderedMapMut + Send + 'static> State for StoredState<M> {
+    fn get(&mut self, key: &Key<'_>) -> Result<Option<&[u8]>, StateError> {
+        Ok(StoredState::get(self, key)?)
+    }
+
+    fn read(&mut self, key: &Key<'_>, after: Option<ValueRef<'_>>, out: &mut [u8]) -> Result<usize, StateError> {
+        Ok(StoredState::read(self, key, after, out)?)
+    }
+
+    fn apply(&mut self, intents: &[u8]) -> Result<usize, StateError> {
+        Ok(StoredState::apply(self, intents)?)
+    }
+}
+
 impl State for MemoryState {
     fn get(&mut self, key: &Key<'_>) -> Result<Option<&[u8]>, StateError> {
         Ok(MemoryState::get(self, key)?)
@@ -99,5 +140,17 @@ impl State for MemoryState {
 
     fn apply(&mut self, intents: &[u8]) -> Result<usize, StateError> {
         Ok(MemoryState::apply(self, intents)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_store_of_ones_own_takes_at_most_thirty_lines() {
+        let example = include_str!("../../examples/stored_state.rs");
+        let (_, behind) = example.split_once("// ANCHOR: state\n").unwrap();
+        let (state, _) = behind.split_once("// ANCHOR_END: state").unwrap();
+        let lines = state.lines().filter(|line| !line.trim().is_empty()).count();
+        assert!((20..=30).contains(&lines), "{lines}");
     }
 }

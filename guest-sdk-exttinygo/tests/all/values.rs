@@ -27,6 +27,7 @@ fn every_kind_is_put_and_read_back() {
         let value = cx.get_value(&key)?;
         assert_eq!((value.get_i32("i32")?, value.get_i64("i64")?), (i32::MIN, i64::MAX));
         assert_eq!((value.get_f32("f32")?, value.get_f64("f64")?), (1.5, 0.1));
+        assert_eq!(value.get_f32("f64")?, 0.1, "the nearest");
         assert_eq!((value.get_str("text")?, value.get_bytes("bytes")?), ("größe", &[0, 255][..]));
         assert!(value.get_bool("bool")?);
         assert_eq!(value.get_qname("name")?, NAME);

@@ -66,8 +66,9 @@ fn every_kind_is_put_and_read_back() {
         assert_eq!(array.item(7).unwrap_err().code(), ErrorCode::MissingElement);
         assert_eq!(array.get_i32_at(1).unwrap_err().to_string(), "element 1: asked for i32, found string");
         assert_eq!(array.items()?.count(), 7);
-        // Numbers are read by any type that holds them exactly.
+        // Integers are read by any type that holds them exactly, floats as the nearest value.
         assert_eq!(value.get_i64("i32")?, i64::from(i32::MIN));
+        assert_eq!(value.get_f32("f64")?, 0.1);
         assert_eq!(value.get_f64("f32")?, 1.5);
         assert_eq!(value.get_i32("i64").unwrap_err().code(), ErrorCode::OutOfRange);
         Ok(())

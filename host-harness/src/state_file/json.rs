@@ -46,6 +46,9 @@ impl fmt::Display for Wrong<'_> {
     }
 }
 
+/// Names of fields that give the type of the value behind them.
+const MARKERS: [&str; 6] = ["$bytes", "$qname", "$f32", "$f64", "$i32", "$i64"];
+
 /// A field as it stands in the text.
 pub(super) struct Field<'t> {
     pub(super) name: String,
@@ -58,6 +61,8 @@ pub(super) struct Field<'t> {
 pub(super) enum Parsed<'t> {
     Int(i64),
     Float(f64),
+    /// `{"$f32": 1.1}`.
+    Narrow(f32),
     Bool(bool),
     Text(String),
     Bytes(Vec<u8>),
@@ -82,19 +87,46 @@ impl<'t> Parsed<'t> {
 
     fn of_object(text: &'t str) -> Result<Self, Wrong<'t>> {
         let fields = fields(text)?;
-        let marker = fields.iter().find(|field| field.name == "$bytes" || field.name == "$qname");
+        let marker = fields.iter().find(|field| MARKERS.contains(&field.name.as_str()));
         Ok(match marker {
             None => Self::Object(fields),
             Some(marker) if fields.len() > 1 => {
                 let reason = format!("`{}` must be the only field of its object; remove the others", marker.name);
                 return Err(Wrong::new(marker.name_at, reason));
             }
-            Some(marker) if marker.name == "$bytes" => Self::Bytes(bytes(marker.value)?),
-            Some(marker) => Self::QName(qname(marker.value)?),
+            Some(marker) => match marker.name.as_str() {
+                "$bytes" => Self::Bytes(bytes(marker.value)?),
+                "$qname" => Self::QName(qname(marker.value)?),
+                kind => Self::of_typed_number(kind, marker.value.get())?,
+            },
         })
     }
 
-    /// JSON tells integers from floats by how they are written alone, and so does this: no integer becomes a float.
+    /// The number behind a marker with its type.
+    fn of_typed_number(marker: &str, text: &'t str) -> Result<Self, Wrong<'t>> {
+        if !text.starts_with(['-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']) {
+            return Err(Wrong::new(text, format!("`{marker}` needs a number")));
+        }
+        let (parsed, needs) = match marker {
+            "$f32" => {
+                let float = text.parse().ok().filter(|float: &f32| float.is_finite());
+                (float.map(Self::Narrow), "a number in the range of a 32-bit float")
+            }
+            "$f64" => {
+                let float = text.parse().ok().filter(|float: &f64| float.is_finite());
+                (float.map(Self::Float), "a number in the range of a 64-bit float")
+            }
+            "$i32" => {
+                let integer = text.parse().ok().map(|integer: i32| Self::Int(integer.into()));
+                (integer, "an integer of 32 bits with sign, without point and exponent")
+            }
+            _ => (text.parse().ok().map(Self::Int), "an integer of 64 bits with sign, without point and exponent"),
+        };
+        parsed.ok_or_else(|| Wrong::new(text, format!("`{marker}` needs {needs}, not {text}")))
+    }
+
+    /// JSON tells integers from floats by how they are written alone, and so does this: no integer becomes a float
+    /// unless a marker says so.
     fn of_number(text: &'t str) -> Result<Self, Wrong<'t>> {
         if text.contains(['.', 'e', 'E']) {
             let float = text.parse().ok().filter(|float: &f64| float.is_finite());
@@ -113,7 +145,7 @@ impl<'t> Parsed<'t> {
     /// Its kind with an article, for messages.
     pub(super) fn kind(&self) -> &'static str {
         match self {
-            Self::Int(_) | Self::Float(_) => "a number",
+            Self::Int(_) | Self::Float(_) | Self::Narrow(_) => "a number",
             Self::Bool(_) => "a bool",
             Self::Text(_) => "a string",
             Self::Bytes(_) => "bytes",
@@ -229,6 +261,7 @@ fn write_field<'t>(
     match value {
         Parsed::Int(int) => drop_writer(writer.put_i64(name, int)),
         Parsed::Float(float) => drop_writer(writer.put_f64(name, float)),
+        Parsed::Narrow(float) => drop_writer(writer.put_f32(name, float)),
         Parsed::Bool(bool) => drop_writer(writer.put_bool(name, bool)),
         Parsed::Text(text) => drop_writer(writer.put_string(name, &text)),
         Parsed::Bytes(bytes) => drop_writer(writer.put_bytes(name, &bytes)),
@@ -262,6 +295,7 @@ fn write_item<'t>(raw: &'t RawValue, writer: &mut ArrayEncoder<'_, Vec<u8>>, dep
     match Parsed::of(raw)? {
         Parsed::Int(int) => drop_writer(writer.push_i64(int)),
         Parsed::Float(float) => drop_writer(writer.push_f64(float)),
+        Parsed::Narrow(float) => drop_writer(writer.push_f32(float)),
         Parsed::Bool(bool) => drop_writer(writer.push_bool(bool)),
         Parsed::Text(text) => drop_writer(writer.push_string(&text)),
         Parsed::Bytes(bytes) => drop_writer(writer.push_bytes(&bytes)),

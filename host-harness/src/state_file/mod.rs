@@ -245,6 +245,8 @@ fn text<'t>(field: &Field<'t>) -> Result<String, Wrong<'t>> {
 
 #[cfg(test)]
 mod tests {
+    use guest_abi::value::Kind;
+
     use super::*;
 
     fn error(text: &str) -> String {
@@ -374,6 +376,33 @@ mod tests {
         ] {
             assert_eq!(read_back(&text(number))["x"], read, "{number}");
         }
+    }
+
+    #[test]
+    fn a_decimal_is_the_nearest_value_of_the_type_that_reads_it() {
+        let text = r#"[{"storage": "sys.Event", "value": {"x": 1.1, "y": {"$f32": 1.1}, "z": {"$f64": 2}, "i": {"$i32": -7},
+            "a": [{"$i64": 8}]}}]"#;
+        let mut state = parse_state(text, Path::new("s.json")).unwrap();
+        let value = ValueRef::new(state.get(&Key::of_storage("sys.Event")).unwrap().unwrap());
+        let field = |name| value.field(name).unwrap().unwrap();
+        assert_eq!((field("x").as_f32(), field("x").as_f64()), (Ok(1.1), Ok(1.1)));
+        assert_eq!((field("y").as_f32(), field("y").kind()), (Ok(1.1), Ok(Kind::Float32)));
+        assert_eq!((field("z").as_f64(), field("z").kind()), (Ok(2.0), Ok(Kind::Float64)));
+        assert_eq!(field("i").as_i32(), Ok(-7));
+        assert_eq!(field("a").items().unwrap().next().unwrap().unwrap().as_i64(), Ok(8));
+    }
+
+    #[test]
+    fn a_marker_of_a_type_refuses_what_the_type_does_not_hold() {
+        let text = |value: &str| format!(r#"[{{"storage": "a", "value": {{"x": {value}}}}}]"#);
+        refused(&[
+            (&text(r#"{"$f32": 1e39}"#), "1:43", "`$f32` needs a number in the range of a 32-bit float, not 1e39"),
+            (&text(r#"{"$f32": "1"}"#), "1:43", "`$f32` needs a number"),
+            (&text(r#"{"$f64": 1e999}"#), "1:43", "`$f64` needs a number in the range"),
+            (&text(r#"{"$i32": 2147483648}"#), "1:43", "`$i32` needs an integer of 32 bits"),
+            (&text(r#"{"$i64": 1.0}"#), "1:43", "`$i64` needs an integer of 64 bits"),
+            (&text(r#"{"$i64": 1, "y": 1}"#), "1:35", "`$i64` must be the only field"),
+        ]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The behaviour of each host function.
 
-use guest_abi::value::ValueRef;
+use guest_abi::value::{Kind, ValueRef};
 use guest_host::{Instance, InstanceConfig, MemoryState};
 
 use super::{Source, guest, load, state};
@@ -59,16 +59,17 @@ fn fields(instance: &mut Instance, function: &str) -> Vec<String> {
 }
 
 fn show(value: ValueRef<'_>) -> String {
-    let texts = [
-        value.as_i64().map(|value| value.to_string()),
-        value.as_f32().map(|value| format!("{value}f32")),
-        value.as_f64().map(|value| format!("{value}f64")),
-        value.as_bool().map(|value| value.to_string()),
-        value.as_str().map(|value| format!("{value:?}")),
-        value.as_bytes().map(|value| format!("{value:?}")),
-        value.as_qname().map(|value| value.to_string()),
-    ];
-    texts.into_iter().find_map(Result::ok).unwrap_or_else(|| format!("{value:?}"))
+    let text = value.kind().and_then(|kind| match kind {
+        Kind::Integer => value.as_i64().map(|value| value.to_string()),
+        Kind::Float32 => value.as_f32().map(|value| format!("{value}f32")),
+        Kind::Float64 => value.as_f64().map(|value| format!("{value}f64")),
+        Kind::Bool => value.as_bool().map(|value| value.to_string()),
+        Kind::Text => value.as_str().map(|value| format!("{value:?}")),
+        Kind::Bytes => value.as_bytes().map(|value| format!("{value:?}")),
+        Kind::QName => value.as_qname().map(|value| value.to_string()),
+        _ => Ok(format!("{value:?}")),
+    });
+    text.expect("the host wrote it")
 }
 
 #[test]
@@ -88,6 +89,8 @@ fn fields_are_read_by_name_in_every_type() {
             // Numbers that another type holds exactly.
             sees("Float64", "Age", "j"),
             sees("Int64", "Age", "k"),
+            // The nearest value of a float type.
+            sees("Float32", "Third", "l"),
         ];
         format!(
             r#"(func (export "reads") {LOCALS} {} (local.set $seen {}) {})"#,
@@ -106,8 +109,9 @@ fn fields_are_read_by_name_in_every_type() {
         "g=[1, 2, 3]",
         "h=\"shop\"",
         "i=\"Best\"",
-        "j=41f32",
+        "j=41f64",
         "k=41",
+        "l=0.1f32",
     ];
     assert_eq!(fields(&mut instance(&wasm, state()), "reads"), expected);
 }
@@ -154,7 +158,7 @@ fn elements_are_read_by_index_and_parts_by_handle() {
         "five again=\"a\"",
         "zero=\"text\"",
         "two=6.5f32",
-        "two again=6.5f32",
+        "two again=6.5f64",
         "one again=5",
         "four=[4]",
         "three=true",

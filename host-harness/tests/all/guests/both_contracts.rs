@@ -111,6 +111,20 @@ fn every_kind_of_value_and_every_way_to_fail_is_the_same() {
 }
 
 #[test]
+fn a_decimal_of_the_state_file_is_the_nearest_f32_on_both_contracts() {
+    let config = config(RestoreStrategy::FullCopy, Residue::Scrub);
+    let mut native = instance("conformance", Allocator::Leaking, &config);
+    let mut other = exttinygo("conformance", Allocator::Leaking).instantiate(&config, state_of("conformance")).unwrap();
+    for (instance, is_native) in [(&mut native, true), (&mut other, false)] {
+        let (intents, _) = call(instance, "by_name", is_native).unwrap();
+        let [(_, _, _, key, value)] = intents.as_slice() else { panic!("{intents:?}") };
+        for fields in [key, value] {
+            assert_eq!(fields["Float32"], [&[0xFA][..], &1.1_f32.to_be_bytes()].concat());
+        }
+    }
+}
+
+#[test]
 fn a_state_without_records_ends_the_sample_guest_in_the_same_way() {
     let config = config(RestoreStrategy::DirtyCards, Residue::Scrub);
     let mut native = super::load("shop", Allocator::Leaking).instantiate(&config, MemoryState::new()).unwrap();
