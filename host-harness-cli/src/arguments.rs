@@ -1,5 +1,7 @@
 //! The command line's commands and options.
 
+mod display;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +14,8 @@ use guest_host::{
 };
 use guest_prepare::PrepareOptions;
 use host_harness::replay::Numbering;
+
+pub(crate) use display::{Color, Display, Verbosity};
 
 use crate::output::Destination;
 use crate::values::{
@@ -140,6 +144,8 @@ pub(crate) struct Common {
     /// Secret by which `compile` seals artefacts and the other commands trust them: a file of 32 random bytes or more.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) artefact_key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) display: Display,
 }
 
 impl Common {

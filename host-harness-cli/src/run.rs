@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use guest_host::admission::{NoWriteBarrier, Refusal};
 use guest_host::guest_prepare::PrepareError;
 use guest_host::text::{printable, printable_lines};
@@ -13,9 +13,10 @@ use guest_host::{AdmissionError, CompileError, ConfigError, LoadError, StartErro
 use host_harness::replay::{Numbering, TraceError};
 use host_harness::report::Report;
 
-use crate::arguments::{Arguments, Command, Common, Format};
+use crate::arguments::{Arguments, Color, Command, Common, Format};
 use crate::commands;
 use crate::output::{Destination, Exporter, Html, Json, Text, hold_writes};
+use crate::progress;
 
 /// A check failed, or the guest did.
 const FAILED: u8 = 1;
@@ -28,10 +29,13 @@ const INTERRUPTED: i32 = 130;
 
 /// Runs what the command line asks for.
 pub(crate) fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let parser = Arguments::command().color(Color::in_words(std::env::args_os()));
+    let parsed = parser.try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
+    let arguments = match parsed {
         Ok(arguments) => arguments,
         Err(error) => return refuse(&error),
     };
+    progress::show(arguments.common.display.verbosity());
     // Without a handler an interrupt could leave the temporary file of a report behind. That none could be set is no
     // reason to refuse the work.
     let _ = ctrlc::set_handler(|| {

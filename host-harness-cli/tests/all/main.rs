@@ -6,4 +6,5 @@ mod allocations;
 mod commands;
 mod folder;
 mod input;
+mod progress;
 mod wasi;
