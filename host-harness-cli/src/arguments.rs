@@ -1,5 +1,6 @@
 //! The command line's commands and options.
 
+mod build;
 mod display;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use guest_host::{
 use guest_prepare::PrepareOptions;
 use host_harness::replay::Numbering;
 
+pub(crate) use build::Build;
 pub(crate) use display::{Color, Display, Verbosity};
 
 use crate::output::Destination;
@@ -54,6 +56,10 @@ pub(crate) enum Command {
     /// call, and reports differences. The same seed and functions give the same sequence. A call that the deadline ends on
     /// one side only is repeated, and skipped if that does not help.
     Verify(Verify),
+    /// Build your guest crate as `compare` does, and print the modules and the commands that go on with them.
+    ///
+    /// Finds a compiler for wasm32, or installs what is missing. Prints what to set for plain cargo to build the same.
+    Build(Build),
     /// Build your guest crate with each allocator, then measure and verify all of them.
     ///
     /// An allocator whose feature the crate lacks is skipped. The state comes from --state, otherwise from `state.json` beside
@@ -100,7 +106,7 @@ pub(crate) struct Common {
     /// Default: `run` and `replay` scrub, the others do both if it makes a difference.
     #[arg(long, global = true, value_name = "RESIDUE")]
     pub(crate) residue: Option<Residue>,
-    /// Memory limit of an instance, such as 64MiB, 1GiB or a number of bytes; at most 4GiB.
+    /// Memory limit of an instance, such as 512KiB, 64MiB or 1GiB; at most 4GiB.
     #[arg(long, global = true, value_name = "SIZE", default_value = "128MiB", value_parser = memory_size, allow_hyphen_values = true)]
     pub(crate) memory_limit: u64,
     /// Time limit of a call, such as 100ms, 1s or none.

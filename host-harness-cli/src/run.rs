@@ -24,7 +24,7 @@ const FAILED: u8 = 1;
 /// Wrong usage, or input that cannot be read.
 const BAD_INPUT: u8 = 2;
 
-/// Ended by the user, as shells number it.
+/// Ended by the user or by a supervisor, as shells number an interrupt.
 const INTERRUPTED: i32 = 130;
 
 /// Runs what the command line asks for.
@@ -36,12 +36,14 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     progress::show(arguments.common.display.verbosity());
-    // Without a handler an interrupt could leave the temporary file of a report behind. That none could be set is no
-    // reason to refuse the work.
+    // Without a handler an interrupt could leave the temporary file of a report behind, and compilers running. That none
+    // could be set is no reason to refuse the work.
     let _ = ctrlc::set_handler(|| {
         let _held = hold_writes();
+        guest_build::end_all();
         std::process::exit(INTERRUPTED);
-    });
+    })
+    .map(|()| guest_build::start_in_groups());
     match run(&arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
@@ -136,6 +138,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         Command::Compare(arguments) => commands::compare::run(arguments, common)?,
         Command::Replay(arguments) => commands::replay::run(arguments, common)?,
         Command::Compile(arguments) => commands::compile::run(arguments, common)?,
+        Command::Build(arguments) => commands::build::run(arguments, common)?,
     };
     let report = Report::new(content);
     for (destination, exporter) in &exports {
@@ -150,6 +153,7 @@ fn inputs(command: &Command) -> Vec<PathBuf> {
     match command {
         Command::Inspect(arguments) => vec![arguments.guest.clone()],
         Command::Compile(arguments) => vec![arguments.guest.clone()],
+        Command::Build(arguments) => commands::build::inputs(arguments),
         Command::Run(arguments) => with(std::slice::from_ref(&arguments.guest), &arguments.state),
         Command::Measure(arguments) => with(&arguments.guests, &arguments.work.state),
         Command::Verify(arguments) => with(&arguments.guests, &arguments.work.state),

@@ -1,5 +1,6 @@
 //! One file for each command: it reads what was named, calls the library, and returns what was found.
 
+pub(super) mod build;
 pub(super) mod compare;
 pub(super) mod compile;
 pub(super) mod inspect;

@@ -2,6 +2,7 @@
 //!
 //! A [`Report`] is data; its JSON form is that data. [`Section`]s are how it reads: a text or an HTML page prints them.
 
+mod build;
 mod data;
 mod header;
 mod numbers;
@@ -10,6 +11,7 @@ mod section;
 mod views;
 
 pub use crate::intent_report::IntentReport;
+pub use build::{BuildReport, BuiltModule, PlainCargoLine};
 pub use data::{
     CallReport, CompileReport, GuestSummary, LogReport, MeasureReport, NotAdmitted, ReplayReport, RunReport, Settings,
     VerdictReport, VerifyReport,
@@ -74,6 +76,8 @@ pub enum Content {
     Replay(ReplayReport),
     /// By `compile`.
     Compile(CompileReport),
+    /// By `build`.
+    Build(Box<BuildReport>),
 }
 
 impl Report {
@@ -94,6 +98,7 @@ impl Report {
             Content::Compare(_) => "compare",
             Content::Replay(_) => "replay",
             Content::Compile(_) => "compile",
+            Content::Build(_) => "build",
         }
     }
 
@@ -104,6 +109,7 @@ impl Report {
             Content::Inspect(inspection) => inspection.problems.is_empty() && inspection.instance_error.is_none(),
             Content::Run(run) => run.failed_calls == 0,
             Content::Compile(_) => true,
+            Content::Build(report) => report.modules.iter().all(|module| module.strategy.is_some()),
             Content::Measure(report) | Content::Compare(report) => report.passed(),
             Content::Verify(report) => report.verdicts.iter().all(|verdict| verdict.passed),
             Content::Replay(report) => report.passed(),
@@ -117,6 +123,7 @@ impl Report {
             Content::Inspect(inspection) => views::inspect::sections(inspection),
             Content::Run(run) => views::run::sections(run),
             Content::Compile(compiled) => views::compile::sections(compiled),
+            Content::Build(report) => views::build::sections(report),
             Content::Measure(report) | Content::Compare(report) => views::measure::sections(report),
             Content::Verify(report) => {
                 let mut sections = views::verify::sections(&report.verdicts);

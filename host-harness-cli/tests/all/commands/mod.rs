@@ -1,5 +1,6 @@
 //! A file for each command, and one for the behaviour that commands share.
 
+mod build;
 mod compile;
 mod every;
 mod measure;
