@@ -2,6 +2,7 @@
 
 mod build;
 mod display;
+mod generate;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use host_harness::replay::Numbering;
 
 pub(crate) use build::Build;
 pub(crate) use display::{Color, Display, Verbosity};
+pub(crate) use generate::{Completions, Man};
 
 use crate::output::Destination;
 use crate::values::{
@@ -78,6 +80,10 @@ pub(crate) enum Command {
     /// if the key of --artefact-key seals it. Without a key, or if the code is damaged or does not fit, the module in it is
     /// compiled again and a note says why. `run` always compiles, because it counts instructions.
     Compile(Compile),
+    /// Print a script by which a shell completes commands and options.
+    Completions(Completions),
+    /// Print the manual's page, or write a page for each command into a folder.
+    Man(Man),
 }
 
 #[derive(Debug, Args)]

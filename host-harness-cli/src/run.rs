@@ -1,6 +1,6 @@
 //! From arguments to an exit status: parses, runs the command, writes its report where it belongs.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -112,6 +112,11 @@ fn trace_hint(error: &TraceError) -> Option<&'static str> {
 /// Runs the command, writes its report, and says whether nothing failed.
 fn run(arguments: &Arguments) -> Result<bool> {
     let common = &arguments.common;
+    match &arguments.command {
+        Command::Completions(arguments) => return commands::generate::completions(arguments).map(|()| true),
+        Command::Man(arguments) => return commands::generate::man(arguments).map(|()| true),
+        _ => {}
+    }
     common.check()?;
     let besides = besides(&arguments.command);
     let exports = exports(common, besides.as_ref().map(|(_, destination)| destination))?;
@@ -139,6 +144,8 @@ fn run(arguments: &Arguments) -> Result<bool> {
         Command::Replay(arguments) => commands::replay::run(arguments, common)?,
         Command::Compile(arguments) => commands::compile::run(arguments, common)?,
         Command::Build(arguments) => commands::build::run(arguments, common)?,
+        // They have no report, and have ended above.
+        Command::Completions(_) | Command::Man(_) => return Ok(true),
     };
     let report = Report::new(content);
     for (destination, exporter) in &exports {
@@ -154,6 +161,7 @@ fn inputs(command: &Command) -> Vec<PathBuf> {
         Command::Inspect(arguments) => vec![arguments.guest.clone()],
         Command::Compile(arguments) => vec![arguments.guest.clone()],
         Command::Build(arguments) => commands::build::inputs(arguments),
+        Command::Completions(_) | Command::Man(_) => Vec::new(),
         Command::Run(arguments) => with(std::slice::from_ref(&arguments.guest), &arguments.state),
         Command::Measure(arguments) => with(&arguments.guests, &arguments.work.state),
         Command::Verify(arguments) => with(&arguments.guests, &arguments.work.state),
@@ -197,7 +205,10 @@ fn exports(common: &Common, besides: Option<&Destination>) -> Result<Vec<(Destin
     match to_stdout {
         0 => {
             let exporter: Box<dyn Exporter> = match common.format {
-                Format::Text => Box::new(Text { wrap: std::io::stdout().is_terminal() }),
+                Format::Text => Box::new(Text {
+                    width: common.display.width(),
+                    color: common.display.color().on(&std::io::stdout()),
+                }),
                 Format::Json => Box::new(Json),
             };
             exports.push((Destination::Stdout, exporter));

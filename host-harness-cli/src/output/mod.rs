@@ -3,6 +3,7 @@
 mod file;
 mod html;
 mod json;
+mod layout;
 mod text;
 
 use std::io::{self, Write};

@@ -5,6 +5,7 @@
 mod build;
 mod data;
 mod header;
+mod importance;
 mod numbers;
 mod read;
 mod section;

@@ -3,6 +3,7 @@
 mod build;
 mod compile;
 mod every;
+mod generate;
 mod measure;
 mod replay;
 mod run;

@@ -16,7 +16,8 @@ pub(in super::super) fn sections(report: &BuildReport) -> Vec<Section> {
     let mut sections = vec![built.remarks(remarks).remarks(report.skipped.iter().cloned())];
 
     if !report.next.is_empty() {
-        sections.push(Section::new("Next", Body::Lines(report.next.clone())));
+        sections
+            .push(Section::new("Next", Body::Lines(report.next.iter().map(|line| format!("    {line}")).collect())));
     }
     let plain = &report.plain_cargo;
     let mut lines = Vec::new();
