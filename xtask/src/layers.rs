@@ -33,7 +33,10 @@ const LAYERS: [(&str, &[&str]); 4] = [
             "instance", "pool",
         ],
     ),
-    ("host-harness", &["state_file", "intent_report", "measure", "verify", "inspect", "replay", "compare", "report"]),
+    (
+        "host-harness",
+        &["state_file", "intent_report", "advice", "measure", "verify", "inspect", "replay", "compare", "report"],
+    ),
     ("xtask", &["folders", "layers", "dependencies", "usage", "console", "cargo", "steps", "tasks", "cli"]),
 ];
 

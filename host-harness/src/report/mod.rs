@@ -125,7 +125,11 @@ impl Report {
             Content::Run(run) => views::run::sections(run),
             Content::Compile(compiled) => views::compile::sections(compiled),
             Content::Build(report) => views::build::sections(report),
-            Content::Measure(report) | Content::Compare(report) => views::measure::sections(report),
+            Content::Measure(report) | Content::Compare(report) => {
+                let mut sections = views::measure::sections(report);
+                sections.extend(views::advice::of_guests(&report.guests));
+                sections
+            }
             Content::Verify(report) => {
                 let mut sections = views::verify::sections(&report.verdicts);
                 sections.push(views::settings(&report.settings));

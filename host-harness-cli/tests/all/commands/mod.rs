@@ -4,6 +4,7 @@ mod build;
 mod compile;
 mod every;
 mod generate;
+mod inspect;
 mod measure;
 mod replay;
 mod run;

@@ -1,5 +1,6 @@
 //! How each command's data reads: one file for each kind of data.
 
+pub(super) mod advice;
 pub(super) mod build;
 pub(super) mod compile;
 pub(super) mod inspect;
