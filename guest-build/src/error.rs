@@ -91,8 +91,8 @@ pub enum Error {
         features: Vec<String>,
     },
 
-    /// The guest does not compile; the compiler's own words follow.
-    #[error("`{package}` does not compile for {}:\n{stderr}", crate::TARGET)]
+    /// The guest does not compile; the compiler's own words follow, without cargo's of the packages that compiled.
+    #[error("`{package}` does not compile for {}:\n{}", crate::TARGET, crate::complaint::errors(stderr))]
     Compile {
         /// The package.
         package: String,

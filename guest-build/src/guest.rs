@@ -8,7 +8,7 @@ use std::{
 
 use cargo_metadata::{Message, Metadata, Package};
 
-use crate::{Allocator, Error, Finder, Progress, TARGET, Toolchain, package, process};
+use crate::{Allocator, BuiltGuest, Error, Finder, Progress, TARGET, Toolchain, package, process};
 
 /// A guest to be built: which package, with which allocator, features and profile, and where the module goes.
 #[derive(Clone)]
@@ -114,6 +114,15 @@ impl GuestBuild {
     /// The manifest, package, feature or toolchain is not there; or the guest does not compile, in which case the
     /// error holds all that the compiler said.
     pub fn build(&self) -> Result<PathBuf, Error> {
+        self.build_and_describe().map(|built| built.module)
+    }
+
+    /// As [`Self::build`]; returns besides how plain cargo builds the guest with the same toolchain.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::build`].
+    pub fn build_and_describe(&self) -> Result<BuiltGuest, Error> {
         let manifest = package::absolute(&self.manifest)?;
         let metadata = package::metadata(self.cargo_metadata(), &manifest)?;
         let chosen = package::choose(&metadata, &manifest, self.package.as_deref())?;
@@ -129,7 +138,9 @@ impl GuestBuild {
         let variant = self.variant.as_ref().map(|name| format!("-{name}")).unwrap_or_default();
         let module = out_dir.join(format!("{}-{}{variant}.wasm", chosen.name, self.allocator));
         package::place(&built, &module)?;
-        Ok(module)
+        let plain = toolchain.plain_cargo(&self.profile, &features, built);
+        let package = chosen.name.to_string();
+        Ok(BuiltGuest { package, allocator: self.allocator, module, toolchain, plain })
     }
 
     /// The folder that this guest is compiled in, in which what is known of toolchains is remembered too.

@@ -17,12 +17,15 @@
 
 mod allocator;
 mod c_guest;
+mod complaint;
 mod environment;
 mod error;
 mod guest;
 mod listing;
 mod package;
+mod plain;
 mod process;
+mod running;
 mod static_library;
 mod toolchain;
 
@@ -32,6 +35,8 @@ pub use environment::clean;
 pub use error::{Error, WayFailure};
 pub use guest::GuestBuild;
 pub use listing::{Guest, guests};
+pub use plain::{BuiltGuest, PlainCargo, quoted};
+pub use running::{end_all, start_in_groups};
 pub use static_library::StaticLibrary;
 pub use toolchain::{Clang, ClangWay, Finder, Toolchain, Way};
 

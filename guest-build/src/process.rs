@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::Progress;
+use crate::{Progress, running};
 
 /// What a command left behind.
 #[derive(Debug)]
@@ -40,7 +40,8 @@ impl Finished {
 ///
 /// The command cannot be started, or it ran out of time ([`io::ErrorKind::TimedOut`]; it was ended).
 pub(crate) fn run(command: &mut Command, limit: Option<Duration>, progress: Option<&Progress>) -> io::Result<Finished> {
-    let mut child = start(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()))?;
+    let (mut child, _running) =
+        running::start(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()), start)?;
     let (sender, lines) = mpsc::channel();
     let stdout = child.stdout.take().map(|pipe| thread::spawn(move || read_all(pipe)));
     let stderr = child.stderr.take().map(|pipe| thread::spawn(move || read_lines(pipe, &sender)));

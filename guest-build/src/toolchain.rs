@@ -24,12 +24,12 @@ pub use finder::Finder;
 #[doc(hidden)]
 pub use debian::install_debian_packages;
 
-use crate::{Error, Progress, TARGET, environment};
+use crate::{Error, PlainCargo, Progress, TARGET, environment};
 
 pub(crate) use debian::{CLANG_PACKAGES, PACKAGES as DEBIAN_PACKAGES};
 
 /// What cargo builds of the standard library where no built one is there.
-const BUILD_STD: &str = "-Zbuild-std=core,alloc,std,panic_abort";
+pub(crate) const BUILD_STD: &str = "-Zbuild-std=core,alloc,std,panic_abort";
 
 /// How a toolchain was come by, in the order in which the ways are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -69,6 +69,12 @@ impl Way {
     #[must_use]
     pub const fn builds_std(self) -> bool {
         matches!(self, Self::RustSource | Self::DebianSource | Self::DebianPackages)
+    }
+
+    /// Whether it is another toolchain than the active one.
+    #[must_use]
+    pub const fn is_beside_the_active(self) -> bool {
+        matches!(self, Self::DebianSource | Self::DebianPackages)
     }
 }
 
@@ -184,6 +190,11 @@ impl Toolchain {
             "`rustup component add clippy`".to_owned()
         };
         Err(Error::NoClippy { toolchain: self.version.clone(), advice })
+    }
+
+    /// How plain cargo builds a guest with it, without what this crate sets by itself.
+    pub(crate) fn plain_cargo(&self, profile: &str, features: &[String], module: PathBuf) -> PlainCargo {
+        PlainCargo::new(self, &self.bin, profile, features, module)
     }
 
     fn prepare(&self, command: &mut Command) {

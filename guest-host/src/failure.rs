@@ -139,7 +139,10 @@ pub enum Cause {
         location: Option<String>,
     },
     /// The guest used up its stack: the engine's, or the shadow stack in its memory.
-    #[error("stack overflow in the guest")]
+    #[error(
+        "stack overflow in the guest: look for endless recursion and for large local variables; the linker's argument \
+         `-z stack-size=BYTES` sets the size of the shadow stack"
+    )]
     StackOverflow,
     /// The guest accessed memory or a table beyond its end.
     #[error("out-of-bounds access by the guest: {what}")]

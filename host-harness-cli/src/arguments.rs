@@ -1,5 +1,9 @@
 //! The command line's commands and options.
 
+mod build;
+mod display;
+mod generate;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,6 +18,10 @@ use guest_prepare::PrepareOptions;
 use host_harness::recommend::Weights;
 use host_harness::replay::Numbering;
 use host_harness::verify::AllowFailing;
+
+pub(crate) use build::Build;
+pub(crate) use display::{Color, Display, Verbosity};
+pub(crate) use generate::{Completions, Man};
 
 use crate::commands::new::New;
 use crate::commands::watch::Watch;
@@ -59,6 +67,10 @@ pub(crate) enum Command {
     /// call, and reports differences. The same seed and functions give the same sequence. A call that the deadline ends on
     /// one side only is repeated, and skipped if that does not help.
     Verify(Verify),
+    /// Build your guest crate as `compare` does, and print the modules and the commands that go on with them.
+    ///
+    /// Finds a compiler for wasm32, or installs what is missing. Prints what to set for plain cargo to build the same.
+    Build(Build),
     /// Build your guest crate with each allocator, then measure and verify all of them.
     ///
     /// An allocator whose feature the crate lacks is skipped. The state comes from --state, otherwise from `state.json` beside
@@ -91,6 +103,10 @@ pub(crate) enum Command {
     #[command(mut_arg("calls", |arg| arg.default_value("100")))]
     #[command(mut_arg("budget", |arg| arg.default_value("5ms")))]
     Watch(Watch),
+    /// Print a script by which a shell completes commands and options.
+    Completions(Completions),
+    /// Print the manual's page, or write a page for each command into a folder.
+    Man(Man),
 }
 
 #[derive(Debug, Args)]
@@ -124,7 +140,7 @@ pub(crate) struct Common {
     /// Default: `run` and `replay` scrub, the others do both if it makes a difference.
     #[arg(long, global = true, value_name = "RESIDUE")]
     pub(crate) residue: Option<Residue>,
-    /// Memory limit of an instance, such as 64MiB, 1GiB or a number of bytes; at most 4GiB.
+    /// Memory limit of an instance, such as 512KiB, 64MiB or 1GiB; at most 4GiB.
     #[arg(long, global = true, value_name = "SIZE", default_value = "128MiB", value_parser = memory_size, allow_hyphen_values = true)]
     pub(crate) memory_limit: u64,
     /// Time limit of a call, such as 100ms, 1s or none.
@@ -168,6 +184,8 @@ pub(crate) struct Common {
     /// Secret by which `compile` seals artefacts and the other commands trust them: a file of 32 random bytes or more.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) artefact_key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) display: Display,
 }
 
 impl Common {

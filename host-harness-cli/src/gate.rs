@@ -52,7 +52,4 @@ pub(crate) struct Outputs {
     /// Also write the checks as JUnit XML, which continuous integration shows; `-` prints it instead of the ordinary output.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) junit: Option<Destination>,
-    /// Print nothing on standard output unless something fails; errors and exports are as always.
-    #[arg(short, long, global = true)]
-    pub(crate) quiet: bool,
 }

@@ -1,6 +1,6 @@
 //! From arguments to an exit status: parses, runs the command, writes its report where it belongs.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,12 +13,13 @@ use guest_host::{AdmissionError, CompileError, ConfigError, LoadError, StartErro
 use host_harness::replay::{Numbering, TraceError};
 use host_harness::report::Report;
 
-use crate::arguments::{Arguments, Command, Common, Format};
+use crate::arguments::{Arguments, Color, Command, Common, Format, Verbosity};
 use crate::command_line::command_line;
 use crate::commands;
 use crate::config;
 use crate::gate::Gate;
 use crate::output::{Destination, Exporter, Html, Json, Junit, Markdown, Text, hold_writes};
+use crate::progress;
 
 /// A check failed, or the guest did.
 const FAILED: u8 = 1;
@@ -26,13 +27,14 @@ const FAILED: u8 = 1;
 /// Wrong usage, or input that cannot be read.
 const BAD_INPUT: u8 = 2;
 
-/// Ended by the user, as shells number it.
+/// Ended by the user or by a supervisor, as shells number an interrupt.
 const INTERRUPTED: i32 = 130;
 
 /// Runs what the command line asks for.
 pub(crate) fn main() -> ExitCode {
-    let words = std::env::args_os().collect();
-    let parsed = config::parse(Arguments::command(), words).and_then(|matches| {
+    let words: Vec<_> = std::env::args_os().collect();
+    let parser = Arguments::command().color(Color::in_words(words.iter().cloned()));
+    let parsed = config::parse(parser, words).and_then(|matches| {
         let mut arguments = Arguments::from_arg_matches(&matches)?;
         if let (Command::Watch(watch), Some((_, matches))) = (&mut arguments.command, matches.subcommand()) {
             watch.words = commands::watch::words_of_a_run(Arguments::command(), matches);
@@ -44,13 +46,16 @@ pub(crate) fn main() -> ExitCode {
         Err(config::Error::Usage(error)) => return refuse(&error),
         Err(error) => return fail(&error.into()),
     };
-    // Without a handler an interrupt could leave the temporary file of a report behind. That none could be set is no
-    // reason to refuse the work.
+    progress::show(arguments.common.display.verbosity());
+    // Without a handler an interrupt could leave the temporary file of a report behind, and compilers running. That none
+    // could be set is no reason to refuse the work.
     let _ = ctrlc::set_handler(|| {
         let _held = hold_writes();
         commands::watch::stop();
+        guest_build::end_all();
         std::process::exit(INTERRUPTED);
-    });
+    })
+    .map(|()| guest_build::start_in_groups());
     match run(&arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FAILED),
@@ -122,6 +127,11 @@ fn trace_hint(error: &TraceError) -> Option<&'static str> {
 /// Runs the command, writes its report, and says whether nothing failed.
 fn run(arguments: &Arguments) -> Result<bool> {
     let common = &arguments.common;
+    match &arguments.command {
+        Command::Completions(arguments) => return commands::generate::completions(arguments).map(|()| true),
+        Command::Man(arguments) => return commands::generate::man(arguments).map(|()| true),
+        _ => {}
+    }
     common.check()?;
     let besides = besides(&arguments.command);
     let Exports { asked: exports, ordinary } = exports(common, besides.as_ref().map(|(_, destination)| destination))?;
@@ -152,12 +162,15 @@ fn run(arguments: &Arguments) -> Result<bool> {
         Command::Compare(arguments) => commands::compare::run(arguments, common)?,
         Command::Replay(arguments) => Some(commands::replay::run(arguments, common)?),
         Command::Compile(arguments) => Some(commands::compile::run(arguments, common)?),
+        Command::Build(arguments) => Some(commands::build::run(arguments, common)?),
         Command::Schema => {
             commands::schema::run(common)?;
             return Ok(true);
         }
         Command::New(arguments) => return commands::new::run(arguments).map(|()| true),
         Command::Watch(arguments) => return commands::watch::run(arguments).map(|()| true),
+        // They have no report, and have ended above.
+        Command::Completions(_) | Command::Man(_) => return Ok(true),
     };
     let Some(content) = content else { return Ok(true) };
     let mut report = Report::new(content);
@@ -167,7 +180,10 @@ fn run(arguments: &Arguments) -> Result<bool> {
     for (destination, exporter) in &exports {
         destination.write(&exporter.render(&report))?;
     }
-    if let Some(exporter) = ordinary.filter(|_| !(common.outputs.quiet && passed)) {
+    // The status of a check says all that a quiet one has to say; other commands are run for what they print.
+    let is_check = gate(&arguments.command).is_some();
+    let is_hidden = is_check && passed && common.display.verbosity() == Verbosity::Quiet;
+    if let Some(exporter) = ordinary.filter(|_| !is_hidden) {
         Destination::Stdout.write(&exporter.render(&report))?;
     }
     Ok(passed)
@@ -195,6 +211,8 @@ fn guests_and_states(command: &Command) -> Vec<PathBuf> {
     match command {
         Command::Inspect(arguments) => vec![arguments.guest.clone()],
         Command::Compile(arguments) => vec![arguments.guest.clone()],
+        Command::Build(arguments) => commands::build::inputs(arguments),
+        Command::Completions(_) | Command::Man(_) => Vec::new(),
         Command::Run(arguments) => with(std::slice::from_ref(&arguments.guest), &arguments.state),
         Command::Measure(arguments) => with(&arguments.guests, &arguments.work.state),
         Command::Verify(arguments) => with(&arguments.guests, &arguments.work.state),
@@ -251,7 +269,11 @@ fn exports(common: &Common, besides: Option<&Destination>) -> Result<Exports> {
     match to_stdout {
         0 => {
             let exporter: Box<dyn Exporter> = match common.format {
-                Format::Text => Box::new(Text { wrap: std::io::stdout().is_terminal(), details: common.details }),
+                Format::Text => Box::new(Text {
+                    width: common.display.width(),
+                    color: common.display.color().on(&std::io::stdout()),
+                    details: common.details,
+                }),
                 Format::Json => Box::new(Json),
             };
             Ok(Exports { asked: exports, ordinary: Some(exporter) })

@@ -1,6 +1,7 @@
 //! Reading what the command line names: guests and the state.
 
-use std::io::Write;
+use std::borrow::Cow;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -57,12 +58,36 @@ impl GuestFile {
 
 /// Reads a guest's file.
 pub(crate) fn guest(path: &Path) -> Result<GuestFile, LoadError> {
-    let bytes = Guest::read_file(path)?;
+    let bytes = binary(path, Guest::read_file(path)?)?;
     let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     if artefact::is_artefact(&bytes) {
         artefact::module_of(&bytes).map_err(|error| LoadError::from(InputError::Artefact(error)).in_file(path))?;
     }
     Ok(GuestFile { path: path.to_owned(), name, bytes })
+}
+
+/// The bytes of a guest's file, which is translated where its name says that it is WebAssembly text.
+fn binary(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, LoadError> {
+    if path.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("wat")) {
+        return Ok(bytes);
+    }
+    let wrong = |error: wat::Error| {
+        let error = io::Error::new(io::ErrorKind::InvalidData, in_one_line(&error.to_string(), path));
+        LoadError::from(InputError::Read(error)).in_file(path)
+    };
+    wat::Parser::new().parse_bytes(Some(path), &bytes).map(Cow::into_owned).map_err(wrong)
+}
+
+/// What the parser says, with the place first; it says the place in a line of its own, below the message.
+fn in_one_line(told: &str, path: &Path) -> String {
+    let message = told.lines().next().unwrap_or_default();
+    let arrow = told.lines().find_map(|line| line.trim_start().strip_prefix("--> "));
+    let place =
+        arrow.and_then(|place| place.strip_prefix(&*path.to_string_lossy())?.strip_prefix(':')?.split_once(':'));
+    match place {
+        Some((line, column)) => format!("line {line}, column {column}: {message}"),
+        None => message.to_owned(),
+    }
 }
 
 /// Reads several guests. A file that is named twice is taken once. Those whose names would be the same are called by

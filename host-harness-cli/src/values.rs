@@ -92,12 +92,19 @@ pub(crate) fn exchange_size(text: &str) -> Result<u32, String> {
     }
 }
 
-/// Reads a size, which is `None` where it does not fit 64 bits.
+/// Reads a size, which is `None` where it does not fit 64 bits. A number without a unit is refused: some expect bytes, others MiB.
 fn bytes(text: &str) -> Result<Option<u64>, String> {
-    let wrong = || format!("`{text}` is not a size: write a number of bytes, or one with a unit, such as 64MiB");
+    let wrong =
+        || format!("`{text}` is not a size: write a whole number and a unit, such as 512B, 64KiB, 64MiB or 1GiB");
     let (number, unit) = number_and_unit(text).ok_or_else(wrong)?;
     let bytes: u64 = match unit {
-        "" | "B" => 1,
+        // Nothing is nothing in every unit.
+        "" if number == Some(0) => 1,
+        "" => {
+            let digits = text.trim();
+            return Err(format!("`{text}` has no unit: write `{digits}B`, `{digits}KiB` or `{digits}MiB`"));
+        }
+        "B" => 1,
         "KiB" => 1 << 10,
         "MiB" => 1 << 20,
         "GiB" => 1 << 30,
@@ -114,7 +121,7 @@ pub(crate) fn count(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<u64, 
     }
 }
 
-/// Reads a restore policy; the bytes of `on-heap-above` may have a unit.
+/// Reads a restore policy; the size of `on-heap-above` has a unit.
 pub(crate) fn policy(text: &str) -> Result<RestorePolicy, String> {
     match text.strip_prefix("on-heap-above=") {
         Some(bytes) => size(bytes).map(RestorePolicy::OnHeapAbove),
@@ -161,8 +168,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_read_with_and_without_a_unit() {
-        assert_eq!(size("65536"), Ok(65_536));
+    fn sizes_need_a_unit() {
+        assert_eq!(size("65536B"), Ok(65_536));
+        assert_eq!(size("0"), Ok(0));
+        for read in [size, memory_size, |text: &str| exchange_size(text).map(u64::from)] {
+            assert_eq!(read("32"), Err("`32` has no unit: write `32B`, `32KiB` or `32MiB`".to_owned()));
+        }
+        assert!(policy("on-heap-above=32").unwrap_err().contains("write `32B`, `32KiB` or `32MiB`"));
         assert_eq!(size("64KiB"), Ok(65_536));
         assert_eq!(size("1 GiB"), Ok(1 << 30));
         for wrong in ["", "MiB", "-1", "1.5MiB", "64mb", "99999999999GiB"] {
@@ -172,7 +184,7 @@ mod tests {
 
     #[test]
     fn what_is_too_large_is_not_called_misspelt() {
-        for large in ["99999999999GiB", "99999999999999999999999"] {
+        for large in ["99999999999GiB", "99999999999999999999999B"] {
             assert_eq!(size(large), Err(format!("`{large}` is too large; a size fits 64 bits")));
             assert!(memory_size(large).unwrap_err().contains("at most 4GiB"));
             assert!(exchange_size(large).unwrap_err().contains("smaller than 2GiB"));
@@ -186,10 +198,10 @@ mod tests {
     #[test]
     fn memories_and_exchange_regions_are_as_large_as_they_can_be() {
         assert_eq!(memory_size("4GiB"), Ok(1 << 32));
-        assert!(memory_size("4294967297").unwrap_err().contains("at most 4GiB"));
+        assert!(memory_size("4294967297B").unwrap_err().contains("at most 4GiB"));
         assert!(memory_size("-1").unwrap_err().contains("is not a size"));
         assert!(memory_size("64mb").unwrap_err().contains("is not a size"));
-        assert_eq!((exchange_size("1"), exchange_size("2147483647")), (Ok(1), Ok(0x7FFF_FFFF)));
+        assert_eq!((exchange_size("1B"), exchange_size("2147483647B")), (Ok(1), Ok(0x7FFF_FFFF)));
         assert!(exchange_size("2GiB").unwrap_err().contains("smaller than 2GiB"));
         assert!(exchange_size("0KiB").unwrap_err().contains("at least 1 byte"));
         assert!(exchange_size("x").unwrap_err().contains("is not a size"));

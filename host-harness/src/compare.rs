@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use guest_build::{Allocator, GuestBuild};
+use guest_build::{Allocator, BuiltGuest, GuestBuild};
 
 /// The result of building a guest with one allocator.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub enum Built {
         allocator: Allocator,
         /// The file.
         path: PathBuf,
+        /// What it was built from and by.
+        guest: Box<BuiltGuest>,
     },
     /// The crate cannot be built with the allocator, which is no failure: it does not offer it.
     Skipped {
@@ -37,8 +39,8 @@ pub fn build(
     let mut built = Vec::new();
     for allocator in allocators {
         let build = prepare(GuestBuild::new(manifest).allocator(*allocator));
-        built.push(match build.build() {
-            Ok(path) => Built::Module { allocator: *allocator, path },
+        built.push(match build.build_and_describe() {
+            Ok(guest) => Built::Module { allocator: *allocator, path: guest.module.clone(), guest: Box::new(guest) },
             Err(error @ guest_build::Error::NoSuchFeature { .. }) => {
                 Built::Skipped { allocator: *allocator, reason: error.to_string() }
             }

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::advice::{Advice, advice};
 use crate::measure::SYSTEM_ALLOCATOR;
 use guest_host::admission::{Admission, Refusal};
 use guest_host::artefact::{is_artefact, module_of};
@@ -63,6 +64,9 @@ pub struct Inspection {
     pub instance_error: Option<String>,
     /// Each strategy, and whether it can restore the module.
     pub strategies: Vec<StrategyVerdict>,
+    /// Advice on how it is built.
+    #[serde(default)]
+    pub advice: Vec<Advice>,
 }
 
 /// An import or an export.
@@ -356,6 +360,7 @@ fn of_module(name: &str, info: &ModuleInfo, admission: &Admission) -> Inspection
         allocator_functions: Vec::new(),
         instance_error: None,
         strategies: Vec::new(),
+        advice: advice(info),
     }
 }
 

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use guest_build::{Allocator, GuestBuild, Progress as Lines};
-use guest_host::text::printable;
 use host_harness::compare::{Built, build, state_file_beside};
 use host_harness::measure::{Row, RowVerdict};
 use host_harness::recommend::recommend;
@@ -125,8 +124,11 @@ pub(super) fn built(
     prepare: impl Fn(GuestBuild) -> GuestBuild,
 ) -> Result<Vec<Built>, guest_build::Error> {
     let progress = Progress::spinner();
-    progress.doing("looking for a compiler of wasm32");
-    let bar = progress.bar();
-    let lines: Lines = std::sync::Arc::new(move |line: &str| bar.set_message(printable(line.trim()).into_owned()));
-    build(manifest, allocators, |build| prepare(build).progress(lines.clone()))
+    let lines: Lines = std::sync::Arc::new(progress.listener());
+    let mut all = Vec::new();
+    for allocator in allocators {
+        progress.doing(format!("building {} with allocator {allocator}", manifest.display()));
+        all.extend(build(manifest, &[*allocator], |build| prepare(build).progress(lines.clone()))?);
+    }
+    Ok(all)
 }

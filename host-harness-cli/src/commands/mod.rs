@@ -1,7 +1,9 @@
 //! One file for each command: it reads what was named, calls the library, and returns what was found.
 
+pub(super) mod build;
 pub(super) mod compare;
 pub(super) mod compile;
+pub(super) mod generate;
 pub(super) mod inspect;
 pub(super) mod measure;
 pub(super) mod new;

@@ -169,7 +169,7 @@ fn build(arguments: &Replay) -> Result<(Vec<Module>, Vec<String>)> {
     let (mut modules, mut notes) = (Vec::new(), Vec::new());
     for built in built(&manifest, &allocators, |build| build)? {
         match built {
-            Built::Module { allocator, path } => modules.push(Module { allocator: allocator.to_string(), path }),
+            Built::Module { allocator, path, .. } => modules.push(Module { allocator: allocator.to_string(), path }),
             Built::Skipped { allocator, reason } => notes.push(format!("skipped {allocator}: {reason}")),
         }
     }

@@ -33,6 +33,7 @@ pub(crate) fn run(arguments: &Run, common: &Common) -> Result<Content> {
     let mut instance = guest.instantiate(&config, state).map_err(named)?;
 
     let progress = Progress::steps(arguments.times);
+    progress.doing(format!("calling {} of {}", arguments.function, guest.name()));
     let (mut calls, mut failed_calls) = (Vec::new(), 0);
     for number in 1..=arguments.times {
         let call = one_call(&mut instance, function, number)?;

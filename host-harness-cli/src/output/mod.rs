@@ -4,6 +4,7 @@ mod file;
 mod html;
 mod json;
 mod junit;
+mod layout;
 mod markdown;
 mod text;
 

@@ -10,7 +10,16 @@ use test_support::text_guests;
 pub(crate) struct Said {
     pub(crate) status: Option<i32>,
     pub(crate) stdout: String,
+    /// What stands on standard error besides progress.
     pub(crate) stderr: String,
+    /// The lines that say what the harness is at, and since when. Commands that end within a second have none.
+    pub(crate) progress: Vec<String>,
+}
+
+/// Whether a line is one of progress, such as `[12.3s] compiling shop`.
+fn is_progress(line: &str) -> bool {
+    let seconds = line.strip_prefix('[').and_then(|line| line.split_once("s] ")).map(|(seconds, _)| seconds);
+    seconds.is_some_and(|seconds| seconds.parse::<f64>().is_ok())
 }
 
 /// A folder with guests and states in it, in which the harness runs.
@@ -50,7 +59,14 @@ impl Folder {
     pub(crate) fn run(&self, line: &str) -> Said {
         let output = self.command(line).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        let said = Said { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) };
+        let told = text(output.stderr);
+        let (progress, rest): (Vec<_>, Vec<_>) = told.split_inclusive('\n').partition(|line| is_progress(line));
+        let said = Said {
+            status: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: rest.concat(),
+            progress: progress.into_iter().map(|line| line.trim_end().to_owned()).collect(),
+        };
         assert!(!said.stderr.contains("panicked"), "{line}: {}", said.stderr);
         assert!(!said.stdout.contains('\u{1b}'), "{line}: no colours where nobody sees them");
         said

@@ -156,6 +156,10 @@ fn sizes_times_and_counts_that_cannot_be_are_told_as_what_they_are() {
     let folder = Folder::new();
     for (option, words) in [
         ("--exchange-size 0", "at least 1 byte"),
+        ("--memory-limit 32", "`32` has no unit: write `32B`, `32KiB` or `32MiB`"),
+        ("--exchange-size 32", "`32B`, `32KiB` or `32MiB`"),
+        ("--prepared-limit 32", "`32B`, `32KiB` or `32MiB`"),
+        ("--restore on-heap-above=32", "`32B`, `32KiB` or `32MiB`"),
         ("--exchange-size 2GiB", "smaller than 2GiB"),
         ("--exchange-size 99999999999GiB", "smaller than 2GiB"),
         ("--memory-limit 4097MiB", "at most 4GiB"),
@@ -215,12 +219,44 @@ fn a_module_that_is_too_large_to_be_prepared_is_told_in_one_line() {
     let size = std::fs::metadata(folder.path().join("plain.wasm")).unwrap().len();
     let has = format!("({size} before preparation)");
     let expected = [has.as_str(), "the limit is 100 bytes; ", HINT];
-    for line in ["measure plain.wasm --prepared-limit 100", "run plain.wasm do_nothing --prepared-limit 100B"] {
+    for line in ["measure plain.wasm --prepared-limit 100B", "run plain.wasm do_nothing --prepared-limit 100B"] {
         folder.refuses_in_one_line(line, &expected);
     }
     // A limit that leaves no room for the write barrier.
-    let told = folder.run("run plain.wasm do_nothing --prepared-limit 100").stderr;
+    let told = folder.run("run plain.wasm do_nothing --prepared-limit 100B").stderr;
     let prepared = told.split("the prepared module has ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
-    let line = format!("run plain.wasm do_nothing --strategy dirty-cards --prepared-limit {prepared}");
+    let line = format!("run plain.wasm do_nothing --strategy dirty-cards --prepared-limit {prepared}B");
     folder.refuses_in_one_line(&line, &["strategy `dirty-cards`", &format!("limit is {prepared} bytes"), HINT]);
 }
+
+#[test]
+fn text_is_taken_wherever_a_guest_is() {
+    let folder = Folder::new();
+    for name in ["guest.wat", "upper.WAT"] {
+        folder.file(name, IN_TEXT.as_bytes());
+    }
+    for line in [
+        "inspect guest.wat",
+        "run guest.wat f",
+        "run upper.WAT f",
+        "measure guest.wat --calls 2 --budget 1ms",
+        "verify guest.wat --calls 3",
+        "compile guest.wat -o guest.artefact",
+    ] {
+        let said = folder.run(line);
+        assert_eq!((said.status, said.stderr.as_str()), (Some(0), ""), "{line}: {}", said.stdout);
+    }
+    folder.file("wrong.wat", b"(module\n  (func $f (i32.cons 1)))");
+    folder.file("bytes.wat", b"(module \xff)");
+    folder.refuses_in_one_line("run wrong.wat f", &["error: wrong.wat: ", "line 2, column 13: ", "unknown operator"]);
+    folder.refuses_in_one_line("verify guest.wat bytes.wat", &["error: bytes.wat: ", "valid utf-8"]);
+    folder.refuses_in_one_line("inspect missing.wat", &["error: missing.wat: ", "cannot be read"]);
+}
+
+/// A guest with one function that does nothing.
+const IN_TEXT: &str = r#"(module
+  (memory (export "memory") 2)
+  (global (export "__heap_base") i32 (i32.const 4096))
+  (@custom "guest-abi" "\01\00\00\00")
+  (func (export "__guest_exchange") (param i32) (result i32) i32.const 4096)
+  (func (export "f") (result i64) i64.const 0))"#;

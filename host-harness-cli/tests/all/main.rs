@@ -8,6 +8,7 @@ mod config;
 mod folder;
 mod gate;
 mod input;
+mod progress;
 mod schema;
 mod wasi;
 #[cfg(unix)]

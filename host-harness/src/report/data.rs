@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::advice::{Advice, advice};
 use crate::inspect::built_with;
 use crate::intent_report::IntentReport;
 use crate::measure::{FailedCall, MemoryMap, MemorySeries, Noise, Row, Spread, way};
@@ -57,6 +58,9 @@ pub struct GuestSummary {
     pub built_with: Vec<String>,
     /// Strategies that cannot restore it, and why.
     pub not_admitted: Vec<NotAdmitted>,
+    /// Advice on how it is built.
+    #[serde(default)]
+    pub advice: Vec<Advice>,
 }
 
 /// A strategy that cannot restore a guest.
@@ -81,6 +85,7 @@ impl GuestSummary {
             statics_bytes: statics.map(|statics| u64::from(statics.end - statics.start)),
             built_with: built_with(guest.info()),
             not_admitted: Vec::new(),
+            advice: advice(guest.info()),
         }
     }
 }

@@ -3,8 +3,10 @@
 //! A [`Report`] is data; its JSON form is that data. [`Section`]s are how it reads: a text or an HTML page prints them.
 
 pub mod baseline;
+mod build;
 mod data;
 mod header;
+mod importance;
 pub(crate) mod numbers;
 mod read;
 pub mod recommend;
@@ -14,6 +16,7 @@ mod section;
 mod views;
 
 pub use crate::intent_report::IntentReport;
+pub use build::{BuildReport, BuiltModule, PlainCargoLine};
 pub use data::{
     CallReport, CompileReport, GuestSummary, LogReport, MeasureReport, NotAdmitted, ReplayReport, RunReport, Settings,
     VerdictReport, VerifyReport,
@@ -86,6 +89,8 @@ pub enum Content {
     Replay(ReplayReport),
     /// By `compile`.
     Compile(CompileReport),
+    /// By `build`.
+    Build(Box<BuildReport>),
 }
 
 impl Report {
@@ -106,6 +111,7 @@ impl Report {
             Content::Compare(_) => "compare",
             Content::Replay(_) => "replay",
             Content::Compile(_) => "compile",
+            Content::Build(_) => "build",
         }
     }
 
@@ -120,6 +126,7 @@ impl Report {
             Content::Inspect(inspection) => inspection.problems.is_empty() && inspection.instance_error.is_none(),
             Content::Run(run) => run.failed_calls == 0,
             Content::Compile(_) => true,
+            Content::Build(report) => report.modules.iter().all(|module| module.strategy.is_some()),
             Content::Measure(report) | Content::Compare(report) => report.passed(),
             Content::Verify(report) => report.verdicts.iter().all(|verdict| verdict.passed),
             Content::Replay(report) => report.passed(),
@@ -140,7 +147,12 @@ impl Report {
             Content::Inspect(inspection) => views::inspect::sections(inspection),
             Content::Run(run) => views::run::sections(run),
             Content::Compile(compiled) => views::compile::sections(compiled),
-            Content::Measure(report) | Content::Compare(report) => views::measure::sections(report),
+            Content::Build(report) => views::build::sections(report),
+            Content::Measure(report) | Content::Compare(report) => {
+                let mut sections = views::measure::sections(report);
+                sections.extend(views::advice::of_guests(&report.guests));
+                sections
+            }
             Content::Verify(report) => {
                 let mut sections = views::verify::sections(&report.verdicts);
                 sections.push(views::settings(&report.settings));

@@ -1,8 +1,11 @@
 //! A file for each command, and one for the behaviour that commands share.
 
 mod answer;
+mod build;
 mod compile;
 mod every;
+mod generate;
+mod inspect;
 mod measure;
 mod new;
 mod replay;

@@ -17,6 +17,7 @@ fn report(guests: &[(&str, u64)], rows: Vec<Row>) -> MeasureReport {
             statics_bytes: None,
             built_with: Vec::new(),
             not_admitted: Vec::new(),
+            advice: Vec::new(),
         })
         .collect();
     report.rows = rows;

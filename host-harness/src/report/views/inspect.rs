@@ -39,6 +39,8 @@ pub(in super::super) fn sections(inspection: &Inspection) -> Vec<Section> {
     }
     sections.push(items("Imports", &inspection.imports));
     sections.push(items("Exports", &inspection.exports));
+    // Last, where a terminal shows it.
+    sections.extend(super::advice::section([(inspection.guest.as_str(), inspection.advice.as_slice())]));
     sections
 }
 

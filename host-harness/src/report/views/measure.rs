@@ -61,7 +61,7 @@ fn guests(report: &MeasureReport) -> Section {
     let mut table = Table::new(&["guest", "allocator"], &["wasm bytes", "statics bytes"]).word("built with");
     let mut remarks = Vec::new();
     for guest in &report.guests {
-        let GuestSummary { guest, allocator, wasm_bytes, statics_bytes, built_with, not_admitted } = guest;
+        let GuestSummary { guest, allocator, wasm_bytes, statics_bytes, built_with, not_admitted, .. } = guest;
         table.row([
             guest.clone(),
             allocator.clone(),

@@ -1,7 +1,9 @@
 //! How each command's data reads: one file for each kind of data.
 
+pub(super) mod advice;
 mod answer;
 pub(super) mod baseline;
+pub(super) mod build;
 pub(super) mod compile;
 pub(super) mod inspect;
 pub(super) mod measure;

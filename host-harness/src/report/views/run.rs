@@ -5,6 +5,7 @@ use super::super::numbers::{bytes, grouped, or_dash};
 use super::super::section::{Body, Section};
 use super::allocations_from;
 use super::measure::settings;
+use crate::measure::FailedCall;
 use guest_host::CallStats;
 
 pub(in super::super) fn sections(run: &RunReport) -> Vec<Section> {
@@ -32,6 +33,9 @@ pub(in super::super) fn sections(run: &RunReport) -> Vec<Section> {
     sections
 }
 
+/// Said below a backtrace: names look more certain than they are.
+const MERGED: &str = "compilers keep one of several functions of equal code: the name of a frame may be that of another function of the same code";
+
 fn of_call(call: &CallReport, times: u64) -> Vec<Section> {
     let prefix = if times == 1 { String::new() } else { format!("Call {}: ", grouped(call.call)) };
     let mut sections = Vec::new();
@@ -44,10 +48,11 @@ fn of_call(call: &CallReport, times: u64) -> Vec<Section> {
     };
     sections.push(Section::new(format!("{prefix}Result"), Body::Lines(vec![result])));
     if !call.backtrace.is_empty() {
-        sections.push(Section::new(
-            "Backtrace, innermost first",
-            Body::Lines(call.backtrace.iter().map(|frame| format!("at {frame}")).collect()),
-        ));
+        let frames = Body::Lines(call.backtrace.iter().map(|frame| format!("at {frame}")).collect());
+        // Where the message does not say what happened, the innermost frames are all there is to go by.
+        let by_frames = |failure: &&FailedCall| ["out-of-memory", "unreachable"].contains(&failure.cause.as_str());
+        let remark = call.failure.as_ref().filter(by_frames).map(|_| MERGED.to_owned());
+        sections.push(Section::new("Backtrace, innermost first", frames).remarks(remark));
     }
     if call.failure.is_none() {
         let intents = call.intents.iter().map(|intent| serde_json::to_string(intent).unwrap_or_default());

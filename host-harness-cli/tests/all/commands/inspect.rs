@@ -1,0 +1,57 @@
+//! `inspect`, and what it shares with `measure`: advice on how a guest is built.
+
+use host_harness::advice::AdviceKind;
+use host_harness::report::{Content, read};
+
+use crate::folder::Folder;
+
+/// A guest with the linker's default of a shadow stack, as rustc makes it.
+const LARGE_STACK: &str = r#"(module
+  (@producers (language "Rust" "") (processed-by "rustc" "1.96.0"))
+  (memory (export "memory") 18)
+  (global $__stack_pointer (mut i32) (i32.const 1048576))
+  (global (export "__data_end") i32 (i32.const 1048592))
+  (global (export "__heap_base") i32 (i32.const 1048592))
+  (data (i32.const 1048576) "statics")
+  (@custom "guest-abi" "\01\00\00\00")
+  (func (export "__guest_exchange") (param i32) (result i32) i32.const 1048592)
+  (func (export "f") (result i64) i64.const 0))"#;
+
+#[test]
+fn advice_has_the_lines_to_paste() {
+    let folder = Folder::new();
+    folder.file("large.wat", LARGE_STACK.as_bytes());
+    folder.file("other.wat", LARGE_STACK.as_bytes());
+    let flags = r#"      rustflags = ["-C", "link-arg=-zstack-size=65536"]"#;
+    for line in ["inspect large.wat --width 40", "measure large.wat other.wat --calls 2 --budget 1ms"] {
+        let said = folder.run(line);
+        assert_eq!(said.status, Some(0), "{}", said.stderr);
+        let lines = said.stdout.lines().filter(|line| *line == flags);
+        assert_eq!(lines.count(), 1, "{line}: once, and as one line: {}", said.stdout);
+        assert!(said.stdout.contains("\nAdvice\n"), "{}", said.stdout);
+    }
+    let said = folder.run("measure large.wat other.wat --calls 2 --budget 1ms");
+    assert!(said.stdout.contains("  large, other: the shadow stack has 1024 KiB"), "{}", said.stdout);
+
+    let json = folder.run("inspect large.wat --format json").stdout;
+    let Content::Inspect(found) = read(&json).unwrap().content else { panic!("{json}") };
+    let [advice] = found.advice.as_slice() else { panic!("{:?}", found.advice) };
+    assert_eq!((advice.kind, advice.file.as_str()), (AdviceKind::ShadowStack, ".cargo/config.toml"));
+    assert_eq!(advice.lines[0], "[target.wasm32-unknown-unknown]");
+    assert!(!folder.run("inspect plain.wasm").stdout.contains("Advice"));
+}
+
+#[test]
+fn the_names_of_frames_are_not_taken_for_certain_where_only_they_say_what_happened() {
+    let folder = Folder::new();
+    let remark = "the name of a frame may be that of another function";
+    for (line, is_said) in [
+        ("run plain.wasm abort", true),
+        ("run plain.wasm grow_or_abort --memory-limit 512KiB", true),
+        ("run plain.wasm spin --deadline 20ms", false),
+    ] {
+        let said = folder.run(line);
+        assert!(said.stdout.contains("Backtrace, innermost first"), "{}", said.stdout);
+        assert_eq!(said.stdout.contains(remark), is_said, "{line}: {}", said.stdout);
+    }
+}
