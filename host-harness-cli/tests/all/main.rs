@@ -10,6 +10,7 @@ mod gate;
 mod input;
 mod progress;
 mod schema;
+mod start;
 mod wasi;
 #[cfg(unix)]
 mod workflow;

@@ -7,7 +7,7 @@ mod every;
 mod generate;
 mod inspect;
 mod measure;
-mod new;
+pub(crate) mod new;
 mod replay;
 mod run;
 mod run_metrics;

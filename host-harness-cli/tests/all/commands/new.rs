@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use host_harness::report::{Content, read};
 
@@ -11,17 +12,41 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().canonicalize().unwrap()
 }
 
-/// A folder for a crate, always the same: where the standard library must be built, it is built once, as its flags have the
-/// folder's name. What the last test made in it is gone, except for what cargo compiled.
-pub(super) fn fixed_folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::create_dir_all(folder.join(".cargo")).unwrap();
-    let target = folder.join("target");
-    std::fs::write(folder.join(".cargo/config.toml"), format!("build.target-dir = {target:?}\n")).unwrap();
-    // Without it the workspace's own would count, as the folder is in the workspace.
-    std::fs::write(folder.join("rustfmt.toml"), "").unwrap();
-    let _ = std::fs::remove_dir_all(folder.join("crates"));
-    folder
+/// A folder for crates that are built, of one test at a time.
+///
+/// It is always the same: where the standard library must be built, it is built once, as its flags have the folder's name.
+pub(crate) struct FixedFolder {
+    path: PathBuf,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl FixedFolder {
+    /// Waits for its turn. What the last test made is gone, except for what cargo compiled.
+    pub(crate) fn new() -> Self {
+        static TURN: Mutex<()> = Mutex::new(());
+        // A test that failed leaves nothing behind that matters.
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("new");
+        let _ = std::fs::remove_dir_all(path.join("crates"));
+        for folder in [".cargo", "crates"] {
+            std::fs::create_dir_all(path.join(folder)).unwrap();
+        }
+        let configuration = format!("build.target-dir = {:?}\n", path.join("target"));
+        std::fs::write(path.join(".cargo/config.toml"), configuration).unwrap();
+        // Without it the workspace's own would count, as the folder is in the workspace.
+        std::fs::write(path.join("rustfmt.toml"), "").unwrap();
+        Self { path, _turn: turn }
+    }
+
+    /// The folder of the crates.
+    pub(crate) fn crates(&self) -> PathBuf {
+        self.path.join("crates")
+    }
+
+    /// The module of a crate.
+    fn module(&self, name: &str) -> PathBuf {
+        self.path.join("target/guests").join(name)
+    }
 }
 
 /// Runs cargo in a crate, without the network, and returns all that it printed.
@@ -38,8 +63,8 @@ fn cargo(crate_folder: &Path, line: &str) -> String {
 
 #[test]
 fn an_extension_is_tested_compared_and_formatted_as_it_was_written() {
-    let (folder, place) = (Folder::new(), fixed_folder("new"));
-    let made = place.join("crates/my-shop");
+    let (folder, place) = (Folder::new(), FixedFolder::new());
+    let made = place.crates().join("my-shop");
     let said = folder.run(&format!("new {}", made.display()));
     assert_eq!((said.status, said.stderr.as_str()), (Some(0), ""));
     let start = format!("Made the extension `my-shop` in {}. It depends on the checkout ", made.display());
@@ -57,7 +82,7 @@ fn an_extension_is_tested_compared_and_formatted_as_it_was_written() {
     assert!(report.verdicts.len() >= 2 && report.verdicts.iter().all(|verdict| verdict.passed), "{}", compared.stdout);
     assert!(report.rows.iter().all(|row| row.function == "add_order"), "{}", compared.stdout);
     assert_eq!(report.settings.memory_limit, 64 << 20, "its harness.toml counts");
-    let module = place.join("target/guests/my-shop-bump-reset.wasm");
+    let module = place.module("my-shop-bump-reset.wasm");
     let state = made.join("state.json");
     let said = folder.run(&format!("run {} add_order --state {}", module.display(), state.display()));
     assert_eq!(said.status, Some(0), "{}", said.stderr);

@@ -41,8 +41,8 @@ impl Running {
 #[test]
 fn a_change_is_shown_a_broken_crate_is_waited_for_and_an_interrupt_ends_it() {
     let folder = Folder::new();
-    let place = super::new::fixed_folder("watch");
-    let made = place.join("crates/watched");
+    let place = super::new::FixedFolder::new();
+    let made = place.crates().join("watched");
     assert_eq!(folder.run(&format!("new {}", made.display())).status, Some(0));
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     std::fs::copy(root.join("Cargo.lock"), made.join("Cargo.lock")).unwrap();
