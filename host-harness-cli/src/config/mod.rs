@@ -74,7 +74,7 @@ pub(crate) fn parse(command: Command, words: Vec<OsString>) -> Result<ArgMatches
         with_defaults = default.put_into(with_defaults, name);
     }
     let matches = with_defaults.try_get_matches_from(words)?;
-    if matches.subcommand().is_some_and(|(_, matches)| is_verbose(matches)) {
+    if matches.subcommand().is_some_and(|(_, matches)| matches.get_flag("verbose")) {
         // Nobody may be there to read it.
         let note = format!("note: defaults from {}", path.display());
         let _ = writeln!(std::io::stderr(), "{}", printable(&note));
@@ -87,12 +87,4 @@ fn is_overridden(default: &entries::Default, given: &ArgMatches) -> bool {
     let is_given =
         |id: &str| given.try_contains_id(id).is_ok() && given.value_source(id) == Some(ValueSource::CommandLine);
     std::iter::once(&default.id).chain(&default.excluded_by).any(|id| is_given(id))
-}
-
-/// Whether the user wants to know more, where there is an option for that.
-fn is_verbose(matches: &ArgMatches) -> bool {
-    match matches.try_get_one::<u8>("verbose") {
-        Ok(times) => times.is_some_and(|times| *times > 0),
-        Err(_) => matches.try_get_one::<bool>("verbose").ok().flatten().is_some_and(|verbose| *verbose),
-    }
 }
