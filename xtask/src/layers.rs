@@ -35,7 +35,18 @@ const LAYERS: [(&str, &[&str]); 4] = [
     ),
     (
         "host-harness",
-        &["state_file", "intent_report", "advice", "measure", "probe", "verify", "inspect", "replay", "compare", "report"],
+        &[
+            "state_file",
+            "intent_report",
+            "advice",
+            "measure",
+            "probe",
+            "verify",
+            "inspect",
+            "replay",
+            "compare",
+            "report",
+        ],
     ),
     ("xtask", &["folders", "layers", "dependencies", "usage", "console", "cargo", "steps", "tasks", "cli"]),
 ];

@@ -88,7 +88,6 @@ impl Values<'_> {
             .replace("{{install}}", &self.sdk.install())
             .replace("{{guest-sdk}}", &self.sdk.dependency("guest-sdk", None))
             .replace("{{guest-host}}", &self.sdk.dependency("guest-host", Some("wasm-guest-host")))
-            .replace("{{guest-state}}", &self.sdk.dependency("guest-state", None))
     }
 }
 

@@ -5,6 +5,7 @@ use std::error::Error;
 use guest_host::guest_abi::key::Key;
 use guest_host::guest_abi::storage;
 use guest_host::guest_abi::value::{ObjectEncoder, ValueRef};
+use guest_host::guest_state::record;
 use guest_host::{
     Engine, EngineConfig, Function, Guest, InstanceAllocation, InstanceConfig, Pool, PoolConfig,
     PrepareOptions, State,
@@ -102,16 +103,13 @@ impl Service {
 
     /// The record of the order's month.
     fn month(&self, order: &Order) -> Result<String> {
-        let mut key = Vec::new();
-        let mut fields = ObjectEncoder::begin(&mut key);
-        fields
-            .put_i32("Year", order.year)
-            .put_i32("Month", order.month);
-        fields.end();
+        let key = record::key(storage::VIEW, "example.com/shop.Months", |key| {
+            key.put_i32("Year", order.year)
+                .put_i32("Month", order.month);
+        });
         let mut session = self.store.session(|_| {})?;
-        let key = Key::of_parts(storage::VIEW, "example.com/shop.Months", &key)?;
         let value = session
-            .get(&key)?
+            .get(&Key::parse(&key)?)?
             .map(ValueRef::new)
             .ok_or("the guest left no record of the month")?;
         let field = |name| {
