@@ -1,7 +1,7 @@
 //! The result as Markdown for a comment of a pull request: what came out, what changed since the baseline, and the tables folded.
 //!
 //! Names and messages come from guests. In a comment they could break a table, mention people or link to anywhere, so they are
-//! set as code with their punctuation as character references.
+//! set as code with their punctuation as character references. Sentences with names in them are text, without a meaning as Markdown.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -17,6 +17,9 @@ const LONGEST: usize = 60_000;
 
 /// Characters of a cell.
 const CELL: usize = 120;
+
+/// Characters of a sentence.
+const SENTENCE: usize = 1_000;
 
 /// Changes that are listed, of those that are worse and of those that are better.
 const CHANGES: usize = 40;
@@ -86,7 +89,7 @@ fn baseline(text: &mut String, comparison: &Comparison) {
         text.push_str("</details>\n\n");
     }
     for note in &comparison.notes {
-        let _ = writeln!(text, "- {}", code(note));
+        let _ = writeln!(text, "- {}", sentence(note));
     }
     let rules = code(&comparison.rules_text());
     let _ = writeln!(text, "\nBaseline of {}; fails on {rules}.\n", code(&comparison.date));
@@ -133,7 +136,7 @@ fn folded(section: &Section) -> String {
 
 /// The answer, which is not folded: it is what the comment is for.
 fn answer(text: &mut String, section: &Section) {
-    let _ = writeln!(text, "### {}\n", code(&section.title));
+    let _ = writeln!(text, "### {}\n", sentence(&section.title));
     body(text, section);
     text.push('\n');
 }
@@ -142,13 +145,13 @@ fn body(text: &mut String, section: &Section) {
     match &section.body {
         Body::Facts(facts) => {
             for (name, value) in facts {
-                let _ = writeln!(text, "- {}: {}", code(name), code(value));
+                let _ = writeln!(text, "- {}: {}", sentence(name), sentence(value));
             }
         }
         Body::Table(cells) => table(text, cells),
         Body::Lines(lines) => {
             for line in lines {
-                let _ = writeln!(text, "- {}", code(line));
+                let _ = writeln!(text, "- {}", sentence(line));
             }
         }
     }
@@ -156,7 +159,7 @@ fn body(text: &mut String, section: &Section) {
         text.push('\n');
     }
     for remark in &section.remarks {
-        let _ = writeln!(text, "- {}", code(remark));
+        let _ = writeln!(text, "- {}", sentence(remark));
     }
 }
 
@@ -183,6 +186,23 @@ fn code(text: &str) -> String {
     if text.chars().all(plain) && !text.starts_with(['-', '+', ' ']) {
         return text.into_owned();
     }
+    format!("<code>{}</code>", references(&text))
+}
+
+/// A sentence of the report, with names of others in it. What it has between backticks is code. The rest reads as it is: as
+/// Markdown it means nothing, and nobody is mentioned by it.
+fn sentence(text: &str) -> String {
+    let text = printable_within(text, SENTENCE);
+    let parts = text.split('`').enumerate().map(|(at, part)| match at % 2 {
+        1 => format!("<code>{}</code>", references(part)),
+        // Hosts look for mentions and for numbers of issues in the text that a browser gets. A comment ends both.
+        _ => references(part).replace("&#64;", "&#64;<!-- -->").replace("&#35;", "&#35;<!-- -->"),
+    });
+    parts.collect()
+}
+
+/// Text with its punctuation as character references, but for what means nothing inside a line.
+fn references(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 16);
     for char in text.chars() {
         if char.is_ascii_punctuation() && !matches!(char, '-' | ',') {
@@ -192,7 +212,7 @@ fn code(text: &str) -> String {
             escaped.push(char);
         }
     }
-    format!("<code>{escaped}</code>")
+    escaped
 }
 
 #[cfg(test)]
@@ -223,6 +243,17 @@ mod tests {
         assert_eq!(code("- item"), "<code>- item</code>");
         assert_eq!(code("12,345"), "12,345");
         assert!(code(&"n".repeat(9_999)).len() < 300);
+    }
+
+    #[test]
+    fn a_sentence_is_text_with_code_in_it_and_mentions_nobody() {
+        assert_eq!(
+            sentence("use `alloc-leaking`, 4% more than @team"),
+            "use <code>alloc-leaking</code>, 4&#37; more than &#64;<!-- -->team"
+        );
+        assert_eq!(sentence("odd ` one *b*"), "odd <code> one &#42;b&#42;</code>");
+        let reason = "a reason of many words ".repeat(20);
+        assert_eq!(sentence(&reason), reason, "a sentence is longer than a cell");
     }
 
     #[test]
