@@ -24,7 +24,7 @@ pub(crate) struct Session {
     records: StoredState<Snapshot>,
 }
 
-/// A store as it was. It is written only if no other call has changed the store since.
+/// A store as it was, read as the map that it is. It is written only if no other call has changed the store since.
 #[derive(Clone)]
 struct Snapshot {
     store: Store,
@@ -101,7 +101,8 @@ impl OrderedMap for Snapshot {
     type Error = Overtaken;
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Overtaken> {
-        Ok(self.entries.get(key).cloned())
+        let Ok(value) = self.entries.get(key);
+        Ok(value)
     }
 
     fn range(
@@ -109,8 +110,7 @@ impl OrderedMap for Snapshot {
         first: &[u8],
         visit: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), Overtaken> {
-        let mut entries = self.entries.range(first.to_vec()..);
-        entries.all(|(key, value)| visit(key, value));
+        let Ok(()) = self.entries.range(first, visit);
         Ok(())
     }
 }
