@@ -5,8 +5,9 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use tempfile::TempDir;
 use yaml_rust2::{Yaml, YamlLoader};
+
+use crate::commands::new::FixedFolder;
 
 /// Steps that are not run, and why.
 const SKIPPED: [(&str, &str); 4] = [
@@ -37,11 +38,11 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
 }
 
 /// A guest crate in a folder, and the programs that its workflow calls.
-struct Crate(TempDir);
+struct Crate(FixedFolder);
 
 impl Crate {
     fn new() -> Self {
-        let this = Self(tempfile::tempdir().unwrap());
+        let this = Self(FixedFolder::new());
         let sdk = root().join("guest-sdk");
         let manifest = format!(
             "[package]\nname = \"gated\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[lib]\ncrate-type = [\"cdylib\"]\n\n\
@@ -49,6 +50,7 @@ impl Crate {
              [dependencies]\nguest-sdk = {{ path = {sdk:?} }}\n\n[workspace]\n"
         );
         this.file("crate/Cargo.toml", &manifest);
+        std::fs::copy(root().join("Cargo.lock"), this.path("crate/Cargo.lock")).unwrap();
         this.allocates(3);
         std::fs::create_dir(this.path("bin")).unwrap();
         symlink(env!("CARGO_BIN_EXE_host-harness"), this.path("bin/host-harness")).unwrap();
@@ -69,7 +71,7 @@ impl Crate {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.0.crates().join(name)
     }
 
     fn file(&self, name: &str, text: &str) {
