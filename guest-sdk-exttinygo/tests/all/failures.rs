@@ -78,7 +78,7 @@ fn a_call_that_fails_leaves_its_log_lines_and_no_intents() {
     let mut host = Host::new(MemoryState::new());
     let outcome = host.call(|cx| {
         cx.log(Level::Warn, "before");
-        cx.new_value(&number(5))?.put_string("Text", "x");
+        cx.new_value(&number(5))?.put_str("Text", "x");
         cx.info("behind");
         Err("no".into())
     });

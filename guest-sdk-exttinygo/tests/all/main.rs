@@ -18,7 +18,7 @@ fn numbered(count: i32, text: &str) -> Host {
                 key.put_i32("Id", id);
             },
             |value| {
-                value.put_i32("Number", 10 * id).put_string("Text", text);
+                value.put_i32("Number", 10 * id).put_str("Text", text);
             },
         );
         put.unwrap();

@@ -263,7 +263,7 @@ fn write_field<'t>(
         Parsed::Float(float) => drop_writer(writer.put_f64(name, float)),
         Parsed::Narrow(float) => drop_writer(writer.put_f32(name, float)),
         Parsed::Bool(bool) => drop_writer(writer.put_bool(name, bool)),
-        Parsed::Text(text) => drop_writer(writer.put_string(name, &text)),
+        Parsed::Text(text) => drop_writer(writer.put_str(name, &text)),
         Parsed::Bytes(bytes) => drop_writer(writer.put_bytes(name, &bytes)),
         Parsed::QName([package, entity]) => {
             drop_writer(writer.put_qname(name, QName { package: &package, entity: &entity }));
@@ -297,7 +297,7 @@ fn write_item<'t>(raw: &'t RawValue, writer: &mut ArrayEncoder<'_, Vec<u8>>, dep
         Parsed::Float(float) => drop_writer(writer.push_f64(float)),
         Parsed::Narrow(float) => drop_writer(writer.push_f32(float)),
         Parsed::Bool(bool) => drop_writer(writer.push_bool(bool)),
-        Parsed::Text(text) => drop_writer(writer.push_string(&text)),
+        Parsed::Text(text) => drop_writer(writer.push_str(&text)),
         Parsed::Bytes(bytes) => drop_writer(writer.push_bytes(&bytes)),
         Parsed::QName([package, entity]) => {
             drop_writer(writer.push_qname(QName { package: &package, entity: &entity }));
