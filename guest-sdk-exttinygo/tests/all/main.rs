@@ -2,6 +2,9 @@
 
 mod failures;
 mod rows;
+mod snapshots;
+#[cfg(feature = "state-file")]
+mod state_file;
 mod values;
 
 use guest_sdk_exttinygo::testing::{Host, MemoryState};

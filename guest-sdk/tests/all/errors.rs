@@ -87,7 +87,7 @@ fn a_call_that_fails_leaves_its_log_lines_and_no_intents() {
         Err("no".into())
     });
     assert!(outcome.crossings.intents > 0, "some have been flushed");
-    assert_eq!(outcome.encoded_intents(), []);
+    assert!(outcome.encoded_intents().is_empty());
     let lines: Vec<_> = outcome.log.iter().map(|line| (line.level, line.text.as_str())).collect();
     assert_eq!(lines, [(Level::Warn, "before"), (Level::Info, "behind")]);
 }

@@ -4,6 +4,9 @@ mod calc;
 mod errors;
 mod intents;
 mod rows;
+mod snapshots;
+#[cfg(feature = "state-file")]
+mod state_file;
 mod values;
 
 use guest_sdk::testing::{Host, MemoryState};
