@@ -211,7 +211,7 @@ mod tests {
         use guest_prepare::PrepareOptions;
         let mut state = MemoryState::new();
         let fill = |value: &mut ObjectEncoder<'_, Vec<u8>>| {
-            value.put_i64("Number", 7).put_string("Text", "an event");
+            value.put_i64("Number", 7).put_str("Text", "an event");
         };
         state.put(guest_abi::storage::EVENT, "", |_| {}, fill).unwrap();
         let engine = guest_host::Engine::new(&EngineConfig::default()).unwrap();

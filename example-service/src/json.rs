@@ -62,7 +62,7 @@ fn put_fields(
                 Ok(())
             }
             Ok(Scalar::Text(value)) => {
-                writer.put_string(name, value);
+                writer.put_str(name, value);
                 Ok(())
             }
             Ok(Scalar::Bytes(value)) => {
@@ -98,7 +98,7 @@ fn push_items(items: &[Value], writer: &mut ArrayEncoder<'_, Vec<u8>>, depth: us
                 Ok(())
             }
             Ok(Scalar::Text(value)) => {
-                writer.push_string(value);
+                writer.push_str(value);
                 Ok(())
             }
             Ok(Scalar::Bytes(value)) => {

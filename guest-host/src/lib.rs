@@ -6,7 +6,6 @@ mod engine;
 mod failure;
 mod guest;
 mod host;
-pub mod input;
 mod instance;
 #[cfg(feature = "metrics")]
 mod metrics;

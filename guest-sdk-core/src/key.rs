@@ -109,7 +109,7 @@ impl<I: Integers, const N: usize> KeyBuilder<I, N> {
 
     /// Puts text.
     #[inline]
-    pub fn put_string(&mut self, name: &str, value: &str) -> &mut Self {
+    pub fn put_str(&mut self, name: &str, value: &str) -> &mut Self {
         self.put(name, value)
     }
 
@@ -132,6 +132,14 @@ impl<I: Integers, const N: usize> KeyBuilder<I, N> {
         encode::qname(&mut self.buffer, value);
         self.buffer.end();
         self
+    }
+
+    /// Its name before it was [`put_str`](Self::put_str).
+    #[deprecated(since = "0.1.0", note = "use `put_str`, as readers have `get_str`")]
+    #[doc(hidden)]
+    #[inline]
+    pub fn put_string(&mut self, name: &str, value: &str) -> &mut Self {
+        self.put_str(name, value)
     }
 
     /// The key's wire form.

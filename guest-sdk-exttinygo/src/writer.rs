@@ -19,7 +19,7 @@ use crate::QName;
 ///
 /// let outcome = Host::new(MemoryState::new()).call(|cx| {
 ///     let mut mail = cx.new_value(&KeyBuilder::new(storage::SEND_MAIL, ""))?;
-///     mail.put_string("Subject", "Your order").put_i32("Priority", 1);
+///     mail.put_str("Subject", "Your order").put_i32("Priority", 1);
 ///     Ok(())
 /// });
 /// let intent = outcome.intents().next().unwrap();
@@ -68,7 +68,7 @@ impl IntentWriter<'_> {
 
     /// Puts text.
     #[inline]
-    pub fn put_string(&mut self, name: &str, value: &str) -> &mut Self {
+    pub fn put_str(&mut self, name: &str, value: &str) -> &mut Self {
         put::text(self.handle, WRITER_INTENT, name.as_bytes(), value.as_bytes());
         self
     }
@@ -93,6 +93,14 @@ impl IntentWriter<'_> {
         let (package, entity) = (value.package.as_bytes(), value.entity.as_bytes());
         put::qname(self.handle, WRITER_INTENT, name.as_bytes(), package, entity);
         self
+    }
+
+    /// Its name before it was [`put_str`](Self::put_str).
+    #[deprecated(since = "0.1.0", note = "use `put_str`, as readers have `get_str`")]
+    #[doc(hidden)]
+    #[inline]
+    pub fn put_string(&mut self, name: &str, value: &str) -> &mut Self {
+        self.put_str(name, value)
     }
 }
 

@@ -18,9 +18,9 @@ use crate::{Result, Value};
 ///
 /// let outcome = Host::new(MemoryState::new()).call(|cx| {
 ///     let mut mail = cx.new_value(&KeyBuilder::new(storage::SEND_MAIL, ""))?;
-///     mail.put_string("Subject", "Your order").put_i32("Priority", 1);
+///     mail.put_str("Subject", "Your order").put_i32("Priority", 1);
 ///     mail.put_object("To", |to| {
-///         to.put_string("Address", "somebody@example.com");
+///         to.put_str("Address", "somebody@example.com");
 ///     });
 ///     Ok(())
 /// });
@@ -41,7 +41,7 @@ pub struct IntentWriter<'a> {
 /// fn order(cx: &mut Context) -> Result<()> {
 ///     let mut value = cx.new_value(&KeyBuilder::new(storage::RESULT, ""))?;
 ///     value.put_object("Customer", |customer| {
-///         customer.put_string("Name", "Ada").put_i32("Number", 7);
+///         customer.put_str("Name", "Ada").put_i32("Number", 7);
 ///     });
 ///     Ok(())
 /// }
@@ -59,8 +59,8 @@ pub struct ObjectWriter<'a> {
 /// fn order(cx: &mut Context) -> Result<()> {
 ///     let mut value = cx.new_value(&KeyBuilder::new(storage::RESULT, ""))?;
 ///     value.put_array("Items", |items| {
-///         items.push_string("tea").push_object(|item| {
-///             item.put_string("Name", "cup").put_i32("Quantity", 2);
+///         items.push_str("tea").push_object(|item| {
+///             item.put_str("Name", "cup").put_i32("Quantity", 2);
 ///         });
 ///     });
 ///     Ok(())
@@ -119,7 +119,7 @@ macro_rules! object_writer {
 
             /// Puts text.
             #[inline]
-            pub fn put_string(&mut self, name: &str, value: &str) -> &mut Self {
+            pub fn put_str(&mut self, name: &str, value: &str) -> &mut Self {
                 encode::field(self.sink, name, value);
                 self
             }
@@ -168,6 +168,14 @@ macro_rules! object_writer {
             pub fn put_array<R>(&mut self, name: &str, fill: impl FnOnce(&mut ArrayWriter<'_>) -> R) -> R {
                 encode::name(self.sink, name);
                 nested_array(self.sink, fill)
+            }
+
+            /// Its name before it was [`put_str`](Self::put_str).
+            #[deprecated(since = "0.1.0", note = "use `put_str`, as readers have `get_str`")]
+            #[doc(hidden)]
+            #[inline]
+            pub fn put_string(&mut self, name: &str, value: &str) -> &mut Self {
+                self.put_str(name, value)
             }
         }
     };
@@ -222,7 +230,7 @@ impl ArrayWriter<'_> {
 
     /// Appends text.
     #[inline]
-    pub fn push_string(&mut self, value: &str) -> &mut Self {
+    pub fn push_str(&mut self, value: &str) -> &mut Self {
         encode::element(self.sink, value);
         self
     }
@@ -266,5 +274,13 @@ impl ArrayWriter<'_> {
     #[inline]
     pub fn push_array<R>(&mut self, fill: impl FnOnce(&mut ArrayWriter<'_>) -> R) -> R {
         nested_array(self.sink, fill)
+    }
+
+    /// Its name before it was [`push_str`](Self::push_str).
+    #[deprecated(since = "0.1.0", note = "use `push_str`, as readers have `get_str`")]
+    #[doc(hidden)]
+    #[inline]
+    pub fn push_string(&mut self, value: &str) -> &mut Self {
+        self.push_str(value)
     }
 }

@@ -57,11 +57,11 @@ fn allocations(exchange: usize, extension: impl FnOnce(&mut Context<'_>) -> Resu
                 key.put_i32("Id", id);
             },
             |value| {
-                value.put_i32("Number", id).put_string("Text", "text").put_f64("Float", 0.5);
+                value.put_i32("Number", id).put_str("Text", "text").put_f64("Float", 0.5);
                 value.put_bytes("Bytes", b"bytes").put_bool("Truth", true).put_f32("Narrow", 0.5);
                 value.put_qname("Name", QName { package: "shop", entity: "Order" });
                 value.put_array("Array", |array| {
-                    array.push_i32(1).push_string("two");
+                    array.push_i32(1).push_str("two");
                 });
             },
         );
@@ -118,12 +118,12 @@ fn reading_and_writing_allocates_nothing() {
                 let id = row.key().get_i32("Id")?;
                 let text = row.value().get_str("Text")?;
                 let mut record = cx.update_value(&number(id), &row.value())?;
-                record.put_string("Text", text).put_f64("Float", sum).put_value("Copy", row.value())?;
+                record.put_str("Text", text).put_f64("Float", sum).put_value("Copy", row.value())?;
                 record.put_object("Object", |object| {
                     object.put_i32("One", 1).put_i64("Two", 2).put_f32("Three", 3.0).put_bool("Four", true);
                     object.put_bytes("Five", b"5").put_qname("Six", QName { package: "a", entity: "b" });
                     object.put_array("Seven", |array| {
-                        array.push_i32(1).push_string("2");
+                        array.push_i32(1).push_str("2");
                     });
                 });
             }

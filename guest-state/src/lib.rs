@@ -3,10 +3,13 @@
 
 mod canonical;
 mod error;
+pub mod input;
 mod merge;
 mod ordered_map;
 pub mod record;
 mod state;
+#[cfg(feature = "state-file")]
+pub mod state_file;
 mod stored;
 
 pub use error::MemoryStateError;

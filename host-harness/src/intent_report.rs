@@ -2,10 +2,9 @@
 
 use guest_abi::intent::Intent;
 use guest_abi::value::ValueError;
+use guest_state::state_file;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-use crate::state_file::json;
 
 /// An intent.
 ///
@@ -45,8 +44,8 @@ impl IntentReport {
             operation: intent.operation.name().to_owned(),
             storage: intent.key.storage.to_owned(),
             entity: intent.key.entity.to_owned(),
-            key: json::key_to_json(&intent.key)?,
-            value: json::to_json(intent.value)?,
+            key: state_file::key_to_json(&intent.key)?,
+            value: state_file::to_json(intent.value)?,
         })
     }
 }

@@ -9,8 +9,7 @@ pub mod measure;
 pub mod probe;
 pub mod replay;
 pub mod report;
-mod state_file;
 pub mod verify;
 
+pub use guest_state::state_file::{StateFileError, load_state_file, parse_state};
 pub use report::{baseline, recommend};
-pub use state_file::{StateFileError, load_state_file, parse_state};

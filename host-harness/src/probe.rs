@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use guest_abi::key::Key;
 use guest_abi::value::{ValueError, ValueRef};
 use guest_host::{Guest, InstanceConfig, LoadError, MemoryState, RestorePolicy, RestoreStrategy, State, StateError};
+use guest_state::state_file::key_to_json;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::measure::FailedCall;
-use crate::state_file::json::key_to_json;
 
 /// Records that one function is given at most.
 pub const MOST: usize = 64;

@@ -29,24 +29,13 @@ const LAYERS: [(&str, &[&str]); 4] = [
     (
         "guest-host",
         &[
-            "text", "spans", "input", "state", "failure", "host", "contract", "restore", "engine", "guest", "metrics",
+            "text", "spans", "state", "failure", "host", "contract", "restore", "engine", "guest", "metrics",
             "instance", "pool",
         ],
     ),
     (
         "host-harness",
-        &[
-            "state_file",
-            "intent_report",
-            "advice",
-            "measure",
-            "probe",
-            "verify",
-            "inspect",
-            "replay",
-            "compare",
-            "report",
-        ],
+        &["intent_report", "advice", "measure", "probe", "verify", "inspect", "replay", "compare", "report"],
     ),
     ("xtask", &["folders", "layers", "dependencies", "usage", "console", "cargo", "steps", "tasks", "cli"]),
 ];

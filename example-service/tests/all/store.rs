@@ -88,7 +88,7 @@ fn write(fields: &[(&'static str, Field)], out: &mut Vec<u8>) {
             Field::Narrow(value) => _ = writer.put_i32(name, *value),
             Field::Wide(value) => _ = writer.put_i64(name, *value),
             Field::Float(value) => _ = writer.put_f64(name, *value),
-            Field::Text(value) => _ = writer.put_string(name, value),
+            Field::Text(value) => _ = writer.put_str(name, value),
             Field::Bytes(value) => _ = writer.put_bytes(name, value),
             Field::Bool(value) => _ = writer.put_bool(name, *value),
             Field::Nested(values) => writer.put_array(name, |array| {

@@ -59,7 +59,7 @@ impl<'s, S: Sink> ObjectEncoder<'s, S> {
         /// Puts an `f64`.
         put_f64(f64);
         /// Puts text.
-        put_string(&str);
+        put_str(&str);
         /// Puts bytes.
         put_bytes(&[u8]);
         /// Puts a truth value.
@@ -91,6 +91,14 @@ impl<'s, S: Sink> ObjectEncoder<'s, S> {
         encode::name(self.sink, name);
         nested_array(self.sink, fill)
     }
+
+    /// Its name before it was [`put_str`](Self::put_str).
+    #[deprecated(since = "0.1.0", note = "use `put_str`, as readers have `get_str`")]
+    #[doc(hidden)]
+    #[inline]
+    pub fn put_string(&mut self, name: &str, value: &str) -> &mut Self {
+        self.put_str(name, value)
+    }
 }
 
 fn nested_object<S: Sink, R>(sink: &mut S, fill: impl FnOnce(&mut ObjectEncoder<'_, S>) -> R) -> R {
@@ -114,7 +122,7 @@ fn nested_array<S: Sink, R>(sink: &mut S, fill: impl FnOnce(&mut ArrayEncoder<'_
 ///
 /// let mut bytes = Vec::new();
 /// let mut array = ArrayEncoder::begin(&mut bytes);
-/// array.push_string("one").push_f64(0.5);
+/// array.push_str("one").push_f64(0.5);
 /// array.end();
 /// assert_eq!(bytes.len(), 15);
 /// ```
@@ -155,7 +163,7 @@ impl<'s, S: Sink> ArrayEncoder<'s, S> {
         /// Appends an `f64`.
         push_f64(f64);
         /// Appends text.
-        push_string(&str);
+        push_str(&str);
         /// Appends bytes.
         push_bytes(&[u8]);
         /// Appends a truth value.
@@ -182,5 +190,13 @@ impl<'s, S: Sink> ArrayEncoder<'s, S> {
     /// Appends a nested array, whose elements `fill` writes.
     pub fn push_array<R>(&mut self, fill: impl FnOnce(&mut ArrayEncoder<'_, S>) -> R) -> R {
         nested_array(self.sink, fill)
+    }
+
+    /// Its name before it was [`push_str`](Self::push_str).
+    #[deprecated(since = "0.1.0", note = "use `push_str`, as readers have `get_str`")]
+    #[doc(hidden)]
+    #[inline]
+    pub fn push_string(&mut self, value: &str) -> &mut Self {
+        self.push_str(value)
     }
 }

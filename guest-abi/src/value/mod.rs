@@ -131,7 +131,7 @@ impl core::error::Error for ValueError {}
 ///
 /// let mut bytes = Vec::new();
 /// let mut object = ObjectEncoder::begin(&mut bytes);
-/// object.put_i32("Year", 2023).put_string("Name", "Ulm");
+/// object.put_i32("Year", 2023).put_str("Name", "Ulm");
 /// object.end();
 ///
 /// let value = ValueRef::new(&bytes);

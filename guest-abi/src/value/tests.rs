@@ -10,14 +10,14 @@ fn sample() -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut object = ObjectEncoder::begin(&mut bytes);
     object.put_i32("i32", -7).put_i64("i64", 1 << 40).put_f32("f32", 1.5).put_f64("f64", 0.1);
-    object.put_string("text", "größe").put_bytes("bytes", &[0, 255]).put_bool("bool", true);
+    object.put_str("text", "größe").put_bytes("bytes", &[0, 255]).put_bool("bool", true);
     object.put_qname("name", QName { package: "shop", entity: "Order" });
     object.put_object("object", |inner| {
         inner.put_array("empty", |_| ());
         inner.put_i32("last", 1);
     });
     object.put_array("array", |array| {
-        array.push_i32(1).push_string("two");
+        array.push_i32(1).push_str("two");
         array.push_object(|object| {
             object.put_bool("three", false);
         });
@@ -94,7 +94,7 @@ fn integers_are_read_exactly_or_not_at_all_and_floats_as_the_nearest() {
     let wrong = ValueError::WrongType { asked: "i64", found: Kind::Float64 };
     assert_eq!(ValueRef::new(&tenth).as_i64(), Err(wrong), "a float is not read as an integer");
     let text = number(&|array| {
-        array.push_string("1");
+        array.push_str("1");
     });
     assert_eq!(ValueRef::new(&text).as_f64(), Err(ValueError::WrongType { asked: "f64", found: Kind::Text }));
 }
@@ -107,4 +107,27 @@ fn every_truncation_is_an_error_and_never_a_panic() {
         let read: Result<Vec<_>, _> = value.fields().and_then(Iterator::collect);
         assert!(read.is_err(), "cut at {cut}");
     }
+}
+
+#[test]
+#[expect(deprecated, reason = "the old names are tested")]
+fn the_old_names_of_text_write_the_same() {
+    let write = |fill: fn(&mut ObjectEncoder<'_, Vec<u8>>)| {
+        let mut bytes = Vec::new();
+        let mut object = ObjectEncoder::begin(&mut bytes);
+        fill(&mut object);
+        object.end();
+        bytes
+    };
+    let old = write(|object| {
+        object.put_string("a", "x").put_array("b", |array| {
+            array.push_string("y");
+        });
+    });
+    let new = write(|object| {
+        object.put_str("a", "x").put_array("b", |array| {
+            array.push_str("y");
+        });
+    });
+    assert_eq!(old, new);
 }

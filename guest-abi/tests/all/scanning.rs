@@ -73,16 +73,16 @@ proptest! {
                     object.put_f64(name, 0.5);
                 }
                 2 => {
-                    object.put_string(name, text);
+                    object.put_str(name, text);
                 }
                 3 => {
                     object.put_bool(name, true);
                 }
                 4 => object.put_object(name, |inner| {
-                    inner.put_string(name, text);
+                    inner.put_str(name, text);
                 }),
                 _ => object.put_array(name, |inner| {
-                    inner.push_i64(*number).push_string(text);
+                    inner.push_i64(*number).push_str(text);
                 }),
             }
         }

@@ -17,10 +17,10 @@ use crate::guest::admission::Admission;
 use crate::guest::error::{AdmissionError, CompileError, InputError, LoadError};
 use crate::host::mode::Mode;
 
-use crate::input;
 use crate::spans::span;
 use guest_prepare::module_info::{ContractKind, ModuleInfo};
 use guest_prepare::{PrepareOptions, Prepared, prepare};
+use guest_state::input;
 
 /// A loaded module. Cheap to clone.
 ///

@@ -3,13 +3,18 @@
 //! Every thread has a host of its own, so tests may run in parallel.
 
 mod call;
+mod intents;
 mod outcome;
 mod panics;
+mod shown;
 
 pub use call::{Call, fail, host_is_running, in_host, log, run};
 pub use guest_abi::intent::Operation;
+#[cfg(feature = "state-file")]
+pub use guest_state::state_file::{StateFileError, load_state_file};
 pub use guest_state::{MemoryState, MemoryStateError};
-pub use outcome::{Crossings, Failure, Intent, LogLine, Outcome};
+pub use intents::{Intent, Intents};
+pub use outcome::{Crossings, Failure, LogLine, Outcome};
 
 pub use crate::value::Value;
 

@@ -5,11 +5,10 @@ use std::string::String;
 use std::vec::Vec;
 
 use guest_abi::cbor::WireError;
-use guest_abi::intent::{self, Operation};
 use guest_abi::{ErrorCode, Level};
 use guest_state::MemoryStateError;
 
-use crate::value::Value;
+use super::Intents;
 
 /// The outcome of a call: its result, its log lines and, if it succeeded, its intents.
 ///
@@ -62,16 +61,10 @@ impl Outcome {
         }
     }
 
-    /// The intents, in their order; none when the call failed.
-    pub fn intents(&self) -> impl Iterator<Item = Intent<'_>> {
+    /// The intents, in their order; none when the call failed. As text, one paragraph for each.
+    pub fn intents(&self) -> Intents<'_> {
         // They have been validated when the call ended.
-        intent::intents(&self.intents).filter_map(Result::ok).map(|intent| Intent {
-            operation: intent.operation,
-            storage: intent.key.storage,
-            entity: intent.key.entity,
-            key: Value::new(intent.key.object().bytes()),
-            value: Value::new(intent.value.bytes()),
-        })
+        Intents::of(&self.intents)
     }
 
     /// The intents' wire form.
@@ -79,21 +72,6 @@ impl Outcome {
     pub fn encoded_intents(&self) -> &[u8] {
         &self.intents
     }
-}
-
-/// An intent, to be looked at.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Intent<'a> {
-    /// New or update.
-    pub operation: Operation,
-    /// Storage of the record.
-    pub storage: &'a str,
-    /// Entity of the record.
-    pub entity: &'a str,
-    /// The fields of the record's key, an object.
-    pub key: Value<'a>,
-    /// The fields to write, an object.
-    pub value: Value<'a>,
 }
 
 /// A log line.

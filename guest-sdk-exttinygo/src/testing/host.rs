@@ -1,5 +1,8 @@
 //! A host for tests: a state, and calls.
 
+#[cfg(feature = "state-file")]
+use std::path::Path;
+
 use guest_sdk_core::error::{ErrorReported, with_message};
 use guest_sdk_core::testing::{self, MemoryState, MemoryStateError, Outcome};
 
@@ -32,6 +35,30 @@ impl Host {
     #[must_use]
     pub fn new(state: MemoryState) -> Self {
         Self { state }
+    }
+
+    /// A host with the records of a state file, as `host-harness run --state` loads them. Needs the feature `state-file`.
+    ///
+    /// Cargo runs tests in the folder of their package: `"state.json"` is the file beside its manifest.
+    ///
+    /// ```no_run
+    /// use guest_sdk_exttinygo::testing::Host;
+    ///
+    /// let host = Host::from_state_file("state.json");
+    /// assert_eq!(host.state().len(), 2);
+    /// ```
+    ///
+    /// # Panics
+    /// When the file cannot be loaded. The message names file, line and column.
+    /// [`load_state_file`](testing::load_state_file) returns the error instead.
+    #[cfg(feature = "state-file")]
+    #[must_use]
+    #[track_caller]
+    pub fn from_state_file(path: impl AsRef<Path>) -> Self {
+        match testing::load_state_file(path.as_ref()) {
+            Ok(state) => Self::new(state),
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// The state.

@@ -163,7 +163,7 @@ puts! {
     put_f32(value: f32) = put_f32(value);
     put_f64(value: f64) = put_f64(value);
     put_bool(value: i32) = put_bool(value != 0);
-    put_string(value: *const u8, value_len: usize) = put_string(text(value, value_len));
+    put_string(value: *const u8, value_len: usize) = put_str(text(value, value_len));
     put_bytes(value: *const u8, value_len: usize) = put_bytes(lent(value, value_len));
     #[expect(clippy::too_many_arguments, reason = "the contract's import has them")]
     put_qname(package: *const u8, package_len: usize, entity: *const u8, entity_len: usize) =

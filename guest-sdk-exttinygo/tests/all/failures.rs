@@ -78,14 +78,14 @@ fn a_call_that_fails_leaves_its_log_lines_and_no_intents() {
     let mut host = Host::new(MemoryState::new());
     let outcome = host.call(|cx| {
         cx.log(Level::Warn, "before");
-        cx.new_value(&number(5))?.put_string("Text", "x");
+        cx.new_value(&number(5))?.put_str("Text", "x");
         cx.info("behind");
         Err("no".into())
     });
     assert!(outcome.result.is_err());
     let lines: Vec<_> = outcome.log.iter().map(|line| (line.level, line.text.as_str())).collect();
     assert_eq!(lines, [(Level::Warn, "before"), (Level::Info, "behind")]);
-    assert_eq!(outcome.encoded_intents(), []);
+    assert!(outcome.encoded_intents().is_empty());
     // Handles of the call that failed are gone in the next.
     host.call(|cx| cx.new_value(&number(6)).map(|mut intent| _ = intent.put_i32("Number", 1))).unwrap();
 }

@@ -2,6 +2,9 @@
 
 mod failures;
 mod rows;
+mod snapshots;
+#[cfg(feature = "state-file")]
+mod state_file;
 mod values;
 
 use guest_sdk_exttinygo::testing::{Host, MemoryState};
@@ -18,7 +21,7 @@ fn numbered(count: i32, text: &str) -> Host {
                 key.put_i32("Id", id);
             },
             |value| {
-                value.put_i32("Number", 10 * id).put_string("Text", text);
+                value.put_i32("Number", 10 * id).put_str("Text", text);
             },
         );
         put.unwrap();

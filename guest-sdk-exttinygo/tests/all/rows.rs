@@ -61,7 +61,7 @@ fn rows_of_a_partial_key_and_whatever_a_key_has() {
             storage::VIEW,
             "shop.Orders",
             |key| {
-                key.put_i32("Year", year).put_string("Text", "größe").put_bytes("Bytes", &[0, 255]);
+                key.put_i32("Year", year).put_str("Text", "größe").put_bytes("Bytes", &[0, 255]);
                 key.put_bool("Bool", true).put_qname("Name", name).put_f32("Narrow", 0.5).put_f64("Float", 0.25);
             },
             |_| {},

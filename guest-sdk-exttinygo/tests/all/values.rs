@@ -12,12 +12,12 @@ const NAME: QName<'static> = QName { package: "shop", entity: "Order" };
 fn every_kind_is_put_and_read_back() {
     let mut key = KeyBuilder::<1024>::with_capacity(storage::RECORD, "kinds");
     key.put_i32("i32", -5).put_i64("i64", 1 << 40).put_f32("f32", 0.5).put_f64("f64", 0.1);
-    key.put_string("text", "größe").put_bytes("bytes", &[1]).put_bool("bool", false).put_qname("name", NAME);
+    key.put_str("text", "größe").put_bytes("bytes", &[1]).put_bool("bool", false).put_qname("name", NAME);
     let mut host = Host::new(MemoryState::new());
     let written = host.call(|cx| {
         let mut record = cx.new_value(&key)?;
         record.put_i32("i32", i32::MIN).put_i64("i64", i64::MAX).put_f32("f32", 1.5).put_f64("f64", 0.1);
-        record.put_string("text", "größe").put_bytes("bytes", &[0, 255]).put_bool("bool", true);
+        record.put_str("text", "größe").put_bytes("bytes", &[0, 255]).put_bool("bool", true);
         record.put_qname("name", NAME);
         Ok(())
     });
@@ -47,7 +47,7 @@ fn arrays_and_nested_objects_are_read() {
         |_| {},
         |event| {
             event.put_array("Mixed", |array| {
-                array.push_i32(1).push_string("two").push_f64(3.5).push_bool(true).push_bytes(b"5").push_qname(NAME);
+                array.push_i32(1).push_str("two").push_f64(3.5).push_bool(true).push_bytes(b"5").push_qname(NAME);
                 array.push_object(|object| {
                     object.put_i32("seven", 7).put_array("inner", |inner| {
                         inner.push_i64(8).push_f32(0.5);
@@ -132,11 +132,11 @@ proptest! {
     ) {
         let mut key = KeyBuilder::<4096>::with_capacity(storage::RECORD, &text);
         key.put_i32("Narrow", narrow >> (shift / 2)).put_i64("Wide", wide >> shift).put_bool("Truth", truth);
-        key.put_f32("Float", float).put_f64("Double", double).put_string(&name, &text).put_bytes("Bytes", &bytes);
+        key.put_f32("Float", float).put_f64("Double", double).put_str(&name, &text).put_bytes("Bytes", &bytes);
         key.put_qname("QName", QName { package: &text, entity: &name });
         let mut host = Host::new(MemoryState::new());
         let outcome = host.call(|cx| {
-            cx.new_value(&key)?.put_string("Text", &text).put_bytes("Bytes", &bytes);
+            cx.new_value(&key)?.put_str("Text", &text).put_bytes("Bytes", &bytes);
             Ok(())
         });
         outcome.unwrap();
@@ -148,4 +148,24 @@ proptest! {
             Ok(())
         }).unwrap();
     }
+}
+
+#[test]
+#[expect(deprecated, reason = "the old names are tested")]
+fn the_old_names_of_text_write_the_same() {
+    let mut host = Host::new(MemoryState::new());
+    let old = host.call(|cx| {
+        let mut key = KeyBuilder::new(storage::RECORD, "shop.Things");
+        key.put_string("Name", "n");
+        cx.new_value(&key)?.put_string("Text", "a");
+        Ok(())
+    });
+    let new = host.call(|cx| {
+        let mut key = KeyBuilder::new(storage::RECORD, "shop.Things");
+        key.put_str("Name", "n");
+        cx.new_value(&key)?.put_str("Text", "a");
+        Ok(())
+    });
+    old.unwrap();
+    assert_eq!(old, new);
 }

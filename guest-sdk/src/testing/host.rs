@@ -1,6 +1,8 @@
 //! A host for tests: a state, and calls.
 #![expect(unsafe_code, reason = "a call is lent the exchange region, which is raw memory")]
 
+#[cfg(feature = "state-file")]
+use std::path::Path;
 use std::vec;
 
 use guest_abi::names::DEFAULT_EXCHANGE_SIZE;
@@ -32,6 +34,30 @@ impl Host {
     #[must_use]
     pub fn new(state: MemoryState) -> Self {
         Self { state, exchange_size: None }
+    }
+
+    /// A host with the records of a state file, as `host-harness run --state` loads them. Needs the feature `state-file`.
+    ///
+    /// Cargo runs tests in the folder of their package: `"state.json"` is the file beside its manifest.
+    ///
+    /// ```no_run
+    /// use guest_sdk::testing::Host;
+    ///
+    /// let host = Host::from_state_file("state.json");
+    /// assert_eq!(host.state().len(), 2);
+    /// ```
+    ///
+    /// # Panics
+    /// When the file cannot be loaded. The message names file, line and column.
+    /// [`load_state_file`](testing::load_state_file) returns the error instead.
+    #[cfg(feature = "state-file")]
+    #[must_use]
+    #[track_caller]
+    pub fn from_state_file(path: impl AsRef<Path>) -> Self {
+        match testing::load_state_file(path.as_ref()) {
+            Ok(state) => Self::new(state),
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// Gives calls an exchange region of so many bytes: a quarter for intents, the rest for values.

@@ -31,7 +31,9 @@ mod host;
 pub(crate) mod imports;
 
 pub use guest_sdk_core::testing::{
-    Crossings, Failure, Intent, LogLine, MemoryState, MemoryStateError, Operation, Outcome, RecordWriter,
+    Crossings, Failure, Intent, Intents, LogLine, MemoryState, MemoryStateError, Operation, Outcome, RecordWriter,
     host_is_running,
 };
+#[cfg(feature = "state-file")]
+pub use guest_sdk_core::testing::{StateFileError, load_state_file};
 pub use host::Host;

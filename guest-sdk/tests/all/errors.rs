@@ -42,7 +42,7 @@ fn errors_of_the_sdk_arrive_with_code_and_whole_message() {
     assert_eq!(
         error(|cx| {
             let mut key = KeyBuilder::new(storage::VIEW, "shop.Numbers");
-            key.put_string("Name", &long).put_i32("Id", 1);
+            key.put_str("Name", &long).put_i32("Id", 1);
             cx.new_value(&key).map(drop)
         }),
         (
@@ -82,12 +82,12 @@ fn a_value_that_does_not_fit_is_an_error_that_says_how_much_it_needs() {
 fn a_call_that_fails_leaves_its_log_lines_and_no_intents() {
     let outcome = host(numbered(1, "")).exchange_size(64).call(|cx| {
         cx.log(Level::Warn, "before");
-        cx.new_value(&number(5))?.put_string("Text", &"x".repeat(100));
+        cx.new_value(&number(5))?.put_str("Text", &"x".repeat(100));
         cx.info("behind");
         Err("no".into())
     });
     assert!(outcome.crossings.intents > 0, "some have been flushed");
-    assert_eq!(outcome.encoded_intents(), []);
+    assert!(outcome.encoded_intents().is_empty());
     let lines: Vec<_> = outcome.log.iter().map(|line| (line.level, line.text.as_str())).collect();
     assert_eq!(lines, [(Level::Warn, "before"), (Level::Info, "behind")]);
 }
@@ -119,7 +119,7 @@ fn what_the_state_refuses_is_no_error_of_the_extension() {
 #[test]
 fn a_key_can_be_used_again_after_it_was_too_long() {
     let mut key = KeyBuilder::<32>::with_capacity(storage::VIEW, "shop.Numbers");
-    key.put_string("Id", "much too long for the key");
+    key.put_str("Id", "much too long for the key");
     assert!(key.bytes().is_err());
     key.clear().put_i32("Id", 1);
     host(numbered(2, "")).call(|cx| cx.get_value(&key).map(drop)).unwrap();

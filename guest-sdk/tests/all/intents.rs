@@ -41,7 +41,7 @@ fn put(object: &mut ObjectWriter<'_>, name: &str, field: &Field) {
             object.put_f64(name, *value);
         }
         Field::Text(value) => {
-            object.put_string(name, value);
+            object.put_str(name, value);
         }
         Field::Bytes(value) => {
             object.put_bytes(name, value);
@@ -56,7 +56,7 @@ fn put(object: &mut ObjectWriter<'_>, name: &str, field: &Field) {
         }),
         Field::Array(texts) => object.put_array(name, |array| {
             for text in texts {
-                array.push_string(text);
+                array.push_str(text);
             }
         }),
     }
@@ -96,7 +96,7 @@ fn an_intent_may_be_larger_than_the_exchange_region() {
     let text = "x".repeat(1_000_000);
     let outcome = host(MemoryState::new()).exchange_size(4096).call(|cx| {
         let mut record = cx.new_value(&KeyBuilder::new(storage::RECORD, ""))?;
-        record.put_string("Before", "b").put_string("Text", &text).put_i32("Behind", 1);
+        record.put_str("Before", "b").put_str("Text", &text).put_i32("Behind", 1);
         Ok(())
     });
     outcome.unwrap();
@@ -126,4 +126,33 @@ fn an_intent_ends_where_its_writer_is_dropped_even_by_an_error() {
     assert_eq!(intents.len(), 2);
     assert_eq!(intents[0].value.get("Items").unwrap().len(), Ok(2));
     assert_eq!(intents[1].value.get_i32("Next"), Ok(2));
+}
+
+#[test]
+#[expect(deprecated, reason = "the old names are tested")]
+fn the_old_names_of_text_write_the_same() {
+    let old = host(MemoryState::new()).call(|cx| {
+        let mut key = KeyBuilder::new(storage::RECORD, "shop.Things");
+        key.put_string("Name", "n");
+        let mut intent = cx.new_value(&key)?;
+        intent.put_string("Text", "a").put_array("Texts", |array| {
+            array.push_string("b").push_object(|object| {
+                object.put_string("Inner", "c");
+            });
+        });
+        Ok(())
+    });
+    let new = host(MemoryState::new()).call(|cx| {
+        let mut key = KeyBuilder::new(storage::RECORD, "shop.Things");
+        key.put_str("Name", "n");
+        let mut intent = cx.new_value(&key)?;
+        intent.put_str("Text", "a").put_array("Texts", |array| {
+            array.push_str("b").push_object(|object| {
+                object.put_str("Inner", "c");
+            });
+        });
+        Ok(())
+    });
+    old.unwrap();
+    assert_eq!(old, new);
 }

@@ -4,6 +4,9 @@ mod calc;
 mod errors;
 mod intents;
 mod rows;
+mod snapshots;
+#[cfg(feature = "state-file")]
+mod state_file;
 mod values;
 
 use guest_sdk::testing::{Host, MemoryState};
@@ -21,7 +24,7 @@ fn numbered(count: i32, text: &str) -> MemoryState {
                     key.put_i32("Id", id);
                 },
                 |value| {
-                    value.put_i32("Number", 10 * id).put_string("Text", text);
+                    value.put_i32("Number", 10 * id).put_str("Text", text);
                 },
             )
             .unwrap();

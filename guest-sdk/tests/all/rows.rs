@@ -129,7 +129,7 @@ fn rows_that_grow_inside_a_scope_keep_their_room() {
                 key.put_i32("Id", id);
             },
             |value| {
-                value.put_i32("Number", 10 * id).put_string("Text", &"x".repeat(length));
+                value.put_i32("Number", 10 * id).put_str("Text", &"x".repeat(length));
             },
         );
         put.unwrap();

@@ -19,7 +19,7 @@ fn every_kind_is_put_and_read_back() {
             .put_i64("i64", i64::MAX)
             .put_f32("f32", 1.5)
             .put_f64("f64", 0.1)
-            .put_string("text", "größe")
+            .put_str("text", "größe")
             .put_bytes("bytes", &[0, 255])
             .put_bool("bool", true)
             .put_qname("name", NAME);
@@ -29,7 +29,7 @@ fn every_kind_is_put_and_read_back() {
         });
         assert_eq!(inner, "what the closure returns");
         record.put_array("array", |array| {
-            array.push_i32(1).push_string("two").push_f64(3.5).push_bool(true).push_bytes(b"5").push_qname(NAME);
+            array.push_i32(1).push_str("two").push_f64(3.5).push_bool(true).push_bytes(b"5").push_qname(NAME);
             array.push_object(|object| {
                 object.put_i32("seven", 7);
             });
@@ -144,7 +144,7 @@ proptest! {
         let outcome = host.call(|cx| {
             let mut record = cx.new_value(&key)?;
             record.put_object(&field, |object| {
-                object.put_i64("i", integer).put_f64("d", float).put_f32("f", narrow).put_string("s", &text);
+                object.put_i64("i", integer).put_f64("d", float).put_f32("f", narrow).put_str("s", &text);
                 object.put_bytes("b", &bytes).put_bool("t", truth);
             });
             Ok(())

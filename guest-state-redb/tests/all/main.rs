@@ -85,7 +85,7 @@ fn write(fields: &Fields, writer: &mut ObjectEncoder<'_, Vec<u8>>) {
         match field {
             Field::Integer(value) => _ = writer.put_i64(name, *value),
             Field::Float(value) => _ = writer.put_f64(name, *value),
-            Field::Text(value) => _ = writer.put_string(name, value),
+            Field::Text(value) => _ = writer.put_str(name, value),
             Field::Bool(value) => _ = writer.put_bool(name, *value),
             Field::Nested(value) => writer.put_object(name, |object| {
                 object.put_i32("x", 1).put_i32("x", *value);

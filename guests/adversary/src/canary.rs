@@ -65,7 +65,7 @@ fn plant_in_exchange(cx: &mut Context) -> Result<()> {
     let bytes = [canary(); 1000];
     let text = str::from_utf8(&bytes)?;
     let mut key = KeyBuilder::<256>::with_capacity(storage::RECORD, "adversary.Canary");
-    key.put_string("Name", &text[..100]);
+    key.put_str("Name", &text[..100]);
     cx.query_value(&key)?;
     let value = cx.query_value(&KeyBuilder::new(storage::RECORD, "adversary.Canary"))?;
     let rows = KeyBuilder::new(storage::VIEW, "adversary.Canaries");
@@ -83,7 +83,7 @@ fn plant_in_exchange(cx: &mut Context) -> Result<()> {
 fn plant_in_intents(cx: &mut Context, count: u32) -> Result<()> {
     let bytes = [canary(); 1000];
     for _ in 0..count {
-        cx.new_value(&KeyBuilder::new(storage::RESULT, ""))?.put_string("Text", str::from_utf8(&bytes)?);
+        cx.new_value(&KeyBuilder::new(storage::RESULT, ""))?.put_str("Text", str::from_utf8(&bytes)?);
     }
     Ok(())
 }

@@ -158,7 +158,7 @@ pub fn fail_error_reserved(_cx: &mut Context) -> Result<()> {
 #[extension]
 pub fn fail_after_intents(cx: &mut Context) -> Result<()> {
     cx.info("before");
-    cx.new_value(&KeyBuilder::new(storage::RESULT, ""))?.put_string("Text", &"x".repeat(100_000));
+    cx.new_value(&KeyBuilder::new(storage::RESULT, ""))?.put_str("Text", &"x".repeat(100_000));
     Err(Error::application(9, "none of the intents may be applied"))
 }
 
@@ -263,7 +263,7 @@ mod tests {
             "",
             |_| {},
             |event| {
-                event.put_string("Text", "a text").put_i64("Large", (1 << 53) + 1);
+                event.put_str("Text", "a text").put_i64("Large", (1 << 53) + 1);
                 event.put_array("Items", |items| {
                     items.push_i32(1);
                 });

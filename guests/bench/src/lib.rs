@@ -161,7 +161,7 @@ mod tests {
                         value.put_i32(name, number).put_i64("Bytes", 20_000);
                     }
                     None => {
-                        value.put_string(name, &"x".repeat(500));
+                        value.put_str(name, &"x".repeat(500));
                     }
                 })
                 .unwrap();

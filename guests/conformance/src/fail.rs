@@ -23,7 +23,7 @@ fn fails_by_absent_record(cx: &mut Context) -> Result<()> {
 #[extension]
 fn fails_by_long_key(cx: &mut Context) -> Result<()> {
     let mut key = KeyBuilder::<32>::with_capacity(storage::VIEW, "conformance.Rows");
-    key.put_string("Text", "longer than there is room");
+    key.put_str("Text", "longer than there is room");
     cx.get_value(&key)?;
     Ok(())
 }

@@ -25,7 +25,7 @@ fn all() -> KeyBuilder {
 
 fn result(name: &str) -> KeyBuilder {
     let mut key = KeyBuilder::new(storage::RESULT, "conformance.Result");
-    key.put_string("Name", name);
+    key.put_str("Name", name);
     key
 }
 
@@ -36,13 +36,13 @@ fn by_name(cx: &mut Context) -> Result<()> {
     let mut key = KeyBuilder::<1024>::with_capacity(storage::VIEW, "conformance.Copies");
     key.put_i32("Int32", found.get_i32("Int32")?).put_i64("Int64", found.get_i64("Int64")?);
     key.put_f32("Float32", found.get_f32("Float32")?).put_f64("Float64", found.get_f64("Float64")?);
-    key.put_string("Text", found.get_str("Text")?).put_string("Empty", found.get_str("Empty")?);
+    key.put_str("Text", found.get_str("Text")?).put_str("Empty", found.get_str("Empty")?);
     key.put_bytes("Bytes", found.get_bytes("Bytes")?).put_bool("Bool", found.get_bool("Bool")?);
     key.put_qname("QName", found.get_qname("QName")?);
     let mut copy = cx.new_value(&key)?;
     copy.put_i32("Int32", found.get_i32("Int32")?).put_i64("Int64", found.get_i64("Int64")?);
     copy.put_f32("Float32", found.get_f32("Float32")?).put_f64("Float64", found.get_f64("Float64")?);
-    copy.put_string("Text", found.get_str("Text")?).put_string("Empty", found.get_str("Empty")?);
+    copy.put_str("Text", found.get_str("Text")?).put_str("Empty", found.get_str("Empty")?);
     copy.put_bytes("Bytes", found.get_bytes("Bytes")?).put_bool("Bool", found.get_bool("Bool")?);
     copy.put_qname("QName", found.get_qname("QName")?);
     copy.put_i64("FromInit", FROM_INIT.load(Ordering::Relaxed));
@@ -57,7 +57,7 @@ fn by_index(cx: &mut Context) -> Result<()> {
     let mut copy = cx.new_value(&result("by index"))?;
     copy.put_i32("Int32", numbers.get_i32_at(1)?).put_i64("Int64", numbers.get_i64_at(2)?);
     copy.put_f32("Float32", floats.get_f32_at(0)?).put_f64("Float64", floats.get_f64_at(1)?);
-    copy.put_string("Text", found.get("Texts")?.get_str_at(2)?).put_bool("Bool", found.get("Bools")?.get_bool_at(1)?);
+    copy.put_str("Text", found.get("Texts")?.get_str_at(2)?).put_bool("Bool", found.get("Bools")?.get_bool_at(1)?);
     copy.put_bytes("Bytes", found.get("Blobs")?.get_bytes_at(1)?);
     copy.put_qname("QName", found.get("QNames")?.get_qname_at(0)?);
     copy.put_i64("Length", i64::try_from(numbers.len()?)?);
@@ -77,7 +77,7 @@ fn by_items(cx: &mut Context) -> Result<()> {
         cx.new_value(&result("float"))?.put_f32("Float32", item.as_f32()?).put_f64("Float64", item.as_f64()?);
     }
     for item in found.get("Texts")?.items()? {
-        cx.new_value(&result("text"))?.put_string("Text", item.as_str()?);
+        cx.new_value(&result("text"))?.put_str("Text", item.as_str()?);
     }
     for item in found.get("Bools")?.items()? {
         cx.new_value(&result("bool"))?.put_bool("Bool", item.as_bool()?);
@@ -105,7 +105,7 @@ fn nested(cx: &mut Context) -> Result<()> {
     for item in array.items()? {
         total += number_of(&item)? + item.get_i64("Number")?;
     }
-    cx.new_value(&result("nested"))?.put_i64("Total", total).put_string("Text", object.get_str("Text")?);
+    cx.new_value(&result("nested"))?.put_i64("Total", total).put_str("Text", object.get_str("Text")?);
     Ok(())
 }
 
@@ -126,7 +126,7 @@ fn rows(cx: &mut Context) -> Result<()> {
         let mut copy = cx.new_value(&result("row"))?;
         copy.put_i32("Group", key.get_i32("Group")?).put_i64("Id", key.get_i64("Id")?);
         copy.put_f32("Float32", key.get_f32("Float")?).put_f64("Float64", key.get_f64("Float")?);
-        copy.put_string("Text", key.get_str("Text")?).put_bytes("Bytes", key.get_bytes("Bytes")?);
+        copy.put_str("Text", key.get_str("Text")?).put_bytes("Bytes", key.get_bytes("Bytes")?);
         copy.put_bool("Bool", key.get_bool("Bool")?).put_qname("QName", key.get_qname("QName")?);
         copy.put_i64("Number", row.value().get_i64("Number")?);
     }
@@ -204,9 +204,9 @@ fn absent_is_handled(cx: &mut Context) -> Result<()> {
 #[extension]
 fn long_key_is_handled(cx: &mut Context) -> Result<()> {
     let mut key = KeyBuilder::<32>::with_capacity(storage::VIEW, "conformance.Rows");
-    key.put_string("Text", "longer than there is room");
+    key.put_str("Text", "longer than there is room");
     let message = cx.query_value(&key).map_or_else(|error| error.to_string(), |_| "short".to_owned());
-    cx.new_value(&result("long key"))?.put_string("Message", &message);
+    cx.new_value(&result("long key"))?.put_str("Message", &message);
     Ok(())
 }
 

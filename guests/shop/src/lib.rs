@@ -14,7 +14,7 @@ use sdk::{Context, KeyBuilder, Result, extension, storage};
 #[extension]
 fn count_up(cx: &mut Context) -> Result<()> {
     let mut key = KeyBuilder::new(storage::RECORD, "shop.Counter");
-    key.put_string("Name", "orders");
+    key.put_str("Name", "orders");
     match cx.query_value(&key)? {
         None => {
             cx.new_value(&key)?.put_i64("Value", 1);

@@ -37,12 +37,12 @@ fn send_mail(cx: &mut Context) -> Result<()> {
     let to = format!("{} <{}>", customer.get_str("Name")?, customer.get_str("Mail")?);
 
     let mut mail = cx.new_value(&KeyBuilder::new(storage::SEND_MAIL, ""))?;
-    mail.put_string("To", &to).put_string("Cc", &copies);
-    mail.put_string("Subject", &format!("Your order {number}")).put_string("Body", &body);
+    mail.put_str("To", &to).put_str("Cc", &copies);
+    mail.put_str("Subject", &format!("Your order {number}")).put_str("Body", &body);
     mail.put_qname("Template", QName { package: "shop", entity: "OrderTaken" });
-    mail.put_string("MessageId", &format!("<{number}.{:08x}@example.com>", crc32(body.as_bytes())));
+    mail.put_str("MessageId", &format!("<{number}.{:08x}@example.com>", crc32(body.as_bytes())));
     mail.put_f64("Discount", discount).put_bool("Html", false);
-    mail.put_string("AttachmentName", "logo.png").put_bytes("Attachment", customer.get_bytes("Logo")?);
+    mail.put_str("AttachmentName", "logo.png").put_bytes("Attachment", customer.get_bytes("Logo")?);
     Ok(())
 }
 
@@ -63,10 +63,10 @@ mod tests {
                 key.put_i64("Id", 7);
             },
             |customer| {
-                customer.put_string("Name", "Söhne").put_string("Mail", "a@example.com").put_f64("Discount", 0.125);
+                customer.put_str("Name", "Söhne").put_str("Mail", "a@example.com").put_f64("Discount", 0.125);
                 customer.put_bytes("Logo", b"png");
                 customer.put_array("Copies", |copies| {
-                    copies.push_string("b@example.com").push_string("c@example.com");
+                    copies.push_str("b@example.com").push_str("c@example.com");
                 });
             },
         );

@@ -40,7 +40,7 @@ fn new_order(cx: &mut Context) -> Result<()> {
         key.put_i64("Order", number).put_i32("Line", line);
         let (article, quantity) = (item.get_str("Article")?, item.get_i32("Quantity")?);
         let price = item.get_i64("SinglePrice")?;
-        cx.new_value(&key)?.put_string("Article", article).put_i32("Quantity", quantity).put_i64("SinglePrice", price);
+        cx.new_value(&key)?.put_str("Article", article).put_i32("Quantity", quantity).put_i64("SinglePrice", price);
     }
     cx.new_value(&KeyBuilder::new(storage::RESULT, ""))?.put_i64("Number", number);
     cx.info("order taken");
@@ -84,9 +84,7 @@ pub(crate) mod tests {
                 order.put_array("Items", |items| {
                     for (quantity, price) in [(2, 50), (3, 100)] {
                         items.push_object(|item| {
-                            item.put_i32("Quantity", quantity)
-                                .put_i64("SinglePrice", price)
-                                .put_string("Article", "ink");
+                            item.put_i32("Quantity", quantity).put_i64("SinglePrice", price).put_str("Article", "ink");
                         });
                     }
                 });

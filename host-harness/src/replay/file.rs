@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use alloc_trace::{Numbering, ParseError, Problem, Trace};
 
-use guest_host::input;
+use guest_state::input;
 
 /// A trace, and what reports call it.
 #[derive(Debug, Clone, PartialEq, Eq)]

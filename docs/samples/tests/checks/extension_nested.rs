@@ -7,10 +7,10 @@ fn the_mail_is_built_from_the_order() {
     let mut state = MemoryState::new();
     let event = state.put(guest_sdk::storage::EVENT, "", |_| {}, |event| {
         event.put_object("ArgumentObject", |order| {
-            order.put_string("Mail", "who@example.com");
+            order.put_str("Mail", "who@example.com");
             order.put_array("Items", |items| {
                 items.push_object(|item| {
-                    item.put_string("Name", "tea");
+                    item.put_str("Name", "tea");
                 });
             });
         });

@@ -5,9 +5,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use guest_state::input;
+
 use super::ArtefactError;
 use super::container::Contents;
-use crate::input;
 
 /// Whose artefacts an engine takes machine code from. Whoever is trusted can do whatever the process can.
 ///

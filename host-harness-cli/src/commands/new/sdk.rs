@@ -41,14 +41,23 @@ impl Sdk {
     /// The value of an entry of `[dependencies]` for the crate in this folder of a checkout, and the name of its package if
     /// that is another.
     pub(super) fn dependency(&self, folder: &str, package: Option<&str>) -> String {
-        let source = match self {
+        match (self, package) {
+            (_, Some(package)) => format!("{{ package = {}, {} }}", string(package), self.source(folder)),
+            (Self::Version(version), None) => string(version),
+            (Self::Checkout(_), None) => format!("{{ {} }}", self.source(folder)),
+        }
+    }
+
+    /// The value of such an entry with a feature of the crate.
+    pub(super) fn dependency_with(&self, folder: &str, feature: &str) -> String {
+        format!("{{ {}, features = [{}] }}", self.source(folder), string(feature))
+    }
+
+    /// The key that says where the crate is, and its value.
+    fn source(&self, folder: &str) -> String {
+        match self {
             Self::Checkout(checkout) => format!("path = {}", string(&checkout.join(folder).display().to_string())),
-            Self::Version(version) if package.is_none() => return string(version),
             Self::Version(version) => format!("version = {}", string(version)),
-        };
-        match package {
-            Some(package) => format!("{{ package = {}, {source} }}", string(package)),
-            None => format!("{{ {source} }}"),
         }
     }
 
@@ -152,6 +161,8 @@ mod tests {
         assert_eq!(version.dependency("guest-sdk", None), "\"0.1.0\"");
         let host = version.dependency("guest-host", Some("wasm-guest-host"));
         assert_eq!(host, "{ package = \"wasm-guest-host\", version = \"0.1.0\" }");
+        let tests = version.dependency_with("guest-sdk", "state-file");
+        assert_eq!(tests, "{ version = \"0.1.0\", features = [\"state-file\"] }");
         let checkout = Sdk::Checkout("/a \"b\"".into());
         assert_eq!(checkout.dependency("guest-sdk", None), "{ path = \"/a \\\"b\\\"/guest-sdk\" }");
     }

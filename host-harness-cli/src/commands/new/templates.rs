@@ -85,6 +85,7 @@ impl Values<'_> {
     pub(super) fn fill(&self, template: &str) -> String {
         template
             .replace("{{name}}", &self.name.to_string())
+            .replace("{{guest-sdk-for-tests}}", &self.sdk.dependency_with("guest-sdk", "state-file"))
             .replace("{{install}}", &self.sdk.install())
             .replace("{{guest-sdk}}", &self.sdk.dependency("guest-sdk", None))
             .replace("{{guest-host}}", &self.sdk.dependency("guest-host", Some("wasm-guest-host")))

@@ -72,7 +72,7 @@ fn an_extension_is_tested_compared_and_formatted_as_it_was_written() {
     assert!(said.stdout.contains(&format!("\n  cd {}\n", made.display())), "{}", said.stdout);
     std::fs::copy(root().join("Cargo.lock"), made.join("Cargo.lock")).unwrap();
 
-    assert!(cargo(&made, "test --lib").contains("2 passed"));
+    assert!(cargo(&made, "test --lib").contains("3 passed"));
     cargo(&made, "fmt --check");
     let line = "compare --manifest-path MADE/Cargo.toml --allocator bump-reset --allocator leaking \
                 --strategy watermark --calls 10 --budget 20ms --verify-calls 20 --format json";

@@ -47,16 +47,16 @@ fn state_of_canaries() -> MemoryState {
         "adversary.Canary",
         |_| (),
         |value| {
-            value.put_string("Text", &text);
+            value.put_str("Text", &text);
         },
     );
     put.expect("it is a valid record");
     for row in 0..60 {
         let key = |key: &mut guest_abi::value::ObjectEncoder<'_, Vec<u8>>| {
-            key.put_i64("Id", row).put_string("Name", &text[..200]);
+            key.put_i64("Id", row).put_str("Name", &text[..200]);
         };
         let put = state.put(storage::VIEW, "adversary.Canaries", key, |value| {
-            value.put_string("Text", &text);
+            value.put_str("Text", &text);
         });
         put.expect("it is a valid record");
     }

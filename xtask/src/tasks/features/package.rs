@@ -26,7 +26,7 @@ const HOST_ONLY: [&str; 14] = [
 ];
 
 /// Features for tests that run on the host, with dependencies that no guest can have.
-const HOST_FEATURES: [&str; 1] = ["testing"];
+const HOST_FEATURES: [&str; 2] = ["state-file", "testing"];
 
 /// The features that pick an allocator, of which a guest may have one at most, begin like this.
 pub(super) const ALLOCATOR_PREFIX: &str = "alloc-";

@@ -263,7 +263,7 @@ fn write_field<'t>(
         Parsed::Float(float) => drop_writer(writer.put_f64(name, float)),
         Parsed::Narrow(float) => drop_writer(writer.put_f32(name, float)),
         Parsed::Bool(bool) => drop_writer(writer.put_bool(name, bool)),
-        Parsed::Text(text) => drop_writer(writer.put_string(name, &text)),
+        Parsed::Text(text) => drop_writer(writer.put_str(name, &text)),
         Parsed::Bytes(bytes) => drop_writer(writer.put_bytes(name, &bytes)),
         Parsed::QName([package, entity]) => {
             drop_writer(writer.put_qname(name, QName { package: &package, entity: &entity }));
@@ -297,7 +297,7 @@ fn write_item<'t>(raw: &'t RawValue, writer: &mut ArrayEncoder<'_, Vec<u8>>, dep
         Parsed::Float(float) => drop_writer(writer.push_f64(float)),
         Parsed::Narrow(float) => drop_writer(writer.push_f32(float)),
         Parsed::Bool(bool) => drop_writer(writer.push_bool(bool)),
-        Parsed::Text(text) => drop_writer(writer.push_string(&text)),
+        Parsed::Text(text) => drop_writer(writer.push_str(&text)),
         Parsed::Bytes(bytes) => drop_writer(writer.push_bytes(&bytes)),
         Parsed::QName([package, entity]) => {
             drop_writer(writer.push_qname(QName { package: &package, entity: &entity }));
@@ -322,8 +322,22 @@ fn deeper(raw: &RawValue, depth: u32) -> Result<u32, Wrong<'_>> {
     depth.checked_sub(1).ok_or_else(too_deep)
 }
 
-/// A value as JSON, in the form that state files have.
-pub(crate) fn to_json(value: ValueRef<'_>) -> Result<Value, ValueError> {
+/// A value as JSON, in the form that state files have. NaN and infinities, which JSON lacks, become strings.
+///
+/// ```
+/// use guest_abi::value::ValueRef;
+/// use guest_state::record::object;
+/// use guest_state::state_file::to_json;
+///
+/// let value = object(|value| { value.put_i64("Amount", 400).put_bytes("Logo", &[0, 255]); });
+/// let json = to_json(ValueRef::new(&value))?;
+/// assert_eq!(json.to_string(), r#"{"Amount":400,"Logo":{"$bytes":"AP8="}}"#);
+/// # Ok::<(), guest_abi::value::ValueError>(())
+/// ```
+///
+/// # Errors
+/// [`ValueError`] if the bytes are not a value.
+pub fn to_json(value: ValueRef<'_>) -> Result<Value, ValueError> {
     Ok(match value.kind()? {
         Kind::Integer => Value::from(value.as_i64()?),
         Kind::Float32 | Kind::Float64 => {
@@ -355,6 +369,9 @@ pub(crate) fn to_json(value: ValueRef<'_>) -> Result<Value, ValueError> {
 }
 
 /// A key's fields as JSON.
-pub(crate) fn key_to_json(key: &Key<'_>) -> Result<Value, ValueError> {
+///
+/// # Errors
+/// [`ValueError`] if the bytes are not a value.
+pub fn key_to_json(key: &Key<'_>) -> Result<Value, ValueError> {
     to_json(key.object())
 }
