@@ -1,7 +1,18 @@
-// Faults: the page is wider than a phone's screen, and which elements make it so.
+// Faults: the page is wider than a phone's screen, and which elements make it so; cells of tables that are so narrow that
+// they break every word.
 () => {
   const wide = 360;
-  if (document.documentElement.scrollWidth <= wide) return [];
+  const letters = (element) => element.textContent.trim().length;
+  const lines = (element) => {
+    const range = document.createRange();
+    range.selectNodeContents(element);
+    return new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size;
+  };
+  const broken = [...document.body.querySelectorAll("th, td")]
+    .filter((cell) => letters(cell) >= 6 && !cell.querySelector("br, li, p, div") && lines(cell) > letters(cell) / 3)
+    .slice(0, 5)
+    .map((cell) => `"${cell.textContent.trim().slice(0, 30)}" stands in ${lines(cell)} lines`);
+  if (document.documentElement.scrollWidth <= wide) return broken;
   const scrolls = (element) => {
     for (let at = element.parentElement; at && at !== document.body; at = at.parentElement) {
       if (getComputedStyle(at).overflowX !== "visible") return true;
@@ -12,5 +23,5 @@
     (element) => element.getBoundingClientRect().right > wide + 1 && !scrolls(element),
   );
   const names = far.slice(0, 5).map((element) => `${element.tagName.toLowerCase()} "${element.textContent.trim().slice(0, 30)}"`);
-  return [`it is ${document.documentElement.scrollWidth} px wide on a screen of ${wide} px: ${names.join(", ")}`];
+  return [...broken, `it is ${document.documentElement.scrollWidth} px wide on a screen of ${wide} px: ${names.join(", ")}`];
 }

@@ -72,12 +72,12 @@ fn answer_block(report: &Report, answer: &[Section]) -> Markup {
     html! {
         section.answer aria-label="Answer" {
             @for part in answer {
-                h2 { (heading(part)) }
+                h2 { (prose(&part.title)) }
                 @match &part.body {
-                    Body::Lines(lines) => @for line in lines { p.line { (line) } },
+                    Body::Lines(lines) => @for line in lines { p.line { (prose(line)) } },
                     body => (content(&part.title, body)),
                 }
-                @for remark in &part.remarks { p.remark { (remark) } }
+                @for remark in &part.remarks { p.remark { (prose(remark)) } }
             }
             p.verdict {
                 @if report.passed() { span.good { "\u{2713} Passed." } } @else { span.bad { "\u{2717} Failed." } }
@@ -112,9 +112,9 @@ fn summary(measured: &MeasureReport) -> String {
 fn section(section: &Section, index: usize) -> Markup {
     html! {
         section id={ "part-" (index) } {
-            @if !section.title.is_empty() { h2 { (heading(section)) } }
+            @if !section.title.is_empty() { h2 { (prose(&section.title)) } }
             (content(&section.title, &section.body))
-            @for remark in &section.remarks { p.remark { (remark) } }
+            @for remark in &section.remarks { p.remark { (prose(remark)) } }
         }
     }
 }
@@ -156,5 +156,18 @@ fn reproduce(report: &Report) -> Markup {
 }
 
 fn facts(facts: &[(String, String)]) -> Markup {
-    html! { dl { @for (name, value) in facts { dt { (name) } dd { (value) } } } }
+    html! { dl { @for (name, value) in facts { dt { (name) } dd { (prose(value)) } } } }
+}
+
+/// A sentence, whose names between backticks are code. A backtick without a second one is itself.
+fn prose(text: &str) -> Markup {
+    let parts: Vec<&str> = text.split('`').collect();
+    let is_paired = parts.len() % 2 == 1;
+    html! {
+        @if is_paired {
+            @for (at, part) in parts.iter().enumerate() {
+                @if at % 2 == 1 { code { (part) } } @else { (part) }
+            }
+        } @else { (text) }
+    }
 }
