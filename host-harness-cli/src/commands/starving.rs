@@ -44,13 +44,13 @@ pub(super) fn check(
         Err(error) => return Err(named(error).into()),
     };
     if let Some(path) = &work.write_state {
-        write(path, &starving)?;
+        write(path, &starving, !state.is_empty())?;
         return Ok(true);
     }
     if starving.is_empty() {
         return Ok(false);
     }
-    let told = message(&starving);
+    let told = message(&starving, !state.is_empty());
     if starving.len() == functions.len() {
         anyhow::bail!("{told}");
     }
@@ -60,7 +60,7 @@ pub(super) fn check(
 }
 
 /// Writes a state file, to which nothing gives way.
-fn write(path: &Path, starving: &[Starving]) -> Result<()> {
+fn write(path: &Path, starving: &[Starving], has_records: bool) -> Result<()> {
     anyhow::ensure!(!starving.is_empty(), "no function fails for want of a record, so there is no state file to write");
     anyhow::ensure!(
         !path.exists(),
@@ -69,7 +69,8 @@ fn write(path: &Path, starving: &[Starving]) -> Result<()> {
     );
     Destination::File(path.to_owned()).check()?;
     Destination::File(path.to_owned()).write(state_file(starving).as_bytes())?;
-    let mut told = format!("wrote {}: fill in the values of its records", path.display());
+    let further = if has_records { ", and add them to the state file that you have" } else { "" };
+    let mut told = format!("wrote {}: fill in the values of its records{further}", path.display());
     for function in starving {
         if let Some(left) = &function.left {
             told = format!("{told}\n`{}` then fails: {}", function.function, left.message);
@@ -80,7 +81,7 @@ fn write(path: &Path, starving: &[Starving]) -> Result<()> {
     Ok(())
 }
 
-fn message(starving: &[Starving]) -> String {
+fn message(starving: &[Starving], has_records: bool) -> String {
     let mut records: Vec<String> = Vec::new();
     for record in starving.iter().flat_map(|function| &function.wanted) {
         let record = record.to_string();
@@ -90,9 +91,9 @@ fn message(starving: &[Starving]) -> String {
     }
     let functions: Vec<String> = starving.iter().map(|function| format!("`{}`", function.function)).collect();
     let fail = if functions.len() == 1 { "fails" } else { "fail" };
-    format!(
-        "{} {fail} because the state lacks records: {}; give --state FILE, or begin with a file that --write-state FILE writes",
-        functions.join(", "),
-        records.join(", ")
-    )
+    let help = match has_records {
+        true => "add them to the state file; --write-state FILE writes them to a file of their own",
+        false => "give --state FILE, or begin with a file that --write-state FILE writes",
+    };
+    format!("{} {fail} because the state lacks records: {}; {help}", functions.join(", "), records.join(", "))
 }

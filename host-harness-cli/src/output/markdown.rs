@@ -78,8 +78,8 @@ fn baseline(text: &mut String, comparison: &Comparison) {
     if let Some(error) = &comparison.error {
         let _ = writeln!(text, "**{}**\n", code(error));
     }
-    let of = |directions: &[Direction]| -> Vec<&Change> {
-        comparison.changes.iter().filter(|change| directions.contains(&change.direction)).collect()
+    let of = |directions: &[Direction]| -> Vec<(&Change, Vec<&str>)> {
+        comparison.joined().into_iter().filter(|(change, _)| directions.contains(&change.direction)).collect()
     };
     changes(text, &of(&[Direction::Worse]));
     let others = of(&[Direction::Better, Direction::Neutral]);
@@ -91,17 +91,18 @@ fn baseline(text: &mut String, comparison: &Comparison) {
     for note in &comparison.notes {
         let _ = writeln!(text, "- {}", sentence(note));
     }
-    let rules = code(&comparison.rules_text());
+    let rules = sentence(&comparison.rules_text());
     let _ = writeln!(text, "\nBaseline of {}; fails on {rules}.\n", code(&comparison.date));
 }
 
-fn changes(text: &mut String, changes: &[&Change]) {
+/// A table of changes, each with its ways of restoring.
+fn changes(text: &mut String, changes: &[(&Change, Vec<&str>)]) {
     if changes.is_empty() {
         return;
     }
     text.push_str("| change | guest | function | restored by | before | now | percent |\n");
     text.push_str("|---|---|---|---|---:|---:|---:|\n");
-    for change in changes.iter().take(CHANGES) {
+    for (change, ways) in changes.iter().take(CHANGES) {
         let bold = |cell: String| if change.direction == Direction::Worse { format!("**{cell}**") } else { cell };
         let [before, after] = change.shown();
         let percent = change.percent.map(|percent| format!("{percent:+}%"));
@@ -113,7 +114,7 @@ fn changes(text: &mut String, changes: &[&Change]) {
             bold(name),
             code(&change.guest),
             optional(&change.function),
-            optional(&change.way),
+            code(&ways.join(" / ")),
             code(&before),
             bold(code(&after)),
             percent.map(bold).unwrap_or_default()
@@ -128,7 +129,7 @@ fn changes(text: &mut String, changes: &[&Change]) {
 /// A section of the report, folded.
 fn folded(section: &Section) -> String {
     let title = if section.title.is_empty() { "Details" } else { &section.title };
-    let mut text = format!("<details><summary>{}</summary>\n\n", code(title));
+    let mut text = format!("<details><summary>{}</summary>\n\n", sentence(title));
     body(&mut text, section);
     text.push_str("\n</details>\n\n");
     text
@@ -183,7 +184,13 @@ fn table(text: &mut String, table: &Table) {
 fn code(text: &str) -> String {
     let text = printable_within(text, CELL);
     let plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, ' ' | '-' | ',' | '+' | '%' | '(' | ')');
-    if text.chars().all(plain) && !text.starts_with(['-', '+', ' ']) {
+    // A point between digits is one of a figure; between letters it may be an address.
+    let is_figure = |point: usize| {
+        let digit = |at: Option<usize>| at.and_then(|at| text.as_bytes().get(at)).is_some_and(u8::is_ascii_digit);
+        digit(point.checked_sub(1)) && digit(point.checked_add(1))
+    };
+    let is_plain = text.char_indices().all(|(at, char)| plain(char) || (char == '.' && is_figure(at)));
+    if is_plain && !text.starts_with(['-', '+', ' ']) {
         return text.into_owned();
     }
     format!("<code>{}</code>", references(&text))
@@ -242,6 +249,7 @@ mod tests {
         assert_eq!(code("bump-reset, keep"), "bump-reset, keep");
         assert_eq!(code("- item"), "<code>- item</code>");
         assert_eq!(code("12,345"), "12,345");
+        assert_eq!((code("3.5 us"), code("a.b")), ("3.5 us".to_owned(), "<code>a&#46;b</code>".to_owned()));
         assert!(code(&"n".repeat(9_999)).len() < 300);
     }
 

@@ -164,6 +164,14 @@ fn the_workflow_of_the_book_passes_and_fails_on_a_planted_regression() {
     let said = guest.read("said-to-gh");
     assert_eq!(said, "a-token: pr comment 12 --edit-last --create-if-none --body-file comment.md\n");
 
+    // What cannot be measured is not shown as what was measured last.
+    guest.file("crate/src/lib.rs", "a guest that does not compile");
+    std::fs::remove_file(guest.path("crate/comment.md")).unwrap();
+    assert_eq!(guest.run(job), expected(2));
+    let unmeasured = guest.read("crate/comment.md");
+    assert!(unmeasured.starts_with("host-harness could not measure"), "{unmeasured}");
+    std::fs::remove_file(guest.path("crate/comment.md")).unwrap();
+
     guest.allocates(5);
     assert_eq!(guest.run(job), expected(1));
     let worse = guest.read("crate/comment.md");
@@ -171,7 +179,7 @@ fn the_workflow_of_the_book_passes_and_fails_on_a_planted_regression() {
     let row =
         worse.lines().find(|line| line.starts_with("| **allocations (fails)**")).unwrap_or_else(|| panic!("{worse}"));
     assert!(row.contains("| work |") && row.ends_with("| 3 | **5** | **+66.67%** |"), "{row}");
-    assert_eq!(guest.read("summary.md"), comment + &worse, "the page of the run has both");
+    assert_eq!(guest.read("summary.md"), comment + &unmeasured + &worse, "the page of the run has all");
     let junit = guest.read("crate/junit.xml");
     assert!(junit.contains("<failure type=\"allocations\""), "{junit}");
     assert!(junit.contains("restored by bump-reset, keep\""), "{junit}");

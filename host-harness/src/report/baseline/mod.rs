@@ -196,11 +196,27 @@ impl Comparison {
             0 if self.changes.is_empty() => format!("Baseline: passed, nothing changed in {} figures", self.compared),
             0 => format!("Baseline: passed, {} better, {} worse", count(Direction::Better), count(Direction::Worse)),
             failing => format!(
-                "Baseline: FAILED by {failing} change(s), {} better, {} worse",
-                count(Direction::Better),
-                count(Direction::Worse)
+                "Baseline: FAILED by {failing} of {} change(s) for the worse, {} for the better",
+                count(Direction::Worse).max(failing),
+                count(Direction::Better)
             ),
         }
+    }
+
+    /// The changes with those joined that differ in nothing but the way of restoring: most figures of a call do not depend on it.
+    /// Each stands beside all its ways; changes that have none stand alone.
+    #[must_use]
+    pub fn joined(&self) -> Vec<(&Change, Vec<&str>)> {
+        let mut joined: Vec<(&Change, Vec<&str>)> = Vec::new();
+        for change in &self.changes {
+            let way = change.way.as_deref();
+            let is_same = |other: &Change| Change { way: change.way.clone(), ..other.clone() } == *change;
+            match joined.iter_mut().find(|(other, _)| is_same(other)) {
+                Some((_, ways)) => ways.extend(way),
+                None => joined.push((change, way.into_iter().collect())),
+            }
+        }
+        joined
     }
 }
 

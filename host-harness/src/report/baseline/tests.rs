@@ -100,7 +100,7 @@ fn each_count_fails_beyond_its_tolerance_and_nowhere_else() {
         assert_eq!(change.before, Some(Value::Number(PerCall(f64::from(before)))));
         assert_eq!(change.after, Some(Value::Number(PerCall(f64::from(beyond)))));
         assert!(rule.starts_with(change.figure.name()), "{rule}");
-        assert!(!comparison.passed() && comparison.headline().contains("FAILED by 1 change"), "{rule}");
+        assert!(!comparison.passed() && comparison.headline().contains("FAILED by 1 of "), "{rule}");
         // The same change under another rule is told, and fails nothing.
         let comparison = count("verdict", field, json!(beyond));
         assert!(comparison.passed() && comparison.changes.len() == 1, "{rule}: {comparison:?}");
@@ -275,5 +275,5 @@ fn those_that_fail_stand_first_and_a_report_carries_them_through_json() {
     let text = serde_json::to_string(&later).unwrap();
     assert_eq!(crate::report::read(&text).unwrap(), later);
     let shown = later.sections().remove(0);
-    assert_eq!(shown.title, "Baseline: FAILED by 1 change(s), 1 better, 2 worse");
+    assert_eq!(shown.title, "Baseline: FAILED by 1 of 2 change(s) for the worse, 1 for the better");
 }

@@ -1,7 +1,7 @@
 //! The sentences of a recommendation.
 
 use super::candidates::Candidate;
-use super::{Alternative, DecidedBy, Pick, Recommendation, When};
+use super::{Alternative, DecidedBy, EQUAL, Pick, Recommendation, When};
 use crate::measure::{Estimate, PerCall, way};
 use crate::report::numbers::{bytes, grouped, per_call, time};
 use crate::report::{MeasureReport, Settings};
@@ -47,6 +47,7 @@ impl Recommendation {
         let limit = bytes(settings.memory_limit);
         facts.push(("memory", format!("{} of the limit of {limit}", bytes(best.memory_bytes))));
         facts.push(("module", format!("{} bytes", grouped(best.wasm_bytes))));
+        facts.push(("in a host", in_a_host(best)));
         facts.extend(self.alternatives.iter().map(|other| (other.when.words(), self.alternative(other))));
         facts
     }
@@ -66,9 +67,7 @@ impl Recommendation {
             (DecidedBy::Counts, Some(other)) => {
                 format!("exact counts: the next takes {}, {}", work_beside(other), by_times(other))
             }
-            (DecidedBy::Tie, Some(_)) => {
-                "a tie within 1% of the work: residue, then the size of the module decided".to_owned()
-            }
+            (DecidedBy::Tie, Some(_)) => self.tie(),
             (DecidedBy::Times, _) => {
                 let least = self.ranking.iter().filter(|other| other.work_ratio.is_some()).min_by(|one, two| {
                     one.work_ratio.unwrap_or_default().total_cmp(&two.work_ratio.unwrap_or_default())
@@ -82,6 +81,24 @@ impl Recommendation {
                 )
             }
         }
+    }
+
+    /// The ways whose work is the same as the pick's, and what it has before them.
+    fn tie(&self) -> String {
+        let is_unproved = |pick: &Pick| pick.verified == Some(false);
+        let alike = || self.ranking.iter().filter(|other| is_unproved(&other.pick) == is_unproved(&self.best));
+        let least = alike().filter_map(|other| other.work_ratio).fold(f64::INFINITY, f64::min);
+        let is_equal = |other: &&Alternative| other.work_ratio.is_none_or(|ratio| ratio <= least * EQUAL);
+        let equal: Vec<&Pick> = alike().filter(is_equal).map(|other| &other.pick).collect();
+        let leaves_residue = |pick: &Pick| pick.residue.as_deref() == Some("keep");
+        let has = if !leaves_residue(&self.best) && equal.iter().any(|pick| leaves_residue(pick)) {
+            "it leaves no residue"
+        } else if equal.iter().any(|pick| pick.wasm_bytes > self.best.wasm_bytes) {
+            "its module is the smallest"
+        } else {
+            "they differ in nothing that counts"
+        };
+        format!("a tie: {} ways do the same work within 1%, and {has}", equal.len())
     }
 
     /// What an alternative costs, beside the pick.
@@ -166,6 +183,19 @@ fn work(pick: &Pick) -> String {
             format!("{instructions} instructions a call, and {} bytes restored", per_call(PerCall(restored)))
         }
         None => format!("{instructions} instructions a call, and a new instance after it"),
+    }
+}
+
+/// What an embedder sets, in the words of the runtime's library.
+fn in_a_host(pick: &Pick) -> String {
+    let variant = |name: &str| -> String {
+        let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
+        name.split('-').filter(|word| !word.is_empty()).map(capital).collect()
+    };
+    let strategy = format!("`RestoreStrategy::{}`", variant(&pick.strategy));
+    match &pick.residue {
+        Some(residue) => format!("{strategy}, `Residue::{}`", variant(residue)),
+        None => strategy,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::measure::PerCall;
 use crate::report::recommend::{Alternative, Recommendation};
 
 /// Rows of the ranking that stand beside the answer: as many as fit a screen of 24 lines with it.
-const SHOWN: usize = 5;
+const SHOWN: usize = 4;
 
 /// The answer and its ranking, for each group of guests.
 pub(super) fn sections(report: &MeasureReport) -> Vec<Section> {

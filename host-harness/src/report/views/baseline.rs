@@ -14,12 +14,12 @@ pub(in super::super) fn section(comparison: &Comparison) -> Section {
     } else {
         let mut table =
             Table::new(&["change", "guest", "function", "restored by"], &["before", "now", "percent"]).word("verdict");
-        for change in &comparison.changes {
+        for (change, ways) in comparison.joined() {
             table.row([
                 change.figure.name().to_owned(),
                 change.guest.clone(),
                 or_dash(change.function.clone(), |function| function),
-                or_dash(change.way.clone(), |way| way),
+                if ways.is_empty() { NONE.to_owned() } else { ways.join(" / ") },
                 value(change.figure, change.before.as_ref()),
                 value(change.figure, change.after.as_ref()),
                 or_dash(change.percent, |percent| format!("{percent:+}%")),
@@ -28,7 +28,9 @@ pub(in super::super) fn section(comparison: &Comparison) -> Section {
         }
         Body::Table(table)
     };
-    Section::new(comparison.headline(), body).remarks(remarks)
+    let mut section = Section::new(comparison.headline(), body).remarks(remarks);
+    section.is_answer = true;
+    section
 }
 
 /// A figure of a change, in its unit.

@@ -7,27 +7,25 @@ use super::{answer, list, verify};
 use crate::measure::{Counts, FailedCall, NO_RESTORE, PerCall, Row, Spread};
 
 pub(in super::super) fn sections(report: &MeasureReport) -> Vec<Section> {
-    let mut sections = answer::sections(report);
+    // What made the check fail comes before what it found out all the same.
+    let mut sections: Vec<Section> = failed(report).into_iter().collect();
+    sections.extend(answer::sections(report));
+    let has_answer = !sections.is_empty();
     if !report.notes.is_empty() {
         sections.push(Section::new("Notes", Body::Lines(report.notes.clone())));
     }
-    let has_answer = !report.recommendations.is_empty();
-    sections.extend(failures(report).filter(|_| has_answer));
     let mut details = vec![guests(report)];
     details.extend(counts(&report.rows));
     details.extend(times(report));
-    let (found, tables): (Vec<Section>, Vec<Section>) =
-        verify::sections(&report.verdicts).into_iter().partition(|section| matches!(section.body, Body::Lines(_)));
-    // What differed is no detail.
-    sections.extend(found);
-    details.extend(tables);
+    details.extend(verify::sections(&report.verdicts));
     details.push(super::settings(&report.settings));
     sections.extend(details.into_iter().map(|section| if has_answer { section.detail() } else { section }));
     sections
 }
 
-/// A line for each function and failure, with the guests and ways in which it failed so. `None` if no call failed that may not.
-fn failures(report: &MeasureReport) -> Option<Section> {
+/// Why the check failed: a line for each function and failure that is not allowed, and for each finding of verification. `None` if
+/// it passed.
+fn failed(report: &MeasureReport) -> Option<Section> {
     let failed = report.rows.iter().filter(|row| row.failure.is_some() && !report.allow_failing.allows(&row.function));
     let mut lines: Vec<(String, u64)> = Vec::new();
     for row in failed {
@@ -38,8 +36,16 @@ fn failures(report: &MeasureReport) -> Option<Section> {
             None => lines.push((line, 1)),
         }
     }
-    let lines: Vec<String> = lines.into_iter().map(|(line, rows)| format!("{line} (in {rows} rows)")).collect();
-    (!lines.is_empty()).then(|| Section::new("Failures", Body::Lines(lines)))
+    let rows = report.rows.len();
+    let mut lines: Vec<String> =
+        lines.into_iter().map(|(line, of)| format!("{line} (in {of} of {rows} rows)")).collect();
+    lines.extend(verify::faults(&report.verdicts));
+    if report.recommendations.is_empty() {
+        lines.push("nothing can be recommended: no way of restoring did all functions".to_owned());
+    }
+    let mut section = Section::new("FAILED, for these reasons", Body::Lines(lines));
+    section.is_answer = true;
+    (!report.passed()).then_some(section)
 }
 
 pub(super) fn settings(settings: &Settings) -> Vec<(&'static str, String)> {

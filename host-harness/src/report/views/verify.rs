@@ -54,6 +54,25 @@ fn lines(verdict: &VerdictReport) -> impl Iterator<Item = String> {
     differences.chain(skipped).chain(failing).chain(not_called).chain(verdict.error.clone())
 }
 
+/// What keeps verdicts from passing: each line once, with the ways of restoring for which it was found.
+pub(super) fn faults(verdicts: &[VerdictReport]) -> Vec<String> {
+    let mut found: Vec<(String, Vec<String>)> = Vec::new();
+    for verdict in verdicts.iter().filter(|verdict| !verdict.passed) {
+        let at = format!("{} by {}", verdict.guest, verdict.way());
+        for line in lines(verdict) {
+            match found.iter_mut().find(|(known, _)| *known == line) {
+                Some((_, places)) => places.push(at.clone()),
+                None => found.push((line, vec![at.clone()])),
+            }
+        }
+    }
+    let shown = |(line, places): (String, Vec<String>)| match places.as_slice() {
+        [place] => format!("{line} ({place})"),
+        places => format!("{line} (by {} of {} ways of restoring)", places.len(), verdicts.len()),
+    };
+    found.into_iter().map(shown).collect()
+}
+
 /// The lines about a verdict, and the verdict in a word.
 pub(in super::super) fn findings(verdict: &VerdictReport) -> (&'static str, Vec<String>) {
     (Word::of(verdict).text(), lines(verdict).collect())
