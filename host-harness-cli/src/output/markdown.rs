@@ -183,7 +183,8 @@ fn table(text: &mut String, table: &Table) {
 /// HTML are read inside of it, too. A word that has none is as it is.
 fn code(text: &str) -> String {
     let text = printable_within(text, CELL);
-    let plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, ' ' | '-' | ',' | '+' | '%' | '(' | ')');
+    let plain =
+        |char: char| char.is_ascii_alphanumeric() || matches!(char, ' ' | '-' | ',' | '+' | '%' | '(' | ')' | '/');
     // A point between digits is one of a figure; between letters it may be an address.
     let is_figure = |point: usize| {
         let digit = |at: Option<usize>| at.and_then(|at| text.as_bytes().get(at)).is_some_and(u8::is_ascii_digit);

@@ -86,7 +86,10 @@ fn a_regression_fails_and_is_told_everywhere() {
     assert!(!report(&folder).passed());
     let comment = read_file(&folder, "c.md");
     assert!(comment.starts_with("## host-harness measure: FAILED\n\n**Baseline: FAILED by "), "{comment}");
-    assert!(comment.contains("| **crossings (fails)** | g | work | none | 1 | **2** | **+100%** |"), "{comment}");
+    assert!(
+        comment.contains("| **crossings (fails)** | g | work | none / full-copy | 1 | **2** | **+100%** |"),
+        "{comment}"
+    );
     assert!(comment.contains("<details><summary>") && comment.len() < 60_000, "{comment}");
     let junit = read_file(&folder, "j.xml");
     assert!(junit.contains(r#"message="g / work / none: crossings was 1, is 2 (+100%)""#), "{junit}");

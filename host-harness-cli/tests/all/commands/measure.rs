@@ -19,13 +19,20 @@ fn a_failed_check_still_gives_a_whole_report() {
 #[test]
 fn a_function_that_runs_out_of_memory_is_one_row() {
     let folder = Folder::new();
-    let said = folder.run("measure plain.wasm --function grow_or_abort --calls 5 --memory-limit 512KiB");
+    let line = "measure plain.wasm --function grow_or_abort --calls 5 --memory-limit 512KiB";
+    let said = folder.run(line);
     assert_eq!(said.status, Some(1), "{}", said.stderr);
+    assert!(
+        said.stdout.starts_with("FAILED, for these reasons\n\n  `grow_or_abort` failed by out-of-memory"),
+        "{}",
+        said.stdout
+    );
+    assert_eq!(said.stdout.matches("524288 bytes; raise the memory limit").count(), 1, "{}", said.stdout);
+    let said = folder.run(&format!("{line} --details"));
     let rows: Vec<_> =
         said.stdout.lines().filter(|line| line.starts_with("| plain ") && line.contains("any")).collect();
     let [row] = rows.as_slice() else { panic!("{}", said.stdout) };
     assert!(row.trim_end_matches(['|', ' ']).ends_with("out-of-memory"), "{row}");
-    assert_eq!(said.stdout.matches("524288 bytes; raise the memory limit").count(), 1, "{}", said.stdout);
     assert!(said.stdout.contains("(none: also when retried on the restored instance)"), "{}", said.stdout);
     assert!(!said.stdout.contains("Per call, counted"), "there is nothing in that table: {}", said.stdout);
 }
