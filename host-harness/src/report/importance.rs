@@ -4,7 +4,7 @@ use super::section::Table;
 
 /// Headings of columns that a reader misses least, the least important first. Columns of other headings stay: they say which row it
 /// is, or are what the table is for.
-const LEAST_FIRST: [&str; 27] = [
+const LEAST_FIRST: [&str; 28] = [
     "built with",
     "seed",
     "repeats",
@@ -31,6 +31,8 @@ const LEAST_FIRST: [&str; 27] = [
     "fragmentation",
     "x best",
     "restored",
+    // Where work stands, too, it says more.
+    "instructions",
     "time",
 ];
 
