@@ -51,6 +51,12 @@ impl GuestBuild {
         self
     }
 
+    /// The package that was named.
+    #[must_use]
+    pub fn named_package(&self) -> Option<&str> {
+        self.package.as_deref()
+    }
+
     /// Builds it with this allocator. A guest that does not forward the feature gets it through its SDK.
     pub fn allocator(mut self, allocator: Allocator) -> Self {
         self.allocator = allocator;
