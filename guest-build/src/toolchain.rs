@@ -234,6 +234,12 @@ impl fmt::Display for Toolchain {
     }
 }
 
+/// `PATH` with `folder` before everything else.
+fn with_first(folder: &Path) -> Option<std::ffi::OsString> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::join_paths(std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path))).ok()
+}
+
 #[cfg(test)]
 mod line_tests {
     use super::begins_standard_library;
@@ -250,10 +256,4 @@ mod line_tests {
             assert!(!begins_standard_library(other), "{other}");
         }
     }
-}
-
-/// `PATH` with `folder` before everything else.
-fn with_first(folder: &Path) -> Option<std::ffi::OsString> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::join_paths(std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path))).ok()
 }
