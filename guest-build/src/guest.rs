@@ -1,8 +1,8 @@
 //! Building one guest with one allocator.
 
 use std::{
+    ffi::OsString,
     fs::File,
-    io::IsTerminal,
     path::{Path, PathBuf},
 };
 
@@ -51,6 +51,12 @@ impl GuestBuild {
         self
     }
 
+    /// The package that was named.
+    #[must_use]
+    pub fn named_package(&self) -> Option<&str> {
+        self.package.as_deref()
+    }
+
     /// Builds it with this allocator. A guest that does not forward the feature gets it through its SDK.
     pub fn allocator(mut self, allocator: Allocator) -> Self {
         self.allocator = allocator;
@@ -81,7 +87,7 @@ impl GuestBuild {
         self
     }
 
-    /// Compiles in this folder instead of the one that cargo's configuration names.
+    /// Compiles in this folder instead of the one that `CARGO_TARGET_DIR` or else cargo's configuration names.
     pub fn target_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.target_dir = Some(folder.into());
         self
@@ -163,7 +169,8 @@ impl GuestBuild {
     fn absolute_target_dir(&self, metadata: &Metadata) -> Result<PathBuf, Error> {
         match &self.target_dir {
             Some(folder) => std::path::absolute(folder).map_err(Error::file(folder)),
-            None => Ok(metadata.target_directory.clone().into()),
+            None => target_dir_of_environment(|name| std::env::var_os(name))
+                .unwrap_or_else(|| Ok(metadata.target_directory.clone().into())),
         }
     }
 
@@ -199,7 +206,7 @@ impl GuestBuild {
         }
         cargo
             .args(["--message-format", "json-render-diagnostics"])
-            .args(["--color", if wants_color() { "always" } else { "never" }])
+            .args(process::NO_COLOURS)
             .args(["--profile", &self.profile, "--package", &chosen.name, "--lib"])
             .arg("--manifest-path")
             .arg(manifest)
@@ -265,8 +272,16 @@ pub(crate) fn take_turn(target_dir: &Path) -> Result<File, Error> {
     Ok(file)
 }
 
-fn wants_color() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::io::stderr().is_terminal()
+/// The target folder that the user's environment names, from the root of the file system; it wins over cargo's configuration.
+///
+/// Cargo sets neither variable for the programs that it starts, so that they are the user's also below a cargo.
+fn target_dir_of_environment(variable: impl Fn(&str) -> Option<OsString>) -> Option<Result<PathBuf, Error>> {
+    let folder = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"]
+        .into_iter()
+        .filter_map(variable)
+        .find(|folder| !folder.is_empty())
+        .map(PathBuf::from)?;
+    Some(std::path::absolute(&folder).map_err(Error::file(folder)))
 }
 
 #[cfg(test)]
@@ -279,5 +294,20 @@ mod tests {
         assert_eq!(setting, "target.wasm32-unknown-unknown.rustflags = ['--remap-path-prefix=/home/a b=']");
         assert_eq!(relative_to(Path::new("/it's")), None);
         assert_eq!(relative_to(Path::new("/a=b")), None);
+    }
+
+    #[test]
+    fn the_target_folder_of_the_environment_is_found_as_cargo_finds_it() {
+        let found = |variables: &[(&str, &str)]| {
+            target_dir_of_environment(|name| {
+                variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
+            })
+            .map(Result::unwrap)
+        };
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(found(&[("CARGO_TARGET_DIR", "a"), ("CARGO_BUILD_TARGET_DIR", "b")]), Some(here.join("a")));
+        assert_eq!(found(&[("CARGO_TARGET_DIR", ""), ("CARGO_BUILD_TARGET_DIR", "b")]), Some(here.join("b")));
+        assert_eq!(found(&[("CARGO_TARGET_DIR", "")]), None);
+        assert_eq!(found(&[]), None);
     }
 }

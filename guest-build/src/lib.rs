@@ -38,7 +38,7 @@ pub use listing::{Guest, guests};
 pub use plain::{BuiltGuest, PlainCargo, quoted};
 pub use running::{end_all, start_in_groups};
 pub use static_library::StaticLibrary;
-pub use toolchain::{Clang, ClangWay, Finder, Toolchain, Way};
+pub use toolchain::{Clang, ClangWay, Finder, Toolchain, Way, begins_standard_library};
 
 #[doc(hidden)]
 pub use toolchain::install_debian_packages;

@@ -17,7 +17,9 @@ pub(crate) fn metadata(mut cargo: Command, manifest: &Path) -> Result<Metadata, 
     let manifest = absolute(manifest)?;
     let program = cargo.get_program().to_string_lossy().into_owned();
     cargo
-        .args(["--format-version", "1", "--no-deps", "--color", "never", "--manifest-path"])
+        .args(["--format-version", "1", "--no-deps"])
+        .args(process::NO_COLOURS)
+        .arg("--manifest-path")
         .arg(&manifest)
         .current_dir(folder(&manifest));
     let told = process::run(&mut cargo, None, None).map_err(Error::start(program))?;

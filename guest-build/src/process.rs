@@ -10,6 +10,11 @@ use std::{
 
 use crate::{Progress, running};
 
+/// The arguments by which cargo and its compilers colour nothing, whatever the environment and cargo's configuration ask for.
+///
+/// Callers print what was captured, and make it harmless for terminals first: colours would show as escaped characters.
+pub(crate) const NO_COLOURS: [&str; 2] = ["--color", "never"];
+
 /// What a command left behind.
 #[derive(Debug)]
 pub(crate) struct Finished {

@@ -67,6 +67,7 @@ impl StaticLibrary {
         let mut cargo = self.toolchain.cargo_for_wasm("rustc");
         cargo
             .args(["--message-format", "json-render-diagnostics", "--lib", "--crate-type", "staticlib"])
+            .args(process::NO_COLOURS)
             .args(["--profile", &self.profile, "--package", &self.package])
             .arg("--manifest-path")
             .arg(&manifest)

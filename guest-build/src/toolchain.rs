@@ -31,6 +31,14 @@ pub(crate) use debian::{CLANG_PACKAGES, PACKAGES as DEBIAN_PACKAGES};
 /// What cargo builds of the standard library where no built one is there.
 pub(crate) const BUILD_STD: &str = "-Zbuild-std=core,alloc,std,panic_abort";
 
+/// Whether cargo says in this line that it begins to compile the standard library, which takes some minutes and is done once for
+/// each target folder, compiler and set of flags.
+#[must_use]
+pub fn begins_standard_library(line: &str) -> bool {
+    let core = line.trim_start().strip_prefix("Compiling core v");
+    core.is_some_and(|rest| rest.contains("library"))
+}
+
 /// How a toolchain was come by, in the order in which the ways are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -230,4 +238,22 @@ impl fmt::Display for Toolchain {
 fn with_first(folder: &Path) -> Option<std::ffi::OsString> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::join_paths(std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path))).ok()
+}
+
+#[cfg(test)]
+mod line_tests {
+    use super::begins_standard_library;
+
+    #[test]
+    fn the_line_that_begins_the_standard_library_is_known() {
+        assert!(begins_standard_library("   Compiling core v0.0.0 (/usr/lib/rustlib/src/rust/library/core)"));
+        for other in [
+            "   Compiling core-foundation v0.9.4",
+            "   Compiling core v0.1.0 (/home/somebody/core)",
+            "   Compiling std v0.0.0 (/usr/lib/rustlib/src/rust/library/std)",
+            "Fresh core v0.0.0 (/usr/lib/rustlib/src/rust/library/core)",
+        ] {
+            assert!(!begins_standard_library(other), "{other}");
+        }
+    }
 }

@@ -29,8 +29,8 @@ use crate::config;
 use crate::gate::{Gate, Outputs};
 use crate::output::Destination;
 use crate::values::{
-    Deadline, Instructions, clock, count, duration, exchange_size, file, instructions, memory_size, policy, randomness,
-    size, variable,
+    Deadline, Instructions, clock, count, duration, exchange_size, file, instructions, manifest, memory_size, policy,
+    randomness, size, variable,
 };
 
 /// Runs, restores, measures and verifies WebAssembly guests.
@@ -403,8 +403,8 @@ pub(crate) struct Verify {
 
 #[derive(Debug, Args)]
 pub(crate) struct Compare {
-    /// Manifest of the guest crate.
-    #[arg(long, value_name = "Cargo.toml", default_value = "Cargo.toml")]
+    /// Manifest of the guest crate, or its folder.
+    #[arg(long, value_name = "Cargo.toml", default_value = "Cargo.toml", value_parser = manifest())]
     pub(crate) manifest_path: PathBuf,
     /// Package to build, if the manifest is that of a workspace.
     #[arg(long, value_name = "NAME")]
@@ -443,7 +443,7 @@ pub(crate) struct Replay {
     #[arg(long, value_name = "FOLDER", conflicts_with = "manifest_path")]
     pub(crate) guests: Option<PathBuf>,
     /// Manifest of the replay guest; default: `guests/replay` of the checkout that this program was built from.
-    #[arg(long, value_name = "Cargo.toml")]
+    #[arg(long, value_name = "Cargo.toml", value_parser = manifest())]
     pub(crate) manifest_path: Option<PathBuf>,
     /// Replays to time for each row; a slow row has fewer.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = count(1..=1_000_000), allow_hyphen_values = true)]

@@ -22,6 +22,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Characters of a line that is printed where there is no terminal.
 const LINE: usize = 200;
 
+/// What is said while cargo builds the standard library too.
+const STANDARD_LIBRARY: &str =
+    "the standard library is compiled first, which takes some minutes once for each target folder";
+
 /// Where the time in lines counts from.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
@@ -96,6 +100,12 @@ impl Progress {
         let step = self.lines.as_ref().map(|lines| Arc::clone(&lines.step));
         move |line| {
             let line = printable(line.trim()).into_owned();
+            if guest_build::begins_standard_library(&line) {
+                match &step {
+                    Some(step) => step.lock().unwrap_or_else(PoisonError::into_inner).add(STANDARD_LIBRARY),
+                    None => bar.println(STANDARD_LIBRARY),
+                }
+            }
             if verbosity() == Verbosity::Verbose && !line.is_empty() {
                 match &step {
                     Some(step) => step.lock().unwrap_or_else(PoisonError::into_inner).say(&line),
@@ -128,6 +138,13 @@ impl Step {
         if let Some(begun) = self.unsaid.take() {
             self.say_at(begun, &self.what.clone());
         }
+    }
+
+    /// Adds to the step why it lasts, and says it.
+    fn add(&mut self, why: &str) {
+        self.what = format!("{}; {why}", self.what);
+        let begun = self.unsaid.take().unwrap_or_else(|| START.elapsed());
+        self.say_at(begun, &self.what.clone());
     }
 
     /// Prints a line.
@@ -213,5 +230,19 @@ mod tests {
         assert_eq!(still("verifying shop", 120, Some(300), "verifying shop"), "still verifying shop (120 of 300)");
         assert_eq!(still("compiling shop", 0, None, "Compiling serde v1"), "still compiling shop: Compiling serde v1");
         assert_eq!(still("measuring f", 0, Some(0), ""), "still measuring f");
+    }
+
+    #[test]
+    fn a_step_says_that_the_standard_library_is_compiled() {
+        let progress = Progress::spinner();
+        // Standard error of a test may be a terminal, which has a bar in place of lines.
+        let Some(lines) = &progress.lines else { return };
+        let listener = progress.listener();
+        progress.doing("building shop with allocator system");
+        let step = || lines.step.lock().unwrap().what.clone();
+        listener("   Compiling proc-macro2 v1.0.0");
+        assert_eq!(step(), "building shop with allocator system");
+        listener("   Compiling core v0.0.0 (/usr/lib/rustlib/src/rust/library/core)");
+        assert_eq!(step(), format!("building shop with allocator system; {STANDARD_LIBRARY}"));
     }
 }

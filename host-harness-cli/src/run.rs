@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches};
-use guest_host::admission::{NoWriteBarrier, Refusal};
+use guest_host::admission::{ContractError, NoWriteBarrier, Refusal};
 use guest_host::guest_prepare::PrepareError;
 use guest_host::text::{printable, printable_lines};
-use guest_host::{AdmissionError, CompileError, ConfigError, LoadError, StartError};
+use guest_host::{AdmissionError, CompileError, ConfigError, InputError, LoadError, StartError};
 use host_harness::replay::{Numbering, TraceError};
 use host_harness::report::Report;
 
@@ -95,11 +95,20 @@ fn message(error: &anyhow::Error) -> String {
     }
 }
 
+/// How a crate comes to speak a contract.
+pub(crate) const ADD_AN_EXTENSION: &str =
+    "in Rust, put `#[extension]` of `guest-sdk` before a function such as `fn total(cx: &mut Context) -> Result<()>`";
+
 /// The option or command that helps with a guest that cannot be loaded.
 fn load_hint(error: &LoadError) -> Option<&'static str> {
     let is_too_large = |error: &PrepareError| matches!(error, PrepareError::TooLarge { .. });
     let too_large = match error {
         LoadError::InFile { source, .. } => return load_hint(source),
+        LoadError::Input(InputError::Read(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+            let is_crate = Path::new("Cargo.toml").is_file();
+            return is_crate.then_some("`host-harness build` builds the modules of the crate in this folder");
+        }
+        error if speaks_no_contract(error) => return Some(ADD_AN_EXTENSION),
         LoadError::Config(ConfigError::LimitBelowMinimum { .. }) => return Some("`--memory-limit` sets the limit"),
         LoadError::Start(StartError::NoExchange { .. }) | LoadError::Config(ConfigError::BufferAboveLimit { .. }) => {
             return Some("`--memory-limit` and `--exchange-size` set them");
@@ -297,6 +306,17 @@ fn status(error: &anyhow::Error) -> u8 {
     match error.downcast_ref::<LoadError>() {
         Some(error) if is_of_the_guest(error) => FAILED,
         _ => BAD_INPUT,
+    }
+}
+
+/// Whether the module has no sign of any contract, such as that of a crate without an extension function.
+pub(crate) fn speaks_no_contract(error: &LoadError) -> bool {
+    match error {
+        LoadError::InFile { source, .. } => speaks_no_contract(source),
+        LoadError::Admission(AdmissionError::Contract(reasons)) => {
+            reasons.iter().any(|reason| matches!(reason, ContractError::AbiMissing))
+        }
+        _ => false,
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use guest_host::RestorePolicy;
 use guest_host::wasi::{Clock, Randomness};
 
@@ -108,9 +109,32 @@ fn bytes(text: &str) -> Result<Option<u64>, String> {
         "KiB" => 1 << 10,
         "MiB" => 1 << 20,
         "GiB" => 1 << 30,
-        _ => return Err(wrong()),
+        other => {
+            let digits = text.trim_end_matches(other).trim_end();
+            return Err(meant(other)
+                .map_or_else(wrong, |unit| format!("`{text}` is not a size: did you mean `{digits}{unit}`?")));
+        }
     };
     Ok(number.and_then(|number| number.checked_mul(bytes)))
+}
+
+/// The unit that somebody meant who wrote another, such as that of disks, or small letters.
+fn meant(unit: &str) -> Option<&'static str> {
+    match unit.to_ascii_lowercase().as_str() {
+        "b" => Some("B"),
+        "k" | "kb" | "kib" => Some("KiB"),
+        "m" | "mb" | "mib" => Some("MiB"),
+        "g" | "gb" | "gib" => Some("GiB"),
+        _ => None,
+    }
+}
+
+/// A reader of the path of a manifest, which may be that of its folder.
+pub(crate) fn manifest() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().map(|path: PathBuf| {
+        let inside = path.join("Cargo.toml");
+        if path.is_dir() && inside.is_file() { inside } else { path }
+    })
 }
 
 /// A reader of whole numbers in a range.
@@ -180,6 +204,14 @@ mod tests {
         for wrong in ["", "MiB", "-1", "1.5MiB", "64mb", "99999999999GiB"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_unit_that_is_almost_right_is_mended_in_the_message() {
+        for (given, meant) in [("64MB", "64MiB"), ("64mb", "64MiB"), ("1 gb", "1GiB"), ("5k", "5KiB"), ("7b", "7B")] {
+            assert_eq!(size(given), Err(format!("`{given}` is not a size: did you mean `{meant}`?")));
+        }
+        assert!(size("1TB").unwrap_err().contains("write a whole number and a unit"));
     }
 
     #[test]

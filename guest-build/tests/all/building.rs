@@ -6,9 +6,10 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex},
 };
 
-use guest_build::{Allocator, Error, GuestBuild};
+use guest_build::{Allocator, Error, GuestBuild, Progress};
 
 /// A guest written into a folder that goes away again.
 struct Written {
@@ -121,6 +122,24 @@ fn what_does_not_compile_is_told_in_the_compilers_words_and_leaves_the_old_modul
         assert!(told.contains(part), "{part} is missing in:\n{told}");
     }
     assert_eq!(fs::read(&module).unwrap(), before);
+}
+
+#[test]
+fn nothing_that_is_captured_has_colours_even_if_the_user_always_wants_them() {
+    let guest = Written::new(GUEST, "pub fn broken() -> u8 { \"text\" }");
+    let always = format!("{CONFIGURATION}\n[term]\ncolor = \"always\"\n");
+    fs::write(guest.folder.path().join(".cargo/config.toml"), always).unwrap();
+    let lines = Arc::new(Mutex::new(String::new()));
+    let progress: Progress = {
+        let lines = Arc::clone(&lines);
+        Arc::new(move |line: &str| lines.lock().unwrap().push_str(line))
+    };
+    let build = GuestBuild::new(guest.manifest()).target_dir(target_dir()).out_dir(guest.out());
+    let error = build.progress(progress).build().unwrap_err();
+    let Error::Compile { stderr, .. } = &error else { panic!("{error}") };
+    let lines = lines.lock().unwrap();
+    assert!(lines.contains("Compiling written-guest") && stderr.contains("error[E0308]"), "{stderr}");
+    assert!(!lines.contains('\u{1b}') && !stderr.contains('\u{1b}'), "{stderr:?}");
 }
 
 #[test]

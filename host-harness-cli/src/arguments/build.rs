@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 use guest_build::Allocator;
 
+use crate::values::manifest;
+
 #[derive(Debug, Args)]
 pub(crate) struct Build {
-    /// Manifest of the guest crate.
-    #[arg(long, value_name = "Cargo.toml", default_value = "Cargo.toml")]
+    /// Manifest of the guest crate, or its folder.
+    #[arg(long, value_name = "Cargo.toml", default_value = "Cargo.toml", value_parser = manifest())]
     pub(crate) manifest_path: PathBuf,
     /// Package to build, if the manifest is that of a workspace.
     #[arg(long, value_name = "NAME")]

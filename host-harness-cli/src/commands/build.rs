@@ -9,9 +9,10 @@ use host_harness::compare::{Built, state_file_beside};
 use host_harness::inspect::best_strategy;
 use host_harness::report::{BuildReport, BuiltModule, Content, PlainCargoLine};
 
-use super::compare::built;
+use super::building::built;
 use crate::arguments::{Build, Common};
 use crate::progress::Progress;
+use crate::run::{ADD_AN_EXTENSION, speaks_no_contract};
 use crate::source;
 
 pub(crate) fn run(arguments: &Build, common: &Common) -> Result<Content> {
@@ -34,14 +35,15 @@ pub(crate) fn run(arguments: &Build, common: &Common) -> Result<Content> {
     let engine = Engine::new(&common.engine()?)?;
     let progress = Progress::spinner();
     let mut report = BuildReport::default();
-    let (mut last, mut function) = (None, None);
+    let (mut last, mut function, mut is_no_extension) = (None, None, false);
     for built in built {
         match built {
             Built::Module { allocator, path, guest } => {
                 progress.doing(format!("inspecting {}", shown(&path)));
-                let (module, first) = module(&engine, allocator, &path, common, &state)?;
-                report.modules.push(module);
-                function = function.or(first);
+                let inspected = module(&engine, allocator, &path, common, &state)?;
+                report.modules.push(inspected.module);
+                function = function.or(inspected.function);
+                is_no_extension |= inspected.is_no_extension;
                 last = Some(guest);
             }
             Built::Skipped { allocator, reason } => report.skipped.push(format!("skipped {allocator}: {reason}")),
@@ -49,6 +51,8 @@ pub(crate) fn run(arguments: &Build, common: &Common) -> Result<Content> {
     }
     drop(progress);
     let Some(guest) = last else { anyhow::bail!("nothing was built: {}", report.skipped.join("; ")) };
+    // What a module of one allocator lacks, those of the others lack too: it is said once.
+    anyhow::ensure!(!is_no_extension, "`{}` exports no extension function: {ADD_AN_EXTENSION}", guest.package);
     report.package.clone_from(&guest.package);
     report.toolchain = guest.toolchain.way().name().to_owned();
     guest.toolchain.version().clone_into(&mut report.compiler);
@@ -64,14 +68,23 @@ pub(crate) fn inputs(arguments: &Build) -> Vec<PathBuf> {
     [manifest.clone(), manifest.with_file_name("Cargo.lock")].into_iter().chain(state).collect()
 }
 
-/// What is known of a module, and its first function.
+/// What is known of a module.
+struct Inspected {
+    module: BuiltModule,
+    /// Its first function.
+    function: Option<String>,
+    /// Whether it has no sign of any contract.
+    is_no_extension: bool,
+}
+
+/// Loads a module and asks how it can be restored.
 fn module(
     engine: &Engine,
     allocator: Allocator,
     path: &Path,
     common: &Common,
     state: &MemoryState,
-) -> Result<(BuiltModule, Option<String>)> {
+) -> Result<Inspected> {
     let file = source::guest(path)?;
     let mut module = BuiltModule::default();
     module.allocator = allocator.to_string();
@@ -81,7 +94,7 @@ fn module(
         Ok(guest) => guest,
         Err(error) => {
             module.reason = error.to_string();
-            return Ok((module, None));
+            return Ok(Inspected { module, function: None, is_no_extension: speaks_no_contract(&error) });
         }
     };
     match best_strategy(&guest, &common.config(), state) {
@@ -91,7 +104,7 @@ fn module(
         }
         Err(error) => module.reason = error.to_string(),
     }
-    Ok((module, guest.functions().first().cloned()))
+    Ok(Inspected { module, function: guest.functions().first().cloned(), is_no_extension: false })
 }
 
 fn plain_cargo(guest: &BuiltGuest, manifest: &Path) -> PlainCargoLine {
@@ -118,12 +131,13 @@ fn plain_cargo(guest: &BuiltGuest, manifest: &Path) -> PlainCargoLine {
 fn next(arguments: &Build, modules: &[BuiltModule], function: Option<&str>, state: Option<&Path>) -> Vec<String> {
     let mut next = Vec::new();
     let state = state.map(|path| format!(" --state {}", quoted(&path.display().to_string()))).unwrap_or_default();
-    let usable = modules.iter().rev().find(|module| module.strategy.is_some());
-    if let (Some(module), Some(function)) = (usable, function) {
+    if let (Some(module), Some(function)) = (to_run(modules), function) {
         next.push(format!("host-harness run {} {}{state}", quoted(&module.file), quoted(function)));
     }
-    let mut compare =
-        format!("host-harness compare --manifest-path {}", quoted(&arguments.manifest_path.display().to_string()));
+    let mut compare = "host-harness compare".to_owned();
+    if !is_of_the_working_folder(&arguments.manifest_path) {
+        compare.push_str(&format!(" --manifest-path {}", quoted(&arguments.manifest_path.display().to_string())));
+    }
     if let Some(package) = &arguments.package {
         compare.push_str(&format!(" --package {}", quoted(package)));
     }
@@ -132,6 +146,22 @@ fn next(arguments: &Build, modules: &[BuiltModule], function: Option<&str>, stat
     }
     next.push(compare);
     next
+}
+
+/// The module that the printed command runs: one that only allocates, as hosts that restore after each call use it, or else the
+/// first that can be instantiated.
+fn to_run(modules: &[BuiltModule]) -> Option<&BuiltModule> {
+    let usable = || modules.iter().filter(|module| module.strategy.is_some());
+    let with = |allocator: Allocator| usable().find(|module| module.allocator == allocator.name());
+    with(Allocator::Leaking).or_else(|| with(Allocator::BumpReset)).or_else(|| usable().next())
+}
+
+/// Whether commands find this manifest by themselves.
+fn is_of_the_working_folder(manifest: &Path) -> bool {
+    match (std::path::absolute(manifest), std::path::absolute("Cargo.toml")) {
+        (Ok(manifest), Ok(default)) => manifest == default,
+        _ => false,
+    }
 }
 
 /// The path, without the folder that the command runs in.

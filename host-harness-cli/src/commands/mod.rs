@@ -13,6 +13,7 @@ pub(super) mod schema;
 pub(super) mod verify;
 pub(super) mod watch;
 
+mod building;
 mod memory;
 mod starving;
 mod table;

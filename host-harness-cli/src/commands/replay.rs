@@ -10,7 +10,7 @@ use host_harness::measure::FailedCall;
 use host_harness::replay::{ReplayOptions, ReplayRow, TraceFile, TraceSummary, replay};
 use host_harness::report::{Content, ReplayReport, Settings};
 
-use super::compare::built;
+use super::building::built;
 use crate::arguments::{Common, Replay};
 use crate::progress::Progress;
 use crate::run::is_of_the_guest;

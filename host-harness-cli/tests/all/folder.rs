@@ -53,6 +53,8 @@ impl Folder {
     pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_host-harness"));
         command.args(line.split_whitespace()).current_dir(self.path()).stdin(Stdio::null());
+        // The tests that build say where by cargo's configuration, which this would override.
+        command.env_remove("CARGO_TARGET_DIR").env_remove("CARGO_BUILD_TARGET_DIR");
         command
     }
 

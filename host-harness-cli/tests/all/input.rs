@@ -260,3 +260,20 @@ const IN_TEXT: &str = r#"(module
   (@custom "guest-abi" "\01\00\00\00")
   (func (export "__guest_exchange") (param i32) (result i32) i32.const 4096)
   (func (export "f") (result i64) i64.const 0))"#;
+
+#[test]
+fn a_guest_that_is_not_there_leads_to_build_where_there_is_a_crate() {
+    let folder = Folder::new();
+    let hint = "`host-harness build` builds the modules";
+    folder.refuses_in_one_line("run target/guests/shop.wasm f", &["shop.wasm: cannot be read: "]);
+    assert!(!folder.run("inspect missing.wasm").stderr.contains(hint));
+    folder.file("Cargo.toml", b"[package]\nname = \"shop\"\n");
+    for line in ["run missing.wasm f", "inspect missing.wasm", "measure plain.wasm missing.wasm"] {
+        folder.refuses_in_one_line(line, &["missing.wasm: cannot be read: ", hint]);
+    }
+}
+
+#[test]
+fn a_size_in_other_units_is_refused_with_the_unit_that_was_meant() {
+    Folder::new().refuses("run plain.wasm f --memory-limit 64MB", &["did you mean `64MiB`?"]);
+}

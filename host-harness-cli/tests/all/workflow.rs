@@ -89,6 +89,7 @@ impl Crate {
         let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
         let mut bash = Command::new("bash");
         bash.args(["--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script]).current_dir(self.path("crate"));
+        bash.env_remove("CARGO_TARGET_DIR").env_remove("CARGO_BUILD_TARGET_DIR");
         bash.env("PATH", path).env("GITHUB_STEP_SUMMARY", self.path("summary.md"));
         bash.envs(environment.iter().map(|(name, value)| (name, value)));
         bash.output().unwrap()

@@ -46,11 +46,13 @@ pub(crate) fn run(arguments: &New) -> Result<()> {
     let values = Values { name: &name, sdk: &sdk };
     let files = kind.files().iter().map(|(path, text)| (Path::new(path), values.fill(text)));
     place::write(&arguments.path, files)?;
+    let needs = sdk.needs_of_ci().filter(|_| kind.has_ci()).map(|needs| format!("{needs}\n\n"));
     let said = format!(
-        "Made {} `{name}` in {}. It depends on {}.\n\n{}",
+        "Made {} `{name}` in {}. It depends on {}.\n\n{}{}",
         kind.words(),
         printable(&arguments.path.display().to_string()),
         printable(&sdk.to_string()),
+        needs.unwrap_or_default(),
         next(kind, &arguments.path)
     );
     // Nobody may be there to read it.

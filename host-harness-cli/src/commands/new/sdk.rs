@@ -61,13 +61,36 @@ impl Sdk {
         }
     }
 
-    /// The command by which a CI job installs this program.
-    pub(super) fn install(&self) -> String {
-        let version = match self {
-            Self::Version(version) => version,
-            Self::Checkout(_) => VERSION,
+    /// The variable with which a CI job installs this program, as lines of its `env`.
+    pub(super) fn harness(&self) -> String {
+        let (comment, options): (&[_], _) = match self {
+            Self::Version(version) => (
+                &["The options of `cargo install`: the version of the harness."],
+                format!("host-harness-cli --version {version}"),
+            ),
+            Self::Checkout(checkout) => (
+                &[
+                    "The options of `cargo install`: where the sources of the harness are. This path and those in Cargo.toml are",
+                    "those of the machine where the crate was made. Set them to where this job has the sources: a submodule, or",
+                    "a second step with `actions/checkout`.",
+                ],
+                format!("--path {}", checkout.join("host-harness-cli").display()),
+            ),
         };
-        format!("cargo install --locked host-harness-cli --version '{version}'")
+        let mut lines: Vec<_> = comment.iter().map(|line| format!("      # {line}")).collect();
+        lines.push(format!("      HARNESS: {}", string(&options)));
+        lines.join("\n")
+    }
+
+    /// Says what a CI job needs besides the crate; `None` if it needs nothing.
+    pub(super) fn needs_of_ci(&self) -> Option<&'static str> {
+        match self {
+            Self::Version(_) => None,
+            Self::Checkout(_) => Some(
+                "CI needs the sources too: the paths in `Cargo.toml`, and that of `HARNESS` in `.github/workflows/ci.yml`, must \
+                 exist where the job runs. Take the sources in as a submodule or by a second checkout, and set the paths to them.",
+            ),
+        }
     }
 }
 
@@ -77,7 +100,7 @@ impl fmt::Display for Sdk {
             Self::Checkout(folder) => {
                 write!(
                     formatter,
-                    "the checkout {} by its path: give --sdk {VERSION} for the registry's",
+                    "the checkout {} by its path; --sdk VERSION takes it from a registry",
                     folder.display()
                 )
             }
@@ -98,7 +121,12 @@ fn is_version(text: &str) -> bool {
 
 /// The folder of a checkout: the one that is named, or the one around the crate that is named.
 fn checkout(named: &Path) -> Result<PathBuf> {
-    let whole = named.canonicalize().map_err(|error| anyhow::anyhow!("--sdk {}: {error}", named.display()))?;
+    let whole = named.canonicalize().map_err(|error| {
+        anyhow::anyhow!(
+            "--sdk {}: give the folder of a checkout, or a version such as {VERSION}; as a folder: {error}",
+            named.display()
+        )
+    })?;
     let found = whole.ancestors().take(2).find(|folder| folder.join(MARK).is_file());
     let found = found.ok_or_else(|| {
         anyhow::anyhow!(
@@ -152,7 +180,8 @@ mod tests {
         }
         let error = Sdk::find(here.join("src/commands").to_str()).unwrap_err().to_string();
         assert!(error.contains("there is no guest-sdk/Cargo.toml in it"), "{error}");
-        assert!(Sdk::find(Some("v1")).unwrap_err().to_string().starts_with("--sdk v1: "));
+        let error = Sdk::find(Some("v1")).unwrap_err().to_string();
+        assert!(error.starts_with("--sdk v1: give the folder of a checkout, or a version such as "), "{error}");
     }
 
     #[test]
@@ -163,7 +192,10 @@ mod tests {
         assert_eq!(host, "{ package = \"wasm-guest-host\", version = \"0.1.0\" }");
         let tests = version.dependency_with("guest-sdk", "state-file");
         assert_eq!(tests, "{ version = \"0.1.0\", features = [\"state-file\"] }");
+        assert!(version.harness().ends_with("\n      HARNESS: \"host-harness-cli --version 0.1.0\""));
+        assert_eq!(version.needs_of_ci(), None);
         let checkout = Sdk::Checkout("/a \"b\"".into());
+        assert!(checkout.harness().ends_with("\n      HARNESS: \"--path /a \\\"b\\\"/host-harness-cli\""));
         assert_eq!(checkout.dependency("guest-sdk", None), "{ path = \"/a \\\"b\\\"/guest-sdk\" }");
     }
 }

@@ -58,6 +58,11 @@ impl Kind {
         }
     }
 
+    /// Whether it brings a workflow.
+    pub(super) const fn has_ci(self) -> bool {
+        matches!(self, Self::Extension)
+    }
+
     /// The commands that come next, and what each does.
     pub(super) const fn next(self) -> &'static [(&'static str, &'static str)] {
         match self {
@@ -86,7 +91,8 @@ impl Values<'_> {
         template
             .replace("{{name}}", &self.name.to_string())
             .replace("{{guest-sdk-for-tests}}", &self.sdk.dependency_with("guest-sdk", "state-file"))
-            .replace("{{install}}", &self.sdk.install())
+            .replace("{{harness}}", &self.sdk.harness())
+            .replace("{{paths}}", &self.sdk.needs_of_ci().map(|needs| format!("\n{needs}\n")).unwrap_or_default())
             .replace("{{guest-sdk}}", &self.sdk.dependency("guest-sdk", None))
             .replace("{{guest-host}}", &self.sdk.dependency("guest-host", Some("wasm-guest-host")))
     }
@@ -98,10 +104,13 @@ mod tests {
 
     #[test]
     fn no_template_has_a_value_that_is_not_filled_in() {
-        let values = Values { name: &Name::check("shop").unwrap(), sdk: &Sdk::Version("0.1.0".to_owned()) };
-        for (path, template) in [Kind::Extension, Kind::Host].iter().flat_map(|kind| kind.files()) {
-            let filled = values.fill(template);
-            assert!(!filled.replace("${{", "").contains("{{"), "{path}: {filled}");
+        for sdk in [Sdk::Version("0.1.0".to_owned()), Sdk::Checkout("/checkout".into())] {
+            let values = Values { name: &Name::check("shop").unwrap(), sdk: &sdk };
+            for (path, template) in [Kind::Extension, Kind::Host].iter().flat_map(|kind| kind.files()) {
+                let filled = values.fill(template);
+                assert!(!filled.replace("${{", "").contains("{{"), "{path}: {filled}");
+                assert!(filled.ends_with('\n') && !filled.ends_with("\n\n"), "{path}: {filled}");
+            }
         }
     }
 }

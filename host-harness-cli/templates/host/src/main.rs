@@ -3,8 +3,10 @@
 mod service;
 mod store;
 
-use std::error::Error;
+use std::fmt::Display;
 use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::thread;
 
 use service::Service;
@@ -13,18 +15,36 @@ use store::Store;
 /// Threads that serve, and instances of the guest.
 const WORKERS: usize = 4;
 
-fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
-    let path = std::env::args_os()
+fn main() -> ExitCode {
+    let service = std::env::args_os()
         .nth(1)
-        .ok_or("give the guest: a WebAssembly module")?;
-    let guest = std::fs::read(path)?;
-    let service = Service::new(&guest, Store::default(), WORKERS)?;
-    thread::scope(|scope| {
-        for _ in 0..WORKERS {
-            scope.spawn(|| serve(&service));
+        .map(PathBuf::from)
+        .ok_or_else(|| "give the guest: a WebAssembly module".to_owned())
+        .and_then(|guest| load(&guest));
+    match service {
+        Ok(service) => {
+            thread::scope(|scope| {
+                for _ in 0..WORKERS {
+                    scope.spawn(|| serve(&service));
+                }
+            });
+            ExitCode::SUCCESS
         }
-    });
-    Ok(())
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The service with the guest in this file.
+///
+/// # Errors
+/// The file cannot be read, or its guest cannot serve. The text begins with the file's name.
+fn load(guest: &Path) -> Result<Service, String> {
+    let of_file = |error: &dyn Display| format!("{}: {error}", guest.display());
+    let bytes = std::fs::read(guest).map_err(|error| of_file(&error))?;
+    Service::new(&bytes, Store::default(), WORKERS).map_err(|error| of_file(&error))
 }
 
 /// Serves lines until there are no more.
@@ -42,5 +62,20 @@ fn serve(service: &Service) {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_begin_with_the_file() {
+        let error = |file: &str| load(Path::new(file)).err().unwrap_or_default();
+        let missing = error("missing.wasm");
+        assert!(missing.starts_with("missing.wasm: "), "{missing}");
+        let no_module = error("Cargo.toml");
+        assert!(no_module.starts_with("Cargo.toml: "), "{no_module}");
+        assert!(!no_module.contains('{'), "it is for readers: {no_module}");
     }
 }

@@ -43,9 +43,23 @@ impl FixedFolder {
         self.path.join("crates")
     }
 
+    /// Cargo's target folder.
+    pub(crate) fn target(&self) -> PathBuf {
+        self.path.join("target")
+    }
+
     /// The module of a crate.
-    fn module(&self, name: &str) -> PathBuf {
-        self.path.join("target/guests").join(name)
+    pub(crate) fn module(&self, name: &str) -> PathBuf {
+        self.target().join("guests").join(name)
+    }
+
+    /// Makes an extension of this name, with the workspace's versions.
+    pub(crate) fn extension(&self, folder: &Folder, name: &str) -> PathBuf {
+        let made = self.crates().join(name);
+        let said = folder.run(&format!("new {}", made.display()));
+        assert_eq!((said.status, said.stderr.as_str()), (Some(0), ""));
+        std::fs::copy(root().join("Cargo.lock"), made.join("Cargo.lock")).unwrap();
+        made
     }
 }
 
@@ -121,9 +135,27 @@ fn the_sdk_is_a_version_or_a_checkout() {
     assert!(manifest("b", &format!("--sdk {}", checkout.display())).contains(&path));
     let named = manifest("c", "--name my-shop");
     assert!(named.contains("name = \"my-shop\"\n") && named.contains(&path), "{named}");
-    let job = std::fs::read_to_string(folder.path().join("a/.github/workflows/ci.yml")).unwrap();
-    assert!(job.contains("host-harness-cli --version '0.1.0'"), "{job}");
-    folder.refuses_in_one_line("new d --sdk missing", &["--sdk missing: "]);
+    let read = |file: &str| std::fs::read_to_string(folder.path().join(file)).unwrap();
+    assert!(!read("a/README.md").contains("HARNESS") && read("b/README.md").contains("HARNESS"));
+    let harness = |made: &str| {
+        let job = read(&format!("{made}/.github/workflows/ci.yml"));
+        let job = &yaml_rust2::YamlLoader::load_from_str(&job).unwrap()[0]["jobs"]["extension"];
+        let install =
+            job["steps"].as_vec().unwrap().iter().find_map(|step| step["run"].as_str()?.strip_prefix("command"));
+        assert_eq!(install, Some(" -v host-harness || cargo install --locked $HARNESS"));
+        job["env"]["HARNESS"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(harness("a"), "host-harness-cli --version 0.1.0");
+    assert_eq!(harness("b"), format!("--path {}", checkout.join("host-harness-cli").display()));
+    assert!(read("b/.github/workflows/ci.yml").contains("a submodule"));
+    for (line, needs) in [("new e", true), ("new f --sdk 0.1.0", false), ("new g --host", false)] {
+        let said = folder.run(line).stdout;
+        assert_eq!(said.contains("must exist where the job runs"), needs, "{line}: {said}");
+    }
+    folder.refuses_in_one_line(
+        "new d --sdk banana",
+        &["--sdk banana: ", "the folder of a checkout, or a version such as 0.1.0"],
+    );
     folder.refuses_in_one_line("new d --sdk .", &["there is no guest-sdk/Cargo.toml in it"]);
 }
 
