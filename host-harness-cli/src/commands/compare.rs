@@ -3,18 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use guest_build::{Allocator, GuestBuild, Progress as Lines};
-use host_harness::compare::{Built, build, state_file_beside};
+use guest_build::Allocator;
+use host_harness::compare::{Built, state_file_beside};
 use host_harness::measure::{Row, RowVerdict};
 use host_harness::recommend::recommend;
 use host_harness::report::{Content, VerdictReport};
 
+use super::building::built;
 use super::memory;
 use super::starving;
 use super::table::{Job, table};
 use super::verify::{Check, Clock};
 use crate::arguments::{Common, Compare};
-use crate::progress::Progress;
 use crate::source;
 
 pub(crate) fn run(arguments: &Compare, common: &Common) -> Result<Option<Content>> {
@@ -115,20 +115,4 @@ fn modules(arguments: &Compare, first: impl Fn(&Path) -> Result<bool>) -> Result
         anyhow::bail!("nothing to compare: {}", notes.join("; "));
     }
     Ok(Some((modules, notes)))
-}
-
-/// Builds a crate with each of these allocators, as `prepare` has it built, and shows how it goes.
-pub(super) fn built(
-    manifest: &Path,
-    allocators: &[Allocator],
-    prepare: impl Fn(GuestBuild) -> GuestBuild,
-) -> Result<Vec<Built>, guest_build::Error> {
-    let progress = Progress::spinner();
-    let lines: Lines = std::sync::Arc::new(progress.listener());
-    let mut all = Vec::new();
-    for allocator in allocators {
-        progress.doing(format!("building {} with allocator {allocator}", manifest.display()));
-        all.extend(build(manifest, &[*allocator], |build| prepare(build).progress(lines.clone()))?);
-    }
-    Ok(all)
 }
