@@ -12,6 +12,9 @@ use std::{
 use guest_build::{Allocator, Error, GuestBuild, Progress};
 
 /// A guest written into a folder that goes away again.
+///
+/// All of them are compiled in one target folder. There cargo takes packages of one name for the same one and asks only whether
+/// a source is newer than what was compiled last. So a package whose source differs needs a name of its own.
 struct Written {
     folder: tempfile::TempDir,
 }
@@ -111,7 +114,7 @@ fn a_variant_has_a_file_of_its_own() {
 
 #[test]
 fn what_does_not_compile_is_told_in_the_compilers_words_and_leaves_the_old_module() {
-    let guest = Written::new(GUEST, SOURCE);
+    let guest = Written::new(&GUEST.replace("written-guest", "later-broken-guest"), SOURCE);
     let module = guest.build(Allocator::System).unwrap();
     let before = fs::read(&module).unwrap();
     fs::write(guest.folder.path().join("src/lib.rs"), "pub fn broken() -> u8 { \"text\" }").unwrap();
@@ -126,7 +129,7 @@ fn what_does_not_compile_is_told_in_the_compilers_words_and_leaves_the_old_modul
 
 #[test]
 fn nothing_that_is_captured_has_colours_even_if_the_user_always_wants_them() {
-    let guest = Written::new(GUEST, "pub fn broken() -> u8 { \"text\" }");
+    let guest = Written::new(&GUEST.replace("written-guest", "broken-guest"), "pub fn broken() -> u8 { \"text\" }");
     let always = format!("{CONFIGURATION}\n[term]\ncolor = \"always\"\n");
     fs::write(guest.folder.path().join(".cargo/config.toml"), always).unwrap();
     let lines = Arc::new(Mutex::new(String::new()));
@@ -138,7 +141,7 @@ fn nothing_that_is_captured_has_colours_even_if_the_user_always_wants_them() {
     let error = build.progress(progress).build().unwrap_err();
     let Error::Compile { stderr, .. } = &error else { panic!("{error}") };
     let lines = lines.lock().unwrap();
-    assert!(lines.contains("Compiling written-guest") && stderr.contains("error[E0308]"), "{stderr}");
+    assert!(lines.contains("Compiling broken-guest") && stderr.contains("error[E0308]"), "{stderr}");
     assert!(!lines.contains('\u{1b}') && !stderr.contains('\u{1b}'), "{stderr:?}");
 }
 
