@@ -188,11 +188,12 @@ impl Comparison {
     /// The result in a line.
     #[must_use]
     pub fn headline(&self) -> String {
-        let count = |direction| self.changes.iter().filter(|change| change.direction == direction).count();
+        let joined = self.joined();
+        let count = |direction| joined.iter().filter(|(change, _)| change.direction == direction).count();
         if self.error.is_some() {
             return "Baseline: nothing could be compared".to_owned();
         }
-        match self.failing().count() {
+        match joined.iter().filter(|(change, _)| change.fails).count() {
             0 if self.changes.is_empty() => format!("Baseline: passed, nothing changed in {} figures", self.compared),
             0 => format!("Baseline: passed, {} better, {} worse", count(Direction::Better), count(Direction::Worse)),
             failing => format!(
