@@ -3,10 +3,17 @@
 () => {
   const wide = 360;
   const letters = (element) => element.textContent.trim().length;
+  // Of text alone, as the box of inline code begins at another height than the text in it.
   const lines = (element) => {
-    const range = document.createRange();
-    range.selectNodeContents(element);
-    return new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size;
+    const middles = [];
+    const texts = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+      const range = document.createRange();
+      range.selectNodeContents(texts.currentNode);
+      middles.push(...[...range.getClientRects()].map((box) => box.top + box.height / 2));
+    }
+    middles.sort((one, other) => one - other);
+    return middles.filter((middle, at) => at === 0 || middle - middles[at - 1] > 8).length;
   };
   const broken = [...document.body.querySelectorAll("th, td")]
     .filter((cell) => letters(cell) >= 6 && !cell.querySelector("br, li, p, div") && lines(cell) > letters(cell) / 3)

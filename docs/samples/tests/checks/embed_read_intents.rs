@@ -14,5 +14,6 @@ fn the_intents_of_an_order_are_read() {
     let state = load_state_file(&root.join("guests/shop/state.json")).unwrap();
     let mut instance = guest.instantiate(&InstanceConfig::default(), state).unwrap();
     let outcome = instance.invoke(guest.function("new_order").unwrap()).unwrap();
-    assert_eq!(super::read(&outcome).unwrap(), (Some(4711), vec![(1, 2), (2, 3)]));
+    let order = super::read(&outcome).unwrap();
+    assert_eq!((order.number, order.quantities), (Some(4711), vec![(1, 2), (2, 3)]));
 }
