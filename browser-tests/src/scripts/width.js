@@ -16,7 +16,8 @@
     return middles.filter((middle, at) => at === 0 || middle - middles[at - 1] > 8).length;
   };
   const broken = [...document.body.querySelectorAll("th, td")]
-    .filter((cell) => letters(cell) >= 6 && !cell.querySelector("br, li, p, div") && lines(cell) > letters(cell) / 3)
+    .filter((cell) => letters(cell) >= 6 && !cell.querySelector("br, li, p, div"))
+    .filter((cell) => lines(cell) > Math.max(letters(cell) / 3, cell.textContent.trim().split(/[\s/-]+/).length))
     .slice(0, 5)
     .map((cell) => `"${cell.textContent.trim().slice(0, 30)}" stands in ${lines(cell)} lines`);
   if (document.documentElement.scrollWidth <= wide) return broken;
