@@ -87,7 +87,9 @@ fn a_regression_fails_and_is_told_everywhere() {
     let comment = read_file(&folder, "c.md");
     assert!(comment.starts_with("## host-harness measure: FAILED\n\n**Baseline: FAILED by "), "{comment}");
     assert!(
-        comment.contains("| **crossings (fails)** | g | work | none / reinstantiate / full-copy | 1 | **2** | **+100%** |"),
+        comment.contains(
+            "| **crossings (fails)** | g | work | none / reinstantiate / full-copy | 1 | **2** | **+100%** |"
+        ),
         "{comment}"
     );
     assert!(comment.contains("<details><summary>") && comment.len() < 60_000, "{comment}");
