@@ -50,6 +50,35 @@ pub(super) fn weighed(report: &MeasureReport, group: &Group<'_>, weights: &Weigh
     weighed.into_iter().filter(|(_, weight)| *weight > 0.0).map(|(name, weight)| (name, weight / total)).collect()
 }
 
+impl Pick {
+    /// Whether bytes of earlier calls may stay.
+    pub(super) fn leaves_residue(&self) -> bool {
+        let restored_always = self.policy == RestorePolicy::EveryCall.to_string();
+        self.residue.as_deref() == Some("keep") || !restored_always
+    }
+
+    /// Whether verification tried to prove it and could not.
+    fn is_unproved(&self) -> bool {
+        self.verified == Some(false)
+    }
+
+    /// Whether the works of both count as equal, and both are proved or neither is.
+    pub(super) fn has_equal_work(&self, other: &Self) -> bool {
+        self.is_unproved() == other.is_unproved()
+            && match (self.work, other.work) {
+                (Some(one), Some(two)) => one <= two * EQUAL && two <= one * EQUAL,
+                (None, None) => true,
+                _ => false,
+            }
+    }
+
+    /// The order by work: what is proved before what is not, then the least work.
+    pub(super) fn by_work(&self, other: &Self) -> Ordering {
+        let work = |pick: &Self| pick.work.unwrap_or(f64::INFINITY);
+        self.is_unproved().cmp(&other.is_unproved()).then(work(self).total_cmp(&work(other)))
+    }
+}
+
 /// A candidate: what reports have of it, and its times by rounds.
 pub(super) struct Candidate {
     pub(super) pick: Pick,
@@ -120,33 +149,15 @@ impl Candidate {
         Ok(Self { pick, rounds: sums.rounds, place })
     }
 
-    /// Whether bytes of earlier calls may stay.
-    pub(super) fn leaves_residue(&self) -> bool {
-        let restored_always = self.pick.policy == RestorePolicy::EveryCall.to_string();
-        self.pick.residue.as_deref() == Some("keep") || !restored_always
-    }
-
-    /// Whether the works of both count as equal, and both are proved or neither is.
-    pub(super) fn has_equal_work(&self, other: &Self) -> bool {
-        (self.pick.verified == Some(false)) == (other.pick.verified == Some(false))
-            && match (self.pick.work, other.pick.work) {
-                (Some(one), Some(two)) => one <= two * EQUAL && two <= one * EQUAL,
-                (None, None) => true,
-                _ => false,
-            }
-    }
-
     /// The order by work: what is proved before what is not, then the least work, then the order of the rows.
     pub(super) fn by_work(one: &Self, two: &Self) -> Ordering {
-        let unproved = |candidate: &Self| candidate.pick.verified == Some(false);
-        let work = |candidate: &Self| candidate.pick.work.unwrap_or(f64::INFINITY);
-        unproved(one).cmp(&unproved(two)).then(work(one).total_cmp(&work(two))).then_with(|| one.place.cmp(&two.place))
+        one.pick.by_work(&two.pick).then_with(|| one.place.cmp(&two.place))
     }
 
     /// The order of those that have equal work: what leaves no residue first, then the smaller module, then the order of the
     /// rows.
     pub(super) fn in_a_tie(one: &Self, two: &Self) -> Ordering {
-        let key = |candidate: &Self| (candidate.leaves_residue(), candidate.pick.wasm_bytes, candidate.place);
+        let key = |candidate: &Self| (candidate.pick.leaves_residue(), candidate.pick.wasm_bytes, candidate.place);
         key(one).cmp(&key(two))
     }
 

@@ -178,7 +178,7 @@ fn of_group(report: &MeasureReport, group: &candidates::Group<'_>, weights: &Wei
     let weighed = candidates::weighed(report, group, weights);
     let (mut ranked, excluded) = candidates::candidates(report, group, &weighed);
     ranked.sort_by(Candidate::by_work);
-    let equal = ranked.iter().take_while(|candidate| candidate.has_equal_work(&ranked[0])).count();
+    let equal = ranked.iter().take_while(|candidate| candidate.pick.has_equal_work(&ranked[0].pick)).count();
     ranked[..equal].sort_by(Candidate::in_a_tie);
     let mut decided_by = match (ranked.len(), equal) {
         (0 | 1, _) => DecidedBy::Alone,
@@ -199,7 +199,7 @@ fn of_group(report: &MeasureReport, group: &candidates::Group<'_>, weights: &Wei
     let (best, others) = ranked.split_first()?;
     // Another way of the same guest is hardly a choice: the runner-up is another guest where there is one.
     let runner_up = others.iter().find(|other| other.pick.guest != best.pick.guest).or(others.first());
-    let pristine = others.iter().find(|other| best.leaves_residue() && !other.leaves_residue());
+    let pristine = others.iter().find(|other| best.pick.leaves_residue() && !other.pick.leaves_residue());
     let smallest = others.iter().min_by_key(|other| other.pick.wasm_bytes);
     let smaller = smallest.filter(|other| other.pick.wasm_bytes < best.pick.wasm_bytes);
     let mut alternatives: Vec<Alternative> = Vec::new();

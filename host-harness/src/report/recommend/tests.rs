@@ -149,6 +149,23 @@ fn equal_work_is_decided_by_residue_and_then_by_size() {
 }
 
 #[test]
+fn a_tie_says_how_many_do_the_same_work_and_what_decided() {
+    let decision = |rows: &[(&str, &str)]| {
+        let rows = rows.iter().map(|(allocator, way)| row(allocator, "calc", way, 10_000, 0, 300.0)).collect();
+        let reasons = one(&report(&GUESTS, rows)).reasons(&Settings::of(&InstanceConfig::default(), true));
+        reasons.into_iter().find(|(name, _)| *name == "decided by").unwrap().1
+    };
+    let same = "a tie: 2 ways do the same work within 1%, and";
+    // A new instance has no work that could be the same.
+    let sizes = [("leaking", "reinstantiate"), ("leaking", "watermark, keep"), ("bump-reset", "watermark, keep")];
+    assert_eq!(decision(&sizes), format!("{same} its module is the smallest"));
+    let residue = [("bump-reset", "watermark, keep"), ("bump-reset", "watermark, scrub")];
+    assert_eq!(decision(&residue), format!("{same} it leaves no residue"));
+    let nothing = [("leaking", "dirty-cards"), ("leaking", "watermark, scrub")];
+    assert_eq!(decision(&nothing), format!("{same} they differ in nothing that counts"));
+}
+
+#[test]
 fn what_fails_or_differs_is_not_ranked() {
     let mut rows = rows();
     rows[4].verdict = Some(RowVerdict { passed: false, calls: 3, skipped_calls: 0, seed: 0, differences: 2 });

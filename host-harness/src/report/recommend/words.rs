@@ -1,7 +1,7 @@
 //! The sentences of a recommendation.
 
 use super::candidates::Candidate;
-use super::{Alternative, DecidedBy, EQUAL, Pick, Recommendation, When};
+use super::{Alternative, DecidedBy, Pick, Recommendation, When};
 use crate::measure::{Estimate, PerCall, way};
 use crate::report::numbers::{bytes, grouped, per_call, time};
 use crate::report::{MeasureReport, Settings};
@@ -83,15 +83,12 @@ impl Recommendation {
         }
     }
 
-    /// The ways whose work is the same as the pick's, and what it has before them.
+    /// How many ways do as little work as the pick, and what sets it apart from them.
     fn tie(&self) -> String {
-        let is_unproved = |pick: &Pick| pick.verified == Some(false);
-        let alike = || self.ranking.iter().filter(|other| is_unproved(&other.pick) == is_unproved(&self.best));
-        let least = alike().filter_map(|other| other.work_ratio).fold(f64::INFINITY, f64::min);
-        let is_equal = |other: &&Alternative| other.work_ratio.is_none_or(|ratio| ratio <= least * EQUAL);
-        let equal: Vec<&Pick> = alike().filter(is_equal).map(|other| &other.pick).collect();
-        let leaves_residue = |pick: &Pick| pick.residue.as_deref() == Some("keep");
-        let has = if !leaves_residue(&self.best) && equal.iter().any(|pick| leaves_residue(pick)) {
+        let picks = || self.ranking.iter().map(|other| &other.pick);
+        let least = picks().min_by(|one, two| one.by_work(two)).unwrap_or(&self.best);
+        let equal: Vec<&Pick> = picks().filter(|pick| pick.has_equal_work(least)).collect();
+        let has = if !self.best.leaves_residue() && equal.iter().any(|pick| pick.leaves_residue()) {
             "it leaves no residue"
         } else if equal.iter().any(|pick| pick.wasm_bytes > self.best.wasm_bytes) {
             "its module is the smallest"
@@ -186,7 +183,7 @@ fn work(pick: &Pick) -> String {
     }
 }
 
-/// What an embedder sets, in the words of the runtime's library.
+/// The strategy and the residue that an embedder sets, by their names in `guest-host`.
 fn in_a_host(pick: &Pick) -> String {
     let variant = |name: &str| -> String {
         let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
