@@ -65,7 +65,7 @@ pub fn quoted(word: &str) -> String {
     }
 }
 
-/// What was built of a guest, and how plain cargo builds it.
+/// A module that was built, and the command by which plain cargo builds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BuiltGuest {

@@ -1,4 +1,4 @@
-//! The commands that are running, so that a program which is told to end can end them too.
+//! The commands that are running. A program that is interrupted ends them before it ends.
 //!
 //! A cargo that is ended leaves its compilers running. So a program may have each command started in a process group of its
 //! own, which is ended as a whole.
@@ -9,7 +9,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// What is known of the commands that run.
+/// The commands that are running.
 struct Running {
     /// Whether commands are started in groups of their own.
     in_groups: bool,

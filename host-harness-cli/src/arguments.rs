@@ -3,13 +3,13 @@
 mod build;
 mod display;
 mod generate;
+mod guest_crate;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use guest_build::Allocator;
 use guest_host::wasi::{Clock, Randomness};
 use guest_host::{
     ArtefactKey, ArtefactTrust, CompileCache, EngineConfig, InstanceConfig, Residue, RestorePolicy, RestoreStrategy,
@@ -22,6 +22,7 @@ use host_harness::verify::AllowFailing;
 pub(crate) use build::Build;
 pub(crate) use display::{Color, Display, Verbosity};
 pub(crate) use generate::{Completions, Man};
+pub(crate) use guest_crate::GuestCrate;
 
 use crate::commands::new::New;
 use crate::commands::watch::Watch;
@@ -403,18 +404,8 @@ pub(crate) struct Verify {
 
 #[derive(Debug, Args)]
 pub(crate) struct Compare {
-    /// Manifest of the guest crate, or its folder.
-    #[arg(long, value_name = "Cargo.toml", default_value = "Cargo.toml", value_parser = manifest())]
-    pub(crate) manifest_path: PathBuf,
-    /// Package to build, if the manifest is that of a workspace.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) package: Option<String>,
-    /// Build only with this allocator (system, leaking, bump-reset, freelist, wee); may be given more than once.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) allocator: Vec<Allocator>,
-    /// Features of the crate to build with; several with commas.
-    #[arg(long, value_name = "FEATURE", value_delimiter = ',')]
-    pub(crate) features: Vec<String>,
+    #[command(flatten)]
+    pub(crate) guest: GuestCrate,
     #[command(flatten)]
     pub(crate) work: Work,
     #[command(flatten)]

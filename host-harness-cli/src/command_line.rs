@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use guest_build::quoted;
+
 /// The option whose values may be secrets.
 const ENVIRONMENT: &str = "--wasi-env";
 
@@ -23,16 +25,6 @@ pub(crate) fn command_line(arguments: impl IntoIterator<Item = OsString>) -> Str
         words.push(quoted(&word));
     }
     words.join(" ")
-}
-
-/// A word for a shell.
-fn quoted(word: &str) -> String {
-    let is_plain = |char: char| char.is_alphanumeric() || "-_./=,:+@%".contains(char);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Characters of a line that is printed where there is no terminal.
 const LINE: usize = 200;
 
-/// What is said while cargo builds the standard library too.
+/// The reason that a step gives for its length while cargo compiles the standard library.
 const STANDARD_LIBRARY: &str =
     "the standard library is compiled first, which takes some minutes once for each target folder";
 
@@ -102,13 +102,13 @@ impl Progress {
             let line = printable(line.trim()).into_owned();
             if guest_build::begins_standard_library(&line) {
                 match &step {
-                    Some(step) => step.lock().unwrap_or_else(PoisonError::into_inner).add(STANDARD_LIBRARY),
+                    Some(step) => locked(step).add(STANDARD_LIBRARY),
                     None => bar.println(STANDARD_LIBRARY),
                 }
             }
             if verbosity() == Verbosity::Verbose && !line.is_empty() {
                 match &step {
-                    Some(step) => step.lock().unwrap_or_else(PoisonError::into_inner).say(&line),
+                    Some(step) => locked(step).say(&line),
                     None => bar.println(&line),
                 }
             }
@@ -160,6 +160,11 @@ impl Step {
     }
 }
 
+/// The step, also after a thread that had it panicked: it is only text.
+fn locked(step: &Mutex<Step>) -> MutexGuard<'_, Step> {
+    step.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Lines in place of a bar: one for each step, and one now and then while a step lasts.
 struct Lines {
     step: Arc<Mutex<Step>>,
@@ -175,7 +180,7 @@ impl Lines {
         let shared = Arc::clone(&step);
         let thread = std::thread::spawn(move || {
             while ended.recv_timeout(PAUSE / 4) == Err(RecvTimeoutError::Timeout) {
-                let mut step = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut step = locked(&shared);
                 let silent = step.last_line.elapsed();
                 if silent >= PAUSE {
                     step.say_begun();
@@ -190,7 +195,7 @@ impl Lines {
     }
 
     fn step(&self, what: &str) {
-        let mut step = self.step.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut step = locked(&self.step);
         what.clone_into(&mut step.what);
         step.unsaid = Some(START.elapsed());
         if verbosity() == Verbosity::Verbose {

@@ -10,6 +10,7 @@ use guest_host::admission::{ContractError, NoWriteBarrier, Refusal};
 use guest_host::guest_prepare::PrepareError;
 use guest_host::text::{printable, printable_lines};
 use guest_host::{AdmissionError, CompileError, ConfigError, InputError, LoadError, StartError};
+use host_harness::compare::state_file_beside;
 use host_harness::replay::{Numbering, TraceError};
 use host_harness::report::Report;
 
@@ -220,15 +221,14 @@ fn guests_and_states(command: &Command) -> Vec<PathBuf> {
     match command {
         Command::Inspect(arguments) => vec![arguments.guest.clone()],
         Command::Compile(arguments) => vec![arguments.guest.clone()],
-        Command::Build(arguments) => commands::build::inputs(arguments),
+        Command::Build(arguments) => {
+            with(&arguments.guest.inputs(), &state_file_beside(&arguments.guest.manifest_path))
+        }
         Command::Completions(_) | Command::Man(_) => Vec::new(),
         Command::Run(arguments) => with(std::slice::from_ref(&arguments.guest), &arguments.state),
         Command::Measure(arguments) => with(&arguments.guests, &arguments.work.state),
         Command::Verify(arguments) => with(&arguments.guests, &arguments.work.state),
-        Command::Compare(arguments) => {
-            let lock = arguments.manifest_path.with_file_name("Cargo.lock");
-            with(&[arguments.manifest_path.clone(), lock], &commands::compare::state_file(arguments))
-        }
+        Command::Compare(arguments) => with(&arguments.guest.inputs(), &commands::compare::state_file(arguments)),
         Command::Replay(arguments) => commands::replay::inputs(arguments),
         Command::Schema | Command::New(_) | Command::Watch(_) => Vec::new(),
     }

@@ -78,7 +78,7 @@ fn binary(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>, LoadError> {
     wat::Parser::new().parse_bytes(Some(path), &bytes).map(Cow::into_owned).map_err(wrong)
 }
 
-/// What the parser says, with the place first; it says the place in a line of its own, below the message.
+/// The parser's message in one line, with the place before it. The parser prints the place in a line below the message.
 fn in_one_line(told: &str, path: &Path) -> String {
     let message = told.lines().next().unwrap_or_default();
     let arrow = told.lines().find_map(|line| line.trim_start().strip_prefix("--> "));

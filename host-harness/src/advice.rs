@@ -11,9 +11,9 @@ const LARGE_STACK: u32 = 512 * 1024;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Advice {
-    /// What it is about.
+    /// Its subject.
     pub kind: AdviceKind,
-    /// What was seen, what it costs and what to do, in one sentence.
+    /// The finding, its cost and the remedy, in one sentence.
     pub sentence: String,
     /// The file that the lines belong into, or the command that they are arguments of.
     pub file: String,
@@ -27,7 +27,7 @@ impl Advice {
     }
 }
 
-/// What advice is about.
+/// A subject of advice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]

@@ -2,6 +2,7 @@
 //!
 //! Building is `guest-build`'s, measuring [`crate::measure`]'s, verifying [`crate::verify`]'s; this joins them.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use guest_build::{Allocator, BuiltGuest, GuestBuild};
@@ -9,22 +10,26 @@ use guest_build::{Allocator, BuiltGuest, GuestBuild};
 /// The result of building a guest with one allocator.
 #[derive(Debug)]
 pub enum Built {
-    /// The module.
-    Module {
-        /// The allocator.
-        allocator: Allocator,
-        /// The file.
-        path: PathBuf,
-        /// What it was built from and by.
-        guest: Box<BuiltGuest>,
-    },
+    /// The module, and how it was built.
+    Module(Box<BuiltGuest>),
     /// The crate cannot be built with the allocator, which is no failure: it does not offer it.
-    Skipped {
-        /// The allocator.
-        allocator: Allocator,
-        /// Why not.
-        reason: String,
-    },
+    Skipped(Skipped),
+}
+
+/// An allocator that a guest crate does not offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Skipped {
+    /// The allocator.
+    pub allocator: Allocator,
+    /// Why not.
+    pub reason: String,
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "skipped {}: {}", self.allocator, self.reason)
+    }
 }
 
 /// Builds a guest crate once with each allocator, as `prepare` has it built.
@@ -40,9 +45,9 @@ pub fn build(
     for allocator in allocators {
         let build = prepare(GuestBuild::new(manifest).allocator(*allocator));
         built.push(match build.build_and_describe() {
-            Ok(guest) => Built::Module { allocator: *allocator, path: guest.module.clone(), guest: Box::new(guest) },
+            Ok(guest) => Built::Module(Box::new(guest)),
             Err(error @ guest_build::Error::NoSuchFeature { .. }) => {
-                Built::Skipped { allocator: *allocator, reason: error.to_string() }
+                Built::Skipped(Skipped { allocator: *allocator, reason: error.to_string() })
             }
             Err(error) => return Err(error),
         });

@@ -1,21 +1,12 @@
 //! The answers of a state, through its public interface.
 
-use guest_abi::cbor::{WireError, encode};
+use guest_abi::cbor::WireError;
 use guest_abi::intent::{self, Operation};
 use guest_abi::key::Key;
 use guest_abi::storage;
 use guest_abi::value::{ObjectEncoder, ValueRef};
+use guest_state::record::key;
 use guest_state::{MemoryState, MemoryStateError};
-
-fn key(storage: &str, entity: &str, fill: impl FnOnce(&mut ObjectEncoder<'_, Vec<u8>>)) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    encode::element(&mut bytes, storage);
-    encode::element(&mut bytes, entity);
-    let mut fields = ObjectEncoder::begin(&mut bytes);
-    fill(&mut fields);
-    fields.end();
-    bytes
-}
 
 fn intent(operation: Operation, key: &[u8], fill: impl FnOnce(&mut ObjectEncoder<'_, Vec<u8>>)) -> Vec<u8> {
     let mut bytes = Vec::new();

@@ -1,6 +1,6 @@
 //! `build`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use guest_build::{Allocator, BuiltGuest, quoted};
@@ -10,27 +10,18 @@ use host_harness::inspect::best_strategy;
 use host_harness::report::{BuildReport, BuiltModule, Content, PlainCargoLine};
 
 use super::building::built;
-use crate::arguments::{Build, Common};
+use crate::arguments::{Build, Common, GuestCrate};
 use crate::progress::Progress;
 use crate::run::{ADD_AN_EXTENSION, speaks_no_contract};
 use crate::source;
 
 pub(crate) fn run(arguments: &Build, common: &Common) -> Result<Content> {
-    let state_file = state_file_beside(&arguments.manifest_path);
+    let asked = &arguments.guest;
+    let state_file = state_file_beside(&asked.manifest_path);
     let state = source::state(state_file.as_deref())?;
-    let allocators = match arguments.allocator.as_slice() {
-        [] => Allocator::ALL.to_vec(),
-        asked => asked.to_vec(),
-    };
-    let built = built(&arguments.manifest_path, &allocators, |mut build| {
-        build = build.features(&arguments.features);
-        if let Some(package) = &arguments.package {
-            build = build.package(package);
-        }
-        match &arguments.out {
-            Some(folder) => build.out_dir(folder),
-            None => build,
-        }
+    let built = built(&asked.manifest_path, asked.allocators(), |build| match &arguments.out {
+        Some(folder) => asked.prepare(build).out_dir(folder),
+        None => asked.prepare(build),
     })?;
     let engine = Engine::new(&common.engine()?)?;
     let progress = Progress::spinner();
@@ -38,56 +29,43 @@ pub(crate) fn run(arguments: &Build, common: &Common) -> Result<Content> {
     let (mut last, mut function, mut is_no_extension) = (None, None, false);
     for built in built {
         match built {
-            Built::Module { allocator, path, guest } => {
-                progress.doing(format!("inspecting {}", shown(&path)));
-                let inspected = module(&engine, allocator, &path, common, &state)?;
+            Built::Module(guest) => {
+                progress.doing(format!("inspecting {}", shown(&guest.module)));
+                let inspected = inspect(&engine, &guest, common, &state)?;
                 report.modules.push(inspected.module);
                 function = function.or(inspected.function);
                 is_no_extension |= inspected.is_no_extension;
                 last = Some(guest);
             }
-            Built::Skipped { allocator, reason } => report.skipped.push(format!("skipped {allocator}: {reason}")),
+            Built::Skipped(skipped) => report.skipped.push(skipped.to_string()),
         }
     }
     drop(progress);
     let Some(guest) = last else { anyhow::bail!("nothing was built: {}", report.skipped.join("; ")) };
-    // What a module of one allocator lacks, those of the others lack too: it is said once.
+    // The allocator does not matter for this, so one error stands for all modules.
     anyhow::ensure!(!is_no_extension, "`{}` exports no extension function: {ADD_AN_EXTENSION}", guest.package);
     report.package.clone_from(&guest.package);
     report.toolchain = guest.toolchain.way().name().to_owned();
     guest.toolchain.version().clone_into(&mut report.compiler);
-    report.plain_cargo = plain_cargo(&guest, &arguments.manifest_path);
-    report.next = next(arguments, &report.modules, function.as_deref(), state_file.as_deref());
+    report.plain_cargo = plain_cargo(&guest, &asked.manifest_path);
+    report.next = next(asked, &report.modules, function.as_deref(), state_file.as_deref());
     Ok(Content::Build(Box::new(report)))
 }
 
-/// The files that the command reads.
-pub(crate) fn inputs(arguments: &Build) -> Vec<PathBuf> {
-    let manifest = &arguments.manifest_path;
-    let state = state_file_beside(manifest);
-    [manifest.clone(), manifest.with_file_name("Cargo.lock")].into_iter().chain(state).collect()
-}
-
-/// What is known of a module.
+/// A module, as the report has it, and its first function.
 struct Inspected {
     module: BuiltModule,
-    /// Its first function.
     function: Option<String>,
     /// Whether it has no sign of any contract.
     is_no_extension: bool,
 }
 
 /// Loads a module and asks how it can be restored.
-fn module(
-    engine: &Engine,
-    allocator: Allocator,
-    path: &Path,
-    common: &Common,
-    state: &MemoryState,
-) -> Result<Inspected> {
+fn inspect(engine: &Engine, built: &BuiltGuest, common: &Common, state: &MemoryState) -> Result<Inspected> {
+    let path = built.module.as_path();
     let file = source::guest(path)?;
     let mut module = BuiltModule::default();
-    module.allocator = allocator.to_string();
+    module.allocator = built.allocator.to_string();
     module.file = shown(path);
     module.bytes = file.bytes.len() as u64;
     let guest = match Guest::load(engine, &file.name, &file.bytes, common.prepare()) {
@@ -128,21 +106,21 @@ fn plain_cargo(guest: &BuiltGuest, manifest: &Path) -> PlainCargoLine {
 }
 
 /// The commands that go on with these modules.
-fn next(arguments: &Build, modules: &[BuiltModule], function: Option<&str>, state: Option<&Path>) -> Vec<String> {
+fn next(asked: &GuestCrate, modules: &[BuiltModule], function: Option<&str>, state: Option<&Path>) -> Vec<String> {
     let mut next = Vec::new();
     let state = state.map(|path| format!(" --state {}", quoted(&path.display().to_string()))).unwrap_or_default();
     if let (Some(module), Some(function)) = (to_run(modules), function) {
         next.push(format!("host-harness run {} {}{state}", quoted(&module.file), quoted(function)));
     }
     let mut compare = "host-harness compare".to_owned();
-    if !is_of_the_working_folder(&arguments.manifest_path) {
-        compare.push_str(&format!(" --manifest-path {}", quoted(&arguments.manifest_path.display().to_string())));
+    if !is_of_the_working_folder(&asked.manifest_path) {
+        compare.push_str(&format!(" --manifest-path {}", quoted(&asked.manifest_path.display().to_string())));
     }
-    if let Some(package) = &arguments.package {
+    if let Some(package) = &asked.package {
         compare.push_str(&format!(" --package {}", quoted(package)));
     }
-    if !arguments.features.is_empty() {
-        compare.push_str(&format!(" --features {}", quoted(&arguments.features.join(","))));
+    if !asked.features.is_empty() {
+        compare.push_str(&format!(" --features {}", quoted(&asked.features.join(","))));
     }
     next.push(compare);
     next

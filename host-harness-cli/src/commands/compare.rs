@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use guest_build::Allocator;
 use host_harness::compare::{Built, state_file_beside};
 use host_harness::measure::{Row, RowVerdict};
 use host_harness::recommend::recommend;
@@ -76,7 +75,7 @@ pub(crate) fn run(arguments: &Compare, common: &Common) -> Result<Option<Content
 
 /// The state file that was given, or that the guest crate brings along.
 pub(crate) fn state_file(arguments: &Compare) -> Option<PathBuf> {
-    arguments.work.state.clone().or_else(|| state_file_beside(&arguments.manifest_path))
+    arguments.work.state.clone().or_else(|| state_file_beside(&arguments.guest.manifest_path))
 }
 
 fn is_of(verdict: &VerdictReport, row: &Row) -> bool {
@@ -86,28 +85,18 @@ fn is_of(verdict: &VerdictReport, row: &Row) -> bool {
 /// Builds the crate with each allocator; returns the modules, and a note for each allocator that it does not offer. `None` where
 /// `first` says of the first module that nothing else is asked for.
 fn modules(arguments: &Compare, first: impl Fn(&Path) -> Result<bool>) -> Result<Option<(Vec<PathBuf>, Vec<String>)>> {
-    let allocators = match arguments.allocator.as_slice() {
-        [] => Allocator::ALL.to_vec(),
-        asked => asked.to_vec(),
-    };
+    let guest = &arguments.guest;
     let (mut modules, mut notes) = (Vec::new(), Vec::new());
-    for allocator in allocators {
-        let built = built(&arguments.manifest_path, &[allocator], |build| {
-            let build = build.features(&arguments.features);
-            match &arguments.package {
-                Some(package) => build.package(package),
-                None => build,
-            }
-        })?;
-        for built in built {
+    for allocator in guest.allocators() {
+        for built in built(&guest.manifest_path, &[*allocator], |build| guest.prepare(build))? {
             match built {
-                Built::Module { path, .. } => {
-                    if modules.is_empty() && first(&path)? {
+                Built::Module(built) => {
+                    if modules.is_empty() && first(&built.module)? {
                         return Ok(None);
                     }
-                    modules.push(path);
+                    modules.push(built.module);
                 }
-                Built::Skipped { allocator, reason } => notes.push(format!("skipped {allocator}: {reason}")),
+                Built::Skipped(skipped) => notes.push(skipped.to_string()),
             }
         }
     }

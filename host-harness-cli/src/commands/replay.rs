@@ -169,8 +169,10 @@ fn build(arguments: &Replay) -> Result<(Vec<Module>, Vec<String>)> {
     let (mut modules, mut notes) = (Vec::new(), Vec::new());
     for built in built(&manifest, &allocators, |build| build)? {
         match built {
-            Built::Module { allocator, path, .. } => modules.push(Module { allocator: allocator.to_string(), path }),
-            Built::Skipped { allocator, reason } => notes.push(format!("skipped {allocator}: {reason}")),
+            Built::Module(guest) => {
+                modules.push(Module { allocator: guest.allocator.to_string(), path: guest.module });
+            }
+            Built::Skipped(skipped) => notes.push(skipped.to_string()),
         }
     }
     if modules.is_empty() {

@@ -8,16 +8,13 @@ use clap::builder::styling::AnsiColor;
 use comfy_table::{CellAlignment, presets};
 
 use guest_host::text::{printable, printable_within};
-use host_harness::report::{Body, Report, Section, Table};
+use host_harness::report::{Body, Report, Section, TO_PASTE, Table};
 
 use super::Exporter;
 use super::layout::{Fit, fit, width, wrapped};
 
 /// Characters of a heading or of a cell that are printed: a column is as wide as its widest cell.
 const CELL: usize = 300;
-
-/// Begins the lines of a body that are commands or parts of files to paste: they are not wrapped.
-const TO_PASTE: &str = "    ";
 
 /// Writes text.
 #[derive(Debug, Clone, Copy, Default)]

@@ -10,7 +10,7 @@ use test_support::text_guests;
 pub(crate) struct Said {
     pub(crate) status: Option<i32>,
     pub(crate) stdout: String,
-    /// What stands on standard error besides progress.
+    /// Standard error without the lines of progress.
     pub(crate) stderr: String,
     /// The lines that say what the harness is at, and since when. Commands that end within a second have none.
     pub(crate) progress: Vec<String>,

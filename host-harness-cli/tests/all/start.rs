@@ -46,7 +46,7 @@ impl Shell {
                 self.folder.push(folder);
                 return String::new();
             }
-            // What is installed is the binary under test. That the package is there is all that can be checked in a test.
+            // The binary under test counts as installed. A test only checks that the package exists.
             ["cargo", "install", "--locked", "--path", package] => {
                 let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
                 assert!(root.join(package).join("Cargo.toml").is_file(), "{line}");

@@ -165,7 +165,7 @@ fn the_workflow_of_the_book_passes_and_fails_on_a_planted_regression() {
     let said = guest.read("said-to-gh");
     assert_eq!(said, "a-token: pr comment 12 --edit-last --create-if-none --body-file comment.md\n");
 
-    // What cannot be measured is not shown as what was measured last.
+    // If nothing could be measured, the comment of the run before does not stay.
     guest.file("crate/src/lib.rs", "a guest that does not compile");
     std::fs::remove_file(guest.path("crate/comment.md")).unwrap();
     assert_eq!(guest.run(job), expected(2));

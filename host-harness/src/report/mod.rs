@@ -5,6 +5,7 @@
 pub mod baseline;
 mod build;
 mod data;
+mod gather;
 mod header;
 mod importance;
 pub(crate) mod numbers;
@@ -25,7 +26,7 @@ pub use header::{Header, Machine};
 pub use read::{ReadError, read};
 #[cfg(feature = "schema")]
 pub use schema::schema;
-pub use section::{Body, Section, Table};
+pub use section::{Body, Section, TO_PASTE, Table};
 
 use serde::{Deserialize, Serialize};
 
@@ -148,11 +149,7 @@ impl Report {
             Content::Run(run) => views::run::sections(run),
             Content::Compile(compiled) => views::compile::sections(compiled),
             Content::Build(report) => views::build::sections(report),
-            Content::Measure(report) | Content::Compare(report) => {
-                let mut sections = views::measure::sections(report);
-                sections.extend(views::advice::of_guests(&report.guests));
-                sections
-            }
+            Content::Measure(report) | Content::Compare(report) => views::measure::sections(report),
             Content::Verify(report) => {
                 let mut sections = views::verify::sections(&report.verdicts);
                 sections.push(views::settings(&report.settings));

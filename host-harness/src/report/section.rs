@@ -1,5 +1,8 @@
 //! The content of a report, before an output format renders it.
 
+/// Begins the lines of a body that are commands or parts of files to paste: no format wraps them.
+pub const TO_PASTE: &str = "    ";
+
 /// A part of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {

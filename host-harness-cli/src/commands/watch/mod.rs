@@ -55,7 +55,7 @@ pub(crate) fn stop() {
 /// # Errors
 /// The manifest cannot be found, or the harness cannot be started.
 pub(crate) fn run(arguments: &Watch) -> Result<()> {
-    let manifest = &arguments.compare.manifest_path;
+    let manifest = &arguments.compare.guest.manifest_path;
     anyhow::ensure!(
         manifest.is_file(),
         "{}: there is no such file; give the crate with --manifest-path",

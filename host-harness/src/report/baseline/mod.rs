@@ -15,6 +15,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::gather::gather;
 use crate::measure::PerCall;
 use crate::report::{Machine, Report, change_values};
 
@@ -129,6 +130,19 @@ pub struct Change {
 }
 
 impl Change {
+    /// Whether both are the same change, whatever the ways of restoring.
+    fn is_same_but_for_the_way(&self, other: &Self) -> bool {
+        let Self { figure, guest, function, way: _, before, after, percent, direction, fails } = self;
+        *figure == other.figure
+            && *guest == other.guest
+            && *function == other.function
+            && *before == other.before
+            && *after == other.after
+            && *percent == other.percent
+            && *direction == other.direction
+            && *fails == other.fails
+    }
+
     /// Where it changed: guest, function and way of restoring.
     #[must_use]
     pub fn place(&self) -> String {
@@ -208,16 +222,9 @@ impl Comparison {
     /// Each stands beside all its ways; changes that have none stand alone.
     #[must_use]
     pub fn joined(&self) -> Vec<(&Change, Vec<&str>)> {
-        let mut joined: Vec<(&Change, Vec<&str>)> = Vec::new();
-        for change in &self.changes {
-            let way = change.way.as_deref();
-            let is_same = |other: &Change| Change { way: change.way.clone(), ..other.clone() } == *change;
-            match joined.iter_mut().find(|(other, _)| is_same(other)) {
-                Some((_, ways)) => ways.extend(way),
-                None => joined.push((change, way.into_iter().collect())),
-            }
-        }
-        joined
+        let with_ways = self.changes.iter().map(|change| (change, change.way.as_deref()));
+        let joined = gather(with_ways, |one, other| one.is_same_but_for_the_way(other));
+        joined.into_iter().map(|(change, ways)| (change, ways.into_iter().flatten().collect())).collect()
     }
 }
 

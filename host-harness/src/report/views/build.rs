@@ -2,7 +2,7 @@
 
 use super::super::build::{BuildReport, BuiltModule};
 use super::super::numbers::grouped;
-use super::super::section::{Body, Section, Table};
+use super::super::section::{Body, Section, TO_PASTE, Table};
 
 pub(in super::super) fn sections(report: &BuildReport) -> Vec<Section> {
     let mut table = Table::new(&["allocator", "module", "`auto` picks"], &["bytes"]);
@@ -16,14 +16,14 @@ pub(in super::super) fn sections(report: &BuildReport) -> Vec<Section> {
     let mut sections = vec![built.remarks(remarks).remarks(report.skipped.iter().cloned())];
 
     if !report.next.is_empty() {
-        sections
-            .push(Section::new("Next", Body::Lines(report.next.iter().map(|line| format!("    {line}")).collect())));
+        let lines = report.next.iter().map(|line| format!("{TO_PASTE}{line}")).collect();
+        sections.push(Section::new("Next", Body::Lines(lines)));
     }
     let plain = &report.plain_cargo;
     let mut lines = Vec::new();
     lines.extend(plain.because.clone());
     lines.push(format!("in {}:", plain.folder));
-    lines.push(format!("    {}", plain.line));
+    lines.push(format!("{TO_PASTE}{}", plain.line));
     lines.push(format!("writes {}", plain.module));
     sections.push(Section::new("The same with plain cargo", Body::Lines(lines)));
     sections

@@ -1,13 +1,14 @@
 //! How a measurement reads: the guests, what a call does, how long it takes, what verification found.
 
 use super::super::data::{GuestSummary, MeasureReport, Settings};
+use super::super::gather::gather;
 use super::super::numbers::{NONE, bytes, grouped, or_dash, per_call, ratio, time};
 use super::super::section::{Body, Section, Table};
-use super::{answer, list, verify};
+use super::{advice, answer, list, verify};
 use crate::measure::{Counts, FailedCall, NO_RESTORE, PerCall, Row, Spread};
 
 pub(in super::super) fn sections(report: &MeasureReport) -> Vec<Section> {
-    // What made the check fail comes before what it found out all the same.
+    // A check that failed says why before it recommends anything.
     let mut sections: Vec<Section> = failed(report).into_iter().collect();
     sections.extend(answer::sections(report));
     let has_answer = !sections.is_empty();
@@ -20,32 +21,30 @@ pub(in super::super) fn sections(report: &MeasureReport) -> Vec<Section> {
     details.extend(verify::sections(&report.verdicts));
     details.push(super::settings(&report.settings));
     sections.extend(details.into_iter().map(|section| if has_answer { section.detail() } else { section }));
+    // Last, where a terminal shows it.
+    sections.extend(advice::section(report.guests.iter().map(|guest| (guest.guest.as_str(), guest.advice.as_slice()))));
     sections
 }
 
-/// Why the check failed: a line for each function and failure that is not allowed, and for each finding of verification. `None` if
-/// it passed.
+/// The reasons for which the check failed: a line for each function and failure that is not allowed, and for each finding of
+/// verification. `None` if it passed.
 fn failed(report: &MeasureReport) -> Option<Section> {
-    let failed = report.rows.iter().filter(|row| row.failure.is_some() && !report.allow_failing.allows(&row.function));
-    let mut lines: Vec<(String, u64)> = Vec::new();
-    for row in failed {
-        let message = row.failure.as_ref().map(|failure| format!("{}: {}", failure.cause, failure.message));
-        let line = format!("`{}` failed by {}", row.function, message.unwrap_or_default());
-        match lines.iter_mut().find(|(known, _)| *known == line) {
-            Some((_, rows)) => *rows += 1,
-            None => lines.push((line, 1)),
-        }
+    if report.passed() {
+        return None;
     }
-    let rows = report.rows.len();
-    let mut lines: Vec<String> =
-        lines.into_iter().map(|(line, of)| format!("{line} (in {of} of {rows} rows)")).collect();
+    let failed = report.rows.iter().filter(|row| !report.allow_failing.allows(&row.function)).filter_map(|row| {
+        let FailedCall { cause, message, .. } = row.failure.as_ref()?;
+        Some((format!("`{}` failed by {cause}: {message}", row.function), row))
+    });
+    let shown = |(line, rows): (String, Vec<&Row>)| format!("{line} (in {} of {} rows)", rows.len(), report.rows.len());
+    let mut lines: Vec<String> = gather(failed, String::eq).into_iter().map(shown).collect();
     lines.extend(verify::faults(&report.verdicts));
     if report.recommendations.is_empty() {
         lines.push("nothing can be recommended: no way of restoring did all functions".to_owned());
     }
     let mut section = Section::new("FAILED, for these reasons", Body::Lines(lines));
     section.is_answer = true;
-    (!report.passed()).then_some(section)
+    Some(section)
 }
 
 pub(super) fn settings(settings: &Settings) -> Vec<(&'static str, String)> {

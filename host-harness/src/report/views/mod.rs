@@ -1,6 +1,6 @@
 //! How each command's data reads: one file for each kind of data.
 
-pub(super) mod advice;
+mod advice;
 mod answer;
 pub(super) mod baseline;
 pub(super) mod build;

@@ -1,6 +1,7 @@
 //! How verdicts read.
 
 use super::super::data::VerdictReport;
+use super::super::gather::gather;
 use super::super::numbers::{NONE, bytes, grouped};
 use super::super::section::{Body, Section, Table};
 use crate::verify::RegionFinding;
@@ -54,23 +55,15 @@ fn lines(verdict: &VerdictReport) -> impl Iterator<Item = String> {
     differences.chain(skipped).chain(failing).chain(not_called).chain(verdict.error.clone())
 }
 
-/// What keeps verdicts from passing: each line once, with the ways of restoring for which it was found.
+/// The lines about verdicts that did not pass: each line once, with the way of restoring or with the number of ways.
 pub(super) fn faults(verdicts: &[VerdictReport]) -> Vec<String> {
-    let mut found: Vec<(String, Vec<String>)> = Vec::new();
-    for verdict in verdicts.iter().filter(|verdict| !verdict.passed) {
-        let at = format!("{} by {}", verdict.guest, verdict.way());
-        for line in lines(verdict) {
-            match found.iter_mut().find(|(known, _)| *known == line) {
-                Some((_, places)) => places.push(at.clone()),
-                None => found.push((line, vec![at.clone()])),
-            }
-        }
-    }
-    let shown = |(line, places): (String, Vec<String>)| match places.as_slice() {
-        [place] => format!("{line} ({place})"),
+    let failed = verdicts.iter().filter(|verdict| !verdict.passed);
+    let found = failed.flat_map(|verdict| lines(verdict).map(move |line| (line, verdict)));
+    let shown = |(line, places): (String, Vec<&VerdictReport>)| match places.as_slice() {
+        [verdict] => format!("{line} ({} by {})", verdict.guest, verdict.way()),
         places => format!("{line} (by {} of {} ways of restoring)", places.len(), verdicts.len()),
     };
-    found.into_iter().map(shown).collect()
+    gather(found, String::eq).into_iter().map(shown).collect()
 }
 
 /// The lines about a verdict, and the verdict in a word.
