@@ -6,9 +6,11 @@
 extern crate alloc;
 
 pub mod cbor;
+pub mod column;
 pub mod control_block;
 mod error_code;
 pub mod exttinygo;
+pub mod function;
 pub mod intent;
 pub mod key;
 mod level;

@@ -1,5 +1,6 @@
 //! CBOR beside another implementation of it.
 
+mod functions;
 mod oracle;
 mod reading;
 mod scanning;
