@@ -15,6 +15,7 @@ use std::fmt;
 use guest_abi::ErrorCode;
 use guest_abi::cbor::WireError;
 
+use crate::arguments::MissingArguments;
 use crate::state::StateError;
 use crate::text::cut;
 
@@ -180,6 +181,9 @@ pub enum Cause {
     /// The host's own state could not serve a read.
     #[error("the state could not serve a read: {0}")]
     State(#[source] StateError),
+    /// A function of a bare module that takes arguments was invoked without any.
+    #[error("{0}; configure its arguments")]
+    Arguments(MissingArguments),
     /// There is no extension function of this name.
     #[error("{}", missing_export(name, nearest, functions))]
     MissingExport {
@@ -235,6 +239,7 @@ impl Cause {
             Self::GuestError { .. } => "guest-error",
             Self::InvalidGuestData(_) => "invalid-guest-data",
             Self::State(_) => "state",
+            Self::Arguments(_) => "arguments",
             Self::MissingExport { .. } => "missing-export",
             Self::NotRestorable { .. } => "not-restorable",
             Self::Engine(_) => "engine",
@@ -304,6 +309,12 @@ pub enum InvalidData {
     TooManyIntents {
         /// Bytes that are allowed.
         limit: usize,
+    },
+    /// A result of a typed function that is not of its type.
+    #[error("{what}")]
+    Function {
+        /// Which, and why.
+        what: String,
     },
     /// The function returned the result of a failure without having reported one.
     #[error("the function returned a failure but reported no error")]
@@ -411,6 +422,7 @@ pub(crate) enum Fault {
     Exit {
         code: i32,
     },
+    Arguments(MissingArguments),
 }
 
 impl Fault {
@@ -423,6 +435,7 @@ impl Fault {
             Self::InvalidGuestData(error) => Cause::InvalidGuestData(error),
             Self::State(error) => Cause::State(error),
             Self::Exit { code } => Cause::Exit { code },
+            Self::Arguments(missing) => Cause::Arguments(missing),
         }
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+mod arguments;
 mod contract;
 mod engine;
 mod failure;
@@ -18,6 +19,7 @@ mod spans;
 mod state;
 pub mod text;
 
+pub use arguments::{ArgumentError, Arguments, MissingArguments};
 pub use contract::wasi::{self, WasiConfig};
 #[cfg(feature = "artefacts")]
 pub use engine::artefact::{self, ArtefactError, ArtefactKey, ArtefactTrust, CodeOrigin};
@@ -35,7 +37,7 @@ pub use host::call::{CallLimits, HostCall, LogLines, TraceEntry};
 pub use host::outcome::{AllocationSource, AllocationStats, CallStats, Outcome, Replaced};
 #[cfg(feature = "async")]
 pub use instance::AsyncInstance;
-pub use instance::{Choice, Instance, InstanceConfig, Retention, Status};
+pub use instance::{Choice, GuestCall, GuestCallError, Instance, InstanceConfig, Retention, Status};
 #[cfg(feature = "metrics")]
 pub use metrics::Metrics;
 #[cfg(feature = "async")]

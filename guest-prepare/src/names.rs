@@ -6,6 +6,9 @@ pub(crate) const RESERVED_PREFIX: &str = "__harness_";
 /// Exports of globals that the module does not export itself: this, and the global's index.
 pub(crate) const GLOBAL_EXPORT_PREFIX: &str = "__harness_global_";
 
+/// Export of the memory, if the module does not export one itself.
+pub(crate) const MEMORY_EXPORT: &str = "__harness_memory";
+
 /// Export of the mutable `i32` global that holds the memory's logical size, in pages of 64 KiB.
 pub(crate) const LOGICAL_PAGES_EXPORT: &str = "__harness_logical_pages";
 

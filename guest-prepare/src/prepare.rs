@@ -10,6 +10,7 @@ use crate::passes::barrier::WriteBarrier;
 use crate::passes::entrances::{Entrances, SecondEntrances};
 use crate::passes::globals::GlobalExports;
 use crate::passes::growth::VirtualGrowth;
+use crate::passes::memory::MemoryExport;
 use crate::passes::stack::LowestStack;
 use crate::passes::{Context, Pass};
 use crate::prepared::Prepared;
@@ -34,6 +35,7 @@ pub fn prepare(wasm: &[u8], info: &ModuleInfo, options: PrepareOptions) -> Resul
         return Err(PrepareError::ReservedName { name: export.name.clone() });
     }
     let mut plan = Plan { module: Context { wasm, info }, changes: Changes::new(info) };
+    let memory_export = plan.run(MemoryExport)?;
     let globals = plan.run(GlobalExports)?;
     let logical_pages_export = plan.run(options.virtual_growth.then_some(VirtualGrowth))?;
     let barrier = plan.run(options.barrier.map(WriteBarrier))?;
@@ -49,6 +51,7 @@ pub fn prepare(wasm: &[u8], info: &ModuleInfo, options: PrepareOptions) -> Resul
     }
     Ok(Prepared {
         wasm,
+        memory_export,
         globals,
         entrances,
         saved_exports,

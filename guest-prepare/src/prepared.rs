@@ -30,6 +30,9 @@ use crate::passes::globals::ExportedGlobal;
 pub struct Prepared {
     /// The rewritten module.
     pub wasm: Vec<u8>,
+    /// Export of the memory that a restore puts back: the module's own, or else one that the preparation adds. A module without
+    /// a memory has an empty one.
+    pub memory_export: String,
     /// Every mutable global of the module's own, by index. The list leaves out imported globals, which belong to the module
     /// that provides them, and all globals that the preparation adds.
     pub globals: Vec<ExportedGlobal>,

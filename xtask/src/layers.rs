@@ -29,8 +29,19 @@ const LAYERS: [(&str, &[&str]); 4] = [
     (
         "guest-host",
         &[
-            "text", "spans", "state", "failure", "host", "contract", "restore", "engine", "guest", "metrics",
-            "instance", "pool",
+            "text",
+            "spans",
+            "arguments",
+            "state",
+            "failure",
+            "host",
+            "contract",
+            "restore",
+            "engine",
+            "guest",
+            "metrics",
+            "instance",
+            "pool",
         ],
     ),
     (

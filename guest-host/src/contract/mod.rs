@@ -7,22 +7,26 @@
 
 #[cfg(feature = "async")]
 mod awaiting;
+mod bare;
 mod begin;
 mod crossing;
 mod exttinygo;
 mod native;
+mod numbers;
 pub mod wasi;
 
 use std::ops::Range;
 
 use guest_prepare::module_info::ContractKind;
-use wasmtime::{Linker, Store, TypedFunc};
+use wasmtime::{Linker, Store, TypedFunc, ValRaw};
 
+use crate::arguments::MissingArguments;
 use crate::failure::Fault;
 use crate::host::data::{ContractData, HostData};
 use crate::host::mode::Mode;
 pub(crate) use begin::{Begin, BeginError};
 use exttinygo::{ExtTinyGo, ExtTinyGoView};
+pub(crate) use numbers::Numbers;
 use wasi::{Wasi, WasiView};
 
 /// The data of an instance's store, whichever contract it speaks.
@@ -100,6 +104,7 @@ pub(crate) fn define(kind: ContractKind, linker: &mut Linker<Data>) -> wasmtime:
     match kind {
         ContractKind::Native => native::define(linker)?,
         ContractKind::ExtTinyGo => exttinygo::define(linker)?,
+        ContractKind::Bare => {}
     }
     wasi::define(linker)
 }
@@ -112,6 +117,7 @@ pub(crate) fn define_awaiting(kind: ContractKind, linker: &mut Linker<Data>) -> 
     match kind {
         ContractKind::Native => native::define_awaiting(linker),
         ContractKind::ExtTinyGo => exttinygo::define_awaiting(linker),
+        ContractKind::Bare => Ok(()),
     }
 }
 
@@ -120,6 +126,7 @@ pub(crate) const fn default_exchange_size(kind: ContractKind) -> u32 {
     match kind {
         ContractKind::Native => native::EXCHANGE_SIZE,
         ContractKind::ExtTinyGo => exttinygo::EXCHANGE_SIZE,
+        ContractKind::Bare => bare::EXCHANGE_SIZE,
     }
 }
 
@@ -132,16 +139,20 @@ pub(crate) async fn begin<M: Mode>(
     match kind {
         ContractKind::Native => native::begin::<M, _>(begin).await,
         ContractKind::ExtTinyGo => exttinygo::begin::<M, _>(begin, start).await,
+        ContractKind::Bare => bare::begin::<M, _>(begin).await.map(|()| 0..0),
     }
 }
 
-/// An extension function, resolved once.
+/// A function, resolved once.
 pub(crate) enum Callable {
     Native(TypedFunc<(), i64>),
     ExtTinyGo(TypedFunc<(), ()>),
+    /// A function of a bare module, or a typed function.
+    Numbers(Numbers),
 }
 
 /// Why a call did not leave a result.
+#[derive(Debug)]
 pub(crate) enum CallError {
     /// The guest's code did not return.
     Trapped(wasmtime::Error),
@@ -173,7 +184,19 @@ impl Callable {
         match kind {
             ContractKind::Native => instance.get_typed_func(store, name).ok().map(Self::Native),
             ContractKind::ExtTinyGo => instance.get_typed_func(store, name).ok().map(Self::ExtTinyGo),
+            ContractKind::Bare => None,
         }
+    }
+
+    /// Finds a function of numbers by the name of its export. `arguments` are those that the embedder configured for it.
+    pub(crate) fn find_numbers(
+        name: &str,
+        arguments: Result<Vec<ValRaw>, Box<MissingArguments>>,
+        instance: wasmtime::Instance,
+        store: &mut Store<Data>,
+    ) -> Option<Self> {
+        let function = instance.get_func(&mut *store, name)?;
+        Numbers::new(function, arguments, store).map(Self::Numbers)
     }
 
     /// Calls it and takes over what it has left.
@@ -188,6 +211,7 @@ impl Callable {
                 function.call(&mut *store, ())?;
                 Ok(exttinygo::collect(store.data_mut())?)
             }
+            Self::Numbers(function) => function.call_configured(store),
         }
     }
 
@@ -203,6 +227,7 @@ impl Callable {
                 function.call_async(&mut *store, ()).await?;
                 Ok(exttinygo::collect(store.data_mut())?)
             }
+            Self::Numbers(function) => function.call_configured_async(store).await,
         }
     }
 }

@@ -154,6 +154,14 @@ pub enum ConfigError {
         /// The limit, in bytes.
         limit: u64,
     },
+    /// Arguments of a function that it does not take.
+    #[error("the arguments of `{function}` do not fit: {reason}")]
+    Arguments {
+        /// The function.
+        function: String,
+        /// The reason.
+        reason: String,
+    },
     /// An argument or an environment variable that WASI cannot pass on.
     #[error("the WASI configuration is invalid: {reason}")]
     Wasi {

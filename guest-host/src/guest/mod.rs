@@ -47,6 +47,8 @@ struct Inner {
     info: ModuleInfo,
     admission: Admission,
     functions: Vec<String>,
+    /// Names of the exports of typed functions.
+    typed: Vec<String>,
     options: PrepareOptions,
     wasm: Vec<u8>,
     plain: Arc<Compiled>,
@@ -226,6 +228,7 @@ impl Guest {
             Ok(contract) => contract.functions().to_vec(),
             Err(errors) => return Err(AdmissionError::Contract(errors.clone()).into()),
         };
+        let typed = info.typed_functions().map(|export| export.name.clone()).collect();
         let plain = options.with_barrier(None).with_lowest_stack(false);
         let (plain, refused) = Compiled::new(engine, wasm, &info, plain, &code)?;
         let inner = Inner {
@@ -234,6 +237,7 @@ impl Guest {
             info,
             admission,
             functions,
+            typed,
             options,
             wasm: wasm.to_vec(),
             plain: Arc::new(plain),
@@ -347,10 +351,32 @@ impl Guest {
         found.map(|index| Function { index }).ok_or_else(|| Cause::missing_export(name, functions))
     }
 
+    /// The export of a [typed function](guest_abi::function), or another function of numbers, for
+    /// [`Instance::call_with`](crate::Instance::call_with). `None` if there is none of this name.
+    #[must_use]
+    pub fn export(&self, name: &str) -> Option<Function> {
+        let Inner { functions, typed, .. } = &*self.inner;
+        let found = functions.iter().chain(typed).position(|function| function == name)?;
+        Some(Function { index: found })
+    }
+
     /// The name of a function of this guest.
     #[must_use]
     pub fn function_name(&self, function: Function) -> &str {
-        self.inner.functions.get(function.index).map_or("", String::as_str)
+        let Inner { functions, typed, .. } = &*self.inner;
+        let typed_at = function.index.checked_sub(functions.len());
+        let name = functions.get(function.index).or_else(|| typed.get(typed_at?));
+        name.map_or("", String::as_str)
+    }
+
+    /// The number of functions that an instance may call.
+    pub(crate) fn callables(&self) -> usize {
+        self.inner.functions.len() + self.inner.typed.len()
+    }
+
+    /// Whether a function is one of numbers: of a bare module, or a typed function.
+    pub(crate) fn is_of_numbers(&self, function: Function) -> bool {
+        function.index >= self.inner.functions.len() || self.info().contract() == ContractKind::Bare
     }
 
     /// The module without a write barrier.

@@ -2,6 +2,7 @@
 
 use guest_abi::Level;
 use guest_abi::intent::{Intents, intents};
+use wasmtime::Val;
 
 use crate::failure::Fault;
 use crate::host::output::Output;
@@ -109,6 +110,8 @@ pub(crate) struct Call {
     /// Calls of host functions.
     pub(crate) crossings: u64,
     pub(crate) trace: Vec<TraceEntry>,
+    /// Results of a function of numbers. A call that fails leaves those of an earlier one, which nobody sees.
+    pub(crate) results: Vec<Val>,
 }
 
 impl Call {
@@ -124,8 +127,19 @@ impl Call {
 
     /// Whether the last call left nothing.
     fn is_empty(&self) -> bool {
-        let Self { intents, log, log_lines, log_dropped, output, error_code, error_message, fault, crossings, trace } =
-            self;
+        let Self {
+            intents,
+            log,
+            log_lines,
+            log_dropped,
+            output,
+            error_code,
+            error_message,
+            fault,
+            crossings,
+            trace,
+            results: _,
+        } = self;
         intents.is_empty()
             && log.is_empty()
             && log_lines.is_empty()
@@ -149,6 +163,12 @@ impl Call {
         self.fault = None;
         self.crossings = 0;
         self.trace.clear();
+    }
+
+    /// Keeps the results of a function of numbers.
+    pub(crate) fn set_results(&mut self, results: impl Iterator<Item = Val>) {
+        self.results.clear();
+        self.results.extend(results);
     }
 
     /// Appends a log line, or what of it fits `limit`.

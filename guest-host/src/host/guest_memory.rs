@@ -49,6 +49,12 @@ impl<'a> GuestMemory<'a> {
         bytes
     }
 
+    /// The same as [`GuestMemory::write`], for as long as the memory was lent.
+    pub(crate) fn into_written(mut self, range: Range<usize>, dirty_ranges: &mut DirtyRanges) -> &'a mut [u8] {
+        self.write(range.clone(), dirty_ranges);
+        &mut self.bytes[range]
+    }
+
     /// The bytes and the card table, for those who restore what was written.
     pub(crate) fn into_parts(self) -> (&'a mut [u8], Option<Cards<'a>>) {
         (self.bytes, self.cards)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use guest_abi::ControlBlockImage;
 use guest_abi::intent::Intents;
+use wasmtime::Val;
 
 use crate::host::call::{Call, LogLines, TraceEntry};
 
@@ -42,6 +43,12 @@ impl<'a> Outcome<'a> {
     #[must_use]
     pub fn intent_bytes(&self) -> &'a [u8] {
         &self.call.intents
+    }
+
+    /// The results of a function of a bare module; empty for other functions.
+    #[must_use]
+    pub fn results(&self) -> &'a [Val] {
+        &self.call.results
     }
 
     /// The log lines.

@@ -139,7 +139,8 @@ impl Instance {
             called.is_err() || self.config.policy == RestorePolicy::EveryCall || self.wants_restore::<Awaiting>().await;
         if restore {
             let began = self.config.count.then(std::time::Instant::now);
-            if let Some(due) = self.restore_after(called.is_ok()) {
+            let globals_restored = called.is_ok() && self.plan.uses_entrances();
+            if let Some(due) = self.restore_after(called.is_ok(), globals_restored) {
                 self.carry_out::<Awaiting>(due).await;
             }
             self.last_stats.restore_time = began.map(|began| began.elapsed());

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::arguments::Arguments;
 use crate::contract::default_exchange_size;
 use crate::contract::wasi::WasiConfig;
 use crate::host::call::CallLimits;
@@ -51,6 +52,8 @@ pub struct InstanceConfig {
     /// is usual there: [65,536](guest_abi::names::DEFAULT_EXCHANGE_SIZE) under the native contract,
     /// [64,000](guest_abi::exttinygo::DEFAULT_BUFFER_SIZE) under that one.
     pub exchange_size: Option<u32>,
+    /// The arguments with which functions of a bare module are invoked.
+    pub arguments: Arguments,
     /// Bounds on what a call may leave.
     pub limits: CallLimits,
     /// What it sees of the world through WASI.
@@ -86,6 +89,8 @@ impl InstanceConfig {
         with_init_deadline(init_deadline: Duration);
         /// Sets [`Self::exchange_size`].
         with_exchange_size(exchange_size: Option<u32>);
+        /// Sets [`Self::arguments`].
+        with_arguments(arguments: Arguments);
         /// Sets [`Self::limits`].
         with_limits(limits: CallLimits);
         /// Sets [`Self::wasi`].
@@ -112,6 +117,7 @@ impl Default for InstanceConfig {
             max_instructions: None,
             init_deadline: Duration::from_secs(10),
             exchange_size: None,
+            arguments: Arguments::default(),
             limits: CallLimits::default(),
             wasi: WasiConfig::default(),
             count: false,

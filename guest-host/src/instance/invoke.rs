@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Instance;
 use super::keep::Due;
-use super::live::UnnamedFailure;
+use super::live::{Live, UnnamedFailure};
 use super::phase::{Phase, Standing};
 use super::plan::Mechanism;
 use crate::contract::CallError;
@@ -103,7 +103,7 @@ impl Instance {
     }
 
     #[cold]
-    fn failure(&self, function: Function, failed: UnnamedFailure) -> Failure {
+    pub(super) fn failure(&self, function: Function, failed: UnnamedFailure) -> Failure {
         let function = self.guest.function_name(function).to_owned();
         Failure { function, cause: failed.cause, backtrace: failed.backtrace, retried: self.last_stats.retried }
     }
@@ -119,16 +119,36 @@ impl Instance {
     // A function of its own would save and restore all registers for every call.
     #[inline(always)]
     fn attempt(&mut self, function: Function, retried: bool) -> Result<(), Box<UnnamedFailure>> {
+        self.attempt_with(function, retried, |live, enters| {
+            // Not cloned: a clone of a typed function counts its type's references, which costs more than the call.
+            match &live.functions[function.index] {
+                Some(function) => function.call(&mut live.store).map(|()| enters),
+                None => Err(wasmtime::Error::msg("the function was not resolved").into()),
+            }
+        })
+    }
+
+    /// One call, as `body` makes it, and the restore that follows it. `body` gets whether the function is an entrance, and
+    /// returns whether globals are back after it.
+    #[inline(always)]
+    pub(super) fn attempt_with(
+        &mut self,
+        function: Function,
+        retried: bool,
+        body: impl FnOnce(&mut Live, bool) -> Result<bool, CallError>,
+    ) -> Result<(), Box<UnnamedFailure>> {
         self.last_stats.begin(retried);
         if !self.phase.is_ready() {
             self.replace_before_call()?;
         }
-        let called = self.call(function);
+        let called = self.call(function, body);
+        let globals_restored = matches!(called, Ok(true));
+        let called = called.map(drop);
         let restore =
             called.is_err() || self.config.policy == RestorePolicy::EveryCall || self.wants_restore_blocking();
         if restore {
             let began = self.config.count.then(Instant::now);
-            if let Some(due) = self.restore_after(called.is_ok()) {
+            if let Some(due) = self.restore_after(called.is_ok(), globals_restored) {
                 self.carry_out_blocking(due);
             }
             self.last_stats.restore_time = began.map(|began| began.elapsed());
@@ -166,23 +186,25 @@ impl Instance {
         UnnamedFailure::boxed(Cause::NotRestorable { reasons })
     }
 
-    /// Calls the function. The restore after it is still to come.
+    /// Calls the function, and returns whether globals are back. The restore after it is still to come.
     #[inline(always)]
-    fn call(&mut self, function: Function) -> Result<(), Box<UnnamedFailure>> {
+    fn call(
+        &mut self,
+        function: Function,
+        body: impl FnOnce(&mut Live, bool) -> Result<bool, CallError>,
+    ) -> Result<bool, Box<UnnamedFailure>> {
         let pristine = self.begin_call(function)?;
+        let enters = self.plan.uses_entrances();
         let Some(live) = self.phase.live_mut() else {
             return Err(lost());
         };
-        // Not cloned: a clone of a typed function counts its type's references, which costs more than the call.
-        let called = match &live.functions[function.index] {
-            Some(function) => function.call(&mut live.store),
-            None => return Err(lost()),
-        };
+        let mut globals_restored = false;
+        let called = body(live, enters).map(|restored| globals_restored = restored);
         self.end_call(called)?;
         if self.asks_guest() {
             ready(self.ask_guest::<Blocking>(pristine));
         }
-        Ok(())
+        Ok(globals_restored)
     }
 
     /// Makes the instance ready for a call of the function: its deadline runs from here. Returns whether the call begins at the
@@ -198,8 +220,8 @@ impl Instance {
             let entrances = &self.plan.compiled.prepared.entrances;
             let uses = self.plan.uses_entrances();
             let entrance = entrances.iter().find(|entrance| uses && entrance.function == name);
-            let kind = self.guest.info().contract();
-            live.resolve(kind, entrance.map_or(name, |entrance| &entrance.export_name), function)?;
+            let name = entrance.map_or(name, |entrance| &entrance.export_name);
+            live.resolve(&self.guest, name, function, &self.config.arguments)?;
         }
         if live.store.data_mut().begin_call() {
             live.forget_refused_allocation();
@@ -279,15 +301,16 @@ impl Instance {
         }
     }
 
-    /// Restores the instance after a call in place, and returns what else is due. Where that fails, the next call tries it
+    /// Restores the instance after a call in place, and returns what else is due. `globals_restored` says that an entrance
+    /// has put the guest's own globals back. Where that fails, the next call tries it
     /// again and says why it cannot be done; this one has its outcome.
     #[inline(always)]
-    pub(super) fn restore_after(&mut self, succeeded: bool) -> Option<Due> {
+    pub(super) fn restore_after(&mut self, succeeded: bool, globals_restored: bool) -> Option<Due> {
         if self.holds_idle_memory() {
             return Some(Due::Replace(Replaced::Shrunk));
         }
         let expected = self.expected_of_alternative(succeeded);
-        match self.restore_in_place(succeeded && self.plan.uses_entrances()) {
+        match self.restore_in_place(globals_restored) {
             Some(restored) => {
                 self.last_stats.restored_bytes = Some(restored.bytes);
                 self.learn(restored.bytes, expected?)

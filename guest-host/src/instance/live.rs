@@ -9,6 +9,7 @@ use super::InstanceConfig;
 use super::counting::Counting;
 use super::diagnose::{Diagnosis, backtrace};
 use super::start::Started;
+use crate::arguments::{Arguments, MissingArguments};
 use crate::contract::{CallError, Callable, Data};
 use crate::failure::Cause;
 use crate::guest::{Function, Guest};
@@ -17,7 +18,6 @@ use crate::host::memory_location::memory_and_data;
 use crate::host::mode::{Deadline, Mode};
 use crate::restore::snapshot::{Handles, Snapshot};
 use crate::restore::{Restore, RestoreError};
-use guest_prepare::module_info::ContractKind;
 
 /// The parts of an instance that exist in the engine.
 pub(super) struct Live {
@@ -28,6 +28,8 @@ pub(super) struct Live {
     pub(super) snapshot: Snapshot,
     /// Resolved when first invoked.
     pub(super) functions: Vec<Option<Callable>>,
+    /// The same by their own exports, where a call needs several functions.
+    pub(super) plain: Vec<Option<Callable>>,
 }
 
 impl fmt::Debug for Live {
@@ -55,17 +57,26 @@ impl Live {
     pub(super) fn new(store: Store<Data>, started: Started, functions: usize) -> Self {
         let Started { instance, handles, counting, snapshot } = started;
         let functions = std::iter::repeat_with(|| None).take(functions).collect();
-        Self { store, instance, handles, counting, snapshot, functions }
+        Self { store, instance, handles, counting, snapshot, functions, plain: Vec::new() }
     }
 
     #[cold]
     pub(super) fn resolve(
         &mut self,
-        kind: ContractKind,
+        guest: &Guest,
         name: &str,
         function: Function,
+        arguments: &Arguments,
     ) -> Result<(), Box<UnnamedFailure>> {
-        let found = Callable::find(kind, name, self.instance, &mut self.store);
+        let found = if guest.is_of_numbers(function) {
+            let own = guest.function_name(function);
+            let signature = guest.info().exported_function(own).cloned().unwrap_or_default();
+            // Whether they fit was checked when the instance was made.
+            let slots = arguments.slots(own, &signature).map_err(|_| Box::new(MissingArguments { signature }));
+            Callable::find_numbers(name, slots, self.instance, &mut self.store)
+        } else {
+            Callable::find(guest.info().contract(), name, self.instance, &mut self.store)
+        };
         let found = found.ok_or_else(|| UnnamedFailure::boxed(Cause::missing_export(name, &[])))?;
         if let Some(slot) = self.functions.get_mut(function.index) {
             *slot = Some(found);

@@ -10,7 +10,9 @@ use super::phase::Phase;
 use super::plan::{Mechanism, Plan};
 use super::start::start;
 use super::{Choice, Instance, InstanceConfig};
+use crate::arguments::Arguments;
 use crate::contract::{ContractState, Data};
+use crate::failure::Cause;
 use crate::guest::Guest;
 use crate::guest::admission::{NoWriteBarrier, Refusal};
 use crate::guest::error::{AdmissionError, CompileError, ConfigError, LoadError, StartError};
@@ -129,7 +131,9 @@ impl Guest {
                 })?;
                 let mechanism = match &compiled.prepared.barrier {
                     Some(_) => own(Box::new(DirtyCards)),
-                    // Admission refuses every module that has no barrier.
+                    // There is no memory, so there is nothing to mark and nothing to copy.
+                    None if self.info().memories.is_empty() => own(Box::new(FullCopy)),
+                    // Admission refuses every other module that has no barrier.
                     None => Mechanism::Replace,
                 };
                 return Ok(Plan::new(choice, mechanism, compiled));
@@ -166,6 +170,7 @@ impl Guest {
         if let Some(reason) = config.wasi.mistake() {
             return Err(ConfigError::Wasi { reason }.into());
         }
+        self.check_arguments(&config.arguments)?;
         Ok(Instance {
             guest: self.clone(),
             config: InstanceConfig { strategy: plan.choice.strategy, ..config.clone() },
@@ -185,6 +190,24 @@ impl Guest {
     }
 }
 
+impl Guest {
+    /// Whether arguments that were configured are those of functions of numbers, and fit them.
+    fn check_arguments(&self, arguments: &Arguments) -> Result<(), LoadError> {
+        for (name, _) in arguments.iter() {
+            let refuse = |reason: String| ConfigError::Arguments { function: name.to_owned(), reason };
+            let function =
+                self.export(name).ok_or_else(|| refuse(Cause::missing_export(name, self.functions()).to_string()))?;
+            if !self.is_of_numbers(function) {
+                return Err(refuse("an extension function takes no arguments".to_owned()).into());
+            }
+            if let Some(signature) = self.info().exported_function(name) {
+                arguments.slots(name, signature).map_err(|error| refuse(error.to_string()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Instance {
     /// Makes a new instance in the place of the old one.
     pub(super) async fn replace<M: Mode>(&mut self) -> Result<(), LoadError> {
@@ -198,7 +221,7 @@ impl Instance {
         let (compiled, in_place) = (&*self.plan.compiled, self.plan.is_in_place());
         let started = start::<M>(&self.guest, compiled, &self.config, in_place, store).await;
         store.data_mut().call = last_call;
-        self.phase.finish(started, self.guest.functions().len())
+        self.phase.finish(started, self.guest.callables())
     }
 }
 

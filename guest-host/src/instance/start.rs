@@ -93,8 +93,7 @@ fn handles(
     store: &mut Store<Data>,
 ) -> Result<Handles, LoadError> {
     let missing = |what: &str| LoadError::Start(StartError::Instantiate(format!("the instance has no {what}")));
-    let memory_name = guest.info().memory_export().ok_or_else(|| missing("exported memory"))?;
-    let memory = instance.get_memory(&mut *store, memory_name).ok_or_else(|| missing("memory"))?;
+    let memory = instance.get_memory(&mut *store, &prepared.memory_export).ok_or_else(|| missing("memory"))?;
     let mut globals: Vec<(String, Global)> = Vec::new();
     let stack_pointer_global =
         guest.admission().layout.as_ref().and_then(|layout| layout.stack_pointer.as_ref()).map(|found| found.global);
@@ -144,6 +143,7 @@ async fn initialise<M: Mode>(
     let (kind, start) = match &guest.admission().contract {
         Ok(Contract::Native(_)) => (ContractKind::Native, None),
         Ok(Contract::ExtTinyGo(contract)) => (ContractKind::ExtTinyGo, contract.start),
+        Ok(Contract::Bare(_)) => (ContractKind::Bare, None),
         Err(errors) => return Err(AdmissionError::Contract(errors.clone()).into()),
     };
     let mut begin = Begin {

@@ -244,6 +244,7 @@ impl Collector {
             target_features: self.custom.target_features,
             debug_information: self.custom.debug_information,
             sizes: Sizes { total, stripped: total.saturating_sub(self.custom_bytes), ..self.sizes },
+            function_section: self.custom.functions,
             engine_refusal: None,
             function_names: self.custom.names.functions,
             signatures: self.signatures,

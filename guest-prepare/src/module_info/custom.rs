@@ -67,6 +67,7 @@ pub(super) struct CustomSections {
     pub(super) producers: Producers,
     pub(super) target_features: Vec<String>,
     pub(super) debug_information: bool,
+    pub(super) functions: Vec<u8>,
 }
 
 impl CustomSections {
@@ -76,6 +77,8 @@ impl CustomSections {
             KnownCustom::Producers(producers) => self.producers = read_producers(producers).unwrap_or_default(),
             _ => match section.name() {
                 guest_abi::names::ABI_SECTION => self.abi_version = AbiVersion::parse(section.data()),
+                // Sections of one name are one section in pieces, as linkers join them.
+                guest_abi::function::SECTION => self.functions.extend_from_slice(section.data()),
                 "target_features" => {
                     self.target_features = read_target_features(section.data()).unwrap_or_default();
                 }

@@ -14,6 +14,7 @@ mod types;
 use std::collections::BTreeMap;
 
 use guest_abi::exttinygo;
+use guest_abi::function::{EXPORT_BATCH, EXPORT_ROW};
 use wasmparser::WasmFeatures;
 
 use crate::error::offset_of;
@@ -139,6 +140,8 @@ pub struct ModuleInfo {
     pub debug_information: bool,
     /// Sizes of its parts.
     pub sizes: Sizes,
+    /// The [signatures of its functions](guest_abi::function::SECTION) as the module has them, unread.
+    pub function_section: Vec<u8>,
     /// Why the engine would refuse it although it is valid: which proposals outside [`ENGINE_FEATURES`] it needs, what the
     /// validator says, and how it is built without them.
     pub engine_refusal: Option<String>,
@@ -158,6 +161,8 @@ pub enum ContractKind {
     Native,
     /// The contract of extensions that TinyGo compiles for existing hosts, see [`guest_abi::exttinygo`].
     ExtTinyGo,
+    /// None: a module of anybody's, whose functions of numbers are called with arguments from outside.
+    Bare,
 }
 
 impl ModuleInfo {
@@ -183,27 +188,47 @@ impl ModuleInfo {
         }
     }
 
-    /// The contract that the module means to speak, whether or not it keeps it. It is exttinygo if an export names a version of
-    /// that contract or an import is one of its functions, and if nothing names the native contract.
+    /// The contract that the module means to speak, whether or not it keeps it. It is the native one if the module names a
+    /// version of it or imports its functions. It is exttinygo if an export names a version of that contract or an import
+    /// is one of its functions. Every other module is bare.
     #[must_use]
     pub fn contract(&self) -> ContractKind {
-        let exports = || self.exports.iter().any(|export| export.name.starts_with(exttinygo::VERSION_PREFIX));
-        let imports = || {
-            let mut imports = self.imports.iter();
-            imports.any(|import| import.module == exttinygo::IMPORT_MODULE && import.name.starts_with("host"))
+        let imports = |of: &dyn Fn(&Import) -> bool| self.imports.iter().any(of);
+        let native = || imports(&|import| import.module == guest_abi::names::IMPORT_MODULE);
+        let exttinygo = || {
+            self.exports.iter().any(|export| export.name.starts_with(exttinygo::VERSION_PREFIX))
+                || imports(&|import| import.module == exttinygo::IMPORT_MODULE && import.name.starts_with("host"))
         };
         match self.abi_version {
-            AbiVersion::Absent if exports() || imports() => ContractKind::ExtTinyGo,
+            AbiVersion::Absent if exttinygo() => ContractKind::ExtTinyGo,
+            AbiVersion::Absent if !native() => ContractKind::Bare,
             _ => ContractKind::Native,
         }
     }
 
     /// The exports that a host may invoke. Under the native contract these are the functions of type `() -> i64` whose name
     /// does not begin with [`guest_abi::names::RESERVED_PREFIX`]. Under exttinygo these are the functions of type `() -> ()`
-    /// whose name the contract [does not reserve](guest_abi::exttinygo::RESERVED_EXPORTS).
+    /// whose name the contract [does not reserve](guest_abi::exttinygo::RESERVED_EXPORTS). Of a bare module these are the
+    /// functions of numbers whose name does not begin with `_`.
     pub fn extension_functions(&self) -> impl Iterator<Item = &Export> {
         let contract = self.contract();
         self.exports.iter().filter(move |export| is_extension_function(export, contract))
+    }
+
+    /// The exports of [typed functions](guest_abi::function), for one row and for many, whose types are numbers. Only modules
+    /// of the native contract have them.
+    pub fn typed_functions(&self) -> impl Iterator<Item = &Export> {
+        let native = self.contract() == ContractKind::Native;
+        self.exports.iter().filter(move |export| {
+            let is_named = export.name.starts_with(EXPORT_ROW) || export.name.starts_with(EXPORT_BATCH);
+            native && is_named && numbers(&export.ty).is_some()
+        })
+    }
+
+    /// The exports that a host may call with a restore after the call: [extension functions](Self::extension_functions)
+    /// and [typed functions](Self::typed_functions).
+    pub fn callable_functions(&self) -> impl Iterator<Item = &Export> {
+        self.extension_functions().chain(self.typed_functions())
     }
 
     /// The exported functions that are not extension functions, with their signatures.
@@ -307,8 +332,19 @@ fn is_extension_function(export: &Export, contract: ContractKind) -> bool {
         ContractKind::ExtTinyGo => {
             (name.starts_with(exttinygo::RESERVED_PREFIX) || exttinygo::RESERVED_EXPORTS.contains(&name), &[])
         }
+        ContractKind::Bare => {
+            return !name.starts_with(guest_abi::names::RESERVED_PREFIX) && signature.is_numeric();
+        }
     };
     !reserved && signature.params.is_empty() && signature.results == results
+}
+
+/// The signature of a function whose parameters and results are all numbers.
+fn numbers(ty: &ExternType) -> Option<&Signature> {
+    match ty {
+        ExternType::Function(signature) if signature.is_numeric() => Some(signature),
+        _ => None,
+    }
 }
 
 /// Tells a binary core module from what people give by mistake.

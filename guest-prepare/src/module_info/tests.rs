@@ -285,3 +285,38 @@ fn addresses_above_two_gibibytes_are_unsigned() {
     assert_eq!(info.control_block_address(), Some(0x8000_0010));
     assert_eq!(info.layout().unwrap().statics, 0..0x9000_0000);
 }
+
+#[test]
+fn a_module_without_a_contract_is_bare_and_its_functions_of_numbers_are_callable() {
+    let info = analyse(
+        r#"(module (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
+            (func (export "add") (param i32 f64) (result i64 f32) (i64.const 0) (f32.const 0))
+            (func (export "_start")) (func (export "nothing"))
+            (func (export "vector") (param v128)) (func (export "reference") (result funcref) (ref.null func)))"#,
+    );
+    assert_eq!(info.contract(), ContractKind::Bare);
+    let names =
+        |exports: &mut dyn Iterator<Item = &Export>| exports.map(|export| export.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&mut info.extension_functions()), ["add", "nothing"]);
+    assert_eq!(names(&mut info.callable_functions()), ["add", "nothing"]);
+    let import = analyse(r#"(module (import "extension" "log" (func (param i32 i32 i32))))"#);
+    assert_eq!(import.contract(), ContractKind::Native, "its imports say what it means to speak");
+}
+
+#[test]
+fn typed_functions_are_those_of_the_native_contract() {
+    let text = |section: &str| {
+        format!(
+            r#"(module {section} (func (export "calc") (result i64) (i64.const 0))
+            (func (export "__guest_function_gcd") (param i64 i64) (result i64) (i64.const 0))
+            (func (export "__guest_batch_gcd") (param i32 i32 i32) (result i32) (i32.const -1))
+            (func (export "__guest_function_odd") (param v128))
+            (@custom "guest-functions" "ab") (@custom "guest-functions" "c"))"#
+        )
+    };
+    let names = |info: &ModuleInfo| info.callable_functions().map(|export| export.name.clone()).collect::<Vec<_>>();
+    let native = analyse(&text(r#"(@custom "guest-abi" "\01\00\00\00")"#));
+    assert_eq!(names(&native), ["calc", "__guest_function_gcd", "__guest_batch_gcd"]);
+    assert_eq!(native.function_section, b"abc");
+    assert_eq!(names(&analyse(&text(""))), ["calc"], "names of a bare module that begin with `_` are not callable");
+}

@@ -71,6 +71,14 @@ impl Signature {
     pub fn new(params: impl Into<Vec<ValueType>>, results: impl Into<Vec<ValueType>>) -> Self {
         Self { params: params.into(), results: results.into() }
     }
+
+    /// Whether all parameters and results are numbers: `i32`, `i64`, `f32` or `f64`.
+    #[must_use]
+    pub fn is_numeric(&self) -> bool {
+        let is_number =
+            |ty: &ValueType| matches!(ty, ValueType::I32 | ValueType::I64 | ValueType::F32 | ValueType::F64);
+        self.params.iter().chain(&self.results).all(is_number)
+    }
 }
 
 impl fmt::Display for Signature {

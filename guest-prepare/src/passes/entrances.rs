@@ -62,7 +62,7 @@ impl Pass for SecondEntrances<'_> {
     type Report = Entrances;
 
     fn plan(self, module: &Context<'_>, changes: &mut Changes) -> Result<Self::Report, PrepareError> {
-        if module.info.extension_functions().next().is_none() {
+        if module.info.callable_functions().next().is_none() {
             return Ok(Entrances::default());
         }
         let types = self.globals.iter().map(|global| number(&global.ty.value)).collect::<Option<Vec<_>>>();
@@ -89,22 +89,25 @@ impl Pass for SecondEntrances<'_> {
             code.end();
             changes.function(&[], &[], &function)
         });
-        let functions = module.info.extension_functions().filter_map(|export| match &export.ty {
+        let functions = module.info.callable_functions().filter_map(|export| match &export.ty {
             ExternType::Function(signature) => Some((export, signature)),
             _ => None,
         });
         let entrances = functions
             .map(|(export, signature)| {
+                let (params, results) = (numbers(&signature.params), numbers(&signature.results));
                 let mut function = Function::new([]);
                 let mut code = function.instructions();
+                for param in (0_u32..).take(params.len()) {
+                    code.local_get(param);
+                }
                 code.call(export.index);
                 match copying {
                     Some(copying) => drop(code.call(copying)),
                     None => copy_all(&mut code),
                 }
                 code.end();
-                let result: &[_] = if signature.results.is_empty() { &[] } else { &[ValType::I64] };
-                let index = changes.function(&[], result, &function);
+                let index = changes.function(&params, &results, &function);
                 let export_name = format!("{CALL_EXPORT_PREFIX}{}", export.name);
                 changes.export(&export_name, ExportKind::Func, index);
                 Entrance { function: export.name.clone(), export_name }
@@ -112,6 +115,11 @@ impl Pass for SecondEntrances<'_> {
             .collect();
         Ok(Entrances { entrances, saved_exports })
     }
+}
+
+/// The encoder's types of parameters or results, which are numbers.
+fn numbers(types: &[ValueType]) -> Vec<ValType> {
+    types.iter().filter_map(number).map(|(ty, _)| ty).collect()
 }
 
 /// The encoder's type for a number and its zero.

@@ -2,6 +2,7 @@
 //!
 //! | pass | adds | a host uses it to |
 //! |---|---|---|
+//! | [`memory`] | an export of the memory, or an empty memory | reach it |
 //! | [`globals`] | exports of mutable globals | put globals back, the shadow-stack pointer above all |
 //! | [`growth`] | a logical memory size | put the memory's size back |
 //! | [`barrier`] | a write barrier | copy back only what was written |
@@ -17,6 +18,7 @@ pub mod barrier;
 pub mod entrances;
 pub mod globals;
 pub mod growth;
+pub mod memory;
 #[cfg(test)]
 mod samples;
 pub mod stack;

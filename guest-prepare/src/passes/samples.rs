@@ -10,6 +10,7 @@ use super::barrier::{BarrierOptions, WriteBarrier};
 use super::entrances::SecondEntrances;
 use super::globals::GlobalExports;
 use super::growth::VirtualGrowth;
+use super::memory::MemoryExport;
 use super::stack::LowestStack;
 use super::*;
 use crate::splice::splice;
@@ -82,6 +83,16 @@ macro_rules! sample {
 fn globals_are_exported() {
     let (before, after) = sample!("globals");
     assert_eq!(check(before, after, GlobalExports).len(), 2);
+}
+
+#[test]
+fn a_memory_is_exported() {
+    let (before, after) = sample!("memory");
+    assert_eq!(check(before, after, MemoryExport), "__harness_memory");
+    let hidden = "(module (memory 1))";
+    assert_eq!(check(hidden, r#"(module (memory (export "__harness_memory") 1))"#, MemoryExport), "__harness_memory");
+    let own = r#"(module (memory (export "m") 1))"#;
+    assert_eq!(check(own, own, MemoryExport), "m");
 }
 
 #[test]

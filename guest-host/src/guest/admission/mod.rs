@@ -17,8 +17,8 @@ use crate::restore::policy::RestoreStrategy;
 use guest_prepare::module_info::{MemoryLayout, ModuleInfo, Occurrences, Tracked, ValueType};
 
 pub use contract::{
-    Contract, ContractError, ExtTinyGoContract, KnownImport, NativeContract, UnknownImport, exttinygo_imports,
-    known_imports, native_imports,
+    BareContract, Contract, ContractError, ExtTinyGoContract, KnownImport, NativeContract, UnknownImport,
+    exttinygo_imports, known_imports, native_imports,
 };
 pub use refusal::{Instead, NoWriteBarrier, Refusal, Site};
 pub use run_time::{check_bump_reset, check_control_block};
@@ -136,10 +136,7 @@ fn in_place(info: &ModuleInfo) -> Vec<Refusal> {
 
 fn memories(info: &ModuleInfo, refusals: &mut Vec<Refusal>) {
     match info.memories.as_slice() {
-        [] => refusals.push(Refusal::NoMemory),
-        [memory] if memory.imported => {}
-        [memory] if memory.exports.is_empty() => refusals.push(Refusal::MemoryNotExported),
-        [_] => {}
+        [] | [_] => {}
         several => refusals.push(Refusal::SeveralMemories { count: several.len() }),
     }
     if info.memories.iter().any(|memory| memory.imported) {

@@ -101,10 +101,6 @@ pub enum Refusal {
         /// How many.
         count: usize,
     },
-    /// There is no memory.
-    NoMemory,
-    /// The memory is not exported.
-    MemoryNotExported,
     /// A memory comes from outside.
     ImportedMemory,
     /// A mutable global comes from outside.
@@ -214,10 +210,6 @@ impl Refusal {
             Self::Memory64 => "the memory has 64-bit addresses, which restores in place do not support".to_owned(),
             Self::SeveralMemories { count } => {
                 format!("the module has {count} memories, and a restore in place puts back only one")
-            }
-            Self::NoMemory => "the module has no memory to put back".to_owned(),
-            Self::MemoryNotExported => {
-                "the memory is not exported, so the host cannot reach it; export it as `memory`".to_owned()
             }
             Self::ImportedMemory => "the memory is imported, so others may change it too".to_owned(),
             Self::ImportedGlobal { index, name } => {

@@ -2,6 +2,7 @@
 //!
 //! A module says by its exports and imports which contract it speaks ([`ContractKind`]); it is judged by that one alone.
 
+mod bare;
 mod exttinygo;
 mod native;
 
@@ -13,6 +14,7 @@ use guest_abi::names;
 use super::wasi::wasi_imports;
 use guest_prepare::module_info::{ContractKind, ExternType, Import, ModuleInfo, Signature};
 
+pub use bare::BareContract;
 pub use exttinygo::{ExtTinyGoContract, exttinygo_imports};
 pub use native::{NativeContract, native_imports};
 
@@ -35,6 +37,8 @@ pub enum Contract {
     Native(NativeContract),
     /// That of extensions which TinyGo compiles for existing hosts.
     ExtTinyGo(ExtTinyGoContract),
+    /// None.
+    Bare(BareContract),
 }
 
 impl Contract {
@@ -44,6 +48,7 @@ impl Contract {
         match self {
             Self::Native(contract) => &contract.functions,
             Self::ExtTinyGo(contract) => &contract.functions,
+            Self::Bare(contract) => &contract.functions,
         }
     }
 }
@@ -53,6 +58,7 @@ impl fmt::Display for Contract {
         match self {
             Self::Native(contract) => write!(f, "native, version {}", contract.version),
             Self::ExtTinyGo(_) => write!(f, "exttinygo, version 0.0.1"),
+            Self::Bare(_) => f.write_str("none (a bare module)"),
         }
     }
 }
@@ -63,6 +69,7 @@ pub fn known_imports(kind: ContractKind) -> Vec<KnownImport> {
     let mut imports = match kind {
         ContractKind::Native => native_imports(),
         ContractKind::ExtTinyGo => exttinygo_imports(),
+        ContractKind::Bare => Vec::new(),
     };
     imports.extend(wasi_imports());
     imports
@@ -92,10 +99,9 @@ impl fmt::Display for UnknownImport {
 pub enum ContractError {
     /// It names no contract version.
     #[error(
-        "the module does not say which contract it speaks: it has neither the section `{section}`, which `guest-sdk` adds, \
-         nor the export `{export}` of the exttinygo contract",
-        section = names::ABI_SECTION,
-        export = guest_abi::exttinygo::EXPORT_VERSION
+        "the module imports functions of the native contract, and lacks the section `{section}` with the contract's version, \
+         which `guest-sdk` adds",
+        section = names::ABI_SECTION
     )]
     AbiMissing,
     /// It speaks another version of the exttinygo contract, or does not say which.
@@ -176,6 +182,7 @@ pub(super) fn judge(info: &ModuleInfo, offered: &[KnownImport]) -> Result<Contra
     let contract = match info.contract() {
         ContractKind::Native => native::judge(info, &mut errors).map(Contract::Native),
         ContractKind::ExtTinyGo => exttinygo::judge(info, &mut errors).map(Contract::ExtTinyGo),
+        ContractKind::Bare => Some(Contract::Bare(bare::judge(info, &mut errors))),
     };
     imports(info, offered, &mut errors);
     contract.filter(|_| errors.is_empty()).ok_or(errors)
