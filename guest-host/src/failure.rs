@@ -184,6 +184,17 @@ pub enum Cause {
     /// A function of a bare module that takes arguments was invoked without any.
     #[error("{0}; configure its arguments")]
     Arguments(MissingArguments),
+    /// The arguments of a typed function do not fit the memory that the host may use for them.
+    #[error(
+        "the arguments need {needed} bytes, and the exchange region has room for {available}; make the exchange region larger, \
+         or pass less"
+    )]
+    ArgumentsTooLarge {
+        /// Bytes that the arguments need, as far as they were placed.
+        needed: u64,
+        /// Bytes of the exchange region.
+        available: u64,
+    },
     /// There is no extension function of this name.
     #[error("{}", missing_export(name, nearest, functions))]
     MissingExport {
@@ -240,6 +251,7 @@ impl Cause {
             Self::InvalidGuestData(_) => "invalid-guest-data",
             Self::State(_) => "state",
             Self::Arguments(_) => "arguments",
+            Self::ArgumentsTooLarge { .. } => "arguments-too-large",
             Self::MissingExport { .. } => "missing-export",
             Self::NotRestorable { .. } => "not-restorable",
             Self::Engine(_) => "engine",
@@ -423,6 +435,10 @@ pub(crate) enum Fault {
         code: i32,
     },
     Arguments(MissingArguments),
+    ArgumentsTooLarge {
+        needed: u64,
+        available: u64,
+    },
 }
 
 impl Fault {
@@ -436,6 +452,7 @@ impl Fault {
             Self::State(error) => Cause::State(error),
             Self::Exit { code } => Cause::Exit { code },
             Self::Arguments(missing) => Cause::Arguments(missing),
+            Self::ArgumentsTooLarge { needed, available } => Cause::ArgumentsTooLarge { needed, available },
         }
     }
 }

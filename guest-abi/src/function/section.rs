@@ -19,6 +19,14 @@ pub struct Field {
     pub ty: Type,
 }
 
+impl Field {
+    /// A parameter, or a column of the result.
+    #[must_use]
+    pub fn new(name: impl Into<String>, ty: Type) -> Self {
+        Self { name: name.into(), ty }
+    }
+}
+
 /// The signature of a function as the section has it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -40,6 +48,23 @@ pub struct Signature {
     pub params: Vec<Field>,
     /// The columns of the result: one, unless it is a table function.
     pub results: Vec<Field>,
+}
+
+impl Signature {
+    /// A function that is immutable and strict, without documentation, parameters and results.
+    #[must_use]
+    pub fn new(kind: Kind, name: impl Into<String>) -> Self {
+        Self {
+            kind,
+            name: name.into(),
+            documentation: String::new(),
+            volatility: Volatility::Immutable,
+            strict: true,
+            state_version: 0,
+            params: Vec::new(),
+            results: Vec::new(),
+        }
+    }
 }
 
 impl fmt::Display for Signature {

@@ -48,6 +48,13 @@ impl GuestCallError {
         Self::fault(Fault::OutOfMemory { requested })
     }
 
+    /// That the arguments do not fit the exchange region.
+    #[must_use]
+    #[cold]
+    pub fn arguments_too_large(needed: u64, available: u64) -> Self {
+        Self::fault(Fault::ArgumentsTooLarge { needed, available })
+    }
+
     fn fault(fault: Fault) -> Self {
         Self(Box::new(CallError::Failed(Box::new(fault))))
     }
@@ -187,10 +194,8 @@ impl Instance {
         let began = self.tally.as_mut().map(|tally| tally.begin(function));
         let mut result = None;
         let mut attempt = |instance: &mut Self, retried| {
-            let guest = instance.guest.clone();
-            instance.attempt_with(function, retried, |live, enters| {
-                let mut call =
-                    GuestCall { live, guest: &guest, function, enters, called: false, globals_restored: false };
+            instance.attempt_with(function, retried, |live, guest, enters| {
+                let mut call = GuestCall { live, guest, function, enters, called: false, globals_restored: false };
                 match body(&mut call) {
                     Ok(found) => {
                         result = Some(found);

@@ -9,8 +9,8 @@ use super::phase::{Phase, Standing};
 use super::plan::Mechanism;
 use crate::contract::CallError;
 use crate::failure::{Cause, Failure};
-use crate::guest::Function;
 use crate::guest::error::LoadError;
+use crate::guest::{Function, Guest};
 use crate::host::mode::{Blocking, Mode, ready};
 use crate::host::outcome::{Outcome, Replaced};
 use crate::restore::policy::RestorePolicy;
@@ -119,7 +119,7 @@ impl Instance {
     // A function of its own would save and restore all registers for every call.
     #[inline(always)]
     fn attempt(&mut self, function: Function, retried: bool) -> Result<(), Box<UnnamedFailure>> {
-        self.attempt_with(function, retried, |live, enters| {
+        self.attempt_with(function, retried, |live, _, enters| {
             // Not cloned: a clone of a typed function counts its type's references, which costs more than the call.
             match &live.functions[function.index] {
                 Some(function) => function.call(&mut live.store).map(|()| enters),
@@ -135,7 +135,7 @@ impl Instance {
         &mut self,
         function: Function,
         retried: bool,
-        body: impl FnOnce(&mut Live, bool) -> Result<bool, CallError>,
+        body: impl FnOnce(&mut Live, &Guest, bool) -> Result<bool, CallError>,
     ) -> Result<(), Box<UnnamedFailure>> {
         self.last_stats.begin(retried);
         if !self.phase.is_ready() {
@@ -191,7 +191,7 @@ impl Instance {
     fn call(
         &mut self,
         function: Function,
-        body: impl FnOnce(&mut Live, bool) -> Result<bool, CallError>,
+        body: impl FnOnce(&mut Live, &Guest, bool) -> Result<bool, CallError>,
     ) -> Result<bool, Box<UnnamedFailure>> {
         let pristine = self.begin_call(function)?;
         let enters = self.plan.uses_entrances();
@@ -199,7 +199,7 @@ impl Instance {
             return Err(lost());
         };
         let mut globals_restored = false;
-        let called = body(live, enters).map(|restored| globals_restored = restored);
+        let called = body(live, &self.guest, enters).map(|restored| globals_restored = restored);
         self.end_call(called)?;
         if self.asks_guest() {
             ready(self.ask_guest::<Blocking>(pristine));

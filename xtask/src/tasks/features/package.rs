@@ -8,12 +8,13 @@ use cargo_metadata::Package as CargoPackage;
 use super::{graph::Graph, target::Target};
 
 /// Members of the workspace that are never part of a guest; a procedural macro runs in the compiler.
-const HOST_ONLY: [&str; 14] = [
+const HOST_ONLY: [&str; 15] = [
     "benches",
     "book-samples",
     "example-service",
     "fuzz",
     "guest-build",
+    "guest-functions",
     "guest-prepare",
     "guest-sdk-macros",
     "host-harness",

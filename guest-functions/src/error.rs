@@ -1,0 +1,141 @@
+//! Errors of loading modules with functions and of calling them.
+
+use guest_abi::function::{SectionError, Signature, Type};
+use guest_host::{Failure, LoadError, PoolError};
+
+/// Why a function cannot be called, or a call of it failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FunctionError {
+    /// The registry was closed.
+    #[error("the runtime is closed")]
+    Closed,
+    /// A module of this name is registered.
+    #[error("a module of the name `{name}` is registered; replace it, or unload it first")]
+    ModuleExists {
+        /// The name.
+        name: String,
+    },
+    /// No module of this name is registered.
+    #[error("there is no module `{name}`{}", offer(nearest))]
+    UnknownModule {
+        /// The name.
+        name: String,
+        /// Similar names, nearest first.
+        nearest: Vec<String>,
+    },
+    /// The module could not be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The signatures in the module cannot be read.
+    #[error("{0}")]
+    Section(#[from] SectionError),
+    /// A declared function that the module does not have as it was declared.
+    #[error("`{declaration}`: {reason}")]
+    Declaration {
+        /// The declaration.
+        declaration: String,
+        /// The reason.
+        reason: String,
+    },
+    /// The module has signatures, and lacks the export of one of its functions.
+    #[error("the module declares the function `{function}`, and {reason}; build it again with `guest-sdk`")]
+    Export {
+        /// The function.
+        function: String,
+        /// What is wrong with the export.
+        reason: String,
+    },
+    /// The module has no function of this name.
+    #[error("the module `{module}` has no function `{function}`{}", offer(nearest))]
+    UnknownFunction {
+        /// The module.
+        module: String,
+        /// The function.
+        function: String,
+        /// Similar names, nearest first, or some of those that there are.
+        nearest: Vec<String>,
+    },
+    /// Another number of arguments than the function has parameters.
+    #[error("`{signature}` takes {} argument{}, and {given} {} given", .signature.params.len(),
+        if signature.params.len() == 1 { "" } else { "s" }, if *given == 1 { "was" } else { "were" })]
+    Arity {
+        /// The function.
+        signature: Box<Signature>,
+        /// How many were given.
+        given: usize,
+    },
+    /// An argument of another type than its parameter's.
+    #[error("the parameter `{parameter}` of `{function}` has type {expected}, and the argument has type {given}")]
+    ArgumentType {
+        /// The function.
+        function: String,
+        /// The parameter.
+        parameter: String,
+        /// Its type.
+        expected: Type,
+        /// The type of the argument.
+        given: String,
+    },
+    /// A null for a parameter that takes none, of a function that does not return null for it.
+    #[error("the parameter `{parameter}` of `{function}` is never null, and the argument is")]
+    Null {
+        /// The function.
+        function: String,
+        /// The parameter.
+        parameter: String,
+    },
+    /// A result that is asked for in another type than it has.
+    #[error("the result of `{function}` has type {found}, and {asked} was asked for")]
+    ResultType {
+        /// The function.
+        function: String,
+        /// The type of the result.
+        found: Type,
+        /// The type that was asked for.
+        asked: String,
+    },
+    /// The result is null, and was asked for in a type that has no null.
+    #[error("the result of `{function}` is null; ask for an `Option` of it")]
+    NullResult {
+        /// The function.
+        function: String,
+    },
+    /// No instance of the module could be had.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// The call failed.
+    #[error(transparent)]
+    Call(Box<Failure>),
+}
+
+impl From<Failure> for FunctionError {
+    #[cold]
+    fn from(failure: Failure) -> Self {
+        Self::Call(Box::new(failure))
+    }
+}
+
+/// Names to offer in the place of one that is not there.
+fn offer(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match quoted.as_slice() {
+        [] => "; there is none".to_owned(),
+        names => format!("; there {} {}", if names.len() == 1 { "is" } else { "are" }, names.join(", ")),
+    }
+}
+
+/// Names among `candidates` that are similar to `name`, nearest first; where none is, the first few of all.
+pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str> + Clone) -> Vec<String> {
+    const OFFERED: usize = 5;
+    let mut scored: Vec<(f64, &str)> = candidates
+        .clone()
+        .map(|candidate| (strsim::jaro_winkler(name, candidate), candidate))
+        .filter(|(score, _)| *score > 0.7)
+        .collect();
+    scored.sort_by(|one, other| other.0.total_cmp(&one.0));
+    match scored.as_slice() {
+        [] => candidates.take(OFFERED).map(str::to_owned).collect(),
+        scored => scored.iter().take(OFFERED).map(|(_, name)| (*name).to_owned()).collect(),
+    }
+}

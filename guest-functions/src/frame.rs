@@ -1,0 +1,153 @@
+//! The frame of a call: the arguments as they cross, and the memory that holds those which are bytes.
+
+use guest_abi::column::{ALIGNMENT, Column};
+use guest_abi::function::{Scalar, Type};
+use guest_host::wasmtime::ValRaw;
+use guest_host::{Function, GuestCall, GuestCallError};
+use smallvec::SmallVec;
+
+/// Slots of a call that need no memory from the heap.
+const FEW: usize = 16;
+
+/// Where the bytes of arguments are placed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Placement {
+    /// In the exchange region of a guest that was made for it.
+    Exchange,
+    /// In memory from this function of a foreign module: its allocator.
+    Allocator(Function),
+    /// Nowhere: the function takes numbers.
+    Numbers,
+}
+
+/// The arguments of a call while they are placed.
+pub struct Frame<'c, 'g> {
+    pub(crate) call: &'c mut GuestCall<'g>,
+    slots: SmallVec<[ValRaw; FEW]>,
+    placement: Placement,
+    /// The first free byte of the exchange region.
+    next: usize,
+}
+
+impl<'c, 'g> Frame<'c, 'g> {
+    #[inline]
+    pub(crate) fn new(call: &'c mut GuestCall<'g>, placement: Placement) -> Self {
+        let next = match placement {
+            Placement::Exchange => call.exchange().start,
+            _ => 0,
+        };
+        Self { call, slots: SmallVec::new(), placement, next }
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, slot: ValRaw) {
+        self.slots.push(slot);
+    }
+
+    /// Calls the function with what was placed, and returns its first result.
+    #[inline]
+    pub(crate) fn call(mut self, least: usize) -> Result<(&'c mut GuestCall<'g>, ValRaw), GuestCallError> {
+        while self.slots.len() < least {
+            self.slots.push(ValRaw::i64(0));
+        }
+        self.call.call(&mut self.slots)?;
+        Ok((self.call, self.slots.first().copied().unwrap_or(ValRaw::i64(0))))
+    }
+
+    /// Memory of the guest's for `length` bytes, and its address.
+    #[inline]
+    pub(crate) fn room(&mut self, length: usize) -> Result<(u32, &mut [u8]), GuestCallError> {
+        if length == 0 {
+            // No slice of Rust or C begins at address 0, not even an empty one.
+            return Ok((ALIGNMENT as u32, &mut []));
+        }
+        let address = match self.placement {
+            Placement::Exchange => {
+                let region = self.call.exchange();
+                let start = self.next.next_multiple_of(ALIGNMENT);
+                match start.checked_add(length) {
+                    Some(end) if end <= region.end => self.next = end,
+                    _ => {
+                        let needed = (start - region.start).saturating_add(length);
+                        return Err(GuestCallError::arguments_too_large(needed as u64, region.len() as u64));
+                    }
+                }
+                start
+            }
+            Placement::Allocator(allocator) => {
+                let size = u32::try_from(length).map_err(|_| GuestCallError::out_of_memory(length as u64))?;
+                let mut slots = [ValRaw::u32(size)];
+                self.call.call_other(allocator, &mut slots)?;
+                match slots[0].get_u32() {
+                    0 => return Err(GuestCallError::out_of_memory(size.into())),
+                    address => address as usize,
+                }
+            }
+            Placement::Numbers => {
+                return Err(GuestCallError::invalid("the function takes numbers alone, and the host passed bytes"));
+            }
+        };
+        // Guest addresses have 32 bits, as admission refuses memories of 64.
+        Ok((address as u32, self.call.write(address..address + length)?))
+    }
+
+    /// Places bytes, and returns their address.
+    #[inline]
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<u32, GuestCallError> {
+        let (address, room) = self.room(bytes.len())?;
+        room.copy_from_slice(bytes);
+        Ok(address)
+    }
+
+    /// Places bytes, and passes their address and length.
+    #[inline]
+    pub(crate) fn push_bytes(&mut self, bytes: &[u8]) -> Result<(), GuestCallError> {
+        let address = self.bytes(bytes)?;
+        self.push(ValRaw::u32(address));
+        self.push(ValRaw::u32(bytes.len() as u32));
+        Ok(())
+    }
+
+    /// Places the column of a list, and passes its address.
+    pub(crate) fn push_column(&mut self, column: Column) -> Result<(), GuestCallError> {
+        let address = self.bytes(&column.to_bytes())?;
+        self.push(ValRaw::u32(address));
+        Ok(())
+    }
+
+    /// Passes null for a parameter of this type.
+    pub(crate) fn push_null(&mut self, ty: Type) {
+        self.push(ValRaw::i32(0));
+        let slots = match (ty.list, ty.scalar) {
+            (None, scalar) if scalar.is_bytes() => 2,
+            (None, Scalar::Decimal { .. }) => 2,
+            _ => 1,
+        };
+        for _ in 0..slots {
+            self.push(ValRaw::i64(0));
+        }
+    }
+}
+
+/// The types of the WebAssembly parameters as which a parameter of this type crosses.
+pub(crate) fn crossing(ty: Type) -> Vec<guest_prepare::module_info::ValueType> {
+    use guest_prepare::module_info::ValueType::{F32, F64, I32, I64};
+    let mut crossing = if ty.nullable { vec![I32] } else { Vec::new() };
+    match (ty.list, ty.scalar) {
+        (Some(_), _) | (None, Scalar::Bool | Scalar::I32 | Scalar::Date) => crossing.push(I32),
+        (None, Scalar::I64 | Scalar::U64 | Scalar::Timestamp) => crossing.push(I64),
+        (None, Scalar::F32) => crossing.push(F32),
+        (None, Scalar::F64) => crossing.push(F64),
+        (None, Scalar::Decimal { .. }) => crossing.extend([I64, I64]),
+        (None, _) => crossing.extend([I32, I32]),
+    }
+    crossing
+}
+
+/// The type of the WebAssembly result as which a result of this type crosses.
+pub(crate) fn crossing_result(ty: Type) -> guest_prepare::module_info::ValueType {
+    match ty.is_direct() {
+        true => crossing(ty).remove(0),
+        false => guest_prepare::module_info::ValueType::I64,
+    }
+}

@@ -1,0 +1,465 @@
+//! A module with functions: what it offers, and calls of it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use guest_abi::function::{EXPORT_ROW, Field, Kind, Scalar, Signature, Type, read_section};
+use guest_host::{
+    Engine, Function as Export, Guest, Instance, InstanceConfig, MemoryState, Pool, PoolConfig, PrepareOptions,
+};
+use guest_prepare::module_info::{ContractKind, Signature as WasmType, ValueType};
+use sha2::{Digest as _, Sha256};
+
+use crate::argument::Arguments;
+use crate::declare;
+use crate::error::{FunctionError, nearest};
+use crate::frame::{Frame, Placement, crossing, crossing_result};
+use crate::returned::Returned;
+use crate::returned::take;
+use crate::value::Value;
+
+/// Exports of foreign modules that are taken for their allocator: `(size: i32) -> i32`.
+const ALLOCATORS: [&str; 3] = ["malloc", "allocate", "alloc"];
+
+/// How a module is loaded, and how its instances are kept.
+///
+/// ```
+/// use guest_functions::ModuleConfig;
+///
+/// let config = ModuleConfig::default()
+///     .with_version("1.2.0")
+///     .with_description("distances between texts")
+///     .with_declarations(["distance(a: string, b: string) -> i64"]);
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ModuleConfig {
+    /// The module's version, for people.
+    pub version: String,
+    /// What it is for, for people.
+    pub description: String,
+    /// Limits of its instances, and when and how they are restored. The exchange region takes the arguments of a call.
+    pub instance: InstanceConfig,
+    /// How many instances there may be.
+    pub pool: PoolConfig,
+    /// How the module is prepared.
+    pub prepare: PrepareOptions,
+    /// Signatures of functions of a module that has none of its own, as [`Signature`] displays them. Its exports cross as
+    /// those of `guest-sdk` do for one row (see [`guest_abi::function`]), and memory for strings, bytes and lists comes
+    /// from its export `malloc`, `allocate` or `alloc`.
+    pub declarations: Vec<String>,
+}
+
+/// Bytes of the exchange region: the arguments of most calls, and a batch of some thousand rows.
+const EXCHANGE_SIZE: u32 = 256 << 10;
+
+impl Default for ModuleConfig {
+    fn default() -> Self {
+        Self {
+            version: String::new(),
+            description: String::new(),
+            instance: InstanceConfig::default().with_exchange_size(Some(EXCHANGE_SIZE)),
+            pool: PoolConfig::default(),
+            prepare: PrepareOptions::default(),
+            declarations: Vec::new(),
+        }
+    }
+}
+
+impl ModuleConfig {
+    /// Sets [`Self::version`].
+    #[must_use]
+    pub fn with_version(self, version: impl Into<String>) -> Self {
+        Self { version: version.into(), ..self }
+    }
+
+    /// Sets [`Self::description`].
+    #[must_use]
+    pub fn with_description(self, description: impl Into<String>) -> Self {
+        Self { description: description.into(), ..self }
+    }
+
+    /// Sets [`Self::instance`].
+    #[must_use]
+    pub fn with_instance(self, instance: InstanceConfig) -> Self {
+        Self { instance, ..self }
+    }
+
+    /// Sets [`Self::pool`].
+    #[must_use]
+    pub fn with_pool(self, pool: PoolConfig) -> Self {
+        Self { pool, ..self }
+    }
+
+    /// Sets [`Self::prepare`].
+    #[must_use]
+    pub fn with_prepare(self, prepare: PrepareOptions) -> Self {
+        Self { prepare, ..self }
+    }
+
+    /// Sets [`Self::declarations`].
+    #[must_use]
+    pub fn with_declarations<D: Into<String>>(self, declarations: impl IntoIterator<Item = D>) -> Self {
+        Self { declarations: declarations.into_iter().map(Into::into).collect(), ..self }
+    }
+}
+
+/// A loaded module with functions. Cheap to clone; whoever has it may call it, also when it was replaced or unloaded since.
+#[derive(Clone)]
+pub struct Module {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    name: String,
+    config: ModuleConfig,
+    hash: [u8; 32],
+    guest: Guest,
+    functions: Vec<Entry>,
+    by_name: HashMap<String, usize>,
+    pool: Pool,
+}
+
+/// A function, and how it is called.
+#[derive(Debug)]
+struct Entry {
+    signature: Signature,
+    row: Export,
+    placement: Placement,
+    /// Slots of a call at least: a result needs one.
+    slots: usize,
+}
+
+impl fmt::Debug for Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let functions: Vec<String> = self.signatures().map(ToString::to_string).collect();
+        f.debug_struct("Module").field("name", &self.name()).field("functions", &functions).finish_non_exhaustive()
+    }
+}
+
+impl Module {
+    /// Loads a module or an artefact.
+    ///
+    /// # Errors
+    /// [`FunctionError`] if it cannot be loaded, or if its functions are not as their signatures say.
+    pub fn load(engine: &Engine, name: &str, bytes: &[u8], config: ModuleConfig) -> Result<Self, FunctionError> {
+        let guest = Guest::load(engine, name, bytes, config.prepare)?;
+        let functions = functions(&guest, &config.declarations)?;
+        let by_name = functions.iter().enumerate().map(|(at, entry)| (entry.signature.name.clone(), at)).collect();
+        let pool = Pool::new(&guest, &config.instance, &config.pool, || Ok(MemoryState::new()))?;
+        let hash = Sha256::digest(bytes).into();
+        let inner = Inner { name: name.to_owned(), config, hash, guest, functions, by_name, pool };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// How it was loaded.
+    #[must_use]
+    pub fn config(&self) -> &ModuleConfig {
+        &self.inner.config
+    }
+
+    /// SHA-256 of its bytes.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        self.inner.hash
+    }
+
+    /// The guest.
+    #[must_use]
+    pub fn guest(&self) -> &Guest {
+        &self.inner.guest
+    }
+
+    /// The instances that calls of a [`Function`] take.
+    #[must_use]
+    pub fn pool(&self) -> &Pool {
+        &self.inner.pool
+    }
+
+    /// The signatures of its functions, in the module's order.
+    pub fn signatures(&self) -> impl Iterator<Item = &Signature> {
+        self.inner.functions.iter().map(|entry| &entry.signature)
+    }
+
+    /// The function of this name.
+    ///
+    /// # Errors
+    /// [`FunctionError::UnknownFunction`], which offers similar names, or some of those that there are.
+    pub fn function(&self, name: &str) -> Result<Function, FunctionError> {
+        match self.inner.by_name.get(name) {
+            Some(at) => Ok(Function { module: self.clone(), at: *at }),
+            None => {
+                let names = self.signatures().map(|signature| signature.name.as_str());
+                let nearest = nearest(name, names.collect::<Vec<_>>().into_iter());
+                Err(FunctionError::UnknownFunction {
+                    module: self.name().to_owned(),
+                    function: name.to_owned(),
+                    nearest,
+                })
+            }
+        }
+    }
+
+    /// An instance of its own, for a thread that makes many calls: nobody else takes it, and no lock is between its calls.
+    ///
+    /// # Errors
+    /// [`FunctionError::Load`].
+    pub fn caller(&self) -> Result<Caller, FunctionError> {
+        let instance = self.inner.guest.instantiate(&self.inner.config.instance, MemoryState::new())?;
+        Ok(Caller { module: self.clone(), instance })
+    }
+}
+
+/// A function of a module. Cheap to clone.
+///
+/// ```
+/// use guest_functions::{Runtime, Value};
+///
+/// let wasm = wat::parse_str(
+///     r#"(module (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))"#,
+/// )?;
+/// let add = Runtime::new()?.register("sums", &wasm, Default::default())?.function("add")?;
+/// assert_eq!(add.call::<_, i32>((40, 2))?, 42);
+/// assert_eq!(add.call_values(&[Value::I32(40), Value::I32(2)])?, Value::I32(42));
+///
+/// let error = add.call::<_, i32>((40, "2")).unwrap_err().to_string();
+/// assert_eq!(error, "the parameter `p1` of `add` has type i32, and the argument has type string");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Function {
+    module: Module,
+    at: usize,
+}
+
+impl Function {
+    /// The module.
+    #[must_use]
+    pub fn module(&self) -> &Module {
+        &self.module
+    }
+
+    /// The signature.
+    #[must_use]
+    pub fn signature(&self) -> &Signature {
+        &self.entry().signature
+    }
+
+    #[inline]
+    fn entry(&self) -> &Entry {
+        &self.module.inner.functions[self.at]
+    }
+
+    /// Calls the function on an instance of the module's pool. Number and types of the arguments, and the type of the
+    /// result, are checked before the call.
+    ///
+    /// # Errors
+    /// [`FunctionError`].
+    #[inline]
+    pub fn call<A: Arguments, R: Returned>(&self, arguments: A) -> Result<R, FunctionError> {
+        let entry = self.entry();
+        if let Some(null) = entry.check::<A, R>(&arguments)? {
+            return Ok(null);
+        }
+        let mut instance = self.module.inner.pool.take()?;
+        entry.call(&mut instance, &arguments)
+    }
+
+    /// Calls the function with values whose types are known at run time.
+    ///
+    /// # Errors
+    /// As for [`Function::call`].
+    pub fn call_values(&self, arguments: &[Value]) -> Result<Value, FunctionError> {
+        self.call(arguments)
+    }
+}
+
+/// An instance of a module that belongs to one thread. See [`Module::caller`].
+#[derive(Debug)]
+pub struct Caller {
+    module: Module,
+    instance: Instance,
+}
+
+impl Caller {
+    /// The module.
+    #[must_use]
+    pub fn module(&self) -> &Module {
+        &self.module
+    }
+
+    /// The instance.
+    #[must_use]
+    pub fn instance(&self) -> &Instance {
+        &self.instance
+    }
+
+    /// Calls a function of the module, as [`Function::call`] does.
+    ///
+    /// # Errors
+    /// As for [`Function::call`], and [`FunctionError::UnknownFunction`] for a function of another module.
+    #[inline]
+    pub fn call<A: Arguments, R: Returned>(&mut self, function: &Function, arguments: A) -> Result<R, FunctionError> {
+        if !Arc::ptr_eq(&function.module.inner, &self.module.inner) {
+            return Err(self.foreign(function));
+        }
+        let entry = function.entry();
+        if let Some(null) = entry.check::<A, R>(&arguments)? {
+            return Ok(null);
+        }
+        entry.call(&mut self.instance, &arguments)
+    }
+
+    #[cold]
+    fn foreign(&self, function: &Function) -> FunctionError {
+        FunctionError::UnknownFunction {
+            module: self.module.name().to_owned(),
+            function: format!("{}.{}", function.module.name(), function.signature().name),
+            nearest: Vec::new(),
+        }
+    }
+}
+
+impl Entry {
+    /// The type of the result.
+    #[inline]
+    fn result(&self) -> Type {
+        // `functions` takes no function without one.
+        self.signature.results[0].ty
+    }
+
+    /// Checks the arguments and the type of the result. Returns null where it is the result without a call.
+    #[inline]
+    fn check<A: Arguments, R: Returned>(&self, arguments: &A) -> Result<Option<R>, FunctionError> {
+        if !R::fits(self.result()) {
+            return Err(self.result_type::<R>());
+        }
+        if arguments.check(&self.signature)? {
+            return Ok(None);
+        }
+        R::null().map(Some).ok_or_else(|| self.null_result())
+    }
+
+    #[inline]
+    fn call<A: Arguments, R: Returned>(&self, instance: &mut Instance, arguments: &A) -> Result<R, FunctionError> {
+        let result = self.result();
+        let found = instance.call_with(self.row, |call| {
+            let mut frame = Frame::new(call, self.placement);
+            arguments.place(&mut frame, &self.signature)?;
+            let (call, slot) = frame.call(self.slots)?;
+            take::<R>(call, result, slot)
+        })?;
+        found.ok_or_else(|| self.null_result())
+    }
+
+    #[cold]
+    fn result_type<R: Returned>(&self) -> FunctionError {
+        FunctionError::ResultType { function: self.signature.name.clone(), found: self.result(), asked: R::name() }
+    }
+
+    #[cold]
+    fn null_result(&self) -> FunctionError {
+        FunctionError::NullResult { function: self.signature.name.clone() }
+    }
+}
+
+/// The functions of a guest: those of its section, and of a bare module those that were declared and its exports of numbers.
+fn functions(guest: &Guest, declarations: &[String]) -> Result<Vec<Entry>, FunctionError> {
+    let mut functions = Vec::new();
+    for signature in read_section(&guest.info().function_section)? {
+        // Other kinds are called in other ways.
+        if signature.kind == Kind::Scalar {
+            let export = format!("{EXPORT_ROW}{}", signature.name);
+            let unfit = |reason| FunctionError::Export { function: signature.name.clone(), reason };
+            let row = crossing_export(guest, &export, &signature).map_err(unfit)?;
+            functions.push(Entry::new(signature, row, Placement::Exchange));
+        }
+    }
+    if guest.info().contract() != ContractKind::Bare {
+        return match declarations.first() {
+            None => Ok(functions),
+            Some(first) => Err(FunctionError::Declaration {
+                declaration: first.clone(),
+                reason: "the module has signatures of its own; declare functions of foreign modules alone".to_owned(),
+            }),
+        };
+    }
+    let allocator_type = WasmType::new([ValueType::I32], [ValueType::I32]);
+    let is_allocator = |name: &&str| guest.info().exported_function(name) == Some(&allocator_type);
+    let allocator = ALLOCATORS.into_iter().find(is_allocator).and_then(|name| guest.export(name));
+    for declaration in declarations {
+        let refuse = |reason| FunctionError::Declaration { declaration: declaration.clone(), reason };
+        let signature = declare::signature(declaration)?;
+        if functions.iter().any(|other: &Entry| other.signature.name == signature.name) {
+            return Err(refuse(format!("two functions have the name `{}`", signature.name)));
+        }
+        let row = crossing_export(guest, &signature.name, &signature).map_err(refuse)?;
+        let has_bytes = |field: &Field| field.ty.list.is_some() || field.ty.scalar.is_bytes();
+        let placement = match (signature.params.iter().any(has_bytes), allocator) {
+            (false, _) => Placement::Numbers,
+            (true, Some(allocator)) => Placement::Allocator(allocator),
+            (true, None) => {
+                return Err(refuse(format!(
+                    "the module has no allocator for the arguments: an export `{}` of type `{allocator_type}`",
+                    ALLOCATORS.join("`, `")
+                )));
+            }
+        };
+        functions.push(Entry::new(signature, row, placement));
+    }
+    for export in guest.info().extension_functions() {
+        let Some((ty, row)) = guest.info().exported_function(&export.name).zip(guest.export(&export.name)) else {
+            continue;
+        };
+        let declared = functions.iter().any(|other| other.signature.name == export.name);
+        if let Some(signature) = of_numbers(&export.name, ty).filter(|_| !declared) {
+            functions.push(Entry::new(signature, row, Placement::Numbers));
+        }
+    }
+    Ok(functions)
+}
+
+impl Entry {
+    fn new(signature: Signature, row: Export, placement: Placement) -> Self {
+        Self { signature, row, placement, slots: 1 }
+    }
+}
+
+/// The export of a function, if it has the type as which the signature crosses.
+fn crossing_export(guest: &Guest, export: &str, signature: &Signature) -> Result<Export, String> {
+    let params: Vec<ValueType> = signature.params.iter().flat_map(|field| crossing(field.ty)).collect();
+    let results: Vec<ValueType> = signature.results.iter().map(|field| crossing_result(field.ty)).collect();
+    let expected = WasmType::new(params, results);
+    match (guest.info().exported_function(export), guest.export(export)) {
+        (Some(found), Some(function)) if *found == expected => Ok(function),
+        (Some(found), _) => Err(format!("exports `{export}` as `{found}`, and its signature crosses as `{expected}`")),
+        (None, _) => Err(format!("has no export `{export}`; its signature crosses as `{expected}`")),
+    }
+}
+
+/// The signature of an export of numbers that has one result.
+fn of_numbers(name: &str, ty: &WasmType) -> Option<Signature> {
+    let number = |ty: &ValueType| match ty {
+        ValueType::I32 => Some(Type::of(Scalar::I32)),
+        ValueType::I64 => Some(Type::of(Scalar::I64)),
+        ValueType::F32 => Some(Type::of(Scalar::F32)),
+        ValueType::F64 => Some(Type::of(Scalar::F64)),
+        _ => None,
+    };
+    let [result] = ty.results.as_slice() else {
+        return None;
+    };
+    let mut signature = Signature::new(Kind::Scalar, name);
+    for (at, param) in ty.params.iter().enumerate() {
+        signature.params.push(Field::new(format!("p{at}"), number(param)?));
+    }
+    signature.results = vec![Field::new("", number(result)?)];
+    Some(signature)
+}
