@@ -285,6 +285,10 @@ impl sealed::Returned for Value {
     }
 }
 
+/// Items that a list may have. A bit of the guest's memory is an item of a list of truth values, and takes the host
+/// hundreds of bits.
+const MOST_ITEMS: usize = 1 << 20;
+
 /// The items of a list: everything in its column is checked.
 fn items(call: &mut GuestCall<'_>, scalar: Scalar, of: Items, slot: ValRaw) -> Result<Vec<Value>, GuestCallError> {
     let (address, _) = unpack(slot.get_i64());
@@ -295,6 +299,10 @@ fn items(call: &mut GuestCall<'_>, scalar: Scalar, of: Items, slot: ValRaw) -> R
         return Err(GuestCallError::invalid("the list's column is not a plain one"));
     }
     let (rows, first_bit) = (column.rows as usize, column.first_bit as usize);
+    // Before anything goes through the rows: their number is the guest's word.
+    if rows > MOST_ITEMS {
+        return Err(GuestCallError::invalid(format!("the result has {rows} items, and a list may have {MOST_ITEMS}")));
+    }
     let bits = |what: &str, address: u32| -> Result<Option<&[u8]>, GuestCallError> {
         if address == 0 {
             return Ok(None);

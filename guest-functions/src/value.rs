@@ -314,7 +314,7 @@ fn units(text: &str, scale: i8) -> Option<i128> {
     // The digits count units of 10 to the power of minus their number behind the point.
     let missing = i64::from(scale) - i64::try_from(fraction.len()).ok()?;
     if missing < 0 {
-        let keep = all.len().checked_sub(usize::try_from(-missing).ok()?).unwrap_or_default();
+        let keep = all.len().saturating_sub(usize::try_from(-missing).ok()?);
         let dropped = all.split_off(keep);
         if dropped.bytes().any(|digit| digit != b'0') {
             return None;
@@ -334,7 +334,7 @@ fn bytes(digits: &str) -> Option<Vec<u8>> {
         let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
         u8::from_str_radix(pair, 16).ok()
     });
-    (digits.len() % 2 == 0).then(|| pairs.collect::<Option<Vec<u8>>>())?
+    if digits.len().is_multiple_of(2) { pairs.collect() } else { None }
 }
 
 const EPOCH: civil::Date = civil::date(1970, 1, 1);
@@ -529,7 +529,7 @@ mod tests {
             let scalars = [Scalar::Bool, Scalar::I32, Scalar::F64, Scalar::Date, Scalar::Timestamp, Scalar::Bytes];
             let ty = Type::of(scalars[usize::from(number) % 6]);
             let _ = Value::parse(&text, if number < 6 { ty } else { ty.nullable().list().nullable() });
-            let _ = Value::parse(&text, Type::of(Scalar::Decimal { precision: 38, scale: number as i8 - 6 }));
+            let _ = Value::parse(&text, Type::of(Scalar::Decimal { precision: 38, scale: number.cast_signed() - 6 }));
         }
     }
 }
