@@ -96,6 +96,14 @@ pub struct ValueError {
     pub reason: &'static str,
 }
 
+impl ValueError {
+    /// That the text is no value of the type, for this reason.
+    #[must_use]
+    pub fn new(text: &str, ty: Type, reason: &'static str) -> Self {
+        Self { text: guest_host::text::cut(text, 200).into(), ty, reason }
+    }
+}
+
 impl Value {
     /// Its type, if it is neither null, nor a decimal, which has many, nor a list.
     #[must_use]
@@ -215,7 +223,7 @@ fn error(text: &str, ty: Type) -> ValueError {
         (None, Scalar::Decimal { .. }) => "a decimal number with no more digits than the type has",
         _ => "write bytes as an even number of hexadecimal digits",
     };
-    ValueError { text: guest_host::text::cut(text, 200).into(), ty, reason }
+    ValueError::new(text, ty, reason)
 }
 
 fn scalar_of(text: &str, scalar: Scalar) -> Option<Value> {

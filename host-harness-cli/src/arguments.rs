@@ -2,6 +2,7 @@
 
 mod build;
 mod display;
+mod functions;
 mod generate;
 mod guest_crate;
 
@@ -21,6 +22,7 @@ use host_harness::verify::AllowFailing;
 
 pub(crate) use build::Build;
 pub(crate) use display::{Color, Display, Verbosity};
+pub(crate) use functions::{Call, FunctionModule, Functions};
 pub(crate) use generate::{Completions, Man};
 pub(crate) use guest_crate::GuestCrate;
 
@@ -57,6 +59,12 @@ pub(crate) enum Command {
     /// With --times, the intents of each call are applied to the state before the next. Counting instructions slows the
     /// guest down; use `measure` for times.
     Run(Run),
+    /// List the typed functions of a module: signatures, behaviour and documentation. Nothing is run.
+    Functions(Functions),
+    /// Call a typed function with arguments, and print its result.
+    ///
+    /// The exit status is 1 if the call fails, and 2 if the arguments do not fit the function.
+    Call(Call),
     /// Measure calls and restores.
     ///
     /// Every function of every guest is measured without a restore, with a new instance for each call, and with each

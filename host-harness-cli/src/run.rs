@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches};
+use guest_functions::FunctionError;
 use guest_host::admission::{ContractError, NoWriteBarrier, Refusal};
 use guest_host::guest_prepare::PrepareError;
 use guest_host::text::{printable, printable_lines};
@@ -177,6 +178,8 @@ fn run(arguments: &Arguments) -> Result<bool> {
             commands::schema::run(common)?;
             return Ok(true);
         }
+        Command::Functions(arguments) => return commands::functions::list(arguments, common).map(|()| true),
+        Command::Call(arguments) => return commands::functions::call(arguments, common).map(|()| true),
         Command::New(arguments) => return commands::new::run(arguments).map(|()| true),
         Command::Watch(arguments) => return commands::watch::run(arguments).map(|()| true),
         // They have no report, and have ended above.
@@ -225,6 +228,8 @@ fn guests_and_states(command: &Command) -> Vec<PathBuf> {
             with(&arguments.guest.inputs(), &state_file_beside(&arguments.guest.manifest_path))
         }
         Command::Completions(_) | Command::Man(_) => Vec::new(),
+        Command::Functions(arguments) => vec![arguments.module.guest.clone()],
+        Command::Call(arguments) => vec![arguments.module.guest.clone()],
         Command::Run(arguments) => with(std::slice::from_ref(&arguments.guest), &arguments.state),
         Command::Measure(arguments) => with(&arguments.guests, &arguments.work.state),
         Command::Verify(arguments) => with(&arguments.guests, &arguments.work.state),
@@ -303,8 +308,9 @@ fn absolute(path: &Path) -> PathBuf {
 
 /// The exit status for an error that kept a command from its end.
 fn status(error: &anyhow::Error) -> u8 {
-    match error.downcast_ref::<LoadError>() {
-        Some(error) if is_of_the_guest(error) => FAILED,
+    match (error.downcast_ref::<LoadError>(), error.downcast_ref::<FunctionError>()) {
+        (Some(error), _) | (_, Some(FunctionError::Load(error))) if is_of_the_guest(error) => FAILED,
+        (_, Some(FunctionError::Call(_))) => FAILED,
         _ => BAD_INPUT,
     }
 }

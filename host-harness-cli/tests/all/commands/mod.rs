@@ -4,6 +4,7 @@ mod answer;
 mod build;
 mod compile;
 mod every;
+mod functions;
 mod generate;
 mod inspect;
 mod measure;
