@@ -129,9 +129,10 @@ fn check(function: &ItemFn) -> Result<()> {
 /// Name and type of a parameter.
 fn parameter(input: &FnArg) -> Result<(String, &Type)> {
     match input {
-        FnArg::Receiver(receiver) => {
-            Err(Error::new_spanned(receiver, "a typed function is no method: move it out of the `impl` and name the value"))
-        }
+        FnArg::Receiver(receiver) => Err(Error::new_spanned(
+            receiver,
+            "a typed function is no method: move it out of the `impl` and name the value",
+        )),
         FnArg::Typed(typed) => match named(&typed.pat) {
             Some(name) => Ok((name, &typed.ty)),
             None => Err(Error::new_spanned(
@@ -246,7 +247,8 @@ mod tests {
 
     #[test]
     fn names_documentation_and_options_are_taken_from_the_source() {
-        let source = "/// Adds.\n///\n///     a + b\npub fn r#gen<'a>(_a: &'a str, Date(b): Date) -> Result<List<'a, &str>> { }";
+        let source =
+            "/// Adds.\n///\n///     a + b\npub fn r#gen<'a>(_a: &'a str, Date(b): Date) -> Result<List<'a, &str>> { }";
         let expanded = expanded("volatility = \"stable\", strict = false", source).unwrap();
         for told in [
             "pub r#gen as __guest_function_gen , \"gen\" , \"__guest_function_gen\" , \"__guest_batch_gen\"",

@@ -66,13 +66,13 @@ pub mod generated {
 
     pub use crate::__guest_sdk_function as export_function;
     #[cfg(target_arch = "wasm32")]
-    pub use crate::function::call::{end, end_batch};
-    pub use crate::function::address::{address, pointer};
+    pub use crate::exports::{extension, init};
     #[cfg(not(target_arch = "wasm32"))]
     pub use crate::function::address::forget_segments;
+    pub use crate::function::address::{address, pointer};
     pub use crate::function::call::{Batch, Call, RowError};
     #[cfg(target_arch = "wasm32")]
-    pub use crate::exports::{extension, init};
+    pub use crate::function::call::{end, end_batch};
     #[cfg(target_arch = "wasm32")]
     pub use crate::{__guest_sdk_extension as export_extension, __guest_sdk_init as export_init};
 }

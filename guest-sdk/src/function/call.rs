@@ -6,9 +6,9 @@ use core::marker::PhantomData;
 
 use guest_abi::ErrorCode;
 use guest_abi::column::Column;
-use guest_abi::function::Declaration;
 #[cfg(target_arch = "wasm32")]
 use guest_abi::function::BATCH_DONE;
+use guest_abi::function::Declaration;
 
 use super::address::pointer;
 use super::column::{is_dense, locate};
@@ -196,7 +196,8 @@ impl<const N: usize> Batch<N> {
             Stop::Null(_) if self.declaration.strict => Ok(None),
             Stop::Null(index) => {
                 let name = self.declaration.params.get(index).map_or("", |param| param.0);
-                let pieces = ["the argument `", name, "` of `", self.declaration.name, "` is null, which it does not take"];
+                let pieces =
+                    ["the argument `", name, "` of `", self.declaration.name, "` is null, which it does not take"];
                 Err(Error::new(ErrorCode::WrongType, pieces.into_iter().collect::<String>()))
             }
         }
@@ -275,7 +276,7 @@ macro_rules! __guest_sdk_function {
             .with_strict($strict);
 
             unsafe fn batch(rows: u32, columns: u32, result: u32) -> $crate::Result<(), $crate::generated::RowError> {
-                const PARAMS: usize = [$($index as usize),*].len();
+                const PARAMS: usize = <[usize]>::len(&[$($index),*]);
                 // SAFETY: the caller's promise.
                 let batch = unsafe {
                     $crate::generated::Batch::<PARAMS>::begin(

@@ -88,7 +88,9 @@ pub(super) unsafe fn locate(column: &Column, mut row: usize) -> Option<(&Column,
 
 #[cold]
 fn unknown_encoding() -> ! {
-    panic!("the host passed a column of an encoding that this guest does not know: build the guest with a newer guest-sdk")
+    panic!(
+        "the host passed a column of an encoding that this guest does not know: build the guest with a newer guest-sdk"
+    )
 }
 
 /// Where the bytes or the items of a row begin and end.
