@@ -68,7 +68,7 @@ pub fn end_batch(result: Result<(), RowError>) -> i32 {
         Ok(()) => BATCH_DONE,
         Err(RowError { row, error }) => {
             crate::entry::report(error);
-            row as i32
+            (row as u32).cast_signed()
         }
     }
 }
