@@ -1,7 +1,6 @@
 //! Calls of typed functions: the expansion of the attribute macro uses this, and nothing else does.
 #![expect(unsafe_code, reason = "arguments are addresses of memory that the host writes")]
 
-use alloc::string::String;
 use core::marker::PhantomData;
 
 use guest_abi::ErrorCode;
@@ -9,6 +8,7 @@ use guest_abi::column::Column;
 #[cfg(target_arch = "wasm32")]
 use guest_abi::function::BATCH_DONE;
 use guest_abi::function::Declaration;
+use guest_sdk_core::error::null_argument;
 
 use super::address::pointer;
 use super::column::{is_dense, locate};
@@ -196,9 +196,7 @@ impl<const N: usize> Batch<N> {
             Stop::Null(_) if self.declaration.strict => Ok(None),
             Stop::Null(index) => {
                 let name = self.declaration.params.get(index).map_or("", |param| param.0);
-                let pieces =
-                    ["the argument `", name, "` of `", self.declaration.name, "` is null, which it does not take"];
-                Err(Error::new(ErrorCode::WrongType, pieces.into_iter().collect::<String>()))
+                Err(null_argument(name))
             }
         }
     }

@@ -217,7 +217,7 @@ fn null_for_a_function_that_is_not_strict_names_the_parameter() {
     assert_eq!(picky([None, Some(1)], [Some(2), Some(3)]), Ok(vec![i64_row(Some(2)), i64_row(Some(4))]));
     let failed = picky([Some(1), None], [Some(2), None]).unwrap_err();
     assert_eq!((failed.row, failed.error.code()), (1, ErrorCode::WrongType));
-    assert_eq!(failed.error.to_string(), "the argument `b` of `picky` is null, which it does not take");
+    assert_eq!(failed.error.to_string(), "the argument `b` is null, which its parameter does not take");
 }
 
 #[test]
