@@ -15,14 +15,23 @@
 //! | [`Views`](Encoding::Views), strings, bytes | 16 bytes for each row, as Arrow's view types have them | 0 | as many addresses of data buffers as `values` names, each 4 bytes |
 //!
 //! `validity` is the address of a bitmap that has a bit of 1 for each row that is not null, from bit `first_bit` on; 0 says
-//! that no row is null.
+//! that no row is null. The value of a row that is null has no meaning. A constant or a dictionary may have a null both by its
+//! own bitmap and by that of its child.
+//!
+//! # Arguments
+//!
+//! A guest relies on what the host passes and does not check it again: strings are UTF-8, offsets are in order and within the
+//! values, numbers of a dictionary are rows of its child. A list whose items cannot be null has none that is; if its items are
+//! numbers or truth values then, their column is [`Encoding::Plain`], and guests may read numbers in place, as a slice.
 //!
 //! # Results
 //!
 //! The host passes a column of [`Encoding::Plain`] with the room that it has prepared: for numbers `values` with room for all
-//! rows, for truth values a bitmap of zeros, and for a type that may be null `validity` with a bitmap of zeros. The guest
-//! writes into that room. For strings, bytes and lists the guest sets `values`, `offsets` and `child` to memory of its own.
-//! The host checks every address and every offset before it takes anything.
+//! rows, and for truth values a bitmap of zeros. Where a row may be null it passes `validity` with a bitmap of zeros: if the
+//! result's type may be null, or if the [function is strict](crate::function#null) and an argument may be null that its
+//! parameter does not take. The guest writes into that room. For strings, bytes and lists the guest sets `values`, `offsets`
+//! and `child` to memory of its own, which need not be aligned; of no bytes the address has no meaning. The host checks every
+//! address and every offset before it takes anything.
 
 /// How a column holds the values of its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -38,6 +38,7 @@ enum Detail {
     Message(Cow<'static, str>),
     Absent,
     MissingField,
+    NullArgument,
     MissingElement { length: usize },
     WrongType { asked: &'static str, found: Kind },
     OutOfRange { asked: &'static str, found: Kind },
@@ -92,7 +93,8 @@ impl Error {
     fn describe(&self, write: &mut impl FnMut(&str)) {
         let name = self.subject.text();
         match (self.subject.what, &self.detail) {
-            (_, Detail::Absent | Detail::KeyTooLong { .. } | Detail::Message(_) | Detail::MissingField) => {}
+            (_, Detail::Absent | Detail::KeyTooLong { .. } | Detail::Message(_)) => {}
+            (_, Detail::MissingField | Detail::NullArgument) => {}
             (What::Nothing, _) => {}
             (What::Element, Detail::MissingElement { .. }) => {}
             (What::Element, _) => [name, ": "].into_iter().for_each(&mut *write),
@@ -105,6 +107,9 @@ impl Error {
             }
             Detail::MissingField => {
                 ["the object has no field `", name, "`"].into_iter().for_each(write);
+            }
+            Detail::NullArgument => {
+                ["the argument `", name, "` is null, which its parameter does not take"].into_iter().for_each(write);
             }
             Detail::MissingElement { length } => {
                 ["the array has no ", name, ", its length is "].into_iter().for_each(&mut *write);
@@ -155,6 +160,13 @@ pub fn absent(key: &[u8]) -> Error {
 #[inline(never)]
 pub fn missing_field(name: &str) -> Error {
     Error { code: ErrorCode::MissingField, subject: Subject::field(name), detail: Detail::MissingField }
+}
+
+/// The error of a typed function whose parameter with this name takes no null and was passed one.
+#[cold]
+#[inline(never)]
+pub fn null_argument(name: &str) -> Error {
+    Error { code: ErrorCode::WrongType, subject: Subject::field(name), detail: Detail::NullArgument }
 }
 
 /// The error of an array of `length` elements that has no element `index`.
@@ -414,6 +426,7 @@ mod tests {
                 ErrorCode::OutOfRange,
                 "field `a`: the f64 does not fit f32 exactly",
             ),
+            (null_argument("b"), ErrorCode::WrongType, "the argument `b` is null, which its parameter does not take"),
             (missing_field("b"), ErrorCode::MissingField, "the object has no field `b`"),
             (missing_element(7, 2), ErrorCode::MissingElement, "the array has no element 7, its length is 2"),
             (absent(b"\x68sys.View\x61e\xA0"), ErrorCode::Absent, "no record of `sys.View e` has the key"),
@@ -432,6 +445,7 @@ mod tests {
             let errors = [
                 of_field(&name, ValueError::WrongType { asked: "qualified name", found: Kind::QName }),
                 missing_field(&name),
+                null_argument(&name),
                 Error { subject: Subject::field(&name), ..exchange_full(usize::MAX, usize::MAX) },
                 key_too_long(&[&[0x78, u8::try_from(name.len()).unwrap()], name.as_bytes()].concat(), usize::MAX),
             ];

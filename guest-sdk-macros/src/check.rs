@@ -48,25 +48,32 @@ pub(crate) fn init(arguments: &TokenStream, function: &ItemFn) -> Result<()> {
     }
 }
 
-/// A function without anything that an export cannot have.
+fn refuse(attribute: &str, tokens: &dyn ToTokens, what: &str) -> Result<()> {
+    Err(Error::new_spanned(tokens.to_token_stream(), format!("`#[{attribute}]` is for plain functions: {what}")))
+}
+
+/// A function without anything that an export cannot have, and an attribute without arguments.
 fn plain(attribute: &str, arguments: &TokenStream, signature: &Signature) -> Result<()> {
-    let refuse = |tokens: &dyn ToTokens, what: &str| {
-        Err(Error::new_spanned(tokens.to_token_stream(), format!("`#[{attribute}]` is for plain functions: {what}")))
-    };
     if !arguments.is_empty() {
-        return refuse(arguments, "it takes no arguments, write `#[...]` with the name alone");
+        return refuse(attribute, arguments, "it takes no arguments, write `#[...]` with the name alone");
     }
+    callable(attribute, signature)?;
+    if !signature.generics.params.is_empty() || signature.generics.where_clause.is_some() {
+        return refuse(attribute, &signature.generics, "remove the generic parameters, an export has one type");
+    }
+    Ok(())
+}
+
+/// A function that an export can call.
+pub(crate) fn callable(attribute: &str, signature: &Signature) -> Result<()> {
     if let Some(token) = &signature.asyncness {
-        return refuse(token, "remove `async`, a call runs to its end");
+        return refuse(attribute, token, "remove `async`, a call runs to its end");
     }
     if let Some(token) = &signature.unsafety {
-        return refuse(token, "remove `unsafe`, the host cannot promise anything");
+        return refuse(attribute, token, "remove `unsafe`, the host cannot promise anything");
     }
     if let Some(abi) = &signature.abi {
-        return refuse(abi, "remove `extern`, the attribute exports the function");
-    }
-    if !signature.generics.params.is_empty() || signature.generics.where_clause.is_some() {
-        return refuse(&signature.generics, "remove the generic parameters, an export has one type");
+        return refuse(attribute, abi, "remove `extern`, the attribute exports the function");
     }
     Ok(())
 }

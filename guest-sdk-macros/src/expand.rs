@@ -72,6 +72,14 @@ pub(crate) fn init(arguments: TokenStream, item: TokenStream, sdk: &Sdk) -> Toke
     .into()
 }
 
+pub(crate) fn function(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as ItemFn);
+    match crate::function::expand(arguments.into(), &item) {
+        Ok(expanded) => expanded.into(),
+        Err(error) => failed(&item, &error),
+    }
+}
+
 /// The error, and the function as it is, so that it does not count as missing on top.
 fn failed(function: &ItemFn, error: &syn::Error) -> TokenStream {
     let error = error.to_compile_error();

@@ -13,6 +13,7 @@ mod contract;
 mod entry;
 #[cfg(target_arch = "wasm32")]
 mod exports;
+pub mod function;
 mod intent_sink;
 #[cfg(target_arch = "wasm32")]
 mod panics;
@@ -24,9 +25,12 @@ mod writer;
 
 pub use context::Context;
 pub use contract::Native;
+#[cfg(feature = "minicbor")]
+pub use function::Record;
+pub use function::{Date, Decimal, List, Timestamp};
 pub use guest_sdk_core::value::{Fields, Items, Value};
 pub use guest_sdk_core::{Error, ErrorCode, InitResult, Kind, Level, QName, Result, storage};
-pub use guest_sdk_macros::{extension, init};
+pub use guest_sdk_macros::{extension, function, init};
 pub use rows::{Row, Rows};
 pub use writer::{ArrayWriter, IntentWriter, ObjectWriter};
 
@@ -58,8 +62,17 @@ static ALLOCATOR: guest_sdk_core::allocator::Chosen = guest_sdk_core::allocator:
 /// The expansion of the attribute macros. Not for use by hand.
 #[doc(hidden)]
 pub mod generated {
+    pub use guest_abi::function::{Declaration, Kind as FunctionKind, Volatility};
+
+    pub use crate::__guest_sdk_function as export_function;
     #[cfg(target_arch = "wasm32")]
     pub use crate::exports::{extension, init};
+    #[cfg(not(target_arch = "wasm32"))]
+    pub use crate::function::address::forget_segments;
+    pub use crate::function::address::{address, pointer};
+    pub use crate::function::call::{Batch, Call, RowError};
+    #[cfg(target_arch = "wasm32")]
+    pub use crate::function::call::{end, end_batch};
     #[cfg(target_arch = "wasm32")]
     pub use crate::{__guest_sdk_extension as export_extension, __guest_sdk_init as export_init};
 }

@@ -6,8 +6,11 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use guest_abi::column::{Column, Encoding};
+use guest_sdk::function::Function;
+use guest_sdk::generated::address;
 use guest_sdk::testing::{Host, MemoryState, Outcome, host_is_running};
-use guest_sdk::{Context, Error, KeyBuilder, QName, Result, storage};
+use guest_sdk::{Context, Error, KeyBuilder, List, QName, Result, function, storage};
 
 struct Counting;
 
@@ -164,5 +167,45 @@ fn failing_allocates_nothing() {
         let (count, outcome) = allocations(65_536, extension);
         assert!(outcome.result.is_err());
         assert_eq!(count, 0, "the {at}th");
+    }
+}
+
+#[function(strict = false)]
+fn sizes(numbers: &[i64], words: List<&str>, word: Option<&str>, number: i64) -> i64 {
+    let known = numbers.iter().sum::<i64>() + number + i64::from(word.is_some());
+    words.iter().fold(known, |sum, word| sum + word.len() as i64)
+}
+
+/// The address of a static value.
+fn address_of<T>(value: &'static T) -> u32 {
+    address(std::ptr::from_ref(value).cast(), size_of::<T>())
+}
+
+#[test]
+fn typed_functions_allocate_nothing_for_arguments_and_numbers() {
+    let rows = 4;
+    let (ones, ends) = (address_of(&[1_i64; 4]), address_of(&[0_u32, 1, 2, 3, 4]));
+    let numbers = Column { rows, values: ones, ..Column::default() };
+    let words = Column { rows, values: address_of(b"word"), offsets: ends, ..Column::default() };
+    let placed = |column: Column| address_of(Box::leak(Box::new(column)));
+    let list = |items| Column { rows, offsets: ends, child: placed(items), ..Column::default() };
+    let child = placed(words);
+    let constant = Column { encoding: Encoding::Constant as u32, rows, child, ..Column::default() };
+    let null = Column { validity: address_of(&[0b1011_u8]), ..numbers };
+    for (last, done) in [(numbers, Ok(())), (null, Err(2))] {
+        for word in [words, constant] {
+            let columns = address_of(Box::leak(Box::new([list(numbers), list(words), word, last])));
+            let room: &'static mut [i64; 4] = Box::leak(Box::default());
+            let values = address(room.as_mut_ptr().cast(), size_of_val(room));
+            let result: &'static mut Column = Box::leak(Box::new(Column { rows, values, ..Column::default() }));
+            let result = address(std::ptr::from_mut(result).cast(), size_of::<Column>());
+            let (count, _) = allocations(65_536, |_| {
+                // SAFETY: the columns are of the function's types, and static.
+                let called = unsafe { <__guest_function_sizes as Function>::batch(rows, columns, result) };
+                assert_eq!(called.map_err(|failed| failed.row), done);
+                Ok(())
+            });
+            assert_eq!(count, 0);
+        }
     }
 }

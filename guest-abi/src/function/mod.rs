@@ -30,7 +30,15 @@
 //! The same function is exported as [`EXPORT_BATCH`] followed by its name, with the type `(rows: i32, columns: i32, result:
 //! i32) -> i32`. `columns` is the address of as many [`Column`](crate::column::Column)s as there are parameters, one behind
 //! the other, and `result` that of one more. [The guest](crate::column) fills the result. It returns [`BATCH_DONE`], or the
-//! number of the row that reported an error.
+//! number of the row that reported an error. The column of the result has no meaning then.
+//!
+//! # Null
+//!
+//! Each parameter of a nullable type takes null. Where an argument is null and its parameter does not take that, the function is
+//! not called for the row. If the function is [strict](Declaration::strict), the row's result is null, whatever the result's
+//! type; otherwise the call fails. In a call of one row the host sees to both, as such an argument cannot cross. In a call of
+//! many rows the guest does: it leaves the row's bit of the result's `validity` 0, or reports
+//! [`ErrorCode::WrongType`](crate::ErrorCode::WrongType) and returns the row's number.
 
 mod declaration;
 #[cfg(feature = "alloc")]

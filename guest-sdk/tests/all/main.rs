@@ -2,6 +2,7 @@
 
 mod calc;
 mod errors;
+mod functions;
 mod intents;
 mod rows;
 mod snapshots;

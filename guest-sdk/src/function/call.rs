@@ -1,0 +1,354 @@
+//! Calls of typed functions: the expansion of the attribute macro uses this, and nothing else does.
+#![expect(unsafe_code, reason = "arguments are addresses of memory that the host writes")]
+
+use core::marker::PhantomData;
+
+use guest_abi::ErrorCode;
+use guest_abi::column::Column;
+#[cfg(target_arch = "wasm32")]
+use guest_abi::function::BATCH_DONE;
+use guest_abi::function::Declaration;
+use guest_sdk_core::error::null_argument;
+
+use super::address::pointer;
+use super::column::{is_dense, locate};
+use super::output::{Bits, Output, Return, Rows};
+use super::param::Param;
+use crate::{Error, Result};
+
+/// A call of one row. Arguments are borrowed from it.
+#[derive(Debug)]
+pub struct Call(());
+
+impl Call {
+    /// Begins a call.
+    ///
+    /// # Safety
+    /// Until it is dropped, the memory that the host has passed is not written.
+    #[inline(always)]
+    #[must_use]
+    pub const unsafe fn begin() -> Self {
+        Self(())
+    }
+
+    /// The argument that crosses as these parameters.
+    ///
+    /// # Errors
+    /// An argument that cannot be decoded.
+    ///
+    /// # Safety
+    /// They are those that the host has passed for this parameter.
+    #[inline(always)]
+    pub unsafe fn param<'call, P: Param<'call>>(
+        &'call self,
+        first: P::First,
+        second: P::Second,
+        third: P::Third,
+    ) -> Result<P> {
+        // SAFETY: the caller's promise, and that of whoever began the call.
+        unsafe { P::from_slots(first, second, third) }
+    }
+}
+
+/// The result of an exported call of one row; the error is reported to the host.
+#[cfg(target_arch = "wasm32")]
+#[inline(always)]
+pub fn end<S: Default>(result: Result<S>) -> S {
+    result.unwrap_or_else(|error| {
+        crate::entry::report(error);
+        S::default()
+    })
+}
+
+/// The result of an exported call of many rows; the error is reported to the host.
+#[cfg(target_arch = "wasm32")]
+#[inline(always)]
+pub fn end_batch(result: Result<(), RowError>) -> i32 {
+    match result {
+        Ok(()) => BATCH_DONE,
+        Err(RowError { row, error }) => {
+            crate::entry::report(error);
+            (row as u32).cast_signed()
+        }
+    }
+}
+
+/// The error of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowError {
+    /// The number of the row.
+    pub row: usize,
+    /// Its error.
+    pub error: Error,
+}
+
+/// Why a row has no result from the function.
+#[derive(Debug)]
+pub enum Stop {
+    /// Null for a parameter that takes none, the one with this index.
+    Null(usize),
+    /// An argument that cannot be decoded.
+    Failed(Error),
+}
+
+/// A call of many rows of a function with `N` parameters. Arguments are borrowed from it.
+#[derive(Debug)]
+pub struct Batch<const N: usize> {
+    rows: usize,
+    columns: [Column; N],
+    result: *mut Column,
+    declaration: &'static Declaration<'static>,
+}
+
+impl<const N: usize> Batch<N> {
+    /// Begins a call of so many rows, with the columns at these addresses.
+    ///
+    /// # Safety
+    /// The addresses and all behind them are as [`guest_abi::function`] says, for this function. Until the call ends, nothing
+    /// else writes the arguments or uses the room of the result.
+    #[inline(always)]
+    #[must_use]
+    pub unsafe fn begin(rows: u32, columns: u32, result: u32, declaration: &'static Declaration<'static>) -> Self {
+        let columns = match N {
+            0 => [Column::default(); N],
+            // SAFETY: the caller's promise: as many columns as there are parameters.
+            _ => unsafe { *pointer(columns).cast() },
+        };
+        Self { rows: rows as usize, columns, result: pointer(result).cast(), declaration }
+    }
+
+    /// The rows, if each column has its values in its own buffers and no null.
+    #[inline(always)]
+    #[must_use]
+    pub fn dense(&self) -> Option<Dense<'_, N>> {
+        let columns = self.columns;
+        columns.iter().all(is_dense).then_some(Dense { columns, call: PhantomData })
+    }
+
+    /// The argument of a row, for the parameter with this index.
+    ///
+    /// # Errors
+    /// [`Stop`] if there is none.
+    ///
+    /// # Safety
+    /// There is such a row; the parameter has the type `P`.
+    #[inline(always)]
+    pub unsafe fn param<'call, P: Param<'call>>(&'call self, index: usize, row: usize) -> Result<P, Stop> {
+        // SAFETY: the caller's promise, and that of whoever began the call.
+        unsafe {
+            match locate(&self.columns[index], row) {
+                Some((column, row)) => P::from_row(column, row).map_err(Stop::Failed),
+                None => P::null().ok_or(Stop::Null(index)),
+            }
+        }
+    }
+
+    /// Calls `each` with every row and writes the results.
+    ///
+    /// # Errors
+    /// The first row that failed, and its error.
+    ///
+    /// # Safety
+    /// The result has the type of `R`.
+    #[inline(always)]
+    pub unsafe fn run<R: Return>(&self, each: impl Fn(usize) -> Result<R, Stop>) -> Result<(), RowError> {
+        // SAFETY: there is a column for the result.
+        let mut result = unsafe { *self.result };
+        let validity = (result.validity != 0).then(|| Bits::new(result.validity, result.first_bit));
+        // SAFETY: its room is for so many rows and this call's alone.
+        let mut values = unsafe { <R::Value as Output>::Rows::begin(&result, self.rows) };
+        for row in 0..self.rows {
+            let value = match each(row) {
+                Ok(result) => result.into_value(),
+                Err(stop) => self.stopped(stop),
+            };
+            let put = match (value, &validity) {
+                (Ok(Some(value)), validity) => {
+                    if let Some(validity) = validity {
+                        // SAFETY: the bitmap has a bit for each row.
+                        unsafe { validity.set(row) };
+                    }
+                    // SAFETY: the row is one of the column's.
+                    unsafe { values.put(row, value) }
+                }
+                (Ok(None), Some(_)) => {
+                    values.skip();
+                    Ok(())
+                }
+                (Ok(None), None) => Err(no_room_for_null()),
+                (Err(error), _) => Err(error),
+            };
+            if let Err(error) = put {
+                return Err(RowError { row, error });
+            }
+        }
+        values.finish(&mut result);
+        // SAFETY: the column of the result is this call's to write.
+        unsafe { *self.result = result };
+        Ok(())
+    }
+
+    /// The result of a row for which the function was not called.
+    #[cold]
+    fn stopped<V>(&self, stop: Stop) -> Result<Option<V>> {
+        match stop {
+            Stop::Failed(error) => Err(error),
+            Stop::Null(_) if self.declaration.strict => Ok(None),
+            Stop::Null(index) => {
+                let name = self.declaration.params.get(index).map_or("", |param| param.0);
+                Err(null_argument(name))
+            }
+        }
+    }
+}
+
+#[cold]
+fn no_room_for_null() -> Error {
+    Error::new(ErrorCode::Malformed, "a result is null, but the host has passed no validity bitmap for the results")
+}
+
+/// The rows of a batch whose columns have their values in their own buffers and no null.
+#[derive(Debug)]
+pub struct Dense<'call, const N: usize> {
+    // A copy that nothing has the address of: the compiler keeps in registers what a loop needs of it.
+    columns: [Column; N],
+    call: PhantomData<&'call Column>,
+}
+
+impl<'call, const N: usize> Dense<'call, N> {
+    /// The argument of a row, for the parameter with this index.
+    ///
+    /// # Errors
+    /// [`Stop`] if there is none.
+    ///
+    /// # Safety
+    /// There is such a row; the parameter has the type `P`.
+    #[inline(always)]
+    pub unsafe fn param<P: Param<'call>>(&self, index: usize, row: usize) -> Result<P, Stop> {
+        // SAFETY: the caller's promise, and that of whoever began the call.
+        unsafe { P::from_row(&self.columns[index], row) }.map_err(Stop::Failed)
+    }
+}
+
+/// A typed function: what its declaration says, and its calls of many rows. `#[function]` implements it for a hidden type
+/// beside the function, whose name is `__guest_function_` and the function's.
+pub trait Function {
+    /// The declaration, as the section has it.
+    const DECLARATION: Declaration<'static>;
+
+    /// Calls the function for so many rows, with the columns at these addresses.
+    ///
+    /// # Errors
+    /// The first row that failed.
+    ///
+    /// # Safety
+    /// The addresses and all behind them are as [`guest_abi::function`] says, for this function. Until the call ends, nothing
+    /// else writes the arguments or uses the room of the result.
+    #[doc(hidden)]
+    unsafe fn batch(rows: u32, columns: u32, result: u32) -> Result<(), RowError>;
+}
+
+/// Makes a function a typed one.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __guest_sdk_function {
+    (
+        $vis:vis $function:ident as $type:ident, $name:literal, $row:literal, $batch:literal,
+        $documentation:literal, $volatility:ident, $strict:literal,
+        [$(($param:literal, $index:literal, $of:ty, $first:ident, $second:ident, $third:ident))*] -> $result:ty
+    ) => {
+        #[doc(hidden)]
+        #[allow(dead_code, non_camel_case_types, reason = "it is found by its function's name")]
+        #[derive(Debug)]
+        $vis enum $type {}
+
+        impl $crate::function::Function for $type {
+            const DECLARATION: $crate::generated::Declaration<'static> = $crate::generated::Declaration::new(
+                $crate::generated::FunctionKind::Scalar,
+                $name,
+                &[$(($param, <$of as $crate::function::ParamType>::TYPE)),*],
+                &[("", <$result as $crate::function::Return>::TYPE)],
+            )
+            .with_documentation($documentation)
+            .with_volatility($crate::generated::Volatility::$volatility)
+            .with_strict($strict);
+
+            unsafe fn batch(rows: u32, columns: u32, result: u32) -> $crate::Result<(), $crate::generated::RowError> {
+                const PARAMS: usize = <[usize]>::len(&[$($index),*]);
+                // SAFETY: the caller's promise.
+                let batch = unsafe {
+                    $crate::generated::Batch::<PARAMS>::begin(
+                        rows,
+                        columns,
+                        result,
+                        &<Self as $crate::function::Function>::DECLARATION,
+                    )
+                };
+                match batch.dense() {
+                    // SAFETY: the types are those of the function; rows are the batch's.
+                    Some(_dense) => unsafe { batch.run(|_row| Ok($function($(_dense.param($index, _row)?),*))) },
+                    // SAFETY: likewise.
+                    None => unsafe { batch.run(|_row| Ok($function($(batch.param($index, _row)?),*))) },
+                }
+            }
+        }
+
+        #[allow(dead_code, clippy::too_many_arguments, reason = "natively only tests call it; a value is up to three parameters")]
+        impl $type {
+            /// Calls the function for one row.
+            ///
+            /// # Errors
+            /// That of the function.
+            ///
+            /// # Safety
+            /// The arguments are as the contract has them, for this function, and stay until it returns.
+            $vis unsafe fn row(
+                $(
+                    $first: <$of as $crate::function::ParamType>::First,
+                    $second: <$of as $crate::function::ParamType>::Second,
+                    $third: <$of as $crate::function::ParamType>::Third,
+                )*
+            ) -> $crate::Result<<$result as $crate::function::Return>::Slot> {
+                // SAFETY: the caller's promise.
+                let _call = unsafe { $crate::generated::Call::begin() };
+                // SAFETY: the caller's promise.
+                $crate::function::Return::into_slot($function($(unsafe { _call.param($first, $second, $third) }?),*))
+            }
+        }
+
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            const DECLARATION: $crate::generated::Declaration<'static> =
+                <$type as $crate::function::Function>::DECLARATION;
+
+            #[used]
+            #[unsafe(link_section = "guest-functions")]
+            static ENTRY: [u8; DECLARATION.size()] = DECLARATION.entry();
+
+            #[unsafe(export_name = $row)]
+            #[allow(
+                improper_ctypes_definitions,
+                clippy::too_many_arguments,
+                reason = "a value is up to three parameters, of which those without a size are left out"
+            )]
+            extern "C" fn row(
+                $(
+                    $first: <$of as $crate::function::ParamType>::First,
+                    $second: <$of as $crate::function::ParamType>::Second,
+                    $third: <$of as $crate::function::ParamType>::Third,
+                )*
+            ) -> <$result as $crate::function::Return>::Slot {
+                // SAFETY: nobody can name this function; only the host calls it.
+                $crate::generated::end(unsafe { $type::row($($first, $second, $third),*) })
+            }
+
+            #[unsafe(export_name = $batch)]
+            extern "C" fn batch(rows: u32, columns: u32, result: u32) -> i32 {
+                // SAFETY: as above.
+                $crate::generated::end_batch(unsafe {
+                    <$type as $crate::function::Function>::batch(rows, columns, result)
+                })
+            }
+        };
+    };
+}
