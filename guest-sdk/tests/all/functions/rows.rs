@@ -6,7 +6,7 @@ use guest_abi::names::unpack;
 use guest_sdk::generated::address;
 use guest_sdk::{Date, Decimal, List, Result, Timestamp, function};
 
-use super::columns::{Choices, Datum, Kind, Row, bytes_at, column_at, items_of, placed, placed_column, rows_of};
+use super::columns::{Choices, Datum, Kind, Row, bytes_at, column_at, items_of, placed_column, rows_of};
 
 #[function]
 fn numbers(truth: bool, int: i32, long: i64, unsigned: u64, single: f32, double: f64) -> f64 {
@@ -25,7 +25,8 @@ fn texts(text: &str, bytes: Option<&[u8]>) -> String {
 
 #[function]
 fn chosen(numbers: Option<&[i32]>, words: List<&str>) -> Vec<i32> {
-    numbers.unwrap_or_default().iter().chain(&[words.len() as i32]).copied().collect()
+    let words = words.iter().map(|_| 1).sum();
+    numbers.unwrap_or_default().iter().chain(&[words]).copied().collect()
 }
 
 #[function]
@@ -151,8 +152,8 @@ fn records_cross_in_cbor() {
 
     let rows = [Some(Datum::Bytes(point.clone())), None];
     let column = super::columns::plain(Kind::Bytes, &rows, &mut Choices(2));
-    let columns = placed(&[column.to_bytes(), column.to_bytes()].concat());
-    let result = placed(&super::columns::room(Kind::Bytes, 2, true, 0).to_bytes());
+    let columns = super::columns::placed(&[column.to_bytes(), column.to_bytes()].concat());
+    let result = super::columns::placed(&super::columns::room(Kind::Bytes, 2, true, 0).to_bytes());
     // SAFETY: the columns are of the function's types, and memory that is placed stays.
     let done = unsafe { <__guest_function_moved as guest_sdk::function::Function>::batch(2, columns, result) };
     assert_eq!(done, Ok(()));
