@@ -293,7 +293,11 @@ macro_rules! __guest_sdk_function {
             }
         }
 
-        #[allow(dead_code, clippy::too_many_arguments, reason = "natively only tests call it; a value is up to three parameters")]
+        #[allow(
+            dead_code,
+            clippy::too_many_arguments,
+            reason = "natively only tests call it; a value is up to three parameters"
+        )]
         impl $type {
             /// Calls the function for one row.
             ///
