@@ -7,7 +7,7 @@ use guest_abi::ErrorCode;
 use guest_abi::column::Column;
 #[cfg(target_arch = "wasm32")]
 use guest_abi::function::BATCH_DONE;
-use guest_abi::function::Declaration;
+use guest_abi::function::{Declaration, Type};
 use guest_sdk_core::error::null_argument;
 
 use super::address::pointer;
@@ -85,8 +85,8 @@ pub struct RowError {
 /// Why a row has no result from the function.
 #[derive(Debug)]
 pub enum Stop {
-    /// Null for a parameter that takes none, the one with this index.
-    Null(usize),
+    /// Null for a parameter that takes none.
+    Null,
     /// An argument that cannot be decoded.
     Failed(Error),
 }
@@ -144,7 +144,7 @@ impl<const N: usize> Batch<N> {
         unsafe {
             match locate(&self.columns[index], row) {
                 Some((column, row)) => P::from_row(column, row).map_err(Stop::Failed),
-                None => P::null().ok_or(Stop::Null(index)),
+                None => P::null().ok_or(Stop::Null),
             }
         }
     }
@@ -166,8 +166,8 @@ impl<const N: usize> Batch<N> {
         for row in 0..self.rows {
             let value = match each(row) {
                 Ok(result) => result.into_value(),
-                Err(Stop::Null(_)) if self.declaration.strict => Ok(None),
-                Err(stop) => Err(self.error(stop)),
+                Err(Stop::Null) if self.declaration.strict => Ok(None),
+                Err(stop) => self.stopped(stop, row),
             };
             let put = match (value, &validity) {
                 (Ok(Some(value)), validity) => {
@@ -195,12 +195,19 @@ impl<const N: usize> Batch<N> {
         Ok(())
     }
 
-    /// The error of a row for which the function could not be called.
+    /// The result of a row for which the function could not be called. Null comes first, whatever else is wrong.
     #[cold]
-    fn error(&self, stop: Stop) -> Error {
-        match stop {
-            Stop::Failed(error) => error,
-            Stop::Null(index) => null_argument(self.declaration.params.get(index).map_or("", |param| param.0)),
+    fn stopped<V>(&self, stop: Stop, row: usize) -> Result<Option<V>> {
+        let params = self.declaration.params;
+        let is_null = |(column, (_, ty)): &(&Column, &(&str, Type))| {
+            // SAFETY: whoever began the call has promised that the columns are the host's and have the row.
+            !ty.nullable && unsafe { locate(column, row) }.is_none()
+        };
+        match (self.columns.iter().zip(params).find(is_null), stop) {
+            (Some(_), _) if self.declaration.strict => Ok(None),
+            (Some((_, (name, _))), _) => Err(null_argument(name)),
+            (None, Stop::Failed(error)) => Err(error),
+            (None, Stop::Null) => Ok(None),
         }
     }
 }

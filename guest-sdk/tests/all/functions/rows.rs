@@ -159,4 +159,20 @@ fn records_cross_in_cbor() {
     assert_eq!(done, Ok(()));
     let expected = minicbor::to_vec(Point { x: 6, name: "here" }).unwrap();
     assert_eq!(rows_of(Kind::Bytes, column_at(result)), [Some(Datum::Bytes(expected)), None]);
+
+    // A null makes a strict function's result null, whatever else is wrong with the row.
+    #[function]
+    fn strict(_point: Record<Point<'_>>, number: i64) -> i64 {
+        number
+    }
+    let points = [vec![0xFF], vec![0xFF]].map(|bytes| Some(Datum::Bytes(bytes)));
+    let points = super::columns::plain(Kind::Bytes, &points, &mut Choices(2));
+    let numbers = [None, Some(Datum::Number(vec![1; 8]))];
+    let numbers = super::columns::plain(Kind::Number(8), &numbers, &mut Choices(2));
+    let columns = super::columns::placed(&[points.to_bytes(), numbers.to_bytes()].concat());
+    let result = super::columns::placed(&super::columns::room(Kind::Number(8), 2, true, 0).to_bytes());
+    // SAFETY: as above.
+    let failed = unsafe { <__guest_function_strict as guest_sdk::function::Function>::batch(2, columns, result) };
+    let failed = failed.unwrap_err();
+    assert_eq!((failed.row, failed.error.code()), (1, ErrorCode::Malformed));
 }
