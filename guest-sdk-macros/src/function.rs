@@ -4,7 +4,10 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Error, Expr, ExprLit, FnArg, GenericArgument, GenericParam, Ident, ItemFn, Lit, LitBool, LitStr, Meta, Pat};
+use syn::{
+    Error, Expr, ExprLit, FnArg, GenericArgument, GenericParam, Ident, ItemFn, Lifetime, Lit, LitBool, LitStr, Meta,
+    Pat,
+};
 use syn::{PathArguments, Result, ReturnType, Token, Type};
 
 use crate::check;
@@ -133,14 +136,27 @@ fn parameter(input: &FnArg) -> Result<(String, &Type)> {
             receiver,
             "a typed function is no method: move it out of the `impl` and name the value",
         )),
-        FnArg::Typed(typed) => match named(&typed.pat) {
-            Some(name) => Ok((name, &typed.ty)),
-            None => Err(Error::new_spanned(
-                &typed.pat,
-                "callers see the parameters' names: write a name, or a pattern around one such as `Date(day)`",
-            )),
-        },
+        FnArg::Typed(typed) => {
+            match (named(&typed.pat), lifetimes(&typed.ty).iter().find(|found| found.ident == "static")) {
+                (_, Some(forever)) => Err(Error::new_spanned(
+                    forever,
+                    "an argument is borrowed for its call and cannot be kept: remove `'static`",
+                )),
+                (Some(name), None) => Ok((name, &typed.ty)),
+                (None, None) => Err(Error::new_spanned(
+                    &typed.pat,
+                    "callers see the parameters' names: write a name, or a pattern around one such as `Date(day)`",
+                )),
+            }
+        }
     }
+}
+
+/// The lifetimes that a type names, in order; references without one do not count.
+fn lifetimes(of: &Type) -> Vec<Lifetime> {
+    let mut found = Vec::new();
+    for_each_lifetime(&mut of.clone(), &mut |lifetime| found.extend(lifetime.clone()));
+    found
 }
 
 /// The one name in a pattern.
@@ -165,30 +181,36 @@ fn plain_name(ident: &Ident) -> String {
 /// The type with `'static` in the place of every lifetime: what its crossing depends on is the type alone.
 fn lasting(of: &Type) -> Type {
     let mut of = of.clone();
-    make_lasting(&mut of);
+    for_each_lifetime(&mut of, &mut |lifetime| *lifetime = Some(syn::parse_quote!('static)));
     of
 }
 
-fn make_lasting(of: &mut Type) {
+/// Visits the lifetimes in a type: those that are named, and those that references may name.
+fn for_each_lifetime(of: &mut Type, visit: &mut impl FnMut(&mut Option<Lifetime>)) {
     match of {
         Type::Reference(reference) => {
-            reference.lifetime = Some(syn::parse_quote!('static));
-            make_lasting(&mut reference.elem);
+            visit(&mut reference.lifetime);
+            for_each_lifetime(&mut reference.elem, visit);
         }
-        Type::Slice(slice) => make_lasting(&mut slice.elem),
-        Type::Array(array) => make_lasting(&mut array.elem),
-        Type::Paren(inner) => make_lasting(&mut inner.elem),
-        Type::Group(inner) => make_lasting(&mut inner.elem),
-        Type::Tuple(tuple) => tuple.elems.iter_mut().for_each(make_lasting),
+        Type::Slice(slice) => for_each_lifetime(&mut slice.elem, visit),
+        Type::Array(array) => for_each_lifetime(&mut array.elem, visit),
+        Type::Paren(inner) => for_each_lifetime(&mut inner.elem, visit),
+        Type::Group(inner) => for_each_lifetime(&mut inner.elem, visit),
+        Type::Tuple(tuple) => tuple.elems.iter_mut().for_each(|of| for_each_lifetime(of, visit)),
         Type::Path(path) => {
             for segment in &mut path.path.segments {
-                if let PathArguments::AngleBracketed(arguments) = &mut segment.arguments {
-                    for argument in &mut arguments.args {
-                        match argument {
-                            GenericArgument::Lifetime(lifetime) => *lifetime = syn::parse_quote!('static),
-                            GenericArgument::Type(of) => make_lasting(of),
-                            _ => {}
+                let PathArguments::AngleBracketed(arguments) = &mut segment.arguments else { continue };
+                for argument in &mut arguments.args {
+                    match argument {
+                        GenericArgument::Lifetime(named) => {
+                            let mut lifetime = Some(named.clone());
+                            visit(&mut lifetime);
+                            if let Some(lifetime) = lifetime {
+                                *named = lifetime;
+                            }
                         }
+                        GenericArgument::Type(of) => for_each_lifetime(of, visit),
+                        _ => {}
                     }
                 }
             }
@@ -227,6 +249,8 @@ mod tests {
         for (arguments, function, told) in [
             ("", "fn f(a: i64) {}", "returns a value"),
             ("", "fn f(self) -> i64 {}", "is no method"),
+            ("", "fn f(a: Option<&'static str>) -> i64 {}", "remove `'static`"),
+            ("", "fn f(a: List<'static, i64>) -> i64 {}", "remove `'static`"),
             ("", "fn f(_: i64) -> i64 {}", "write a name"),
             ("", "fn f((a, b): (i64, i64)) -> i64 {}", "write a name"),
             ("", "fn f<T>(a: T) -> i64 {}", "remove the generic parameter"),

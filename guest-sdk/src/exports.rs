@@ -11,6 +11,7 @@ use crate::{Context, InitResult, Result, panics};
 
 // `export_name` and `link_section` take literals only; this keeps the literals the contract's.
 const _: () = assert!(same(ABI_SECTION, "guest-abi") && same(EXPORT_EXCHANGE, "__guest_exchange"));
+const _: () = assert!(same(guest_abi::function::SECTION, "guest-functions"));
 
 const fn same(left: &str, right: &str) -> bool {
     let (left, right) = (left.as_bytes(), right.as_bytes());

@@ -173,7 +173,7 @@ fn failing_allocates_nothing() {
 #[function(strict = false)]
 fn sizes(numbers: &[i64], words: List<&str>, word: Option<&str>, number: i64) -> i64 {
     let known = numbers.iter().sum::<i64>() + number + i64::from(word.is_some());
-    words.iter().fold(known, |sum, word| sum + word.len() as i64)
+    words.iter().fold(known, |sum, word| sum + word.chars().map(|_| 1).sum::<i64>())
 }
 
 /// The address of a static value.

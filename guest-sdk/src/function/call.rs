@@ -7,11 +7,11 @@ use guest_abi::ErrorCode;
 use guest_abi::column::Column;
 #[cfg(target_arch = "wasm32")]
 use guest_abi::function::BATCH_DONE;
-use guest_abi::function::Declaration;
+use guest_abi::function::{Declaration, Type};
 use guest_sdk_core::error::null_argument;
 
 use super::address::pointer;
-use super::column::{is_dense, locate};
+use super::column::{constant, is_dense, locate};
 use super::output::{Bits, Output, Return, Rows};
 use super::param::Param;
 use crate::{Error, Result};
@@ -85,8 +85,8 @@ pub struct RowError {
 /// Why a row has no result from the function.
 #[derive(Debug)]
 pub enum Stop {
-    /// Null for a parameter that takes none, the one with this index.
-    Null(usize),
+    /// Null for a parameter that takes none.
+    Null,
     /// An argument that cannot be decoded.
     Failed(Error),
 }
@@ -117,12 +117,18 @@ impl<const N: usize> Batch<N> {
         Self { rows: rows as usize, columns, result: pointer(result).cast(), declaration }
     }
 
-    /// The rows, if each column has its values in its own buffers and no null.
+    /// The rows, if each column has its values in its own buffers or one value for all rows, and no null.
     #[inline(always)]
     #[must_use]
     pub fn dense(&self) -> Option<Dense<'_, N>> {
-        let columns = self.columns;
-        columns.iter().all(is_dense).then_some(Dense { columns, call: PhantomData })
+        let (mut columns, mut masks) = (self.columns, [usize::MAX; N]);
+        for (column, mask) in columns.iter_mut().zip(&mut masks) {
+            // SAFETY: whoever began the call has promised that the columns are the host's.
+            if let Some(value) = unsafe { constant(column) } {
+                (*column, *mask) = (*value, 0);
+            }
+        }
+        columns.iter().all(is_dense).then_some(Dense { columns, masks, call: PhantomData })
     }
 
     /// The argument of a row, for the parameter with this index.
@@ -138,7 +144,7 @@ impl<const N: usize> Batch<N> {
         unsafe {
             match locate(&self.columns[index], row) {
                 Some((column, row)) => P::from_row(column, row).map_err(Stop::Failed),
-                None => P::null().ok_or(Stop::Null(index)),
+                None => P::null().ok_or(Stop::Null),
             }
         }
     }
@@ -160,7 +166,8 @@ impl<const N: usize> Batch<N> {
         for row in 0..self.rows {
             let value = match each(row) {
                 Ok(result) => result.into_value(),
-                Err(stop) => self.stopped(stop),
+                Err(Stop::Null) if self.declaration.strict => Ok(None),
+                Err(stop) => self.stopped(stop, row),
             };
             let put = match (value, &validity) {
                 (Ok(Some(value)), validity) => {
@@ -188,16 +195,19 @@ impl<const N: usize> Batch<N> {
         Ok(())
     }
 
-    /// The result of a row for which the function was not called.
+    /// The result of a row for which the function could not be called. Null comes first, whatever else is wrong.
     #[cold]
-    fn stopped<V>(&self, stop: Stop) -> Result<Option<V>> {
-        match stop {
-            Stop::Failed(error) => Err(error),
-            Stop::Null(_) if self.declaration.strict => Ok(None),
-            Stop::Null(index) => {
-                let name = self.declaration.params.get(index).map_or("", |param| param.0);
-                Err(null_argument(name))
-            }
+    fn stopped<V>(&self, stop: Stop, row: usize) -> Result<Option<V>> {
+        let params = self.declaration.params;
+        let is_null = |(column, (_, ty)): &(&Column, &(&str, Type))| {
+            // SAFETY: whoever began the call has promised that the columns are the host's and have the row.
+            !ty.nullable && unsafe { locate(column, row) }.is_none()
+        };
+        match (self.columns.iter().zip(params).find(is_null), stop) {
+            (Some(_), _) if self.declaration.strict => Ok(None),
+            (Some((_, (name, _))), _) => Err(null_argument(name)),
+            (None, Stop::Failed(error)) => Err(error),
+            (None, Stop::Null) => Ok(None),
         }
     }
 }
@@ -207,11 +217,13 @@ fn no_room_for_null() -> Error {
     Error::new(ErrorCode::Malformed, "a result is null, but the host has passed no validity bitmap for the results")
 }
 
-/// The rows of a batch whose columns have their values in their own buffers and no null.
+/// The rows of a batch whose columns have their values in their own buffers, or one value for all rows, and no null.
 #[derive(Debug)]
 pub struct Dense<'call, const N: usize> {
     // A copy that nothing has the address of: the compiler keeps in registers what a loop needs of it.
     columns: [Column; N],
+    // 0 for a column of one value; otherwise all ones.
+    masks: [usize; N],
     call: PhantomData<&'call Column>,
 }
 
@@ -226,7 +238,7 @@ impl<'call, const N: usize> Dense<'call, N> {
     #[inline(always)]
     pub unsafe fn param<P: Param<'call>>(&self, index: usize, row: usize) -> Result<P, Stop> {
         // SAFETY: the caller's promise, and that of whoever began the call.
-        unsafe { P::from_row(&self.columns[index], row) }.map_err(Stop::Failed)
+        unsafe { P::from_row(&self.columns[index], row & self.masks[index]) }.map_err(Stop::Failed)
     }
 }
 
@@ -293,7 +305,11 @@ macro_rules! __guest_sdk_function {
             }
         }
 
-        #[allow(dead_code, clippy::too_many_arguments, reason = "natively only tests call it; a value is up to three parameters")]
+        #[allow(
+            dead_code,
+            clippy::too_many_arguments,
+            reason = "natively only tests call it; a value is up to three parameters"
+        )]
         impl $type {
             /// Calls the function for one row.
             ///

@@ -61,6 +61,17 @@ pub(super) const fn is_dense(column: &Column) -> bool {
     column.encoding == Encoding::Plain as u32 && column.validity == 0
 }
 
+/// The column of one row that has the value of every row, if the column is a constant without a validity bitmap of its own.
+///
+/// # Safety
+/// The column is the host's, and its call runs.
+#[inline(always)]
+pub(super) unsafe fn constant(column: &Column) -> Option<&Column> {
+    let is_constant = column.encoding == Encoding::Constant as u32 && column.validity == 0;
+    // SAFETY: a constant has a child, which lives as long as the column.
+    is_constant.then(|| unsafe { column_at(column.child) })
+}
+
 /// The column that has the value of a row in its own buffers, and the value's row there: behind dictionaries and constants.
 /// `None` if the row is null.
 ///

@@ -20,6 +20,11 @@ use crate::{Error, Result};
 /// A result that is not null.
 ///
 /// It is not for implementing: the types that cross are those of the ABI.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the result of a typed function",
+    note = "results are numbers, `bool`, `&str`, `String`, `&[u8]`, `Vec<u8>`, `Date`, `Timestamp`, `Decimal`, `Vec` of numbers, \
+            `Record` (feature `minicbor`), `Option` of these, and `Result` of all of that"
+)]
 pub trait Output: Sized {
     /// The type in a signature.
     const TYPE: Type;

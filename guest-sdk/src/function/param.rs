@@ -20,6 +20,11 @@ impl Slot for f32 {}
 impl Slot for f64 {}
 
 /// The type of a value that is not null, and its WebAssembly parameters.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a parameter of a typed function",
+    note = "parameters are numbers, `bool`, `&str`, `&[u8]`, `Date`, `Timestamp`, `Decimal`, slices of numbers, `List`, \
+            `Record` (feature `minicbor`) and `Option` of these"
+)]
 pub trait DatumType {
     /// The type in a signature.
     const TYPE: Type;
@@ -32,6 +37,11 @@ pub trait DatumType {
 /// A value that is not null, as long as a call runs.
 ///
 /// It is not for implementing: the types that cross are those of the ABI.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a parameter of a typed function",
+    note = "parameters are numbers, `bool`, `&str`, `&[u8]`, `Date`, `Timestamp`, `Decimal`, slices of numbers, `List`, \
+            `Record` (feature `minicbor`) and `Option` of these"
+)]
 pub trait Datum<'call>: DatumType + Sized {
     /// The value that crosses as these parameters.
     ///
@@ -85,7 +95,8 @@ impl<T: DatumType> ParamType for Option<T> {
 /// It is not for implementing: the types that cross are those of the ABI.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a parameter of a typed function",
-    note = "an argument is borrowed for its call: write `&str`, not `&'static str`, and name no other lifetime"
+    note = "parameters are numbers, `bool`, `&str`, `&[u8]`, `Date`, `Timestamp`, `Decimal`, slices of numbers, `List`, \
+            `Record` (feature `minicbor`) and `Option` of these"
 )]
 pub trait Param<'call>: ParamType + Sized {
     /// The value of these WebAssembly parameters.

@@ -135,7 +135,7 @@ fn dictionary(kind: Kind, rows: &[Row], choices: &mut Choices) -> Column {
 }
 
 fn views(rows: &[Row], choices: &mut Choices) -> Column {
-    let mut buffers = vec![Vec::new(), b"in front".to_vec()];
+    let mut buffers = [Vec::new(), b"in front".to_vec()];
     let mut views = Vec::new();
     for row in rows {
         let Some(Datum::Bytes(bytes)) = row else {

@@ -6,7 +6,7 @@ use guest_abi::names::unpack;
 use guest_sdk::generated::address;
 use guest_sdk::{Date, Decimal, List, Result, Timestamp, function};
 
-use super::columns::{Choices, Datum, Kind, Row, bytes_at, column_at, items_of, placed, placed_column, rows_of};
+use super::columns::{Choices, Datum, Kind, Row, bytes_at, column_at, items_of, placed_column, rows_of};
 
 #[function]
 fn numbers(truth: bool, int: i32, long: i64, unsigned: u64, single: f32, double: f64) -> f64 {
@@ -25,7 +25,8 @@ fn texts(text: &str, bytes: Option<&[u8]>) -> String {
 
 #[function]
 fn chosen(numbers: Option<&[i32]>, words: List<&str>) -> Vec<i32> {
-    numbers.unwrap_or_default().iter().chain(&[words.len() as i32]).copied().collect()
+    let words = words.iter().map(|_| 1).sum();
+    numbers.unwrap_or_default().iter().chain(&[words]).copied().collect()
 }
 
 #[function]
@@ -151,11 +152,27 @@ fn records_cross_in_cbor() {
 
     let rows = [Some(Datum::Bytes(point.clone())), None];
     let column = super::columns::plain(Kind::Bytes, &rows, &mut Choices(2));
-    let columns = placed(&[column.to_bytes(), column.to_bytes()].concat());
-    let result = placed(&super::columns::room(Kind::Bytes, 2, true, 0).to_bytes());
+    let columns = super::columns::placed(&[column.to_bytes(), column.to_bytes()].concat());
+    let result = super::columns::placed(&super::columns::room(Kind::Bytes, 2, true, 0).to_bytes());
     // SAFETY: the columns are of the function's types, and memory that is placed stays.
     let done = unsafe { <__guest_function_moved as guest_sdk::function::Function>::batch(2, columns, result) };
     assert_eq!(done, Ok(()));
     let expected = minicbor::to_vec(Point { x: 6, name: "here" }).unwrap();
     assert_eq!(rows_of(Kind::Bytes, column_at(result)), [Some(Datum::Bytes(expected)), None]);
+
+    // A null makes a strict function's result null, whatever else is wrong with the row.
+    #[function]
+    fn strict(_point: Record<Point<'_>>, number: i64) -> i64 {
+        number
+    }
+    let points = [vec![0xFF], vec![0xFF]].map(|bytes| Some(Datum::Bytes(bytes)));
+    let points = super::columns::plain(Kind::Bytes, &points, &mut Choices(2));
+    let numbers = [None, Some(Datum::Number(vec![1; 8]))];
+    let numbers = super::columns::plain(Kind::Number(8), &numbers, &mut Choices(2));
+    let columns = super::columns::placed(&[points.to_bytes(), numbers.to_bytes()].concat());
+    let result = super::columns::placed(&super::columns::room(Kind::Number(8), 2, true, 0).to_bytes());
+    // SAFETY: as above.
+    let failed = unsafe { <__guest_function_strict as guest_sdk::function::Function>::batch(2, columns, result) };
+    let failed = failed.unwrap_err();
+    assert_eq!((failed.row, failed.error.code()), (1, ErrorCode::Malformed));
 }
