@@ -101,6 +101,41 @@ pub enum FunctionError {
         /// The function.
         function: String,
     },
+    /// The call of a row of a batch failed.
+    #[error("row {row} of the batch: {failure}")]
+    Row {
+        /// The row, counted from 0.
+        row: usize,
+        /// Why it failed.
+        #[source]
+        failure: Box<Failure>,
+    },
+    /// The results of a batch are not of their type.
+    #[error("the results of `{function}` are not of its type: {reason}")]
+    Results {
+        /// The function.
+        function: String,
+        /// The reason.
+        reason: String,
+    },
+    /// Columns of a batch that have not as many rows as the batch.
+    #[error("the argument for the parameter `{parameter}` of `{function}` has {found} rows instead of {expected}")]
+    Rows {
+        /// The function.
+        function: String,
+        /// The parameter.
+        parameter: String,
+        /// Rows of the batch.
+        expected: usize,
+        /// Rows of the column.
+        found: usize,
+    },
+    /// The function has no export for batches.
+    #[error("`{function}` takes one row at a time: its module has no export for batches")]
+    NoBatch {
+        /// The function.
+        function: String,
+    },
     /// No instance of the module could be had.
     #[error(transparent)]
     Pool(#[from] PoolError),

@@ -4,10 +4,47 @@ use guest_abi::column::{ALIGNMENT, Column};
 use guest_abi::function::{Scalar, Type};
 use guest_host::wasmtime::ValRaw;
 use guest_host::{Function, GuestCall, GuestCallError};
-use smallvec::SmallVec;
 
 /// Slots of a call that need no memory from the heap.
-const FEW: usize = 16;
+const FEW: usize = 8;
+
+/// The slots of a call: the first few in place, or all of them on the heap where there are more. Nothing that is inlined into a
+/// call of few numbers counts them at run time.
+struct Slots {
+    few: [ValRaw; FEW],
+    count: usize,
+    many: Vec<ValRaw>,
+}
+
+impl Slots {
+    #[inline]
+    fn new() -> Self {
+        Self { few: [ValRaw::i64(0); FEW], count: 0, many: Vec::new() }
+    }
+
+    #[inline]
+    fn push(&mut self, slot: ValRaw) {
+        match self.few.get_mut(self.count) {
+            Some(free) => *free = slot,
+            None => self.push_many(slot),
+        }
+        self.count += 1;
+    }
+
+    #[cold]
+    fn push_many(&mut self, slot: ValRaw) {
+        if self.many.is_empty() {
+            self.many.extend(self.few);
+        }
+        self.many.push(slot);
+    }
+
+    /// The slots, and room for a result where there is none.
+    #[inline]
+    fn as_mut_slice(&mut self) -> &mut [ValRaw] {
+        if self.count <= FEW { &mut self.few[..self.count.max(1)] } else { &mut self.many }
+    }
+}
 
 /// Where the bytes of arguments are placed.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +60,7 @@ pub(crate) enum Placement {
 /// The arguments of a call while they are placed.
 pub struct Frame<'c, 'g> {
     pub(crate) call: &'c mut GuestCall<'g>,
-    slots: SmallVec<[ValRaw; FEW]>,
+    slots: Slots,
     placement: Placement,
     /// The first free byte of the exchange region.
     next: usize,
@@ -36,7 +73,7 @@ impl<'c, 'g> Frame<'c, 'g> {
             Placement::Exchange => call.exchange().start,
             _ => 0,
         };
-        Self { call, slots: SmallVec::new(), placement, next }
+        Self { call, slots: Slots::new(), placement, next }
     }
 
     #[inline]
@@ -44,14 +81,33 @@ impl<'c, 'g> Frame<'c, 'g> {
         self.slots.push(slot);
     }
 
+    /// The call, once everything is placed.
+    #[inline]
+    pub(crate) fn guest(&mut self) -> &mut GuestCall<'g> {
+        self.call
+    }
+
     /// Calls the function with what was placed, and returns its first result.
     #[inline]
-    pub(crate) fn call(mut self, least: usize) -> Result<(&'c mut GuestCall<'g>, ValRaw), GuestCallError> {
-        while self.slots.len() < least {
-            self.slots.push(ValRaw::i64(0));
+    pub(crate) fn call(&mut self) -> Result<ValRaw, GuestCallError> {
+        let slots = self.slots.as_mut_slice();
+        self.call.call(slots)?;
+        Ok(slots[0])
+    }
+
+    /// The same for a call of many rows. If the guest reports an error, `failed` gets the row that it returned.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn call_batch(&mut self, failed: &mut Option<usize>) -> Result<ValRaw, GuestCallError> {
+        *failed = None;
+        let slots = self.slots.as_mut_slice();
+        if let Err(error) = self.call.call(slots) {
+            // A guest that trapped has left the arguments in the slots.
+            if error.is_reported() {
+                *failed = usize::try_from(slots[0].get_i32()).ok();
+            }
+            return Err(error);
         }
-        self.call.call(&mut self.slots)?;
-        Ok((self.call, self.slots.first().copied().unwrap_or(ValRaw::i64(0))))
+        Ok(slots[0])
     }
 
     /// Memory of the guest's for `length` bytes, and its address.

@@ -2,6 +2,8 @@
 #![deny(missing_docs)]
 
 mod argument;
+#[cfg(feature = "arrow")]
+mod batch;
 mod declare;
 mod error;
 mod frame;
@@ -11,10 +13,12 @@ mod runtime;
 mod value;
 
 pub use argument::{Argument, Arguments};
+#[cfg(feature = "arrow")]
+pub use batch::{Columnar, data_type};
 pub use error::FunctionError;
 pub use guest_abi::function::{Field, Items, Kind, Scalar, SectionError, Signature, Type, Volatility};
 pub use guest_host;
-pub use module::{Caller, Function, Module, ModuleConfig};
+pub use module::{Caller, Function, Module, ModuleConfig, Pristine};
 pub use returned::Returned;
 pub use runtime::Runtime;
 pub use value::{Date, Decimal, Timestamp, Value, ValueError};

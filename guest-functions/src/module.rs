@@ -7,6 +7,7 @@ use std::sync::Arc;
 use guest_abi::function::{EXPORT_ROW, Field, Kind, Scalar, Signature, Type, read_section};
 use guest_host::{
     Engine, Function as Export, Guest, Instance, InstanceConfig, MemoryState, Pool, PoolConfig, PrepareOptions,
+    RestorePolicy,
 };
 use guest_prepare::module_info::{ContractKind, Signature as WasmType, ValueType};
 use sha2::{Digest as _, Sha256};
@@ -21,6 +22,19 @@ use crate::value::Value;
 
 /// Exports of foreign modules that are taken for their allocator: `(size: i32) -> i32`.
 const ALLOCATORS: [&str; 3] = ["malloc", "allocate", "alloc"];
+
+/// How often instances are put back to their snapshot: what a row may see of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Pristine {
+    /// After each crossing: no call, and no batch or part of one, sees anything of another one.
+    #[default]
+    Batch,
+    /// After each row: no row of a batch sees anything of another one. Each row is a crossing of its own.
+    Row,
+    /// Only after errors: a call may find whatever earlier calls left.
+    Never,
+}
 
 /// How a module is loaded, and how its instances are kept.
 ///
@@ -39,7 +53,10 @@ pub struct ModuleConfig {
     pub version: String,
     /// What it is for, for people.
     pub description: String,
-    /// Limits of its instances, and when and how they are restored. The exchange region takes the arguments of a call.
+    /// How often its instances are put back to their snapshot.
+    pub pristine: Pristine,
+    /// Limits of its instances, and how they are restored; when that is, says [`Self::pristine`]. The exchange region takes the
+    /// arguments of a call.
     pub instance: InstanceConfig,
     /// How many instances there may be.
     pub pool: PoolConfig,
@@ -59,6 +76,7 @@ impl Default for ModuleConfig {
         Self {
             version: String::new(),
             description: String::new(),
+            pristine: Pristine::default(),
             instance: InstanceConfig::default().with_exchange_size(Some(EXCHANGE_SIZE)),
             pool: PoolConfig::default(),
             prepare: PrepareOptions::default(),
@@ -78,6 +96,12 @@ impl ModuleConfig {
     #[must_use]
     pub fn with_description(self, description: impl Into<String>) -> Self {
         Self { description: description.into(), ..self }
+    }
+
+    /// Sets [`Self::pristine`].
+    #[must_use]
+    pub fn with_pristine(self, pristine: Pristine) -> Self {
+        Self { pristine, ..self }
     }
 
     /// Sets [`Self::instance`].
@@ -123,12 +147,13 @@ struct Inner {
 
 /// A function, and how it is called.
 #[derive(Debug)]
-struct Entry {
-    signature: Signature,
-    row: Export,
-    placement: Placement,
-    /// Slots of a call at least: a result needs one.
-    slots: usize,
+pub(crate) struct Entry {
+    pub(crate) signature: Signature,
+    pub(crate) row: Export,
+    /// The call of many rows, if the module has one.
+    #[cfg(feature = "arrow")]
+    pub(crate) batch: Option<Export>,
+    pub(crate) placement: Placement,
 }
 
 impl fmt::Debug for Module {
@@ -143,7 +168,12 @@ impl Module {
     ///
     /// # Errors
     /// [`FunctionError`] if it cannot be loaded, or if its functions are not as their signatures say.
-    pub fn load(engine: &Engine, name: &str, bytes: &[u8], config: ModuleConfig) -> Result<Self, FunctionError> {
+    pub fn load(engine: &Engine, name: &str, bytes: &[u8], mut config: ModuleConfig) -> Result<Self, FunctionError> {
+        config.instance.policy = match config.pristine {
+            Pristine::Batch | Pristine::Row => RestorePolicy::EveryCall,
+            Pristine::Never => RestorePolicy::Never,
+        };
+        config.pool.restore_on_return = config.pristine != Pristine::Never;
         let guest = Guest::load(engine, name, bytes, config.prepare)?;
         let functions = functions(&guest, &config.declarations)?;
         let by_name = functions.iter().enumerate().map(|(at, entry)| (entry.signature.name.clone(), at)).collect();
@@ -253,7 +283,7 @@ impl Function {
     }
 
     #[inline]
-    fn entry(&self) -> &Entry {
+    pub(crate) fn entry(&self) -> &Entry {
         &self.module.inner.functions[self.at]
     }
 
@@ -285,7 +315,7 @@ impl Function {
 #[derive(Debug)]
 pub struct Caller {
     module: Module,
-    instance: Instance,
+    pub(crate) instance: Instance,
 }
 
 impl Caller {
@@ -307,14 +337,18 @@ impl Caller {
     /// As for [`Function::call`], and [`FunctionError::UnknownFunction`] for a function of another module.
     #[inline]
     pub fn call<A: Arguments, R: Returned>(&mut self, function: &Function, arguments: A) -> Result<R, FunctionError> {
-        if !Arc::ptr_eq(&function.module.inner, &self.module.inner) {
-            return Err(self.foreign(function));
-        }
+        self.check_module(function)?;
         let entry = function.entry();
         if let Some(null) = entry.check::<A, R>(&arguments)? {
             return Ok(null);
         }
         entry.call(&mut self.instance, &arguments)
+    }
+
+    /// That the function is one of this module's.
+    #[inline]
+    pub(crate) fn check_module(&self, function: &Function) -> Result<(), FunctionError> {
+        if Arc::ptr_eq(&function.module.inner, &self.module.inner) { Ok(()) } else { Err(self.foreign(function)) }
     }
 
     #[cold]
@@ -330,7 +364,7 @@ impl Caller {
 impl Entry {
     /// The type of the result.
     #[inline]
-    fn result(&self) -> Type {
+    pub(crate) fn result(&self) -> Type {
         // `functions` takes no function without one.
         self.signature.results[0].ty
     }
@@ -353,8 +387,8 @@ impl Entry {
         let found = instance.call_with(self.row, |call| {
             let mut frame = Frame::new(call, self.placement);
             arguments.place(&mut frame, &self.signature)?;
-            let (call, slot) = frame.call(self.slots)?;
-            take::<R>(call, result, slot)
+            let slot = frame.call()?;
+            take::<R>(frame.guest(), result, slot)
         })?;
         found.ok_or_else(|| self.null_result())
     }
@@ -379,7 +413,7 @@ fn functions(guest: &Guest, declarations: &[String]) -> Result<Vec<Entry>, Funct
             let export = format!("{EXPORT_ROW}{}", signature.name);
             let unfit = |reason| FunctionError::Export { function: signature.name.clone(), reason };
             let row = crossing_export(guest, &export, &signature).map_err(unfit)?;
-            functions.push(Entry::new(signature, row, Placement::Exchange));
+            functions.push(Entry::new(guest, signature, row, Placement::Exchange));
         }
     }
     if guest.info().contract() != ContractKind::Bare {
@@ -412,7 +446,7 @@ fn functions(guest: &Guest, declarations: &[String]) -> Result<Vec<Entry>, Funct
                 )));
             }
         };
-        functions.push(Entry::new(signature, row, placement));
+        functions.push(Entry::new(guest, signature, row, placement));
     }
     for export in guest.info().extension_functions() {
         let Some((ty, row)) = guest.info().exported_function(&export.name).zip(guest.export(&export.name)) else {
@@ -420,15 +454,30 @@ fn functions(guest: &Guest, declarations: &[String]) -> Result<Vec<Entry>, Funct
         };
         let declared = functions.iter().any(|other| other.signature.name == export.name);
         if let Some(signature) = of_numbers(&export.name, ty).filter(|_| !declared) {
-            functions.push(Entry::new(signature, row, Placement::Numbers));
+            functions.push(Entry::new(guest, signature, row, Placement::Numbers));
         }
     }
     Ok(functions)
 }
 
 impl Entry {
-    fn new(signature: Signature, row: Export, placement: Placement) -> Self {
-        Self { signature, row, placement, slots: 1 }
+    fn new(guest: &Guest, signature: Signature, row: Export, placement: Placement) -> Self {
+        #[cfg(feature = "arrow")]
+        let batch = {
+            let name = format!("{}{}", guest_abi::function::EXPORT_BATCH, signature.name);
+            let expected = WasmType::new([const { ValueType::I32 }; 3], [ValueType::I32]);
+            let has_it = guest.info().exported_function(&name) == Some(&expected);
+            guest.export(&name).filter(|_| has_it)
+        };
+        #[cfg(not(feature = "arrow"))]
+        let _ = guest;
+        Self {
+            signature,
+            row,
+            #[cfg(feature = "arrow")]
+            batch,
+            placement,
+        }
     }
 }
 

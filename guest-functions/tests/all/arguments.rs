@@ -1,8 +1,8 @@
 //! Every type crosses there and back, and what does not fit is an error before the call.
 
 use guest_abi::function::{Scalar, Type};
-use guest_functions::guest_host::{Cause, InstanceConfig};
-use guest_functions::{Date, Decimal, FunctionError, Module, ModuleConfig, Timestamp, Value};
+use guest_functions::guest_host::Cause;
+use guest_functions::{Date, Decimal, FunctionError, Module, ModuleConfig, Pristine, Timestamp, Value};
 use proptest::prelude::*;
 
 use crate::support::{PACK, entry, function, load, native};
@@ -240,11 +240,8 @@ fn every_call_begins_at_the_snapshot() {
         assert_eq!(caller.call::<_, i64>(&count, (text,)).unwrap(), expected);
         assert!(caller.instance().is_pristine());
     }
-    let config = ModuleConfig::default();
-    let never = InstanceConfig::default()
-        .with_policy(guest_functions::guest_host::RestorePolicy::Never)
-        .with_exchange_size(config.instance.exchange_size);
-    let module = load(&native(counts, &section), config.with_instance(never)).unwrap();
+    let never = ModuleConfig::default().with_pristine(Pristine::Never);
+    let module = load(&native(counts, &section), never).unwrap();
     let count = module.function("count").unwrap();
     let mut caller = module.caller().unwrap();
     let counted: Vec<i64> = (0..3).map(|_| caller.call(&count, ("b",)).unwrap()).collect();

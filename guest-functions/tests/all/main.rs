@@ -1,7 +1,9 @@
 //! Functions as an embedder calls them, on modules in text form.
 
 mod arguments;
+mod batches;
 mod foreign;
+mod guests;
 mod registry;
 mod results;
 mod sections;

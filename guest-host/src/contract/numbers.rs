@@ -61,6 +61,8 @@ impl Numbers {
     }
 
     /// Calls it with the arguments that the embedder configured, and keeps the results for the outcome.
+    // Out of line, as the other kinds of functions need their registers.
+    #[inline(never)]
     pub(super) fn call_configured(&self, store: &mut Store<Data>) -> Result<(), CallError> {
         let arguments = self.arguments()?;
         let (mut few, mut many) = ([ValRaw::i64(0); FEW], Vec::new());

@@ -5,8 +5,8 @@ use std::ops::Range;
 use wasmtime::{Store, ValRaw};
 
 use super::Instance;
-use super::invoke::lost;
-use super::live::Live;
+use super::invoke::{Body, lost};
+use super::live::{Live, UnnamedFailure};
 use crate::contract::{CallError, Callable, Data, Numbers};
 use crate::failure::{Failure, Fault, InvalidData};
 use crate::guest::{Function, Guest};
@@ -21,12 +21,12 @@ pub struct GuestCall<'a> {
     live: &'a mut Live,
     guest: &'a Guest,
     function: Function,
-    /// Whether the function's own callable is an entrance, which puts globals back.
-    enters: bool,
     /// Whether the function was called.
     called: bool,
-    /// Whether globals are back since the last call.
-    globals_restored: bool,
+    /// Whether the function's own callable is an entrance, which puts globals back.
+    enters: bool,
+    /// Whether globals are as the snapshot has them.
+    globals_restored: &'a mut bool,
 }
 
 /// Why a call did not come to its end. [`Instance::call_with`] makes a [`Failure`] of it.
@@ -53,6 +53,12 @@ impl GuestCallError {
     #[cold]
     pub fn arguments_too_large(needed: u64, available: u64) -> Self {
         Self::fault(Fault::ArgumentsTooLarge { needed, available })
+    }
+
+    /// Whether the function returned and has reported an error of its own.
+    #[must_use]
+    pub fn is_reported(&self) -> bool {
+        matches!(&*self.0, CallError::Failed(fault) if matches!(**fault, Fault::Guest { .. }))
     }
 
     fn fault(fault: Fault) -> Self {
@@ -124,7 +130,7 @@ impl GuestCall<'_> {
             Some(Some(Callable::Numbers(function))) => function.call(store, slots)?,
             _ => return Err(GuestCallError::invalid("the function is not one of numbers")),
         }
-        self.globals_restored = self.enters;
+        *self.globals_restored = self.enters;
         Ok(())
     }
 
@@ -133,7 +139,7 @@ impl GuestCall<'_> {
     /// # Errors
     /// As for [`GuestCall::call`], but it may be called any number of times.
     pub fn call_other(&mut self, function: Function, slots: &mut [ValRaw]) -> Result<(), GuestCallError> {
-        self.globals_restored = false;
+        *self.globals_restored = false;
         let function = self.live.plain(self.guest, function);
         let (function, store) =
             function.ok_or_else(|| GuestCallError::invalid("the function is not one of numbers"))?;
@@ -193,25 +199,47 @@ impl Instance {
     ) -> Result<T, Failure> {
         let began = self.tally.as_mut().map(|tally| tally.begin(function));
         let mut result = None;
-        let mut attempt = |instance: &mut Self, retried| {
-            instance.attempt_with(function, retried, |live, guest, enters| {
-                let mut call = GuestCall { live, guest, function, enters, called: false, globals_restored: false };
-                match body(&mut call) {
-                    Ok(found) => {
-                        result = Some(found);
-                        Ok(call.globals_restored)
-                    }
-                    Err(GuestCallError(error)) => Err(*error),
-                }
-            })
-        };
-        let mut called = attempt(self, false);
+        let enters = self.plan.uses_entrances();
+        // A call that calls nothing changes no global.
+        let with = With { function, enters, body: &mut body, result: &mut result };
+        let mut called = self.attempt_with(function, false, &mut true, with);
         if self.may_retry(&called) {
-            self.count_restored();
-            called = attempt(self, true);
+            called = self.retry_with(function, &mut |call| body(call).map(|found| result = Some(found)));
         }
         self.outcome(function, began, called)?;
         result.ok_or_else(|| self.failure(function, *lost()))
+    }
+
+    /// Calls once more. Of any body, so that the first call has the only copy of its own that is inlined.
+    #[cold]
+    #[inline(never)]
+    fn retry_with(
+        &mut self,
+        function: Function,
+        mut body: &mut dyn FnMut(&mut GuestCall<'_>) -> Result<(), GuestCallError>,
+    ) -> Result<(), Box<UnnamedFailure>> {
+        self.count_restored();
+        let enters = self.plan.uses_entrances();
+        let with = With { function, enters, body: &mut body, result: &mut None };
+        self.attempt_with(function, true, &mut true, with)
+    }
+}
+
+/// A call as an embedder makes it.
+struct With<'b, F, T> {
+    function: Function,
+    enters: bool,
+    body: &'b mut F,
+    result: &'b mut Option<T>,
+}
+
+impl<F: FnMut(&mut GuestCall<'_>) -> Result<T, GuestCallError>, T> Body for With<'_, F, T> {
+    #[inline(always)]
+    fn run(self, live: &mut Live, guest: &Guest, globals_restored: &mut bool) -> Result<(), CallError> {
+        let Self { function, enters, body, result } = self;
+        let mut call = GuestCall { live, guest, function, called: false, enters, globals_restored };
+        *result = Some(body(&mut call).map_err(|GuestCallError(error)| *error)?);
+        Ok(())
     }
 }
 

@@ -119,36 +119,30 @@ impl Instance {
     // A function of its own would save and restore all registers for every call.
     #[inline(always)]
     fn attempt(&mut self, function: Function, retried: bool) -> Result<(), Box<UnnamedFailure>> {
-        self.attempt_with(function, retried, |live, _, enters| {
-            // Not cloned: a clone of a typed function counts its type's references, which costs more than the call.
-            match &live.functions[function.index] {
-                Some(function) => function.call(&mut live.store).map(|()| enters),
-                None => Err(wasmtime::Error::msg("the function was not resolved").into()),
-            }
-        })
+        let mut globals_restored = self.plan.uses_entrances();
+        self.attempt_with(function, retried, &mut globals_restored, Invoke { function })
     }
 
-    /// One call, as `body` makes it, and the restore that follows it. `body` gets whether the function is an entrance, and
-    /// returns whether globals are back after it.
+    /// One call, as `body` makes it, and the restore that follows it. `globals_restored` says whether globals are back after a
+    /// call that succeeded; `body` may change it.
     #[inline(always)]
     pub(super) fn attempt_with(
         &mut self,
         function: Function,
         retried: bool,
-        body: impl FnOnce(&mut Live, &Guest, bool) -> Result<bool, CallError>,
+        globals_restored: &mut bool,
+        body: impl Body,
     ) -> Result<(), Box<UnnamedFailure>> {
         self.last_stats.begin(retried);
         if !self.phase.is_ready() {
             self.replace_before_call()?;
         }
-        let called = self.call(function, body);
-        let globals_restored = matches!(called, Ok(true));
-        let called = called.map(drop);
+        let called = self.call(function, globals_restored, body);
         let restore =
             called.is_err() || self.config.policy == RestorePolicy::EveryCall || self.wants_restore_blocking();
         if restore {
             let began = self.config.count.then(Instant::now);
-            if let Some(due) = self.restore_after(called.is_ok(), globals_restored) {
+            if let Some(due) = self.restore_after(called.is_ok(), called.is_ok() && *globals_restored) {
                 self.carry_out_blocking(due);
             }
             self.last_stats.restore_time = began.map(|began| began.elapsed());
@@ -186,25 +180,24 @@ impl Instance {
         UnnamedFailure::boxed(Cause::NotRestorable { reasons })
     }
 
-    /// Calls the function, and returns whether globals are back. The restore after it is still to come.
+    /// Calls the function. The restore after it is still to come.
     #[inline(always)]
     fn call(
         &mut self,
         function: Function,
-        body: impl FnOnce(&mut Live, &Guest, bool) -> Result<bool, CallError>,
-    ) -> Result<bool, Box<UnnamedFailure>> {
+        globals_restored: &mut bool,
+        body: impl Body,
+    ) -> Result<(), Box<UnnamedFailure>> {
         let pristine = self.begin_call(function)?;
-        let enters = self.plan.uses_entrances();
         let Some(live) = self.phase.live_mut() else {
             return Err(lost());
         };
-        let mut globals_restored = false;
-        let called = body(live, &self.guest, enters).map(|restored| globals_restored = restored);
+        let called = body.run(live, &self.guest, globals_restored);
         self.end_call(called)?;
         if self.asks_guest() {
             ready(self.ask_guest::<Blocking>(pristine));
         }
-        Ok(globals_restored)
+        Ok(())
     }
 
     /// Makes the instance ready for a call of the function: its deadline runs from here. Returns whether the call begins at the
@@ -387,6 +380,35 @@ impl Instance {
             }
         }
     }
+}
+
+/// What a call does between its beginning and its end.
+// A trait, as a closure that is used twice is not inlined.
+pub(super) trait Body {
+    /// Calls the guest. `globals_restored` says whether globals are back if that succeeds, and may be changed.
+    fn run(self, live: &mut Live, guest: &Guest, globals_restored: &mut bool) -> Result<(), CallError>;
+}
+
+/// The call of a function whose arguments are not the embedder's.
+struct Invoke {
+    function: Function,
+}
+
+impl Body for Invoke {
+    #[inline(always)]
+    fn run(self, live: &mut Live, _guest: &Guest, _globals_restored: &mut bool) -> Result<(), CallError> {
+        // Not cloned: a clone of a typed function counts its type's references, which costs more than the call.
+        match &live.functions[self.function.index] {
+            Some(function) => function.call(&mut live.store),
+            None => Err(unresolved()),
+        }
+    }
+}
+
+/// A call of a function that was not resolved, which begins none.
+#[cold]
+fn unresolved() -> CallError {
+    wasmtime::Error::msg("the function was not resolved").into()
 }
 
 /// A call of an instance that a panic took along.

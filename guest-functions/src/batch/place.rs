@@ -1,0 +1,249 @@
+//! Placing the columns of a batch in the guest's memory: each buffer is copied once, as it is.
+
+use std::ops::Range;
+
+use arrow_array::types::ByteViewType;
+use arrow_array::{Array as _, GenericByteViewArray};
+use arrow_buffer::BooleanBuffer;
+use guest_abi::column::{self, Column, Encoding};
+use guest_host::{GuestCallError, wasmtime::ValRaw};
+
+use super::cells::{Cells, Values};
+use crate::frame::Frame;
+
+/// Bytes that the rows of a column take, about; for dividing a batch before it is placed.
+pub(super) fn estimate(cells: &Cells<'_>, rows: &Range<usize>) -> usize {
+    let count = rows.len();
+    let values = match &cells.values {
+        Values::Fixed { width, .. } => count.saturating_mul(*width),
+        Values::Bool(_) => count.div_ceil(8),
+        Values::Text(array) => offsets_span(array.value_offsets(), rows).saturating_add(count * 4),
+        Values::Bytes(array) => offsets_span(array.value_offsets(), rows).saturating_add(count * 4),
+        Values::LargeText(array) => long_span(array.value_offsets(), rows).saturating_add(count * 4),
+        Values::LargeBytes(array) => long_span(array.value_offsets(), rows).saturating_add(count * 4),
+        Values::TextViews(array) => views_span(array).saturating_add(count * 16),
+        Values::ByteViews(array) => views_span(array).saturating_add(count * 16),
+        Values::List { array, items } => {
+            let items_in = offset_range(array.value_offsets(), rows);
+            estimate(items, &items_in).saturating_add(count * 4)
+        }
+        Values::Constant(inner) => estimate(inner, &(0..1)),
+        Values::Dictionary { values, .. } => {
+            let distinct = len(values);
+            estimate(values, &(0..distinct)).saturating_add(count * 4)
+        }
+    };
+    values.saturating_add(count.div_ceil(8)).saturating_add(4 * column::SIZE)
+}
+
+fn offsets_span(offsets: &[i32], rows: &Range<usize>) -> usize {
+    offset_range(offsets, rows).len()
+}
+
+fn long_span(offsets: &[i64], rows: &Range<usize>) -> usize {
+    usize::try_from(offsets[rows.end] - offsets[rows.start]).unwrap_or(usize::MAX)
+}
+
+fn views_span<T: ByteViewType + ?Sized>(array: &GenericByteViewArray<T>) -> usize {
+    array.data_buffers().iter().map(|buffer| buffer.len() + column::ALIGNMENT).sum()
+}
+
+/// The part of the values to which the offsets of some rows lead. Arrow has checked that they are in order.
+fn offset_range(offsets: &[i32], rows: &Range<usize>) -> Range<usize> {
+    let at = |row: usize| usize::try_from(offsets[row]).unwrap_or(0);
+    at(rows.start)..at(rows.end)
+}
+
+/// Rows of an array.
+fn len(cells: &Cells<'_>) -> usize {
+    match &cells.values {
+        Values::Fixed { bytes, width } => bytes.len() / width,
+        Values::Bool(array) => array.len(),
+        Values::Text(array) => array.len(),
+        Values::LargeText(array) => array.len(),
+        Values::TextViews(array) => array.len(),
+        Values::Bytes(array) => array.len(),
+        Values::LargeBytes(array) => array.len(),
+        Values::ByteViews(array) => array.len(),
+        Values::List { array, .. } => array.len(),
+        Values::Constant(_) => 1,
+        Values::Dictionary { keys, .. } => keys.as_slice().len(),
+    }
+}
+
+impl Cells<'_> {
+    /// Places some rows, and returns their column.
+    pub(super) fn place(&self, frame: &mut Frame<'_, '_>, rows: Range<usize>) -> Result<Column, GuestCallError> {
+        let mut placed = Column { rows: rows.len() as u32, ..Column::default() };
+        match &self.values {
+            Values::Fixed { bytes, width } => {
+                placed.values = frame.bytes(&bytes[rows.start * width..rows.end * width])?;
+            }
+            Values::Bool(array) => return place_bools(frame, array.values(), self, rows),
+            Values::Text(array) => place_text(frame, &mut placed, array.value_data(), array.value_offsets(), &rows)?,
+            Values::Bytes(array) => place_text(frame, &mut placed, array.value_data(), array.value_offsets(), &rows)?,
+            Values::LargeText(array) => {
+                place_long(frame, &mut placed, array.value_data(), array.value_offsets(), &rows)?;
+            }
+            Values::LargeBytes(array) => {
+                place_long(frame, &mut placed, array.value_data(), array.value_offsets(), &rows)?;
+            }
+            Values::TextViews(array) => place_views(frame, &mut placed, array, &rows)?,
+            Values::ByteViews(array) => place_views(frame, &mut placed, array, &rows)?,
+            Values::List { array, items } => {
+                let of = offset_range(array.value_offsets(), &rows);
+                let inner = items.place(frame, of)?;
+                placed.child = frame.bytes(&inner.to_bytes())?;
+                placed.offsets = place_offsets(frame, array.value_offsets(), &rows)?;
+            }
+            Values::Constant(inner) => {
+                placed.encoding = Encoding::Constant as u32;
+                let inner = inner.place(frame, 0..1)?;
+                placed.child = frame.bytes(&inner.to_bytes())?;
+            }
+            Values::Dictionary { keys, values } => {
+                placed.encoding = Encoding::Dictionary as u32;
+                let distinct = values.place(frame, 0..len(values))?;
+                placed.child = frame.bytes(&distinct.to_bytes())?;
+                let keys = &keys.as_slice()[rows.clone()];
+                let (address, room) = frame.room(keys.len() * 4)?;
+                for (to, key) in room.chunks_exact_mut(4).zip(keys) {
+                    to.copy_from_slice(&key.to_le_bytes());
+                }
+                placed.values = address;
+            }
+        }
+        if let Some(nulls) = self.nulls.filter(|nulls| nulls.null_count() > 0) {
+            let (address, first_bit) = place_bits(frame, nulls.inner(), &rows)?;
+            (placed.validity, placed.first_bit) = (address, first_bit);
+        }
+        Ok(placed)
+    }
+
+    /// Passes the value of a row, which is not null, to a call of one row. `row` is one that [`Cells::locate`] found.
+    pub(super) fn push(&self, frame: &mut Frame<'_, '_>, row: usize) -> Result<(), GuestCallError> {
+        match &self.values {
+            Values::Fixed { bytes, width } => {
+                let bytes = &bytes[row * width..(row + 1) * width];
+                match width {
+                    4 => frame.push(ValRaw::u32(u32::from_le_bytes(bytes.try_into().unwrap_or_default()))),
+                    8 => frame.push(ValRaw::u64(u64::from_le_bytes(bytes.try_into().unwrap_or_default()))),
+                    _ => bytes.chunks_exact(8).for_each(|half| {
+                        frame.push(ValRaw::u64(u64::from_le_bytes(half.try_into().unwrap_or_default())));
+                    }),
+                }
+            }
+            Values::Bool(array) => frame.push(ValRaw::i32(array.value(row).into())),
+            Values::List { array, items } => {
+                let of = offset_range(array.value_offsets(), &(row..row + 1));
+                let inner = items.place(frame, of)?;
+                frame.push_column(inner)?;
+            }
+            _ => frame.push_bytes(self.bytes(row).unwrap_or_default())?,
+        }
+        Ok(())
+    }
+}
+
+/// Places the part of a bitmap that has these rows, and returns its address and the bit of the first row.
+fn place_bits(
+    frame: &mut Frame<'_, '_>,
+    bits: &BooleanBuffer,
+    rows: &Range<usize>,
+) -> Result<(u32, u32), GuestCallError> {
+    let (start, end) = (bits.offset() + rows.start, bits.offset() + rows.end);
+    let address = frame.bytes(&bits.values()[start / 8..end.div_ceil(8)])?;
+    Ok((address, (start % 8) as u32))
+}
+
+/// Truth values have their values and their validity at the same bits.
+fn place_bools(
+    frame: &mut Frame<'_, '_>,
+    values: &BooleanBuffer,
+    cells: &Cells<'_>,
+    rows: Range<usize>,
+) -> Result<Column, GuestCallError> {
+    let mut placed = Column { rows: rows.len() as u32, ..Column::default() };
+    (placed.values, placed.first_bit) = place_bits(frame, values, &rows)?;
+    let Some(nulls) = cells.nulls.filter(|nulls| nulls.null_count() > 0) else {
+        return Ok(placed);
+    };
+    let nulls = nulls.inner();
+    if (nulls.offset() + rows.start) % 8 == placed.first_bit as usize {
+        placed.validity = place_bits(frame, nulls, &rows)?.0;
+        return Ok(placed);
+    }
+    let first = placed.first_bit as usize;
+    let (address, room) = frame.room((first + rows.len()).div_ceil(8))?;
+    room.fill(0);
+    for (at, _) in rows.enumerate().filter(|(_, row)| nulls.value(*row)) {
+        room[(first + at) / 8] |= 1 << ((first + at) % 8);
+    }
+    placed.validity = address;
+    Ok(placed)
+}
+
+fn place_text(
+    frame: &mut Frame<'_, '_>,
+    placed: &mut Column,
+    data: &[u8],
+    offsets: &[i32],
+    rows: &Range<usize>,
+) -> Result<(), GuestCallError> {
+    placed.values = frame.bytes(&data[offset_range(offsets, rows)])?;
+    placed.offsets = place_offsets(frame, offsets, rows)?;
+    Ok(())
+}
+
+/// Places offsets so that the first is 0.
+fn place_offsets(frame: &mut Frame<'_, '_>, offsets: &[i32], rows: &Range<usize>) -> Result<u32, GuestCallError> {
+    let offsets = &offsets[rows.start..=rows.end];
+    let (address, room) = frame.room(offsets.len() * 4)?;
+    for (to, offset) in room.chunks_exact_mut(4).zip(offsets) {
+        to.copy_from_slice(&(offset - offsets[0]).to_le_bytes());
+    }
+    Ok(address)
+}
+
+fn place_long(
+    frame: &mut Frame<'_, '_>,
+    placed: &mut Column,
+    data: &[u8],
+    offsets: &[i64],
+    rows: &Range<usize>,
+) -> Result<(), GuestCallError> {
+    let at = |row: usize| usize::try_from(offsets[row]).unwrap_or(0);
+    let part = &data[at(rows.start)..at(rows.end)];
+    // The guest's memory has 32-bit addresses, so what was placed has offsets that fit.
+    placed.values = frame.bytes(part)?;
+    let offsets = &offsets[rows.start..=rows.end];
+    let (address, room) = frame.room(offsets.len() * 4)?;
+    for (to, offset) in room.chunks_exact_mut(4).zip(offsets) {
+        let offset = i32::try_from(offset - offsets[0]).unwrap_or(i32::MAX);
+        to.copy_from_slice(&offset.to_le_bytes());
+    }
+    placed.offsets = address;
+    Ok(())
+}
+
+fn place_views<T: ByteViewType + ?Sized>(
+    frame: &mut Frame<'_, '_>,
+    placed: &mut Column,
+    array: &GenericByteViewArray<T>,
+    rows: &Range<usize>,
+) -> Result<(), GuestCallError> {
+    placed.encoding = Encoding::Views as u32;
+    let buffers = array.data_buffers();
+    let mut addresses = Vec::with_capacity(buffers.len() * 4);
+    for buffer in buffers.iter() {
+        addresses.extend_from_slice(&frame.bytes(buffer)?.to_le_bytes());
+    }
+    placed.child = frame.bytes(&addresses)?;
+    let views = &array.views()[rows.clone()];
+    let (address, room) = frame.room(views.len() * 16)?;
+    for (to, view) in room.chunks_exact_mut(16).zip(views) {
+        to.copy_from_slice(&view.to_le_bytes());
+    }
+    placed.values = address;
+    Ok(())
+}
