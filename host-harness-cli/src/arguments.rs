@@ -13,7 +13,8 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use guest_host::wasi::{Clock, Randomness};
 use guest_host::{
-    ArtefactKey, ArtefactTrust, CompileCache, EngineConfig, Guest, InstanceConfig, Residue, RestorePolicy, RestoreStrategy,
+    ArtefactKey, ArtefactTrust, CompileCache, EngineConfig, Guest, InstanceConfig, Residue, RestorePolicy,
+    RestoreStrategy,
 };
 use guest_prepare::PrepareOptions;
 use host_harness::functions::arguments_of;

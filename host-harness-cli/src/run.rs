@@ -111,7 +111,9 @@ fn load_hint(error: &LoadError) -> Option<&'static str> {
         }
         error if speaks_no_contract(error) => return Some(ADD_AN_EXTENSION),
         LoadError::Config(ConfigError::Arguments { .. }) => {
-            return Some("`run` takes them behind the function's name, other commands by `--args 'FUNCTION=NUMBER,...'`");
+            return Some(
+                "`run` takes them behind the function's name, other commands by `--args 'FUNCTION=NUMBER,...'`",
+            );
         }
         LoadError::Config(ConfigError::LimitBelowMinimum { .. }) => return Some("`--memory-limit` sets the limit"),
         LoadError::Start(StartError::NoExchange { .. }) | LoadError::Config(ConfigError::BufferAboveLimit { .. }) => {

@@ -135,7 +135,10 @@ mod tests {
     #[test]
     fn numbers_read_as_people_write_them() {
         let text = |value: Val| Number::of(&value).unwrap().to_string();
-        assert_eq!((text(Val::I32(-1)), text(Val::I64(i64::MIN))), ("-1 (i32)".into(), "-9223372036854775808 (i64)".into()));
+        assert_eq!(
+            (text(Val::I32(-1)), text(Val::I64(i64::MIN))),
+            ("-1 (i32)".into(), "-9223372036854775808 (i64)".into())
+        );
         let f64 = |number: f64| text(Val::F64(number.to_bits()));
         assert_eq!((f64(0.1), f64(-0.0), f64(1e300)), ("0.1 (f64)".into(), "-0.0 (f64)".into(), "1e300 (f64)".into()));
         assert_eq!((f64(f64::NAN), f64(f64::NEG_INFINITY)), ("NaN (f64)".into(), "-inf (f64)".into()));

@@ -391,7 +391,10 @@ fn not_callable(info: &ModuleInfo) -> Vec<NotCallable> {
     }
     let others = info.other_functions();
     others
-        .map(|(export, signature)| NotCallable { function: export.name.clone(), reason: why_not(&export.name, signature) })
+        .map(|(export, signature)| NotCallable {
+            function: export.name.clone(),
+            reason: why_not(&export.name, signature),
+        })
         .collect()
 }
 

@@ -37,11 +37,14 @@ impl CallArguments {
     /// Refuses arguments for functions that no guest has, or that take none.
     pub(crate) fn check_for<'g>(&self, guests: impl Iterator<Item = &'g Guest> + Clone) -> Result<()> {
         let arguments = self.arguments();
-        let taken = |function: &str| guests.clone().any(|guest| arguments_of(guest, &arguments).get(function).is_some());
+        let taken =
+            |function: &str| guests.clone().any(|guest| arguments_of(guest, &arguments).get(function).is_some());
         let Some((function, _)) = arguments.iter().find(|(function, _)| !taken(function)) else { return Ok(()) };
         for guest in guests {
             match guest.function(function) {
-                Ok(_) => anyhow::bail!("`--args` gives arguments for `{function}`, an extension function, which takes none"),
+                Ok(_) => {
+                    anyhow::bail!("`--args` gives arguments for `{function}`, an extension function, which takes none")
+                }
                 Err(cause) => return Err(LoadError::Function(cause).into()),
             }
         }

@@ -84,7 +84,8 @@ fn inspect(engine: &Engine, built: &BuiltGuest, common: &Common, state: &MemoryS
         Err(error) => module.reason = error.to_string(),
     }
     // A function whose arguments nobody has given would be refused.
-    let function = select(&guest, &[], &common.config_of(&guest).arguments).unwrap_or_default().functions.into_iter().next();
+    let function =
+        select(&guest, &[], &common.config_of(&guest).arguments).unwrap_or_default().functions.into_iter().next();
     Ok(Inspected { module, function, is_no_extension: is_bare(&guest) && guest.functions().is_empty() })
 }
 

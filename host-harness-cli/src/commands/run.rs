@@ -26,7 +26,11 @@ pub(crate) fn run(arguments: &Run, common: &Common) -> Result<Content> {
     let mut config = common.config();
     if !arguments.arguments.is_empty() {
         let is_given = config.arguments.get(&arguments.function).is_some();
-        anyhow::ensure!(!is_given, "give the arguments of `{}` behind its name or by --args, not both", arguments.function);
+        anyhow::ensure!(
+            !is_given,
+            "give the arguments of `{}` behind its name or by --args, not both",
+            arguments.function
+        );
         config.arguments = config.arguments.of(&arguments.function, arguments.arguments.iter().cloned());
     }
     select(&guest, std::slice::from_ref(&arguments.function), &config.arguments).map_err(named)?;

@@ -4,8 +4,8 @@ use super::bare::BareCall;
 use super::row::round;
 use super::statistics::{Estimate, median};
 use super::times::{ROUNDS, Stopwatch, clock_cost};
-use crate::functions::arguments_of;
 use super::{MeasureOptions, NO_RESTORE, Noise, Ratios, Row, Subject, Variant, counts};
+use crate::functions::arguments_of;
 use guest_host::{LoadError, MemoryState};
 
 /// What one row is of.

@@ -84,7 +84,9 @@ fn forgetting(restore: Forgetful, function: &str) -> Verdict {
 /// The first difference in what a function returned.
 fn returned(verdict: &Verdict) -> Option<(&str, &str)> {
     verdict.differences.iter().find_map(|difference| match &difference.what {
-        What::Outcome { aspect: Aspect::ReturnValues, expected, found, .. } => Some((expected.as_str(), found.as_str())),
+        What::Outcome { aspect: Aspect::ReturnValues, expected, found, .. } => {
+            Some((expected.as_str(), found.as_str()))
+        }
         _ => None,
     })
 }
@@ -123,7 +125,10 @@ fn functions_without_their_arguments_are_left_out_of_all_and_refused_by_name() {
     let none = Arguments::default();
     let found = select(&guest, &[], &none).unwrap();
     assert_eq!(found.functions, ["in_global", "in_memory", "nan"]);
-    assert_eq!((&*found.skipped[0].function, found.skipped[0].signature.to_string()), ("in_heap", "(i32) -> i32".into()));
+    assert_eq!(
+        (&*found.skipped[0].function, found.skipped[0].signature.to_string()),
+        ("in_heap", "(i32) -> i32".into())
+    );
     let refused = select(&guest, &["in_heap".to_owned()], &none).unwrap_err();
     assert!(matches!(refused, LoadError::Config(_)) && refused.to_string().contains("`in_heap`"), "{refused}");
     let refused = select(&load(ADD), &[], &none).unwrap_err().to_string();
@@ -163,7 +168,8 @@ fn twenty_parameters_reach_the_function_and_its_results_come_back() {
     let config = InstanceConfig::default().with_arguments(Arguments::default().of("sum", values));
     let mut instance = guest.instantiate(&config, MemoryState::new()).unwrap();
     let outcome = instance.invoke_by_name("sum").unwrap();
-    let results: Vec<String> = outcome.results().iter().filter_map(Number::of).map(|number| number.to_string()).collect();
+    let results: Vec<String> =
+        outcome.results().iter().filter_map(Number::of).map(|number| number.to_string()).collect();
     assert_eq!(results, ["210 (i64)", "-1 (i64)"]);
 }
 
@@ -185,7 +191,8 @@ fn an_inspection_says_which_functions_cannot_be_called_and_why() {
     assert!(reasons[0].0 == "_initialize" && reasons[0].1.contains("begins with `_`"), "{reasons:?}");
     assert_eq!(reasons[1], ("vector", "parameter 2 is of type `v128`, which is no number"));
     assert!(reasons[2].0 == "reference" && reasons[2].1.starts_with("result 1 is of type `"), "{reasons:?}");
-    let admitted: Vec<_> = found.strategies.iter().filter(|strategy| strategy.admitted).map(|strategy| &*strategy.strategy).collect();
+    let admitted: Vec<_> =
+        found.strategies.iter().filter(|strategy| strategy.admitted).map(|strategy| &*strategy.strategy).collect();
     assert_eq!(admitted, ["reinstantiate", "full-copy", "dirty-cards"]);
 
     let found = inspected(r#"(module (import "env" "abort" (func)) (func (export "f")))"#);
