@@ -36,7 +36,7 @@ pub struct Inspection {
     pub contract: Option<String>,
     /// The tools that made it, as the module names them.
     pub built_with: Vec<String>,
-    /// Names of its extension functions.
+    /// Names of its extension functions; of a bare module, of the functions that can be called.
     pub functions: Vec<String>,
     /// Of a bare module, the exported functions that cannot be called.
     #[serde(default)]

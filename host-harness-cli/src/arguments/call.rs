@@ -13,8 +13,8 @@ type Call = (String, Vec<String>);
 pub(crate) struct CallArguments {
     /// Arguments for a function of a bare module, such as 'gcd=48,18'; may be given once for each function.
     ///
-    /// Commas or spaces separate the numbers. Integers are decimal, or hexadecimal behind 0x. `run` takes arguments behind the
-    /// function's name instead. `measure` and `verify` skip functions whose arguments are missing.
+    /// Commas or spaces separate the numbers. Integers are decimal, or hexadecimal behind 0x. `run` also takes them behind the
+    /// function's name. `measure` and `verify` skip functions whose arguments are missing.
     #[arg(long, global = true, value_name = "FUNCTION=NUMBER,...", value_parser = call, allow_hyphen_values = true)]
     args: Vec<Call>,
 }
