@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use guest_abi::Level;
+use guest_host::admission::Contract;
 use guest_host::{
     AsyncPool, Cause, Engine, EngineConfig, Failure, Function, Guest, InstanceAllocation, InstanceConfig, MemoryState,
     PoolConfig, PoolError, PrepareOptions,
@@ -63,6 +64,12 @@ impl Invoker {
         engine.allocation = InstanceAllocation::pooling(limits.instances);
         let engine = Engine::new(&engine)?;
         let guest = Guest::from_file(&engine, guest, PrepareOptions::default())?;
+        // A tenant's records change by intents alone.
+        anyhow::ensure!(
+            !matches!(guest.admission().contract, Ok(Contract::Bare(_))),
+            "{} is a bare module: its functions leave no intents; build an extension with `guest-sdk`",
+            guest.name()
+        );
         let mut config = InstanceConfig::default();
         config.deadline = Some(limits.deadline);
         config.memory_limit = limits.memory;

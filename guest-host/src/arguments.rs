@@ -28,6 +28,7 @@ use wasmtime::ValRaw;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(transparent))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Arguments {
     by_function: BTreeMap<String, Vec<String>>,
 }

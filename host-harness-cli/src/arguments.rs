@@ -1,6 +1,7 @@
 //! The command line's commands and options.
 
 mod build;
+mod call;
 mod display;
 mod functions;
 mod generate;
@@ -13,14 +14,17 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use guest_host::wasi::{Clock, Randomness};
 use guest_host::{
-    ArtefactKey, ArtefactTrust, CompileCache, EngineConfig, InstanceConfig, Residue, RestorePolicy, RestoreStrategy,
+    ArtefactKey, ArtefactTrust, CompileCache, EngineConfig, Guest, InstanceConfig, Residue, RestorePolicy,
+    RestoreStrategy,
 };
 use guest_prepare::PrepareOptions;
+use host_harness::functions::arguments_of;
 use host_harness::recommend::Weights;
 use host_harness::replay::Numbering;
 use host_harness::verify::AllowFailing;
 
 pub(crate) use build::Build;
+pub(crate) use call::{CallArguments, skipped};
 pub(crate) use display::{Color, Display, Verbosity};
 pub(crate) use functions::{Call, FunctionModule, Functions};
 pub(crate) use generate::{Completions, Man};
@@ -54,7 +58,7 @@ pub(crate) enum Command {
     ///
     /// The exit status is 1 if the guest cannot be run.
     Inspect(Inspect),
-    /// Call a function and print its result, intents, log lines and counters.
+    /// Call a function and print its result, return values or intents, log lines and counters.
     ///
     /// With --times, the intents of each call are applied to the state before the next. Counting instructions slows the
     /// guest down; use `measure` for times.
@@ -160,6 +164,8 @@ pub(crate) struct Common {
     /// Default: 64KiB, and 64000 for guests of the exttinygo contract.
     #[arg(long, global = true, value_name = "SIZE", value_parser = exchange_size, allow_hyphen_values = true)]
     pub(crate) exchange_size: Option<u32>,
+    #[command(flatten)]
+    pub(crate) call: CallArguments,
     /// Environment variable that the guest sees through WASI, as NAME=VALUE; may be given more than once. It sees no other.
     #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = variable, allow_hyphen_values = true)]
     pub(crate) wasi_env: Vec<(String, String)>,
@@ -198,6 +204,13 @@ pub(crate) struct Common {
 }
 
 impl Common {
+    /// The configuration of instances of a guest, as [`Self::config`] without arguments of other guests' functions.
+    pub(crate) fn config_of(&self, guest: &Guest) -> InstanceConfig {
+        let config = self.config();
+        let arguments = arguments_of(guest, &config.arguments);
+        config.with_arguments(arguments)
+    }
+
     /// The configuration of instances, without the strategy, which each command chooses.
     pub(crate) fn config(&self) -> InstanceConfig {
         let mut config = InstanceConfig::default();
@@ -206,6 +219,7 @@ impl Common {
         config.memory_limit = self.memory_limit;
         config.deadline = self.deadline.0;
         config.exchange_size = self.exchange_size;
+        config.arguments = self.call.arguments();
         config.wasi.environment.clone_from(&self.wasi_env);
         config.wasi.arguments.clone_from(&self.wasi_arg);
         (config.wasi.clock, config.wasi.randomness) = (self.wasi_clock, self.wasi_random);
@@ -214,6 +228,7 @@ impl Common {
 
     /// Refuses options that contradict each other.
     pub(crate) fn check(&self) -> Result<()> {
+        self.call.check()?;
         // If even the default is too large, every module is, and the module's own error says how much it needs.
         if let Some(size) = self.exchange_size.filter(|size| u64::from(*size) >= self.memory_limit) {
             anyhow::bail!(
@@ -283,9 +298,12 @@ pub(crate) struct Run {
     /// The guest: a WebAssembly module.
     #[arg(value_name = "GUEST.wasm")]
     pub(crate) guest: PathBuf,
-    /// The extension function to call.
+    /// The function to call.
     #[arg(value_name = "FUNCTION")]
     pub(crate) function: String,
+    /// Arguments of a function of a bare module: numbers. Behind `--` also -inf and -0x10.
+    #[arg(value_name = "NUMBER", allow_negative_numbers = true)]
+    pub(crate) arguments: Vec<String>,
     /// The state that the guest reads: a JSON array of records.
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,

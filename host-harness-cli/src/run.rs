@@ -111,6 +111,11 @@ fn load_hint(error: &LoadError) -> Option<&'static str> {
             return is_crate.then_some("`host-harness build` builds the modules of the crate in this folder");
         }
         error if speaks_no_contract(error) => return Some(ADD_AN_EXTENSION),
+        LoadError::Config(ConfigError::Arguments { .. }) => {
+            return Some(
+                "`run` takes them behind the function's name, other commands by `--args 'FUNCTION=NUMBER,...'`",
+            );
+        }
         LoadError::Config(ConfigError::LimitBelowMinimum { .. }) => return Some("`--memory-limit` sets the limit"),
         LoadError::Start(StartError::NoExchange { .. }) | LoadError::Config(ConfigError::BufferAboveLimit { .. }) => {
             return Some("`--memory-limit` and `--exchange-size` set them");
@@ -315,7 +320,7 @@ fn status(error: &anyhow::Error) -> u8 {
     }
 }
 
-/// Whether the module has no sign of any contract, such as that of a crate without an extension function.
+/// Whether the module imports functions of the native contract, and has lost the section with its version.
 pub(crate) fn speaks_no_contract(error: &LoadError) -> bool {
     match error {
         LoadError::InFile { source, .. } => speaks_no_contract(source),

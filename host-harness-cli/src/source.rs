@@ -6,11 +6,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use guest_host::text::printable;
-use guest_host::{CodeOrigin, Engine, Guest, InputError, LoadError, MemoryState, artefact};
+use guest_host::{CodeOrigin, Engine, Function, Guest, InputError, LoadError, MemoryState, artefact};
 use guest_prepare::PrepareOptions;
 use guest_prepare::module_info::ContractKind;
+use host_harness::functions::is_bare;
+use host_harness::inspect::WHAT_WOULD_BE_CALLABLE;
 use host_harness::load_state_file;
 use host_harness::replay::{Numbering, TraceError, TraceFile};
+
+use crate::run::ADD_AN_EXTENSION;
 
 /// The bytes of a guest, a module or an artefact, and what reports call it.
 pub(crate) struct GuestFile {
@@ -35,6 +39,11 @@ impl GuestFile {
     /// Refuses a guest that has nothing to call.
     pub(crate) fn has_functions(&self, guest: &Guest) -> anyhow::Result<()> {
         anyhow::ensure!(
+            !guest.functions().is_empty() || !is_bare(guest),
+            "{}: the module exports no function that can be called; {WHAT_WOULD_BE_CALLABLE}: {ADD_AN_EXTENSION}",
+            self.path.display()
+        );
+        anyhow::ensure!(
             !guest.functions().is_empty(),
             "{}: the module exports no extension function; an extension function has type {}",
             self.path.display(),
@@ -44,6 +53,19 @@ impl GuestFile {
             }
         );
         Ok(())
+    }
+
+    /// The function of this name.
+    pub(crate) fn function(&self, guest: &Guest, name: &str) -> anyhow::Result<Function> {
+        if !is_bare(guest) {
+            return Ok(guest.function(name).map_err(LoadError::Function).map_err(|error| self.error(error))?);
+        }
+        self.has_functions(guest)?;
+        guest.function(name).map_err(|cause| {
+            let error = self.error(LoadError::Function(cause));
+            let told = format!("{error}; it is a bare module: if it is meant as an extension, {ADD_AN_EXTENSION}");
+            anyhow::Error::new(error).context(told)
+        })
     }
 
     /// Says why the guest was compiled anew, if it was.

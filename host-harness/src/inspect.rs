@@ -15,8 +15,13 @@ use guest_host::snapshot::ControlBlockAt;
 use guest_host::{
     AdmissionError, AllocationSource, Choice, Engine, Guest, InstanceConfig, LoadError, MemoryState, RestoreStrategy,
 };
-use guest_prepare::module_info::{MemoryLayout, ModuleError, ModuleInfo, Tracked};
+use guest_prepare::module_info::{ContractKind, MemoryLayout, ModuleError, ModuleInfo, Signature, Tracked, ValueType};
 use guest_prepare::{CountedFunction, PrepareOptions, tells_allocations};
+
+/// Which functions of a bare module can be called, and how a module comes to be an extension instead.
+pub const WHAT_WOULD_BE_CALLABLE: &str = "of a bare module, exported functions whose parameters and results are numbers \
+    (i32, i64, f32, f64) can be called, if the name does not begin with `_`; if the module is meant as an extension, it lacks \
+    what `guest-sdk` adds";
 
 /// The findings about a module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,12 +32,15 @@ pub struct Inspection {
     pub guest: String,
     /// Why it cannot be run at all; empty when it can.
     pub problems: Vec<String>,
-    /// The contract that it keeps, with its version; null when it keeps none.
+    /// The contract that it keeps, with its version, or that it is a bare module; null when it breaks its contract.
     pub contract: Option<String>,
     /// The tools that made it, as the module names them.
     pub built_with: Vec<String>,
-    /// Names of its extension functions.
+    /// Names of its extension functions; of a bare module, of the functions that can be called.
     pub functions: Vec<String>,
+    /// Of a bare module, the exported functions that cannot be called.
+    #[serde(default)]
+    pub not_callable: Vec<NotCallable>,
     /// All its exports.
     pub exports: Vec<Item>,
     /// Its imports, each once however often it stands in the module.
@@ -67,6 +75,16 @@ pub struct Inspection {
     /// Advice on how it is built.
     #[serde(default)]
     pub advice: Vec<Advice>,
+}
+
+/// An exported function of a bare module that cannot be called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct NotCallable {
+    /// Its name.
+    pub function: String,
+    /// Why not.
+    pub reason: String,
 }
 
 /// An import or an export.
@@ -323,12 +341,14 @@ fn of_module(name: &str, info: &ModuleInfo, admission: &Admission) -> Inspection
     };
     let hidden =
         info.globals.iter().filter(|global| global.ty.mutable && !global.imported && global.exports.is_empty());
+    let is_bare = info.contract() == ContractKind::Bare;
     Inspection {
         guest: name.to_owned(),
         problems: Vec::new(),
         contract: admission.contract.as_ref().ok().map(ToString::to_string),
         built_with: built_with(info),
         functions: info.extension_functions().map(|export| export.name.clone()).collect(),
+        not_callable: not_callable(info),
         exports: info
             .exports
             .iter()
@@ -354,7 +374,7 @@ fn of_module(name: &str, info: &ModuleInfo, admission: &Admission) -> Inspection
             })
             .filter(|instruction| instruction.count > 0)
             .collect(),
-        allocator: admission.control_block.is_none().then(|| SYSTEM_ALLOCATOR.to_owned()),
+        allocator: (admission.control_block.is_none() && !is_bare).then(|| SYSTEM_ALLOCATOR.to_owned()),
         control_block: None,
         allocations_from: None,
         allocator_functions: Vec::new(),
@@ -362,6 +382,33 @@ fn of_module(name: &str, info: &ModuleInfo, admission: &Admission) -> Inspection
         strategies: Vec::new(),
         advice: advice(info),
     }
+}
+
+/// The exported functions of a bare module that cannot be called, and why.
+fn not_callable(info: &ModuleInfo) -> Vec<NotCallable> {
+    if info.contract() != ContractKind::Bare {
+        return Vec::new();
+    }
+    let others = info.other_functions();
+    others
+        .map(|(export, signature)| NotCallable {
+            function: export.name.clone(),
+            reason: why_not(&export.name, signature),
+        })
+        .collect()
+}
+
+fn why_not(name: &str, signature: &Signature) -> String {
+    if name.starts_with(guest_abi::names::RESERVED_PREFIX) {
+        return "its name begins with `_`: the host calls `_initialize` itself, and no other".to_owned();
+    }
+    let is_number = |ty: &ValueType| matches!(ty, ValueType::I32 | ValueType::I64 | ValueType::F32 | ValueType::F64);
+    let of = |what: &str, types: &[ValueType]| {
+        let found = types.iter().enumerate().find(|(_, ty)| !is_number(ty));
+        found.map(|(index, ty)| format!("{what} {} is of type `{ty}`, which is no number", index + 1))
+    };
+    let found = of("parameter", &signature.params).or_else(|| of("result", &signature.results));
+    found.unwrap_or_else(|| "its type is not one of numbers".to_owned())
 }
 
 /// The compilers and tools that a module names, such as `rustc 1.96.0`.

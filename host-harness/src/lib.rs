@@ -3,6 +3,7 @@
 
 pub mod advice;
 pub mod compare;
+pub mod functions;
 pub mod inspect;
 mod intent_report;
 pub mod measure;

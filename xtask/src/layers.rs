@@ -46,7 +46,18 @@ const LAYERS: [(&str, &[&str]); 4] = [
     ),
     (
         "host-harness",
-        &["intent_report", "advice", "measure", "probe", "verify", "inspect", "replay", "compare", "report"],
+        &[
+            "intent_report",
+            "advice",
+            "functions",
+            "measure",
+            "probe",
+            "verify",
+            "inspect",
+            "replay",
+            "compare",
+            "report",
+        ],
     ),
     ("xtask", &["folders", "layers", "dependencies", "usage", "console", "cargo", "steps", "tasks", "cli"]),
 ];

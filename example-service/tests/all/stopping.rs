@@ -27,6 +27,11 @@ fn what_it_cannot_use_ends_it_with_a_reason() {
     assert_eq!(error.matches("os error").count(), 1, "{error}");
     let error = fails(&text, &store, &[]);
     assert!(error.contains("not a WebAssembly file"), "{error}");
+    let bare = home.path().join("bare.wasm");
+    // The header alone: a module with nothing in it.
+    fs::write(&bare, b"\0asm\x01\0\0\0").unwrap();
+    let error = fails(&bare, &store, &[]);
+    assert!(error.contains("bare is a bare module") && error.contains("`guest-sdk`"), "{error}");
     let error = fails(&guest, &store, &["--memory-limit", "1KiB"]);
     assert!(error.contains("the memory limit of 1024 bytes is below"), "{error}");
     for options in [

@@ -189,12 +189,15 @@ impl ModuleInfo {
     }
 
     /// The contract that the module means to speak, whether or not it keeps it. It is the native one if the module names a
-    /// version of it or imports its functions. It is exttinygo if an export names a version of that contract or an import
+    /// version of it, imports its functions or exports its exchange region. It is exttinygo if an export names a version of that contract or an import
     /// is one of its functions. Every other module is bare.
     #[must_use]
     pub fn contract(&self) -> ContractKind {
         let imports = |of: &dyn Fn(&Import) -> bool| self.imports.iter().any(of);
-        let native = || imports(&|import| import.module == guest_abi::names::IMPORT_MODULE);
+        let native = || {
+            self.exports.iter().any(|export| export.name == guest_abi::names::EXPORT_EXCHANGE)
+                || imports(&|import| import.module == guest_abi::names::IMPORT_MODULE)
+        };
         let exttinygo = || {
             self.exports.iter().any(|export| export.name.starts_with(exttinygo::VERSION_PREFIX))
                 || imports(&|import| import.module == exttinygo::IMPORT_MODULE && import.name.starts_with("host"))

@@ -301,6 +301,8 @@ fn a_module_without_a_contract_is_bare_and_its_functions_of_numbers_are_callable
     assert_eq!(names(&mut info.callable_functions()), ["add", "nothing"]);
     let import = analyse(r#"(module (import "extension" "log" (func (param i32 i32 i32))))"#);
     assert_eq!(import.contract(), ContractKind::Native, "its imports say what it means to speak");
+    let exchange = analyse(r#"(module (func (export "__guest_exchange") (param i32) (result i32) (i32.const 0)))"#);
+    assert_eq!(exchange.contract(), ContractKind::Native, "and so do its exports, if a tool stripped its sections");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use anyhow::Result;
 use guest_build::{Allocator, BuiltGuest, quoted};
 use guest_host::{Engine, Guest, MemoryState};
 use host_harness::compare::{Built, state_file_beside};
+use host_harness::functions::{is_bare, select};
 use host_harness::inspect::best_strategy;
 use host_harness::report::{BuildReport, BuiltModule, Content, PlainCargoLine};
 
@@ -75,14 +76,17 @@ fn inspect(engine: &Engine, built: &BuiltGuest, common: &Common, state: &MemoryS
             return Ok(Inspected { module, function: None, is_no_extension: speaks_no_contract(&error) });
         }
     };
-    match best_strategy(&guest, &common.config(), state) {
+    match best_strategy(&guest, &common.config_of(&guest), state) {
         Ok(choice) => {
             module.strategy = Some(choice.strategy.name().to_owned());
             module.reason = choice.reason.to_string();
         }
         Err(error) => module.reason = error.to_string(),
     }
-    Ok(Inspected { module, function: guest.functions().first().cloned(), is_no_extension: false })
+    // A function whose arguments nobody has given would be refused.
+    let function =
+        select(&guest, &[], &common.config_of(&guest).arguments).unwrap_or_default().functions.into_iter().next();
+    Ok(Inspected { module, function, is_no_extension: is_bare(&guest) && guest.functions().is_empty() })
 }
 
 fn plain_cargo(guest: &BuiltGuest, manifest: &Path) -> PlainCargoLine {

@@ -22,9 +22,9 @@ pub(super) fn add(
     common: &Common,
     state: &MemoryState,
 ) -> Result<()> {
-    let config = common.config();
     let progress = Progress::spinner();
     for Measured { path, guest, variants, .. } in measured {
+        let config = common.config_of(guest);
         progress.doing(format!("memory of {}", guest.name()));
         let rows = || report.rows.iter().filter(|row| row.guest == guest.name() && row.failure.is_none());
         let succeeds = |function: &str| rows().any(|row| row.function == function);

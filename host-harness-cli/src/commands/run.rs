@@ -1,7 +1,8 @@
 //! `run`.
 
 use anyhow::Result;
-use guest_host::{Engine, Function, Instance, LoadError, LogLines, Metrics, Outcome, RestoreStrategy, StateError};
+use guest_host::{Engine, Function, Instance, LogLines, Metrics, Outcome, RestoreStrategy, StateError};
+use host_harness::functions::{Number, is_bare, select};
 use host_harness::measure::FailedCall;
 use host_harness::report::{CallReport, Content, IntentReport, LogReport, RunReport};
 
@@ -20,9 +21,19 @@ pub(crate) fn run(arguments: &Run, common: &Common) -> Result<Content> {
     let engine = Engine::new(&engine)?;
     let named = |error| file.error(error);
     let guest = file.load(&engine, common.prepare())?;
-    let function = guest.function(&arguments.function).map_err(LoadError::Function).map_err(named)?;
+    let function = file.function(&guest, &arguments.function)?;
 
     let mut config = common.config();
+    if !arguments.arguments.is_empty() {
+        let is_given = config.arguments.get(&arguments.function).is_some();
+        anyhow::ensure!(
+            !is_given,
+            "give the arguments of `{}` behind its name or by --args, not both",
+            arguments.function
+        );
+        config.arguments = config.arguments.of(&arguments.function, arguments.arguments.iter().cloned());
+    }
+    select(&guest, std::slice::from_ref(&arguments.function), &config.arguments).map_err(named)?;
     config.count = true;
     config.strategy = match common.strategy.as_slice() {
         [] => RestoreStrategy::Auto,
@@ -36,7 +47,8 @@ pub(crate) fn run(arguments: &Run, common: &Common) -> Result<Content> {
     progress.doing(format!("calling {} of {}", arguments.function, guest.name()));
     let (mut calls, mut failed_calls) = (Vec::new(), 0);
     for number in 1..=arguments.times {
-        let call = one_call(&mut instance, function, number)?;
+        let mut call = one_call(&mut instance, function, number)?;
+        call.results = call.results.filter(|_| is_bare(&guest));
         failed_calls += u64::from(call.failure.is_some());
         if number <= REPORTED || number == arguments.times {
             calls.push(call);
@@ -92,6 +104,7 @@ fn fill(report: &mut CallReport, outcome: &Outcome<'_>) -> Result<()> {
         let intent = intent.map_err(|error| anyhow::anyhow!("an intent cannot be read: {error}"))?;
         report.intents.push(IntentReport::of(&intent)?);
     }
+    report.results = Some(outcome.results().iter().filter_map(Number::of).collect());
     report.log = log(outcome.log());
     report.log_dropped = outcome.log_dropped();
     report.counters = Some(*outcome.stats());

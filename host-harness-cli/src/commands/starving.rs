@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use guest_host::text::printable;
 use guest_host::{Engine, Guest, LoadError, MemoryState};
+use host_harness::functions::select;
 use host_harness::probe::{Starving, starving, state_file};
 
 use crate::arguments::{Common, Work};
@@ -28,16 +29,14 @@ pub(super) fn check(
     state: &MemoryState,
 ) -> Result<bool> {
     let named = |error| file.error(error);
-    let functions: Vec<String> = match work.function.as_slice() {
-        [] => guest.functions().to_vec(),
-        asked => asked.to_vec(),
-    };
-    for function in functions.iter().chain(work.named_failing()) {
-        guest.function(function).map_err(LoadError::Function).map_err(named)?;
+    for function in work.function.iter().chain(work.named_failing()) {
+        file.function(guest, function)?;
     }
+    let config = common.config_of(guest);
+    let functions = select(guest, &work.function, &config.arguments).map_err(named)?.functions;
     let allowed = work.allow_failing();
     let checked: Vec<String> = functions.iter().filter(|function| !allowed.allows(function)).cloned().collect();
-    let starving = match starving(guest, &checked, &common.config(), state) {
+    let starving = match starving(guest, &checked, &config, state) {
         Ok(starving) => starving,
         // Measuring or verifying reports it.
         Err(LoadError::Start(_)) if work.write_state.is_none() => return Ok(false),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use guest_host::{Guest, LoadError, MemoryState, Residue, RestoreStrategy};
+use host_harness::functions::select;
 use host_harness::inspect::{Judgement, best_strategy, strategies};
 use host_harness::measure::{
     Candidate, Engines, FailedCall, MOST_CANDIDATES, MeasureOptions, Row, Spread, Subject, Variant, allocator_of,
@@ -12,7 +13,7 @@ use host_harness::measure::{
 use host_harness::recommend::Weights;
 use host_harness::report::{GuestSummary, MeasureReport, NotAdmitted, Settings};
 
-use crate::arguments::{Common, Extent};
+use crate::arguments::{Common, Extent, skipped};
 use crate::progress::Progress;
 use crate::run::is_of_the_guest;
 use crate::source::GuestFile;
@@ -62,10 +63,11 @@ pub(super) fn table(
             return Ok(None);
         }
         file.has_functions(subject.guest())?;
-        let functions = functions(&subject, job.functions).map_err(|error| file.error(error))?;
+        let functions = functions(job, file, subject.guest(), &mut report)?;
         entrants.extend(entrant(job, file, subject, functions, &mut report)?);
     }
     drop(loading);
+    job.common.call.check_for(entrants.iter().map(|entrant| entrant.subject.guest()))?;
     let functions: Vec<&str> =
         entrants.iter().flat_map(|entrant| entrant.functions.iter().map(String::as_str)).collect();
     job.weights.check(&functions)?;
@@ -183,15 +185,15 @@ fn function_times(
     Ok(together.bare_call)
 }
 
-fn functions(subject: &Subject, asked: &[String]) -> Result<Vec<String>, LoadError> {
-    let guest = subject.guest();
-    if asked.is_empty() {
-        return Ok(guest.functions().to_vec());
+/// The functions of a guest to measure. Notes say which are skipped.
+fn functions(job: &Job<'_>, file: &GuestFile, guest: &Guest, report: &mut MeasureReport) -> Result<Vec<String>> {
+    for function in job.functions {
+        file.function(guest, function)?;
     }
-    for function in asked {
-        guest.function(function).map_err(LoadError::Function)?;
-    }
-    Ok(asked.to_vec())
+    let arguments = job.common.config_of(guest).arguments;
+    let found = select(guest, job.functions, &arguments).map_err(|error| file.error(error))?;
+    report.notes.extend(found.skipped.iter().map(|function| skipped(guest, function)));
+    Ok(found.functions)
 }
 
 /// The result of [`ways`].
@@ -199,7 +201,7 @@ type Ways = (String, Vec<Variant>, Vec<NotAdmitted>);
 
 /// The allocator of a guest, the ways by which it is restored, and the strategies that cannot restore it.
 pub(super) fn ways(guest: &Guest, common: &Common, state: &MemoryState) -> Result<Ways, LoadError> {
-    let config = common.config();
+    let config = common.config_of(guest);
     let allocator = allocator_of(guest, &config, state)?;
     let mut variants = vec![Variant::NO_RESTORE, Variant::REINSTANTIATE];
     let mut not_admitted = Vec::new();
@@ -222,7 +224,7 @@ pub(super) fn ways(guest: &Guest, common: &Common, state: &MemoryState) -> Resul
 /// The strategies that were asked for, with what `auto` picks for the guest in its place; none where all are meant.
 pub(super) fn asked(guest: &Guest, common: &Common, state: &MemoryState) -> Result<Vec<RestoreStrategy>, LoadError> {
     let picked = |strategy: &RestoreStrategy| match strategy {
-        RestoreStrategy::Auto => best_strategy(guest, &common.config(), state).map(|choice| choice.strategy),
+        RestoreStrategy::Auto => best_strategy(guest, &common.config_of(guest), state).map(|choice| choice.strategy),
         strategy => Ok(*strategy),
     };
     common.strategy.iter().map(picked).collect()

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use guest_host::artefact::is_artefact;
 use guest_host::{Engine, Guest, LoadError, MemoryState};
+use host_harness::functions::select;
 use host_harness::measure::{Variant, leaves_residue};
 use host_harness::report::{Content, Settings, VerdictReport, VerifyReport};
 use host_harness::verify::{AllowFailing, VerifyOptions, verify};
 
 use super::starving;
 use super::table::{asked, ways};
-use crate::arguments::{Common, Proof, Verify};
+use crate::arguments::{Common, Proof, Verify, skipped};
 use crate::progress::Progress;
 use crate::run::is_of_the_guest;
 use crate::source;
@@ -28,19 +29,27 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Option<Content>
     let engine = Engine::new(&common.engine()?)?;
     let counting = Engine::new(&common.engine()?.with_fuel(true))?;
     let clock = Clock::start(arguments.proof.time_limit);
-    let mut verdicts = Vec::new();
+    let (mut verdicts, mut notes) = (Vec::new(), Vec::new());
+    let mut guests = Vec::new();
     for file in files {
-        let named = |error| file.error(error);
         // The code of an artefact is what is verified, and it does not count.
         let counts = arguments.proof.max_instructions.0.is_some() && !is_artefact(&file.bytes);
         let guest = file.load(if counts { &counting } else { &engine }, common.prepare())?;
         file.has_functions(&guest)?;
         for function in arguments.work.function.iter().chain(arguments.work.named_failing()) {
-            guest.function(function).map_err(LoadError::Function).map_err(named)?;
+            file.function(&guest, function)?;
         }
-        let (allocator, variants, not_admitted) = ways(&guest, common, &state).map_err(named)?;
+        let of_guest = common.config_of(&guest).arguments;
+        let found = select(&guest, &arguments.work.function, &of_guest).map_err(|error| file.error(error))?;
+        notes.extend(found.skipped.iter().map(|function| skipped(&guest, function)));
+        guests.push((file, guest));
+    }
+    common.call.check_for(guests.iter().map(|(_, guest)| guest))?;
+    for (file, guest) in &guests {
+        let named = |error| file.error(error);
+        let (allocator, variants, not_admitted) = ways(guest, common, &state).map_err(named)?;
         let check = Check {
-            guest: &guest,
+            guest,
             allocator: &allocator,
             functions: &arguments.work.function,
             state: &state,
@@ -65,7 +74,9 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Option<Content>
         }
     }
     let settings = Settings::of(&common.config(), common.prepare().virtual_growth);
-    Ok(Some(Content::Verify(VerifyReport::new(settings, verdicts))))
+    let mut report = VerifyReport::new(settings, verdicts);
+    report.notes = notes;
+    Ok(Some(Content::Verify(report)))
 }
 
 /// A guest that is to be verified.
@@ -102,7 +113,7 @@ impl Check<'_> {
             VerdictReport::not_verified(self.guest.name(), self.allocator, way, residue, self.proof.seed, error)
         };
         let mut options = VerifyOptions::default();
-        options.config = variant.config(&self.common.config());
+        options.config = variant.config(&self.common.config_of(self.guest));
         options.config.max_instructions = self.proof.max_instructions.0.filter(|_| self.guest.engine().config().fuel);
         options.functions = (!self.functions.is_empty()).then(|| self.functions.to_vec());
         options.calls = self.calls;

@@ -3,6 +3,7 @@
 //! `commands` has a file for each command; the other files have a topic that concerns several.
 
 mod allocations;
+mod bare;
 mod commands;
 mod config;
 mod folder;

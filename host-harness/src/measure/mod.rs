@@ -24,6 +24,8 @@ use guest_host::{
 };
 use guest_prepare::PrepareOptions;
 
+use crate::functions::is_bare;
+
 pub use bare::bare_call;
 pub use memory_map::{MapCell, MapRegion, MapWay, MemoryMap, memory_map};
 pub use noise::Noise;
@@ -36,6 +38,9 @@ pub use together::{Candidate, Together, measure_together};
 
 /// Name of the allocator of guests without a control block: Rust's default one, or one that this project does not know.
 pub const SYSTEM_ALLOCATOR: &str = "system";
+
+/// Name of the allocator where nothing tells which it is, or whether there is one: of bare modules.
+pub const UNKNOWN_ALLOCATOR: &str = "unknown";
 
 /// Name of the strategy in rows that are not restored.
 pub const NO_RESTORE: &str = "none";
@@ -224,7 +229,7 @@ pub fn measure(
 /// [`LoadError`] when no instance can be made to read it from.
 pub fn allocator_of(guest: &Guest, config: &InstanceConfig, state: &MemoryState) -> Result<String, LoadError> {
     if guest.admission().control_block.is_none() {
-        return Ok(SYSTEM_ALLOCATOR.to_owned());
+        return Ok(if is_bare(guest) { UNKNOWN_ALLOCATOR } else { SYSTEM_ALLOCATOR }.to_owned());
     }
     let config = config.clone().with_strategy(RestoreStrategy::Reinstantiate);
     let instance = guest.instantiate(&config, state.clone())?;

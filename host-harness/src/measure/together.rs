@@ -5,6 +5,7 @@ use super::row::round;
 use super::statistics::{Estimate, median};
 use super::times::{ROUNDS, Stopwatch, clock_cost};
 use super::{MeasureOptions, NO_RESTORE, Noise, Ratios, Row, Subject, Variant, counts};
+use crate::functions::arguments_of;
 use guest_host::{LoadError, MemoryState};
 
 /// What one row is of.
@@ -87,6 +88,8 @@ impl Entry {
     fn new(candidate: Candidate<'_>, options: &MeasureOptions, state: &MemoryState) -> Self {
         let Candidate { subject, function, variant } = candidate;
         let mut row = Row::new(subject.guest(), function, variant);
+        let arguments = arguments_of(subject.guest(), &options.config.arguments);
+        let options = &options.clone().with_config(options.config.clone().with_arguments(arguments));
         match counts::count(&subject.counting, function, variant, options, state) {
             Ok(Ok(counted)) => row.counts = Some(counted),
             Ok(Err(failed)) => {

@@ -5,13 +5,14 @@
 use serde::{Deserialize, Serialize};
 
 use crate::advice::{Advice, advice};
+use crate::functions::Number;
 use crate::inspect::built_with;
 use crate::intent_report::IntentReport;
 use crate::measure::{FailedCall, MemoryMap, MemorySeries, Noise, Row, Spread, way};
 use crate::replay::{Numbering, ReplayRow, TraceSummary};
 use crate::report::recommend::Recommendation;
 use crate::verify::{AllowFailing, Difference, NeverSucceeded, RegionFinding, Skipped, Verdict};
-use guest_host::{CallStats, Guest, InstanceConfig, Residue, RestoreStrategy};
+use guest_host::{Arguments, CallStats, Guest, InstanceConfig, Residue, RestoreStrategy};
 
 /// How instances were made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub struct Settings {
     pub exchange_size: Option<u32>,
     /// Whether guests grow virtually.
     pub virtual_growth: bool,
+    /// Arguments of functions of bare modules, by the function's name.
+    #[serde(default)]
+    pub arguments: Arguments,
 }
 
 impl Settings {
@@ -37,6 +41,7 @@ impl Settings {
             deadline_ns: config.deadline.map(|deadline| u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX)),
             exchange_size: config.exchange_size,
             virtual_growth,
+            arguments: config.arguments.clone(),
         }
     }
 }
@@ -186,13 +191,16 @@ pub struct VerifyReport {
     pub settings: Settings,
     /// A verdict for each guest and way of restoring.
     pub verdicts: Vec<VerdictReport>,
+    /// Notes for the reader, for instance about functions that were skipped.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 impl VerifyReport {
     /// A report of these verdicts.
     #[must_use]
     pub fn new(settings: Settings, verdicts: Vec<VerdictReport>) -> Self {
-        Self { settings, verdicts }
+        Self { settings, verdicts, notes: Vec::new() }
     }
 }
 
@@ -414,6 +422,9 @@ pub struct CallReport {
     pub failure: Option<FailedCall>,
     /// Names of the functions on the guest's stack when it failed, innermost first.
     pub backtrace: Vec<String>,
+    /// The numbers that it returned; null for extension functions, and if it failed.
+    #[serde(default)]
+    pub results: Option<Vec<Number>>,
     /// The intents that it left, in order.
     pub intents: Vec<IntentReport>,
     /// Its log lines.
@@ -438,6 +449,7 @@ impl CallReport {
             call,
             failure: None,
             backtrace: Vec::new(),
+            results: None,
             intents: Vec::new(),
             log: Vec::new(),
             log_dropped: 0,

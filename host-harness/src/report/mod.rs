@@ -152,6 +152,7 @@ impl Report {
             Content::Measure(report) | Content::Compare(report) => views::measure::sections(report),
             Content::Verify(report) => {
                 let mut sections = views::verify::sections(&report.verdicts);
+                sections.extend(views::notes(&report.notes));
                 sections.push(views::settings(&report.settings));
                 sections
             }

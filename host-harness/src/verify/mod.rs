@@ -4,7 +4,7 @@
 //! *reference* is made anew for every call, in memory that the system maps for it: the engine's pool is itself under test,
 //! so no fresh instance comes from it. Wherever the subject is new, its memory is compared with that of the reference; under
 //! `reinstantiate` that is after every call. After each call the outcomes are compared (result or cause of failure,
-//! intents, log lines, trace of host calls, allocation counters, memory size), and the subject's memory, globals and
+//! return values, intents, log lines, trace of host calls, allocation counters, memory size), and the subject's memory, globals and
 //! tables are compared with its snapshot, region by region, as far as the strategy promises them to be equal. The
 //! intents of calls that succeeded are applied to the state of both, so calls see what earlier calls wrote; where the
 //! intents differ, those of the fresh instance are, so that one difference does not bring others with it.
@@ -34,6 +34,7 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::functions::select;
 use crate::probe;
 use guest_host::restore::Restore;
 use guest_host::{
@@ -62,7 +63,7 @@ pub struct VerifyOptions {
     /// How instances are made; its strategy and residue are what is verified. A guest that reads the clock or random bytes
     /// of the system is given a fixed clock and seeded randomness: no two instances could be compared otherwise.
     pub config: InstanceConfig,
-    /// Functions to call; all of the guest's when `None`.
+    /// Functions to call; when `None`, all of the guest's but those that take arguments and have none.
     pub functions: Option<Vec<String>>,
     /// Calls to make.
     pub calls: u64,
@@ -398,7 +399,11 @@ impl Pair<'_> {
 }
 
 fn functions(guest: &Guest, options: &VerifyOptions) -> Result<Vec<Function>, LoadError> {
-    let names = options.functions.as_deref().unwrap_or(guest.functions());
+    let names = match options.functions.as_deref() {
+        // No function is not all of them.
+        Some([]) => return Ok(Vec::new()),
+        asked => select(guest, asked.unwrap_or_default(), &options.config.arguments)?.functions,
+    };
     let find = |name: &String| guest.function(name).map_err(LoadError::Function);
     names.iter().map(find).collect()
 }

@@ -6,7 +6,8 @@ use guest_abi::Level;
 use serde::{Deserialize, Serialize};
 
 use super::{What, words};
-use guest_host::{AllocationStats, Cause, Function, Guest, Instance, Replaced, TraceEntry};
+use crate::functions::Number;
+use guest_host::{AllocationStats, Cause, Function, Guest, Instance, Replaced, TraceEntry, Val};
 
 /// A part of a call's outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -16,6 +17,8 @@ use guest_host::{AllocationStats, Cause, Function, Guest, Instance, Replaced, Tr
 pub enum Aspect {
     /// Success, or the cause of failure.
     Result,
+    /// The numbers that a function of a bare module returned.
+    ReturnValues,
     /// The intents.
     Intents,
     /// The log lines.
@@ -34,6 +37,7 @@ impl Aspect {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Result => "the result",
+            Self::ReturnValues => "the list of return values",
             Self::Intents => "the list of intents",
             Self::Log => "the log",
             Self::Output => "the output",
@@ -63,6 +67,45 @@ impl fmt::Display for CauseOfFailure {
     }
 }
 
+/// A number that a call returned, by its bits: zeros of either sign differ. All NaNs are equal, since WebAssembly leaves open
+/// which of them an instruction gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Returned {
+    I32(i32),
+    I64(i64),
+    F32(u32),
+    F64(u64),
+    /// Nothing that bare modules return.
+    Other,
+}
+
+impl Returned {
+    fn of(value: &Val) -> Self {
+        match *value {
+            Val::I32(number) => Self::I32(number),
+            Val::I64(number) => Self::I64(number),
+            Val::F32(bits) if f32::from_bits(bits).is_nan() => Self::F32(f32::NAN.to_bits()),
+            Val::F64(bits) if f64::from_bits(bits).is_nan() => Self::F64(f64::NAN.to_bits()),
+            Val::F32(bits) => Self::F32(bits),
+            Val::F64(bits) => Self::F64(bits),
+            _ => Self::Other,
+        }
+    }
+}
+
+impl fmt::Display for Returned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = match *self {
+            Self::I32(number) => Val::I32(number),
+            Self::I64(number) => Val::I64(number),
+            Self::F32(bits) => Val::F32(bits),
+            Self::F64(bits) => Val::F64(bits),
+            Self::Other => return f.write_str("a value that is no number"),
+        };
+        Number::of(&value).iter().try_for_each(|number| number.fmt(f))
+    }
+}
+
 /// The observations of one call.
 pub(super) struct Observed {
     pub(super) result: Result<(), CauseOfFailure>,
@@ -71,6 +114,8 @@ pub(super) struct Observed {
     pub(super) cut_off: bool,
     /// It ended by the clock.
     pub(super) timed_out: bool,
+    /// Empty where the call failed.
+    values: Vec<Returned>,
     /// In their wire form; empty where the call failed.
     pub(super) intents: Vec<u8>,
     log: Vec<(Level, String)>,
@@ -86,13 +131,16 @@ impl Observed {
     /// Calls `function`. Its intents are not applied.
     pub(super) fn of(instance: &mut Instance, function: Function) -> Self {
         let called = instance.invoke(function);
-        let (result, timed_out, cut_off, intents) = match called {
-            Ok(outcome) => (Ok(()), false, false, outcome.intent_bytes().to_vec()),
+        let (result, timed_out, cut_off, values, intents) = match called {
+            Ok(outcome) => {
+                let values = outcome.results().iter().map(Returned::of).collect();
+                (Ok(()), false, false, values, outcome.intent_bytes().to_vec())
+            }
             Err(failure) => {
                 let timed_out = matches!(failure.cause, Cause::DeadlineExceeded { .. });
                 let cause = CauseOfFailure { kind: failure.cause.kind(), message: failure.cause.to_string() };
                 let cut_off = timed_out || matches!(failure.cause, Cause::InstructionsExceeded { .. });
-                (Err(cause), timed_out, cut_off, Vec::new())
+                (Err(cause), timed_out, cut_off, Vec::new(), Vec::new())
             }
         };
         let stats = instance.last_stats();
@@ -102,6 +150,7 @@ impl Observed {
             result,
             cut_off,
             timed_out,
+            values,
             intents,
             log,
             output: (instance.last_output().to_vec(), instance.last_output_dropped()),
@@ -126,6 +175,9 @@ impl Observed {
         }
         if self.cut_off || found.cut_off {
             return;
+        }
+        if let Some(words) = words::first_of("value", &self.values, &found.values, Returned::to_string) {
+            differ(Aspect::ReturnValues, words);
         }
         if self.intents != found.intents {
             differ(Aspect::Intents, words::intents(&self.intents, &found.intents));

@@ -122,7 +122,15 @@ fn every_difference() -> Vec<Difference> {
         What::Creep { pages: 3, fresh: 2 },
         What::Replaced,
     ];
-    let aspects = [Aspect::Result, Aspect::Intents, Aspect::Log, Aspect::Output, Aspect::Trace, Aspect::Allocations];
+    let aspects = [
+        Aspect::Result,
+        Aspect::ReturnValues,
+        Aspect::Intents,
+        Aspect::Log,
+        Aspect::Output,
+        Aspect::Trace,
+        Aspect::Allocations,
+    ];
     for (index, aspect) in aspects.into_iter().enumerate() {
         let place = (index % 2 == 0).then(|| text("line 1 of 1"));
         all.push(What::Outcome { aspect, place, expected: text("0"), found: text("4096") });

@@ -4,6 +4,7 @@ mod admission;
 mod alignments;
 mod allocations;
 mod awaiting;
+mod bare;
 mod barrier;
 mod c_allocators;
 mod empty_ranges;

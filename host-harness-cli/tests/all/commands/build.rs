@@ -100,7 +100,7 @@ fn a_crate_without_an_extension_is_told_once_how_to_add_one() {
     );
     folder.refuses_in_one_line(
         &format!("compare {line}"),
-        &["does not say which contract it speaks", "put `#[extension]` of `guest-sdk` before a function"],
+        &["exports no function that can be called", "put `#[extension]` of `guest-sdk` before a function"],
     );
 }
 

@@ -14,7 +14,8 @@ fn what_is_no_guest_is_refused_by_every_command() {
         r#"(module (memory (export "memory") 1) (@custom "guest-abi" "\01\00\00\00") (func (export "f") (result i64) i64.const 0))"#,
     );
     let version_9 = wat::parse_str(r#"(module (memory (export "memory") 1) (@custom "guest-abi" "\09\00\00\00"))"#);
-    let no_version = wat::parse_str(r#"(module (memory (export "memory") 1))"#);
+    let no_version =
+        wat::parse_str(r#"(module (func (export "__guest_exchange") (param i32) (result i32) i32.const 0))"#);
     folder.file("text.wasm", b"(module)");
     folder.file("empty.wasm", b"");
     folder.file("noise.wasm", b"hello");

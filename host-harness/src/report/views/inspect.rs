@@ -3,7 +3,7 @@
 use super::super::numbers::{bytes, grouped, or_dash};
 use super::super::section::{Body, Section, Table};
 use super::{allocations_from, list};
-use crate::inspect::{Inspection, Item, StrategyVerdict};
+use crate::inspect::{Inspection, Item, NotCallable, StrategyVerdict, WHAT_WOULD_BE_CALLABLE};
 
 pub(in super::super) fn sections(inspection: &Inspection) -> Vec<Section> {
     let mut sections = vec![module(inspection)];
@@ -12,6 +12,14 @@ pub(in super::super) fn sections(inspection: &Inspection) -> Vec<Section> {
     }
     if let Some(error) = &inspection.instance_error {
         sections.push(Section::new("Cannot be instantiated", Body::Lines(vec![error.clone()])));
+    }
+    if !inspection.not_callable.is_empty() {
+        let line = |found: &NotCallable| format!("{}: {}", found.function, found.reason);
+        let lines = inspection.not_callable.iter().map(line).collect();
+        sections.push(Section::new("Functions that cannot be called", Body::Lines(lines)));
+    }
+    if is_bare(inspection) && inspection.functions.is_empty() && inspection.problems.is_empty() {
+        sections.push(Section::new("No function can be called", Body::Lines(vec![WHAT_WOULD_BE_CALLABLE.to_owned()])));
     }
     sections.push(admission(inspection));
     sections.push(memory(inspection));
@@ -46,6 +54,8 @@ pub(in super::super) fn sections(inspection: &Inspection) -> Vec<Section> {
 
 fn module(inspection: &Inspection) -> Section {
     let sizes = &inspection.sizes;
+    // A bare module has nothing else to say that its functions are meant to be called.
+    let functions = if is_bare(inspection) { "functions" } else { "extension functions" };
     let contract = inspection.contract.clone().unwrap_or_else(|| "none".to_owned());
     Section::facts(
         format!("Guest {}", inspection.guest),
@@ -53,7 +63,7 @@ fn module(inspection: &Inspection) -> Section {
             ("contract", contract),
             ("allocator", inspection.allocator.clone().unwrap_or_else(|| "unknown".to_owned())),
             ("allocations from", inspection.allocations_from.as_deref().map_or("unknown", allocations_from).to_owned()),
-            ("extension functions", list(&inspection.functions)),
+            (functions, list(&signatures(inspection))),
             ("built with", list(&inspection.built_with)),
             (
                 "size",
@@ -68,6 +78,22 @@ fn module(inspection: &Inspection) -> Section {
             ("prepared", or_dash(sizes.prepared, |size| format!("{} bytes", grouped(size)))),
         ],
     )
+}
+
+fn is_bare(inspection: &Inspection) -> bool {
+    inspection.contract.as_deref() == Some(BARE)
+}
+
+/// The contract of bare modules, as [`guest_host::admission::Contract`] prints it.
+const BARE: &str = "none (a bare module)";
+
+/// The functions, those of a bare module with their types.
+fn signatures(inspection: &Inspection) -> Vec<String> {
+    let of = |function: &String| {
+        let export = inspection.exports.iter().find(|export| export.name == *function && is_bare(inspection));
+        export.map_or_else(|| function.clone(), |export| format!("{function} {}", export.ty))
+    };
+    inspection.functions.iter().map(of).collect()
 }
 
 fn admission(inspection: &Inspection) -> Section {

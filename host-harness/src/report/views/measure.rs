@@ -12,9 +12,7 @@ pub(in super::super) fn sections(report: &MeasureReport) -> Vec<Section> {
     let mut sections: Vec<Section> = failed(report).into_iter().collect();
     sections.extend(answer::sections(report));
     let has_answer = !sections.is_empty();
-    if !report.notes.is_empty() {
-        sections.push(Section::new("Notes", Body::Lines(report.notes.clone())));
-    }
+    sections.extend(super::notes(&report.notes));
     let mut details = vec![guests(report)];
     details.extend(counts(&report.rows));
     details.extend(times(report));
@@ -54,12 +52,18 @@ pub(super) fn settings(settings: &Settings) -> Vec<(&'static str, String)> {
         let native = bytes(guest_abi::names::DEFAULT_EXCHANGE_SIZE.into());
         format!("{native}, exttinygo {}", bytes(guest_abi::exttinygo::DEFAULT_BUFFER_SIZE.into()))
     };
-    vec![
+    let mut facts = vec![
         ("memory limit", bytes(settings.memory_limit)),
         ("deadline", settings.deadline_ns.map_or_else(|| "none".to_owned(), deadline)),
         ("exchange region", settings.exchange_size.map_or_else(usual, |size| bytes(size.into()))),
         ("virtual growth", if settings.virtual_growth { "on" } else { "off" }.to_owned()),
-    ]
+    ];
+    let arguments = settings.arguments.iter();
+    let calls: Vec<String> = arguments.map(|(function, values)| format!("{function}({})", values.join(", "))).collect();
+    if !calls.is_empty() {
+        facts.push(("arguments", calls.join("; ")));
+    }
+    facts
 }
 
 fn guests(report: &MeasureReport) -> Section {

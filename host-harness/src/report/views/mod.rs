@@ -12,7 +12,7 @@ pub(super) mod run;
 pub(super) mod verify;
 
 use super::data::Settings;
-use super::section::Section;
+use super::section::{Body, Section};
 use guest_host::AllocationSource;
 
 /// Words in a row, `none` where there are none.
@@ -31,6 +31,11 @@ fn allocations_from(source: &str) -> &str {
         ),
     ];
     SOURCES.into_iter().find(|(known, _)| known.name() == source).map_or(source, |(_, words)| words)
+}
+
+/// Notes for the reader. `None` if there are none.
+pub(super) fn notes(notes: &[String]) -> Option<Section> {
+    (!notes.is_empty()).then(|| Section::new("Notes", Body::Lines(notes.to_vec())))
 }
 
 /// How instances were made.

@@ -54,7 +54,10 @@ fn of_call(call: &CallReport, times: u64) -> Vec<Section> {
         let remark = call.failure.as_ref().filter(by_frames).map(|_| MERGED.to_owned());
         sections.push(Section::new("Backtrace, innermost first", frames).remarks(remark));
     }
-    if call.failure.is_none() {
+    if let Some(results) = &call.results {
+        let lines = Body::Lines(results.iter().map(ToString::to_string).collect());
+        sections.push(Section::new(format!("Return values: {}", results.len()), lines));
+    } else if call.failure.is_none() {
         let intents = call.intents.iter().map(|intent| serde_json::to_string(intent).unwrap_or_default());
         let lines: Vec<String> = intents.collect();
         let title = format!("Intents: {}", lines.len());

@@ -99,8 +99,8 @@ impl fmt::Display for UnknownImport {
 pub enum ContractError {
     /// It names no contract version.
     #[error(
-        "the module imports functions of the native contract, and lacks the section `{section}` with the contract's version, \
-         which `guest-sdk` adds",
+        "the module has functions of the native contract, and lacks the section `{section}` with the contract's version: \
+         `guest-sdk` adds it, and tools that strip modules may remove it",
         section = names::ABI_SECTION
     )]
     AbiMissing,
