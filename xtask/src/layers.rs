@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::folders;
 
 /// A crate, and the folders and files of its `src`, lowest first.
-const LAYERS: [(&str, &[&str]); 4] = [
+const LAYERS: [(&str, &[&str]); 5] = [
     (
         "guest-prepare",
         &[
@@ -44,6 +44,7 @@ const LAYERS: [(&str, &[&str]); 4] = [
             "pool",
         ],
     ),
+    ("guest-functions", &["error", "value", "frame", "argument", "returned", "declare", "module", "batch", "runtime"]),
     (
         "host-harness",
         &[

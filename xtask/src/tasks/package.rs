@@ -28,9 +28,10 @@ use crate::console::Console;
 use crate::folders;
 
 /// The categories of the registry that the packages stand in: it leaves out one that it does not know.
-const CATEGORIES: [&str; 12] = [
+const CATEGORIES: [&str; 13] = [
     "api-bindings",
     "command-line-utilities",
+    "database",
     "development-tools::build-utils",
     "development-tools::procedural-macro-helpers",
     "development-tools::profiling",
