@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use guest_abi::function::{EXPORT_ROW, Field, Kind, Scalar, Signature, Type, read_section};
 use guest_host::{
-    Engine, Function as Export, Guest, Instance, InstanceConfig, MemoryState, Pool, PoolConfig, PrepareOptions,
+    Engine, Failure, Function as Export, Guest, Instance, InstanceConfig, MemoryState, Pool, PoolConfig, PrepareOptions,
     RestorePolicy,
 };
 use guest_prepare::module_info::{ContractKind, Signature as WasmType, ValueType};
@@ -389,8 +389,16 @@ impl Entry {
             arguments.place(&mut frame, &self.signature)?;
             let slot = frame.call()?;
             take::<R>(frame.guest(), result, slot)
-        })?;
+        });
+        let found = found.map_err(|failure| self.named(failure))?;
         found.ok_or_else(|| self.null_result())
+    }
+
+    /// The failure with the function's own name, in place of its export's.
+    #[cold]
+    pub(crate) fn named(&self, mut failure: Failure) -> Failure {
+        failure.function.clone_from(&self.signature.name);
+        failure
     }
 
     #[cold]

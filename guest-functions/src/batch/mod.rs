@@ -202,7 +202,7 @@ impl Batch<'_> {
                 row => Err(GuestCallError::invalid(format!("the batch ended at row {row} without an error"))),
             }
         });
-        called.map_err(|failure| match failed {
+        called.map_err(|failure| entry.named(failure)).map_err(|failure| match failed {
             Some(row) if row < rows.len() => Stopped::Row { row: rows.start + row, failure: Box::new(failure) },
             _ => Stopped::Unknown(failure),
         })
@@ -278,7 +278,7 @@ fn one(
         return Ok(());
     }
     let result: Type = entry.result();
-    instance.call_with(entry.row, |call| {
+    let called = instance.call_with(entry.row, |call| {
         let mut frame = Frame::new(call, entry.placement);
         for (field, cells) in entry.signature.params.iter().zip(cells) {
             match cells.locate(row) {
@@ -294,7 +294,8 @@ fn one(
         let slot = frame.call()?;
         let value = take::<Value>(frame.guest(), result, slot)?;
         collected.push(&value.unwrap_or(Value::Null))
-    })
+    });
+    called.map_err(|failure| entry.named(failure))
 }
 
 fn is_too_large(failure: &Failure) -> bool {

@@ -36,7 +36,7 @@ fn functions_of_every_kind_are_called_with_types_of_rust() {
                 assert!(
                     matches!(&failure.cause, Cause::GuestError { message, .. } if message.contains("divisor is 0"))
                 );
-                assert_eq!(failure.function, "__guest_function_safe_div");
+                assert_eq!(failure.function, "safe_div");
             }
             other => panic!("{other}"),
         }

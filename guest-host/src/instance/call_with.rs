@@ -12,6 +12,7 @@ use crate::failure::{Failure, Fault, InvalidData};
 use crate::guest::{Function, Guest};
 use crate::host::data::visible_bytes;
 use crate::host::memory_location::memory_and_data;
+use crate::spans::span;
 
 /// A call under way: the guest's memory, and the function that was asked for.
 ///
@@ -197,6 +198,7 @@ impl Instance {
         function: Function,
         mut body: impl FnMut(&mut GuestCall<'_>) -> Result<T, GuestCallError>,
     ) -> Result<T, Failure> {
+        span!(debug_span, "invoke", guest = self.guest.name(), function = self.guest.function_name(function));
         let began = self.tally.as_mut().map(|tally| tally.begin(function));
         let mut result = None;
         let enters = self.plan.uses_entrances();
@@ -380,6 +382,32 @@ mod tests {
         assert!(matches!(failure.cause, Cause::Unreachable) && failure.function == "trap", "{failure}");
         assert_eq!(number(&mut instance, "stored") & 1, 0);
         assert!(!instance.is_pristine());
+    }
+
+    #[cfg(feature = "metrics")]
+    #[test]
+    fn calls_of_typed_functions_are_counted_by_their_exports() {
+        let guest = guest(
+            r#"(module (memory (export "memory") 1)
+                (func (export "__guest_exchange") (param i32) (result i32) (i32.const 64))
+                (func (export "calc") (result i64) (i64.const 0))
+                (func (export "__guest_function_one") (result i64) (i64.const 1))
+                (func (export "__guest_function_trap") (result i64) (unreachable))
+                (@custom "guest-abi" "\01\00\00\00"))"#,
+        );
+        assert_eq!(guest.functions(), ["calc"]);
+        let metrics = crate::Metrics::default();
+        let config = InstanceConfig::default().with_exchange_size(Some(64)).with_metrics(Some(metrics.clone()));
+        let mut instance = instance(&guest, &config);
+        assert_eq!(number(&mut instance, "__guest_function_one"), 1);
+        let trap = guest.export("__guest_function_trap").unwrap();
+        instance.call_with(trap, |call| call.call(&mut [ValRaw::i64(0)])).unwrap_err();
+        instance.invoke_by_name("nothing").unwrap_err();
+        let text = metrics.text();
+        for (function, calls) in [("__guest_function_one", 1), ("__guest_function_trap", 1)] {
+            let line = text.lines().find(|line| line.starts_with("guest_invocations_total") && line.contains(function));
+            assert!(line.is_some_and(|line| line.ends_with(&format!(" {calls}"))), "{text}");
+        }
     }
 
     #[test]

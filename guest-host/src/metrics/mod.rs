@@ -181,14 +181,14 @@ pub(crate) struct Tally {
 impl Tally {
     /// Of an instance of this guest.
     pub(crate) fn new(metrics: &Metrics, guest: &Guest) -> Self {
-        let counters = vec![None; guest.functions().len() + 1];
+        let counters = vec![None; guest.callables() + 1];
         Self { metrics: metrics.clone(), guest: guest.clone(), counters, last: None }
     }
 
     /// A call begins, now.
     pub(crate) fn begin(&mut self, function: Function) -> Instant {
         // One of another guest is none of this one.
-        self.last = Some(function.index.min(self.guest.functions().len()));
+        self.last = Some(function.index.min(self.guest.callables()));
         Instant::now()
     }
 
@@ -209,7 +209,7 @@ impl Tally {
     /// A function was to be called that there is not.
     #[cold]
     pub(crate) fn missing(&mut self, cause: &Cause) {
-        let counters = self.of(self.guest.functions().len());
+        let counters = self.of(self.guest.callables());
         counters.called(Duration::ZERO);
         counters.failed(cause.kind());
     }

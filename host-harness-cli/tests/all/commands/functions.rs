@@ -115,5 +115,5 @@ fn what_does_not_fit_is_told_in_a_line() {
     }
     let said = folder.run("call --deadline 20ms typed.wat spin");
     assert_eq!(said.status, Some(1), "{}", said.stderr);
-    assert_eq!(said.stderr, "error: `__guest_function_spin` failed: the deadline of 20ms passed\n");
+    assert_eq!(said.stderr, "error: `spin` failed: the deadline of 20ms passed\n");
 }
