@@ -134,7 +134,7 @@ impl<const N: usize> Batch<N> {
     /// The argument of a row, for the parameter with this index.
     ///
     /// # Errors
-    /// [`Stop`] if there is none.
+    /// `Stop` if there is none.
     ///
     /// # Safety
     /// There is such a row; the parameter has the type `P`.
@@ -231,7 +231,7 @@ impl<'call, const N: usize> Dense<'call, N> {
     /// The argument of a row, for the parameter with this index.
     ///
     /// # Errors
-    /// [`Stop`] if there is none.
+    /// `Stop` if there is none.
     ///
     /// # Safety
     /// There is such a row; the parameter has the type `P`.
