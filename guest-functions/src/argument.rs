@@ -292,7 +292,7 @@ impl sealed::Argument for &[&str] {
 }
 
 /// Places strings or bytes one behind the other, with their offsets.
-fn place_bytes<'v, I: Iterator<Item = Option<&'v [u8]>>>(
+pub(crate) fn place_bytes<'v, I: Iterator<Item = Option<&'v [u8]>>>(
     frame: &mut Frame<'_, '_>,
     rows: usize,
     items: impl Fn() -> I,

@@ -95,7 +95,8 @@ fn scalar(text: &str) -> Option<Scalar> {
         other => {
             let (precision, scale) = other.strip_prefix("decimal(")?.strip_suffix(')')?.split_once(',')?;
             let precision = precision.trim().parse().ok().filter(|precision| (1..=38).contains(precision))?;
-            Scalar::Decimal { precision, scale: scale.trim().parse().ok()? }
+            let scale = scale.trim().parse().ok().filter(|scale: &i8| i16::from(*scale) <= i16::from(precision))?;
+            Scalar::Decimal { precision, scale }
         }
     })
 }
@@ -130,6 +131,7 @@ mod tests {
             ("f(a: i64, a: i64) -> i64", "two parameters"),
             ("f(a: int) -> i64", "`int` is not a type; the types are bool"),
             ("f(a: decimal(39, 1)) -> i64", "is not a type"),
+            ("f(a: decimal(3, 4)) -> i64", "is not a type"),
             ("f(a: list(list(i64))) -> i64", "list of lists"),
             ("f() -> ", "is not a type"),
         ] {

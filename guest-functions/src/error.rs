@@ -130,15 +130,35 @@ pub enum FunctionError {
         /// Rows of the column.
         found: usize,
     },
-    /// The function has no export for batches.
-    #[error("`{function}` takes one row at a time: its module has no export for batches")]
-    NoBatch {
+    /// A null in a row of a batch, for a parameter that takes none, of a function that does not return null for it.
+    #[error("row {row} of the batch: the parameter `{parameter}` of `{function}` is never null, and the argument is")]
+    NullInRow {
+        /// The function.
+        function: String,
+        /// The parameter.
+        parameter: String,
+        /// The row, counted from 0.
+        row: usize,
+    },
+    /// More rows than a batch may have.
+    #[error("the batch has {rows} rows, and a batch may have {most}; divide it")]
+    TooManyRows {
+        /// Rows of the batch.
+        rows: usize,
+        /// Rows that a batch may have.
+        most: usize,
+    },
+    /// A function was to be called on an instance of another module, or of the same one as it was before it was replaced.
+    #[error("`{function}` is a function of another module, or of `{module}` before or after it was replaced")]
+    OtherModule {
+        /// The module of the instance.
+        module: String,
         /// The function.
         function: String,
     },
     /// No instance of the module could be had.
     #[error(transparent)]
-    Pool(#[from] PoolError),
+    Pool(PoolError),
     /// The call failed.
     #[error(transparent)]
     Call(Box<Failure>),
@@ -148,6 +168,16 @@ impl From<Failure> for FunctionError {
     #[cold]
     fn from(failure: Failure) -> Self {
         Self::Call(Box::new(failure))
+    }
+}
+
+impl From<PoolError> for FunctionError {
+    #[cold]
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Load(error) => Self::Load(error),
+            error => Self::Pool(error),
+        }
     }
 }
 

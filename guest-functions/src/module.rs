@@ -5,11 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use guest_abi::function::{EXPORT_ROW, Field, Kind, Scalar, Signature, Type, read_section};
+use guest_abi::names::ABI_SECTION;
 use guest_host::{
-    Engine, Failure, Function as Export, Guest, Instance, InstanceConfig, MemoryState, Pool, PoolConfig, PrepareOptions,
-    RestorePolicy,
+    Engine, Failure, Function as Export, Guest, Instance, InstanceConfig, MemoryState, Pool, PoolConfig,
+    PrepareOptions, RestorePolicy,
 };
-use guest_prepare::module_info::{ContractKind, Signature as WasmType, ValueType};
+use guest_prepare::module_info::{ContractKind, ExternType, Signature as WasmType, ValueType};
 use sha2::{Digest as _, Sha256};
 
 use crate::argument::Arguments;
@@ -334,7 +335,7 @@ impl Caller {
     /// Calls a function of the module, as [`Function::call`] does.
     ///
     /// # Errors
-    /// As for [`Function::call`], and [`FunctionError::UnknownFunction`] for a function of another module.
+    /// As for [`Function::call`], and [`FunctionError::OtherModule`].
     #[inline]
     pub fn call<A: Arguments, R: Returned>(&mut self, function: &Function, arguments: A) -> Result<R, FunctionError> {
         self.check_module(function)?;
@@ -353,10 +354,9 @@ impl Caller {
 
     #[cold]
     fn foreign(&self, function: &Function) -> FunctionError {
-        FunctionError::UnknownFunction {
+        FunctionError::OtherModule {
             module: self.module.name().to_owned(),
-            function: format!("{}.{}", function.module.name(), function.signature().name),
-            nearest: Vec::new(),
+            function: function.signature().name.clone(),
         }
     }
 }
@@ -415,7 +415,12 @@ impl Entry {
 /// The functions of a guest: those of its section, and of a bare module those that were declared and its exports of numbers.
 fn functions(guest: &Guest, declarations: &[String]) -> Result<Vec<Entry>, FunctionError> {
     let mut functions = Vec::new();
-    for signature in read_section(&guest.info().function_section)? {
+    let signatures = read_section(&guest.info().function_section)?;
+    if let Some(signature) = signatures.first().filter(|_| guest.info().contract() != ContractKind::Native) {
+        let reason = format!("does not speak the native contract: it has no section `{ABI_SECTION}`");
+        return Err(FunctionError::Export { function: signature.name.clone(), reason });
+    }
+    for signature in signatures {
         // Other kinds are called in other ways.
         if signature.kind == Kind::Scalar {
             let export = format!("{EXPORT_ROW}{}", signature.name);
@@ -456,12 +461,14 @@ fn functions(guest: &Guest, declarations: &[String]) -> Result<Vec<Entry>, Funct
         };
         functions.push(Entry::new(guest, signature, row, placement));
     }
+    let declared = functions.len();
+    let exports: HashMap<&str, Export> = guest.exports().collect();
     for export in guest.info().extension_functions() {
-        let Some((ty, row)) = guest.info().exported_function(&export.name).zip(guest.export(&export.name)) else {
+        let (ExternType::Function(ty), Some(row)) = (&export.ty, exports.get(export.name.as_str()).copied()) else {
             continue;
         };
-        let declared = functions.iter().any(|other| other.signature.name == export.name);
-        if let Some(signature) = of_numbers(&export.name, ty).filter(|_| !declared) {
+        let is_declared = functions[..declared].iter().any(|other| other.signature.name == export.name);
+        if let Some(signature) = of_numbers(&export.name, ty).filter(|_| !is_declared) {
             functions.push(Entry::new(guest, signature, row, Placement::Numbers));
         }
     }

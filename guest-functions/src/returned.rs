@@ -303,6 +303,9 @@ fn items(call: &mut GuestCall<'_>, scalar: Scalar, of: Items, slot: ValRaw) -> R
     if rows > MOST_ITEMS {
         return Err(GuestCallError::invalid(format!("the result has {rows} items, and a list may have {MOST_ITEMS}")));
     }
+    if rows == 0 {
+        return Ok(Vec::new());
+    }
     let bits = |what: &str, address: u32| -> Result<Option<&[u8]>, GuestCallError> {
         if address == 0 {
             return Ok(None);
@@ -354,6 +357,9 @@ fn items(call: &mut GuestCall<'_>, scalar: Scalar, of: Items, slot: ValRaw) -> R
         let address = column.values.checked_add(from);
         let address = address.ok_or_else(|| GuestCallError::invalid(format!("the offset of item {row} is {start}")))?;
         let bytes = if length == 0 { &[][..] } else { at(memory, "an item of the list", address, length)? };
+        if is_null(row) {
+            return Ok(Value::Null);
+        }
         value(
             row,
             Ok(match scalar {

@@ -126,8 +126,8 @@ impl Runtime {
         })
     }
 
-    /// Takes all modules out and registers none from now on. Calls that are under way finish; others fail, also those of
-    /// whoever still has a module, but for the instances of a [`Caller`](crate::Caller).
+    /// Takes all modules out, closes their pools and registers none from now on. Calls that are under way finish. A
+    /// [`Caller`](crate::Caller), and a module that was replaced or unloaded before, still serve whoever has them.
     pub fn close(&self) {
         let modules = {
             let mut modules = self.modules.write().unwrap_or_else(PoisonError::into_inner);

@@ -184,7 +184,7 @@ impl Value {
 
     /// Reads a value as people write it: `null` where the type has it, `true` and `false`, numbers, `2026-11-29` for a date,
     /// `2026-11-29T10:00:00Z` for a timestamp, hexadecimal digits for bytes, records and documents, and `[1, 2]` for a
-    /// list. Text is taken as it is; in a list it stands in double quotes.
+    /// list. Text is taken as it is; in a list it stands in double quotes, and so does the text `"null"` where the type has null.
     ///
     /// # Errors
     /// [`ValueError`] if the text is no value of the type.
@@ -195,6 +195,8 @@ impl Value {
         }
         let Some(of) = ty.list else {
             return match ty.scalar {
+                // Where `null` is null, the text stands in quotes.
+                Scalar::String if ty.nullable && trimmed == "\"null\"" => Ok(Self::String("null".to_owned())),
                 Scalar::String => Ok(Self::String(text.to_owned())),
                 scalar => scalar_of(trimmed, scalar).ok_or_else(|| error(text, ty)),
             };

@@ -1,6 +1,7 @@
 //! Reading the section: what a module says of its functions is checked, as everything from a guest.
 
 use alloc::borrow::ToOwned;
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -90,6 +91,12 @@ impl fmt::Display for Signature {
     }
 }
 
+/// Functions that a section may have.
+const MOST_FUNCTIONS: usize = 10_000;
+
+/// Parameters of a function, and columns of a result; a function of WebAssembly has no more parameters.
+const MOST_FIELDS: usize = 1_000;
+
 /// Why a module's signatures cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -112,6 +119,11 @@ pub enum SectionError {
         at: usize,
         /// The item that is wrong.
         what: &'static str,
+    },
+    /// More functions than a section may have.
+    TooMany {
+        /// How many it may have.
+        limit: usize,
     },
     /// Two functions of one name.
     Duplicate {
@@ -141,6 +153,7 @@ impl fmt::Display for SectionError {
             Self::Damaged { at, what } => {
                 write!(f, "has a damaged entry at byte {at}: {what}; build the module again")
             }
+            Self::TooMany { limit } => write!(f, "has more than {limit} functions; divide the module"),
             Self::Duplicate { name } => {
                 write!(f, "has two functions of the name `{name}`; rename one of them")
             }
@@ -156,6 +169,7 @@ impl core::error::Error for SectionError {}
 /// [`SectionError`] for the first entry that is not as this version writes it, and for a name that occurs twice.
 pub fn read_section(section: &[u8]) -> Result<Vec<Signature>, SectionError> {
     let mut found: Vec<Signature> = Vec::new();
+    let mut names = BTreeSet::new();
     let (mut rest, mut at) = (section, 0);
     while !rest.is_empty() {
         let truncated = SectionError::Truncated { at };
@@ -163,7 +177,10 @@ pub fn read_section(section: &[u8]) -> Result<Vec<Signature>, SectionError> {
         let length = u32::from_le_bytes(*length) as usize;
         let (entry, others) = behind.split_at_checked(length).ok_or(truncated)?;
         let signature = Entry { at, reader: Reader::new(entry) }.read()?;
-        if found.iter().any(|other| other.name == signature.name) {
+        if found.len() >= MOST_FUNCTIONS {
+            return Err(SectionError::TooMany { limit: MOST_FUNCTIONS });
+        }
+        if !names.insert(signature.name.clone()) {
             return Err(SectionError::Duplicate { name: signature.name });
         }
         found.push(signature);
@@ -242,6 +259,9 @@ impl Entry<'_> {
     fn fields(&mut self, what: &'static str) -> Result<Vec<Field>, SectionError> {
         let count = self.head(major::ARRAY, what)?;
         // Not reserved: the number is the guest's.
+        if count > MOST_FIELDS {
+            return Err(self.damaged(what));
+        }
         let mut fields: Vec<Field> = Vec::new();
         for _ in 0..count {
             let field = Field { name: self.text(what)?, ty: self.ty(what)? };

@@ -103,7 +103,7 @@ pub enum Scalar {
     Decimal {
         /// Decimal digits, 1 to 38.
         precision: u8,
-        /// Digits behind the decimal point.
+        /// Digits behind the decimal point: at most `precision`; a negative number counts zeros before it.
         scale: i8,
     },
     /// A value of a type of the guest's own, in CBOR.
@@ -146,7 +146,9 @@ impl Scalar {
             7 => Self::Bytes,
             8 => Self::Date,
             9 => Self::Timestamp,
-            10 if precision >= 1 && precision <= 38 => return Some(Self::Decimal { precision, scale }),
+            10 if precision >= 1 && precision <= 38 && scale <= precision.cast_signed() => {
+                return Some(Self::Decimal { precision, scale });
+            }
             11 => Self::Record,
             12 => Self::Document,
             _ => return None,

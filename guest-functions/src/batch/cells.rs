@@ -22,7 +22,8 @@ pub enum Columnar<'a> {
     Constant(&'a dyn Array),
 }
 
-/// The type of Arrow that a result of this type has, and that arguments of this type have best.
+/// The type of Arrow that a result of this type has, and that arguments of this type have best. Arrow does not check that decimals have
+/// no more digits than their type; nor does a batch.
 #[must_use]
 pub fn data_type(ty: Type) -> DataType {
     let item = match ty.scalar {

@@ -1,5 +1,6 @@
 //! The result of a batch: taken from the guest's memory with every address and offset checked, and gathered into one array.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::types::{
@@ -16,7 +17,7 @@ use guest_host::{GuestCall, GuestCallError};
 
 use super::cells::data_type;
 use crate::frame::Frame;
-use crate::value::Value;
+use crate::value::{Decimal, Value};
 
 /// The room that the host prepares for the results of some rows.
 #[derive(Debug, Clone, Copy)]
@@ -69,12 +70,11 @@ fn invalid(what: impl Into<String>) -> GuestCallError {
 }
 
 /// The bytes at an address of the guest's memory; of no bytes the address has no meaning.
-fn at<'m>(memory: &'m [u8], what: &str, address: u32, length: usize) -> Result<&'m [u8], GuestCallError> {
+fn at<'m>(memory: &'m [u8], what: &str, address: usize, length: usize) -> Result<&'m [u8], GuestCallError> {
     if length == 0 {
         return Ok(&[]);
     }
-    let start = address as usize;
-    let found = start.checked_add(length).and_then(|end| memory.get(start..end));
+    let found = address.checked_add(length).and_then(|end| memory.get(address..end));
     found.ok_or_else(|| {
         let size = memory.len();
         invalid(format!(
@@ -84,7 +84,7 @@ fn at<'m>(memory: &'m [u8], what: &str, address: u32, length: usize) -> Result<&
 }
 
 fn column_at(memory: &[u8], what: &str, address: u32) -> Result<Column, GuestCallError> {
-    let bytes = at(memory, what, address, column::SIZE)?;
+    let bytes = at(memory, what, address as usize, column::SIZE)?;
     Ok(bytes.first_chunk().map(Column::from_bytes).unwrap_or_default())
 }
 
@@ -112,94 +112,107 @@ impl Collected {
         let memory = call.memory();
         match &mut self.values {
             Gathered::Fixed { bytes, width } => {
-                bytes.extend_from_slice(at(memory, "the results", room.values, room.rows * *width)?);
+                bytes.extend_from_slice(at(memory, "the results", room.values as usize, room.rows * *width)?);
             }
             Gathered::Bits(bits) => {
-                append_bits(bits, at(memory, "the results", room.values, room.rows.div_ceil(8))?, 0, room.rows);
+                append_bits(
+                    bits,
+                    at(memory, "the results", room.values as usize, room.rows.div_ceil(8))?,
+                    0,
+                    room.rows,
+                );
             }
             Gathered::Bytes { .. } | Gathered::List { .. } => {
                 let found = column_at(memory, "the result's column", room.column)?;
-                self.values_of(memory, &found, room.rows)?;
+                if found.rows as usize != room.rows {
+                    let rows = room.rows;
+                    return Err(invalid(format!("the result's column has {} rows instead of {rows}", found.rows)));
+                }
+                self.values_of(memory, &found, 0..room.rows)?;
             }
         }
         if let Some(validity) = &mut self.validity {
-            let bitmap = at(memory, "the results' validity", room.validity, room.rows.div_ceil(8))?;
+            let bitmap = at(memory, "the results' validity", room.validity as usize, room.rows.div_ceil(8))?;
             append_bits(validity, bitmap, 0, room.rows);
         }
         self.rows += room.rows;
         Ok(())
     }
 
-    /// Appends the values of a column that the guest has made.
-    fn values_of(&mut self, memory: &[u8], found: &Column, rows: usize) -> Result<(), GuestCallError> {
+    /// Appends the values of some rows of a column that the guest has made.
+    fn values_of(&mut self, memory: &[u8], found: &Column, rows: Range<usize>) -> Result<(), GuestCallError> {
         if Encoding::from_number(found.encoding) != Some(Encoding::Plain) {
             return Err(invalid("the result's column is not a plain one"));
         }
-        if found.rows as usize != rows {
-            return Err(invalid(format!("the result's column has {} rows instead of {rows}", found.rows)));
+        if rows.is_empty() {
+            return Ok(());
         }
+        let (address, count) = (found.values as usize, rows.len());
         match &mut self.values {
             Gathered::Fixed { bytes, width } => {
-                bytes.extend_from_slice(at(memory, "the items", found.values, rows.saturating_mul(*width))?);
+                let from = address.saturating_add(rows.start.saturating_mul(*width));
+                let part = at(memory, "the items", from, count.saturating_mul(*width))?;
+                offset(bytes.len() + part.len())?;
+                bytes.extend_from_slice(part);
             }
             Gathered::Bits(bits) => {
-                let first = found.first_bit as usize;
-                append_bits(bits, at(memory, "the items", found.values, (first + rows).div_ceil(8))?, first, rows);
+                let first = found.first_bit as usize + rows.start;
+                append_bits(bits, bits_at(memory, "the items", found.values, first, count)?, first % 8, count);
             }
             Gathered::Bytes { offsets, bytes } => {
-                let taken = offsets_at(memory, found.offsets, rows)?;
+                let taken = offsets_at(memory, found.offsets, &rows)?;
                 let (start, end) = (taken.first(), taken.last());
-                let from = found.values.checked_add(start).ok_or_else(|| invalid("the first offset leads nowhere"))?;
-                let part = at(memory, "the result's bytes", from, (end - start) as usize)?;
+                let part =
+                    at(memory, "the result's bytes", address.saturating_add(start as usize), (end - start) as usize)?;
                 if self.ty.scalar == Scalar::String {
                     let text = std::str::from_utf8(part).map_err(|error| {
                         invalid(format!("the result is not UTF-8 from byte {} on", error.valid_up_to()))
                     })?;
-                    if let Some(row) = (0..rows).find(|row| !text.is_char_boundary((taken.at(*row) - start) as usize)) {
+                    let is_within = |row: &usize| !text.is_char_boundary((taken.at(*row) - start) as usize);
+                    if let Some(row) = (0..count).find(is_within) {
                         return Err(invalid(format!("the offset of row {row} is within a character")));
                     }
                 }
-                taken.append(offsets, bytes.len(), start)?;
+                taken.append(offsets, bytes.len())?;
                 bytes.extend_from_slice(part);
             }
             Gathered::List { offsets, items } => {
-                let taken = offsets_at(memory, found.offsets, rows)?;
+                let taken = offsets_at(memory, found.offsets, &rows)?;
                 let child = column_at(memory, "the items' column", found.child)?;
                 let (start, end) = (taken.first(), taken.last());
                 if end > child.rows {
                     return Err(invalid(format!("the last offset is {end}, and there are {} items", child.rows)));
                 }
-                let before = items.rows;
-                items.items_of(memory, &child)?;
-                let skipped = before + start as usize;
-                taken.append(offsets, skipped, start)?;
+                taken.append(offsets, items.rows)?;
+                items.items_of(memory, &child, start as usize..end as usize)?;
             }
         }
         Ok(())
     }
 
-    /// Appends all rows of an items' column.
-    fn items_of(&mut self, memory: &[u8], found: &Column) -> Result<(), GuestCallError> {
-        let rows = found.rows as usize;
+    /// Appends some rows of an items' column.
+    fn items_of(&mut self, memory: &[u8], found: &Column, rows: Range<usize>) -> Result<(), GuestCallError> {
+        let count = rows.len();
         // A bit of memory may be an item, so what an item takes on the host is bounded by the guest's memory.
-        if rows > memory.len() {
-            return Err(invalid(format!("the result has {rows} items, more than the guest's memory has bytes")));
+        if count > memory.len() {
+            return Err(invalid(format!("the result has {count} items, more than the guest's memory has bytes")));
         }
-        let first = found.first_bit as usize;
+        let first = found.first_bit as usize + rows.start;
         let bitmap = match found.validity {
             0 => None,
-            address => Some(at(memory, "the items' validity", address, (first + rows).div_ceil(8))?),
+            address => Some(bits_at(memory, "the items' validity", address, first, count)?),
         };
         self.values_of(memory, found, rows)?;
+        let first = first % 8;
         match (&mut self.validity, bitmap) {
-            (Some(validity), Some(bitmap)) => append_bits(validity, bitmap, first, rows),
-            (Some(validity), None) => validity.append_n(rows, true),
-            (None, Some(bitmap)) if (0..rows).any(|row| bitmap[(first + row) / 8] >> ((first + row) % 8) & 1 == 0) => {
+            (Some(validity), Some(bitmap)) => append_bits(validity, bitmap, first, count),
+            (Some(validity), None) => validity.append_n(count, true),
+            (None, Some(bitmap)) if (0..count).any(|row| bitmap[(first + row) / 8] >> ((first + row) % 8) & 1 == 0) => {
                 return Err(invalid("an item of the result is null, and its type has no nulls"));
             }
             (None, _) => {}
         }
-        self.rows += rows;
+        self.rows += count;
         Ok(())
     }
 
@@ -242,7 +255,11 @@ impl Collected {
                     let values = ScalarBuffer::from(bytes);
                     let array = PrimitiveArray::<Decimal128Type>::new(values, nulls);
                     let array = array.with_precision_and_scale(precision, scale).map_err(|error| error.to_string())?;
-                    array.validate_decimal_precision(precision).map_err(|error| error.to_string())?;
+                    let has_more = |units: i128| !Decimal { units, scale }.has_at_most(precision);
+                    if let Some(row) = (0..array.len()).find(|row| array.is_valid(*row) && has_more(array.value(*row)))
+                    {
+                        return Err(format!("row {row} has more than {precision} digits"));
+                    }
                     Arc::new(array)
                 }
                 _ => numbers::<Int64Type>(bytes, nulls),
@@ -295,10 +312,11 @@ fn offset(length: usize) -> Result<i32, GuestCallError> {
 /// Offsets in the guest's memory, which were checked to be in order and not negative.
 struct Offsets<'m>(&'m [u8]);
 
-fn offsets_at(memory: &[u8], address: u32, rows: usize) -> Result<Offsets<'_>, GuestCallError> {
-    let offsets = Offsets(at(memory, "the result's offsets", address, (rows + 1).saturating_mul(4))?);
+fn offsets_at<'m>(memory: &'m [u8], address: u32, rows: &Range<usize>) -> Result<Offsets<'m>, GuestCallError> {
+    let from = (address as usize).saturating_add(rows.start.saturating_mul(4));
+    let offsets = Offsets(at(memory, "the result's offsets", from, (rows.len() + 1).saturating_mul(4))?);
     let mut before = 0;
-    for row in 0..=rows {
+    for row in 0..=rows.len() {
         let found = offsets.at(row).cast_signed();
         if found < before {
             return Err(invalid(format!("the offset of row {row} is {found}, behind an offset of {before}")));
@@ -306,6 +324,18 @@ fn offsets_at(memory: &[u8], address: u32, rows: usize) -> Result<Offsets<'_>, G
         before = found;
     }
     Ok(offsets)
+}
+
+/// The bytes of a bitmap that have these bits.
+fn bits_at<'m>(
+    memory: &'m [u8],
+    what: &str,
+    address: u32,
+    first: usize,
+    count: usize,
+) -> Result<&'m [u8], GuestCallError> {
+    let end = (first + count).div_ceil(8);
+    at(memory, what, (address as usize).saturating_add(first / 8), end - first / 8)
 }
 
 impl Offsets<'_> {
@@ -321,8 +351,9 @@ impl Offsets<'_> {
         self.at(self.0.len() / 4 - 1)
     }
 
-    /// Appends the offsets behind the first one, so that `start` is at `base`.
-    fn append(&self, to: &mut Vec<i32>, base: usize, start: u32) -> Result<(), GuestCallError> {
+    /// Appends the offsets behind the first one, which is `base` there.
+    fn append(&self, to: &mut Vec<i32>, base: usize) -> Result<(), GuestCallError> {
+        let start = self.first();
         // The last is the largest.
         offset(base + (self.last() - start) as usize)?;
         let base = offset(base)?;

@@ -40,7 +40,7 @@ impl Caller {
     /// column may also be a dictionary of such values, a `Utf8View` or `BinaryView`, or one of long offsets, and a constant stays one.
     /// The columns are copied once as they are, and the result once.
     ///
-    /// A batch that does not fit the exchange region is divided. [`ModuleConfig::pristine`](crate::ModuleConfig::pristine) says
+    /// A batch that does not fit the exchange region, or for which the guest has not enough memory, is divided. [`ModuleConfig::pristine`](crate::ModuleConfig::pristine) says
     /// what a row may see of others. What the host takes from its heap are the buffers of the
     /// result.
     ///
@@ -84,6 +84,9 @@ fn call_batch(
     pristine: Pristine,
 ) -> Result<ArrayRef, FunctionError> {
     let signature = &entry.signature;
+    if rows > MOST_ROWS {
+        return Err(FunctionError::TooManyRows { rows, most: MOST_ROWS });
+    }
     let cells = check(signature, columns, rows)?;
     let takes_no_null = signature.params.iter().map(|field| !field.ty.nullable);
     let may_lack = cells.iter().zip(takes_no_null).any(|(cells, takes_no_null)| takes_no_null && cells.may_be_null());
@@ -120,6 +123,9 @@ fn check<'a>(signature: &Signature, columns: &[Columnar<'a>], rows: usize) -> Re
     signature.params.iter().zip(columns).map(cells).collect()
 }
 
+/// Rows of a batch: what offsets of Arrow's ordinary arrays can count, of values of 16 bytes.
+const MOST_ROWS: usize = 1 << 27;
+
 /// A batch under way.
 struct Batch<'a> {
     entry: &'a Entry,
@@ -133,6 +139,8 @@ enum Stopped {
     Row { row: usize, failure: Box<Failure> },
     /// It did not.
     Unknown(Failure),
+    /// The guest was not called.
+    Refused(FunctionError),
 }
 
 impl Batch<'_> {
@@ -141,17 +149,20 @@ impl Batch<'_> {
         let region = self.instance.config().exchange_size(self.instance.guest().info().contract()) as usize;
         let mut start = 0;
         let mut most = rows;
+        let needs_less =
+            |failure: &Failure| is_too_large(failure) || matches!(failure.cause, Cause::OutOfMemory { .. });
         while start < rows {
-            let mut end = rows.min(start + most);
+            let mut end = rows.min(start.saturating_add(most));
             let bytes = self.estimate(&(start..end));
             if bytes > region {
                 // Rows are not equally long: what does not fit all the same is halved below.
-                most = ((end - start) * region / bytes).max(1);
-                end = rows.min(start + most);
+                let fit = (end - start) as u128 * region as u128 / bytes as u128;
+                end = rows.min(start + usize::try_from(fit).unwrap_or(usize::MAX).max(1));
             }
             match self.part(start..end, collected) {
-                Ok(()) => start = end,
-                Err(Stopped::Unknown(failure)) if is_too_large(&failure) && end - start > 1 => most = (end - start) / 2,
+                // The rows that follow may be shorter.
+                Ok(()) => (start, most) = (end, (end - start).saturating_mul(2)),
+                Err(Stopped::Unknown(failure)) if needs_less(&failure) && end - start > 1 => most = (end - start) / 2,
                 Err(stopped) => return Err(self.which(start..end, stopped)),
             }
         }
@@ -172,6 +183,7 @@ impl Batch<'_> {
         let Some(export) = entry.batch else {
             // A foreign function takes one row.
             for row in rows {
+                null_refused(entry, cells, row).map_err(Stopped::Refused)?;
                 one(entry, instance, cells, row, collected)
                     .map_err(|failure| Stopped::Row { row, failure: Box::new(failure) })?;
             }
@@ -213,6 +225,7 @@ impl Batch<'_> {
     fn which(&mut self, mut rows: Range<usize>, stopped: Stopped) -> FunctionError {
         let mut failure = match stopped {
             Stopped::Row { row, failure } => return FunctionError::Row { row, failure },
+            Stopped::Refused(error) => return error,
             Stopped::Unknown(failure) => failure,
         };
         if !(is_trap(&failure.cause) || is_too_large(&failure) && rows.len() == 1) {
@@ -223,6 +236,7 @@ impl Batch<'_> {
             let mut unseen = Collected::new(self.entry.result(), 0, true);
             match self.part(half.clone(), &mut unseen) {
                 Err(Stopped::Row { row, failure }) => return FunctionError::Row { row, failure },
+                Err(Stopped::Refused(error)) => return error,
                 Err(Stopped::Unknown(found)) if is_trap(&found.cause) => (rows, failure) = (half, found),
                 Err(Stopped::Unknown(found)) => return found.into(),
                 Ok(()) => {
@@ -243,12 +257,7 @@ impl Batch<'_> {
     fn rows(&mut self, rows: usize, collected: &mut Collected) -> Result<(), FunctionError> {
         let Self { entry, instance, cells } = self;
         for row in 0..rows {
-            if let Some(at) = null_at(entry, cells, row)
-                && !entry.signature.strict
-            {
-                let (function, parameter) = (entry.signature.name.clone(), entry.signature.params[at].name.clone());
-                return Err(FunctionError::Null { function, parameter });
-            }
+            null_refused(entry, cells, row)?;
             one(entry, instance, cells, row, collected)
                 .map_err(|failure| FunctionError::Row { row, failure: Box::new(failure) })?;
         }
@@ -265,7 +274,20 @@ fn null_at(entry: &Entry, cells: &[Cells<'_>], row: usize) -> Option<usize> {
     params.position(|(field, cells)| !field.ty.nullable && cells.locate(row).is_none())
 }
 
-/// Calls one row, and collects its result.
+/// The error of a null for a parameter that takes none, unless the function returns null for it.
+fn null_refused(entry: &Entry, cells: &[Cells<'_>], row: usize) -> Result<(), FunctionError> {
+    let signature = &entry.signature;
+    match null_at(entry, cells, row).filter(|_| !signature.strict) {
+        None => Ok(()),
+        Some(at) => Err(FunctionError::NullInRow {
+            function: signature.name.clone(),
+            parameter: signature.params[at].name.clone(),
+            row,
+        }),
+    }
+}
+
+/// Calls one row, and collects its result. A null that a parameter does not take has the result null.
 fn one(
     entry: &Entry,
     instance: &mut Instance,

@@ -9,12 +9,23 @@ use guest_abi::column::{self, Column, Encoding};
 use guest_host::{GuestCallError, wasmtime::ValRaw};
 
 use super::cells::{Cells, Values};
+use crate::argument::place_bytes;
 use crate::frame::Frame;
 
 /// Bytes that the rows of a column take, about; for dividing a batch before it is placed.
 pub(super) fn estimate(cells: &Cells<'_>, rows: &Range<usize>) -> usize {
     let count = rows.len();
-    let values = match &cells.values {
+    let bytes = match gathered_instead(cells, rows) {
+        Some(gathered) => gathered,
+        None => shared(cells, rows),
+    };
+    bytes.saturating_add(count.div_ceil(8)).saturating_add(4 * column::SIZE)
+}
+
+/// Bytes of the values of some rows with all that they share with other rows.
+fn shared(cells: &Cells<'_>, rows: &Range<usize>) -> usize {
+    let count = rows.len();
+    match &cells.values {
         Values::Fixed { width, .. } => count.saturating_mul(*width),
         Values::Bool(_) => count.div_ceil(8),
         Values::Text(array) => offsets_span(array.value_offsets(), rows).saturating_add(count * 4),
@@ -32,8 +43,28 @@ pub(super) fn estimate(cells: &Cells<'_>, rows: &Range<usize>) -> usize {
             let distinct = len(values);
             estimate(values, &(0..distinct)).saturating_add(count * 4)
         }
+    }
+}
+
+/// Bytes of the values of some rows one behind the other, where these are far fewer than those of all that they share with other
+/// rows: views share buffers, and dictionaries have values that no row uses.
+fn gathered_instead(cells: &Cells<'_>, rows: &Range<usize>) -> Option<usize> {
+    let inner = match &cells.values {
+        Values::Dictionary { values, .. } => match &values.values {
+            Values::Bool(_) | Values::List { .. } | Values::Constant(_) | Values::Dictionary { .. } => return None,
+            _ => &**values,
+        },
+        Values::TextViews(_) | Values::ByteViews(_) => cells,
+        _ => return None,
     };
-    values.saturating_add(count.div_ceil(8)).saturating_add(4 * column::SIZE)
+    let gathered = match inner.values {
+        Values::Fixed { width, .. } => rows.len().saturating_mul(width),
+        _ => {
+            let length = |row| cells.locate(row).and_then(|(cells, row)| cells.bytes(row)).map_or(0, <[u8]>::len);
+            rows.clone().map(length).fold(4 * (rows.len() + 1), usize::saturating_add)
+        }
+    };
+    (shared(cells, rows) / 2 > gathered).then_some(gathered)
 }
 
 fn offsets_span(offsets: &[i32], rows: &Range<usize>) -> usize {
@@ -74,6 +105,9 @@ fn len(cells: &Cells<'_>) -> usize {
 impl Cells<'_> {
     /// Places some rows, and returns their column.
     pub(super) fn place(&self, frame: &mut Frame<'_, '_>, rows: Range<usize>) -> Result<Column, GuestCallError> {
+        if gathered_instead(self, &rows).is_some() {
+            return self.gather(frame, rows);
+        }
         let mut placed = Column { rows: rows.len() as u32, ..Column::default() };
         match &self.values {
             Values::Fixed { bytes, width } => {
@@ -116,6 +150,44 @@ impl Cells<'_> {
         if let Some(nulls) = self.nulls.filter(|nulls| nulls.null_count() > 0) {
             let (address, first_bit) = place_bits(frame, nulls.inner(), &rows)?;
             (placed.validity, placed.first_bit) = (address, first_bit);
+        }
+        Ok(placed)
+    }
+
+    /// Places the values of some rows one behind the other, without what they share with other rows.
+    fn gather(&self, frame: &mut Frame<'_, '_>, rows: Range<usize>) -> Result<Column, GuestCallError> {
+        let mut placed = Column { rows: rows.len() as u32, ..Column::default() };
+        let fixed = match &self.values {
+            Values::Dictionary { values, .. } => match &values.values {
+                Values::Fixed { bytes, width } => Some((*bytes, *width)),
+                _ => None,
+            },
+            _ => None,
+        };
+        match fixed {
+            Some((bytes, width)) => {
+                let (address, room) = frame.room(rows.len() * width)?;
+                for (to, row) in room.chunks_exact_mut(width).zip(rows.clone()) {
+                    match self.locate(row) {
+                        Some((_, at)) => to.copy_from_slice(&bytes[at * width..(at + 1) * width]),
+                        None => to.fill(0),
+                    }
+                }
+                placed.values = address;
+            }
+            None => {
+                let bytes = |row| self.locate(row).map(|(cells, row)| cells.bytes(row).unwrap_or_default());
+                let column = place_bytes(frame, rows.len(), || rows.clone().map(bytes))?;
+                (placed.values, placed.offsets) = (column.values, column.offsets);
+            }
+        }
+        if self.may_be_null() {
+            let (address, room) = frame.room(rows.len().div_ceil(8).max(1))?;
+            room.fill(0);
+            for (at, _) in rows.enumerate().filter(|(_, row)| self.locate(*row).is_some()) {
+                room[at / 8] |= 1 << (at % 8);
+            }
+            placed.validity = address;
         }
         Ok(placed)
     }
@@ -214,7 +286,9 @@ fn place_long(
 ) -> Result<(), GuestCallError> {
     let at = |row: usize| usize::try_from(offsets[row]).unwrap_or(0);
     let part = &data[at(rows.start)..at(rows.end)];
-    // The guest's memory has 32-bit addresses, so what was placed has offsets that fit.
+    if i32::try_from(part.len()).is_err() {
+        return Err(GuestCallError::arguments_too_large(part.len() as u64, i32::MAX as u64));
+    }
     placed.values = frame.bytes(part)?;
     let offsets = &offsets[rows.start..=rows.end];
     let (address, room) = frame.room(offsets.len() * 4)?;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use arrow_array::builder::{BinaryViewBuilder, StringViewBuilder};
 use arrow_array::cast::AsArray as _;
-use arrow_array::types::{Int8Type, Int32Type, Int64Type};
+use arrow_array::types::{Decimal128Type, Int8Type, Int32Type, Int64Type};
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, DictionaryArray, Int32Array, Int64Array, LargeStringArray, ListArray, StringArray,
-    UInt64Array,
+    Array, ArrayRef, BooleanArray, Decimal128Array, DictionaryArray, Int32Array, Int64Array, LargeStringArray,
+    ListArray, StringArray, UInt64Array,
 };
 use guest_abi::function::{Scalar, Type};
 use guest_build::Allocator;
@@ -98,8 +98,6 @@ fn numbers_in_every_encoding_give_what_single_calls_give() {
             let strategy = (number_rows(), any::<(u8, u8)>(), any::<Option<i8>>());
             runner
                 .run(&strategy, |(rows, (form, other), constant)| {
-                    // Dictionaries are placed whole with each part.
-                    prop_assume!(exchange > 512 || form % 3 < 2);
                     let a = numbers(&rows, form);
                     let reversed: Vec<Option<i64>> = rows.iter().rev().copied().collect();
                     let b = if other % 2 == 0 { numbers(&reversed, 0) } else { numbers(&[constant.map(i64::from)], 1) };
@@ -133,8 +131,6 @@ fn texts_in_every_encoding_give_what_single_calls_give() {
             let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(12));
             runner
                 .run(&(text_rows(), any::<(u8, u8)>()), |(rows, (form, other))| {
-                    // Data of views and dictionaries are placed whole with each part.
-                    prop_assume!(exchange > 2 << 10 || form % 5 < 3);
                     let array = texts(&rows, form);
                     let found =
                         call(&mut caller.borrow_mut(), "upper", &[Columnar::Array(&array)], rows.len()).unwrap();
@@ -214,7 +210,9 @@ fn errors_name_the_row() {
         let nulls: Int64Array = (0..50).map(|row| (row != 17).then_some(1)).collect();
         let error = call(&mut caller, "checked", &[Columnar::Array(&nulls)], 50).unwrap_err();
         match (&error, pristine) {
-            (FunctionError::Null { parameter, .. }, Pristine::Row) => assert_eq!(parameter, "number"),
+            (FunctionError::NullInRow { parameter, row, .. }, Pristine::Row) => {
+                assert_eq!((parameter.as_str(), *row), ("number", 17));
+            }
             (FunctionError::Row { row, failure }, _) => {
                 assert!(*row == 17 && failure.to_string().contains("`number`"), "{error}");
             }
@@ -337,10 +335,10 @@ fn a_guest_that_lies_about_its_column_is_told() {
         (&text, offsets([0, 1, 600_000]) + &word(8, 512), "the result's bytes: 600000 bytes"),
         (&text, offsets([0, 1, 4]) + &word(8, 512), "not UTF-8 from byte 0"),
         (&text, offsets([0, 1, 2]) + &word(8, 600), "the offset of row 1 is within a character"),
-        (&text, offsets([16, 17, 18]) + &word(8, -8), "the first offset leads nowhere"),
+        (&text, offsets([16, 17, 18]) + &word(8, -8), "the result's bytes: 2 bytes at address 0x100000008"),
         (&list, offsets([0, 1, 2]) + &child(1, 512), "the last offset is 2, and there are 1 items"),
         (&list, offsets([0, 1, 2]) + &child(2, 524_280), "the items: 16 bytes"),
-        (&list, offsets([0, 1, 2]) + &child(-1, 512), "more than the guest's memory has bytes"),
+        (&list, offsets([0, 1, i32::MAX]) + &child(-1, 512), "more than the guest's memory has bytes"),
         (&list, offsets([0, 1, 2]) + &at(128, 3) + &at(132, 2) + &word(24, 128), "not a plain one"),
         (&list, offsets([0, 1, 2]) + &child(2, 512) + &at(144, 1024), "an item of the result is null"),
         (
@@ -351,6 +349,135 @@ fn a_guest_that_lies_about_its_column_is_told() {
     ] {
         let found = lie(&stores, section);
         assert!(found.contains(expected), "{expected}: {found}");
+    }
+}
+
+#[test]
+fn a_list_takes_the_items_of_its_offsets_and_no_others() {
+    // Each part has offsets 2, 3, 3 and so on into five items, of which the third is the part's only one.
+    let functions = r#"
+        (func (export "__guest_function_third") (param i64) (result i64) (i64.const 0))
+        (func (export "__guest_batch_third") (param $rows i32) (param $columns i32) (param $result i32) (result i32)
+            (local $row i32)
+            (i32.store (i32.const 1024) (i32.const 2))
+            (loop $next
+                (local.set $row (i32.add (local.get $row) (i32.const 1)))
+                (i32.store (i32.add (i32.const 1024) (i32.mul (local.get $row) (i32.const 4))) (i32.const 3))
+                (br_if $next (i32.lt_u (local.get $row) (local.get $rows))))
+            (i32.store offset=12 (local.get $result) (i32.const 1024))
+            (i32.store offset=4 (i32.const 128) (i32.const 5))
+            (i32.store offset=8 (i32.const 128) (i32.const 256))
+            (i64.store offset=16 (i32.const 256) (i64.load (i32.load offset=8 (local.get $columns))))
+            (i32.store offset=24 (local.get $result) (i32.const 128))
+            (i32.const -1))"#;
+    let section = function!("third", ["x": Type::of(Scalar::I64)], Type::of(Scalar::I64).list());
+    let config = ModuleConfig::default();
+    let instance = config.instance.clone().with_exchange_size(Some(320));
+    let module = load(&native(functions, &section), config.with_instance(instance)).unwrap();
+    let rows: Int64Array = (0..20).map(Some).collect();
+    let found = module.function("third").unwrap().call_batch(&[Columnar::Array(&rows)], 20).unwrap();
+    let (lists, mut firsts) = (found.as_list::<i32>(), 0);
+    for row in 0..20 {
+        let items = lists.value(row);
+        let items = items.as_primitive::<Int64Type>().values();
+        match items.len() {
+            0 => {}
+            // The first row of a part has the part's first argument.
+            _ => {
+                assert_eq!(*items, [i64::try_from(row).unwrap()]);
+                firsts += 1;
+            }
+        }
+    }
+    assert!((2..20).contains(&firsts), "the batch has several parts: {firsts}");
+}
+
+#[test]
+fn decimals_of_every_scale_come_back_and_too_many_digits_are_told() {
+    let echo = r#"(func (export "__guest_function_same") (param i64 i64) (result i64) (i64.const 0))
+        (func (export "__guest_batch_same") (param $rows i32) (param $columns i32) (param $result i32) (result i32)
+            (memory.copy (i32.load offset=8 (local.get $result)) (i32.load offset=8 (local.get $columns))
+                (i32.mul (local.get $rows) (i32.const 16)))
+            (i32.const -1))"#;
+    const ROUND: Type = Type::of(Scalar::Decimal { precision: 10, scale: -2 });
+    const FINE: Type = Type::of(Scalar::Decimal { precision: 3, scale: 3 });
+    for (section, precision, scale) in
+        [(function!("same", ["x": ROUND], ROUND), 10, -2), (function!("same", ["x": FINE], FINE), 3, 3)]
+    {
+        let same = load(&native(echo, &section), ModuleConfig::default()).unwrap().function("same").unwrap();
+        let decimals =
+            |values: Vec<i128>| Decimal128Array::from(values).with_precision_and_scale(precision, scale).unwrap();
+        let fits = decimals(vec![-999, 0, 7]);
+        let found = same.call_batch(&[Columnar::Array(&fits)], 3).unwrap();
+        assert_eq!(found.as_primitive::<Decimal128Type>(), &fits);
+        let long = decimals(vec![0, 10_i128.pow(precision.into())]);
+        let error = same.call_batch(&[Columnar::Array(&long)], 2).unwrap_err().to_string();
+        assert!(error.contains(&format!("row 1 has more than {precision} digits")), "{error}");
+    }
+}
+
+#[test]
+fn a_function_without_batches_is_called_by_row_and_its_nulls_are_told() {
+    const NUMBER: Type = Type::of(Scalar::I64);
+    let functions = r#"(func (export "__guest_function_same") (param i64) (result i64) (local.get 0))
+        (func (export "__guest_function_picky") (param i64) (result i64) (local.get 0))"#;
+    let picky = crate::support::entry!(
+        guest_abi::function::Declaration::new(
+            guest_abi::function::Kind::Scalar,
+            "picky",
+            &[("x", NUMBER)],
+            &[("", NUMBER)]
+        )
+        .with_strict(false)
+    );
+    let section = [function!("same", ["x": NUMBER], NUMBER), picky].concat();
+    let module = load(&native(functions, &section), ModuleConfig::default()).unwrap();
+    let rows = Int64Array::from(vec![Some(4), None, Some(6)]);
+    let found = module.function("same").unwrap().call_batch(&[Columnar::Array(&rows)], 3).unwrap();
+    assert_eq!(found.as_primitive::<Int64Type>(), &rows);
+    let error = module.function("picky").unwrap().call_batch(&[Columnar::Array(&rows)], 3).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "row 1 of the batch: the parameter `x` of `picky` is never null, and the argument is"
+    );
+}
+
+#[test]
+fn slices_of_large_views_and_dictionaries_are_divided() {
+    let module = module(Allocator::Freelist, Pristine::Batch, 8 << 10);
+    let mut caller = module.caller().unwrap();
+    let mut views = StringViewBuilder::new().with_fixed_block_size(1 << 20);
+    (0..20_000).for_each(|row| views.append_value(format!("a text that is not in line {row}")));
+    let slice = views.finish().slice(7_000, 500);
+    let found = call(&mut caller, "upper", &[Columnar::Array(&slice)], 500).unwrap();
+    assert!((0..500).all(|row| found.as_string::<i32>().value(row) == slice.value(row).to_uppercase()));
+    let distinct: ArrayRef = Arc::new((0..5_000).map(Some).collect::<Int64Array>());
+    let keys: Int32Array = (0..600).map(|row| (row % 7 != 0).then_some(row * 8)).collect();
+    let dictionary = DictionaryArray::<Int32Type>::new(keys, distinct);
+    let found = call(&mut caller, "nullable", &[Columnar::Array(&dictionary)], 600).unwrap();
+    let expected: Int64Array = (0..600).map(|row| (row % 7 != 0).then_some(row * 8 + 1)).collect();
+    assert_eq!(found.as_primitive::<Int64Type>(), &expected);
+}
+
+#[test]
+fn a_batch_that_needs_more_memory_than_there_is_is_divided() {
+    let config = ModuleConfig::default();
+    let instance = config.instance.clone().with_exchange_size(Some(1 << 20)).with_memory_limit(4 << 20);
+    let module = load(&built(Allocator::Leaking), config.with_instance(instance)).unwrap();
+    // Each of these takes the heap, and nothing is freed before the restore.
+    let long = "ß".repeat(400);
+    let rows = StringArray::from(vec![long.as_str(); 1_200]);
+    let found = module.function("upper").unwrap().call_batch(&[Columnar::Array(&rows)], 1_200).unwrap();
+    assert!((0..1_200).all(|row| found.as_string::<i32>().value(row).len() == 800));
+}
+
+#[test]
+fn more_rows_than_a_batch_may_have_are_refused() {
+    let module = adversary();
+    let rows = Int64Array::from(vec![1]);
+    for count in [(1 << 27) + 1, usize::MAX] {
+        let error = module.function("odd").unwrap().call_batch(&[Columnar::Constant(&rows)], count).unwrap_err();
+        assert!(matches!(error, FunctionError::TooManyRows { .. }), "{error}");
     }
 }
 

@@ -54,7 +54,7 @@ fn a_function_of_another_module_is_not_called_on_this_one() {
     let other = two.register("other", &module(1), ModuleConfig::default()).unwrap();
     let mut caller = one.get("m").unwrap().caller().unwrap();
     let error = caller.call::<_, i32>(&other.function("number").unwrap(), (1,)).unwrap_err().to_string();
-    assert_eq!(error, "the module `m` has no function `other.number`; there is none");
+    assert_eq!(error, "`number` is a function of another module, or of `m` before or after it was replaced");
 }
 
 #[test]

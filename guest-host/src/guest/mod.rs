@@ -360,6 +360,12 @@ impl Guest {
         Some(Function { index: found })
     }
 
+    /// All functions that [`Guest::export`] finds, with their names.
+    pub fn exports(&self) -> impl Iterator<Item = (&str, Function)> {
+        let Inner { functions, typed, .. } = &*self.inner;
+        functions.iter().chain(typed).enumerate().map(|(index, name)| (name.as_str(), Function { index }))
+    }
+
     /// The name of a function of this guest.
     #[must_use]
     pub fn function_name(&self, function: Function) -> &str {

@@ -28,6 +28,8 @@ pub struct GuestCall<'a> {
     enters: bool,
     /// Whether globals are as the snapshot has them.
     globals_restored: &'a mut bool,
+    /// Whether a call of the guest failed.
+    failed: bool,
 }
 
 /// Why a call did not come to its end. [`Instance::call_with`] makes a [`Failure`] of it.
@@ -126,13 +128,22 @@ impl GuestCall<'_> {
         if std::mem::replace(&mut self.called, true) {
             return Err(GuestCallError::invalid("the host called the function twice"));
         }
+        *self.globals_restored = false;
         let Live { functions, store, .. } = &mut *self.live;
-        match functions.get(self.function.index) {
-            Some(Some(Callable::Numbers(function))) => function.call(store, slots)?,
+        let called = match functions.get(self.function.index) {
+            Some(Some(Callable::Numbers(function))) => function.call(store, slots),
             _ => return Err(GuestCallError::invalid("the function is not one of numbers")),
+        };
+        match called {
+            Ok(()) => {
+                *self.globals_restored = self.enters;
+                Ok(())
+            }
+            Err(error) => {
+                self.failed = true;
+                Err(error.into())
+            }
         }
-        *self.globals_restored = self.enters;
-        Ok(())
     }
 
     /// Calls another function of the guest's, for instance its allocator's.
@@ -144,7 +155,9 @@ impl GuestCall<'_> {
         let function = self.live.plain(self.guest, function);
         let (function, store) =
             function.ok_or_else(|| GuestCallError::invalid("the function is not one of numbers"))?;
-        Ok(function.call(store, slots)?)
+        let called = function.call(store, slots);
+        self.failed |= called.is_err();
+        Ok(called?)
     }
 }
 
@@ -163,6 +176,8 @@ fn outside(range: &Range<usize>, memory: usize) -> GuestCallError {
 impl Instance {
     /// Calls a [function of numbers](Guest::export) as [`Instance::invoke`] calls an extension function, with a restore
     /// after it. `body` places the arguments, calls, and takes the results before the restore.
+    ///
+    /// A call of the guest that fails ends the whole: `body` returns its error, and nothing else helps.
     ///
     /// Under a lazy policy `body` runs a second time if the call ran out of memory.
     ///
@@ -239,8 +254,12 @@ impl<F: FnMut(&mut GuestCall<'_>) -> Result<T, GuestCallError>, T> Body for With
     #[inline(always)]
     fn run(self, live: &mut Live, guest: &Guest, globals_restored: &mut bool) -> Result<(), CallError> {
         let Self { function, enters, body, result } = self;
-        let mut call = GuestCall { live, guest, function, called: false, enters, globals_restored };
-        *result = Some(body(&mut call).map_err(|GuestCallError(error)| *error)?);
+        let mut call = GuestCall { live, guest, function, called: false, enters, globals_restored, failed: false };
+        let found = body(&mut call).map_err(|GuestCallError(error)| *error)?;
+        if call.failed {
+            return Err(*GuestCallError::invalid("a call of the guest failed, and the host went on as if it had not").0);
+        }
+        *result = Some(found);
         Ok(())
     }
 }
@@ -292,6 +311,7 @@ mod tests {
             (i64.add (i64.load32_u (local.get 0)) (i64.shl (i64.load32_u (local.get 1)) (i64.const 32))))
         (func (export "calls") (result i64) (global.get $calls))
         (func (export "stored") (result i32) (i32.load8_u (i32.const 9)))
+        (func (export "count_and_trap") (global.set $calls (i64.const 9)) (unreachable))
         (func (export "trap") (unreachable)))"#;
 
     fn number(instance: &mut Instance, name: &str) -> i64 {
@@ -367,6 +387,14 @@ mod tests {
         }
         assert_eq!(number(&mut instance, "calls"), 0);
         assert!(guest.export("nothing").is_none());
+        // A trap that the body does not pass on is a failure all the same, and globals are put back.
+        let calls = guest.export("count_and_trap").unwrap();
+        let failure = instance.call_with(calls, |call| {
+            call.call(&mut []).unwrap_err();
+            Ok(())
+        });
+        assert!(failure.unwrap_err().to_string().contains("went on as if it had not"));
+        assert_eq!((number(&mut instance, "calls"), instance.is_pristine()), (0, true));
     }
 
     #[test]

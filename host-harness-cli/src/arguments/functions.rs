@@ -36,7 +36,7 @@ pub(crate) struct Call {
     /// Its arguments, one for each parameter; options go before the function.
     ///
     /// Dates are written as 2026-11-29, times as 2026-11-29T10:00:00Z, bytes in hexadecimal, lists as [1, 2] or ["a", "b"], and
-    /// nothing as null where the parameter takes it.
+    /// nothing as null.
     #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) arguments: Vec<String>,
 }

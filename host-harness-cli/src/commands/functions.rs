@@ -1,8 +1,8 @@
 //! `functions` and `call`.
 
 use anyhow::{Result, anyhow};
-use guest_functions::{FunctionError, Module, ModuleConfig, Signature, Value, ValueError};
-use guest_host::{Engine, RestoreStrategy};
+use guest_functions::{FunctionError, Module, ModuleConfig, Scalar, Signature, Value, ValueError};
+use guest_host::{Engine, PoolConfig, RestoreStrategy};
 use serde_json::json;
 
 use crate::arguments::{Call, Common, Format, FunctionModule, Functions};
@@ -25,8 +25,9 @@ pub(crate) fn call(arguments: &Call, common: &Common) -> Result<()> {
         return Err(FunctionError::Arity { signature: Box::new(signature.clone()), given }.into());
     }
     let value = |(field, text): (&guest_functions::Field, &String)| -> Result<Value> {
-        // Null reaches functions that return null for it as well.
-        let ty = if signature.strict { field.ty.nullable() } else { field.ty };
+        // Null reaches functions that return null for it as well, but for texts, of which `null` is one.
+        let is_text = field.ty.list.is_none() && field.ty.scalar == Scalar::String;
+        let ty = if signature.strict && !is_text { field.ty.nullable() } else { field.ty };
         Value::parse(text, ty).map_err(|error| {
             let error = ValueError::new(text, field.ty, error.reason);
             anyhow!("the parameter `{}` of `{}`: {error}", field.name, signature.name)
@@ -59,6 +60,8 @@ fn load(arguments: &FunctionModule, common: &Common, command: &str) -> Result<Mo
     };
     let config = default
         .with_instance(instance)
+        // Listing runs nothing, and a call makes an instance of its own.
+        .with_pool(PoolConfig::default().with_warm(0))
         .with_prepare(common.prepare())
         .with_declarations(arguments.declare.iter().cloned());
     Module::load(&engine, &file.name, &file.bytes, config).map_err(|error| match error {
@@ -130,7 +133,8 @@ fn in_json(value: &Value) -> serde_json::Value {
         Value::I32(value) => json!(value),
         Value::I64(value) => json!(value),
         Value::U64(value) => json!(value),
-        Value::F32(value) if value.is_finite() => json!(value),
+        // By its own shortest digits, not by those of the nearest number of 64 bits.
+        Value::F32(value) if value.is_finite() => json!(value.to_string().parse::<f64>().unwrap_or((*value).into())),
         Value::F64(value) if value.is_finite() => json!(value),
         Value::List(items) => items.iter().map(in_json).collect(),
         other => json!(other.to_string()),

@@ -68,6 +68,18 @@ fn functions_are_listed_with_behaviour_and_documentation() {
     let said = folder.run("functions foreign.wat");
     assert!(said.stdout.starts_with("malloc(p0: i32) -> i32\n"), "{}", said.stdout);
     assert!(said.stdout.contains("\n\ndouble(p0: i32) -> i32\n    immutable function"), "{}", said.stdout);
+    // Nothing is run, so what would never end does not matter.
+    folder.file(
+        "spins.wat",
+        br#"(module (func (export "_initialize") (loop $again (br $again))) (func (export "one") (result i32) (i32.const 1)))"#,
+    );
+    let said = folder.run("functions spins.wat");
+    assert_eq!(
+        (said.status, said.stdout.as_str()),
+        (Some(0), "one() -> i32\n    immutable function\n"),
+        "{}",
+        said.stderr
+    );
     let said = folder.run("functions plain.wasm");
     assert!(said.status == Some(0) && said.stdout.starts_with("plain has no typed functions"), "{}", said.stdout);
     let said = folder.run("functions typed.wat --format json");
@@ -83,6 +95,7 @@ fn a_function_is_called_with_what_stands_on_the_command_line() {
         ("call typed.wat ratio -3 4", "-0.75"),
         ("call typed.wat ratio 3 null", "0"),
         ("call typed.wat ratio null 4", "null"),
+        ("call --declare first(text:string)->string foreign.wat first null", "n"),
         ("call typed.wat ratio 1 0", "inf"),
         ("call foreign.wat double 21", "42"),
         ("call foreign.wat double -21", "-42"),
