@@ -43,6 +43,13 @@ impl GuestFile {
             "{}: the module exports no function that can be called; {WHAT_WOULD_BE_CALLABLE}: {ADD_AN_EXTENSION}",
             self.path.display()
         );
+        let has_typed = guest.info().typed_functions().next().is_some();
+        anyhow::ensure!(
+            !guest.functions().is_empty() || !has_typed,
+            "{}: the module exports no extension function; `host-harness functions` lists its typed functions, and \
+             `host-harness call` calls one",
+            self.path.display()
+        );
         anyhow::ensure!(
             !guest.functions().is_empty(),
             "{}: the module exports no extension function; an extension function has type {}",

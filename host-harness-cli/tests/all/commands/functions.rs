@@ -120,6 +120,7 @@ fn what_does_not_fit_is_told_in_a_line() {
         ("call typed.wat ratios 1 1", &["the module `typed` has no function `ratios`; there is `ratio`"]),
         ("call typed.wat ratio 1 1 --format json", &["takes 2 arguments, and 4 were given"]),
         ("call --declare double foreign.wat double 1", &["foreign.wat: `double`: write a function as"]),
+        ("measure typed.wat", &["typed.wat: the module exports no extension function; `host-harness functions` lists"]),
         ("functions none.wasm", &["none.wasm"]),
         ("functions typed.wat --export-json -", &["`functions` makes no report"]),
         ("call --strategy auto,full-copy typed.wat spin", &["`call` uses one strategy"]),
