@@ -7,6 +7,7 @@ mod batch;
 mod declare;
 mod error;
 mod frame;
+mod memory;
 mod module;
 mod returned;
 mod runtime;

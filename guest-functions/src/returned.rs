@@ -6,6 +6,7 @@ use guest_abi::names::unpack;
 use guest_host::wasmtime::ValRaw;
 use guest_host::{GuestCall, GuestCallError};
 
+use crate::memory::at;
 use crate::value::{Date, Decimal, Timestamp, Value};
 
 /// A value that the result of a function can be taken as.
@@ -53,26 +54,11 @@ pub(crate) fn take<R: sealed::Returned>(
     R::take(call, ty, slot).map(Some)
 }
 
-/// The bytes at an address of the guest's memory.
-fn at<'m>(memory: &'m [u8], what: &str, address: u32, length: usize) -> Result<&'m [u8], GuestCallError> {
-    let start = address as usize;
-    let found = start.checked_add(length).and_then(|end| memory.get(start..end));
-    found.ok_or_else(|| {
-        let size = memory.len();
-        GuestCallError::invalid(format!(
-            "{what}: {length} bytes at address {address:#x} are outside the guest's memory of {size} bytes"
-        ))
-    })
-}
-
 /// The bytes to which a packed result leads.
 #[inline]
 fn packed<'m>(call: &'m mut GuestCall<'_>, slot: ValRaw) -> Result<&'m [u8], GuestCallError> {
     let (address, length) = unpack(slot.get_i64());
-    if length == 0 {
-        return Ok(&[]);
-    }
-    at(call.memory(), "the result", address, length as usize)
+    at(call.memory(), "the result", address as usize, length as usize)
 }
 
 /// The number to which a packed result leads.
@@ -293,7 +279,7 @@ const MOST_ITEMS: usize = 1 << 20;
 fn items(call: &mut GuestCall<'_>, scalar: Scalar, of: Items, slot: ValRaw) -> Result<Vec<Value>, GuestCallError> {
     let (address, _) = unpack(slot.get_i64());
     let memory = call.memory();
-    let column = at(memory, "the list's column", address, column::SIZE)?;
+    let column = at(memory, "the list's column", address as usize, column::SIZE)?;
     let column = column.first_chunk().map(Column::from_bytes).unwrap_or_default();
     if Encoding::from_number(column.encoding) != Some(Encoding::Plain) {
         return Err(GuestCallError::invalid("the list's column is not a plain one"));
@@ -310,7 +296,7 @@ fn items(call: &mut GuestCall<'_>, scalar: Scalar, of: Items, slot: ValRaw) -> R
         if address == 0 {
             return Ok(None);
         }
-        at(memory, what, address, (rows + first_bit).div_ceil(8)).map(Some)
+        at(memory, what, address as usize, (rows + first_bit).div_ceil(8)).map(Some)
     };
     let is_set = |bitmap: &[u8], row: usize| bitmap[(row + first_bit) / 8] >> ((row + first_bit) % 8) & 1 == 1;
     let validity = bits("the list's validity", column.validity)?;
@@ -331,7 +317,7 @@ fn items(call: &mut GuestCall<'_>, scalar: Scalar, of: Items, slot: ValRaw) -> R
     }
     if let Some(width) = scalar.width() {
         let length = rows.saturating_mul(width);
-        let values = if rows == 0 { &[][..] } else { at(memory, "the list's items", column.values, length)? };
+        let values = at(memory, "the list's items", column.values as usize, length)?;
         let item = |(row, bytes): (usize, &[u8])| {
             let found = Value::of_little_endian(bytes, scalar)
                 .ok_or_else(|| GuestCallError::invalid(format!("the host does not know the type {scalar}")));
@@ -345,7 +331,7 @@ fn items(call: &mut GuestCall<'_>, scalar: Scalar, of: Items, slot: ValRaw) -> R
         };
         return values.chunks_exact(width).enumerate().map(item).collect();
     }
-    let offsets = at(memory, "the list's offsets", column.offsets, (rows + 1).saturating_mul(4))?;
+    let offsets = at(memory, "the list's offsets", column.offsets as usize, (rows + 1).saturating_mul(4))?;
     let offset = |row: usize| {
         offsets.get(row * 4..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| i32::from_le_bytes(*bytes))
     };
@@ -356,7 +342,7 @@ fn items(call: &mut GuestCall<'_>, scalar: Scalar, of: Items, slot: ValRaw) -> R
         };
         let address = column.values.checked_add(from);
         let address = address.ok_or_else(|| GuestCallError::invalid(format!("the offset of item {row} is {start}")))?;
-        let bytes = if length == 0 { &[][..] } else { at(memory, "an item of the list", address, length)? };
+        let bytes = at(memory, "an item of the list", address as usize, length)?;
         if is_null(row) {
             return Ok(Value::Null);
         }

@@ -44,7 +44,10 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "pool",
         ],
     ),
-    ("guest-functions", &["error", "value", "frame", "argument", "returned", "declare", "module", "batch", "runtime"]),
+    (
+        "guest-functions",
+        &["error", "value", "memory", "frame", "argument", "returned", "declare", "module", "batch", "runtime"],
+    ),
     (
         "host-harness",
         &[

@@ -17,6 +17,7 @@ use guest_host::{GuestCall, GuestCallError};
 
 use super::cells::data_type;
 use crate::frame::Frame;
+use crate::memory::at;
 use crate::value::{Decimal, Value};
 
 /// The room that the host prepares for the results of some rows.
@@ -67,20 +68,6 @@ impl Gathered {
 
 fn invalid(what: impl Into<String>) -> GuestCallError {
     GuestCallError::invalid(what)
-}
-
-/// The bytes at an address of the guest's memory; of no bytes the address has no meaning.
-fn at<'m>(memory: &'m [u8], what: &str, address: usize, length: usize) -> Result<&'m [u8], GuestCallError> {
-    if length == 0 {
-        return Ok(&[]);
-    }
-    let found = address.checked_add(length).and_then(|end| memory.get(address..end));
-    found.ok_or_else(|| {
-        let size = memory.len();
-        invalid(format!(
-            "{what}: {length} bytes at address {address:#x} are outside the guest's memory of {size} bytes"
-        ))
-    })
 }
 
 fn column_at(memory: &[u8], what: &str, address: u32) -> Result<Column, GuestCallError> {
