@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::advice::{Advice, advice};
 use crate::measure::SYSTEM_ALLOCATOR;
+use guest_abi::function::EXPORT_ROW;
 use guest_host::admission::{Admission, Refusal};
 use guest_host::artefact::{is_artefact, module_of};
 use guest_host::snapshot::ControlBlockAt;
@@ -38,6 +39,9 @@ pub struct Inspection {
     pub built_with: Vec<String>,
     /// Names of its extension functions; of a bare module, of the functions that can be called.
     pub functions: Vec<String>,
+    /// Names of its typed functions, which are called with arguments.
+    #[serde(default)]
+    pub typed_functions: Vec<String>,
     /// Of a bare module, the exported functions that cannot be called.
     #[serde(default)]
     pub not_callable: Vec<NotCallable>,
@@ -348,6 +352,11 @@ fn of_module(name: &str, info: &ModuleInfo, admission: &Admission) -> Inspection
         contract: admission.contract.as_ref().ok().map(ToString::to_string),
         built_with: built_with(info),
         functions: info.extension_functions().map(|export| export.name.clone()).collect(),
+        typed_functions: info
+            .typed_functions()
+            .filter_map(|export| export.name.strip_prefix(EXPORT_ROW))
+            .map(str::to_owned)
+            .collect(),
         not_callable: not_callable(info),
         exports: info
             .exports

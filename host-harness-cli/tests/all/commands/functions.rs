@@ -65,6 +65,12 @@ fn functions_are_listed_with_behaviour_and_documentation() {
         "{}",
         said.stderr
     );
+    let said = folder.run("inspect typed.wat --width 100");
+    assert!(
+        said.stdout.contains("\n  extension functions  none\n  typed functions      ratio, spin\n"),
+        "{}",
+        said.stdout
+    );
     let said = folder.run("functions foreign.wat");
     assert!(said.stdout.starts_with("malloc(p0: i32) -> i32\n"), "{}", said.stdout);
     assert!(said.stdout.contains("\n\ndouble(p0: i32) -> i32\n    immutable function"), "{}", said.stdout);

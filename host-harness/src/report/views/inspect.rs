@@ -57,27 +57,29 @@ fn module(inspection: &Inspection) -> Section {
     // A bare module has nothing else to say that its functions are meant to be called.
     let functions = if is_bare(inspection) { "functions" } else { "extension functions" };
     let contract = inspection.contract.clone().unwrap_or_else(|| "none".to_owned());
-    Section::facts(
-        format!("Guest {}", inspection.guest),
-        vec![
-            ("contract", contract),
-            ("allocator", inspection.allocator.clone().unwrap_or_else(|| "unknown".to_owned())),
-            ("allocations from", inspection.allocations_from.as_deref().map_or("unknown", allocations_from).to_owned()),
-            (functions, list(&signatures(inspection))),
-            ("built with", list(&inspection.built_with)),
-            (
-                "size",
-                format!(
-                    "{} bytes, {} without custom sections ({} code, {} data)",
-                    grouped(sizes.file),
-                    grouped(sizes.stripped),
-                    grouped(sizes.code),
-                    grouped(sizes.data)
-                ),
+    let mut facts = vec![
+        ("contract", contract),
+        ("allocator", inspection.allocator.clone().unwrap_or_else(|| "unknown".to_owned())),
+        ("allocations from", inspection.allocations_from.as_deref().map_or("unknown", allocations_from).to_owned()),
+        (functions, list(&signatures(inspection))),
+        ("built with", list(&inspection.built_with)),
+        (
+            "size",
+            format!(
+                "{} bytes, {} without custom sections ({} code, {} data)",
+                grouped(sizes.file),
+                grouped(sizes.stripped),
+                grouped(sizes.code),
+                grouped(sizes.data)
             ),
-            ("prepared", or_dash(sizes.prepared, |size| format!("{} bytes", grouped(size)))),
-        ],
-    )
+        ),
+        ("prepared", or_dash(sizes.prepared, |size| format!("{} bytes", grouped(size)))),
+    ];
+    if !inspection.typed_functions.is_empty() {
+        // Behind the extension functions; `functions` has their signatures.
+        facts.insert(4, ("typed functions", list(&inspection.typed_functions)));
+    }
+    Section::facts(format!("Guest {}", inspection.guest), facts)
 }
 
 fn is_bare(inspection: &Inspection) -> bool {
