@@ -63,7 +63,7 @@ fn check<A: sealed::Argument + ?Sized>(argument: &A, at: usize, signature: &Sign
 }
 
 #[cold]
-fn mismatch(given: String, at: usize, signature: &Signature) -> FunctionError {
+pub(crate) fn mismatch(given: String, at: usize, signature: &Signature) -> FunctionError {
     let field = &signature.params[at];
     let (function, parameter) = (signature.name.clone(), field.name.clone());
     FunctionError::ArgumentType { function, parameter, expected: field.ty, given }
@@ -75,7 +75,7 @@ fn null(at: usize, signature: &Signature) -> FunctionError {
 }
 
 #[cold]
-fn arity(signature: &Signature, given: usize) -> FunctionError {
+pub(crate) fn arity(signature: &Signature, given: usize) -> FunctionError {
     FunctionError::Arity { signature: Box::new(signature.clone()), given }
 }
 

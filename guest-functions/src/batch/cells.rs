@@ -22,8 +22,8 @@ pub enum Columnar<'a> {
     Constant(&'a dyn Array),
 }
 
-/// The type of Arrow that a result of this type has, and that arguments of this type have best. Arrow does not check that decimals have
-/// no more digits than their type; nor does a batch.
+/// The type of Arrow that a result of this type has, and the best one for arguments of this type. A batch does not check that
+/// decimals among the arguments have no more digits than their type.
 #[must_use]
 pub fn data_type(ty: Type) -> DataType {
     let item = match ty.scalar {
@@ -53,7 +53,7 @@ pub(super) struct Cells<'a> {
 
 /// The values of an array.
 pub(super) enum Values<'a> {
-    /// Numbers of so many bytes, one behind the other.
+    /// Numbers of `width` bytes each, one behind the other.
     Fixed {
         bytes: &'a [u8],
         width: usize,
@@ -127,8 +127,7 @@ impl<'a> Cells<'a> {
         let values = match (ty.list, array.data_type()) {
             (Some(of), DataType::List(_)) => {
                 let array: &ListArray = array.as_list();
-                let item = Type::of(ty.scalar);
-                let items = Self::of_array(array.values().as_ref(), if of.nullable { item.nullable() } else { item })?;
+                let items = Self::of_array(array.values().as_ref(), Type::of(ty.scalar))?;
                 // Guests read the items in place, as a slice.
                 if matches!(items.values, Values::Dictionary { .. }) {
                     return None;

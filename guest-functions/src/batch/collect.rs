@@ -30,7 +30,7 @@ pub(super) struct Room {
     rows: usize,
 }
 
-/// What was gathered so far.
+/// The results gathered so far.
 pub(super) struct Collected {
     ty: Type,
     values: Gathered,
@@ -76,13 +76,13 @@ fn column_at(memory: &[u8], what: &str, address: u32) -> Result<Column, GuestCal
 }
 
 impl Collected {
-    /// For so many rows of this type, of which some may be null.
+    /// Nothing yet, with memory for `rows` results of this type.
     pub(super) fn new(ty: Type, rows: usize, may_be_null: bool) -> Self {
         let validity = may_be_null.then(|| BooleanBufferBuilder::new(rows));
         Self { ty, values: Gathered::new(ty, rows), validity, rows: 0 }
     }
 
-    /// Prepares room for the results of so many rows.
+    /// Prepares room for `rows` results.
     pub(super) fn room(&self, frame: &mut Frame<'_, '_>, rows: usize) -> Result<Room, GuestCallError> {
         let values = match &self.values {
             Gathered::Fixed { width, .. } => frame.room(rows.saturating_mul(*width))?.0,

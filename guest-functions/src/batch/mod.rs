@@ -15,6 +15,7 @@ use guest_abi::function::{BATCH_DONE, Signature, Type};
 use guest_host::wasmtime::ValRaw;
 use guest_host::{Cause, Failure, GuestCallError, Instance};
 
+use crate::argument::{arity, mismatch};
 use crate::error::FunctionError;
 use crate::frame::Frame;
 use crate::module::{Caller, Entry, Function, Pristine};
@@ -40,9 +41,8 @@ impl Caller {
     /// column may also be a dictionary of such values, a `Utf8View` or `BinaryView`, or one of long offsets, and a constant stays one.
     /// The columns are copied once as they are, and the result once.
     ///
-    /// A batch that does not fit the exchange region, or for which the guest has not enough memory, is divided. [`ModuleConfig::pristine`](crate::ModuleConfig::pristine) says
-    /// what a row may see of others. What the host takes from its heap are the buffers of the
-    /// result.
+    /// A batch that does not fit the exchange region, or for which the guest has not enough memory, is divided.
+    /// [`ModuleConfig::pristine`](crate::ModuleConfig::pristine) says what a row may see of others.
     ///
     /// # Errors
     /// [`FunctionError::Row`] names the row that failed, also if it trapped: a function is pure, so the rows of a batch that
@@ -94,7 +94,7 @@ fn call_batch(
     let mut collected = Collected::new(result, rows, result.nullable || signature.strict && may_lack);
     let mut batch = Batch { entry, instance, cells: &cells };
     match pristine {
-        Pristine::Row => batch.rows(rows, &mut collected)?,
+        Pristine::Row => batch.rows(0..rows, &mut collected)?,
         Pristine::Batch | Pristine::Never => batch.parts(rows, &mut collected)?,
     }
     let unfit = |reason| FunctionError::Results { function: signature.name.clone(), reason };
@@ -104,26 +104,24 @@ fn call_batch(
 /// The arrays as the parameters take them.
 fn check<'a>(signature: &Signature, columns: &[Columnar<'a>], rows: usize) -> Result<Vec<Cells<'a>>, FunctionError> {
     if columns.len() != signature.params.len() {
-        let signature = Box::new(signature.clone());
-        return Err(FunctionError::Arity { signature, given: columns.len() });
+        return Err(arity(signature, columns.len()));
     }
-    let cells = |(field, column): (&guest_abi::function::Field, &Columnar<'a>)| {
+    let cells = |(at, column): (usize, &Columnar<'a>)| {
+        let field = &signature.params[at];
         let (array, expected) = match column {
             Columnar::Array(array) => (array, rows),
             Columnar::Constant(array) => (array, 1),
         };
-        let (function, parameter) = (signature.name.clone(), field.name.clone());
         if array.len() != expected {
+            let (function, parameter) = (signature.name.clone(), field.name.clone());
             return Err(FunctionError::Rows { function, parameter, expected, found: array.len() });
         }
-        let given = array.data_type().to_string();
-        let unfit = FunctionError::ArgumentType { function, parameter, expected: field.ty, given };
-        Cells::of(*column, field.ty).ok_or(unfit)
+        Cells::of(*column, field.ty).ok_or_else(|| mismatch(array.data_type().to_string(), at, signature))
     };
-    signature.params.iter().zip(columns).map(cells).collect()
+    columns.iter().enumerate().map(cells).collect()
 }
 
-/// Rows of a batch: what offsets of Arrow's ordinary arrays can count, of values of 16 bytes.
+/// Most rows of a batch: so many values of 16 bytes have as many bytes as a 32-bit offset of Arrow can count.
 const MOST_ROWS: usize = 1 << 27;
 
 /// A batch under way.
@@ -139,8 +137,8 @@ enum Stopped {
     Row { row: usize, failure: Box<Failure> },
     /// It did not.
     Unknown(Failure),
-    /// The guest was not called.
-    Refused(FunctionError),
+    /// The error says it.
+    Error(FunctionError),
 }
 
 impl Batch<'_> {
@@ -179,16 +177,11 @@ impl Batch<'_> {
 
     /// One crossing.
     fn part(&mut self, rows: Range<usize>, collected: &mut Collected) -> Result<(), Stopped> {
-        let Self { entry, instance, cells } = self;
-        let Some(export) = entry.batch else {
+        let Some(export) = self.entry.batch else {
             // A foreign function takes one row.
-            for row in rows {
-                null_refused(entry, cells, row).map_err(Stopped::Refused)?;
-                one(entry, instance, cells, row, collected)
-                    .map_err(|failure| Stopped::Row { row, failure: Box::new(failure) })?;
-            }
-            return Ok(());
+            return self.rows(rows, collected).map_err(Stopped::Error);
         };
+        let Self { entry, instance, cells } = self;
         let mut failed = None;
         let called = instance.call_with(export, |call| {
             let mut frame = Frame::new(call, entry.placement);
@@ -225,7 +218,7 @@ impl Batch<'_> {
     fn which(&mut self, mut rows: Range<usize>, stopped: Stopped) -> FunctionError {
         let mut failure = match stopped {
             Stopped::Row { row, failure } => return FunctionError::Row { row, failure },
-            Stopped::Refused(error) => return error,
+            Stopped::Error(error) => return error,
             Stopped::Unknown(failure) => failure,
         };
         if !(is_trap(&failure.cause) || is_too_large(&failure) && rows.len() == 1) {
@@ -236,7 +229,7 @@ impl Batch<'_> {
             let mut unseen = Collected::new(self.entry.result(), 0, true);
             match self.part(half.clone(), &mut unseen) {
                 Err(Stopped::Row { row, failure }) => return FunctionError::Row { row, failure },
-                Err(Stopped::Refused(error)) => return error,
+                Err(Stopped::Error(error)) => return error,
                 Err(Stopped::Unknown(found)) if is_trap(&found.cause) => (rows, failure) = (half, found),
                 Err(Stopped::Unknown(found)) => return found.into(),
                 Ok(()) => {
@@ -254,14 +247,9 @@ impl Batch<'_> {
     }
 
     /// Calls each row by itself.
-    fn rows(&mut self, rows: usize, collected: &mut Collected) -> Result<(), FunctionError> {
+    fn rows(&mut self, mut rows: Range<usize>, collected: &mut Collected) -> Result<(), FunctionError> {
         let Self { entry, instance, cells } = self;
-        for row in 0..rows {
-            null_refused(entry, cells, row)?;
-            one(entry, instance, cells, row, collected)
-                .map_err(|failure| FunctionError::Row { row, failure: Box::new(failure) })?;
-        }
-        Ok(())
+        rows.try_for_each(|row| one(entry, instance, cells, row, collected))
     }
 }
 
@@ -274,35 +262,27 @@ fn null_at(entry: &Entry, cells: &[Cells<'_>], row: usize) -> Option<usize> {
     params.position(|(field, cells)| !field.ty.nullable && cells.locate(row).is_none())
 }
 
-/// The error of a null for a parameter that takes none, unless the function returns null for it.
-fn null_refused(entry: &Entry, cells: &[Cells<'_>], row: usize) -> Result<(), FunctionError> {
-    let signature = &entry.signature;
-    match null_at(entry, cells, row).filter(|_| !signature.strict) {
-        None => Ok(()),
-        Some(at) => Err(FunctionError::NullInRow {
-            function: signature.name.clone(),
-            parameter: signature.params[at].name.clone(),
-            row,
-        }),
-    }
-}
-
-/// Calls one row, and collects its result. A null that a parameter does not take has the result null.
+/// Calls one row, and collects its result: null for a null that a parameter does not take, if the function is strict.
 fn one(
     entry: &Entry,
     instance: &mut Instance,
     cells: &[Cells<'_>],
     row: usize,
     collected: &mut Collected,
-) -> Result<(), Failure> {
-    if null_at(entry, cells, row).is_some() {
+) -> Result<(), FunctionError> {
+    let signature = &entry.signature;
+    if let Some(at) = null_at(entry, cells, row) {
+        if !signature.strict {
+            let (function, parameter) = (signature.name.clone(), signature.params[at].name.clone());
+            return Err(FunctionError::NullInRow { function, parameter, row });
+        }
         let _ = collected.push(&Value::Null);
         return Ok(());
     }
     let result: Type = entry.result();
     let called = instance.call_with(entry.row, |call| {
         let mut frame = Frame::new(call, entry.placement);
-        for (field, cells) in entry.signature.params.iter().zip(cells) {
+        for (field, cells) in signature.params.iter().zip(cells) {
             match cells.locate(row) {
                 None => frame.push_null(field.ty),
                 Some((cells, row)) => {
@@ -317,7 +297,7 @@ fn one(
         let value = take::<Value>(frame.guest(), result, slot)?;
         collected.push(&value.unwrap_or(Value::Null))
     });
-    called.map_err(|failure| entry.named(failure))
+    called.map_err(|failure| FunctionError::Row { row, failure: Box::new(entry.named(failure)) })
 }
 
 fn is_too_large(failure: &Failure) -> bool {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use arrow_array::types::ByteViewType;
-use arrow_array::{Array as _, GenericByteViewArray};
+use arrow_array::{Array as _, GenericByteViewArray, OffsetSizeTrait};
 use arrow_buffer::BooleanBuffer;
 use guest_abi::column::{self, Column, Encoding};
 use guest_host::{GuestCallError, wasmtime::ValRaw};
@@ -30,8 +30,8 @@ fn shared(cells: &Cells<'_>, rows: &Range<usize>) -> usize {
         Values::Bool(_) => count.div_ceil(8),
         Values::Text(array) => offsets_span(array.value_offsets(), rows).saturating_add(count * 4),
         Values::Bytes(array) => offsets_span(array.value_offsets(), rows).saturating_add(count * 4),
-        Values::LargeText(array) => long_span(array.value_offsets(), rows).saturating_add(count * 4),
-        Values::LargeBytes(array) => long_span(array.value_offsets(), rows).saturating_add(count * 4),
+        Values::LargeText(array) => offsets_span(array.value_offsets(), rows).saturating_add(count * 4),
+        Values::LargeBytes(array) => offsets_span(array.value_offsets(), rows).saturating_add(count * 4),
         Values::TextViews(array) => views_span(array).saturating_add(count * 16),
         Values::ByteViews(array) => views_span(array).saturating_add(count * 16),
         Values::List { array, items } => {
@@ -67,12 +67,8 @@ fn gathered_instead(cells: &Cells<'_>, rows: &Range<usize>) -> Option<usize> {
     (shared(cells, rows) / 2 > gathered).then_some(gathered)
 }
 
-fn offsets_span(offsets: &[i32], rows: &Range<usize>) -> usize {
+fn offsets_span<O: OffsetSizeTrait>(offsets: &[O], rows: &Range<usize>) -> usize {
     offset_range(offsets, rows).len()
-}
-
-fn long_span(offsets: &[i64], rows: &Range<usize>) -> usize {
-    usize::try_from(offsets[rows.end] - offsets[rows.start]).unwrap_or(usize::MAX)
 }
 
 fn views_span<T: ByteViewType + ?Sized>(array: &GenericByteViewArray<T>) -> usize {
@@ -80,9 +76,8 @@ fn views_span<T: ByteViewType + ?Sized>(array: &GenericByteViewArray<T>) -> usiz
 }
 
 /// The part of the values to which the offsets of some rows lead. Arrow has checked that they are in order.
-fn offset_range(offsets: &[i32], rows: &Range<usize>) -> Range<usize> {
-    let at = |row: usize| usize::try_from(offsets[row]).unwrap_or(0);
-    at(rows.start)..at(rows.end)
+fn offset_range<O: OffsetSizeTrait>(offsets: &[O], rows: &Range<usize>) -> Range<usize> {
+    offsets[rows.start].as_usize()..offsets[rows.end].as_usize()
 }
 
 /// Rows of an array.
@@ -117,10 +112,10 @@ impl Cells<'_> {
             Values::Text(array) => place_text(frame, &mut placed, array.value_data(), array.value_offsets(), &rows)?,
             Values::Bytes(array) => place_text(frame, &mut placed, array.value_data(), array.value_offsets(), &rows)?,
             Values::LargeText(array) => {
-                place_long(frame, &mut placed, array.value_data(), array.value_offsets(), &rows)?;
+                place_text(frame, &mut placed, array.value_data(), array.value_offsets(), &rows)?;
             }
             Values::LargeBytes(array) => {
-                place_long(frame, &mut placed, array.value_data(), array.value_offsets(), &rows)?;
+                place_text(frame, &mut placed, array.value_data(), array.value_offsets(), &rows)?;
             }
             Values::TextViews(array) => place_views(frame, &mut placed, array, &rows)?,
             Values::ByteViews(array) => place_views(frame, &mut placed, array, &rows)?,
@@ -255,49 +250,35 @@ fn place_bools(
     Ok(placed)
 }
 
-fn place_text(
+fn place_text<O: OffsetSizeTrait>(
     frame: &mut Frame<'_, '_>,
     placed: &mut Column,
     data: &[u8],
-    offsets: &[i32],
+    offsets: &[O],
     rows: &Range<usize>,
 ) -> Result<(), GuestCallError> {
-    placed.values = frame.bytes(&data[offset_range(offsets, rows)])?;
-    placed.offsets = place_offsets(frame, offsets, rows)?;
-    Ok(())
-}
-
-/// Places offsets so that the first is 0.
-fn place_offsets(frame: &mut Frame<'_, '_>, offsets: &[i32], rows: &Range<usize>) -> Result<u32, GuestCallError> {
-    let offsets = &offsets[rows.start..=rows.end];
-    let (address, room) = frame.room(offsets.len() * 4)?;
-    for (to, offset) in room.chunks_exact_mut(4).zip(offsets) {
-        to.copy_from_slice(&(offset - offsets[0]).to_le_bytes());
-    }
-    Ok(address)
-}
-
-fn place_long(
-    frame: &mut Frame<'_, '_>,
-    placed: &mut Column,
-    data: &[u8],
-    offsets: &[i64],
-    rows: &Range<usize>,
-) -> Result<(), GuestCallError> {
-    let at = |row: usize| usize::try_from(offsets[row]).unwrap_or(0);
-    let part = &data[at(rows.start)..at(rows.end)];
+    let part = &data[offset_range(offsets, rows)];
     if i32::try_from(part.len()).is_err() {
         return Err(GuestCallError::arguments_too_large(part.len() as u64, i32::MAX as u64));
     }
     placed.values = frame.bytes(part)?;
+    placed.offsets = place_offsets(frame, offsets, rows)?;
+    Ok(())
+}
+
+/// Places offsets so that the first is 0. The others fit 32 bits then, as what they count was placed.
+fn place_offsets<O: OffsetSizeTrait>(
+    frame: &mut Frame<'_, '_>,
+    offsets: &[O],
+    rows: &Range<usize>,
+) -> Result<u32, GuestCallError> {
     let offsets = &offsets[rows.start..=rows.end];
+    let first = offsets[0].as_usize();
     let (address, room) = frame.room(offsets.len() * 4)?;
     for (to, offset) in room.chunks_exact_mut(4).zip(offsets) {
-        let offset = i32::try_from(offset - offsets[0]).unwrap_or(i32::MAX);
-        to.copy_from_slice(&offset.to_le_bytes());
+        to.copy_from_slice(&((offset.as_usize() - first) as u32).to_le_bytes());
     }
-    placed.offsets = address;
-    Ok(())
+    Ok(address)
 }
 
 fn place_views<T: ByteViewType + ?Sized>(
