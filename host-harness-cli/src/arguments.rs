@@ -240,6 +240,22 @@ impl Common {
         Ok(())
     }
 
+    /// The strategy of a command that uses one.
+    pub(crate) fn one_strategy(&self, command: &str) -> Result<RestoreStrategy> {
+        match self.strategy.as_slice() {
+            [] => Ok(RestoreStrategy::Auto),
+            [strategy] => Ok(*strategy),
+            _ => anyhow::bail!("`{command}` uses one strategy; give --strategy once, without commas"),
+        }
+    }
+
+    /// Whether an option exports a report.
+    pub(crate) fn exports_a_report(&self) -> bool {
+        let outputs = &self.outputs;
+        let exports = [&self.export_json, &self.export_html, &outputs.markdown, &outputs.junit];
+        exports.into_iter().any(Option::is_some)
+    }
+
     /// The configuration of engines.
     pub(crate) fn engine(&self) -> Result<EngineConfig> {
         let mut config = EngineConfig::default();

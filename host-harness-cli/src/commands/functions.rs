@@ -2,7 +2,7 @@
 
 use anyhow::{Result, anyhow};
 use guest_functions::{FunctionError, Module, ModuleConfig, Scalar, Signature, Value, ValueError};
-use guest_host::{Engine, PoolConfig, RestoreStrategy};
+use guest_host::{Engine, PoolConfig};
 use serde_json::json;
 
 use crate::arguments::{Call, Common, Format, FunctionModule, Functions};
@@ -43,9 +43,7 @@ pub(crate) fn call(arguments: &Call, common: &Common) -> Result<()> {
 
 /// Loads the module. `command` makes no report, so options that export one are refused.
 fn load(arguments: &FunctionModule, common: &Common, command: &str) -> Result<Module> {
-    let outputs = &common.outputs;
-    let exports = [&common.export_json, &common.export_html, &outputs.markdown, &outputs.junit];
-    if exports.into_iter().any(Option::is_some) {
+    if common.exports_a_report() {
         anyhow::bail!("`{command}` makes no report; leave out the options that export one, and use `--format json`");
     }
     let file = source::guest(&arguments.guest)?;
@@ -53,11 +51,7 @@ fn load(arguments: &FunctionModule, common: &Common, command: &str) -> Result<Mo
     let default = ModuleConfig::default();
     let mut instance = common.config();
     instance.exchange_size = common.exchange_size.or(default.instance.exchange_size);
-    instance.strategy = match common.strategy.as_slice() {
-        [] => RestoreStrategy::Auto,
-        [strategy] => *strategy,
-        _ => anyhow::bail!("`{command}` uses one strategy; give --strategy once, without commas"),
-    };
+    instance.strategy = common.one_strategy(command)?;
     let config = default
         .with_instance(instance)
         // Listing runs nothing, and a call makes an instance of its own.

@@ -1,7 +1,7 @@
 //! `run`.
 
 use anyhow::Result;
-use guest_host::{Engine, Function, Instance, LogLines, Metrics, Outcome, RestoreStrategy, StateError};
+use guest_host::{Engine, Function, Instance, LogLines, Metrics, Outcome, StateError};
 use host_harness::functions::{Number, is_bare, select};
 use host_harness::measure::FailedCall;
 use host_harness::report::{CallReport, Content, IntentReport, LogReport, RunReport};
@@ -35,11 +35,7 @@ pub(crate) fn run(arguments: &Run, common: &Common) -> Result<Content> {
     }
     select(&guest, std::slice::from_ref(&arguments.function), &config.arguments).map_err(named)?;
     config.count = true;
-    config.strategy = match common.strategy.as_slice() {
-        [] => RestoreStrategy::Auto,
-        [strategy] => *strategy,
-        _ => anyhow::bail!("`run` uses one strategy; give --strategy once, without commas"),
-    };
+    config.strategy = common.one_strategy("run")?;
     config.metrics = arguments.metrics.is_some().then(Metrics::default);
     let mut instance = guest.instantiate(&config, state).map_err(named)?;
 

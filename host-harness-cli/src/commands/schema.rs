@@ -8,9 +8,7 @@ use crate::output::Destination;
 
 /// Prints the schema. It is no report, so it is not exported as one.
 pub(crate) fn run(common: &Common) -> Result<()> {
-    let outputs = &common.outputs;
-    let exports = [&common.export_json, &common.export_html, &outputs.markdown, &outputs.junit];
-    if exports.into_iter().any(Option::is_some) {
+    if common.exports_a_report() {
         anyhow::bail!("`schema` prints the schema and makes no report; leave out the options that export one");
     }
     let text = format!("{}\n", serde_json::to_string_pretty(&schema())?);
