@@ -1,6 +1,6 @@
 //! Signatures as people write them, for modules that have none: `name(text: string, many: list(i64?)?) -> i64?`.
 
-use guest_abi::function::{Field, Kind, Scalar, Signature, Type, Volatility};
+use guest_abi::function::{Field, Kind, Scalar, Signature, Type};
 
 use crate::error::FunctionError;
 
@@ -35,7 +35,6 @@ fn read(text: &str) -> Result<Signature, String> {
         fields.push(field);
     }
     let mut signature = Signature::new(Kind::Scalar, name);
-    signature.volatility = Volatility::Immutable;
     signature.params = fields;
     signature.results = vec![Field::new("", ty(result)?)];
     Ok(signature)

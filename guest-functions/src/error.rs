@@ -43,7 +43,7 @@ pub enum FunctionError {
     Export {
         /// The function.
         function: String,
-        /// What is wrong with the export.
+        /// The fault of the export.
         reason: String,
     },
     /// The module has no function of this name.

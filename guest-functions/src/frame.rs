@@ -4,6 +4,7 @@ use guest_abi::column::{ALIGNMENT, Column};
 use guest_abi::function::{Scalar, Type};
 use guest_host::wasmtime::ValRaw;
 use guest_host::{Function, GuestCall, GuestCallError};
+use guest_prepare::module_info::ValueType;
 
 /// Slots of a call that need no memory from the heap.
 const FEW: usize = 8;
@@ -59,7 +60,7 @@ pub(crate) enum Placement {
 
 /// The arguments of a call while they are placed.
 pub struct Frame<'c, 'g> {
-    pub(crate) call: &'c mut GuestCall<'g>,
+    call: &'c mut GuestCall<'g>,
     slots: Slots,
     placement: Placement,
     /// The first free byte of the exchange region.
@@ -186,8 +187,8 @@ impl<'c, 'g> Frame<'c, 'g> {
 }
 
 /// The types of the WebAssembly parameters as which a parameter of this type crosses.
-pub(crate) fn crossing(ty: Type) -> Vec<guest_prepare::module_info::ValueType> {
-    use guest_prepare::module_info::ValueType::{F32, F64, I32, I64};
+pub(crate) fn crossing(ty: Type) -> Vec<ValueType> {
+    use ValueType::{F32, F64, I32, I64};
     let mut crossing = if ty.nullable { vec![I32] } else { Vec::new() };
     match (ty.list, ty.scalar) {
         (Some(_), _) | (None, Scalar::Bool | Scalar::I32 | Scalar::Date) => crossing.push(I32),
@@ -201,9 +202,9 @@ pub(crate) fn crossing(ty: Type) -> Vec<guest_prepare::module_info::ValueType> {
 }
 
 /// The type of the WebAssembly result as which a result of this type crosses.
-pub(crate) fn crossing_result(ty: Type) -> guest_prepare::module_info::ValueType {
+pub(crate) fn crossing_result(ty: Type) -> ValueType {
     match ty.is_direct() {
         true => crossing(ty).remove(0),
-        false => guest_prepare::module_info::ValueType::I64,
+        false => ValueType::I64,
     }
 }

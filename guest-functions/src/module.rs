@@ -52,7 +52,7 @@ pub enum Pristine {
 pub struct ModuleConfig {
     /// The module's version, for people.
     pub version: String,
-    /// What it is for, for people.
+    /// The purpose of the module, for people.
     pub description: String,
     /// How often its instances are put back to their snapshot.
     pub pristine: Pristine,

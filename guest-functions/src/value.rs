@@ -92,7 +92,7 @@ pub struct ValueError {
     pub text: String,
     /// The type.
     pub ty: Type,
-    /// What the type's values look like.
+    /// The form of the type's values.
     pub reason: &'static str,
 }
 
@@ -244,7 +244,7 @@ fn scalar_of(text: &str, scalar: Scalar) -> Option<Value> {
         Scalar::Timestamp => {
             let at = jiff::Timestamp::from_str(text).ok()?;
             let microseconds = at.as_microsecond();
-            // What is finer would be lost.
+            // Finer fractions would be lost.
             (jiff::Timestamp::from_microsecond(microseconds).ok()? == at).then_some(())?;
             Value::Timestamp(Timestamp { microseconds })
         }

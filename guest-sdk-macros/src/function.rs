@@ -21,7 +21,7 @@ const EXPORT_BATCH: &str = "__guest_batch_";
 const ARGUMENTS: &str = "the arguments of `#[function]` are `immutable`, `stable` or `volatile`, and `strict = false`: \
                          `#[function(volatile, strict = false)]`";
 
-/// What the attribute says.
+/// The arguments of the attribute.
 struct Options {
     /// The variant of `Volatility`.
     volatility: Ident,

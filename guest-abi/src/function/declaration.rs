@@ -22,7 +22,7 @@ use crate::cbor::major;
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Declaration<'a> {
-    /// What it is called for.
+    /// Whether it is called for each row, for a group of rows, or as a table.
     pub kind: Kind,
     /// Its name.
     pub name: &'a str,

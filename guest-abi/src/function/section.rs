@@ -32,7 +32,7 @@ impl Field {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Signature {
-    /// What it is called for.
+    /// Whether it is called for each row, for a group of rows, or as a table.
     pub kind: Kind,
     /// Its name.
     pub name: String,

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// What a function is called for.
+/// The kind of a function: one result for each row, one for a group of rows, or a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(u8)]

@@ -24,7 +24,7 @@ fn echoes() -> Module {
     let mut functions = String::new();
     for (name, ty) in numbers {
         functions += &format!("(func (export \"__guest_function_{name}\") (param {ty}) (result {ty}) (local.get 0))");
-        // What may be null: its bytes, or nothing.
+        // The same type, or null: the number's bytes, or nothing.
         let width = if name == "bool" {
             1
         } else if ty.ends_with("32") {

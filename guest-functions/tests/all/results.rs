@@ -1,4 +1,4 @@
-//! What a function returns is checked: lies, traps and errors of guests are errors, and the next call is right.
+//! The host checks results: lies, traps and errors of guests are errors, and the next call is right.
 
 use guest_abi::function::{Scalar, Type};
 use guest_functions::guest_host::Cause;

@@ -1,4 +1,4 @@
-//! What a module says of its functions is checked when it is loaded.
+//! The host checks the signatures in a module when it loads the module.
 
 use guest_abi::function::{Scalar, Type};
 use guest_functions::{FunctionError, ModuleConfig, SectionError};

@@ -382,7 +382,7 @@ impl Instance {
     }
 }
 
-/// What a call does between its beginning and its end.
+/// The part of a call between its beginning and its end.
 // A trait, as a closure that is used twice is not inlined.
 pub(super) trait Body {
     /// Calls the guest. `globals_restored` says whether globals are back if that succeeds, and may be changed.

@@ -12,7 +12,7 @@ mod imp {
         core::ptr::with_exposed_provenance_mut(address as usize)
     }
 
-    /// The address of so many bytes, which the host reads or the SDK finds again by [`pointer`].
+    /// The address of `_bytes` bytes, which the host reads or the SDK finds again by [`pointer`].
     #[inline(always)]
     #[must_use]
     pub fn address(start: *const u8, _bytes: usize) -> u32 {
@@ -55,7 +55,7 @@ mod imp {
         })
     }
 
-    /// Registers so many bytes as a segment and returns its address, a multiple of 64.
+    /// Registers `bytes` bytes as a segment and returns its address, a multiple of 64.
     ///
     /// # Panics
     /// If the addresses of 32 bits are used up.

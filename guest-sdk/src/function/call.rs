@@ -101,7 +101,7 @@ pub struct Batch<const N: usize> {
 }
 
 impl<const N: usize> Batch<N> {
-    /// Begins a call of so many rows, with the columns at these addresses.
+    /// Begins a call of `rows` rows, with the columns at these addresses.
     ///
     /// # Safety
     /// The addresses and all behind them are as [`guest_abi::function`] says, for this function. Until the call ends, nothing
@@ -161,7 +161,7 @@ impl<const N: usize> Batch<N> {
         // SAFETY: there is a column for the result.
         let mut result = unsafe { *self.result };
         let validity = (result.validity != 0).then(|| Bits::new(result.validity, result.first_bit));
-        // SAFETY: its room is for so many rows and this call's alone.
+        // SAFETY: its room is for all rows, and nothing else uses it.
         let mut values = unsafe { <R::Value as Output>::Rows::begin(&result, self.rows) };
         for row in 0..self.rows {
             let value = match each(row) {
@@ -248,7 +248,7 @@ pub trait Function {
     /// The declaration, as the section has it.
     const DECLARATION: Declaration<'static>;
 
-    /// Calls the function for so many rows, with the columns at these addresses.
+    /// Calls the function for `rows` rows, with the columns at these addresses.
     ///
     /// # Errors
     /// The first row that failed.

@@ -13,7 +13,7 @@ use super::address::pointer;
 /// The number of type `T` at an index behind an address.
 ///
 /// # Safety
-/// There are so many, of a type of which all bits are values.
+/// The address has more than `index` numbers, of a type for which all bits are values.
 #[inline(always)]
 pub(super) unsafe fn number<T: Copy>(values: u32, index: usize) -> T {
     // SAFETY: the caller's promise.
@@ -23,7 +23,7 @@ pub(super) unsafe fn number<T: Copy>(values: u32, index: usize) -> T {
 /// A bit of a bitmap.
 ///
 /// # Safety
-/// The bitmap has so many.
+/// The bitmap has more than `index` bits.
 #[inline(always)]
 pub(super) unsafe fn bit(bitmap: u32, index: usize) -> bool {
     // SAFETY: the caller's promise.
@@ -44,8 +44,8 @@ pub(super) unsafe fn column_at<'call>(address: u32) -> &'call Column {
 /// So many values of type `T` behind an address, from the one with the index `start` on. The address of none may be anything.
 ///
 /// # Safety
-/// There are so many, of a type of which all bits are values, at an address that is aligned for them; nobody writes them for
-/// as long as the caller says.
+/// The address has `start + length` values, of a type for which all bits are values, and is aligned for them. Nobody writes
+/// them for as long as the caller says.
 #[inline(always)]
 pub(super) unsafe fn slice_at<'call, T>(values: u32, start: u32, length: u32) -> &'call [T] {
     match length {
