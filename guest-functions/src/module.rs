@@ -7,7 +7,7 @@ use std::sync::Arc;
 use guest_abi::function::{EXPORT_ROW, Field, Kind, Scalar, Signature, Type, read_section};
 use guest_abi::names::ABI_SECTION;
 use guest_host::{
-    Engine, Failure, Function as Export, Guest, Instance, InstanceConfig, MemoryState, Pool, PoolConfig,
+    Engine, Failure, Function as Export, Guest, Instance, InstanceConfig, MemoryState, Pool, PoolConfig, PoolError,
     PrepareOptions, RestorePolicy,
 };
 use guest_prepare::module_info::{ContractKind, ExternType, Signature as WasmType, ValueType};
@@ -133,17 +133,18 @@ impl ModuleConfig {
 /// A loaded module with functions. Cheap to clone; whoever has it may call it, also when it was replaced or unloaded since.
 #[derive(Clone)]
 pub struct Module {
-    inner: Arc<Inner>,
+    loaded: Arc<Loaded>,
+    pool: Pool,
 }
 
-struct Inner {
+/// The part of a module that does not depend on its instances.
+struct Loaded {
     name: String,
     config: ModuleConfig,
     hash: [u8; 32],
     guest: Guest,
     functions: Vec<Entry>,
     by_name: HashMap<String, usize>,
-    pool: Pool,
 }
 
 /// A function, and how it is called.
@@ -179,44 +180,75 @@ impl Module {
         let functions = functions(&guest, &config.declarations)?;
         let by_name = functions.iter().enumerate().map(|(at, entry)| (entry.signature.name.clone(), at)).collect();
         let pool = Pool::new(&guest, &config.instance, &config.pool, || Ok(MemoryState::new()))?;
-        let hash = Sha256::digest(bytes).into();
-        let inner = Inner { name: name.to_owned(), config, hash, guest, functions, by_name, pool };
-        Ok(Self { inner: Arc::new(inner) })
+        let hash = hash(bytes);
+        let loaded = Loaded { name: name.to_owned(), config, hash, guest, functions, by_name };
+        Ok(Self { loaded: Arc::new(loaded), pool })
+    }
+
+    /// The same functions on instances of their own, which `make` makes with the module's [guest](Self::guest), for instance
+    /// with a [supervisor](InstanceConfig::supervisor). Nothing is compiled. [`ModuleConfig::pool`] and
+    /// [`ModuleConfig::instance`] are those of this module still; whoever makes instances starts from the latter.
+    ///
+    /// ```
+    /// use guest_functions::guest_host::{MemoryState, PoolConfig};
+    /// use guest_functions::{ModuleConfig, Runtime};
+    ///
+    /// let wasm = wat::parse_str(r#"(module (func (export "one") (result i32) (i32.const 1)))"#)?;
+    /// let module = Runtime::new()?.register("numbers", &wasm, ModuleConfig::default())?;
+    /// let query = module.with_instances(&PoolConfig::default().with_warm(0).with_max(4), |guest, config| {
+    ///     Ok(guest.instantiate(config, MemoryState::new())?)
+    /// })?;
+    /// assert_eq!(query.function("one")?.call::<_, i32>(())?, 1);
+    /// // Dropping it drops its instances, and none of the module's was used.
+    /// assert_eq!((query.pool().status().idle, module.pool().status().idle), (1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Pool::with`].
+    pub fn with_instances(
+        &self,
+        pool: &PoolConfig,
+        make: impl Fn(&Guest, &InstanceConfig) -> Result<Instance, PoolError> + Send + Sync + 'static,
+    ) -> Result<Self, FunctionError> {
+        let loaded = Arc::clone(&self.loaded);
+        let pool = Pool::with(pool, move || make(&loaded.guest, &loaded.config.instance))?;
+        Ok(Self { loaded: Arc::clone(&self.loaded), pool })
     }
 
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.inner.name
+        &self.loaded.name
     }
 
     /// How it was loaded.
     #[must_use]
     pub fn config(&self) -> &ModuleConfig {
-        &self.inner.config
+        &self.loaded.config
     }
 
     /// SHA-256 of its bytes.
     #[must_use]
     pub fn hash(&self) -> [u8; 32] {
-        self.inner.hash
+        self.loaded.hash
     }
 
     /// The guest.
     #[must_use]
     pub fn guest(&self) -> &Guest {
-        &self.inner.guest
+        &self.loaded.guest
     }
 
     /// The instances that calls of a [`Function`] take.
     #[must_use]
     pub fn pool(&self) -> &Pool {
-        &self.inner.pool
+        &self.pool
     }
 
     /// The signatures of its functions, in the module's order.
     pub fn signatures(&self) -> impl Iterator<Item = &Signature> {
-        self.inner.functions.iter().map(|entry| &entry.signature)
+        self.loaded.functions.iter().map(|entry| &entry.signature)
     }
 
     /// The function of this name.
@@ -224,7 +256,7 @@ impl Module {
     /// # Errors
     /// [`FunctionError::UnknownFunction`], which offers similar names, or some of those that there are.
     pub fn function(&self, name: &str) -> Result<Function, FunctionError> {
-        match self.inner.by_name.get(name) {
+        match self.loaded.by_name.get(name) {
             Some(at) => Ok(Function { module: self.clone(), at: *at }),
             None => {
                 let names = self.signatures().map(|signature| signature.name.as_str());
@@ -243,7 +275,7 @@ impl Module {
     /// # Errors
     /// [`FunctionError::Load`].
     pub fn caller(&self) -> Result<Caller, FunctionError> {
-        let instance = self.inner.guest.instantiate(&self.inner.config.instance, MemoryState::new())?;
+        let instance = self.loaded.guest.instantiate(&self.loaded.config.instance, MemoryState::new())?;
         Ok(Caller { module: self.clone(), instance })
     }
 }
@@ -285,7 +317,7 @@ impl Function {
 
     #[inline]
     pub(crate) fn entry(&self) -> &Entry {
-        &self.module.inner.functions[self.at]
+        &self.module.loaded.functions[self.at]
     }
 
     /// Calls the function on an instance of the module's pool. Number and types of the arguments, and the type of the
@@ -299,7 +331,7 @@ impl Function {
         if let Some(null) = entry.check::<A, R>(&arguments)? {
             return Ok(null);
         }
-        let mut instance = self.module.inner.pool.take()?;
+        let mut instance = self.module.pool.take()?;
         entry.call(&mut instance, &arguments)
     }
 
@@ -349,7 +381,7 @@ impl Caller {
     /// That the function is one of this module's.
     #[inline]
     pub(crate) fn check_module(&self, function: &Function) -> Result<(), FunctionError> {
-        if Arc::ptr_eq(&function.module.inner, &self.module.inner) { Ok(()) } else { Err(self.foreign(function)) }
+        if Arc::ptr_eq(&function.module.loaded, &self.module.loaded) { Ok(()) } else { Err(self.foreign(function)) }
     }
 
     #[cold]
@@ -410,6 +442,12 @@ impl Entry {
     fn null_result(&self) -> FunctionError {
         FunctionError::NullResult { function: self.signature.name.clone() }
     }
+}
+
+/// The [hash](Module::hash) of a module with these bytes.
+#[must_use]
+pub fn hash(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
 }
 
 /// The functions of a guest: those of its section, and of a bare module those that were declared and its exports of numbers.
