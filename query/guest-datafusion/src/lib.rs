@@ -16,5 +16,6 @@ pub use factory::WasmFunctionFactory;
 pub use guest_functions;
 pub use modules::{WasmModules, register_module};
 pub use plan::WasmQueryPlanner;
+pub use query::Reading;
 pub use resolver::{FolderResolver, ModuleResolver};
 pub use scalar::WasmScalarUdf;

@@ -52,9 +52,9 @@ impl Query {
     }
 }
 
-/// A stream of results that somebody has. With the last one of a query, its guests end.
+/// Somebody reads the results of a query. With the last one, its guests end.
 #[derive(Debug)]
-pub(crate) struct Reading(Arc<Query>);
+pub struct Reading(Arc<Query>);
 
 impl Drop for Reading {
     fn drop(&mut self) {
@@ -74,6 +74,11 @@ pub(crate) struct Instances {
 impl Instances {
     pub(crate) fn new(query: Arc<Query>) -> Self {
         Self { query, modules: HashMap::new() }
+    }
+
+    /// The query.
+    pub(crate) fn query(&self) -> &Arc<Query> {
+        &self.query
     }
 
     /// Whether no function was asked for.

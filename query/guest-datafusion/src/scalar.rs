@@ -13,7 +13,7 @@ use datafusion::logical_expr::{
 };
 use guest_functions::{Columnar, Function, FunctionError, Type, data_type};
 
-use crate::query::{Instances, Query, charged, short_hash};
+use crate::query::{Instances, Query, Reading, charged, short_hash};
 use crate::types::coerce;
 
 /// A [`Function`] as a scalar function of DataFusion.
@@ -37,11 +37,19 @@ pub struct WasmScalarUdf {
     documentation: Documentation,
     /// Pays for instances outside of a query.
     memory: Arc<dyn MemoryPool>,
-    /// The name in physical plans, and the function on the query's own instances.
-    bound: Option<(String, Function)>,
+    bound: Option<Bound>,
     /// Keeps the module among those that are loaded.
     #[expect(dead_code, reason = "held for as long as the function is there")]
     lease: Option<Arc<guest_functions::Module>>,
+}
+
+/// A function on the instances of a query.
+#[derive(Debug, Clone)]
+struct Bound {
+    /// The name in physical plans.
+    shown: String,
+    function: Function,
+    query: Arc<Query>,
 }
 
 impl WasmScalarUdf {
@@ -82,7 +90,9 @@ impl WasmScalarUdf {
         Self { memory, ..self }
     }
 
-    pub(crate) fn with_volatility(mut self, volatility: Volatility) -> Self {
+    /// Declares another volatility than the module does.
+    #[must_use]
+    pub fn with_volatility(mut self, volatility: Volatility) -> Self {
         self.signature.volatility = volatility;
         self
     }
@@ -97,10 +107,35 @@ impl WasmScalarUdf {
         &self.function
     }
 
+    /// The name by which SQL calls the function, also in a plan that shows another one.
+    #[must_use]
+    pub fn sql_name(&self) -> &str {
+        &self.name
+    }
+
+    /// The same on instances of its own, at most one for each thread that calls. They are charged to its
+    /// [memory pool](Self::with_memory_pool) and dropped with it and its clones. It is for plans that no
+    /// [`WasmQueryPlanner`](crate::WasmQueryPlanner) makes, for instance those that come from another process.
+    ///
+    /// # Errors
+    /// As for [`guest_functions::Module::with_instances`].
+    pub fn with_own_instances(&self) -> Result<Self, FunctionError> {
+        self.bind(&mut Instances::new(Query::new(Arc::clone(&self.memory))))
+    }
+
+    /// Somebody begins to read results for which the function is called. When all who did are dropped, a call that is under
+    /// way ends within a tick of the engine's clock, with an error. `None` if the function has no
+    /// [instances of a query](Self::with_own_instances).
+    #[must_use]
+    pub fn begin(&self) -> Option<Reading> {
+        self.bound.as_ref().map(|bound| bound.query.begin())
+    }
+
     /// The same on instances of a query.
     pub(crate) fn bind(&self, instances: &mut Instances) -> Result<Self, FunctionError> {
         let shown = format!("{}@{}", self.name, short_hash(self.function.module()));
-        Ok(Self { bound: Some((shown, instances.function(&self.function)?)), ..self.clone() })
+        let (function, query) = (instances.function(&self.function)?, Arc::clone(instances.query()));
+        Ok(Self { bound: Some(Bound { shown, function, query }), ..self.clone() })
     }
 
     /// Whether it has instances of a query.
@@ -115,7 +150,7 @@ impl WasmScalarUdf {
 
     fn call(&self, columns: &[Columnar<'_>], rows: usize) -> Result<ArrayRef> {
         charged(&self.name, || match &self.bound {
-            Some((_, function)) => function.call_batch(columns, rows),
+            Some(bound) => bound.function.call_batch(columns, rows),
             None => {
                 let mut instances = Instances::new(Query::new(Arc::clone(&self.memory)));
                 instances.function(&self.function)?.call_batch(columns, rows)
@@ -146,7 +181,7 @@ impl Hash for WasmScalarUdf {
 impl ScalarUDFImpl for WasmScalarUdf {
     /// In a plan that was made to be executed, the name with the first digits of the module's hash: what `EXPLAIN` shows.
     fn name(&self) -> &str {
-        self.bound.as_ref().map_or(&self.name, |(shown, _)| shown)
+        self.bound.as_ref().map_or(&self.name, |bound| &bound.shown)
     }
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {

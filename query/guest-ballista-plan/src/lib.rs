@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+mod codec;
+mod logging;
+mod opaque;
+mod payload;
+#[cfg(feature = "scheduler")]
+pub mod scheduler;
+mod wire;
+
+pub use codec::{FunctionCodec, WasmLogicalCodec, WasmPhysicalCodec};
+pub use logging::{log_level, log_to_stderr};
+pub use opaque::{OpaqueFunctions, OpaqueUdf};
+pub use payload::{Limits, ModuleReference, Parameter, Payload, PayloadError, Planning, Source, hash, hex};

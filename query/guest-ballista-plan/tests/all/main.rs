@@ -1,0 +1,5 @@
+//! Functions in plans, without an engine.
+
+mod engine;
+mod opaque;
+mod payload;

@@ -1,0 +1,126 @@
+//! An end for guests when their task is cancelled.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ballista_core::JobId;
+use ballista_core::serde::protobuf::{RuntimeStatsReport, ShuffleWritePartition, TaskColumnStats, WindowStateReport};
+use ballista_executor::execution_engine::{ExecutionEngine, QueryStageExecutor};
+use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::TaskContext;
+use datafusion::physical_expr::ScalarFunctionExpr;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::metrics::MetricsSet;
+use datafusion::prelude::SessionConfig;
+use guest_datafusion::{Reading, WasmScalarUdf};
+use tokio::task::JoinHandle;
+
+/// Executes tasks by another engine. When the scheduler cancels a task, the guests that it runs end within a tick of their engine's
+/// clock.
+///
+/// Without it, they go on until they are done or reach their deadline: a task is cancelled where it waits, and a guest does not.
+pub struct InterruptingEngine {
+    inner: Arc<dyn ExecutionEngine>,
+}
+
+impl InterruptingEngine {
+    /// Executes tasks by `inner`.
+    #[must_use]
+    pub fn new(inner: Arc<dyn ExecutionEngine>) -> Self {
+        Self { inner }
+    }
+}
+
+impl ExecutionEngine for InterruptingEngine {
+    fn create_query_stage_exec(
+        &self,
+        job: JobId,
+        stage: usize,
+        task: usize,
+        partitions: Vec<usize>,
+        plan: Arc<dyn ExecutionPlan>,
+        work_dir: &str,
+        config: &SessionConfig,
+    ) -> Result<Arc<dyn QueryStageExecutor>> {
+        let functions = functions(&plan)?;
+        let inner = self.inner.create_query_stage_exec(job, stage, task, partitions, plan, work_dir, config)?;
+        Ok(if functions.is_empty() { inner } else { Arc::new(InterruptingStage { inner, functions }) })
+    }
+}
+
+/// The functions of modules in a plan.
+fn functions(plan: &Arc<dyn ExecutionPlan>) -> Result<Vec<WasmScalarUdf>> {
+    let mut functions = Vec::new();
+    plan.apply(|node| {
+        node.apply_expressions(&mut |root| {
+            root.apply(|expr| {
+                let call = expr.downcast_ref::<ScalarFunctionExpr>();
+                let udf = call.and_then(|call| call.fun().inner().downcast_ref::<WasmScalarUdf>());
+                functions.extend(udf.cloned());
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })?;
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(functions)
+}
+
+/// The part of a query that calls functions of modules.
+#[derive(Debug)]
+struct InterruptingStage {
+    inner: Arc<dyn QueryStageExecutor>,
+    functions: Vec<WasmScalarUdf>,
+}
+
+impl fmt::Display for InterruptingStage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.inner, f)
+    }
+}
+
+#[async_trait]
+impl QueryStageExecutor for InterruptingStage {
+    async fn execute_query_stage(&self, task: usize, context: Arc<TaskContext>) -> Result<Vec<ShuffleWritePartition>> {
+        let readings = self.functions.iter().filter_map(WasmScalarUdf::begin).collect();
+        let inner = Arc::clone(&self.inner);
+        // A task of its own, so that this one waits and can be cancelled while a guest runs.
+        let inner = tokio::spawn(async move { inner.execute_query_stage(task, context).await });
+        let mut task = Task { readings, inner };
+        match (&mut task.inner).await {
+            Ok(result) => result,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(error) => Err(DataFusionError::External(Box::new(error))),
+        }
+    }
+
+    fn collect_plan_metrics(&self) -> Vec<MetricsSet> {
+        self.inner.collect_plan_metrics()
+    }
+
+    fn collect_runtime_stats_reports(&self) -> Vec<RuntimeStatsReport> {
+        self.inner.collect_runtime_stats_reports()
+    }
+
+    fn collect_window_state_reports(&self) -> Result<Vec<WindowStateReport>> {
+        self.inner.collect_window_state_reports()
+    }
+
+    fn collect_column_stats(&self) -> Vec<TaskColumnStats> {
+        self.inner.collect_column_stats()
+    }
+}
+
+/// A task that runs. When it is dropped, its guests end, and so does the task.
+struct Task {
+    readings: Vec<Reading>,
+    inner: JoinHandle<Result<Vec<ShuffleWritePartition>>>,
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.readings.clear();
+        self.inner.abort();
+    }
+}

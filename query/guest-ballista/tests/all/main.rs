@@ -1,0 +1,7 @@
+//! Functions of modules on executors: in one process, and in a cluster of real ones.
+
+mod cluster;
+mod codec;
+mod ends;
+mod interrupt;
+mod queries;
