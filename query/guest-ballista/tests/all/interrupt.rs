@@ -35,10 +35,12 @@ async fn start() -> Stage {
         .with_memory_pool(memory.clone());
 
     let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
-    context.register_udf(ScalarUDF::new_from_impl(functions.read(&sent).unwrap()));
-    let plan = context.sql("SELECT called(column1) FROM (VALUES (1), (2))").await.unwrap();
+    let udf = ScalarUDF::new_from_impl(functions.read(&sent).unwrap());
+    let shown = udf.name().to_owned();
+    context.register_udf(udf);
+    let plan = context.sql(&format!("SELECT \"{shown}\"(column1) FROM (VALUES (1), (2))")).await.unwrap();
     let plan = plan.create_physical_plan().await.unwrap();
-    context.deregister_udf("called");
+    context.deregister_udf(&shown);
     let folder = tempfile::tempdir().unwrap();
     let work_dir = folder.path().to_str().unwrap().to_owned();
     let writer = ShuffleWriterExec::try_new("job".to_owned().into(), 1, plan, work_dir.clone()).unwrap();
