@@ -20,7 +20,7 @@ pub use batch::{Aggregate, Columnar, GroupStates, TableFunction, TableRows, arra
 pub use error::FunctionError;
 pub use guest_abi::function::{Field, Items, Kind, Scalar, SectionError, Signature, Type, Volatility};
 pub use guest_host;
-pub use module::{Caller, Function, Module, ModuleConfig, Pristine};
+pub use module::{Caller, Function, Module, ModuleConfig, Pristine, hash};
 pub use returned::Returned;
 pub use runtime::Runtime;
 pub use value::{Date, Decimal, Timestamp, Value, ValueError};

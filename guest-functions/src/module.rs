@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use guest_abi::function::{Kind, Signature, Type};
 use guest_host::{
-    Engine, Failure, Guest, Instance, InstanceConfig, MemoryState, Pool, PoolConfig, PrepareOptions, RestorePolicy,
+    Engine, Failure, Guest, Instance, InstanceConfig, MemoryState, Pool, PoolConfig, PoolError, PrepareOptions,
+    RestorePolicy,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -127,20 +128,21 @@ impl ModuleConfig {
 /// A loaded module with functions. Cheap to clone; whoever has it may call it, also when it was replaced or unloaded since.
 #[derive(Clone)]
 pub struct Module {
-    inner: Arc<Inner>,
+    loaded: Arc<Loaded>,
+    pool: Pool,
+    /// Instances for calls of several crossings, which are not restored in between.
+    #[cfg(feature = "arrow")]
+    sessions: Pool,
 }
 
-struct Inner {
+/// The part of a module that does not depend on its instances.
+struct Loaded {
     name: String,
     config: ModuleConfig,
     hash: [u8; 32],
     guest: Guest,
     functions: Vec<Entry>,
     by_name: HashMap<String, usize>,
-    pool: Pool,
-    /// Instances for calls of several crossings, which are not restored in between.
-    #[cfg(feature = "arrow")]
-    sessions: Pool,
 }
 
 impl fmt::Debug for Module {
@@ -164,74 +166,109 @@ impl Module {
         let guest = Guest::load(engine, name, bytes, config.prepare)?;
         let functions = functions(&guest, &config.declarations)?;
         let by_name = functions.iter().enumerate().map(|(at, entry)| (entry.signature.name.clone(), at)).collect();
-        let pool = Pool::new(&guest, &config.instance, &config.pool, || Ok(MemoryState::new()))?;
-        #[cfg(feature = "arrow")]
-        let sessions = {
-            let instance = config.instance.clone().with_policy(RestorePolicy::Never);
-            let pool = config.pool.clone().with_warm(0);
-            Pool::new(&guest, &instance, &pool, || Ok(MemoryState::new()))?
+        let hash = hash(bytes);
+        let loaded = Arc::new(Loaded { name: name.to_owned(), config, hash, guest, functions, by_name });
+        let config = &loaded.config;
+        Self::over(&loaded, &config.pool, |guest, config| Ok(guest.instantiate(config, MemoryState::new())?))
+    }
+
+    /// The same functions on instances of their own, which `make` makes with the module's [guest](Self::guest), for instance
+    /// with a [supervisor](InstanceConfig::supervisor). Nothing is compiled. [`ModuleConfig::pool`] and
+    /// [`ModuleConfig::instance`] are those of this module still; whoever makes instances starts from the latter.
+    ///
+    /// ```
+    /// use guest_functions::guest_host::{MemoryState, PoolConfig};
+    /// use guest_functions::{ModuleConfig, Runtime};
+    ///
+    /// let wasm = wat::parse_str(r#"(module (func (export "one") (result i32) (i32.const 1)))"#)?;
+    /// let module = Runtime::new()?.register("numbers", &wasm, ModuleConfig::default())?;
+    /// let query = module.with_instances(&PoolConfig::default().with_warm(0).with_max(4), |guest, config| {
+    ///     Ok(guest.instantiate(config, MemoryState::new())?)
+    /// })?;
+    /// assert_eq!(query.function("one")?.call::<_, i32>(())?, 1);
+    /// // Dropping it drops its instances, and none of the module's was used.
+    /// assert_eq!((query.pool().status().idle, module.pool().status().idle), (1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Pool::with`].
+    pub fn with_instances(
+        &self,
+        pool: &PoolConfig,
+        make: impl Fn(&Guest, &InstanceConfig) -> Result<Instance, PoolError> + Send + Sync + 'static,
+    ) -> Result<Self, FunctionError> {
+        Self::over(&self.loaded, pool, make)
+    }
+
+    /// The functions on instances that `make` makes.
+    fn over(
+        loaded: &Arc<Loaded>,
+        pool: &PoolConfig,
+        make: impl Fn(&Guest, &InstanceConfig) -> Result<Instance, PoolError> + Send + Sync + 'static,
+    ) -> Result<Self, FunctionError> {
+        let make = Arc::new(make);
+        let of = |config: InstanceConfig, pool: &PoolConfig| {
+            let (loaded, make) = (Arc::clone(loaded), Arc::clone(&make));
+            Pool::with(pool, move || make(&loaded.guest, &config))
         };
-        let hash = Sha256::digest(bytes).into();
-        let inner = Inner {
-            name: name.to_owned(),
-            config,
-            hash,
-            guest,
-            functions,
-            by_name,
-            pool,
+        Ok(Self {
             #[cfg(feature = "arrow")]
-            sessions,
-        };
-        Ok(Self { inner: Arc::new(inner) })
+            sessions: {
+                let config = loaded.config.instance.clone().with_policy(RestorePolicy::Never);
+                of(config, &pool.clone().with_warm(0))?
+            },
+            pool: of(loaded.config.instance.clone(), pool)?,
+            loaded: Arc::clone(loaded),
+        })
     }
 
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.inner.name
+        &self.loaded.name
     }
 
     /// How it was loaded.
     #[must_use]
     pub fn config(&self) -> &ModuleConfig {
-        &self.inner.config
+        &self.loaded.config
     }
 
     /// SHA-256 of its bytes.
     #[must_use]
     pub fn hash(&self) -> [u8; 32] {
-        self.inner.hash
+        self.loaded.hash
     }
 
     /// The guest.
     #[must_use]
     pub fn guest(&self) -> &Guest {
-        &self.inner.guest
+        &self.loaded.guest
     }
 
     /// The instances that calls of a [`Function`] take.
     #[must_use]
     pub fn pool(&self) -> &Pool {
-        &self.inner.pool
+        &self.pool
     }
 
     /// The instances that calls of several crossings take.
     #[cfg(feature = "arrow")]
     pub(crate) fn sessions(&self) -> &Pool {
-        &self.inner.sessions
+        &self.sessions
     }
 
     /// Closes its pools: nobody takes an instance of them any more. Calls that are under way finish.
     pub(crate) fn close(&self) {
-        self.inner.pool.close();
+        self.pool.close();
         #[cfg(feature = "arrow")]
-        self.inner.sessions.close();
+        self.sessions.close();
     }
 
     /// The signatures of its functions of all kinds, in the module's order.
     pub fn signatures(&self) -> impl Iterator<Item = &Signature> {
-        self.inner.functions.iter().map(|entry| &entry.signature)
+        self.loaded.functions.iter().map(|entry| &entry.signature)
     }
 
     /// The function of this name that gives one result for each row.
@@ -245,7 +282,7 @@ impl Module {
 
     /// The function of this name, if it is of this kind.
     pub(crate) fn of_kind(&self, name: &str, asked: Kind) -> Result<Function, FunctionError> {
-        let Some(at) = self.inner.by_name.get(name).copied() else {
+        let Some(at) = self.loaded.by_name.get(name).copied() else {
             let names = self.signatures().map(|signature| signature.name.as_str());
             let nearest = nearest(name, names.collect::<Vec<_>>().into_iter());
             let (module, function) = (self.name().to_owned(), name.to_owned());
@@ -263,7 +300,7 @@ impl Module {
     /// # Errors
     /// [`FunctionError::Load`].
     pub fn caller(&self) -> Result<Caller, FunctionError> {
-        let instance = self.inner.guest.instantiate(&self.inner.config.instance, MemoryState::new())?;
+        let instance = self.loaded.guest.instantiate(&self.loaded.config.instance, MemoryState::new())?;
         Ok(Caller { module: self.clone(), instance })
     }
 }
@@ -305,7 +342,7 @@ impl Function {
 
     #[inline]
     pub(crate) fn entry(&self) -> &Entry {
-        &self.module.inner.functions[self.at]
+        &self.module.loaded.functions[self.at]
     }
 
     /// Calls the function on an instance of the module's pool. Number and types of the arguments, and the type of the
@@ -319,7 +356,7 @@ impl Function {
         if let Some(null) = entry.check::<A, R>(&arguments)? {
             return Ok(null);
         }
-        let mut instance = self.module.inner.pool.take()?;
+        let mut instance = self.module.pool.take()?;
         entry.call(&mut instance, &arguments)
     }
 
@@ -369,7 +406,7 @@ impl Caller {
     /// That the function is one of this module's.
     #[inline]
     pub(crate) fn check_module(&self, function: &Function) -> Result<(), FunctionError> {
-        if Arc::ptr_eq(&function.module.inner, &self.module.inner) { Ok(()) } else { Err(self.foreign(function)) }
+        if Arc::ptr_eq(&function.module.loaded, &self.module.loaded) { Ok(()) } else { Err(self.foreign(function)) }
     }
 
     #[cold]
@@ -430,4 +467,10 @@ impl Entry {
     fn null_result(&self) -> FunctionError {
         FunctionError::NullResult { function: self.signature.name.clone() }
     }
+}
+
+/// The [hash](Module::hash) of a module with these bytes.
+#[must_use]
+pub fn hash(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
 }

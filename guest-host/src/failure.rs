@@ -125,6 +125,9 @@ pub enum Cause {
         /// How long it may take.
         deadline: std::time::Duration,
     },
+    /// The instance's [supervisor](crate::Supervise) ended the call.
+    #[error("the host interrupted the call")]
+    Interrupted,
     /// The call executed more instructions than it may.
     #[error("the call did not end within {limit} instructions")]
     InstructionsExceeded {
@@ -240,6 +243,7 @@ impl Cause {
         match self {
             Self::OutOfMemory { .. } => "out-of-memory",
             Self::DeadlineExceeded { .. } => "deadline-exceeded",
+            Self::Interrupted => "interrupted",
             Self::InstructionsExceeded { .. } => "instructions-exceeded",
             Self::Panic { .. } => "panic",
             Self::StackOverflow => "stack-overflow",
@@ -430,6 +434,8 @@ pub(crate) enum Fault {
         requested: u64,
     },
     InvalidGuestData(InvalidData),
+    /// The supervisor ended the call.
+    Interrupted,
     State(StateError),
     Exit {
         code: i32,
@@ -449,6 +455,7 @@ impl Fault {
             Self::Panic { message, location } => Cause::Panic { message, location },
             Self::Guest { code, message } => Cause::GuestError { code, message },
             Self::InvalidGuestData(error) => Cause::InvalidGuestData(error),
+            Self::Interrupted => Cause::Interrupted,
             Self::State(error) => Cause::State(error),
             Self::Exit { code } => Cause::Exit { code },
             Self::Arguments(missing) => Cause::Arguments(missing),

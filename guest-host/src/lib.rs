@@ -35,6 +35,7 @@ pub use guest_prepare::{self, PrepareOptions, module_info};
 pub use guest_state::{self, OrderedMap, OrderedMapMut, StoredState, StoredStateError};
 pub use host::call::{CallLimits, HostCall, LogLines, TraceEntry};
 pub use host::outcome::{AllocationSource, AllocationStats, CallStats, Outcome, Replaced};
+pub use host::supervisor::{Supervise, Supervisor};
 #[cfg(feature = "async")]
 pub use instance::AsyncInstance;
 pub use instance::{Choice, GuestCall, GuestCallError, Instance, InstanceConfig, Retention, Status};

@@ -17,7 +17,7 @@ use super::{MOST_ROWS, check, exchange_size, null_at, place};
 use crate::argument::place_bytes;
 use crate::error::FunctionError;
 use crate::frame::Frame;
-use crate::module::{Caller, Function, Module, Pristine};
+use crate::module::{Function, Module, Pristine};
 
 impl Module {
     /// The aggregate of this name.
@@ -69,15 +69,14 @@ impl Aggregate {
         states
     }
 
-    /// The result of one group that has all these rows, as an array of one row, on an instance of the module's pool.
+    /// The result of one group that has all these rows, as an array of one row.
     ///
     /// # Errors
     /// As for [`GroupStates::accumulate`].
     pub fn call(&self, columns: &[Columnar<'_>], rows: usize) -> Result<ArrayRef, FunctionError> {
-        let mut instance = self.module().pool().take()?;
         let mut states = self.states(1);
-        states.update(&mut instance, Operation::Accumulate, columns, rows, None)?;
-        states.results(&mut instance, 0..1)
+        states.accumulate(columns, rows, None)?;
+        states.evaluate(0..1)
     }
 }
 
@@ -133,22 +132,20 @@ impl GroupStates {
     }
 
     /// Takes rows into the states: one column for each parameter, and for each row the number of its group. Without numbers, all rows
-    /// belong to the first group. [`Caller::call_batch`] says what a column may be.
+    /// belong to the first group. [`Function::call_batch`] says what a column may be.
     ///
     /// A row with a null for a parameter that does not take it is left out, if the aggregate is strict.
     ///
     /// # Errors
     /// [`FunctionError::Row`] names the row that failed. [`FunctionError::UnknownGroup`] and [`FunctionError::Groups`] say that the
-    /// groups do not fit; other errors are those of [`Caller::call_batch`].
+    /// groups do not fit; other errors are those of [`Function::call_batch`].
     pub fn accumulate(
         &mut self,
-        caller: &mut Caller,
         columns: &[Columnar<'_>],
         rows: usize,
         groups: Option<&[usize]>,
     ) -> Result<(), FunctionError> {
-        caller.check_module(&self.aggregate.function)?;
-        self.update(&mut caller.instance, Operation::Accumulate, columns, rows, groups)
+        self.update(Operation::Accumulate, columns, rows, groups)
     }
 
     /// Takes rows out of the states again, which [`GroupStates::accumulate`] has taken in.
@@ -157,16 +154,14 @@ impl GroupStates {
     /// [`FunctionError::NoRetract`] if the aggregate cannot; others as for [`GroupStates::accumulate`].
     pub fn retract(
         &mut self,
-        caller: &mut Caller,
         columns: &[Columnar<'_>],
         rows: usize,
         groups: Option<&[usize]>,
     ) -> Result<(), FunctionError> {
-        caller.check_module(&self.aggregate.function)?;
         if !self.aggregate.signature().retracts {
             return Err(FunctionError::NoRetract { function: self.aggregate.signature().name.clone() });
         }
-        self.update(&mut caller.instance, Operation::Retract, columns, rows, groups)
+        self.update(Operation::Retract, columns, rows, groups)
     }
 
     /// Merges states, as [`GroupStates::save`] gives them, into the states: a column of bytes of which a row may be null, and for
@@ -174,13 +169,7 @@ impl GroupStates {
     ///
     /// # Errors
     /// [`FunctionError::State`] for a state of another version; others as for [`GroupStates::accumulate`].
-    pub fn merge(
-        &mut self,
-        caller: &mut Caller,
-        states: &dyn Array,
-        groups: Option<&[usize]>,
-    ) -> Result<(), FunctionError> {
-        caller.check_module(&self.aggregate.function)?;
+    pub fn merge(&mut self, states: &dyn Array, groups: Option<&[usize]>) -> Result<(), FunctionError> {
         let mut signature = Signature::new(Kind::Aggregate, self.aggregate.signature().name.clone());
         signature.params = vec![Field::new("state", STATE.nullable())];
         let cells = check(&signature, &[Columnar::Array(states)], states.len())?;
@@ -189,19 +178,28 @@ impl GroupStates {
                 self.check_version(row, cells.bytes(at).unwrap_or_default())?;
             }
         }
-        self.run(&mut caller.instance, Operation::Merge, &cells, states.len(), groups)
+        self.run(Operation::Merge, &cells, states.len(), groups)
     }
 
     /// The results of some groups.
     ///
     /// # Errors
-    /// [`FunctionError::Row`] names the group that failed; others as for [`Caller::call_batch`].
+    /// [`FunctionError::Row`] names the group that failed; others as for [`Function::call_batch`].
     ///
     /// # Panics
     /// If there are no such groups.
-    pub fn evaluate(&self, caller: &mut Caller, groups: Range<usize>) -> Result<ArrayRef, FunctionError> {
-        caller.check_module(&self.aggregate.function)?;
-        self.results(&mut caller.instance, groups)
+    pub fn evaluate(&self, groups: Range<usize>) -> Result<ArrayRef, FunctionError> {
+        assert!(groups.end <= self.groups(), "there are {} groups", self.groups());
+        let entry = self.aggregate.function.entry();
+        let result = entry.result();
+        let mut collected = Collected::new(result, groups.len(), result.nullable);
+        let limit = most_rows(self.aggregate.module().config().pristine);
+        let first = groups.start;
+        let mut instance = self.aggregate.module().pool().take()?;
+        let mut evaluation = Evaluate { of: self, instance: &mut instance, first, collected: &mut collected };
+        call_in_parts(&mut evaluation, groups.len(), limit)?;
+        let unfit = |reason| FunctionError::Results { function: entry.signature.name.clone(), reason };
+        collected.finish().map_err(unfit)
     }
 
     /// The states of some groups; null for one without rows.
@@ -216,7 +214,6 @@ impl GroupStates {
 
     fn update(
         &mut self,
-        instance: &mut Instance,
         operation: Operation,
         columns: &[Columnar<'_>],
         rows: usize,
@@ -230,12 +227,11 @@ impl GroupStates {
             let (function, parameter) = (signature.name, signature.params[at].name.clone());
             return Err(FunctionError::NullInRow { function, parameter, row });
         }
-        self.run(instance, operation, &cells, rows, groups)
+        self.run(operation, &cells, rows, groups)
     }
 
     fn run(
         &mut self,
-        instance: &mut Instance,
         operation: Operation,
         cells: &[Cells<'_>],
         rows: usize,
@@ -262,20 +258,8 @@ impl GroupStates {
             None => {}
         }
         let limit = most_rows(function.module().config().pristine);
-        call_in_parts(&mut Update { of: self, instance, operation, cells, groups }, rows, limit)
-    }
-
-    fn results(&self, instance: &mut Instance, groups: Range<usize>) -> Result<ArrayRef, FunctionError> {
-        assert!(groups.end <= self.groups(), "there are {} groups", self.groups());
-        let entry = self.aggregate.function.entry();
-        let result = entry.result();
-        let mut collected = Collected::new(result, groups.len(), result.nullable);
-        let limit = most_rows(self.aggregate.module().config().pristine);
-        let first = groups.start;
-        let mut evaluation = Evaluate { of: self, instance, first, collected: &mut collected };
-        call_in_parts(&mut evaluation, groups.len(), limit)?;
-        let unfit = |reason| FunctionError::Results { function: entry.signature.name.clone(), reason };
-        collected.finish().map_err(unfit)
+        let mut instance = self.aggregate.module().pool().take()?.into_owned();
+        call_in_parts(&mut Update { of: self, instance: &mut instance, operation, cells, groups }, rows, limit)
     }
 
     /// That the bytes of a state begin with the version that the module reads.

@@ -1,6 +1,5 @@
 //! Aggregates: rows taken into states and out of them, with each allocator and policy, and what lies about states.
 
-use std::cell::RefCell;
 use std::ops::Range;
 
 use arrow_array::cast::AsArray as _;
@@ -9,7 +8,7 @@ use arrow_array::{Array as _, ArrayRef, BinaryArray, Float64Array, Int64Array, S
 use guest_abi::function::{Declaration, Kind, Scalar, Type};
 use guest_build::Allocator;
 use guest_functions::guest_host::{Cause, InstanceConfig};
-use guest_functions::{Caller, Columnar, FunctionError, GroupStates, Module, ModuleConfig, Pristine};
+use guest_functions::{Columnar, FunctionError, GroupStates, Module, ModuleConfig, Pristine};
 use proptest::prelude::*;
 
 use crate::support::{built, entry, load, native};
@@ -68,34 +67,33 @@ impl States {
         Self { mean: of("mean"), nulls: of("count_nulls"), longest: of("longest_text") }
     }
 
-    fn accumulate(&mut self, caller: &mut Caller, rows: &[Row]) {
+    fn accumulate(&mut self, rows: &[Row]) {
         let groups: Vec<usize> = rows.iter().map(|row| row.group).collect();
         let numbers: Int64Array = rows.iter().map(|row| row.number).collect();
         let reals = floats(&rows.iter().map(|row| row.number.map(|number| number as f64)).collect::<Vec<_>>());
         let texts: StringArray = rows.iter().map(|row| row.text.as_deref()).collect();
         let groups = Some(groups.as_slice());
-        self.mean.accumulate(caller, &[Columnar::Array(&reals)], rows.len(), groups).unwrap();
-        self.nulls.accumulate(caller, &[Columnar::Array(&numbers)], rows.len(), groups).unwrap();
-        self.longest.accumulate(caller, &[Columnar::Array(&texts)], rows.len(), groups).unwrap();
+        self.mean.accumulate(&[Columnar::Array(&reals)], rows.len(), groups).unwrap();
+        self.nulls.accumulate(&[Columnar::Array(&numbers)], rows.len(), groups).unwrap();
+        self.longest.accumulate(&[Columnar::Array(&texts)], rows.len(), groups).unwrap();
     }
 
     /// The states of these, merged into new ones by another instance.
     fn sent(&self, module: &Module) -> Self {
         let mut sent = Self::new(module);
-        let mut caller = module.caller().unwrap();
         let groups: Vec<usize> = (0..GROUPS).collect();
         for (from, to) in
             [(&self.mean, &mut sent.mean), (&self.nulls, &mut sent.nulls), (&self.longest, &mut sent.longest)]
         {
-            to.merge(&mut caller, &from.save(0..GROUPS), Some(&groups)).unwrap();
+            to.merge(&from.save(0..GROUPS), Some(&groups)).unwrap();
         }
         sent
     }
 
-    fn results(&self, caller: &mut Caller, groups: Range<usize>) -> Vec<(Option<f64>, i64, Option<String>)> {
-        let mean = self.mean.evaluate(caller, groups.clone()).unwrap();
-        let nulls = self.nulls.evaluate(caller, groups.clone()).unwrap();
-        let longest = self.longest.evaluate(caller, groups).unwrap();
+    fn results(&self, groups: Range<usize>) -> Vec<(Option<f64>, i64, Option<String>)> {
+        let mean = self.mean.evaluate(groups.clone()).unwrap();
+        let nulls = self.nulls.evaluate(groups.clone()).unwrap();
+        let longest = self.longest.evaluate(groups).unwrap();
         let (mean, nulls) = (mean.as_primitive::<Float64Type>(), nulls.as_primitive::<Int64Type>());
         let longest: Vec<Option<String>> =
             longest.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect();
@@ -108,30 +106,27 @@ fn states_have_what_their_rows_say_with_each_allocator_and_policy() {
     for allocator in Allocator::ALL {
         for pristine in [Pristine::Batch, Pristine::Row, Pristine::Never] {
             let module = module(allocator, pristine);
-            let caller = RefCell::new(module.caller().unwrap());
             let config = ProptestConfig { cases: 8, ..ProptestConfig::default() };
             proptest!(config, |(program in program())| {
-                let mut caller = caller.borrow_mut();
                 let mut states = States::new(&module);
                 let mut rows: Vec<Row> = Vec::new();
                 for (more, is_sent) in program {
-                    states.accumulate(&mut caller, &more);
+                    states.accumulate(&more);
                     rows.extend(more);
                     if is_sent {
                         states = states.sent(&module);
                     }
                 }
                 let of = |group| model(&rows.iter().filter(|row| row.group == group).collect::<Vec<_>>());
-                prop_assert_eq!(states.results(&mut caller, 0..GROUPS), (0..GROUPS).map(of).collect::<Vec<_>>());
-                prop_assert_eq!(states.results(&mut caller, 3..4), [of(3)]);
-                prop_assert_eq!(caller.instance().is_pristine(), pristine != Pristine::Never);
+                prop_assert_eq!(states.results(0..GROUPS), (0..GROUPS).map(of).collect::<Vec<_>>());
+                prop_assert_eq!(states.results(3..4), [of(3)]);
                 // The first groups go, as those of an ordered input do.
                 for states in [&mut states.mean, &mut states.nulls, &mut states.longest] {
                     states.remove_first(2);
                     states.resize(4);
                 }
                 let left: Vec<_> = (2..GROUPS).map(of).chain([model(&[])]).collect();
-                prop_assert_eq!(states.results(&mut caller, 0..4), left);
+                prop_assert_eq!(states.results(0..4), left);
             });
         }
     }
@@ -140,7 +135,6 @@ fn states_have_what_their_rows_say_with_each_allocator_and_policy() {
 #[test]
 fn a_window_that_slides_takes_out_what_it_leaves() {
     let module = module(Allocator::Leaking, Pristine::Batch);
-    let mut caller = module.caller().unwrap();
     let numbers: Vec<f64> = (0..50).map(|number| f64::from(number * number % 17)).collect();
     for (name, share) in [("mean", None), ("percentile", Some(0.5))] {
         let share = share.map(|share: f64| Float64Array::from(vec![share]));
@@ -152,21 +146,21 @@ fn a_window_that_slides_takes_out_what_it_leaves() {
         for end in 0..numbers.len() {
             let taken = columns(&Float64Array::from(vec![numbers[end]]));
             let taken: Vec<Columnar<'_>> = taken.iter().map(|array| Columnar::Array(array)).collect();
-            sliding.accumulate(&mut caller, &taken, 1, None).unwrap();
+            sliding.accumulate(&taken, 1, None).unwrap();
             if end >= 8 {
                 let left = columns(&Float64Array::from(vec![numbers[end - 8]]));
                 let left: Vec<Columnar<'_>> = left.iter().map(|array| Columnar::Array(array)).collect();
-                sliding.retract(&mut caller, &left, 1, None).unwrap();
+                sliding.retract(&left, 1, None).unwrap();
             }
             let window = Float64Array::from(numbers[end.saturating_sub(7)..=end].to_vec());
             let mut whole = vec![Columnar::Array(&window)];
             whole.extend(share.as_ref().map(|share| Columnar::Constant(share)));
             let expected = module.aggregate(name).unwrap().call(&whole, window.len()).unwrap();
-            assert_eq!(&sliding.evaluate(&mut caller, 0..1).unwrap(), &expected, "{name} up to {end}");
+            assert_eq!(&sliding.evaluate(0..1).unwrap(), &expected, "{name} up to {end}");
         }
     }
     let error = module.aggregate("longest_text").unwrap().states(1);
-    let error = { error }.retract(&mut caller, &[], 0, None).unwrap_err();
+    let error = { error }.retract(&[], 0, None).unwrap_err();
     assert!(matches!(&error, FunctionError::NoRetract { function } if function == "longest_text"), "{error}");
 }
 
@@ -193,37 +187,34 @@ fn the_row_that_failed_is_named_also_in_a_batch_that_is_divided() {
 #[test]
 fn arguments_that_do_not_fit_are_told_before_the_guest_is_called() {
     let module = module(Allocator::Leaking, Pristine::Batch);
-    let other = load(&built(Allocator::Leaking), ModuleConfig::default()).unwrap();
-    let mut caller = module.caller().unwrap();
     let mut states = module.aggregate("mean").unwrap().states(2);
     let numbers = floats(&[Some(1.0), None]);
     let columns = [Columnar::Array(&numbers)];
     let told = |result: Result<(), FunctionError>| result.unwrap_err().to_string();
     assert_eq!(
-        told(states.accumulate(&mut caller, &columns, 2, Some(&[0, 2]))),
+        told(states.accumulate(&columns, 2, Some(&[0, 2]))),
         "row 1 of the batch belongs to the group 2, and there are states of 2 groups; resize them before"
     );
     assert_eq!(
-        told(states.accumulate(&mut caller, &columns, 2, Some(&[0]))),
+        told(states.accumulate(&columns, 2, Some(&[0]))),
         "the batch of `mean` has 2 rows, and 1 of them have a group"
     );
-    assert!(told(states.accumulate(&mut caller, &[], 0, None)).contains("takes 1 argument"));
+    assert!(told(states.accumulate(&[], 0, None)).contains("takes 1 argument"));
     let wrong = Int64Array::from(vec![1, 2]);
-    assert!(told(states.accumulate(&mut caller, &[Columnar::Array(&wrong)], 2, None)).contains("has type f64"));
-    assert!(told(states.accumulate(&mut other.caller().unwrap(), &columns, 2, None)).contains("another module"));
-    assert!(told(states.merge(&mut caller, &numbers, None)).contains("has type bytes"));
+    assert!(told(states.accumulate(&[Columnar::Array(&wrong)], 2, None)).contains("has type f64"));
+    assert!(told(states.merge(&numbers, None)).contains("has type bytes"));
     for (state, told_version) in [(&[1_u8, 0][..], "no version"), (&[9, 0, 0, 0], "version 9")] {
-        let error = states.merge(&mut caller, &BinaryArray::from(vec![state]), None).unwrap_err();
+        let error = states.merge(&BinaryArray::from(vec![state]), None).unwrap_err();
         assert!(matches!(error, FunctionError::State { row: 0, expected: 1, .. }), "{error}");
         assert!(error.to_string().contains(told_version), "{error}");
     }
     // The version is right, and the rest is none of this aggregate's.
-    let error = states.merge(&mut caller, &BinaryArray::from(vec![&[1_u8, 0, 0, 0, 7][..]]), None).unwrap_err();
+    let error = states.merge(&BinaryArray::from(vec![&[1_u8, 0, 0, 0, 7][..]]), None).unwrap_err();
     assert!(matches!(&error, FunctionError::Row { row: 0, .. }), "{error}");
     assert!(error.to_string().contains("are not a state of this aggregate"), "{error}");
     let mut empty = module.aggregate("mean").unwrap().states(0);
     assert!(matches!(
-        empty.accumulate(&mut caller, &columns, 2, None),
+        empty.accumulate(&columns, 2, None),
         Err(FunctionError::UnknownGroup { group: 0, groups: 0, .. })
     ));
     for (error, told) in [
@@ -241,16 +232,15 @@ fn arguments_that_do_not_fit_are_told_before_the_guest_is_called() {
 #[test]
 fn a_state_that_does_not_fit_the_region_is_an_error_and_not_a_loop() {
     let module = module(Allocator::Freelist, Pristine::Batch);
-    let mut caller = module.caller().unwrap();
     let mut states = module.aggregate("longest_text").unwrap().states(1);
     let text = StringArray::from(vec!["x".repeat(3000)]);
-    states.accumulate(&mut caller, &[Columnar::Array(&text)], 1, None).unwrap();
-    let error = states.accumulate(&mut caller, &[Columnar::Array(&text)], 1, None).unwrap_err();
+    states.accumulate(&[Columnar::Array(&text)], 1, None).unwrap();
+    let error = states.accumulate(&[Columnar::Array(&text)], 1, None).unwrap_err();
     assert!(
         matches!(&error, FunctionError::Row { row: 0, failure } if matches!(failure.cause, Cause::ArgumentsTooLarge { .. })),
         "{error}"
     );
-    assert_eq!(states.evaluate(&mut caller, 0..1).unwrap().as_string::<i32>().value(0).len(), 3000);
+    assert_eq!(states.evaluate(0..1).unwrap().as_string::<i32>().value(0).len(), 3000);
     assert!((3000..20_000).contains(&states.size()), "{}", states.size());
 }
 
@@ -297,17 +287,15 @@ fn lies_about_states_are_typed_errors() {
         ("(call $fail (i32.const 1) (i32.const 0) (i32.const 0)) (i32.const 2)".to_owned(), "row 2 of the batch"),
     ] {
         let module = lying(&body);
-        let mut caller = module.caller().unwrap();
         let mut states = module.aggregate("lie").unwrap().states(1);
-        let error = states.accumulate(&mut caller, &[Columnar::Array(&numbers)], 3, None).unwrap_err().to_string();
+        let error = states.accumulate(&[Columnar::Array(&numbers)], 3, None).unwrap_err().to_string();
         assert!(error.contains(told), "{body}: {error}");
-        // The state is as it was, and the instance too.
-        assert!(states.save(0..1).is_null(0) && caller.instance().is_pristine(), "{body}");
+        // The state is as it was.
+        assert!(states.save(0..1).is_null(0), "{body}");
     }
     let module = lying(&honest);
-    let mut caller = module.caller().unwrap();
     let mut states = module.aggregate("lie").unwrap().states(1);
-    states.accumulate(&mut caller, &[Columnar::Array(&numbers)], 3, None).unwrap();
+    states.accumulate(&[Columnar::Array(&numbers)], 3, None).unwrap();
     assert_eq!(states.save(0..1).value(0), [7, 0, 0, 0]);
 }
 

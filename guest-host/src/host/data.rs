@@ -9,6 +9,7 @@ use crate::host::call::{Call, CallLimits, HostCall, TraceEntry};
 use crate::host::dirty_ranges::DirtyRanges;
 use crate::host::limits::MemoryLimiter;
 use crate::host::memory_location::MemoryLocation;
+use crate::host::supervisor::Supervisor;
 use crate::state::State;
 
 /// The data of an instance's store.
@@ -27,6 +28,8 @@ pub(crate) struct HostData<X> {
     pub(crate) tracing: bool,
     /// Copies of what a host function must read while it writes into the same memory.
     pub(crate) scratch: Vec<u8>,
+    /// Ticks that guest code which is supervised may still run.
+    pub(crate) ticks: u64,
     /// When guest code that is suspended with each tick must end.
     #[cfg(feature = "async")]
     pub(crate) until: Option<std::time::Instant>,
@@ -48,13 +51,14 @@ impl<X: ContractData> HostData<X> {
     pub(crate) fn new(
         state: Box<dyn State>,
         memory_limit: usize,
+        supervisor: Option<Supervisor>,
         limits: CallLimits,
         tracing: bool,
         contract: X,
     ) -> Self {
         Self {
             state,
-            limiter: MemoryLimiter::new(memory_limit),
+            limiter: MemoryLimiter::new(memory_limit, supervisor),
             limits,
             call: Call::default(),
             memory_location: None,
@@ -62,6 +66,7 @@ impl<X: ContractData> HostData<X> {
             logical: None,
             tracing,
             scratch: Vec::new(),
+            ticks: 0,
             #[cfg(feature = "async")]
             until: None,
             contract,

@@ -2,6 +2,8 @@
 
 use wasmtime::ResourceLimiter;
 
+use crate::host::supervisor::Supervisor;
+
 /// Limits one instance's linear memory and remembers what it refused.
 #[derive(Debug, Clone)]
 pub(crate) struct MemoryLimiter {
@@ -13,13 +15,15 @@ pub(crate) struct MemoryLimiter {
     granted: usize,
     /// Bytes of the card table, which is not the guest's, while it is being made.
     card_table: Option<usize>,
+    /// The embedder's own limit.
+    supervisor: Option<Supervisor>,
     /// Times the memory really grew, since instantiation.
     pub(crate) growths: u64,
 }
 
 impl MemoryLimiter {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, refused: None, granted: 0, card_table: None, growths: 0 }
+    pub(crate) fn new(limit: usize, supervisor: Option<Supervisor>) -> Self {
+        Self { limit, refused: None, granted: 0, card_table: None, supervisor, growths: 0 }
     }
 
     /// Grants a card table of so many bytes, until it is taken back.
@@ -30,6 +34,11 @@ impl MemoryLimiter {
     /// Forgets what an earlier call was refused, and says whether it was.
     pub(crate) fn begin_call(&mut self) -> bool {
         self.refused.take().is_some()
+    }
+
+    /// The embedder's own limit.
+    pub(crate) fn supervisor(&self) -> Option<&Supervisor> {
+        self.supervisor.as_ref()
     }
 
     /// Bytes that the memory may have.
@@ -54,7 +63,9 @@ impl ResourceLimiter for MemoryLimiter {
         if current == 0 && self.card_table == Some(desired) && maximum == Some(desired) {
             return Ok(true);
         }
-        let granted = desired <= self.limit && maximum.is_none_or(|maximum| desired <= maximum);
+        let granted = desired <= self.limit
+            && maximum.is_none_or(|maximum| desired <= maximum)
+            && self.supervisor.as_ref().is_none_or(|supervisor| supervisor.grants_memory(desired));
         if granted {
             self.growths += 1;
             self.granted = desired;

@@ -155,7 +155,8 @@ mod tests {
         let engine = Engine::default();
         let module = Module::new(&engine, wat::parse_str(MODULE).unwrap()).unwrap();
         let state = Box::new(guest_state::MemoryState::new());
-        let mut store = Store::new(&engine, HostData::new(state, 4 << 16, CallLimits::default(), false, NoContract));
+        let mut store =
+            Store::new(&engine, HostData::new(state, 4 << 16, None, CallLimits::default(), false, NoContract));
         store.limiter(|data| &mut data.limiter);
         let instance = Instance::new(&mut store, &module, &[]).unwrap();
         let memory = instance.get_memory(&mut store, "memory").unwrap();

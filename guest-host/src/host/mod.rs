@@ -10,3 +10,4 @@ pub(crate) mod memory_location;
 pub(crate) mod mode;
 pub(crate) mod outcome;
 pub(crate) mod output;
+pub(crate) mod supervisor;

@@ -8,11 +8,11 @@ use std::task::{Context, Poll, Waker};
 #[cfg(feature = "async")]
 use std::time::{Duration, Instant};
 
-#[cfg(feature = "async")]
-use wasmtime::UpdateDeadline;
-use wasmtime::{AsContextMut, Instance, InstancePre, Store, TypedFunc, WasmParams, WasmResults};
+use wasmtime::{AsContextMut, Instance, InstancePre, Store, TypedFunc, UpdateDeadline, WasmParams, WasmResults};
 
+use crate::failure::Fault;
 use crate::host::data::{ContractData, HostData};
+use crate::host::supervisor::Supervisor;
 
 /// How long guest code may run.
 #[derive(Debug, Clone, Copy)]
@@ -69,12 +69,40 @@ impl Mode for Blocking {
         pre.instantiate(store)
     }
 
-    fn prepare<X: ContractData>(_store: &mut Store<HostData<X>>) {}
+    fn prepare<X: ContractData>(store: &mut Store<HostData<X>>) {
+        if store.data().limiter.supervisor().is_some() {
+            store.epoch_deadline_callback(|mut store| {
+                let data = store.data_mut();
+                data.ticks = data.ticks.saturating_sub(1);
+                Ok(match interrupted(data) || data.ticks == 0 {
+                    true => UpdateDeadline::Interrupt,
+                    false => UpdateDeadline::Continue(1),
+                })
+            });
+        }
+    }
 
     #[inline]
     fn arm<X: ContractData>(store: &mut Store<HostData<X>>, deadline: Deadline) {
-        store.set_epoch_deadline(deadline.ticks);
+        let data = store.data_mut();
+        let ticks = match data.limiter.supervisor() {
+            None => deadline.ticks,
+            Some(_) => {
+                data.ticks = deadline.ticks;
+                1
+            }
+        };
+        store.set_epoch_deadline(ticks);
     }
+}
+
+/// Whether the supervisor ends the call.
+fn interrupted<X>(data: &mut HostData<X>) -> bool {
+    let interrupted = data.limiter.supervisor().is_some_and(Supervisor::is_interrupted);
+    if interrupted {
+        data.call.fault = Some(Fault::Interrupted);
+    }
+    interrupted
 }
 
 /// Calls run on a stack of their own and are suspended with each tick of the engine's clock, and while a read of the state
@@ -99,9 +127,13 @@ impl Mode for Awaiting {
     }
 
     fn prepare<X: ContractData>(store: &mut Store<HostData<X>>) {
-        store.epoch_deadline_callback(|store| match store.data().until {
-            Some(until) if Instant::now() >= until => Ok(UpdateDeadline::Interrupt),
-            _ => Ok(UpdateDeadline::Yield(1)),
+        store.epoch_deadline_callback(|mut store| {
+            let data = store.data_mut();
+            let is_late = data.until.is_some_and(|until| Instant::now() >= until);
+            Ok(match is_late || interrupted(data) {
+                true => UpdateDeadline::Interrupt,
+                false => UpdateDeadline::Yield(1),
+            })
         });
     }
 

@@ -6,6 +6,7 @@ use crate::arguments::Arguments;
 use crate::contract::default_exchange_size;
 use crate::contract::wasi::WasiConfig;
 use crate::host::call::CallLimits;
+use crate::host::supervisor::Supervisor;
 #[cfg(feature = "metrics")]
 use crate::metrics::Metrics;
 use crate::restore::policy::{Residue, RestorePolicy, RestoreStrategy};
@@ -63,6 +64,9 @@ pub struct InstanceConfig {
     pub count: bool,
     /// Whether calls of host functions are traced.
     pub trace: bool,
+    /// Watches over its guest code, beside the limits above; `None` for nobody.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub supervisor: Option<Supervisor>,
     /// Where its calls are counted; `None` for nowhere. To count a call takes two readings of the clock.
     #[cfg(feature = "metrics")]
     #[cfg_attr(feature = "serde", serde(skip))]
@@ -99,6 +103,8 @@ impl InstanceConfig {
         with_count(count: bool);
         /// Sets [`Self::trace`].
         with_trace(trace: bool);
+        /// Sets [`Self::supervisor`].
+        with_supervisor(supervisor: Option<Supervisor>);
         /// Sets [`Self::metrics`].
         #[cfg(feature = "metrics")]
         with_metrics(metrics: Option<Metrics>);
@@ -122,6 +128,7 @@ impl Default for InstanceConfig {
             wasi: WasiConfig::default(),
             count: false,
             trace: false,
+            supervisor: None,
             #[cfg(feature = "metrics")]
             metrics: None,
         }

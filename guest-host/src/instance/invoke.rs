@@ -219,7 +219,7 @@ impl Instance {
         if live.store.data_mut().begin_call() {
             live.forget_refused_allocation();
         }
-        live.store.set_epoch_deadline(self.deadline.ticks);
+        Blocking::arm(&mut live.store, self.deadline);
         if self.config.count {
             live.begin_counting();
         }

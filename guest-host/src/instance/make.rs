@@ -228,5 +228,6 @@ impl Instance {
 /// The data that the host functions of an instance work on.
 pub(super) fn host_data(config: &InstanceConfig, state: Box<dyn State>) -> Data {
     let limit = usize::try_from(config.memory_limit).unwrap_or(usize::MAX);
-    Data::new(state, limit, config.limits, config.trace, ContractState::new(&config.wasi))
+    let supervisor = config.supervisor.clone();
+    Data::new(state, limit, supervisor, config.limits, config.trace, ContractState::new(&config.wasi))
 }

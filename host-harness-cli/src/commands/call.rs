@@ -52,10 +52,7 @@ fn aggregate(module: &Module, arguments: &Call, common: &Common) -> Result<()> {
     };
     let columns = signature.params.iter().enumerate().map(column).collect::<Result<Vec<_>>>()?;
     let columns: Vec<Columnar<'_>> = columns.iter().map(|array| Columnar::Array(array)).collect();
-    let mut caller = module.caller()?;
-    let mut states = aggregate.states(1);
-    states.accumulate(&mut caller, &columns, rows.len(), None)?;
-    let result = states.evaluate(&mut caller, 0..1)?;
+    let result = aggregate.call(&columns, rows.len())?;
     let result = value_at(&result, signature.results[0].ty, 0).ok_or_else(|| unfit(signature))?;
     print_result(signature, &result, common)
 }

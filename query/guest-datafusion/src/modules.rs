@@ -1,0 +1,202 @@
+//! The modules of a session, and how their functions get into it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::execution::{SessionState, SessionStateDefaults};
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::prelude::SessionContext;
+use guest_functions::guest_host::{Engine, EngineConfig, InstanceAllocation};
+use guest_functions::{FunctionError, Module, ModuleConfig};
+
+use crate::error::RegisterError;
+use crate::plan::WasmQueryPlanner;
+use crate::scalar::WasmScalarUdf;
+
+/// The modules whose functions a session has. Cheap to clone; all clones are the same modules.
+///
+/// A module is compiled once for all its functions, and unloaded with the last of them and the last plan that calls one.
+#[derive(Clone)]
+pub struct WasmModules {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    engine: Engine,
+    loaded: Mutex<Loaded>,
+}
+
+type Loaded = HashMap<Key, Weak<Module>>;
+
+/// What a module is loaded from: its bytes, and the function that was declared for one that has no signatures.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    hash: [u8; 32],
+    declarations: Vec<String>,
+}
+
+impl fmt::Debug for WasmModules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WasmModules").field("modules", &self.modules()).finish_non_exhaustive()
+    }
+}
+
+impl WasmModules {
+    /// The modules of this session. The first call makes an engine, and puts a [`WasmQueryPlanner`] over the session's
+    /// planner. Do that before statements are prepared: the session forgets those.
+    ///
+    /// # Errors
+    /// [`RegisterError::Engine`].
+    pub fn of(ctx: &SessionContext) -> Result<Self, RegisterError> {
+        // Memory of instances is mapped for each: a session says by its memory pool how many there may be.
+        let config = EngineConfig::default().with_allocation(InstanceAllocation::OnDemand);
+        match Self::found(&ctx.state()) {
+            Some(modules) => Ok(modules),
+            None => Ok(Self::install(ctx, &Engine::new(&config)?)),
+        }
+    }
+
+    /// The modules of this session, on an engine of the embedder's own where the session has none yet. An engine whose instances
+    /// come from a pool needs as many as there are threads that execute queries, for each module.
+    #[must_use]
+    pub fn with_engine(ctx: &SessionContext, engine: &Engine) -> Self {
+        Self::found(&ctx.state()).unwrap_or_else(|| Self::install(ctx, engine))
+    }
+
+    fn found(state: &SessionState) -> Option<Self> {
+        state.config().get_extension::<Self>().map(|modules| Self::clone(&modules))
+    }
+
+    fn install(ctx: &SessionContext, engine: &Engine) -> Self {
+        let state = ctx.state_ref();
+        let mut state = state.write();
+        // Another thread may have been sooner.
+        if let Some(modules) = Self::found(&state) {
+            return modules;
+        }
+        let modules = Self { shared: Arc::new(Shared { engine: engine.clone(), loaded: Mutex::default() }) };
+        let config = state.config().clone().with_extension(Arc::new(modules.clone()));
+        let planner = Arc::clone(state.query_planner());
+        let session_id = state.session_id().to_owned();
+        let mut builder = SessionStateBuilder::new_from_existing(state.clone()).with_session_id(session_id);
+        if !WasmQueryPlanner::is(planner.as_ref()) {
+            builder = builder.with_query_planner(Arc::new(WasmQueryPlanner::new(planner)));
+        }
+        *state = builder.with_config(config).build();
+        modules
+    }
+
+    /// The engine on which modules run.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.shared.engine
+    }
+
+    /// The modules that are loaded, in no order.
+    #[must_use]
+    pub fn modules(&self) -> Vec<Module> {
+        let modules = self.lock();
+        modules.values().filter_map(Weak::upgrade).map(|module| Module::clone(&module)).collect()
+    }
+
+    /// Makes all functions of a module known to a session, and returns the module. A function takes the place of a built-in one of its
+    /// name.
+    ///
+    /// # Errors
+    /// [`RegisterError::Function`], and [`RegisterError::Exists`] if the session has another function of one of these names; then none
+    /// is registered.
+    pub fn register(
+        &self,
+        ctx: &SessionContext,
+        name: &str,
+        bytes: &[u8],
+        config: ModuleConfig,
+    ) -> Result<Module, RegisterError> {
+        let module = self.load(name, bytes, config)?;
+        let state = ctx.state_ref();
+        let mut state = state.write();
+        let names: Vec<String> = module.signatures().map(|signature| signature.name.clone()).collect();
+        if let Some(name) = names.iter().find(|name| exists(&state, name)) {
+            return Err(RegisterError::Exists { name: name.clone() });
+        }
+        for name in names {
+            let udf = self.udf(&state, &module, &name, &name)?;
+            register_udf(&mut state, udf);
+        }
+        Ok(Module::clone(&module))
+    }
+
+    /// The function of a module, under a name of the session's.
+    pub(crate) fn udf(
+        &self,
+        state: &SessionState,
+        module: &Arc<Module>,
+        function: &str,
+        name: &str,
+    ) -> Result<WasmScalarUdf, FunctionError> {
+        let memory = Arc::clone(&state.runtime_env().memory_pool);
+        let udf = WasmScalarUdf::named(module.function(function)?, name);
+        Ok(udf.with_memory_pool(memory).with_lease(Arc::clone(module)))
+    }
+
+    /// The module of these bytes: one that is loaded, if there is one.
+    pub(crate) fn load(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        mut config: ModuleConfig,
+    ) -> Result<Arc<Module>, FunctionError> {
+        // Queries have instances of their own.
+        config.pool.warm = 0;
+        let key = Key { hash: guest_functions::hash(bytes), declarations: config.declarations.clone() };
+        if let Some(module) = self.lock().get(&key).and_then(Weak::upgrade) {
+            return Ok(module);
+        }
+        let module = Module::load(self.engine(), name, bytes, config)?;
+        // A module of which no instance can be made says so now, and not in the first query.
+        drop(module.caller()?);
+        let mut loaded = self.lock();
+        loaded.retain(|_, module| module.strong_count() > 0);
+        // Another thread may have been sooner.
+        if let Some(module) = loaded.get(&key).and_then(Weak::upgrade) {
+            return Ok(module);
+        }
+        let module = Arc::new(module);
+        loaded.insert(key, Arc::downgrade(&module));
+        Ok(module)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Loaded> {
+        self.shared.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the session has a function of this name that a new one must not replace: any but a built-in scalar one.
+pub(crate) fn exists(state: &SessionState, name: &str) -> bool {
+    let is_own = |udf: &Arc<ScalarUDF>| !SessionStateDefaults::default_scalar_functions().contains(udf);
+    state.scalar_functions().get(name).is_some_and(is_own)
+        || state.aggregate_functions().contains_key(name)
+        || state.window_functions().contains_key(name)
+        || state.table_functions().contains_key(name)
+}
+
+fn register_udf(state: &mut SessionState, udf: WasmScalarUdf) {
+    use datafusion::execution::FunctionRegistry as _;
+    // A session's state takes every function.
+    let _ = state.register_udf(Arc::new(ScalarUDF::new_from_impl(udf)));
+}
+
+/// Makes all functions of a module known to a session, and returns the module. See [`WasmModules::register`].
+///
+/// # Errors
+/// [`RegisterError`].
+pub fn register_module(
+    ctx: &SessionContext,
+    name: &str,
+    bytes: &[u8],
+    config: ModuleConfig,
+) -> Result<Module, RegisterError> {
+    WasmModules::of(ctx)?.register(ctx, name, bytes, config)
+}

@@ -1,0 +1,162 @@
+//! A query that calls functions: whether it goes on, and the instances that it has.
+//!
+//! A plan gets a [`Query`] when it is made, and its functions instances of their own. Both end with the plan.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use guest_functions::guest_host::{Cause, MemoryState, PoolConfig, Supervise, Supervisor};
+use guest_functions::{Function, FunctionError, Module};
+
+/// Digits of a module's hash that names show.
+const SHOWN: usize = 8;
+
+/// The first digits of a module's hash.
+pub(crate) fn short_hash(module: &Module) -> String {
+    module.hash().iter().take(SHOWN / 2).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What the functions of one plan share.
+pub(crate) struct Query {
+    /// Whether nobody reads results any more.
+    is_over: AtomicBool,
+    /// Streams of results that somebody has.
+    streams: AtomicUsize,
+    memory: Arc<dyn MemoryPool>,
+}
+
+impl fmt::Debug for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Query").field("is_over", &self.is_over).finish_non_exhaustive()
+    }
+}
+
+impl Query {
+    /// A query whose instances are charged to this pool.
+    pub(crate) fn new(memory: Arc<dyn MemoryPool>) -> Arc<Self> {
+        Arc::new(Self { is_over: AtomicBool::new(false), streams: AtomicUsize::new(0), memory })
+    }
+
+    /// Somebody begins to read results.
+    pub(crate) fn begin(self: &Arc<Self>) -> Reading {
+        if self.streams.fetch_add(1, Ordering::SeqCst) == 0 {
+            self.is_over.store(false, Ordering::SeqCst);
+        }
+        Reading(Arc::clone(self))
+    }
+}
+
+/// A stream of results that somebody has. With the last one of a query, its guests end.
+#[derive(Debug)]
+pub(crate) struct Reading(Arc<Query>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        if self.0.streams.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.is_over.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+/// The modules of a query's functions, each with instances of its own for the query.
+pub(crate) struct Instances {
+    query: Arc<Query>,
+    /// By name and hash: two modules of one hash may have been loaded with different configurations.
+    modules: HashMap<(String, [u8; 32]), Module>,
+}
+
+impl Instances {
+    pub(crate) fn new(query: Arc<Query>) -> Self {
+        Self { query, modules: HashMap::new() }
+    }
+
+    /// Whether no function was asked for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.modules.is_empty()
+    }
+
+    /// The function on instances of the query. Those of one module share them.
+    ///
+    /// # Errors
+    /// As for [`Module::with_instances`].
+    pub(crate) fn function(&mut self, function: &Function) -> Result<Function, FunctionError> {
+        let module = match self.modules.entry((function.module().name().to_owned(), function.module().hash())) {
+            Entry::Occupied(of_query) => of_query.get().clone(),
+            Entry::Vacant(place) => place.insert(of_query(function.module(), &self.query)?).clone(),
+        };
+        module.function(&function.signature().name)
+    }
+}
+
+/// The module with instances that are charged to the query's memory, and end with it.
+fn of_query(module: &Module, query: &Arc<Query>) -> Result<Module, FunctionError> {
+    let name = format!("WebAssembly module {}@{}", module.name(), short_hash(module));
+    let query = Arc::clone(query);
+    // An instance is made where a thread calls and none is idle, so there are never more than threads that call at a time.
+    let pool = PoolConfig::default().with_warm(0).with_max(usize::MAX);
+    module.with_instances(&pool, move |guest, config| {
+        let reservation = MemoryConsumer::new(name.as_str()).register(&query.memory);
+        let charge = Charge { query: Arc::clone(&query), reservation };
+        let config = config.clone().with_supervisor(Some(Supervisor::new(Arc::new(charge))));
+        Ok(guest.instantiate(&config, MemoryState::new())?)
+    })
+}
+
+/// What an instance costs, and the query that pays for it.
+struct Charge {
+    query: Arc<Query>,
+    reservation: MemoryReservation,
+}
+
+thread_local! {
+    /// Why the instance that this thread calls, or makes, was refused memory.
+    static REFUSED: RefCell<Option<DataFusionError>> = const { RefCell::new(None) };
+}
+
+impl Supervise for Charge {
+    fn is_interrupted(&self) -> bool {
+        self.query.is_over.load(Ordering::Relaxed)
+    }
+
+    fn grants_memory(&self, bytes: usize) -> bool {
+        match self.reservation.try_resize(bytes) {
+            Ok(()) => true,
+            Err(error) => {
+                REFUSED.set(Some(error));
+                false
+            }
+        }
+    }
+}
+
+/// Calls a function by `call`. The error is [`DataFusionError::ResourcesExhausted`] where it failed because the query's
+/// memory is used up, and a [`FunctionError`] otherwise. `name` is that of the function.
+pub(crate) fn charged<T>(name: &str, call: impl FnOnce() -> Result<T, FunctionError>) -> Result<T, DataFusionError> {
+    REFUSED.set(None);
+    call().map_err(|error| match REFUSED.take() {
+        Some(refused) if lacks_memory(&error) => {
+            let reason = match refused {
+                DataFusionError::ResourcesExhausted(reason) => reason,
+                other => other.to_string(),
+            };
+            DataFusionError::ResourcesExhausted(format!("no memory for the WebAssembly function `{name}`: {reason}"))
+        }
+        _ => DataFusionError::External(Box::new(error)),
+    })
+}
+
+/// Whether the error can be that of an instance which was refused memory.
+fn lacks_memory(error: &FunctionError) -> bool {
+    let cause = match error {
+        FunctionError::Call(failure) | FunctionError::Row { failure, .. } => &failure.cause,
+        // No instance was made.
+        error => return matches!(error, FunctionError::Load(_)),
+    };
+    matches!(cause, Cause::OutOfMemory { .. } | Cause::NotRestorable { .. })
+}

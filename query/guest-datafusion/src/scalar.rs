@@ -1,0 +1,245 @@
+//! A function as a scalar function of DataFusion.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::{Result, ScalarValue, plan_err};
+use datafusion::execution::memory_pool::{MemoryPool, UnboundedMemoryPool};
+use datafusion::logical_expr::{
+    ColumnarValue, DocSection, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature,
+    Volatility,
+};
+use guest_functions::{Columnar, Function, FunctionError, Type, data_type};
+
+use crate::query::{Instances, Query, charged, short_hash};
+use crate::types::coerce;
+
+/// A [`Function`] as a scalar function of DataFusion.
+///
+/// Arguments cross as DataFusion has them: views, dictionaries, long offsets and constants are neither copied nor unpacked. Of
+/// other types, integers are cast to the parameter's width, numbers to `f64`, decimals to one with more digits, and lists
+/// by their items.
+///
+/// Two are equal if they have the same name and call the same function of modules with the same bytes.
+///
+/// # Instances
+///
+/// [`WasmQueryPlanner`](crate::WasmQueryPlanner) gives each plan instances of its own, at most one for each thread that calls;
+/// they are charged to the session's memory pool and end with the plan. A function that such a planner did not see, for
+/// instance because the optimizer computes a call of constants, makes an instance for the call.
+#[derive(Debug, Clone)]
+pub struct WasmScalarUdf {
+    function: Function,
+    name: String,
+    signature: Signature,
+    documentation: Documentation,
+    /// Pays for instances outside of a query.
+    memory: Arc<dyn MemoryPool>,
+    /// The name in physical plans, and the function on the query's own instances.
+    bound: Option<(String, Function)>,
+    /// Keeps the module among those that are loaded.
+    #[expect(dead_code, reason = "held for as long as the function is there")]
+    lease: Option<Arc<guest_functions::Module>>,
+}
+
+impl WasmScalarUdf {
+    /// The function, under the name that it has in its module.
+    #[must_use]
+    pub fn new(function: Function) -> Self {
+        let name = function.signature().name.clone();
+        Self::named(function, name)
+    }
+
+    /// The function under another name.
+    #[must_use]
+    pub fn named(function: Function, name: impl Into<String>) -> Self {
+        let name = name.into();
+        let volatility = match function.signature().volatility {
+            guest_functions::Volatility::Immutable => Volatility::Immutable,
+            guest_functions::Volatility::Stable => Volatility::Stable,
+            _ => Volatility::Volatile,
+        };
+        let params = &function.signature().params;
+        let signature = match params.as_slice() {
+            [] => Signature::nullary(volatility),
+            params => {
+                let names: Vec<String> = params.iter().map(|param| param.name.clone()).collect();
+                let signature = Signature::user_defined(volatility);
+                // Calls with named arguments are left out where two parameters have the same name.
+                signature.clone().with_parameter_names(names).unwrap_or(signature)
+            }
+        };
+        let documentation = documentation(&function, &name);
+        let memory = Arc::new(UnboundedMemoryPool::default());
+        Self { function, name, signature, documentation, memory, bound: None, lease: None }
+    }
+
+    /// Charges instances outside of a query to this pool.
+    #[must_use]
+    pub fn with_memory_pool(self, memory: Arc<dyn MemoryPool>) -> Self {
+        Self { memory, ..self }
+    }
+
+    pub(crate) fn with_volatility(mut self, volatility: Volatility) -> Self {
+        self.signature.volatility = volatility;
+        self
+    }
+
+    pub(crate) fn with_lease(self, lease: Arc<guest_functions::Module>) -> Self {
+        Self { lease: Some(lease), ..self }
+    }
+
+    /// The function.
+    #[must_use]
+    pub fn function(&self) -> &Function {
+        &self.function
+    }
+
+    /// The same on instances of a query.
+    pub(crate) fn bind(&self, instances: &mut Instances) -> Result<Self, FunctionError> {
+        let shown = format!("{}@{}", self.name, short_hash(self.function.module()));
+        Ok(Self { bound: Some((shown, instances.function(&self.function)?)), ..self.clone() })
+    }
+
+    /// Whether it has instances of a query.
+    pub(crate) fn is_bound(&self) -> bool {
+        self.bound.is_some()
+    }
+
+    fn result(&self) -> Type {
+        // A module has no function without a result.
+        self.function.signature().results[0].ty
+    }
+
+    fn call(&self, columns: &[Columnar<'_>], rows: usize) -> Result<ArrayRef> {
+        charged(&self.name, || match &self.bound {
+            Some((_, function)) => function.call_batch(columns, rows),
+            None => {
+                let mut instances = Instances::new(Query::new(Arc::clone(&self.memory)));
+                instances.function(&self.function)?.call_batch(columns, rows)
+            }
+        })
+    }
+}
+
+impl PartialEq for WasmScalarUdf {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.function.module().hash() == other.function.module().hash()
+            && self.function.signature() == other.function.signature()
+            && self.signature == other.signature
+    }
+}
+
+impl Eq for WasmScalarUdf {}
+
+impl Hash for WasmScalarUdf {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+        self.function.module().hash().hash(state);
+        self.function.signature().name.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for WasmScalarUdf {
+    /// In a plan that was made to be executed, the name with the first digits of the module's hash: what `EXPLAIN` shows.
+    fn name(&self) -> &str {
+        self.bound.as_ref().map_or(&self.name, |(shown, _)| shown)
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        let args: Vec<String> = args.iter().map(|arg| arg.schema_name().to_string()).collect();
+        Ok(format!("{}({})", self.name, args.join(",")))
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(data_type(self.result()))
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        let params = &self.function.signature().params;
+        let may_lack = |(field, param): (&FieldRef, &guest_functions::Field)| field.is_nullable() && !param.ty.nullable;
+        let nullable = self.result().nullable
+            || self.function.signature().strict && args.arg_fields.iter().zip(params).any(may_lack);
+        Ok(Arc::new(Field::new(self.name(), data_type(self.result()), nullable)))
+    }
+
+    fn is_strict(&self) -> bool {
+        let signature = self.function.signature();
+        signature.strict && signature.params.iter().all(|param| !param.ty.nullable)
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        let signature = self.function.signature();
+        if arg_types.len() != signature.params.len() {
+            let (name, given) = (&self.name, arg_types.len());
+            return plan_err!("`{name}` takes {} arguments, not {given}: `{signature}`", signature.params.len());
+        }
+        let coerced = arg_types.iter().zip(&signature.params).map(|(given, param)| match coerce(given, param.ty) {
+            Some(coerced) => Ok(coerced),
+            None => plan_err!(
+                "the parameter `{}` of `{}` has type {}, which a {given} is not cast to; write CAST({} AS {})",
+                param.name,
+                self.name,
+                param.ty,
+                param.name,
+                data_type(param.ty)
+            ),
+        });
+        coerced.collect()
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let mut all_constant = true;
+        let arrays: Vec<(bool, ArrayRef)> = args
+            .args
+            .iter()
+            .map(|arg| match arg {
+                ColumnarValue::Array(array) => {
+                    all_constant = false;
+                    Ok((false, Arc::clone(array)))
+                }
+                ColumnarValue::Scalar(value) => Ok((true, value.to_array()?)),
+            })
+            .collect::<Result<_>>()?;
+        let columns: Vec<Columnar<'_>> = arrays
+            .iter()
+            .map(|(constant, array)| match constant {
+                true => Columnar::Constant(array.as_ref()),
+                false => Columnar::Array(array.as_ref()),
+            })
+            .collect();
+        // One that is volatile has another result for each row.
+        if all_constant && self.signature.volatility != Volatility::Volatile {
+            let result = self.call(&columns, 1)?;
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?));
+        }
+        Ok(ColumnarValue::Array(self.call(&columns, args.number_rows)?))
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&self.documentation)
+    }
+}
+
+fn documentation(function: &Function, name: &str) -> Documentation {
+    const SECTION: DocSection = DocSection {
+        include: true,
+        label: "WebAssembly Functions",
+        description: Some("Functions of WebAssembly modules."),
+    };
+    let signature = function.signature();
+    let names: Vec<&str> = signature.params.iter().map(|param| param.name.as_str()).collect();
+    let syntax = format!("{name}({})", names.join(", "));
+    let mut builder = Documentation::builder(SECTION, signature.documentation.as_str(), syntax);
+    for param in &signature.params {
+        builder = builder.with_argument(param.name.as_str(), format!("Of type {}.", param.ty));
+    }
+    builder.build()
+}
