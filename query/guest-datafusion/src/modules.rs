@@ -4,16 +4,19 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use datafusion::execution::context::RegisterFunction;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::execution::{SessionState, SessionStateDefaults};
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, Volatility};
 use datafusion::prelude::SessionContext;
 use guest_functions::guest_host::{Engine, EngineConfig, InstanceAllocation};
-use guest_functions::{FunctionError, Module, ModuleConfig};
+use guest_functions::{FunctionError, Kind, Module, ModuleConfig};
 
+use crate::aggregate::WasmAggregateUdf;
 use crate::error::RegisterError;
 use crate::plan::WasmQueryPlanner;
 use crate::scalar::WasmScalarUdf;
+use crate::table::WasmTableFunction;
 
 /// The modules whose functions a session has. Cheap to clone; all clones are the same modules.
 ///
@@ -121,24 +124,42 @@ impl WasmModules {
         if let Some(name) = names.iter().find(|name| exists(&state, name)) {
             return Err(RegisterError::Exists { name: name.clone() });
         }
-        for name in names {
-            let udf = self.udf(&state, &module, &name, &name)?;
-            register_udf(&mut state, udf);
+        let functions = names.iter().map(|name| self.function(&state, &module, name, name, None));
+        for function in functions.collect::<Result<Vec<_>, _>>()? {
+            register(&mut state, function);
         }
         Ok(Module::clone(&module))
     }
 
-    /// The function of a module, under a name of the session's.
-    pub(crate) fn udf(
+    /// The function of a module, of whatever kind it is, under a name of the session's, and with another volatility than the module
+    /// says if there is one.
+    pub(crate) fn function(
         &self,
         state: &SessionState,
         module: &Arc<Module>,
         function: &str,
         name: &str,
-    ) -> Result<WasmScalarUdf, FunctionError> {
+        volatility: Option<Volatility>,
+    ) -> Result<RegisterFunction, FunctionError> {
         let memory = Arc::clone(&state.runtime_env().memory_pool);
-        let udf = WasmScalarUdf::named(module.function(function)?, name);
-        Ok(udf.with_memory_pool(memory).with_lease(Arc::clone(module)))
+        let lease = Arc::clone(module);
+        let kind = module.signatures().find(|signature| signature.name == function).map(|signature| signature.kind);
+        Ok(match kind {
+            Some(Kind::Aggregate) => {
+                let udf = WasmAggregateUdf::named(module.aggregate(function)?, name).with_memory_pool(memory);
+                let udf = udf.with_lease(lease).with_volatility(volatility);
+                RegisterFunction::Aggregate(Arc::new(AggregateUDF::new_from_impl(udf)))
+            }
+            Some(Kind::Table) => {
+                let table = WasmTableFunction::named(module.table_function(function)?, name).with_lease(lease);
+                RegisterFunction::Table(name.to_owned(), Arc::new(table))
+            }
+            _ => {
+                let udf = WasmScalarUdf::named(module.function(function)?, name).with_memory_pool(memory);
+                let udf = udf.with_lease(lease).with_volatility(volatility);
+                RegisterFunction::Scalar(Arc::new(ScalarUDF::new_from_impl(udf)))
+            }
+        })
     }
 
     /// The module of these bytes: one that is loaded, if there is one.
@@ -173,19 +194,27 @@ impl WasmModules {
     }
 }
 
-/// Whether the session has a function of this name that a new one must not replace: any but a built-in scalar one.
+/// Whether the session has a function of this name that a new one must not replace: any but a built-in one that gives a result
+/// for each row or for a group.
 pub(crate) fn exists(state: &SessionState, name: &str) -> bool {
     let is_own = |udf: &Arc<ScalarUDF>| !SessionStateDefaults::default_scalar_functions().contains(udf);
+    let is_own_aggregate = |udf: &Arc<AggregateUDF>| !SessionStateDefaults::default_aggregate_functions().contains(udf);
     state.scalar_functions().get(name).is_some_and(is_own)
-        || state.aggregate_functions().contains_key(name)
+        || state.aggregate_functions().get(name).is_some_and(is_own_aggregate)
         || state.window_functions().contains_key(name)
         || state.table_functions().contains_key(name)
 }
 
-fn register_udf(state: &mut SessionState, udf: WasmScalarUdf) {
+fn register(state: &mut SessionState, function: RegisterFunction) {
     use datafusion::execution::FunctionRegistry as _;
     // A session's state takes every function.
-    let _ = state.register_udf(Arc::new(ScalarUDF::new_from_impl(udf)));
+    match function {
+        RegisterFunction::Scalar(udf) => drop(state.register_udf(udf)),
+        RegisterFunction::Aggregate(udf) => drop(state.register_udaf(udf)),
+        RegisterFunction::Table(name, table) => state.register_udtf(&name, table),
+        // No function of a module is of another kind.
+        _ => {}
+    }
 }
 
 /// Makes all functions of a module known to a session, and returns the module. See [`WasmModules::register`].

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use guest_functions::guest_host::{Cause, MemoryState, PoolConfig, Supervise, Supervisor};
-use guest_functions::{Function, FunctionError, Module};
+use guest_functions::{Aggregate, Function, FunctionError, Module, TableFunction};
 
 /// Digits of a module's hash that names show.
 const SHOWN: usize = 8;
@@ -86,11 +86,30 @@ impl Instances {
     /// # Errors
     /// As for [`Module::with_instances`].
     pub(crate) fn function(&mut self, function: &Function) -> Result<Function, FunctionError> {
-        let module = match self.modules.entry((function.module().name().to_owned(), function.module().hash())) {
+        self.module(function.module())?.function(&function.signature().name)
+    }
+
+    /// The aggregate on instances of the query.
+    ///
+    /// # Errors
+    /// As for [`Module::with_instances`].
+    pub(crate) fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Aggregate, FunctionError> {
+        self.module(aggregate.module())?.aggregate(&aggregate.signature().name)
+    }
+
+    /// The table function on instances of the query.
+    ///
+    /// # Errors
+    /// As for [`Module::with_instances`].
+    pub(crate) fn table_function(&mut self, table: &TableFunction) -> Result<TableFunction, FunctionError> {
+        self.module(table.module())?.table_function(&table.signature().name)
+    }
+
+    fn module(&mut self, module: &Module) -> Result<Module, FunctionError> {
+        Ok(match self.modules.entry((module.name().to_owned(), module.hash())) {
             Entry::Occupied(of_query) => of_query.get().clone(),
-            Entry::Vacant(place) => place.insert(of_query(function.module(), &self.query)?).clone(),
-        };
-        module.function(&function.signature().name)
+            Entry::Vacant(place) => place.insert(of_query(module, &self.query)?).clone(),
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use arrow_udf::function;
 
 /// As the guest `functions` has it.
-#[function("gcd(int8, int8) -> int8")]
+#[function("gcd(int64, int64) -> int64")]
 fn gcd(a: i64, b: i64) -> i64 {
     let (mut a, mut b) = (a.unsigned_abs(), b.unsigned_abs());
     while b != 0 {
