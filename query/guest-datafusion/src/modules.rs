@@ -1,6 +1,5 @@
 //! The modules of a session, and how their functions get into it.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -17,7 +16,7 @@ use crate::scalar::WasmScalarUdf;
 
 /// The modules whose functions a session has. Cheap to clone; all clones are the same modules.
 ///
-/// A module is compiled once for all its functions, and unloaded with the last of them and the last plan that calls one.
+/// A module is compiled once for all its functions that have the same configuration, and unloaded with the last of them and the last plan that calls one.
 #[derive(Clone)]
 pub struct WasmModules {
     shared: Arc<Shared>,
@@ -28,13 +27,18 @@ struct Shared {
     loaded: Mutex<Loaded>,
 }
 
-type Loaded = HashMap<Key, Weak<Module>>;
+type Loaded = Vec<(Key, Weak<Module>)>;
 
-/// What a module is loaded from: its bytes, and the function that was declared for one that has no signatures.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// What a module is loaded from.
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Key {
     hash: [u8; 32],
-    declarations: Vec<String>,
+    config: ModuleConfig,
+}
+
+/// The module that was loaded from the same, if it is still there.
+fn same(loaded: &Loaded, key: &Key) -> Option<Arc<Module>> {
+    loaded.iter().find(|(other, _)| other == key).and_then(|(_, module)| module.upgrade())
 }
 
 impl fmt::Debug for WasmModules {
@@ -98,7 +102,7 @@ impl WasmModules {
     #[must_use]
     pub fn modules(&self) -> Vec<Module> {
         let modules = self.lock();
-        modules.values().filter_map(Weak::upgrade).map(|module| Module::clone(&module)).collect()
+        modules.iter().filter_map(|(_, module)| module.upgrade()).map(|module| Module::clone(&module)).collect()
     }
 
     /// Makes all functions of a module known to a session, and returns the module. A function takes the place of a built-in one of its
@@ -150,21 +154,21 @@ impl WasmModules {
     ) -> Result<Arc<Module>, FunctionError> {
         // Queries have instances of their own.
         config.pool.warm = 0;
-        let key = Key { hash: guest_functions::hash(bytes), declarations: config.declarations.clone() };
-        if let Some(module) = self.lock().get(&key).and_then(Weak::upgrade) {
+        let key = Key { hash: guest_functions::hash(bytes), config: config.clone() };
+        if let Some(module) = same(&self.lock(), &key) {
             return Ok(module);
         }
         let module = Module::load(self.engine(), name, bytes, config)?;
         // A module of which no instance can be made says so now, and not in the first query.
         drop(module.caller()?);
         let mut loaded = self.lock();
-        loaded.retain(|_, module| module.strong_count() > 0);
+        loaded.retain(|(_, module)| module.strong_count() > 0);
         // Another thread may have been sooner.
-        if let Some(module) = loaded.get(&key).and_then(Weak::upgrade) {
+        if let Some(module) = same(&loaded, &key) {
             return Ok(module);
         }
         let module = Arc::new(module);
-        loaded.insert(key, Arc::downgrade(&module));
+        loaded.push((key, Arc::downgrade(&module)));
         Ok(module)
     }
 

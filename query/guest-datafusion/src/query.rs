@@ -3,8 +3,6 @@
 //! A plan gets a [`Query`] when it is made, and its functions instances of their own. Both end with the plan.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -67,13 +65,13 @@ impl Drop for Reading {
 /// The modules of a query's functions, each with instances of its own for the query.
 pub(crate) struct Instances {
     query: Arc<Query>,
-    /// By name and hash: two modules of one hash may have been loaded with different configurations.
-    modules: HashMap<(String, [u8; 32]), Module>,
+    /// Each as it was loaded, and with instances of the query.
+    modules: Vec<(Module, Module)>,
 }
 
 impl Instances {
     pub(crate) fn new(query: Arc<Query>) -> Self {
-        Self { query, modules: HashMap::new() }
+        Self { query, modules: Vec::new() }
     }
 
     /// Whether no function was asked for.
@@ -86,11 +84,14 @@ impl Instances {
     /// # Errors
     /// As for [`Module::with_instances`].
     pub(crate) fn function(&mut self, function: &Function) -> Result<Function, FunctionError> {
-        let module = match self.modules.entry((function.module().name().to_owned(), function.module().hash())) {
-            Entry::Occupied(of_query) => of_query.get().clone(),
-            Entry::Vacant(place) => place.insert(of_query(function.module(), &self.query)?).clone(),
-        };
-        module.function(&function.signature().name)
+        let name = &function.signature().name;
+        if let Some((_, module)) = self.modules.iter().find(|(loaded, _)| loaded.is_same(function.module())) {
+            return module.function(name);
+        }
+        let module = of_query(function.module(), &self.query)?;
+        let function_of_query = module.function(name);
+        self.modules.push((function.module().clone(), module));
+        function_of_query
     }
 }
 
