@@ -7,6 +7,7 @@ mod batch;
 mod declare;
 mod error;
 mod frame;
+mod functions;
 mod memory;
 mod module;
 mod returned;
@@ -15,7 +16,7 @@ mod value;
 
 pub use argument::{Argument, Arguments};
 #[cfg(feature = "arrow")]
-pub use batch::{Columnar, data_type};
+pub use batch::{Aggregate, Columnar, GroupStates, TableFunction, TableRows, array_of, data_type, value_at};
 pub use error::FunctionError;
 pub use guest_abi::function::{Field, Items, Kind, Scalar, SectionError, Signature, Type, Volatility};
 pub use guest_host;

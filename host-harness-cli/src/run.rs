@@ -188,7 +188,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         }
         Command::Query(_) => anyhow::bail!("options of `query` go behind it: `host-harness query --format csv ...`"),
         Command::Functions(arguments) => return commands::functions::list(arguments, common).map(|()| true),
-        Command::Call(arguments) => return commands::functions::call(arguments, common).map(|()| true),
+        Command::Call(arguments) => return commands::call::call(arguments, common).map(|()| true),
         Command::New(arguments) => return commands::new::run(arguments).map(|()| true),
         Command::Watch(arguments) => return commands::watch::run(arguments).map(|()| true),
         // They have no report, and have ended above.

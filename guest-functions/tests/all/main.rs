@@ -1,5 +1,6 @@
 //! Functions as an embedder calls them, on modules in text form.
 
+mod aggregates;
 mod arguments;
 mod batches;
 mod foreign;
@@ -8,3 +9,4 @@ mod registry;
 mod results;
 mod sections;
 mod support;
+mod tables;

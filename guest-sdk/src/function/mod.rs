@@ -37,6 +37,11 @@
 //! A result may also be a `Result` with an error that becomes an [`Error`](crate::Error). Arguments are borrowed from the
 //! host's memory for the length of the call, without a copy: `&str`, slices and lists cannot be kept. `Record` is decoded.
 //!
+//! # Aggregates and table functions
+//!
+//! `#[aggregate]` makes the methods of a type an aggregate: [`State`] says how the type crosses between batches.
+//! `#[table_function]` makes a function that returns an iterator one that gives a table: [`TableRow`] is one of its rows.
+//!
 //! # Null
 //!
 //! A parameter that is an `Option` takes null. For any other parameter, a function is *strict* unless its attribute says
@@ -54,6 +59,7 @@
 //! guest leaves to the host: the host reads them and then restores the guest's memory.
 
 pub(crate) mod address;
+pub(crate) mod aggregate;
 pub(crate) mod call;
 mod column;
 mod list;
@@ -61,12 +67,17 @@ mod output;
 mod param;
 #[cfg(feature = "minicbor")]
 mod record;
+mod state;
+pub(crate) mod table;
 mod types;
 
+pub use aggregate::{Aggregate, Done};
 pub use call::Function;
 pub use list::{List, ListItem, ListIter};
 pub use output::{FixedWidth, Output, Return};
 pub use param::{Datum, DatumType, Param, ParamType, Slot};
 #[cfg(feature = "minicbor")]
 pub use record::Record;
+pub use state::State;
+pub use table::{TableFunction, TableRow};
 pub use types::{Date, Decimal, Timestamp};

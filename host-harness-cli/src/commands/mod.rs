@@ -1,6 +1,7 @@
 //! One file for each command: it reads what was named, calls the library, and returns what was found.
 
 pub(super) mod build;
+pub(super) mod call;
 pub(super) mod compare;
 pub(super) mod compile;
 pub(super) mod functions;
