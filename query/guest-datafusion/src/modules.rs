@@ -8,7 +8,7 @@ use datafusion::execution::{SessionState, SessionStateDefaults};
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionContext;
 use guest_functions::guest_host::{Engine, EngineConfig, InstanceAllocation};
-use guest_functions::{FunctionError, Module, ModuleConfig};
+use guest_functions::{FunctionError, Kind, Module, ModuleConfig};
 
 use crate::error::RegisterError;
 use crate::plan::WasmQueryPlanner;
@@ -105,7 +105,7 @@ impl WasmModules {
         modules.iter().filter_map(|(_, module)| module.upgrade()).map(|module| Module::clone(&module)).collect()
     }
 
-    /// Makes all functions of a module known to a session, and returns the module. A function takes the place of a built-in one of its
+    /// Makes all functions of a module that give one result for each row known to a session, and returns the module. A function takes the place of a built-in one of its
     /// name.
     ///
     /// # Errors
@@ -121,7 +121,8 @@ impl WasmModules {
         let module = self.load(name, bytes, config)?;
         let state = ctx.state_ref();
         let mut state = state.write();
-        let names: Vec<String> = module.signatures().map(|signature| signature.name.clone()).collect();
+        let scalar = module.signatures().filter(|signature| signature.kind == Kind::Scalar);
+        let names: Vec<String> = scalar.map(|signature| signature.name.clone()).collect();
         if let Some(name) = names.iter().find(|name| exists(&state, name)) {
             return Err(RegisterError::Exists { name: name.clone() });
         }
@@ -192,7 +193,7 @@ fn register_udf(state: &mut SessionState, udf: WasmScalarUdf) {
     let _ = state.register_udf(Arc::new(ScalarUDF::new_from_impl(udf)));
 }
 
-/// Makes all functions of a module known to a session, and returns the module. See [`WasmModules::register`].
+/// Makes all functions of a module that give one result for each row known to a session, and returns the module. See [`WasmModules::register`].
 ///
 /// # Errors
 /// [`RegisterError`].
