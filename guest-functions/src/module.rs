@@ -42,7 +42,7 @@ pub enum Pristine {
 ///     .with_description("distances between texts")
 ///     .with_declarations(["distance(a: string, b: string) -> i64"]);
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ModuleConfig {
     /// The module's version, for people.
@@ -187,6 +187,7 @@ impl Module {
     /// })?;
     /// assert_eq!(query.function("one")?.call::<_, i32>(())?, 1);
     /// // Dropping it drops its instances, and none of the module's was used.
+    /// assert!(query.is_same(&module));
     /// assert_eq!((query.pool().status().idle, module.pool().status().idle), (1, 1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -227,6 +228,12 @@ impl Module {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.loaded.name
+    }
+
+    /// Whether the other one was loaded by the same call, on whatever instances either has its functions.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.loaded, &other.loaded)
     }
 
     /// How it was loaded.
@@ -406,7 +413,7 @@ impl Caller {
     /// That the function is one of this module's.
     #[inline]
     pub(crate) fn check_module(&self, function: &Function) -> Result<(), FunctionError> {
-        if Arc::ptr_eq(&function.module.loaded, &self.module.loaded) { Ok(()) } else { Err(self.foreign(function)) }
+        if self.module.is_same(&function.module) { Ok(()) } else { Err(self.foreign(function)) }
     }
 
     #[cold]

@@ -6,6 +6,7 @@ mod display;
 mod functions;
 mod generate;
 mod guest_crate;
+mod query;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,6 +30,7 @@ pub(crate) use display::{Color, Display, Verbosity};
 pub(crate) use functions::{Call, FunctionModule, Functions};
 pub(crate) use generate::{Completions, Man};
 pub(crate) use guest_crate::GuestCrate;
+pub(crate) use query::Query;
 
 use crate::commands::new::New;
 use crate::commands::watch::Watch;
@@ -69,6 +71,12 @@ pub(crate) enum Command {
     ///
     /// The exit status is 1 if the call fails, and 2 if the arguments do not fit the function.
     Call(Call),
+    /// Run a SQL query over CSV, JSON Lines and Parquet files, with functions of modules.
+    ///
+    /// Runs the program host-harness-query, which is installed by itself: a query engine is several hundred packages. It has options
+    /// of its own.
+    #[command(disable_help_flag = true)]
+    Query(Query),
     /// Measure calls and restores.
     ///
     /// Every function of every guest is measured without a restore, with a new instance for each call, and with each

@@ -9,6 +9,7 @@ pub(super) mod generate;
 pub(super) mod inspect;
 pub(super) mod measure;
 pub(super) mod new;
+pub(super) mod query;
 pub(super) mod replay;
 pub(super) mod run;
 pub(super) mod schema;

@@ -21,7 +21,7 @@ use crate::types::{declared, is_declared_as};
 ///
 /// ```sql
 /// CREATE FUNCTION levenshtein(a TEXT, b TEXT) RETURNS BIGINT LANGUAGE WASM AS 'text.wasm';
-/// CREATE OR REPLACE FUNCTION distance LANGUAGE WASM AS 'text.wasm#levenshtein';
+/// CREATE OR REPLACE FUNCTION distance() LANGUAGE WASM AS 'text.wasm#levenshtein';
 /// DROP FUNCTION distance;
 /// ```
 ///

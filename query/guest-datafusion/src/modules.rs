@@ -1,6 +1,5 @@
 //! The modules of a session, and how their functions get into it.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -20,7 +19,7 @@ use crate::table::WasmTableFunction;
 
 /// The modules whose functions a session has. Cheap to clone; all clones are the same modules.
 ///
-/// A module is compiled once for all its functions, and unloaded with the last of them and the last plan that calls one.
+/// A module is compiled once for all its functions that have the same configuration, and unloaded with the last of them and the last plan that calls one.
 #[derive(Clone)]
 pub struct WasmModules {
     shared: Arc<Shared>,
@@ -31,13 +30,18 @@ struct Shared {
     loaded: Mutex<Loaded>,
 }
 
-type Loaded = HashMap<Key, Weak<Module>>;
+type Loaded = Vec<(Key, Weak<Module>)>;
 
-/// What a module is loaded from: its bytes, and the function that was declared for one that has no signatures.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// What a module is loaded from.
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Key {
     hash: [u8; 32],
-    declarations: Vec<String>,
+    config: ModuleConfig,
+}
+
+/// The module that was loaded from the same, if it is still there.
+fn same(loaded: &Loaded, key: &Key) -> Option<Arc<Module>> {
+    loaded.iter().find(|(other, _)| other == key).and_then(|(_, module)| module.upgrade())
 }
 
 impl fmt::Debug for WasmModules {
@@ -101,10 +105,10 @@ impl WasmModules {
     #[must_use]
     pub fn modules(&self) -> Vec<Module> {
         let modules = self.lock();
-        modules.values().filter_map(Weak::upgrade).map(|module| Module::clone(&module)).collect()
+        modules.iter().filter_map(|(_, module)| module.upgrade()).map(|module| Module::clone(&module)).collect()
     }
 
-    /// Makes all functions of a module known to a session, and returns the module. A function takes the place of a built-in one of its
+    /// Makes all functions of a module that give one result for each row known to a session, and returns the module. A function takes the place of a built-in one of its
     /// name.
     ///
     /// # Errors
@@ -120,7 +124,8 @@ impl WasmModules {
         let module = self.load(name, bytes, config)?;
         let state = ctx.state_ref();
         let mut state = state.write();
-        let names: Vec<String> = module.signatures().map(|signature| signature.name.clone()).collect();
+        let scalar = module.signatures().filter(|signature| signature.kind == Kind::Scalar);
+        let names: Vec<String> = scalar.map(|signature| signature.name.clone()).collect();
         if let Some(name) = names.iter().find(|name| exists(&state, name)) {
             return Err(RegisterError::Exists { name: name.clone() });
         }
@@ -171,21 +176,21 @@ impl WasmModules {
     ) -> Result<Arc<Module>, FunctionError> {
         // Queries have instances of their own.
         config.pool.warm = 0;
-        let key = Key { hash: guest_functions::hash(bytes), declarations: config.declarations.clone() };
-        if let Some(module) = self.lock().get(&key).and_then(Weak::upgrade) {
+        let key = Key { hash: guest_functions::hash(bytes), config: config.clone() };
+        if let Some(module) = same(&self.lock(), &key) {
             return Ok(module);
         }
         let module = Module::load(self.engine(), name, bytes, config)?;
         // A module of which no instance can be made says so now, and not in the first query.
         drop(module.caller()?);
         let mut loaded = self.lock();
-        loaded.retain(|_, module| module.strong_count() > 0);
+        loaded.retain(|(_, module)| module.strong_count() > 0);
         // Another thread may have been sooner.
-        if let Some(module) = loaded.get(&key).and_then(Weak::upgrade) {
+        if let Some(module) = same(&loaded, &key) {
             return Ok(module);
         }
         let module = Arc::new(module);
-        loaded.insert(key, Arc::downgrade(&module));
+        loaded.push((key, Arc::downgrade(&module)));
         Ok(module)
     }
 
@@ -217,7 +222,7 @@ fn register(state: &mut SessionState, function: RegisterFunction) {
     }
 }
 
-/// Makes all functions of a module known to a session, and returns the module. See [`WasmModules::register`].
+/// Makes all functions of a module that give one result for each row known to a session, and returns the module. See [`WasmModules::register`].
 ///
 /// # Errors
 /// [`RegisterError`].

@@ -3,8 +3,6 @@
 //! A plan gets a [`Query`] when it is made, and its functions instances of their own. Both end with the plan.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -67,13 +65,13 @@ impl Drop for Reading {
 /// The modules of a query's functions, each with instances of its own for the query.
 pub(crate) struct Instances {
     query: Arc<Query>,
-    /// By name and hash: two modules of one hash may have been loaded with different configurations.
-    modules: HashMap<(String, [u8; 32]), Module>,
+    /// Each as it was loaded, and with instances of the query.
+    modules: Vec<(Module, Module)>,
 }
 
 impl Instances {
     pub(crate) fn new(query: Arc<Query>) -> Self {
-        Self { query, modules: HashMap::new() }
+        Self { query, modules: Vec::new() }
     }
 
     /// Whether no function was asked for.
@@ -106,10 +104,12 @@ impl Instances {
     }
 
     fn module(&mut self, module: &Module) -> Result<Module, FunctionError> {
-        Ok(match self.modules.entry((module.name().to_owned(), module.hash())) {
-            Entry::Occupied(of_query) => of_query.get().clone(),
-            Entry::Vacant(place) => place.insert(of_query(module, &self.query)?).clone(),
-        })
+        if let Some((_, of_query)) = self.modules.iter().find(|(loaded, _)| loaded.is_same(module)) {
+            return Ok(of_query.clone());
+        }
+        let of_query = of_query(module, &self.query)?;
+        self.modules.push((module.clone(), of_query.clone()));
+        Ok(of_query)
     }
 }
 

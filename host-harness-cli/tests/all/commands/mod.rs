@@ -9,6 +9,7 @@ mod generate;
 mod inspect;
 mod measure;
 pub(crate) mod new;
+mod query;
 mod replay;
 mod run;
 mod run_metrics;
