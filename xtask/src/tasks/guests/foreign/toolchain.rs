@@ -73,7 +73,7 @@ pub(super) const TOOLCHAINS: [Toolchain; 3] = [
             name: "as-shop",
             variants: &["incremental", "minimal", "stub"],
             arguments: "shop.ts --baseDir . --runtime {variant} -O --exportStart _initialize \
-                        --use abort=exttinygo/abort -o {module}",
+                        --use abort=abort/abort -o {module}",
         }],
     },
     Toolchain {
