@@ -181,7 +181,8 @@ mod tests {
             };
             choose(asked).into_iter().map(of).collect::<Vec<_>>()
         };
-        let all = [("AssemblyScript", vec!["as-shop"]), ("Zig", vec!["zig-shop"]), ("Go", vec!["go-shop"])];
+        let all =
+            [("AssemblyScript", vec!["as-shop", "as-functions"]), ("Zig", vec!["zig-shop"]), ("Go", vec!["go-shop"])];
         assert_eq!(guests(&asked(&[], &[])), all);
         assert_eq!(guests(&asked(&["zig-shop"], &[Allocator::System])), [("Zig", vec!["zig-shop"])]);
         assert!(!is_asked(&asked(&["shop"], &[])));

@@ -57,6 +57,9 @@ enum Installer {
     Pip,
 }
 
+/// AssemblyScript's runtimes.
+const RUNTIMES: [&str; 3] = ["incremental", "minimal", "stub"];
+
 /// All of them.
 pub(super) const TOOLCHAINS: [Toolchain; 3] = [
     Toolchain {
@@ -69,12 +72,20 @@ pub(super) const TOOLCHAINS: [Toolchain; 3] = [
         name: "asc",
         version_argument: "--version",
         environment: &[],
-        guests: &[Guest {
-            name: "as-shop",
-            variants: &["incremental", "minimal", "stub"],
-            arguments: "shop.ts --baseDir . --runtime {variant} -O --exportStart _initialize \
-                        --use abort=abort/abort -o {module}",
-        }],
+        guests: &[
+            Guest {
+                name: "as-shop",
+                variants: &RUNTIMES,
+                arguments: "shop.ts --baseDir . --runtime {variant} -O --exportStart _initialize \
+                            --use abort=abort/abort -o {module}",
+            },
+            Guest {
+                name: "as-functions",
+                variants: &RUNTIMES,
+                arguments: "functions.ts --baseDir . --runtime {variant} -O --exportStart _initialize \
+                            --use abort=abort/abort -o {module}",
+            },
+        ],
     },
     Toolchain {
         language: "Zig",
@@ -289,22 +300,30 @@ mod tests {
         );
     }
 
-    /// The page's commands, of which this table is the tested copy.
+    /// The commands of two pages, of which this table is the tested copy.
     #[test]
     fn the_book_has_the_same_commands() {
-        let page = fs::read_to_string(folders::root().join("docs/src/foreign-guests/toolchains.md")).unwrap();
-        let page = page.replace("\\\n", "").split_whitespace().collect::<Vec<_>>().join(" ");
-        let shown = [("as-shop", "incremental"), ("zig-shop", "ReleaseSafe"), ("go-shop", "")];
+        let page = |name: &str| {
+            let page = fs::read_to_string(folders::root().join("docs/src").join(name)).unwrap();
+            page.replace("\\\n", "").split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        let (toolchains, functions) = (page("foreign-guests/toolchains.md"), page("functions.md"));
+        let shown = [
+            ("as-shop", &toolchains, "incremental", "shop.wasm"),
+            ("as-functions", &functions, "stub", "functions.wasm"),
+            ("zig-shop", &toolchains, "ReleaseSafe", "shop.wasm"),
+            ("go-shop", &toolchains, "", "shop.wasm"),
+        ];
         for toolchain in &TOOLCHAINS {
             for guest in toolchain.guests {
-                let (_, variant) =
-                    shown.into_iter().find(|(name, _)| *name == guest.name).expect("the book shows each");
-                let arguments = guest.arguments.replace("{variant}", variant).replace("{module}", "shop.wasm");
+                let shown = shown.iter().find(|(name, ..)| *name == guest.name);
+                let (_, page, variant, module) = shown.expect("the book has a command for each guest");
+                let arguments = guest.arguments.replace("{variant}", variant).replace("{module}", module);
                 let command = format!("{} {arguments}", toolchain.name);
                 assert!(page.contains(&command), "the book lacks `{command}`");
             }
             let version = format!("{} {}", toolchain.language, toolchain.version);
-            assert!(page.contains(&version), "the book lacks {version}");
+            assert!(toolchains.contains(&version), "the book lacks {version}");
         }
     }
 }
