@@ -46,7 +46,19 @@ const LAYERS: [(&str, &[&str]); 5] = [
     ),
     (
         "guest-functions",
-        &["error", "value", "memory", "frame", "argument", "returned", "declare", "module", "batch", "runtime"],
+        &[
+            "error",
+            "value",
+            "memory",
+            "frame",
+            "argument",
+            "returned",
+            "declare",
+            "functions",
+            "module",
+            "batch",
+            "runtime",
+        ],
     ),
     (
         "host-harness",
