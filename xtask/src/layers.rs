@@ -46,7 +46,19 @@ const LAYERS: [(&str, &[&str]); 6] = [
     ),
     (
         "guest-functions",
-        &["error", "value", "memory", "frame", "argument", "returned", "declare", "module", "batch", "runtime"],
+        &[
+            "error",
+            "value",
+            "memory",
+            "frame",
+            "argument",
+            "returned",
+            "declare",
+            "functions",
+            "module",
+            "batch",
+            "runtime",
+        ],
     ),
     ("query/guest-datafusion", &["error", "types", "query", "scalar", "plan", "resolver", "modules", "factory"]),
     (

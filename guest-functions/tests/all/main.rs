@@ -4,6 +4,7 @@ mod aggregates;
 mod arguments;
 mod batches;
 mod foreign;
+mod foreign_guests;
 mod guests;
 mod registry;
 mod results;

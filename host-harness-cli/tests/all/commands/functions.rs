@@ -112,6 +112,10 @@ fn a_function_is_called_with_what_stands_on_the_command_line() {
     let declared = ["call", "--declare", "first(text: string) -> string", "foreign.wat", "first", "iPhone 15"];
     let said = run(&folder, &declared);
     assert_eq!((said.status, said.stdout.as_str()), (Some(0), "i\n"), "{}", said.stderr);
+    // The book's example.
+    let in_c = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/guests/c-functions-leaking.wasm");
+    let said = run(&folder, &["call", "--declare", "upper(text: string) -> string", in_c, "upper", "to be"]);
+    assert_eq!((said.status, said.stdout.as_str()), (Some(0), "TO BE\n"), "{}", said.stderr);
     let said = folder.run("call --format json typed.wat ratio 1 0");
     let called: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
     assert_eq!(called, serde_json::json!({"function": "ratio", "type": "f64", "result": "inf"}));
