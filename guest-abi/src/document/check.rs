@@ -7,8 +7,11 @@ use super::reader::Document;
 use crate::cbor::major::{ARRAY, MAP, NEGATIVE, TAG, TEXT, UNSIGNED};
 use crate::cbor::{Head, MAX_DEPTH, WireError, beyond, fits_i64, head, text};
 
-/// Whether the bytes are a document, and nothing follows it.
-pub(super) fn check(bytes: &[u8]) -> Result<(), WireError> {
+/// Checks that the bytes are a document, and nothing follows it.
+///
+/// # Errors
+/// [`WireError`] if they are not as the [module](super) says, with the offset of the first fault.
+pub fn check(bytes: &[u8]) -> Result<(), WireError> {
     let document = Document::new(bytes)?;
     let start = bytes.len() - document.fields().bytes().len();
     let end = container(bytes, start, MAX_DEPTH)?;

@@ -60,11 +60,14 @@ mod path;
 #[cfg(feature = "alloc")]
 mod project;
 mod reader;
+mod walk;
 #[cfg(feature = "alloc")]
 mod writer;
 
 #[cfg(feature = "alloc")]
 pub use buffer::DocumentBuf;
+#[cfg(feature = "alloc")]
+pub use check::check;
 pub use item::{Item, Items, Members};
 #[cfg(feature = "alloc")]
 pub use json::{JsonError, JsonOptions};

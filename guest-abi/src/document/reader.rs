@@ -4,8 +4,9 @@ use core::fmt;
 
 use super::item::{F64, Item, Items, contents};
 use super::path::{AsPath, PathError};
+use super::walk::walk;
 use crate::cbor::major::{ARRAY, MAP, TEXT};
-use crate::cbor::scan::{self, Unreadable};
+use crate::cbor::scan::Unreadable;
 use crate::cbor::{Head, WireError, beyond};
 use crate::value::ValueError;
 
@@ -147,16 +148,7 @@ impl<'a> Document<'a> {
         let mut found = self.fields;
         while let Some(step) = steps.next() {
             let step = step.map_err(malformed)?;
-            let inner = contents(found);
-            let next = match inner.first().map(|initial| initial >> 5) {
-                Some(MAP) => member(inner, |name| step.is_name(name)),
-                Some(ARRAY) => match step.index() {
-                    Some(index) => element(inner, index),
-                    None => Ok(None),
-                },
-                _ => Ok(None),
-            };
-            match next {
+            match walk(contents(found), step) {
                 Ok(Some(next)) => found = next,
                 Ok(None) => {
                     // That the rest of the path is not well-formed must not depend on the document.
@@ -216,32 +208,4 @@ impl<'a> Document<'a> {
     pub fn get_list_len<'p>(&self, path: impl AsPath<'p>) -> Result<Option<u64>, FieldError<'p>> {
         Ok(self.get_list(path)?.map(|items| items.left()))
     }
-}
-
-/// The bytes from the value of a member on.
-#[inline]
-fn member(map: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> Result<Option<&[u8]>, Unreadable> {
-    let mut members = scan::Members::of_object(map)?;
-    while let Some(member) = members.next_field() {
-        let (name, value) = member?;
-        if is_wanted(name) {
-            return Ok(Some(value));
-        }
-    }
-    Ok(None)
-}
-
-/// The bytes from an element on.
-fn element(array: &[u8], index: usize) -> Result<Option<&[u8]>, Unreadable> {
-    let mut elements = scan::Members::of_array(array)?;
-    if elements.left().is_some_and(|left| index as u64 >= left) {
-        return Ok(None);
-    }
-    for _ in 0..index {
-        match elements.next_element() {
-            Some(element) => element?,
-            None => return Ok(None),
-        };
-    }
-    elements.next_element().transpose()
 }

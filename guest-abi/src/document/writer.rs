@@ -74,11 +74,6 @@ impl<'w> ObjectWriter<'w> {
             found
         })
     }
-
-    /// The number of members written.
-    pub(super) const fn members(&self) -> usize {
-        self.members
-    }
 }
 
 impl ListWriter<'_> {

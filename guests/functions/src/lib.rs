@@ -1,5 +1,6 @@
-//! Typed functions: numbers, texts, lists, dates, decimals, records, null and errors.
+//! Typed functions: numbers, texts, lists, dates, decimals, records, documents, null and errors.
 
+mod documents;
 mod numbers;
 mod texts;
 mod values;
