@@ -65,7 +65,9 @@ fn behind_long(bytes: &[u8], at: usize) -> Result<usize, Unreadable> {
 }
 
 /// The bytes from the item on to which a step leads from an object or a list. `None` if it leads to none.
-#[inline]
+///
+/// A call for each step costs less than the code would weigh in a guest that reads many fields.
+#[inline(never)]
 pub(super) fn walk<'b>(container: &'b [u8], step: Step<'_>) -> Result<Option<&'b [u8]>, Unreadable> {
     match container.first().map(|initial| initial >> 5) {
         Some(MAP) => match step {

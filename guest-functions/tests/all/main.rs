@@ -2,6 +2,7 @@
 
 mod arguments;
 mod batches;
+mod documents;
 mod foreign;
 mod guests;
 mod registry;

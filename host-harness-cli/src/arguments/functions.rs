@@ -35,8 +35,8 @@ pub(crate) struct Call {
     pub(crate) function: String,
     /// Its arguments, one for each parameter; options go before the function.
     ///
-    /// Dates are written as 2026-11-29, times as 2026-11-29T10:00:00Z, bytes in hexadecimal, lists as [1, 2] or ["a", "b"], and
-    /// nothing as null.
+    /// Dates are written as 2026-11-29, times as 2026-11-29T10:00:00Z, bytes in hexadecimal, documents as JSON, lists as [1, 2] or
+    /// ["a", "b"], and nothing as null.
     #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) arguments: Vec<String>,
 }

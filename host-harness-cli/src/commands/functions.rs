@@ -24,16 +24,8 @@ pub(crate) fn call(arguments: &Call, common: &Common) -> Result<()> {
         let given = arguments.arguments.len();
         return Err(FunctionError::Arity { signature: Box::new(signature.clone()), given }.into());
     }
-    let value = |(field, text): (&guest_functions::Field, &String)| -> Result<Value> {
-        // Null reaches functions that return null for it as well, but for texts, of which `null` is one.
-        let is_text = field.ty.list.is_none() && field.ty.scalar == Scalar::String;
-        let ty = if signature.strict && !is_text { field.ty.nullable() } else { field.ty };
-        Value::parse(text, ty).map_err(|error| {
-            let error = ValueError::new(text, field.ty, error.reason);
-            anyhow!("the parameter `{}` of `{}`: {error}", field.name, signature.name)
-        })
-    };
-    let values = signature.params.iter().zip(&arguments.arguments).map(value).collect::<Result<Vec<_>>>()?;
+    let values = signature.params.iter().zip(&arguments.arguments);
+    let values = values.map(|(field, text)| argument(signature, field, text)).collect::<Result<Vec<_>>>()?;
     let mut caller = module.caller()?;
     let result: Value = caller.call(&function, values.as_slice())?;
     let of =
@@ -41,8 +33,19 @@ pub(crate) fn call(arguments: &Call, common: &Common) -> Result<()> {
     print(common, || format!("{result}\n"), of)
 }
 
+/// The argument that stands on the command line for a parameter.
+pub(super) fn argument(signature: &Signature, field: &guest_functions::Field, text: &str) -> Result<Value> {
+    // Null reaches functions that return null for it as well, but for texts, of which `null` is one.
+    let is_text = field.ty.list.is_none() && field.ty.scalar == Scalar::String;
+    let ty = if signature.strict && !is_text { field.ty.nullable() } else { field.ty };
+    Value::parse(text, ty).map_err(|error| {
+        let error = ValueError::new(text, field.ty, error.reason);
+        anyhow!("the parameter `{}` of `{}`: {error}", field.name, signature.name)
+    })
+}
+
 /// Loads the module. `command` makes no report, so options that export one are refused.
-fn load(arguments: &FunctionModule, common: &Common, command: &str) -> Result<Module> {
+pub(super) fn load(arguments: &FunctionModule, common: &Common, command: &str) -> Result<Module> {
     if common.exports_a_report() {
         anyhow::bail!("`{command}` makes no report; leave out the options that export one, and use `--format json`");
     }
@@ -120,7 +123,7 @@ fn described(signature: &Signature) -> serde_json::Value {
 }
 
 /// A value as JSON has it; what JSON has no form for is text as people write it.
-fn in_json(value: &Value) -> serde_json::Value {
+pub(super) fn in_json(value: &Value) -> serde_json::Value {
     match value {
         Value::Null => serde_json::Value::Null,
         Value::Bool(value) => json!(value),
@@ -130,6 +133,8 @@ fn in_json(value: &Value) -> serde_json::Value {
         // By its own shortest digits, not by those of the nearest number of 64 bits.
         Value::F32(value) if value.is_finite() => json!(value.to_string().parse::<f64>().unwrap_or((*value).into())),
         Value::F64(value) if value.is_finite() => json!(value),
+        // Integers have 64 bits in both, and the text is JSON.
+        Value::Document(document) => serde_json::from_str(&document.to_json()).unwrap_or_default(),
         Value::List(items) => items.iter().map(in_json).collect(),
         other => json!(other.to_string()),
     }
