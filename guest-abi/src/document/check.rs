@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use super::item::{F64, FALSE, NULL, TRUE, embedded};
 use super::reader::Document;
+use super::walk::{FEW, Members, index};
 use crate::cbor::major::{ARRAY, MAP, NEGATIVE, TAG, TEXT, UNSIGNED};
 use crate::cbor::{Head, MAX_DEPTH, WireError, beyond, fits_i64, head, text};
 
@@ -26,16 +27,24 @@ fn container(bytes: &[u8], at: usize, depth: u32) -> Result<usize, WireError> {
         ARRAY => (0..argument).try_fold(behind, |next, _| item(bytes, next, depth)),
         MAP => {
             let mut names = Vec::new();
-            let mut next = behind;
-            for _ in 0..argument {
+            let parts =
+                Members::of(bytes.get(at..).unwrap_or_default()).map_err(|_| WireError::Unsupported { at: behind })?;
+            let start = bytes.len() - parts.bytes.len();
+            let mut next = start;
+            for _ in 0..parts.count {
                 let (name, value) = text(bytes, next)?;
                 names.push((name, next));
                 next = item(bytes, value, depth)?;
             }
             names.sort_unstable();
-            match names.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-                Some(pair) => Err(WireError::Duplicate { at: pair[1].1 }),
-                None => Ok(next),
+            if let Some(pair) = names.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+                return Err(WireError::Duplicate { at: pair[1].1 });
+            }
+            // The members have been checked.
+            let expected = if parts.count > FEW { index(parts.bytes, parts.count).ok() } else { None };
+            match expected.as_deref() == parts.index && argument - parts.count == usize::from(expected.is_some()) {
+                true => Ok(next),
+                false => Err(WireError::Malformed { at: behind }),
             }
         }
         _ => Err(WireError::Unsupported { at }),

@@ -1,5 +1,6 @@
 //! The items of a document: values with a type, read in place.
 
+use super::walk;
 use crate::cbor::major::{ARRAY, BYTES, MAP, NEGATIVE, TAG, TEXT, UNSIGNED};
 use crate::cbor::scan::{self, Unreadable};
 use crate::cbor::{EMBEDDED_TAG, Head, WireError, beyond};
@@ -161,7 +162,7 @@ impl<'a> Item<'a> {
     /// # Errors
     /// [`ValueError`] unless it is an object.
     pub fn as_object(self) -> Result<Members<'a>, ValueError> {
-        let members = scan::Members::of_object(contents(self.bytes)).and_then(definite);
+        let members = walk::Members::of(contents(self.bytes));
         let members = members.map_err(|Unreadable| self.unreadable("object", Kind::Object))?;
         Ok(Members { members })
     }
@@ -174,6 +175,10 @@ fn definite(members: scan::Members<'_>) -> Result<scan::Members<'_>, Unreadable>
 /// What the byte string behind tag 24 holds, if `bytes` begin with that.
 #[inline]
 pub(super) fn embedded(bytes: &[u8]) -> Option<&[u8]> {
+    // Most objects and lists, without a call.
+    if let [0xD8, 24, 0x58, length, ref content @ ..] = *bytes {
+        return content.get(..usize::from(length));
+    }
     let tag = Head::read(bytes, 0)?;
     if (tag.major, tag.argument) != (TAG, EMBEDDED_TAG) {
         return None;
@@ -218,14 +223,14 @@ impl<'a> Iterator for Items<'a> {
 /// The members of an object, in order: names and items; `None` is null. After an error there are no more.
 #[derive(Debug, Clone)]
 pub struct Members<'a> {
-    members: scan::Members<'a>,
+    members: walk::Members<'a>,
 }
 
 impl Members<'_> {
     /// Number of members left.
     #[must_use]
-    pub fn left(&self) -> u64 {
-        self.members.left().unwrap_or_default()
+    pub const fn left(&self) -> u64 {
+        self.members.count as u64
     }
 }
 
@@ -233,11 +238,16 @@ impl<'a> Iterator for Members<'a> {
     type Item = Result<(&'a str, Option<Item<'a>>), ValueError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let malformed = || ValueError::from(WireError::Malformed { at: 0 });
-        let member = self.members.next_field()?;
-        Some(member.map_err(|Unreadable| malformed()).and_then(|(name, value)| {
-            let name = core::str::from_utf8(name).map_err(|_| malformed())?;
-            Ok((name, Item::of(value)))
-        }))
+        let member = self.members.next().ok().map(|member| {
+            let (name, value) = member?;
+            Some(core::str::from_utf8(name).map(|name| (name, Item::of(value))))
+        });
+        match member {
+            Some(member) => member.map(|member| member.map_err(|_| WireError::Malformed { at: 0 }.into())),
+            None => {
+                self.members.count = 0;
+                Some(Err(WireError::Malformed { at: 0 }.into()))
+            }
+        }
     }
 }

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | score | a float of 64 bits; 0 if the document has none |
 //! | id | a text; empty if the document has none |
-//! | fields | a map from text to items |
+//! | fields | a map from text to items, as that of an object |
 //!
 //! | item | CBOR |
 //! |---|---|
@@ -21,8 +21,16 @@
 //!
 //! Tag 24 is "encoded CBOR data item" ([RFC 8949, section 3.4.5.1](https://www.rfc-editor.org/rfc/rfc8949#section-3.4.5.1)).
 //! Its byte string states how many bytes an object or a list has, so a reader steps over either without looking into it. All
-//! lengths are definite. No map has a name twice. Objects and lists are nested at most [`MAX_DEPTH`](crate::cbor::MAX_DEPTH)
-//! levels deep, the fields themselves being the first. Writers use the shortest heads; readers take any.
+//! lengths are definite.
+//!
+//! The map of an object with more than 4 members begins with an index, so that a reader need not walk over the members: its
+//! key is the integer 0, and its value a byte string. For `n` members that has `n` bytes, a hash of each name in order, and
+//! then `n` little-endian unsigned integers of 32 bits, the offset of each member from the first one. With all operations
+//! modulo 256, the hash of a name is `(31 * first ^ 17 * last ^ 7 * middle) + length`, where `middle` is the byte at half
+//! its length; that of the empty name is 0.
+//!
+//! No map has a name twice. Objects and lists are nested at most [`MAX_DEPTH`](crate::cbor::MAX_DEPTH) levels deep, the
+//! fields themselves being the first. Writers use the shortest heads; readers take any.
 //!
 //! # Null and missing
 //!

@@ -300,7 +300,7 @@ impl Step<'_> {
     pub(super) fn is_name(self, name: &[u8]) -> bool {
         match self {
             Self::Name(wanted) => crate::cbor::scan::equal(wanted.as_bytes(), name),
-            Self::Quoted(wanted) => is_unquoted(wanted.as_bytes(), name),
+            Self::Quoted(wanted) => unquoted(wanted.as_bytes()).eq(name.iter().copied()),
             Self::Index(_) => false,
         }
     }
@@ -315,18 +315,11 @@ impl Step<'_> {
     }
 }
 
-/// Whether a name that stood in quotes is `name`, without its backslashes.
-fn is_unquoted(quoted: &[u8], name: &[u8]) -> bool {
-    let (mut quoted, mut name) = (quoted.iter(), name.iter());
-    loop {
-        let wanted = match quoted.next() {
-            Some(b'\\') => quoted.next(),
-            other => other,
-        };
-        match (wanted, name.next()) {
-            (None, None) => return true,
-            (wanted, found) if wanted == found => {}
-            _ => return false,
-        }
-    }
+/// The bytes of a name that stood in quotes, without the backslashes.
+pub(super) fn unquoted(quoted: &[u8]) -> impl Iterator<Item = u8> + Clone + '_ {
+    let mut rest = quoted.iter();
+    core::iter::from_fn(move || match rest.next() {
+        Some(b'\\') => rest.next().copied(),
+        other => other.copied(),
+    })
 }

@@ -4,9 +4,8 @@ use core::fmt;
 
 use super::item::{F64, Item, Items, contents};
 use super::path::{AsPath, PathError};
-use super::walk::walk;
+use super::walk::{NOWHERE, UNREADABLE, walk};
 use crate::cbor::major::{ARRAY, MAP, TEXT};
-use crate::cbor::scan::Unreadable;
 use crate::cbor::{Head, WireError, beyond};
 use crate::value::ValueError;
 
@@ -148,16 +147,17 @@ impl<'a> Document<'a> {
         let mut found = self.fields;
         while let Some(step) = steps.next() {
             let step = step.map_err(malformed)?;
-            match walk(contents(found), step) {
-                Ok(Some(next)) => found = next,
-                Ok(None) => {
+            let container = contents(found);
+            match walk(container, &step) {
+                NOWHERE => {
                     // That the rest of the path is not well-formed must not depend on the document.
                     return steps.try_for_each(|step| step.map(drop)).map_err(malformed).map(|()| None);
                 }
-                Err(Unreadable) => {
+                UNREADABLE => {
                     let error = WireError::Malformed { at: self.bytes.len() - self.fields.len() }.into();
                     return Err(FieldError::Value { path: path.text(), error });
                 }
+                at => found = container.get(at..).unwrap_or_default(),
             }
         }
         Ok(Some(found))

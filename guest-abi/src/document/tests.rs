@@ -238,6 +238,49 @@ fn bytes_that_are_no_document_have_a_fault_and_a_place() {
     assert!(matches!(Document::new(&bytes).unwrap().to_json(), Err(WireError::TooDeep { .. })));
 }
 
+#[test]
+fn an_object_of_many_members_has_an_index_and_it_is_checked() {
+    let names: Vec<String> = (0..300).map(|number| format!("n{number}")).chain(["".into(), "a.\"b".into()]).collect();
+    for count in [4, 5, 6, names.len()] {
+        let names = &names[names.len() - count..];
+        let written = DocumentBuf::new(|fields| {
+            for (value, name) in (0..).zip(names) {
+                fields.put(name).i64(value);
+            }
+        });
+        let document = written.as_document();
+        for (value, name) in (0..).zip(names) {
+            let path = format!("\"{}\"", name.replace('"', "\\\""));
+            assert_eq!(document.get_i64(&path), Ok(Some(value)), "{name} of {count}");
+            let plain = !name.is_empty() && !name.contains('.');
+            assert!(!plain || document.get_i64(name) == Ok(Some(value)), "{name} of {count}");
+        }
+        assert_eq!((document.exists("m1"), document.fields().as_object().unwrap().left()), (Ok(false), count as u64));
+        let bytes = written.as_bytes();
+        assert_eq!(DocumentBuf::from_bytes(bytes.to_vec()), Ok(written.clone()));
+        // Behind the head of the map is the first name, or the index.
+        let head = crate::cbor::Head::read(bytes, 11).unwrap();
+        assert_eq!(bytes[head.behind] == 0, count > 4, "{count}");
+        for at in (head.behind..head.behind + 5 * count).filter(|_| count > 4) {
+            let mut damaged = bytes.to_vec();
+            damaged[at] ^= 1;
+            assert!(DocumentBuf::from_bytes(damaged.clone()).is_err(), "byte {at} of {count}");
+            if let Ok(document) = Document::new(&damaged) {
+                read_all(document, "n299");
+            }
+        }
+    }
+    // An index where there is none, and none where there must be one.
+    for fields in [
+        &b"\xA1\x00\x40"[..],
+        b"\xA2\x00\x45\x00\0\0\0\0\x61a\x01",
+        b"\xA5\x61a\x01\x61b\x01\x61c\x01\x61d\x01\x61e\x01",
+    ] {
+        let bytes = [b"\x83\xFB\0\0\0\0\0\0\0\0\x60", fields].concat();
+        assert_eq!(DocumentBuf::from_bytes(bytes), Err(WireError::Malformed { at: 12 }), "{fields:x?}");
+    }
+}
+
 /// Reads as much of a document as there is to read.
 fn read_all(document: Document<'_>, path: &str) {
     let _ =

@@ -3,7 +3,7 @@
 //! [`scan`].
 
 use super::path::Step;
-use crate::cbor::major::{ARRAY, MAP, TEXT};
+use crate::cbor::major::{self, ARRAY, MAP, TEXT};
 use crate::cbor::scan::{self, Unreadable};
 use crate::cbor::{EMBEDDED_TAG, Head};
 
@@ -64,15 +64,25 @@ fn behind_long(bytes: &[u8], at: usize) -> Result<usize, Unreadable> {
     Ok(at + start + length)
 }
 
-/// The bytes from the item on to which a step leads from an object or a list. `None` if it leads to none.
+/// A position of nothing: the step leads nowhere.
+pub(super) const NOWHERE: usize = usize::MAX;
+
+/// A position of nothing: the bytes are not what they should be.
+pub(super) const UNREADABLE: usize = usize::MAX - 1;
+
+/// Position of the item to which a step leads from an object or a list, or one of the two above: a guest returns a number in
+/// a register, and any other result through memory.
 ///
 /// A call for each step costs less than the code would weigh in a guest that reads many fields.
 #[inline(never)]
-pub(super) fn walk<'b>(container: &'b [u8], step: Step<'_>) -> Result<Option<&'b [u8]>, Unreadable> {
-    match container.first().map(|initial| initial >> 5) {
-        Some(MAP) => match step {
-            Step::Name(wanted) => member(container, |name| scan::equal(name, wanted.as_bytes())),
-            Step::Quoted(_) => member(container, |name| step.is_name(name)),
+pub(super) fn walk(container: &[u8], step: &Step<'_>) -> usize {
+    let found = match container.first().map(|initial| initial >> 5) {
+        Some(MAP) => match *step {
+            Step::Name(wanted) => {
+                let wanted = wanted.as_bytes();
+                member(container, hash(wanted), |name| scan::equal(name, wanted))
+            }
+            Step::Quoted(wanted) => member(container, quoted_hash(wanted), |name| step.is_name(name)),
             Step::Index(_) => Ok(None),
         },
         Some(ARRAY) => match step.index() {
@@ -80,15 +90,36 @@ pub(super) fn walk<'b>(container: &'b [u8], step: Step<'_>) -> Result<Option<&'b
             None => Ok(None),
         },
         _ => Ok(None),
+    };
+    match found {
+        // It is the end of the container, or lies in it.
+        Ok(Some(rest)) => container.len() - rest.len(),
+        Ok(None) => NOWHERE,
+        Err(Unreadable) => UNREADABLE,
     }
 }
 
-/// The bytes from the value of a member on.
+/// The bytes from the value of a member on. `hash` is that of the name wanted.
 #[inline(always)]
-fn member(map: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> Result<Option<&[u8]>, Unreadable> {
-    let Head { argument: members, behind: start, .. } = Head::read(map, 0).ok_or(Unreadable)?;
-    let mut rest = map.get(start..).ok_or(Unreadable)?;
-    for _ in 0..members {
+fn member(map: &[u8], hash: u8, is_wanted: impl Fn(&[u8]) -> bool) -> Result<Option<&[u8]>, Unreadable> {
+    let Members { count, index, bytes } = Members::of(map)?;
+    if let Some(index) = index {
+        let (hashes, offsets) = index.split_at_checked(count).ok_or(Unreadable)?;
+        for (found, offset) in hashes.iter().zip(offsets.chunks_exact(4)) {
+            if *found == hash
+                && let Some(offset) = offset.first_chunk()
+            {
+                let member = bytes.get(u32::from_le_bytes(*offset) as usize..).ok_or(Unreadable)?;
+                let (name, value) = name_and_rest(member)?;
+                if is_wanted(name) {
+                    return if value.is_empty() { Err(Unreadable) } else { Ok(Some(value)) };
+                }
+            }
+        }
+        return Ok(None);
+    }
+    let mut rest = bytes;
+    for _ in 0..count {
         let (name, value) = name_and_rest(rest)?;
         if is_wanted(name) {
             return if value.is_empty() { Err(Unreadable) } else { Ok(Some(value)) };
@@ -96,6 +127,97 @@ fn member(map: &[u8], is_wanted: impl Fn(&[u8]) -> bool) -> Result<Option<&[u8]>
         rest = value.get(behind(value, 0)?..).ok_or(Unreadable)?;
     }
     Ok(None)
+}
+
+/// The parts of a map.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Members<'b> {
+    /// Members but for the index.
+    pub(super) count: usize,
+    /// The index, where the map begins with one.
+    pub(super) index: Option<&'b [u8]>,
+    /// The bytes from the first member on.
+    pub(super) bytes: &'b [u8],
+}
+
+impl<'b> Members<'b> {
+    /// The parts of the map that these bytes begin with.
+    #[inline(always)]
+    pub(super) fn of(map: &'b [u8]) -> Result<Self, Unreadable> {
+        let Head { major: MAP, argument, behind: start } = Head::read(map, 0).ok_or(Unreadable)? else {
+            return Err(Unreadable);
+        };
+        if argument == 0 || map.get(start) != Some(&INDEX) {
+            return Ok(Self { count: argument, index: None, bytes: map.get(start..).ok_or(Unreadable)? });
+        }
+        let rest = map.get(start + 1..).ok_or(Unreadable)?;
+        let (index, bytes) = match *rest {
+            // Most indices, without a call.
+            [0x58, length, ref rest @ ..] => rest.split_at_checked(length.into()),
+            _ => Head::read(rest, 0)
+                .filter(|head| head.major == major::BYTES)
+                .and_then(|head| rest.get(head.behind..)?.split_at_checked(head.argument)),
+        }
+        .ok_or(Unreadable)?;
+        Ok(Self { count: argument - 1, index: Some(index), bytes })
+    }
+
+    /// The name and the bytes from the value on of the first member, which is taken away. `None` if there are no more.
+    pub(super) fn next(&mut self) -> Result<Option<(&'b [u8], &'b [u8])>, Unreadable> {
+        let Some(left) = self.count.checked_sub(1) else { return Ok(None) };
+        let (name, value) = name_and_rest(self.bytes)?;
+        self.bytes = value.get(behind(value, 0)?..).ok_or(Unreadable)?;
+        self.count = left;
+        Ok(Some((name, value)))
+    }
+}
+
+/// Key of a map's index.
+pub(super) const INDEX: u8 = 0;
+
+/// The most members of an object without an index.
+pub(super) const FEW: usize = 4;
+
+/// A number by which most names of an object differ.
+#[inline]
+pub(super) fn hash(name: &[u8]) -> u8 {
+    match (name.first(), name.get(name.len() / 2), name.last()) {
+        (Some(first), Some(middle), Some(last)) => hash_of(name.len(), *first, *middle, *last),
+        _ => 0,
+    }
+}
+
+/// The hash of a name of so many bytes, by three of them.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the lower bits differ most")]
+fn hash_of(length: usize, first: u8, middle: u8, last: u8) -> u8 {
+    (first.wrapping_mul(31) ^ last.wrapping_mul(17) ^ middle.wrapping_mul(7)).wrapping_add(length as u8)
+}
+
+/// The hash of a name that stands in quotes.
+fn quoted_hash(quoted: &str) -> u8 {
+    let unquoted = super::path::unquoted(quoted.as_bytes());
+    let length = unquoted.clone().count();
+    let at = |index| unquoted.clone().nth(index).unwrap_or_default();
+    match length {
+        0 => hash(&[]),
+        _ => hash_of(length, at(0), at(length / 2), at(length - 1)),
+    }
+}
+
+/// The index of these members: the hashes of their names, and where they begin.
+#[cfg(feature = "alloc")]
+pub(super) fn index(bytes: &[u8], count: usize) -> Result<alloc::vec::Vec<u8>, Unreadable> {
+    let mut members = Members { count, index: None, bytes };
+    let (mut hashes, mut offsets) = (alloc::vec::Vec::with_capacity(count * 5), alloc::vec::Vec::new());
+    loop {
+        let start = bytes.len() - members.bytes.len();
+        let Some((name, _)) = members.next()? else { break };
+        hashes.push(hash(name));
+        offsets.extend(u32::try_from(start).map_err(|_| Unreadable)?.to_le_bytes());
+    }
+    hashes.append(&mut offsets);
+    Ok(hashes)
 }
 
 /// The name that a member begins with, and the bytes behind it.

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use super::item::{Item, NULL};
+use super::walk::{FEW, INDEX, index};
 use crate::cbor::{MAX_DEPTH, WireError, encode, skip};
 
 /// Writes the members of an object, or the fields of a document. See [`DocumentBuf::new`](super::DocumentBuf::new).
@@ -44,9 +45,8 @@ impl<'w> ObjectWriter<'w> {
         let mut object = ObjectWriter { bytes, start, members: 0, depth: 1 };
         fill(&mut object)?;
         let ObjectWriter { bytes, members, .. } = object;
-        let end = bytes.len();
-        encode::object_of(bytes, members);
-        bring_forward(bytes, start, end);
+        let head = object_head(bytes.get(start..).unwrap_or_default(), members);
+        bytes.splice(start..start, head);
         Ok(())
     }
 
@@ -150,7 +150,8 @@ impl<'w> ItemWriter<'w> {
         let mut object = ObjectWriter { bytes, start, members: 0, depth };
         let filled = fill(&mut object);
         let ObjectWriter { bytes, members, .. } = object;
-        embed(bytes, start, |bytes| encode::object_of(bytes, members));
+        let head = object_head(bytes.get(start..).unwrap_or_default(), members);
+        embed(bytes, start, head);
         filled
     }
 
@@ -165,7 +166,9 @@ impl<'w> ItemWriter<'w> {
         let mut list = ListWriter { bytes, elements: 0, depth };
         let filled = fill(&mut list);
         let ListWriter { bytes, elements, .. } = list;
-        embed(bytes, start, |bytes| encode::array_of(bytes, elements));
+        let mut head = Vec::new();
+        encode::array_of(&mut head, elements);
+        embed(bytes, start, head);
         filled
     }
 
@@ -175,21 +178,25 @@ impl<'w> ItemWriter<'w> {
     }
 }
 
-/// Puts the heads of an object or a list before its content, which begins at `start` and ends with the bytes.
-fn embed(bytes: &mut Vec<u8>, start: usize, head: impl FnOnce(&mut Vec<u8>)) {
-    let end = bytes.len();
-    head(bytes);
-    let length = bytes.len() - start;
-    let inner = bytes.len();
-    encode::embedded_of(bytes, length);
-    bring_forward(bytes, end, inner);
-    bring_forward(bytes, start, end);
+/// What stands before the members of an object: the head of the map, and the index if there are more than a few.
+fn object_head(content: &[u8], members: usize) -> Vec<u8> {
+    let mut head = Vec::new();
+    match if members > FEW { index(content, members).ok() } else { None } {
+        Some(index) => {
+            encode::object_of(&mut head, members + 1);
+            head.push(INDEX);
+            encode::element(&mut head, index.as_slice());
+        }
+        None => encode::object_of(&mut head, members),
+    }
+    head
 }
 
-/// Moves the bytes from `from` on before those from `start` on.
-fn bring_forward(bytes: &mut [u8], start: usize, from: usize) {
-    let moved = bytes.len() - from;
-    if let Some(part) = bytes.get_mut(start..) {
-        part.rotate_right(moved);
-    }
+/// Puts the heads of an object or a list before its content, which begins at `start` and ends with the bytes.
+fn embed(bytes: &mut Vec<u8>, start: usize, mut head: Vec<u8>) {
+    let length = bytes.len() - start + head.len();
+    let mut outer = Vec::with_capacity(7 + head.len());
+    encode::embedded_of(&mut outer, length);
+    outer.append(&mut head);
+    bytes.splice(start..start, outer);
 }

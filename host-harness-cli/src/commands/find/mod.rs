@@ -129,7 +129,7 @@ impl Finder<'_> {
             if !line.bytes.iter().all(u8::is_ascii_whitespace) {
                 self.line(&mut line)?;
             }
-            if self.told.documents % STRIDE == 0 {
+            if self.told.documents.is_multiple_of(STRIDE) {
                 progress
                     .bar()
                     .set_message(format!("finding: {} of {} documents", self.output.found, self.told.documents));
