@@ -129,6 +129,9 @@ fn member(map: &[u8], hash: u8, is_wanted: impl Fn(&[u8]) -> bool) -> Result<Opt
     Ok(None)
 }
 
+/// The name of a member, and the bytes from its value on.
+type Member<'b> = (&'b [u8], &'b [u8]);
+
 /// The parts of a map.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Members<'b> {
@@ -163,7 +166,7 @@ impl<'b> Members<'b> {
     }
 
     /// The name and the bytes from the value on of the first member, which is taken away. `None` if there are no more.
-    pub(super) fn next(&mut self) -> Result<Option<(&'b [u8], &'b [u8])>, Unreadable> {
+    pub(super) fn next(&mut self) -> Result<Option<Member<'b>>, Unreadable> {
         let Some(left) = self.count.checked_sub(1) else { return Ok(None) };
         let (name, value) = name_and_rest(self.bytes)?;
         self.bytes = value.get(behind(value, 0)?..).ok_or(Unreadable)?;
@@ -222,7 +225,7 @@ pub(super) fn index(bytes: &[u8], count: usize) -> Result<alloc::vec::Vec<u8>, U
 
 /// The name that a member begins with, and the bytes behind it.
 #[inline(always)]
-fn name_and_rest(member: &[u8]) -> Result<(&[u8], &[u8]), Unreadable> {
+fn name_and_rest(member: &[u8]) -> Result<Member<'_>, Unreadable> {
     let found = match member.split_first() {
         Some((initial @ 0x60..0x78, rest)) => rest.split_at_checked(usize::from(initial & 0x1F)),
         _ => Head::read(member, 0)
