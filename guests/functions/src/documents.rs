@@ -26,7 +26,7 @@ fn tag_score(document: Document, tag: &str) -> Result<f64> {
 
 /// The city of a document, or null if it has none.
 #[function]
-fn city(document: Document) -> Result<Option<&str>, FieldError<'static>> {
+fn city<'a>(document: Document<'a>) -> Result<Option<&'a str>, FieldError<'static>> {
     document.get_str(CITY)
 }
 
