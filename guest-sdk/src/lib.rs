@@ -10,6 +10,7 @@ extern crate std;
 mod arena;
 mod context;
 mod contract;
+pub mod document;
 mod entry;
 #[cfg(target_arch = "wasm32")]
 mod exports;
@@ -28,6 +29,8 @@ pub use contract::Native;
 #[cfg(feature = "minicbor")]
 pub use function::Record;
 pub use function::{Date, Decimal, List, State, Timestamp};
+pub use guest_abi::document::{Document, DocumentBuf, Path};
+pub use guest_abi::path;
 pub use guest_sdk_core::value::{Fields, Items, Value};
 pub use guest_sdk_core::{Error, ErrorCode, InitResult, Kind, Level, QName, Result, storage};
 pub use guest_sdk_macros::{State, aggregate, extension, function, init, table_function};

@@ -189,6 +189,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         Command::Query(_) => anyhow::bail!("options of `query` go behind it: `host-harness query --format csv ...`"),
         Command::Functions(arguments) => return commands::functions::list(arguments, common).map(|()| true),
         Command::Call(arguments) => return commands::call::call(arguments, common).map(|()| true),
+        Command::Find(arguments) => return commands::find::run(arguments, common).map(|()| true),
         Command::New(arguments) => return commands::new::run(arguments).map(|()| true),
         Command::Watch(arguments) => return commands::watch::run(arguments).map(|()| true),
         // They have no report, and have ended above.
@@ -239,6 +240,7 @@ fn guests_and_states(command: &Command) -> Vec<PathBuf> {
         Command::Completions(_) | Command::Man(_) => Vec::new(),
         Command::Functions(arguments) => vec![arguments.module.guest.clone()],
         Command::Call(arguments) => vec![arguments.module.guest.clone()],
+        Command::Find(arguments) => std::iter::once(&arguments.module.guest).chain(&arguments.files).cloned().collect(),
         Command::Run(arguments) => with(std::slice::from_ref(&arguments.guest), &arguments.state),
         Command::Measure(arguments) => with(&arguments.guests, &arguments.work.state),
         Command::Verify(arguments) => with(&arguments.guests, &arguments.work.state),

@@ -60,7 +60,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
             "runtime",
         ],
     ),
-    ("query/guest-datafusion", &["error", "types", "query", "scalar", "plan", "resolver", "modules", "factory"]),
+    ("query/guest-datafusion", &["error", "types", "describe", "query", "scalar", "aggregate", "plan", "table", "resolver", "modules", "factory"]),
     (
         "host-harness",
         &[

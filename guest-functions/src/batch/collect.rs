@@ -16,6 +16,7 @@ use guest_abi::function::{Scalar, Type};
 use guest_host::{GuestCall, GuestCallError};
 
 use super::cells::data_type;
+use crate::document::check_documents;
 use crate::frame::Frame;
 use crate::memory::at;
 use crate::value::{Decimal, Value};
@@ -274,7 +275,11 @@ impl Collected {
                     }
                     _ => {
                         let array = BinaryArray::try_new(offsets, bytes.into(), nulls);
-                        Arc::new(array.map_err(|error| error.to_string())?)
+                        let array = array.map_err(|error| error.to_string())?;
+                        if self.ty.scalar == Scalar::Document {
+                            check_documents(&array)?;
+                        }
+                        Arc::new(array)
                     }
                 }
             }

@@ -59,7 +59,7 @@ impl Cells<'_> {
             Scalar::String => String::from_utf8(bytes()?).ok().map(Value::String),
             Scalar::Bytes => bytes().map(Value::Bytes),
             Scalar::Record => bytes().map(Value::Record),
-            Scalar::Document => bytes().map(Value::Document),
+            Scalar::Document => DocumentBuf::from_bytes(bytes()?).ok().map(Value::Document),
             scalar => {
                 let Values::Fixed { bytes, width } = &cells.values else { return None };
                 number(scalar, bytes.get(row * width..(row + 1) * width)?)

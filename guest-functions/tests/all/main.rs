@@ -3,6 +3,7 @@
 mod aggregates;
 mod arguments;
 mod batches;
+mod documents;
 mod foreign;
 mod foreign_guests;
 mod guests;

@@ -32,6 +32,7 @@
 //! | bytes | `&[u8]` | `&[u8]`, `Vec<u8>` |
 //! | list | [`List`], or a slice of `i32`, `i64`, `u64`, `f32` or `f64` | `Vec` of numbers, dates, timestamps or decimals |
 //! | record | `Record` (feature `minicbor`) | the same |
+//! | document | [`Document`](crate::Document) | the same, [`DocumentBuf`](crate::DocumentBuf) |
 //! | nullable | `Option` of all these | `Option` of all these |
 //!
 //! A result may also be a `Result` with an error that becomes an [`Error`](crate::Error). Arguments are borrowed from the
@@ -62,6 +63,7 @@ pub(crate) mod address;
 pub(crate) mod aggregate;
 pub(crate) mod call;
 mod column;
+mod document;
 mod list;
 mod output;
 mod param;

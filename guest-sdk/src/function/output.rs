@@ -23,7 +23,7 @@ use crate::{Error, Result};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the result of a typed function",
     note = "results are numbers, `bool`, `&str`, `String`, `&[u8]`, `Vec<u8>`, `Date`, `Timestamp`, `Decimal`, `Vec` of numbers, \
-            `Record` (feature `minicbor`), `Option` of these, and `Result` of all of that"
+            `Document`, `DocumentBuf`, `Record` (feature `minicbor`), `Option` of these, and `Result` of all of that"
 )]
 pub trait Output: Sized {
     /// The type in a signature.
@@ -49,7 +49,7 @@ pub trait Output: Sized {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the result of a typed function",
     note = "results are numbers, `bool`, `&str`, `String`, `&[u8]`, `Vec<u8>`, `Date`, `Timestamp`, `Decimal`, `Vec` of numbers, \
-            `Record` (feature `minicbor`), `Option` of these, and `Result` of all of that"
+            `Document`, `DocumentBuf`, `Record` (feature `minicbor`), `Option` of these, and `Result` of all of that"
 )]
 pub trait Return: Sized {
     /// The type in a signature.

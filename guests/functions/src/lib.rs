@@ -1,6 +1,7 @@
-//! Typed functions: numbers, texts, lists, dates, decimals, records, null and errors.
+//! Typed functions: numbers, texts, lists, dates, decimals, records, documents, null and errors.
 
 mod aggregates;
+mod documents;
 mod numbers;
 mod tables;
 mod texts;

@@ -41,8 +41,8 @@ pub(crate) struct Call {
     /// An aggregate takes rows: the arguments of one row behind those of the other. A table function prints a line for each of its
     /// rows, with tabs between the columns.
     ///
-    /// Dates are written as 2026-11-29, times as 2026-11-29T10:00:00Z, bytes in hexadecimal, lists as [1, 2] or ["a", "b"], and
-    /// nothing as null.
+    /// Dates are written as 2026-11-29, times as 2026-11-29T10:00:00Z, bytes in hexadecimal, documents as JSON, lists as [1, 2] or
+    /// ["a", "b"], and nothing as null.
     #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) arguments: Vec<String>,
 }

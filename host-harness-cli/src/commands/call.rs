@@ -121,16 +121,18 @@ fn values(signature: &Signature, texts: &[String]) -> Result<Vec<Value>> {
     if signature.params.len() != texts.len() {
         return Err(FunctionError::Arity { signature: Box::new(signature.clone()), given: texts.len() }.into());
     }
-    let value = |(field, text): (&Field, &String)| -> Result<Value> {
-        // Null reaches functions that return null for it as well, but for texts, of which `null` is one.
-        let is_text = field.ty.list.is_none() && field.ty.scalar == Scalar::String;
-        let ty = if signature.strict && !is_text { field.ty.nullable() } else { field.ty };
-        Value::parse(text, ty).map_err(|error| {
-            let error = ValueError::new(text, field.ty, error.reason);
-            anyhow!("the parameter `{}` of `{}`: {error}", field.name, signature.name)
-        })
-    };
-    signature.params.iter().zip(texts).map(value).collect()
+    signature.params.iter().zip(texts).map(|(field, text)| argument(signature, field, text)).collect()
+}
+
+/// The argument that stands on the command line for a parameter.
+pub(super) fn argument(signature: &Signature, field: &Field, text: &str) -> Result<Value> {
+    // Null reaches functions that return null for it as well, but for texts, of which `null` is one.
+    let is_text = field.ty.list.is_none() && field.ty.scalar == Scalar::String;
+    let ty = if signature.strict && !is_text { field.ty.nullable() } else { field.ty };
+    Value::parse(text, ty).map_err(|error| {
+        let error = ValueError::new(text, field.ty, error.reason);
+        anyhow!("the parameter `{}` of `{}`: {error}", field.name, signature.name)
+    })
 }
 
 #[cold]
@@ -145,7 +147,7 @@ fn print_result(signature: &Signature, result: &Value, common: &Common) -> Resul
 }
 
 /// A value as JSON has it; what JSON has no form for is text as people write it.
-fn in_json(value: &Value) -> serde_json::Value {
+pub(super) fn in_json(value: &Value) -> serde_json::Value {
     match value {
         Value::Null => serde_json::Value::Null,
         Value::Bool(value) => json!(value),
@@ -155,6 +157,8 @@ fn in_json(value: &Value) -> serde_json::Value {
         // By its own shortest digits, not by those of the nearest number of 64 bits.
         Value::F32(value) if value.is_finite() => json!(value.to_string().parse::<f64>().unwrap_or((*value).into())),
         Value::F64(value) if value.is_finite() => json!(value),
+        // Integers have 64 bits in both, and the text is JSON.
+        Value::Document(document) => serde_json::from_str(&document.to_json()).unwrap_or_default(),
         Value::List(items) => items.iter().map(in_json).collect(),
         other => json!(other.to_string()),
     }

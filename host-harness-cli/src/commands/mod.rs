@@ -4,6 +4,7 @@ pub(super) mod build;
 pub(super) mod call;
 pub(super) mod compare;
 pub(super) mod compile;
+pub(super) mod find;
 pub(super) mod functions;
 pub(super) mod generate;
 pub(super) mod inspect;

@@ -4,6 +4,7 @@ mod answer;
 mod build;
 mod compile;
 mod every;
+mod find;
 mod functions;
 mod generate;
 mod inspect;
