@@ -60,7 +60,22 @@ const LAYERS: [(&str, &[&str]); 6] = [
             "runtime",
         ],
     ),
-    ("query/guest-datafusion", &["error", "types", "describe", "query", "scalar", "aggregate", "plan", "table", "resolver", "modules", "factory"]),
+    (
+        "query/guest-datafusion",
+        &[
+            "error",
+            "types",
+            "describe",
+            "query",
+            "scalar",
+            "aggregate",
+            "plan",
+            "table",
+            "resolver",
+            "modules",
+            "factory",
+        ],
+    ),
     (
         "host-harness",
         &[

@@ -1,6 +1,7 @@
 //! Single values as arrays, and the values of an array: for callers whose types are known at run time only.
 
 use arrow_array::{Array, ArrayRef};
+use guest_abi::document::DocumentBuf;
 use guest_abi::function::{Scalar, Type};
 
 use super::cells::{Cells, Columnar, Values};

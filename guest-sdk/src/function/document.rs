@@ -95,6 +95,11 @@ macro_rules! results {
                 Self(unsafe { Rows::<&[u8]>::begin(result, rows) })
             }
 
+            unsafe fn begin_again(&mut self, result: &Column, rows: usize) {
+                // SAFETY: the caller's promise.
+                unsafe { Rows::<Vec<u8>>::begin_again(&mut self.0, result, rows) }
+            }
+
             unsafe fn put(&mut self, row: usize, value: $type) -> Result<()> {
                 let $value = &value;
                 // SAFETY: the caller's promise.
@@ -105,8 +110,8 @@ macro_rules! results {
                 Rows::<Vec<u8>>::skip(&mut self.0);
             }
 
-            fn finish(self, result: &mut Column) {
-                Rows::<Vec<u8>>::finish(self.0, result);
+            fn finish(&mut self, result: &mut Column) {
+                Rows::<Vec<u8>>::finish(&mut self.0, result);
             }
         }
     )+};
