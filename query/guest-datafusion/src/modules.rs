@@ -108,8 +108,8 @@ impl WasmModules {
         modules.iter().filter_map(|(_, module)| module.upgrade()).map(|module| Module::clone(&module)).collect()
     }
 
-    /// Makes all functions of a module that give one result for each row known to a session, and returns the module. A function takes the place of a built-in one of its
-    /// name.
+    /// Makes all functions of a module known to a session, its aggregates and table functions too, and returns the module. A function
+    /// takes the place of a built-in one of its name.
     ///
     /// # Errors
     /// [`RegisterError::Function`], and [`RegisterError::Exists`] if the session has another function of one of these names; then none
@@ -124,8 +124,7 @@ impl WasmModules {
         let module = self.load(name, bytes, config)?;
         let state = ctx.state_ref();
         let mut state = state.write();
-        let scalar = module.signatures().filter(|signature| signature.kind == Kind::Scalar);
-        let names: Vec<String> = scalar.map(|signature| signature.name.clone()).collect();
+        let names: Vec<String> = module.signatures().map(|signature| signature.name.clone()).collect();
         if let Some(name) = names.iter().find(|name| exists(&state, name)) {
             return Err(RegisterError::Exists { name: name.clone() });
         }
@@ -222,7 +221,7 @@ fn register(state: &mut SessionState, function: RegisterFunction) {
     }
 }
 
-/// Makes all functions of a module that give one result for each row known to a session, and returns the module. See [`WasmModules::register`].
+/// Makes all functions of a module known to a session, and returns the module. See [`WasmModules::register`].
 ///
 /// # Errors
 /// [`RegisterError`].

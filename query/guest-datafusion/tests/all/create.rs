@@ -119,7 +119,6 @@ async fn a_statement_that_is_wrong_says_what_to_write() {
             "CREATE FUNCTION f(a BIGINT = 1) RETURNS BIGINT LANGUAGE WASM AS 'functions.wasm'",
             &["parameter 1", "default"],
         ),
-        ("CREATE FUNCTION percentile() LANGUAGE WASM AS 'functions.wasm'", &["`percentile`", "aggregate"]),
         ("CREATE FUNCTION f() LANGUAGE WASM AS 'none.wasm'", &["`none.wasm`", "modules lie in"]),
         ("CREATE FUNCTION f() LANGUAGE WASM AS '../secret.wasm#twice'", &["without `..`"]),
         ("CREATE FUNCTION f() LANGUAGE WASM AS '/etc/passwd'", &["a module is named by its path"]),
