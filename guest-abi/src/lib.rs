@@ -8,6 +8,7 @@ extern crate alloc;
 pub mod cbor;
 pub mod column;
 pub mod control_block;
+pub mod document;
 mod error_code;
 pub mod exttinygo;
 pub mod function;

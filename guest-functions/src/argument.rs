@@ -11,8 +11,9 @@ use crate::value::{Date, Decimal, Timestamp, Value};
 
 /// A value that can be an argument of a function.
 ///
-/// These are `bool`, `i32`, `i64`, `u64`, `f32`, `f64`, `&str`, `&[u8]`, [`Date`], [`Timestamp`], [`Decimal`], slices of
-/// numbers and of `&str`, `Option` of all of these, and [`Value`].
+/// These are `bool`, `i32`, `i64`, `u64`, `f32`, `f64`, `&str`, `&[u8]`, [`Date`], [`Timestamp`], [`Decimal`],
+/// [`DocumentBuf`](crate::DocumentBuf) and `&DocumentBuf`, slices of numbers and of `&str`, `Option` of all of these, and
+/// [`Value`].
 pub trait Argument: sealed::Argument {}
 
 impl<A: sealed::Argument> Argument for A {}
@@ -382,7 +383,8 @@ impl sealed::Argument for Value {
             Self::Timestamp(value) => value.place(frame, ty),
             Self::Decimal(value) => value.place(frame, ty),
             Self::String(value) => frame.push_bytes(value.as_bytes()),
-            Self::Bytes(value) | Self::Record(value) | Self::Document(value) => frame.push_bytes(value),
+            Self::Bytes(value) | Self::Record(value) => frame.push_bytes(value),
+            Self::Document(value) => value.place(frame, ty),
             Self::List(items) => {
                 let column = place_values(frame, items, ty.scalar, ty.list.unwrap_or(Items { nullable: false }))?;
                 frame.push_column(column)

@@ -1,6 +1,6 @@
 //! Errors of loading modules with functions and of calling them.
 
-use guest_abi::function::{SectionError, Signature, Type};
+use guest_abi::function::{Kind, SectionError, Signature, Type};
 use guest_host::{Failure, LoadError, PoolError};
 
 /// Why a function cannot be called, or a call of it failed.
@@ -109,6 +109,60 @@ pub enum FunctionError {
         /// Why it failed.
         #[source]
         failure: Box<Failure>,
+    },
+    /// The function is of another kind than the call.
+    #[error("`{function}` is of the kind `{}`, and the call is one of the kind `{}`", kind.name(), asked.name())]
+    OtherKind {
+        /// The function.
+        function: String,
+        /// Its kind.
+        kind: Kind,
+        /// The kind that was asked for.
+        asked: Kind,
+    },
+    /// A row belongs to a group that there is no state of.
+    #[error(
+        "row {row} of the batch belongs to the group {group}, and there are states of {groups} groups; resize them before"
+    )]
+    UnknownGroup {
+        /// The row, counted from 0.
+        row: usize,
+        /// The group, counted from 0.
+        group: usize,
+        /// Groups that there are states of.
+        groups: usize,
+    },
+    /// Numbers of groups that are not as many as the batch has rows.
+    #[error("the batch of `{function}` has {rows} rows, and {found} of them have a group")]
+    Groups {
+        /// The aggregate.
+        function: String,
+        /// Rows of the batch.
+        rows: usize,
+        /// Numbers of groups.
+        found: usize,
+    },
+    /// The bytes of an aggregate's state are of another version of it, or are none.
+    #[error(
+        "the state in row {row} is not one of `{function}`: it has {}, and this module reads version {expected}; use the module \
+         that made it",
+        found.map_or_else(|| "no version".to_owned(), |found| format!("version {found}"))
+    )]
+    State {
+        /// The aggregate.
+        function: String,
+        /// The row, counted from 0.
+        row: usize,
+        /// The version that the module reads.
+        expected: u32,
+        /// The version that its bytes begin with, if they do.
+        found: Option<u32>,
+    },
+    /// An aggregate that does not take rows out of its state.
+    #[error("`{function}` cannot take rows out of its state: its guest has no `retract` for it")]
+    NoRetract {
+        /// The aggregate.
+        function: String,
     },
     /// The results of a batch are not of their type.
     #[error("the results of `{function}` are not of its type: {reason}")]

@@ -111,6 +111,18 @@ impl<'c, 'g> Frame<'c, 'g> {
         Ok(slots[0])
     }
 
+    /// The first free byte of the exchange region.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn next(&self) -> usize {
+        self.next
+    }
+
+    /// Leaves what lies before this byte of the exchange region as it is.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn skip_to(&mut self, next: usize) {
+        self.next = next;
+    }
+
     /// Memory of the guest's for `length` bytes, and its address.
     #[inline]
     pub(crate) fn room(&mut self, length: usize) -> Result<(u32, &mut [u8]), GuestCallError> {

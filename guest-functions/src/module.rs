@@ -4,25 +4,20 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use guest_abi::function::{EXPORT_ROW, Field, Kind, Scalar, Signature, Type, read_section};
-use guest_abi::names::ABI_SECTION;
+use guest_abi::function::{Kind, Signature, Type};
 use guest_host::{
-    Engine, Failure, Function as Export, Guest, Instance, InstanceConfig, MemoryState, Pool, PoolConfig, PoolError,
-    PrepareOptions, RestorePolicy,
+    Engine, Failure, Guest, Instance, InstanceConfig, MemoryState, Pool, PoolConfig, PoolError, PrepareOptions,
+    RestorePolicy,
 };
-use guest_prepare::module_info::{ContractKind, ExternType, Signature as WasmType, ValueType};
 use sha2::{Digest as _, Sha256};
 
 use crate::argument::Arguments;
-use crate::declare;
 use crate::error::{FunctionError, nearest};
-use crate::frame::{Frame, Placement, crossing, crossing_result};
+use crate::frame::Frame;
+use crate::functions::{Entry, functions};
 use crate::returned::Returned;
 use crate::returned::take;
 use crate::value::Value;
-
-/// Exports of foreign modules that are taken for their allocator: `(size: i32) -> i32`.
-const ALLOCATORS: [&str; 3] = ["malloc", "allocate", "alloc"];
 
 /// How often instances are put back to their snapshot: what a row may see of others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -47,7 +42,7 @@ pub enum Pristine {
 ///     .with_description("distances between texts")
 ///     .with_declarations(["distance(a: string, b: string) -> i64"]);
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ModuleConfig {
     /// The module's version, for people.
@@ -135,6 +130,9 @@ impl ModuleConfig {
 pub struct Module {
     loaded: Arc<Loaded>,
     pool: Pool,
+    /// Instances for calls of several crossings, which are not restored in between.
+    #[cfg(feature = "arrow")]
+    sessions: Pool,
 }
 
 /// The part of a module that does not depend on its instances.
@@ -145,17 +143,6 @@ struct Loaded {
     guest: Guest,
     functions: Vec<Entry>,
     by_name: HashMap<String, usize>,
-}
-
-/// A function, and how it is called.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) signature: Signature,
-    pub(crate) row: Export,
-    /// The call of many rows, if the module has one.
-    #[cfg(feature = "arrow")]
-    pub(crate) batch: Option<Export>,
-    pub(crate) placement: Placement,
 }
 
 impl fmt::Debug for Module {
@@ -179,10 +166,10 @@ impl Module {
         let guest = Guest::load(engine, name, bytes, config.prepare)?;
         let functions = functions(&guest, &config.declarations)?;
         let by_name = functions.iter().enumerate().map(|(at, entry)| (entry.signature.name.clone(), at)).collect();
-        let pool = Pool::new(&guest, &config.instance, &config.pool, || Ok(MemoryState::new()))?;
         let hash = hash(bytes);
-        let loaded = Loaded { name: name.to_owned(), config, hash, guest, functions, by_name };
-        Ok(Self { loaded: Arc::new(loaded), pool })
+        let loaded = Arc::new(Loaded { name: name.to_owned(), config, hash, guest, functions, by_name });
+        let config = &loaded.config;
+        Self::over(&loaded, &config.pool, |guest, config| Ok(guest.instantiate(config, MemoryState::new())?))
     }
 
     /// The same functions on instances of their own, which `make` makes with the module's [guest](Self::guest), for instance
@@ -200,6 +187,7 @@ impl Module {
     /// })?;
     /// assert_eq!(query.function("one")?.call::<_, i32>(())?, 1);
     /// // Dropping it drops its instances, and none of the module's was used.
+    /// assert!(query.is_same(&module));
     /// assert_eq!((query.pool().status().idle, module.pool().status().idle), (1, 1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -211,15 +199,41 @@ impl Module {
         pool: &PoolConfig,
         make: impl Fn(&Guest, &InstanceConfig) -> Result<Instance, PoolError> + Send + Sync + 'static,
     ) -> Result<Self, FunctionError> {
-        let loaded = Arc::clone(&self.loaded);
-        let pool = Pool::with(pool, move || make(&loaded.guest, &loaded.config.instance))?;
-        Ok(Self { loaded: Arc::clone(&self.loaded), pool })
+        Self::over(&self.loaded, pool, make)
+    }
+
+    /// The functions on instances that `make` makes.
+    fn over(
+        loaded: &Arc<Loaded>,
+        pool: &PoolConfig,
+        make: impl Fn(&Guest, &InstanceConfig) -> Result<Instance, PoolError> + Send + Sync + 'static,
+    ) -> Result<Self, FunctionError> {
+        let make = Arc::new(make);
+        let of = |config: InstanceConfig, pool: &PoolConfig| {
+            let (loaded, make) = (Arc::clone(loaded), Arc::clone(&make));
+            Pool::with(pool, move || make(&loaded.guest, &config))
+        };
+        Ok(Self {
+            #[cfg(feature = "arrow")]
+            sessions: {
+                let config = loaded.config.instance.clone().with_policy(RestorePolicy::Never);
+                of(config, &pool.clone().with_warm(0))?
+            },
+            pool: of(loaded.config.instance.clone(), pool)?,
+            loaded: Arc::clone(loaded),
+        })
     }
 
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.loaded.name
+    }
+
+    /// Whether the other one was loaded by the same call, on whatever instances either has its functions.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.loaded, &other.loaded)
     }
 
     /// How it was loaded.
@@ -246,27 +260,45 @@ impl Module {
         &self.pool
     }
 
-    /// The signatures of its functions, in the module's order.
+    /// The instances that calls of several crossings take.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn sessions(&self) -> &Pool {
+        &self.sessions
+    }
+
+    /// Closes its pools: nobody takes an instance of them any more. Calls that are under way finish.
+    pub(crate) fn close(&self) {
+        self.pool.close();
+        #[cfg(feature = "arrow")]
+        self.sessions.close();
+    }
+
+    /// The signatures of its functions of all kinds, in the module's order.
     pub fn signatures(&self) -> impl Iterator<Item = &Signature> {
         self.loaded.functions.iter().map(|entry| &entry.signature)
     }
 
-    /// The function of this name.
+    /// The function of this name that gives one result for each row.
     ///
     /// # Errors
-    /// [`FunctionError::UnknownFunction`], which offers similar names, or some of those that there are.
+    /// [`FunctionError::UnknownFunction`], which offers similar names, or some of those that there are;
+    /// [`FunctionError::OtherKind`] if it is an aggregate or a table function.
     pub fn function(&self, name: &str) -> Result<Function, FunctionError> {
-        match self.loaded.by_name.get(name) {
-            Some(at) => Ok(Function { module: self.clone(), at: *at }),
-            None => {
-                let names = self.signatures().map(|signature| signature.name.as_str());
-                let nearest = nearest(name, names.collect::<Vec<_>>().into_iter());
-                Err(FunctionError::UnknownFunction {
-                    module: self.name().to_owned(),
-                    function: name.to_owned(),
-                    nearest,
-                })
-            }
+        self.of_kind(name, Kind::Scalar)
+    }
+
+    /// The function of this name, if it is of this kind.
+    pub(crate) fn of_kind(&self, name: &str, asked: Kind) -> Result<Function, FunctionError> {
+        let Some(at) = self.loaded.by_name.get(name).copied() else {
+            let names = self.signatures().map(|signature| signature.name.as_str());
+            let nearest = nearest(name, names.collect::<Vec<_>>().into_iter());
+            let (module, function) = (self.name().to_owned(), name.to_owned());
+            return Err(FunctionError::UnknownFunction { module, function, nearest });
+        };
+        let function = Function { module: self.clone(), at };
+        match function.signature().kind {
+            kind if kind == asked => Ok(function),
+            kind => Err(FunctionError::OtherKind { function: name.to_owned(), kind, asked }),
         }
     }
 
@@ -381,7 +413,7 @@ impl Caller {
     /// That the function is one of this module's.
     #[inline]
     pub(crate) fn check_module(&self, function: &Function) -> Result<(), FunctionError> {
-        if Arc::ptr_eq(&function.module.loaded, &self.module.loaded) { Ok(()) } else { Err(self.foreign(function)) }
+        if self.module.is_same(&function.module) { Ok(()) } else { Err(self.foreign(function)) }
     }
 
     #[cold]
@@ -416,7 +448,7 @@ impl Entry {
     #[inline]
     fn call<A: Arguments, R: Returned>(&self, instance: &mut Instance, arguments: &A) -> Result<R, FunctionError> {
         let result = self.result();
-        let found = instance.call_with(self.row, |call| {
+        let found = instance.call_with(self.export, |call| {
             let mut frame = Frame::new(call, self.placement);
             arguments.place(&mut frame, &self.signature)?;
             let slot = frame.call()?;
@@ -448,120 +480,4 @@ impl Entry {
 #[must_use]
 pub fn hash(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
-}
-
-/// The functions of a guest: those of its section, and of a bare module those that were declared and its exports of numbers.
-fn functions(guest: &Guest, declarations: &[String]) -> Result<Vec<Entry>, FunctionError> {
-    let mut functions = Vec::new();
-    let signatures = read_section(&guest.info().function_section)?;
-    if let Some(signature) = signatures.first().filter(|_| guest.info().contract() != ContractKind::Native) {
-        let reason = format!("does not speak the native contract: it has no section `{ABI_SECTION}`");
-        return Err(FunctionError::Export { function: signature.name.clone(), reason });
-    }
-    for signature in signatures {
-        // Other kinds are called in other ways.
-        if signature.kind == Kind::Scalar {
-            let export = format!("{EXPORT_ROW}{}", signature.name);
-            let unfit = |reason| FunctionError::Export { function: signature.name.clone(), reason };
-            let row = crossing_export(guest, &export, &signature).map_err(unfit)?;
-            functions.push(Entry::new(guest, signature, row, Placement::Exchange));
-        }
-    }
-    if guest.info().contract() != ContractKind::Bare {
-        return match declarations.first() {
-            None => Ok(functions),
-            Some(first) => Err(FunctionError::Declaration {
-                declaration: first.clone(),
-                reason: "the module has signatures of its own; declare functions of foreign modules alone".to_owned(),
-            }),
-        };
-    }
-    let allocator_type = WasmType::new([ValueType::I32], [ValueType::I32]);
-    let is_allocator = |name: &&str| guest.info().exported_function(name) == Some(&allocator_type);
-    let allocator = ALLOCATORS.into_iter().find(is_allocator).and_then(|name| guest.export(name));
-    for declaration in declarations {
-        let refuse = |reason| FunctionError::Declaration { declaration: declaration.clone(), reason };
-        let signature = declare::signature(declaration)?;
-        if functions.iter().any(|other: &Entry| other.signature.name == signature.name) {
-            return Err(refuse(format!("two functions have the name `{}`", signature.name)));
-        }
-        let row = crossing_export(guest, &signature.name, &signature).map_err(refuse)?;
-        let has_bytes = |field: &Field| field.ty.list.is_some() || field.ty.scalar.is_bytes();
-        let placement = match (signature.params.iter().any(has_bytes), allocator) {
-            (false, _) => Placement::Numbers,
-            (true, Some(allocator)) => Placement::Allocator(allocator),
-            (true, None) => {
-                return Err(refuse(format!(
-                    "the module has no allocator for the arguments: an export `{}` of type `{allocator_type}`",
-                    ALLOCATORS.join("`, `")
-                )));
-            }
-        };
-        functions.push(Entry::new(guest, signature, row, placement));
-    }
-    let declared = functions.len();
-    let exports: HashMap<&str, Export> = guest.exports().collect();
-    for export in guest.info().extension_functions() {
-        let (ExternType::Function(ty), Some(row)) = (&export.ty, exports.get(export.name.as_str()).copied()) else {
-            continue;
-        };
-        let is_declared = functions[..declared].iter().any(|other| other.signature.name == export.name);
-        if let Some(signature) = of_numbers(&export.name, ty).filter(|_| !is_declared) {
-            functions.push(Entry::new(guest, signature, row, Placement::Numbers));
-        }
-    }
-    Ok(functions)
-}
-
-impl Entry {
-    fn new(guest: &Guest, signature: Signature, row: Export, placement: Placement) -> Self {
-        #[cfg(feature = "arrow")]
-        let batch = {
-            let name = format!("{}{}", guest_abi::function::EXPORT_BATCH, signature.name);
-            let expected = WasmType::new([const { ValueType::I32 }; 3], [ValueType::I32]);
-            let has_it = guest.info().exported_function(&name) == Some(&expected);
-            guest.export(&name).filter(|_| has_it)
-        };
-        #[cfg(not(feature = "arrow"))]
-        let _ = guest;
-        Self {
-            signature,
-            row,
-            #[cfg(feature = "arrow")]
-            batch,
-            placement,
-        }
-    }
-}
-
-/// The export of a function, if it has the type as which the signature crosses.
-fn crossing_export(guest: &Guest, export: &str, signature: &Signature) -> Result<Export, String> {
-    let params: Vec<ValueType> = signature.params.iter().flat_map(|field| crossing(field.ty)).collect();
-    let results: Vec<ValueType> = signature.results.iter().map(|field| crossing_result(field.ty)).collect();
-    let expected = WasmType::new(params, results);
-    match (guest.info().exported_function(export), guest.export(export)) {
-        (Some(found), Some(function)) if *found == expected => Ok(function),
-        (Some(found), _) => Err(format!("exports `{export}` as `{found}`, and its signature crosses as `{expected}`")),
-        (None, _) => Err(format!("has no export `{export}`; its signature crosses as `{expected}`")),
-    }
-}
-
-/// The signature of an export of numbers that has one result.
-fn of_numbers(name: &str, ty: &WasmType) -> Option<Signature> {
-    let number = |ty: &ValueType| match ty {
-        ValueType::I32 => Some(Type::of(Scalar::I32)),
-        ValueType::I64 => Some(Type::of(Scalar::I64)),
-        ValueType::F32 => Some(Type::of(Scalar::F32)),
-        ValueType::F64 => Some(Type::of(Scalar::F64)),
-        _ => None,
-    };
-    let [result] = ty.results.as_slice() else {
-        return None;
-    };
-    let mut signature = Signature::new(Kind::Scalar, name);
-    for (at, param) in ty.params.iter().enumerate() {
-        signature.params.push(Field::new(format!("p{at}"), number(param)?));
-    }
-    signature.results = vec![Field::new("", number(result)?)];
-    Some(signature)
 }

@@ -6,13 +6,15 @@ use guest_abi::names::unpack;
 use guest_host::wasmtime::ValRaw;
 use guest_host::{GuestCall, GuestCallError};
 
+use crate::document::document;
 use crate::memory::at;
 use crate::value::{Date, Decimal, Timestamp, Value};
 
 /// A value that the result of a function can be taken as.
 ///
-/// These are `bool`, `i32`, `i64`, `u64`, `f32`, `f64`, `String`, `Vec<u8>`, [`Date`], [`Timestamp`], [`Decimal`], `Vec` of
-/// `i32`, `i64`, `u64`, `f32`, `f64` and `String`, `Option` of all of these, and [`Value`].
+/// These are `bool`, `i32`, `i64`, `u64`, `f32`, `f64`, `String`, `Vec<u8>`, [`Date`], [`Timestamp`], [`Decimal`],
+/// [`DocumentBuf`](crate::DocumentBuf), `Vec` of `i32`, `i64`, `u64`, `f32`, `f64` and `String`, `Option` of all of these, and
+/// [`Value`].
 pub trait Returned: sealed::Returned {}
 
 impl<R: sealed::Returned> Returned for R {}
@@ -56,7 +58,7 @@ pub(crate) fn take<R: sealed::Returned>(
 
 /// The bytes to which a packed result leads.
 #[inline]
-fn packed<'m>(call: &'m mut GuestCall<'_>, slot: ValRaw) -> Result<&'m [u8], GuestCallError> {
+pub(crate) fn packed<'m>(call: &'m mut GuestCall<'_>, slot: ValRaw) -> Result<&'m [u8], GuestCallError> {
     let (address, length) = unpack(slot.get_i64());
     at(call.memory(), "the result", address as usize, length as usize)
 }
@@ -265,7 +267,7 @@ impl sealed::Returned for Value {
             Scalar::String => Self::String(sealed::Returned::take(call, ty, slot)?),
             Scalar::Bytes => Self::Bytes(packed(call, slot)?.to_vec()),
             Scalar::Record => Self::Record(packed(call, slot)?.to_vec()),
-            Scalar::Document => Self::Document(packed(call, slot)?.to_vec()),
+            Scalar::Document => Self::Document(sealed::Returned::take(call, ty, slot)?),
             other => return Err(GuestCallError::invalid(format!("the host does not know the type {other}"))),
         })
     }
@@ -351,7 +353,7 @@ fn items(call: &mut GuestCall<'_>, scalar: Scalar, of: Items, slot: ValRaw) -> R
             Ok(match scalar {
                 Scalar::String => Value::String(text(bytes)?.to_owned()),
                 Scalar::Record => Value::Record(bytes.to_vec()),
-                Scalar::Document => Value::Document(bytes.to_vec()),
+                Scalar::Document => Value::Document(document(bytes)?),
                 _ => Value::Bytes(bytes.to_vec()),
             }),
         )

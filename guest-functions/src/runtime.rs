@@ -105,7 +105,7 @@ impl Runtime {
         self.modules.read().unwrap_or_else(PoisonError::into_inner).by_name.values().cloned().collect()
     }
 
-    /// All functions of all modules, by name of the module and in the module's order.
+    /// All functions of all modules that give one result for each row, by name of the module and in the module's order.
     #[must_use]
     pub fn functions(&self) -> Vec<Function> {
         let of = |module: &Module| -> Vec<Function> {
@@ -134,7 +134,7 @@ impl Runtime {
             modules.closed = true;
             std::mem::take(&mut modules.by_name)
         };
-        modules.values().for_each(|module| module.pool().close());
+        modules.values().for_each(Module::close);
     }
 
     /// Calls a function of a module, see [`Function::call`]. To call it many times, keep the [`Function`].

@@ -1,8 +1,10 @@
 //! Values whose types are known at run time, and how people write them.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::str::FromStr as _;
 
+use guest_abi::document::DocumentBuf;
 use guest_abi::function::{Items, Scalar, Type};
 use jiff::civil;
 
@@ -77,8 +79,8 @@ pub enum Value {
     Decimal(Decimal),
     /// A value of a type of the guest's own, in CBOR.
     Record(Vec<u8>),
-    /// A document, in CBOR.
-    Document(Vec<u8>),
+    /// A document.
+    Document(DocumentBuf),
     /// A list of values of one type.
     List(Vec<Value>),
 }
@@ -92,15 +94,15 @@ pub struct ValueError {
     pub text: String,
     /// The type.
     pub ty: Type,
-    /// The form of the type's values.
-    pub reason: &'static str,
+    /// The form of the type's values, or the fault in the text.
+    pub reason: Cow<'static, str>,
 }
 
 impl ValueError {
     /// That the text is no value of the type, for this reason.
     #[must_use]
-    pub fn new(text: &str, ty: Type, reason: &'static str) -> Self {
-        Self { text: guest_host::text::cut(text, 200).into(), ty, reason }
+    pub fn new(text: &str, ty: Type, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { text: guest_host::text::cut(text, 200).into(), ty, reason: reason.into() }
     }
 }
 
@@ -144,7 +146,8 @@ impl Value {
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match self {
             Self::String(text) => Some(text.as_bytes()),
-            Self::Bytes(bytes) | Self::Record(bytes) | Self::Document(bytes) => Some(bytes),
+            Self::Bytes(bytes) | Self::Record(bytes) => Some(bytes),
+            Self::Document(document) => Some(document.as_bytes()),
             _ => None,
         }
     }
@@ -183,8 +186,8 @@ impl Value {
     }
 
     /// Reads a value as people write it: `null` where the type has it, `true` and `false`, numbers, `2026-11-29` for a date,
-    /// `2026-11-29T10:00:00Z` for a timestamp, hexadecimal digits for bytes, records and documents, and `[1, 2]` for a
-    /// list. Text is taken as it is; in a list it stands in double quotes, and so does the text `"null"` where the type has null.
+    /// `2026-11-29T10:00:00Z` for a timestamp, hexadecimal digits for bytes and records, JSON for documents, and
+    /// `[1, 2]` for a list. Text is taken as it is; in a list it stands in double quotes, and so does the text `"null"` where the type has null.
     ///
     /// # Errors
     /// [`ValueError`] if the text is no value of the type.
@@ -198,6 +201,10 @@ impl Value {
                 // Where `null` is null, the text stands in quotes.
                 Scalar::String if ty.nullable && trimmed == "\"null\"" => Ok(Self::String("null".to_owned())),
                 Scalar::String => Ok(Self::String(text.to_owned())),
+                // The error has a place in the text.
+                Scalar::Document => DocumentBuf::from_json(text)
+                    .map(Self::Document)
+                    .map_err(|error| ValueError::new(text, ty, error.to_string())),
                 scalar => scalar_of(trimmed, scalar).ok_or_else(|| error(text, ty)),
             };
         };
@@ -211,6 +218,7 @@ impl Value {
 #[cold]
 fn error(text: &str, ty: Type) -> ValueError {
     let reason = match (ty.list, ty.scalar) {
+        (Some(_), Scalar::Document) => "write a list of documents as [{\"a\": 1}, {\"a\": 2}]",
         (Some(_), Scalar::String) => "write a list of texts as [\"a\", \"b\"]",
         (Some(_), _) => "write a list as [1, 2, 3]",
         (None, Scalar::Bool) => "write true or false",
@@ -254,7 +262,7 @@ fn scalar_of(text: &str, scalar: Scalar) -> Option<Value> {
         }
         Scalar::Bytes => Value::Bytes(bytes(text)?),
         Scalar::Record => Value::Record(bytes(text)?),
-        Scalar::Document => Value::Document(bytes(text)?),
+        Scalar::Document => Value::Document(DocumentBuf::from_json(text).ok()?),
         _ => return None,
     })
 }
@@ -267,15 +275,18 @@ fn item_of(text: &str, scalar: Scalar, of: Items) -> Option<Value> {
     }
 }
 
-/// The items between commas, where a comma in double quotes is none.
+/// The items between commas, where a comma in double quotes or within a document is none.
 fn split(inner: &str) -> Option<Vec<&str>> {
     let (mut items, mut start, mut in_quotes, mut escaped) = (Vec::new(), 0, false, false);
+    let mut depth = 0_u32;
     for (at, char) in inner.char_indices() {
         match char {
             _ if escaped => escaped = false,
             '\\' if in_quotes => escaped = true,
             '"' => in_quotes = !in_quotes,
-            ',' if !in_quotes => {
+            '{' | '[' if !in_quotes => depth += 1,
+            '}' | ']' if !in_quotes => depth = depth.checked_sub(1)?,
+            ',' if !in_quotes && depth == 0 => {
                 items.push(inner[start..at].trim());
                 start = at + 1;
             }
@@ -399,9 +410,8 @@ impl fmt::Display for Value {
             Self::Date(value) => value.fmt(f),
             Self::Timestamp(value) => value.fmt(f),
             Self::Decimal(value) => value.fmt(f),
-            Self::Bytes(value) | Self::Record(value) | Self::Document(value) => {
-                value.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-            }
+            Self::Document(value) => f.write_str(&value.to_json()),
+            Self::Bytes(value) | Self::Record(value) => value.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
             Self::List(items) => {
                 f.write_char('[')?;
                 for (at, item) in items.iter().enumerate() {
@@ -442,6 +452,7 @@ from! {
     Date => Date;
     Timestamp => Timestamp;
     Decimal => Decimal;
+    DocumentBuf => Document;
 }
 
 impl<V: Into<Value>> From<Option<V>> for Value {

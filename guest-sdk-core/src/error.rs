@@ -6,6 +6,7 @@ use core::fmt;
 
 use guest_abi::ErrorCode;
 use guest_abi::cbor::{Reader, WireError};
+use guest_abi::document::{FieldError, PathError};
 use guest_abi::value::{Kind, ValueError};
 
 /// The result of an extension, and of reading a value.
@@ -45,6 +46,7 @@ enum Detail {
     ExchangeFull { wanted: usize, left: usize },
     KeyTooLong { capacity: usize },
     Malformed { at: Option<usize> },
+    Path { at: usize, reason: &'static str },
 }
 
 impl Error {
@@ -95,6 +97,7 @@ impl Error {
         match (self.subject.what, &self.detail) {
             (_, Detail::Absent | Detail::KeyTooLong { .. } | Detail::Message(_)) => {}
             (_, Detail::MissingField | Detail::NullArgument) => {}
+            (_, Detail::Path { .. }) => ["the path `", name, "`: "].into_iter().for_each(&mut *write),
             (What::Nothing, _) => {}
             (What::Element, Detail::MissingElement { .. }) => {}
             (What::Element, _) => [name, ": "].into_iter().for_each(&mut *write),
@@ -132,6 +135,10 @@ impl Error {
                 ["the key of `", name, "` is longer than "].into_iter().for_each(&mut *write);
                 write_number(*capacity, write);
                 write(" bytes: give `KeyBuilder` a larger capacity");
+            }
+            Detail::Path { at, reason } => {
+                [*reason, ", at byte "].into_iter().for_each(&mut *write);
+                write_number(*at, write);
             }
             Detail::Malformed { at } => {
                 write("bytes from the host are not a value");
@@ -207,6 +214,24 @@ pub fn of_field(name: &str, error: ValueError) -> Error {
 #[inline(never)]
 pub fn of_element(index: usize, error: ValueError) -> Error {
     Error { subject: Subject::element(index), ..error.into() }
+}
+
+/// The error of a path to a field of a document that is not well-formed.
+#[cold]
+#[inline(never)]
+fn of_path(path: &str, PathError { at, reason }: PathError) -> Error {
+    Error { code: ErrorCode::Malformed, subject: Subject::field(path), detail: Detail::Path { at, reason } }
+}
+
+/// Names the path.
+impl From<FieldError<'_>> for Error {
+    fn from(error: FieldError<'_>) -> Self {
+        match error {
+            FieldError::Path { path, error } => of_path(path, error),
+            FieldError::Value { path, error } => of_field(path, error),
+            _ => Self::new(ErrorCode::Malformed, "a field of a document cannot be read"),
+        }
+    }
 }
 
 /// Calls `hand_over` with the whole message of an error, without the heap.

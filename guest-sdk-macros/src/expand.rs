@@ -1,8 +1,8 @@
 //! The expansion of the attributes: the function, unchanged, and on wasm32 its export.
 
 use proc_macro::TokenStream;
-use quote::quote;
-use syn::{ItemFn, parse_macro_input};
+use quote::{ToTokens, quote};
+use syn::{DeriveInput, ItemFn, ItemImpl, parse_macro_input};
 
 use crate::check;
 
@@ -80,8 +80,29 @@ pub(crate) fn function(arguments: TokenStream, item: TokenStream) -> TokenStream
     }
 }
 
-/// The error, and the function as it is, so that it does not count as missing on top.
-fn failed(function: &ItemFn, error: &syn::Error) -> TokenStream {
+pub(crate) fn table_function(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as ItemFn);
+    match crate::table::expand(arguments.into(), &item) {
+        Ok(expanded) => expanded.into(),
+        Err(error) => failed(&item, &error),
+    }
+}
+
+pub(crate) fn aggregate(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as ItemImpl);
+    match crate::aggregate::expand(arguments.into(), &item) {
+        Ok(expanded) => expanded.into(),
+        Err(error) => failed(&item, &error),
+    }
+}
+
+pub(crate) fn state(item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as DeriveInput);
+    crate::state::expand(&item).unwrap_or_else(|error| error.to_compile_error()).into()
+}
+
+/// The error, and the item as it is, so that it does not count as missing on top.
+fn failed(item: &impl ToTokens, error: &syn::Error) -> TokenStream {
     let error = error.to_compile_error();
-    quote!(#function #error).into()
+    quote!(#item #error).into()
 }

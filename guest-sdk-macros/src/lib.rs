@@ -1,9 +1,14 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+mod aggregate;
 mod check;
 mod expand;
 mod function;
+mod options;
+mod signature;
+mod state;
+mod table;
 
 use expand::Sdk;
 use proc_macro::TokenStream;
@@ -217,6 +222,143 @@ pub fn extension_exttinygo(arguments: TokenStream, item: TokenStream) -> TokenSt
 #[proc_macro_attribute]
 pub fn function(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::function(arguments, item)
+}
+
+/// Makes the methods of a type an aggregate, which a host calls with a group of rows, through `guest-functions` or by `host-harness
+/// call`. The type is the state of a group; the host keeps it as bytes between batches, see `guest_sdk::State`.
+///
+/// | method | does |
+/// |---|---|
+/// | `accumulate(&mut self, ...)` | takes a row into the state; its parameters are those of the aggregate |
+/// | `merge(&mut self, other: Self)` | takes another state into this one |
+/// | `evaluate(&self) -> ...` | makes the result |
+/// | `retract(&mut self, ...)`, optional | takes a row out again, for windows that slide |
+/// | `new() -> Self`, optional | makes the state of no rows; otherwise `Default` does |
+///
+/// `accumulate`, `merge` and `retract` return nothing or a `Result<()>`. A row with a null for a parameter that is no `Option` is
+/// left out.
+///
+/// # Arguments
+///
+/// Those of [`macro@function`], and:
+///
+/// | argument | meaning |
+/// |---|---|
+/// | `name = "..."` | the name of the aggregate; otherwise that of the type in snake case |
+/// | `state_version = 2` | version of the state's bytes, 1 at first: raise it when the type changes, so that states of before are refused |
+///
+/// ```
+/// use guest_sdk::{State, aggregate};
+///
+/// #[derive(Default, State)]
+/// struct Mean {
+///     count: u64,
+///     sum: f64,
+/// }
+///
+/// /// The arithmetic mean; null for no rows.
+/// #[aggregate]
+/// impl Mean {
+///     fn accumulate(&mut self, number: f64) {
+///         self.count += 1;
+///         self.sum += number;
+///     }
+///
+///     fn retract(&mut self, number: f64) {
+///         self.count -= 1;
+///         self.sum -= number;
+///     }
+///
+///     fn merge(&mut self, other: Self) {
+///         self.count += other.count;
+///         self.sum += other.sum;
+///     }
+///
+///     fn evaluate(&self) -> Option<f64> {
+///         (self.count > 0).then(|| self.sum / self.count as f64)
+///     }
+/// }
+///
+/// let mut mean = Mean::default();
+/// mean.accumulate(1.0);
+/// mean.accumulate(4.0);
+/// assert_eq!(mean.evaluate(), Some(2.5));
+/// ```
+///
+/// A state that cannot be saved does not compile:
+///
+/// ```compile_fail
+/// # use guest_sdk::aggregate;
+/// #[derive(Default)]
+/// struct Count(u64);
+///
+/// #[aggregate]
+/// impl Count {
+///     fn accumulate(&mut self) {
+///         self.0 += 1;
+///     }
+///     fn merge(&mut self, other: Self) {
+///         self.0 += other.0;
+///     }
+///     fn evaluate(&self) -> u64 {
+///         self.0
+///     }
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn aggregate(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::aggregate(arguments, item)
+}
+
+/// Makes a function a table function: one that gives any number of rows for a call.
+///
+/// It returns an iterator of its rows or a `Vec`, or a `Result` of these. A row is a value, or a tuple of a value for each column;
+/// a row that is an `Err` ends the call with that error. The iterator may borrow from the arguments. The host takes some
+/// thousand rows at a time and need not take all.
+///
+/// `columns(...)` names the columns. The other arguments are those of [`macro@function`]; null for a parameter that is no `Option`
+/// gives no rows.
+///
+/// ```
+/// use guest_sdk::table_function;
+///
+/// /// The words of a text, with their positions.
+/// #[table_function(columns(position, word))]
+/// fn words(text: &str) -> impl Iterator<Item = (i64, &str)> {
+///     (0..).zip(text.split_whitespace())
+/// }
+///
+/// assert_eq!(words("a b").last(), Some((1, "b")));
+/// ```
+///
+/// Each column has a name:
+///
+/// ```compile_fail
+/// # use guest_sdk::table_function;
+/// #[table_function(columns(position))]
+/// fn words(text: &str) -> impl Iterator<Item = (i64, &str)> {
+///     (0..).zip(text.split_whitespace())
+/// }
+/// # assert_eq!(<__guest_table_words as guest_sdk::function::TableFunction>::DECLARATION.results.len(), 1);
+/// ```
+#[proc_macro_attribute]
+pub fn table_function(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::table_function(arguments, item)
+}
+
+/// Derives `guest_sdk::State` for a struct: its fields are saved in their order, and each has `State` itself. If the order or
+/// a type changes, raise the aggregate's `state_version`.
+///
+/// ```compile_fail
+/// # use guest_sdk::State;
+/// #[derive(State)]
+/// enum Either {
+///     One,
+/// }
+/// ```
+#[proc_macro_derive(State)]
+pub fn state(item: TokenStream) -> TokenStream {
+    expand::state(item)
 }
 
 /// Makes a function the guest's initialisation hook, which runs once, before the host takes its snapshot: what it

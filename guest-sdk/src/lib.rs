@@ -10,6 +10,7 @@ extern crate std;
 mod arena;
 mod context;
 mod contract;
+pub mod document;
 mod entry;
 #[cfg(target_arch = "wasm32")]
 mod exports;
@@ -27,10 +28,12 @@ pub use context::Context;
 pub use contract::Native;
 #[cfg(feature = "minicbor")]
 pub use function::Record;
-pub use function::{Date, Decimal, List, Timestamp};
+pub use function::{Date, Decimal, List, State, Timestamp};
+pub use guest_abi::document::{Document, DocumentBuf, Path};
+pub use guest_abi::path;
 pub use guest_sdk_core::value::{Fields, Items, Value};
 pub use guest_sdk_core::{Error, ErrorCode, InitResult, Kind, Level, QName, Result, storage};
-pub use guest_sdk_macros::{extension, function, init};
+pub use guest_sdk_macros::{State, aggregate, extension, function, init, table_function};
 pub use rows::{Row, Rows};
 pub use writer::{ArrayWriter, IntentWriter, ObjectWriter};
 
@@ -62,17 +65,39 @@ static ALLOCATOR: guest_sdk_core::allocator::Chosen = guest_sdk_core::allocator:
 /// The expansion of the attribute macros. Not for use by hand.
 #[doc(hidden)]
 pub mod generated {
-    pub use guest_abi::function::{Declaration, Kind as FunctionKind, Volatility};
+    pub use alloc::vec::Vec;
 
-    pub use crate::__guest_sdk_function as export_function;
+    use alloc::boxed::Box;
+
+    pub use guest_abi::function::{Declaration, Kind as FunctionKind, Operation, Volatility};
+
     #[cfg(target_arch = "wasm32")]
     pub use crate::exports::{extension, init};
     #[cfg(not(target_arch = "wasm32"))]
     pub use crate::function::address::forget_segments;
     pub use crate::function::address::{address, pointer};
-    pub use crate::function::call::{Batch, Call, RowError};
+    pub use crate::function::aggregate::{Crossing, Done, Groups, no_operation};
+    pub use crate::function::call::{Batch, Call, RowError, Stop};
     #[cfg(target_arch = "wasm32")]
     pub use crate::function::call::{end, end_batch};
     #[cfg(target_arch = "wasm32")]
+    pub use crate::function::table::current::CURRENT;
+    pub use crate::function::table::{NextCall, TableCall, columns, no_rows, table_call};
+    pub use crate::{
+        __guest_sdk_aggregate as export_aggregate, __guest_sdk_function as export_function,
+        __guest_sdk_table_function as export_table_function,
+    };
+    #[cfg(target_arch = "wasm32")]
     pub use crate::{__guest_sdk_extension as export_extension, __guest_sdk_init as export_init};
+
+    /// A value that stays for good.
+    pub fn leak<T>(value: T) -> &'static mut T {
+        Box::leak(Box::new(value))
+    }
+
+    /// Whether there is an item.
+    #[must_use]
+    pub const fn is_some<T>(items: &[T]) -> bool {
+        !items.is_empty()
+    }
 }

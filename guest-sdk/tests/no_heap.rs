@@ -10,7 +10,7 @@ use guest_abi::column::{Column, Encoding};
 use guest_sdk::function::Function;
 use guest_sdk::generated::address;
 use guest_sdk::testing::{Host, MemoryState, Outcome, host_is_running};
-use guest_sdk::{Context, Error, KeyBuilder, List, QName, Result, function, storage};
+use guest_sdk::{Context, Document, DocumentBuf, Error, KeyBuilder, List, QName, Result, function, path, storage};
 
 struct Counting;
 
@@ -207,5 +207,30 @@ fn typed_functions_allocate_nothing_for_arguments_and_numbers() {
             });
             assert_eq!(count, 0);
         }
+    }
+}
+
+/// Reads fields of every type, by paths of both kinds.
+#[function]
+fn fields(document: Document, path: &str) -> Result<f64> {
+    let mut sum = document.score() + document.get_f64(path!("a.b[1].c"))?.unwrap_or(0.0);
+    for item in document.get_list("a.b")?.into_iter().flatten() {
+        sum += if item?.is_some() { 1.0 } else { 0.0 };
+    }
+    let known = document.get_bool(path!("yes"))? == Some(true) && document.get_str(path)?.is_some();
+    let length = document.get_list_len("a.\"b\"")?.unwrap_or(0);
+    Ok(sum + document.get_i64("a.b.0")?.unwrap_or(0) as f64 + length as f64 + f64::from(u8::from(known)))
+}
+
+#[test]
+fn reading_the_fields_of_a_document_allocates_nothing() {
+    let json = r#"{"id": "x", "score": 0.5, "a": {"b": [7, {"c": 0.25}, null]}, "yes": true, "text": "t"}"#;
+    let document = DocumentBuf::from_json(json).unwrap();
+    for (path, sum) in [("text", Ok(13.75)), ("id.x", Ok(12.75)), ("a.b", Err(())), ("a..b", Err(()))] {
+        let (count, _) = allocations(65_536, |_| {
+            assert_eq!(fields(document.as_document(), path).map_err(drop), sum, "{path}");
+            Ok(())
+        });
+        assert_eq!(count, 0, "{path}");
     }
 }

@@ -2,6 +2,8 @@
 //
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
+import "./abort";
+
 /** A key, a value or an intent; valid for one call of an extension function. */
 export type Handle = i64;
 
@@ -64,9 +66,6 @@ declare function valueGetAsString(value: Handle, index: i32): i64;
 declare function valueGetAsValue(value: Handle, index: i32): Handle;
 @external("env", "hostKeyAsInt32")
 declare function keyAsInt32(key: Handle, name: usize, nameLength: i32): i32;
-
-@external("wasi_snapshot_preview1", "fd_write")
-declare function fdWrite(descriptor: i32, vectors: usize, count: i32, written: usize): i32;
 
 // --- text ----------------------------------------------------------------------------------------------------------------
 
@@ -213,35 +212,6 @@ export class Key extends Writer {
   update(existing: Value): Intent {
     return new Intent(hostUpdateValue(this.handle, existing.handle));
   }
-}
-
-// --- failing -------------------------------------------------------------------------------------------------------------
-
-/** Room for what `abort` prints, so that it needs no memory when there is none: two vectors of WASI, then a count. */
-const vectors = memory.data(40);
-const PREFIX = memory.data<u8>([112, 97, 110, 105, 99, 58, 32]); // "panic: "
-const NEWLINE = memory.data<u8>([10]);
-const TEXT = memory.data(512);
-
-/**
- * What the compiler calls for `throw`, `assert` and a bounds check that fails; `--use abort=exttinygo/abort` puts it in the
- * place of an import that no host of the contract has. Prints `panic: MESSAGE`, by which the host knows why, and traps.
- */
-export function abort(message: string | null, fileName: string | null, line: u32, column: u32): void {
-  let length: usize = 0;
-  if (message !== null) {
-    // A unit of UTF-16 becomes three bytes at most.
-    const units = min(message.length, 512 / 3);
-    length = String.UTF8.encodeUnsafe(changetype<usize>(message), units, TEXT);
-  }
-  store<usize>(vectors, PREFIX);
-  store<usize>(vectors, 7, 4);
-  store<usize>(vectors, TEXT, 8);
-  store<usize>(vectors, length, 12);
-  store<usize>(vectors, NEWLINE, 16);
-  store<usize>(vectors, 1, 20);
-  fdWrite(1, vectors, 3, vectors + 24);
-  unreachable();
 }
 
 // --- what an extension exports ---------------------------------------------------------------------------------------------

@@ -3,9 +3,11 @@
 mod build;
 mod call;
 mod display;
+mod find;
 mod functions;
 mod generate;
 mod guest_crate;
+mod query;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,9 +28,11 @@ use host_harness::verify::AllowFailing;
 pub(crate) use build::Build;
 pub(crate) use call::{CallArguments, skipped};
 pub(crate) use display::{Color, Display, Verbosity};
+pub(crate) use find::Find;
 pub(crate) use functions::{Call, FunctionModule, Functions};
 pub(crate) use generate::{Completions, Man};
 pub(crate) use guest_crate::GuestCrate;
+pub(crate) use query::Query;
 
 use crate::commands::new::New;
 use crate::commands::watch::Watch;
@@ -69,6 +73,18 @@ pub(crate) enum Command {
     ///
     /// The exit status is 1 if the call fails, and 2 if the arguments do not fit the function.
     Call(Call),
+    /// Run a SQL query over CSV, JSON Lines and Parquet files, with functions of modules.
+    ///
+    /// Runs the program host-harness-query, which is installed by itself: a query engine is several hundred packages. It has options
+    /// of its own.
+    #[command(disable_help_flag = true)]
+    Query(Query),
+    /// Find documents in JSON Lines by typed functions: filter, rank and project them.
+    ///
+    /// Prints the lines that --where keeps as they are, with --score the best of them first, or what --select makes of them. Each
+    /// call of a function starts from a pristine instance. The exit status is 0 also if nothing is found, 1 if a function
+    /// fails, and 2 if a line is no document or the functions do not fit. If nobody reads the output, it ends.
+    Find(Find),
     /// Measure calls and restores.
     ///
     /// Every function of every guest is measured without a restore, with a new instance for each call, and with each

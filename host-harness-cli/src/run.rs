@@ -35,6 +35,9 @@ const INTERRUPTED: i32 = 130;
 /// Runs what the command line asks for.
 pub(crate) fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().collect();
+    if let Some(words) = commands::query::words(&words) {
+        return commands::query::run(words).unwrap_or_else(|error| fail(&error));
+    }
     let parser = Arguments::command().color(Color::in_words(words.iter().cloned()));
     let parsed = config::parse(parser, words).and_then(|matches| {
         let mut arguments = Arguments::from_arg_matches(&matches)?;
@@ -183,8 +186,10 @@ fn run(arguments: &Arguments) -> Result<bool> {
             commands::schema::run(common)?;
             return Ok(true);
         }
+        Command::Query(_) => anyhow::bail!("options of `query` go behind it: `host-harness query --format csv ...`"),
         Command::Functions(arguments) => return commands::functions::list(arguments, common).map(|()| true),
-        Command::Call(arguments) => return commands::functions::call(arguments, common).map(|()| true),
+        Command::Call(arguments) => return commands::call::call(arguments, common).map(|()| true),
+        Command::Find(arguments) => return commands::find::run(arguments, common).map(|()| true),
         Command::New(arguments) => return commands::new::run(arguments).map(|()| true),
         Command::Watch(arguments) => return commands::watch::run(arguments).map(|()| true),
         // They have no report, and have ended above.
@@ -235,12 +240,13 @@ fn guests_and_states(command: &Command) -> Vec<PathBuf> {
         Command::Completions(_) | Command::Man(_) => Vec::new(),
         Command::Functions(arguments) => vec![arguments.module.guest.clone()],
         Command::Call(arguments) => vec![arguments.module.guest.clone()],
+        Command::Find(arguments) => std::iter::once(&arguments.module.guest).chain(&arguments.files).cloned().collect(),
         Command::Run(arguments) => with(std::slice::from_ref(&arguments.guest), &arguments.state),
         Command::Measure(arguments) => with(&arguments.guests, &arguments.work.state),
         Command::Verify(arguments) => with(&arguments.guests, &arguments.work.state),
         Command::Compare(arguments) => with(&arguments.guest.inputs(), &commands::compare::state_file(arguments)),
         Command::Replay(arguments) => commands::replay::inputs(arguments),
-        Command::Schema | Command::New(_) | Command::Watch(_) => Vec::new(),
+        Command::Schema | Command::New(_) | Command::Watch(_) | Command::Query(_) => Vec::new(),
     }
 }
 

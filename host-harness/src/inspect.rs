@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::advice::{Advice, advice};
 use crate::measure::SYSTEM_ALLOCATOR;
-use guest_abi::function::EXPORT_ROW;
+use guest_abi::function::{EXPORT_AGGREGATE, EXPORT_ROW, EXPORT_TABLE};
 use guest_host::admission::{Admission, Refusal};
 use guest_host::artefact::{is_artefact, module_of};
 use guest_host::snapshot::ControlBlockAt;
@@ -354,7 +354,10 @@ fn of_module(name: &str, info: &ModuleInfo, admission: &Admission) -> Inspection
         functions: info.extension_functions().map(|export| export.name.clone()).collect(),
         typed_functions: info
             .typed_functions()
-            .filter_map(|export| export.name.strip_prefix(EXPORT_ROW))
+            .filter_map(|export| {
+                let named = |prefix| export.name.strip_prefix(prefix);
+                named(EXPORT_ROW).or_else(|| named(EXPORT_AGGREGATE)).or_else(|| named(EXPORT_TABLE))
+            })
             .map(str::to_owned)
             .collect(),
         not_callable: not_callable(info),

@@ -20,6 +20,12 @@ pub(crate) fn in_browser_tests(mut cargo: Command) -> Command {
     cargo
 }
 
+/// The same cargo in the workspace of the query engine.
+pub(crate) fn in_query(mut cargo: Command) -> Command {
+    cargo.current_dir(folders::query());
+    cargo
+}
+
 /// The same cargo in the guests' workspace.
 pub(crate) fn in_guests(mut cargo: Command) -> Command {
     cargo.current_dir(folders::root().join("guests"));

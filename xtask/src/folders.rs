@@ -15,6 +15,11 @@ pub(crate) fn target() -> PathBuf {
     root().join("target")
 }
 
+/// The query engine's own workspace.
+pub(crate) fn query() -> PathBuf {
+    root().join("query")
+}
+
 /// The manifest of the guests' own workspace.
 pub(crate) fn guests_manifest() -> PathBuf {
     root().join("guests/Cargo.toml")

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::folders;
 
 /// A crate, and the folders and files of its `src`, lowest first.
-const LAYERS: [(&str, &[&str]); 5] = [
+const LAYERS: [(&str, &[&str]); 6] = [
     (
         "guest-prepare",
         &[
@@ -46,7 +46,35 @@ const LAYERS: [(&str, &[&str]); 5] = [
     ),
     (
         "guest-functions",
-        &["error", "value", "memory", "frame", "argument", "returned", "declare", "module", "batch", "runtime"],
+        &[
+            "error",
+            "value",
+            "memory",
+            "frame",
+            "argument",
+            "returned",
+            "declare",
+            "functions",
+            "module",
+            "batch",
+            "runtime",
+        ],
+    ),
+    (
+        "query/guest-datafusion",
+        &[
+            "error",
+            "types",
+            "describe",
+            "query",
+            "scalar",
+            "aggregate",
+            "plan",
+            "table",
+            "resolver",
+            "modules",
+            "factory",
+        ],
     ),
     (
         "host-harness",

@@ -359,6 +359,18 @@ pub fn array_of<S: Sink>(sink: &mut S, elements: usize) {
     element(sink, Prefix { major: initial(major::ARRAY), argument: elements as u64 });
 }
 
+/// Writes the head of a byte string of so many bytes that holds an item, which must follow.
+#[cfg(feature = "alloc")]
+pub(crate) fn embedded_of<S: Sink>(sink: &mut S, bytes: usize) {
+    element(sink, Prefix { major: initial(major::TAG), argument: super::EMBEDDED_TAG as u64 });
+    element(sink, Prefix { major: initial(major::BYTES), argument: bytes as u64 });
+}
+
+/// Writes an unsigned integer of up to 64 bits.
+pub fn unsigned<S: Sink>(sink: &mut S, value: u64) {
+    element(sink, Prefix { major: initial(major::UNSIGNED), argument: value });
+}
+
 /// Writes [`BEGIN_OBJECT`], [`BEGIN_ARRAY`] or [`END`].
 #[inline]
 pub fn mark<S: Sink>(sink: &mut S, mark: u8) {

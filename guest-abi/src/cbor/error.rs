@@ -18,6 +18,11 @@ pub enum WireError {
         /// Offset of the item in bytes.
         at: usize,
     },
+    /// A name that a map has twice, where each may be there once.
+    Duplicate {
+        /// Offset of the second one in bytes.
+        at: usize,
+    },
     /// Objects or arrays nested deeper than [`MAX_DEPTH`].
     TooDeep {
         /// Offset of the item in bytes.
@@ -33,6 +38,7 @@ impl core::fmt::Display for WireError {
                 write!(f, "malformed CBOR or text that is not UTF-8 at byte {at}")
             }
             Self::Unsupported { at } => write!(f, "a CBOR item that the value model does not have at byte {at}"),
+            Self::Duplicate { at } => write!(f, "a name that the object has twice at byte {at}"),
             Self::TooDeep { at } => write!(f, "values nested deeper than {MAX_DEPTH} levels at byte {at}"),
         }
     }

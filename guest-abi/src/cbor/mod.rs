@@ -33,9 +33,15 @@ pub use head::{BREAK, Head, INDEFINITE, major};
 pub use reader::Reader;
 pub use scan::skip;
 pub(crate) use validate::{beyond, fits_i64};
+#[cfg(feature = "alloc")]
+pub(crate) use validate::{head, text};
 
 /// CBOR tag of a qualified name: an array of two texts, package and entity.
 pub const QNAME_TAG: u16 = 0x514E;
+
+/// CBOR tag of a byte string that holds an item ([RFC 8949, section
+/// 3.4.5.1](https://www.rfc-editor.org/rfc/rfc8949#section-3.4.5.1)).
+pub(crate) const EMBEDDED_TAG: usize = 24;
 
 /// Number of levels to which objects and arrays may be nested.
 pub const MAX_DEPTH: u32 = 64;

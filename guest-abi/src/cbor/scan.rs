@@ -255,7 +255,7 @@ fn content(bytes: &[u8], major: u8) -> Option<&[u8]> {
 
 /// Without a call for names, which are short.
 #[inline]
-fn equal(one: &[u8], other: &[u8]) -> bool {
+pub(crate) fn equal(one: &[u8], other: &[u8]) -> bool {
     fn ends<const N: usize>(one: &[u8], other: &[u8]) -> bool {
         one.first_chunk::<N>() == other.first_chunk() && one.last_chunk::<N>() == other.last_chunk()
     }

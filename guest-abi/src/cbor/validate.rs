@@ -13,7 +13,7 @@ const F64: u8 = 0xFB;
 
 /// The head at `at` of an item of definite length.
 #[inline(always)]
-pub(super) fn head(bytes: &[u8], at: usize) -> Result<Head, WireError> {
+pub(crate) fn head(bytes: &[u8], at: usize) -> Result<Head, WireError> {
     match Head::read(bytes, at) {
         Some(head) => Ok(head),
         None => Err(no_head(bytes, at)),
@@ -54,7 +54,7 @@ fn content(bytes: &[u8], at: usize) -> Result<(&[u8], usize), WireError> {
 
 /// The text at `at` and the position behind it.
 #[inline]
-pub(super) fn text(bytes: &[u8], at: usize) -> Result<(&str, usize), WireError> {
+pub(crate) fn text(bytes: &[u8], at: usize) -> Result<(&str, usize), WireError> {
     match bytes.get(at) {
         Some(initial) if initial >> 5 == TEXT => {}
         Some(initial) => return Err(beyond(*initial, at)),

@@ -35,6 +35,8 @@ pub struct Declaration<'a> {
     pub strict: bool,
     /// Version of an aggregate's state; 0 for other kinds.
     pub state_version: u32,
+    /// Whether an aggregate takes rows out of its state again; false for other kinds.
+    pub retracts: bool,
     /// Names and types of its parameters.
     pub params: &'a [(&'a str, Type)],
     /// Names and types of the result's columns: one without a name unless it is a table function.
@@ -45,8 +47,17 @@ impl<'a> Declaration<'a> {
     /// A function that is immutable and strict, without documentation.
     #[must_use]
     pub const fn new(kind: Kind, name: &'a str, params: &'a [(&'a str, Type)], results: &'a [(&'a str, Type)]) -> Self {
-        let (documentation, volatility) = ("", Volatility::Immutable);
-        Self { kind, name, documentation, volatility, strict: true, state_version: 0, params, results }
+        Self {
+            kind,
+            name,
+            documentation: "",
+            volatility: Volatility::Immutable,
+            strict: true,
+            state_version: 0,
+            retracts: false,
+            params,
+            results,
+        }
     }
 
     /// Sets [`Self::documentation`].
@@ -71,6 +82,12 @@ impl<'a> Declaration<'a> {
     #[must_use]
     pub const fn with_state_version(self, state_version: u32) -> Self {
         Self { state_version, ..self }
+    }
+
+    /// Sets [`Self::retracts`].
+    #[must_use]
+    pub const fn with_retracts(self, retracts: bool) -> Self {
+        Self { retracts, ..self }
     }
 
     /// Bytes of its entry.
@@ -102,7 +119,7 @@ impl<'a> Declaration<'a> {
         to = to.unsigned(SECTION_VERSION as usize).unsigned(self.kind as usize);
         to = to.text(self.name).text(self.documentation);
         to = to.unsigned(self.volatility as usize).unsigned(self.strict as usize);
-        to = to.unsigned(self.state_version as usize);
+        to = to.unsigned(self.state_version as usize).unsigned(self.retracts as usize);
         to.fields(self.params).fields(self.results)
     }
 }

@@ -45,6 +45,8 @@ pub struct Signature {
     pub strict: bool,
     /// Version of an aggregate's state; 0 for other kinds.
     pub state_version: u32,
+    /// Whether an aggregate takes rows out of its state again; false for other kinds.
+    pub retracts: bool,
     /// The parameters.
     pub params: Vec<Field>,
     /// The columns of the result: one, unless it is a table function.
@@ -62,6 +64,7 @@ impl Signature {
             volatility: Volatility::Immutable,
             strict: true,
             state_version: 0,
+            retracts: false,
             params: Vec::new(),
             results: Vec::new(),
         }
@@ -210,13 +213,10 @@ impl Entry<'_> {
         let documentation = self.text("documentation")?;
         let volatility = self.byte("volatility")?;
         let volatility = Volatility::from_number(volatility).ok_or_else(|| self.damaged("volatility"))?;
-        let strict = match self.byte("strictness")? {
-            0 => false,
-            1 => true,
-            _ => return Err(self.damaged("strictness")),
-        };
+        let strict = self.flag("strictness")?;
         let state_version = self.unsigned("state version")?;
         let state_version = u32::try_from(state_version).map_err(|_| self.damaged("state version"))?;
+        let retracts = self.flag("retraction")?;
         let (params, results) = (self.fields("parameters")?, self.fields("results")?);
         let one = matches!(results.as_slice(), [result] if result.name.is_empty());
         let fits = match kind {
@@ -229,7 +229,7 @@ impl Entry<'_> {
         if !self.reader.is_at_end() {
             return Err(self.damaged("its end"));
         }
-        Ok(Signature { kind, name, documentation, volatility, strict, state_version, params, results })
+        Ok(Signature { kind, name, documentation, volatility, strict, state_version, retracts, params, results })
     }
 
     fn damaged(&self, what: &'static str) -> SectionError {
@@ -250,6 +250,14 @@ impl Entry<'_> {
     fn byte(&mut self, what: &'static str) -> Result<u8, SectionError> {
         let number = self.unsigned(what)?;
         u8::try_from(number).map_err(|_| self.damaged(what))
+    }
+
+    fn flag(&mut self, what: &'static str) -> Result<bool, SectionError> {
+        match self.unsigned(what)? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(self.damaged(what)),
+        }
     }
 
     fn text(&mut self, what: &'static str) -> Result<String, SectionError> {

@@ -38,6 +38,35 @@ impl Kind {
     }
 }
 
+/// What an aggregate does to its states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[repr(i32)]
+pub enum Operation {
+    /// Takes rows into their states.
+    Accumulate = 0,
+    /// Takes rows out of their states again, for windows that slide.
+    Retract = 1,
+    /// Takes other states into the states.
+    Merge = 2,
+    /// Makes the results of the states.
+    Evaluate = 3,
+}
+
+impl Operation {
+    /// The operation of this number.
+    #[must_use]
+    pub const fn from_number(number: i32) -> Option<Self> {
+        match number {
+            0 => Some(Self::Accumulate),
+            1 => Some(Self::Retract),
+            2 => Some(Self::Merge),
+            3 => Some(Self::Evaluate),
+            _ => None,
+        }
+    }
+}
+
 /// How far equal arguments give equal results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
@@ -278,6 +307,10 @@ mod tests {
         for number in 0..5 {
             assert_eq!(Kind::from_number(number).map(|kind| kind as u8), (number < 3).then_some(number));
             assert_eq!(Volatility::from_number(number).map(|kind| kind as u8), (number < 3).then_some(number));
+        }
+        for number in -1..5 {
+            let is_one = (0..4).contains(&number);
+            assert_eq!(Operation::from_number(number).map(|operation| operation as i32), is_one.then_some(number));
         }
     }
 

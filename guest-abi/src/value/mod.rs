@@ -371,14 +371,19 @@ impl<'a> ValueRef<'a> {
 }
 
 /// `value` as a float if its significant bits fit `precision`.
-fn exact_float(value: i64, precision: u32) -> Option<f64> {
-    let magnitude = value.unsigned_abs();
+pub(crate) fn exact_float(value: i64, precision: u32) -> Option<f64> {
+    let size = exact_size(value.unsigned_abs(), precision)?;
+    Some(if value < 0 { -size } else { size })
+}
+
+/// The same of a number without a sign.
+pub(crate) fn exact_size(magnitude: u64, precision: u32) -> Option<f64> {
     if magnitude == 0 {
         return Some(0.0);
     }
     let significant = 64 - magnitude.leading_zeros() - magnitude.trailing_zeros();
     #[expect(clippy::cast_precision_loss, reason = "checked: the significant bits fit")]
-    (significant <= precision).then_some(value as f64)
+    (significant <= precision).then_some(magnitude as f64)
 }
 
 #[cfg(all(test, feature = "alloc"))]

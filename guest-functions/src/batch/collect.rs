@@ -16,6 +16,7 @@ use guest_abi::function::{Scalar, Type};
 use guest_host::{GuestCall, GuestCallError};
 
 use super::cells::data_type;
+use crate::document::check_documents;
 use crate::frame::Frame;
 use crate::memory::at;
 use crate::value::{Decimal, Value};
@@ -28,6 +29,13 @@ pub(super) struct Room {
     values: u32,
     validity: u32,
     rows: usize,
+}
+
+impl Room {
+    /// The same for fewer results, with the column at this address.
+    pub(super) fn of_rows(self, rows: usize, column: u32) -> Self {
+        Self { column, rows: rows.min(self.rows), ..self }
+    }
 }
 
 /// The results gathered so far.
@@ -82,8 +90,14 @@ impl Collected {
         Self { ty, values: Gathered::new(ty, rows), validity, rows: 0 }
     }
 
-    /// Prepares room for `rows` results.
+    /// Prepares room for `rows` results, and places its column.
     pub(super) fn room(&self, frame: &mut Frame<'_, '_>, rows: usize) -> Result<Room, GuestCallError> {
+        let (placed, room) = self.room_for(frame, rows)?;
+        Ok(Room { column: frame.bytes(&placed.to_bytes())?, ..room })
+    }
+
+    /// Prepares room for `rows` results, whose column the caller places.
+    pub(super) fn room_for(&self, frame: &mut Frame<'_, '_>, rows: usize) -> Result<(Column, Room), GuestCallError> {
         let values = match &self.values {
             Gathered::Fixed { width, .. } => frame.room(rows.saturating_mul(*width))?.0,
             Gathered::Bits(_) => zeros(frame, rows.div_ceil(8))?,
@@ -91,7 +105,7 @@ impl Collected {
         };
         let validity = if self.validity.is_some() { zeros(frame, rows.div_ceil(8).max(1))? } else { 0 };
         let placed = Column { rows: rows as u32, values, validity, ..Column::default() };
-        Ok(Room { column: frame.bytes(&placed.to_bytes())?, values, validity, rows })
+        Ok((placed, Room { column: 0, values, validity, rows }))
     }
 
     /// Takes the results out of the room, or out of where the guest put them. If that fails, the batch has no result.
@@ -261,7 +275,11 @@ impl Collected {
                     }
                     _ => {
                         let array = BinaryArray::try_new(offsets, bytes.into(), nulls);
-                        Arc::new(array.map_err(|error| error.to_string())?)
+                        let array = array.map_err(|error| error.to_string())?;
+                        if self.ty.scalar == Scalar::Document {
+                            check_documents(&array)?;
+                        }
+                        Arc::new(array)
                     }
                 }
             }

@@ -1,11 +1,17 @@
 //! Calls of many rows in one crossing: columns in, a column out, in the memory layout of Arrow.
 //!
-//! `cells` tells arrays apart, `place` copies them into the guest's memory, `collect` takes the result and checks it. This file
-//! divides a batch so that its parts fit the exchange region, and says which row failed.
+//! `cells` tells arrays apart, `place` copies them into the guest's memory, `collect` takes the result and checks it. `divide` divides a
+//! batch so that its parts fit the exchange region, and says which row failed. This file calls functions, `aggregate` takes
+//! rows into `states`, and `table` takes the rows of a table function.
 
+mod aggregate;
 mod cells;
 mod collect;
+mod divide;
 mod place;
+mod states;
+mod table;
+mod values;
 
 use std::ops::Range;
 
@@ -13,17 +19,22 @@ use arrow_array::ArrayRef;
 use guest_abi::column::SIZE;
 use guest_abi::function::{BATCH_DONE, Signature, Type};
 use guest_host::wasmtime::ValRaw;
-use guest_host::{Cause, Failure, GuestCallError, Instance};
+use guest_host::{GuestCallError, Instance};
 
 use crate::argument::{arity, mismatch};
 use crate::error::FunctionError;
 use crate::frame::Frame;
-use crate::module::{Caller, Entry, Function, Pristine};
+use crate::functions::Entry;
+use crate::module::{Caller, Function, Pristine};
 use crate::returned::take;
 use crate::value::Value;
+pub use aggregate::{Aggregate, GroupStates};
 use cells::Cells;
 pub use cells::{Columnar, data_type};
 use collect::Collected;
+use divide::{Parts, Stopped, call_in_parts};
+pub use table::{TableFunction, TableRows};
+pub use values::{array_of, value_at};
 
 impl Function {
     /// Calls the function for many rows, on an instance of the module's pool. See [`Caller::call_batch`].
@@ -92,10 +103,12 @@ fn call_batch(
     let may_lack = cells.iter().zip(takes_no_null).any(|(cells, takes_no_null)| takes_no_null && cells.may_be_null());
     let result = entry.result();
     let mut collected = Collected::new(result, rows, result.nullable || signature.strict && may_lack);
-    let mut batch = Batch { entry, instance, cells: &cells };
     match pristine {
-        Pristine::Row => batch.rows(0..rows, &mut collected)?,
-        Pristine::Batch | Pristine::Never => batch.parts(rows, &mut collected)?,
+        Pristine::Row => one_by_one(entry, instance, &cells, 0..rows, &mut collected)?,
+        Pristine::Batch | Pristine::Never => {
+            let mut batch = Batch { entry, instance, cells: &cells, collected: &mut collected };
+            call_in_parts(&mut batch, rows, usize::MAX)?;
+        }
     }
     let unfit = |reason| FunctionError::Results { function: signature.name.clone(), reason };
     collected.finish().map_err(unfit)
@@ -129,75 +142,34 @@ struct Batch<'a> {
     entry: &'a Entry,
     instance: &'a mut Instance,
     cells: &'a [Cells<'a>],
+    collected: &'a mut Collected,
 }
 
-/// Why a part of a batch has no results.
-enum Stopped {
-    /// The guest said which of its rows failed.
-    Row { row: usize, failure: Box<Failure> },
-    /// It did not.
-    Unknown(Failure),
-    /// The error says it.
-    Error(FunctionError),
-}
-
-impl Batch<'_> {
-    /// Calls all rows, as many at once as fit.
-    fn parts(&mut self, rows: usize, collected: &mut Collected) -> Result<(), FunctionError> {
-        let region = self.instance.config().exchange_size(self.instance.guest().info().contract()) as usize;
-        let mut start = 0;
-        let mut most = rows;
-        let needs_less =
-            |failure: &Failure| is_too_large(failure) || matches!(failure.cause, Cause::OutOfMemory { .. });
-        while start < rows {
-            let mut end = rows.min(start.saturating_add(most));
-            let bytes = self.estimate(&(start..end));
-            if bytes > region {
-                // Rows are not equally long: what does not fit all the same is halved below.
-                let fit = (end - start) as u128 * region as u128 / bytes as u128;
-                end = rows.min(start + usize::try_from(fit).unwrap_or(usize::MAX).max(1));
-            }
-            match self.part(start..end, collected) {
-                // The rows that follow may be shorter.
-                Ok(()) => (start, most) = (end, (end - start).saturating_mul(2)),
-                Err(Stopped::Unknown(failure)) if needs_less(&failure) && end - start > 1 => most = (end - start) / 2,
-                Err(stopped) => return Err(self.which(start..end, stopped)),
-            }
-        }
-        Ok(())
+impl Parts for Batch<'_> {
+    fn region(&self) -> usize {
+        exchange_size(self.instance)
     }
 
-    /// Bytes that a part takes in the exchange region, about.
     fn estimate(&self, rows: &Range<usize>) -> usize {
         let result = self.entry.result();
         let width = if result.list.is_some() { 0 } else { result.scalar.width().unwrap_or(1) };
         let result = rows.len().saturating_mul(width).saturating_add(2 * SIZE);
-        self.cells.iter().fold(result, |sum, cells| sum.saturating_add(place::estimate(cells, rows)))
+        result.saturating_add(place::estimate_all(self.cells, rows))
     }
 
-    /// One crossing.
-    fn part(&mut self, rows: Range<usize>, collected: &mut Collected) -> Result<(), Stopped> {
-        let Some(export) = self.entry.batch else {
+    fn cross(&mut self, rows: Range<usize>, keep: bool) -> Result<(), Stopped> {
+        let mut unseen = None;
+        let collected =
+            if keep { &mut *self.collected } else { unseen.insert(Collected::new(self.entry.result(), 0, true)) };
+        let Self { entry, instance, cells, .. } = self;
+        let Some(export) = entry.batch else {
             // A foreign function takes one row.
-            return self.rows(rows, collected).map_err(Stopped::Error);
+            return one_by_one(entry, instance, cells, rows, collected).map_err(Stopped::Error);
         };
-        let Self { entry, instance, cells } = self;
         let mut failed = None;
         let called = instance.call_with(export, |call| {
             let mut frame = Frame::new(call, entry.placement);
-            let mut columns = [0_u8; SIZE * FEW];
-            let mut many = Vec::new();
-            let placed = match columns.get_mut(..SIZE * cells.len()) {
-                Some(few) => few,
-                None => {
-                    many.resize(SIZE * cells.len(), 0);
-                    many.as_mut_slice()
-                }
-            };
-            for (to, cells) in placed.chunks_exact_mut(SIZE).zip(*cells) {
-                to.copy_from_slice(&cells.place(&mut frame, rows.clone())?.to_bytes());
-            }
-            let columns = frame.bytes(placed)?;
+            let columns = place::place_all(cells, &mut frame, &rows)?;
             let room = collected.room(&mut frame, rows.len())?;
             for slot in [rows.len() as u32, columns, room.column] {
                 frame.push(ValRaw::u32(slot));
@@ -207,58 +179,29 @@ impl Batch<'_> {
                 row => Err(GuestCallError::invalid(format!("the batch ended at row {row} without an error"))),
             }
         });
-        called.map_err(|failure| entry.named(failure)).map_err(|failure| match failed {
-            Some(row) if row < rows.len() => Stopped::Row { row: rows.start + row, failure: Box::new(failure) },
-            _ => Stopped::Unknown(failure),
-        })
-    }
-
-    /// The error of a part that stopped. Where the guest trapped, its rows are called again in parts to find the row.
-    #[cold]
-    fn which(&mut self, mut rows: Range<usize>, stopped: Stopped) -> FunctionError {
-        let mut failure = match stopped {
-            Stopped::Row { row, failure } => return FunctionError::Row { row, failure },
-            Stopped::Error(error) => return error,
-            Stopped::Unknown(failure) => failure,
-        };
-        if !(is_trap(&failure.cause) || is_too_large(&failure) && rows.len() == 1) {
-            return failure.into();
-        }
-        while rows.len() > 1 {
-            let half = rows.start..rows.start + rows.len() / 2;
-            let mut unseen = Collected::new(self.entry.result(), 0, true);
-            match self.part(half.clone(), &mut unseen) {
-                Err(Stopped::Row { row, failure }) => return FunctionError::Row { row, failure },
-                Err(Stopped::Error(error)) => return error,
-                Err(Stopped::Unknown(found)) if is_trap(&found.cause) => (rows, failure) = (half, found),
-                Err(Stopped::Unknown(found)) => return found.into(),
-                Ok(()) => {
-                    rows = half.end..rows.end;
-                    // Rows that trap only behind others have no row to name.
-                    match self.part(rows.clone(), &mut Collected::new(self.entry.result(), 0, true)) {
-                        Err(Stopped::Row { row, failure }) => return FunctionError::Row { row, failure },
-                        Err(Stopped::Unknown(found)) if is_trap(&found.cause) => failure = found,
-                        _ => return failure.into(),
-                    }
-                }
-            }
-        }
-        FunctionError::Row { row: rows.start, failure: Box::new(failure) }
-    }
-
-    /// Calls each row by itself.
-    fn rows(&mut self, mut rows: Range<usize>, collected: &mut Collected) -> Result<(), FunctionError> {
-        let Self { entry, instance, cells } = self;
-        rows.try_for_each(|row| one(entry, instance, cells, row, collected))
+        called.map_err(|failure| Stopped::new(entry.named(failure), failed, &rows))
     }
 }
 
-/// Columns of which the places need no memory from the heap.
-const FEW: usize = 8;
+/// Bytes of the exchange region of an instance.
+fn exchange_size(instance: &Instance) -> usize {
+    instance.config().exchange_size(instance.guest().info().contract()) as usize
+}
+
+/// Calls each row by itself.
+fn one_by_one(
+    entry: &Entry,
+    instance: &mut Instance,
+    cells: &[Cells<'_>],
+    mut rows: Range<usize>,
+    collected: &mut Collected,
+) -> Result<(), FunctionError> {
+    rows.try_for_each(|row| one(entry, instance, cells, row, collected))
+}
 
 /// The first parameter that takes no null, and has one in this row.
-fn null_at(entry: &Entry, cells: &[Cells<'_>], row: usize) -> Option<usize> {
-    let mut params = entry.signature.params.iter().zip(cells);
+fn null_at(signature: &Signature, cells: &[Cells<'_>], row: usize) -> Option<usize> {
+    let mut params = signature.params.iter().zip(cells);
     params.position(|(field, cells)| !field.ty.nullable && cells.locate(row).is_none())
 }
 
@@ -271,7 +214,7 @@ fn one(
     collected: &mut Collected,
 ) -> Result<(), FunctionError> {
     let signature = &entry.signature;
-    if let Some(at) = null_at(entry, cells, row) {
+    if let Some(at) = null_at(signature, cells, row) {
         if !signature.strict {
             let (function, parameter) = (signature.name.clone(), signature.params[at].name.clone());
             return Err(FunctionError::NullInRow { function, parameter, row });
@@ -280,7 +223,7 @@ fn one(
         return Ok(());
     }
     let result: Type = entry.result();
-    let called = instance.call_with(entry.row, |call| {
+    let called = instance.call_with(entry.export, |call| {
         let mut frame = Frame::new(call, entry.placement);
         for (field, cells) in signature.params.iter().zip(cells) {
             match cells.locate(row) {
@@ -298,22 +241,4 @@ fn one(
         collected.push(&value.unwrap_or(Value::Null))
     });
     called.map_err(|failure| FunctionError::Row { row, failure: Box::new(entry.named(failure)) })
-}
-
-fn is_too_large(failure: &Failure) -> bool {
-    matches!(failure.cause, Cause::ArgumentsTooLarge { .. })
-}
-
-/// Whether the guest ran and did not come to its end, for a reason that lies in a row.
-fn is_trap(cause: &Cause) -> bool {
-    matches!(
-        cause,
-        Cause::OutOfMemory { .. }
-            | Cause::Panic { .. }
-            | Cause::StackOverflow
-            | Cause::OutOfBounds { .. }
-            | Cause::Unreachable
-            | Cause::Exit { .. }
-            | Cause::Trap { .. }
-    )
 }

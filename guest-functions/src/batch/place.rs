@@ -12,8 +12,37 @@ use super::cells::{Cells, Values};
 use crate::argument::place_bytes;
 use crate::frame::Frame;
 
+/// Columns of which the places need no memory from the heap.
+const FEW: usize = 8;
+
+/// Places some rows of all columns, and returns the address of their [`Column`]s, which lie one behind the other.
+pub(super) fn place_all(
+    cells: &[Cells<'_>],
+    frame: &mut Frame<'_, '_>,
+    rows: &Range<usize>,
+) -> Result<u32, GuestCallError> {
+    let mut columns = [0_u8; column::SIZE * FEW];
+    let mut many = Vec::new();
+    let placed = match columns.get_mut(..column::SIZE * cells.len()) {
+        Some(few) => few,
+        None => {
+            many.resize(column::SIZE * cells.len(), 0);
+            many.as_mut_slice()
+        }
+    };
+    for (to, cells) in placed.chunks_exact_mut(column::SIZE).zip(cells) {
+        to.copy_from_slice(&cells.place(frame, rows.clone())?.to_bytes());
+    }
+    frame.bytes(placed)
+}
+
+/// Bytes that the rows of all columns take, about.
+pub(super) fn estimate_all(cells: &[Cells<'_>], rows: &Range<usize>) -> usize {
+    cells.iter().fold(0, |sum, cells| sum.saturating_add(estimate(cells, rows)))
+}
+
 /// Bytes that the rows of a column take, about; for dividing a batch before it is placed.
-pub(super) fn estimate(cells: &Cells<'_>, rows: &Range<usize>) -> usize {
+fn estimate(cells: &Cells<'_>, rows: &Range<usize>) -> usize {
     let count = rows.len();
     let bytes = match gathered_instead(cells, rows) {
         Some(gathered) => gathered,

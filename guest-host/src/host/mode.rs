@@ -127,10 +127,13 @@ impl Mode for Awaiting {
     }
 
     fn prepare<X: ContractData>(store: &mut Store<HostData<X>>) {
-        store.epoch_deadline_callback(|mut store| match store.data().until {
-            Some(until) if Instant::now() >= until => Ok(UpdateDeadline::Interrupt),
-            _ if interrupted(store.data_mut()) => Ok(UpdateDeadline::Interrupt),
-            _ => Ok(UpdateDeadline::Yield(1)),
+        store.epoch_deadline_callback(|mut store| {
+            let data = store.data_mut();
+            let is_late = data.until.is_some_and(|until| Instant::now() >= until);
+            Ok(match is_late || interrupted(data) {
+                true => UpdateDeadline::Interrupt,
+                false => UpdateDeadline::Yield(1),
+            })
         });
     }
 

@@ -20,6 +20,8 @@ mod observe;
 mod phase;
 mod plan;
 mod start;
+#[cfg(test)]
+mod tests;
 
 use crate::guest::Guest;
 use crate::host::mode::Deadline;

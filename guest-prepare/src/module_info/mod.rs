@@ -14,7 +14,7 @@ mod types;
 use std::collections::BTreeMap;
 
 use guest_abi::exttinygo;
-use guest_abi::function::{EXPORT_BATCH, EXPORT_ROW};
+use guest_abi::function::{EXPORT_AGGREGATE, EXPORT_BATCH, EXPORT_ROW, EXPORT_TABLE};
 use wasmparser::WasmFeatures;
 
 use crate::error::offset_of;
@@ -218,12 +218,13 @@ impl ModuleInfo {
         self.exports.iter().filter(move |export| is_extension_function(export, contract))
     }
 
-    /// The exports of [typed functions](guest_abi::function), for one row and for many, whose types are numbers. Only modules
-    /// of the native contract have them.
+    /// The exports of [typed functions](guest_abi::function), aggregates and table functions, whose types are numbers. Only
+    /// modules of the native contract have them.
     pub fn typed_functions(&self) -> impl Iterator<Item = &Export> {
         let native = self.contract() == ContractKind::Native;
         self.exports.iter().filter(move |export| {
-            let is_named = export.name.starts_with(EXPORT_ROW) || export.name.starts_with(EXPORT_BATCH);
+            let prefixes = [EXPORT_ROW, EXPORT_BATCH, EXPORT_AGGREGATE, EXPORT_TABLE];
+            let is_named = prefixes.iter().any(|prefix| export.name.starts_with(prefix));
             native && is_named && numbers(&export.ty).is_some()
         })
     }

@@ -313,12 +313,17 @@ fn typed_functions_are_those_of_the_native_contract() {
             (func (export "__guest_function_gcd") (param i64 i64) (result i64) (i64.const 0))
             (func (export "__guest_batch_gcd") (param i32 i32 i32) (result i32) (i32.const -1))
             (func (export "__guest_function_odd") (param v128))
+            (func (export "__guest_aggregate_sum") (result i32) (i32.const -1))
+            (func (export "__guest_table_rows") (result i32) (i32.const 0))
             (@custom "guest-functions" "ab") (@custom "guest-functions" "c"))"#
         )
     };
     let names = |info: &ModuleInfo| info.callable_functions().map(|export| export.name.clone()).collect::<Vec<_>>();
     let native = analyse(&text(r#"(@custom "guest-abi" "\01\00\00\00")"#));
-    assert_eq!(names(&native), ["calc", "__guest_function_gcd", "__guest_batch_gcd"]);
+    assert_eq!(
+        names(&native),
+        ["calc", "__guest_function_gcd", "__guest_batch_gcd", "__guest_aggregate_sum", "__guest_table_rows"]
+    );
     assert_eq!(native.function_section, b"abc");
     assert_eq!(names(&analyse(&text(""))), ["calc"], "names of a bare module that begin with `_` are not callable");
 }

@@ -96,25 +96,31 @@ pub enum Stop {
 pub struct Batch<const N: usize> {
     rows: usize,
     columns: [Column; N],
-    result: *mut Column,
     declaration: &'static Declaration<'static>,
 }
 
 impl<const N: usize> Batch<N> {
-    /// Begins a call of `rows` rows, with the columns at these addresses.
+    /// Begins a call of `rows` rows, with the columns at this address.
     ///
     /// # Safety
-    /// The addresses and all behind them are as [`guest_abi::function`] says, for this function. Until the call ends, nothing
-    /// else writes the arguments or uses the room of the result.
+    /// The address and all behind it are as [`guest_abi::function`] says, for this function. Until the call ends, nothing
+    /// else writes the arguments.
     #[inline(always)]
     #[must_use]
-    pub unsafe fn begin(rows: u32, columns: u32, result: u32, declaration: &'static Declaration<'static>) -> Self {
+    pub unsafe fn begin(rows: u32, columns: u32, declaration: &'static Declaration<'static>) -> Self {
         let columns = match N {
             0 => [Column::default(); N],
             // SAFETY: the caller's promise: as many columns as there are parameters.
             _ => unsafe { *pointer(columns).cast() },
         };
-        Self { rows: rows as usize, columns, result: pointer(result).cast(), declaration }
+        Self { rows: rows as usize, columns, declaration }
+    }
+
+    /// Number of rows.
+    #[inline(always)]
+    #[must_use]
+    pub const fn rows(&self) -> usize {
+        self.rows
     }
 
     /// The rows, if each column has its values in its own buffers or one value for all rows, and no null.
@@ -149,55 +155,30 @@ impl<const N: usize> Batch<N> {
         }
     }
 
-    /// Calls `each` with every row and writes the results.
+    /// Calls `each` with every row and writes the results into the column at this address.
     ///
     /// # Errors
     /// The first row that failed, and its error.
     ///
     /// # Safety
-    /// The result has the type of `R`.
+    /// The column is the host's for the result of this call, has the type of `R`, and nothing else uses its room.
     #[inline(always)]
-    pub unsafe fn run<R: Return>(&self, each: impl Fn(usize) -> Result<R, Stop>) -> Result<(), RowError> {
-        // SAFETY: there is a column for the result.
-        let mut result = unsafe { *self.result };
-        let validity = (result.validity != 0).then(|| Bits::new(result.validity, result.first_bit));
-        // SAFETY: its room is for all rows, and nothing else uses it.
-        let mut values = unsafe { <R::Value as Output>::Rows::begin(&result, self.rows) };
-        for row in 0..self.rows {
-            let value = match each(row) {
-                Ok(result) => result.into_value(),
-                Err(Stop::Null) if self.declaration.strict => Ok(None),
-                Err(stop) => self.stopped(stop, row),
-            };
-            let put = match (value, &validity) {
-                (Ok(Some(value)), validity) => {
-                    if let Some(validity) = validity {
-                        // SAFETY: the bitmap has a bit for each row.
-                        unsafe { validity.set(row) };
-                    }
-                    // SAFETY: the row is one of the column's.
-                    unsafe { values.put(row, value) }
-                }
-                (Ok(None), Some(_)) => {
-                    values.skip();
-                    Ok(())
-                }
-                (Ok(None), None) => Err(no_room_for_null()),
-                (Err(error), _) => Err(error),
-            };
-            if let Err(error) = put {
-                return Err(RowError { row, error });
-            }
-        }
-        values.finish(&mut result);
-        // SAFETY: the column of the result is this call's to write.
-        unsafe { *self.result = result };
-        Ok(())
+    pub unsafe fn run<R: Return>(&self, result: u32, each: impl Fn(usize) -> Result<R, Stop>) -> Result<(), RowError> {
+        let each = |row| match each(row) {
+            Ok(result) => result.into_value(),
+            Err(Stop::Null) if self.declaration.strict => Ok(None),
+            Err(stop) => self.stopped(stop, row),
+        };
+        // SAFETY: the caller's promise.
+        unsafe { results::<R>(result, self.rows, each) }
     }
 
     /// The result of a row for which the function could not be called. Null comes first, whatever else is wrong.
+    ///
+    /// # Errors
+    /// That of the row, if the function is not called for a reason other than null or is not strict.
     #[cold]
-    fn stopped<V>(&self, stop: Stop, row: usize) -> Result<Option<V>> {
+    pub fn stopped<V>(&self, stop: Stop, row: usize) -> Result<Option<V>> {
         let params = self.declaration.params;
         let is_null = |(column, (_, ty)): &(&Column, &(&str, Type))| {
             // SAFETY: whoever began the call has promised that the columns are the host's and have the row.
@@ -210,6 +191,107 @@ impl<const N: usize> Batch<N> {
             (None, Stop::Null) => Ok(None),
         }
     }
+}
+
+/// Writes the results of so many rows into the column at this address.
+///
+/// # Errors
+/// The first row that failed, and its error.
+///
+/// # Safety
+/// The column is the host's for so many results of the type `R`, and nothing else uses its room.
+#[inline(always)]
+pub(super) unsafe fn results<R: Return>(
+    result: u32,
+    rows: usize,
+    each: impl Fn(usize) -> Result<Option<R::Value>>,
+) -> Result<(), RowError> {
+    let result: *mut Column = pointer(result).cast();
+    // SAFETY: there is a column for the result.
+    let mut column = unsafe { *result };
+    // SAFETY: its room is for all rows, and nothing else uses it.
+    let mut values = unsafe { ColumnWriter::<R>::begin(&column, rows) };
+    for row in 0..rows {
+        // SAFETY: the row is one of the column's.
+        let put = each(row).and_then(|value| unsafe { values.put(row, value) });
+        if let Err(error) = put {
+            return Err(RowError { row, error });
+        }
+    }
+    values.leave(&mut column);
+    // SAFETY: the column of the result is this call's to write.
+    unsafe { *result = column };
+    Ok(())
+}
+
+/// A column of results while it is written: values, and a bit for each that is not null.
+#[expect(missing_debug_implementations, reason = "it is raw memory")]
+pub struct ColumnWriter<R: Return> {
+    values: <R::Value as Output>::Rows,
+    validity: Option<Bits>,
+}
+
+impl<R: Return> ColumnWriter<R> {
+    /// Begins a column of at most so many rows.
+    ///
+    /// # Safety
+    /// The column is the host's, for this type; until this is gone, or begins anew, its room is valid for so many rows and
+    /// nothing else uses it.
+    #[inline(always)]
+    pub(super) unsafe fn begin(column: &Column, rows: usize) -> Self {
+        // SAFETY: the caller's promise.
+        Self { values: unsafe { Rows::begin(column, rows) }, validity: validity(column) }
+    }
+
+    /// Begins another column, with the memory of this one.
+    ///
+    /// # Safety
+    /// As for [`Self::begin`]. The host has taken what was written before.
+    pub(super) unsafe fn begin_again(&mut self, column: &Column, rows: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { self.values.begin_again(column, rows) };
+        self.validity = validity(column);
+    }
+
+    /// Writes the value of a row, or null. Rows come in order.
+    ///
+    /// # Safety
+    /// The row is one of the column's.
+    #[inline(always)]
+    pub(super) unsafe fn put(&mut self, row: usize, value: Option<R::Value>) -> Result<()> {
+        match (value, &self.validity) {
+            (Some(value), validity) => {
+                if let Some(validity) = validity {
+                    // SAFETY: the bitmap has a bit for each row.
+                    unsafe { validity.set(row) };
+                }
+                // SAFETY: the row is one of the column's.
+                unsafe { self.values.put(row, value) }
+            }
+            (None, Some(_)) => {
+                self.values.skip();
+                Ok(())
+            }
+            (None, None) => Err(no_room_for_null()),
+        }
+    }
+
+    /// Sets the buffers of the column that are the guest's own. They stay until this is gone or begins anew.
+    #[inline(always)]
+    pub(super) fn finish(&mut self, column: &mut Column) {
+        self.values.finish(column);
+    }
+
+    /// Sets the buffers of the column, and leaves them to the host.
+    #[inline(always)]
+    fn leave(mut self, column: &mut Column) {
+        self.finish(column);
+        core::mem::forget(self.values);
+    }
+}
+
+fn validity(column: &Column) -> Option<Bits> {
+    (column.validity != 0).then(|| Bits::new(column.validity, column.first_bit))
 }
 
 #[cold]
@@ -292,15 +374,16 @@ macro_rules! __guest_sdk_function {
                     $crate::generated::Batch::<PARAMS>::begin(
                         rows,
                         columns,
-                        result,
                         &<Self as $crate::function::Function>::DECLARATION,
                     )
                 };
                 match batch.dense() {
                     // SAFETY: the types are those of the function; rows are the batch's.
-                    Some(_dense) => unsafe { batch.run(|_row| Ok($function($(_dense.param($index, _row)?),*))) },
+                    Some(_dense) => unsafe {
+                        batch.run(result, |_row| Ok($function($(_dense.param($index, _row)?),*)))
+                    },
                     // SAFETY: likewise.
-                    None => unsafe { batch.run(|_row| Ok($function($(batch.param($index, _row)?),*))) },
+                    None => unsafe { batch.run(result, |_row| Ok($function($(batch.param($index, _row)?),*))) },
                 }
             }
         }

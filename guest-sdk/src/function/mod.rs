@@ -32,10 +32,16 @@
 //! | bytes | `&[u8]` | `&[u8]`, `Vec<u8>` |
 //! | list | [`List`], or a slice of `i32`, `i64`, `u64`, `f32` or `f64` | `Vec` of numbers, dates, timestamps or decimals |
 //! | record | `Record` (feature `minicbor`) | the same |
+//! | document | [`Document`](crate::Document) | the same, [`DocumentBuf`](crate::DocumentBuf) |
 //! | nullable | `Option` of all these | `Option` of all these |
 //!
 //! A result may also be a `Result` with an error that becomes an [`Error`](crate::Error). Arguments are borrowed from the
 //! host's memory for the length of the call, without a copy: `&str`, slices and lists cannot be kept. `Record` is decoded.
+//!
+//! # Aggregates and table functions
+//!
+//! `#[aggregate]` makes the methods of a type an aggregate: [`State`] says how the type crosses between batches.
+//! `#[table_function]` makes a function that returns an iterator one that gives a table: [`TableRow`] is one of its rows.
 //!
 //! # Null
 //!
@@ -54,19 +60,26 @@
 //! guest leaves to the host: the host reads them and then restores the guest's memory.
 
 pub(crate) mod address;
+pub(crate) mod aggregate;
 pub(crate) mod call;
 mod column;
+mod document;
 mod list;
 mod output;
 mod param;
 #[cfg(feature = "minicbor")]
 mod record;
+mod state;
+pub(crate) mod table;
 mod types;
 
+pub use aggregate::{Aggregate, Done};
 pub use call::Function;
 pub use list::{List, ListItem, ListIter};
 pub use output::{FixedWidth, Output, Return};
 pub use param::{Datum, DatumType, Param, ParamType, Slot};
 #[cfg(feature = "minicbor")]
 pub use record::Record;
+pub use state::State;
+pub use table::{TableFunction, TableRow};
 pub use types::{Date, Decimal, Timestamp};

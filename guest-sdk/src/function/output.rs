@@ -23,7 +23,7 @@ use crate::{Error, Result};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the result of a typed function",
     note = "results are numbers, `bool`, `&str`, `String`, `&[u8]`, `Vec<u8>`, `Date`, `Timestamp`, `Decimal`, `Vec` of numbers, \
-            `Record` (feature `minicbor`), `Option` of these, and `Result` of all of that"
+            `Document`, `DocumentBuf`, `Record` (feature `minicbor`), `Option` of these, and `Result` of all of that"
 )]
 pub trait Output: Sized {
     /// The type in a signature.
@@ -49,7 +49,7 @@ pub trait Output: Sized {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the result of a typed function",
     note = "results are numbers, `bool`, `&str`, `String`, `&[u8]`, `Vec<u8>`, `Date`, `Timestamp`, `Decimal`, `Vec` of numbers, \
-            `Record` (feature `minicbor`), `Option` of these, and `Result` of all of that"
+            `Document`, `DocumentBuf`, `Record` (feature `minicbor`), `Option` of these, and `Result` of all of that"
 )]
 pub trait Return: Sized {
     /// The type in a signature.
@@ -126,6 +126,16 @@ pub trait Rows<T>: Sized {
     /// it.
     unsafe fn begin(result: &Column, rows: usize) -> Self;
 
+    /// Begins another column, with the memory of this one, if that has any.
+    ///
+    /// # Safety
+    /// As for [`Rows::begin`].
+    #[inline(always)]
+    unsafe fn begin_again(&mut self, result: &Column, rows: usize) {
+        // SAFETY: the caller's promise.
+        *self = unsafe { Self::begin(result, rows) };
+    }
+
     /// Puts the value of a row.
     ///
     /// # Safety
@@ -135,8 +145,8 @@ pub trait Rows<T>: Sized {
     /// Leaves a row without a value.
     fn skip(&mut self);
 
-    /// Sets the buffers of the column that are the guest's own.
-    fn finish(self, result: &mut Column);
+    /// Sets the buffers of the column that are the guest's own: they stay until this is gone or begins anew.
+    fn finish(&mut self, result: &mut Column);
 }
 
 /// A number that lies in a buffer as it is.
@@ -165,7 +175,7 @@ impl<T: FixedWidth> Rows<T> for Numbers<T> {
     fn skip(&mut self) {}
 
     #[inline(always)]
-    fn finish(self, _result: &mut Column) {}
+    fn finish(&mut self, _result: &mut Column) {}
 }
 
 /// A bitmap in the host's room, all zeros at first.
@@ -213,7 +223,7 @@ impl Rows<bool> for Bits {
     fn skip(&mut self) {}
 
     #[inline(always)]
-    fn finish(self, _result: &mut Column) {}
+    fn finish(&mut self, _result: &mut Column) {}
 }
 
 /// Strings, bytes or lists: the bytes or items of all rows, one behind the other, and where each row ends.
@@ -239,8 +249,18 @@ impl<I: Copy, K> Runs<I, K> {
         Self { items: Vec::new(), offsets, kind: PhantomData }
     }
 
+    fn clear(&mut self) {
+        self.items.clear();
+        self.offsets.truncate(1);
+    }
+
     fn push(&mut self, items: &[I]) -> Result<()> {
-        self.items.extend_from_slice(items);
+        self.push_with(|to| to.extend_from_slice(items))
+    }
+
+    /// Appends the items of a row by `append`.
+    pub(super) fn push_with(&mut self, append: impl FnOnce(&mut Vec<I>)) -> Result<()> {
+        append(&mut self.items);
         let end = i32::try_from(self.items.len()).map_err(|_| too_long())?;
         self.offsets.push(end);
         Ok(())
@@ -262,6 +282,10 @@ impl<T: AsRef<[u8]>> Rows<T> for Runs<u8, OfBytes> {
         Self::new(rows)
     }
 
+    unsafe fn begin_again(&mut self, _result: &Column, _rows: usize) {
+        self.clear();
+    }
+
     unsafe fn put(&mut self, _row: usize, value: T) -> Result<()> {
         self.push(value.as_ref())
     }
@@ -270,15 +294,19 @@ impl<T: AsRef<[u8]>> Rows<T> for Runs<u8, OfBytes> {
         self.skip();
     }
 
-    fn finish(self, result: &mut Column) {
-        result.offsets = leaked(self.offsets).0;
-        result.values = leaked(self.items).0;
+    fn finish(&mut self, result: &mut Column) {
+        result.offsets = kept_at(&self.offsets).0;
+        result.values = kept_at(&self.items).0;
     }
 }
 
 impl<I: FixedWidth + 'static> Rows<Vec<I>> for Runs<I, OfItems> {
     unsafe fn begin(_result: &Column, rows: usize) -> Self {
         Self::new(rows)
+    }
+
+    unsafe fn begin_again(&mut self, _result: &Column, _rows: usize) {
+        self.clear();
     }
 
     unsafe fn put(&mut self, _row: usize, value: Vec<I>) -> Result<()> {
@@ -289,23 +317,27 @@ impl<I: FixedWidth + 'static> Rows<Vec<I>> for Runs<I, OfItems> {
         self.skip();
     }
 
-    fn finish(self, result: &mut Column) {
-        result.offsets = leaked(self.offsets).0;
-        result.child = column_of(self.items);
+    fn finish(&mut self, result: &mut Column) {
+        result.offsets = kept_at(&self.offsets).0;
+        result.child = column_of(&self.items);
     }
 }
 
 /// Gives a vector's memory to the host, which reads it before it restores the guest: address and length in bytes.
 fn leaked<T: 'static>(values: Vec<T>) -> (u32, u32) {
-    let values = &*values.leak();
+    kept_at(values.leak())
+}
+
+/// Address and length in bytes of values that stay until the host has read them.
+fn kept_at<T>(values: &[T]) -> (u32, u32) {
     let bytes = size_of_val(values);
     (address(values.as_ptr().cast(), bytes), bytes as u32)
 }
 
-/// Gives a column of numbers to the host: its address.
-fn column_of<T: 'static>(items: Vec<T>) -> u32 {
+/// Gives a column of numbers to the host, which stay until it has read them: its address.
+fn column_of<T: 'static>(items: &[T]) -> u32 {
     let rows = items.len() as u32;
-    let column = Box::leak(Box::new(Column { rows, values: leaked(items).0, ..Column::default() }));
+    let column = Box::leak(Box::new(Column { rows, values: kept_at(items).0, ..Column::default() }));
     address(core::ptr::from_ref(column).cast(), size_of::<Column>())
 }
 
@@ -441,6 +473,6 @@ impl<I: FixedWidth + 'static> Output for Vec<I> {
     }
 
     fn into_packed(self) -> Result<i64> {
-        Ok(pack(column_of(self), 0))
+        Ok(pack(column_of(self.leak()), 0))
     }
 }

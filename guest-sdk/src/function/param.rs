@@ -23,7 +23,7 @@ impl Slot for f64 {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a parameter of a typed function",
     note = "parameters are numbers, `bool`, `&str`, `&[u8]`, `Date`, `Timestamp`, `Decimal`, slices of numbers, `List`, \
-            `Record` (feature `minicbor`) and `Option` of these"
+            `Document`, `Record` (feature `minicbor`) and `Option` of these"
 )]
 pub trait DatumType {
     /// The type in a signature.
@@ -40,7 +40,7 @@ pub trait DatumType {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a parameter of a typed function",
     note = "parameters are numbers, `bool`, `&str`, `&[u8]`, `Date`, `Timestamp`, `Decimal`, slices of numbers, `List`, \
-            `Record` (feature `minicbor`) and `Option` of these"
+            `Document`, `Record` (feature `minicbor`) and `Option` of these"
 )]
 pub trait Datum<'call>: DatumType + Sized {
     /// The value that crosses as these parameters.
@@ -63,7 +63,7 @@ pub trait Datum<'call>: DatumType + Sized {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a parameter of a typed function",
     note = "parameters are numbers, `bool`, `&str`, `&[u8]`, `Date`, `Timestamp`, `Decimal`, slices of numbers, `List`, \
-            `Record` (feature `minicbor`) and `Option` of these"
+            `Document`, `Record` (feature `minicbor`) and `Option` of these"
 )]
 pub trait ParamType {
     /// The type in a signature.
@@ -96,7 +96,7 @@ impl<T: DatumType> ParamType for Option<T> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a parameter of a typed function",
     note = "parameters are numbers, `bool`, `&str`, `&[u8]`, `Date`, `Timestamp`, `Decimal`, slices of numbers, `List`, \
-            `Record` (feature `minicbor`) and `Option` of these"
+            `Document`, `Record` (feature `minicbor`) and `Option` of these"
 )]
 pub trait Param<'call>: ParamType + Sized {
     /// The value of these WebAssembly parameters.

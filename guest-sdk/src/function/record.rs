@@ -132,6 +132,11 @@ impl<T: Encode<()>> Rows<Record<T>> for RecordRows {
         Self(unsafe { Rows::<Vec<u8>>::begin(result, rows) })
     }
 
+    unsafe fn begin_again(&mut self, result: &Column, rows: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { Rows::<Vec<u8>>::begin_again(&mut self.0, result, rows) }
+    }
+
     unsafe fn put(&mut self, row: usize, value: Record<T>) -> Result<()> {
         // SAFETY: the caller's promise.
         unsafe { self.0.put(row, value.encode()?) }
@@ -141,7 +146,7 @@ impl<T: Encode<()>> Rows<Record<T>> for RecordRows {
         Rows::<Vec<u8>>::skip(&mut self.0);
     }
 
-    fn finish(self, result: &mut Column) {
-        Rows::<Vec<u8>>::finish(self.0, result);
+    fn finish(&mut self, result: &mut Column) {
+        Rows::<Vec<u8>>::finish(&mut self.0, result);
     }
 }

@@ -30,13 +30,19 @@ pub(crate) struct Functions {
 pub(crate) struct Call {
     #[command(flatten)]
     pub(crate) module: FunctionModule,
+    /// Print at most so many rows of a table function; otherwise all.
+    #[arg(long, value_name = "ROWS")]
+    pub(crate) limit: Option<u64>,
     /// The function to call.
     #[arg(value_name = "FUNCTION")]
     pub(crate) function: String,
     /// Its arguments, one for each parameter; options go before the function.
     ///
-    /// Dates are written as 2026-11-29, times as 2026-11-29T10:00:00Z, bytes in hexadecimal, lists as [1, 2] or ["a", "b"], and
-    /// nothing as null.
+    /// An aggregate takes rows: the arguments of one row behind those of the other. A table function prints a line for each of its
+    /// rows, with tabs between the columns.
+    ///
+    /// Dates are written as 2026-11-29, times as 2026-11-29T10:00:00Z, bytes in hexadecimal, documents as JSON, lists as [1, 2] or
+    /// ["a", "b"], and nothing as null.
     #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) arguments: Vec<String>,
 }

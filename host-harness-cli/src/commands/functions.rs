@@ -1,11 +1,11 @@
-//! `functions` and `call`.
+//! `functions`, and the modules that it and `call` load.
 
 use anyhow::{Result, anyhow};
-use guest_functions::{FunctionError, Module, ModuleConfig, Scalar, Signature, Value, ValueError};
+use guest_functions::{FunctionError, Module, ModuleConfig, Signature};
 use guest_host::{Engine, PoolConfig};
 use serde_json::json;
 
-use crate::arguments::{Call, Common, Format, FunctionModule, Functions};
+use crate::arguments::{Common, Format, FunctionModule, Functions};
 use crate::output::Destination;
 use crate::source;
 
@@ -15,34 +15,8 @@ pub(crate) fn list(arguments: &Functions, common: &Common) -> Result<()> {
     print(common, || text(&module), || json!(module.signatures().map(described).collect::<Vec<_>>()))
 }
 
-/// Calls a function, and prints its result.
-pub(crate) fn call(arguments: &Call, common: &Common) -> Result<()> {
-    let module = load(&arguments.module, common, "call")?;
-    let function = module.function(&arguments.function)?;
-    let signature = function.signature();
-    if signature.params.len() != arguments.arguments.len() {
-        let given = arguments.arguments.len();
-        return Err(FunctionError::Arity { signature: Box::new(signature.clone()), given }.into());
-    }
-    let value = |(field, text): (&guest_functions::Field, &String)| -> Result<Value> {
-        // Null reaches functions that return null for it as well, but for texts, of which `null` is one.
-        let is_text = field.ty.list.is_none() && field.ty.scalar == Scalar::String;
-        let ty = if signature.strict && !is_text { field.ty.nullable() } else { field.ty };
-        Value::parse(text, ty).map_err(|error| {
-            let error = ValueError::new(text, field.ty, error.reason);
-            anyhow!("the parameter `{}` of `{}`: {error}", field.name, signature.name)
-        })
-    };
-    let values = signature.params.iter().zip(&arguments.arguments).map(value).collect::<Result<Vec<_>>>()?;
-    let mut caller = module.caller()?;
-    let result: Value = caller.call(&function, values.as_slice())?;
-    let of =
-        || json!({"function": signature.name, "type": signature.results[0].ty.to_string(), "result": in_json(&result)});
-    print(common, || format!("{result}\n"), of)
-}
-
 /// Loads the module. `command` makes no report, so options that export one are refused.
-fn load(arguments: &FunctionModule, common: &Common, command: &str) -> Result<Module> {
+pub(crate) fn load(arguments: &FunctionModule, common: &Common, command: &str) -> Result<Module> {
     if common.exports_a_report() {
         anyhow::bail!("`{command}` makes no report; leave out the options that export one, and use `--format json`");
     }
@@ -64,7 +38,11 @@ fn load(arguments: &FunctionModule, common: &Common, command: &str) -> Result<Mo
     })
 }
 
-fn print(common: &Common, text: impl FnOnce() -> String, json: impl FnOnce() -> serde_json::Value) -> Result<()> {
+pub(crate) fn print(
+    common: &Common,
+    text: impl FnOnce() -> String,
+    json: impl FnOnce() -> serde_json::Value,
+) -> Result<()> {
     let text = match common.format {
         Format::Text => guest_host::text::printable_lines(&text()),
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&json())?),
@@ -117,20 +95,4 @@ fn described(signature: &Signature) -> serde_json::Value {
         "strict": signature.strict,
         "documentation": signature.documentation,
     })
-}
-
-/// A value as JSON has it; what JSON has no form for is text as people write it.
-fn in_json(value: &Value) -> serde_json::Value {
-    match value {
-        Value::Null => serde_json::Value::Null,
-        Value::Bool(value) => json!(value),
-        Value::I32(value) => json!(value),
-        Value::I64(value) => json!(value),
-        Value::U64(value) => json!(value),
-        // By its own shortest digits, not by those of the nearest number of 64 bits.
-        Value::F32(value) if value.is_finite() => json!(value.to_string().parse::<f64>().unwrap_or((*value).into())),
-        Value::F64(value) if value.is_finite() => json!(value),
-        Value::List(items) => items.iter().map(in_json).collect(),
-        other => json!(other.to_string()),
-    }
 }

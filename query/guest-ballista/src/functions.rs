@@ -96,7 +96,7 @@ impl WasmFunctions {
             guest_functions::Volatility::Stable => Volatility::Stable,
             _ => Volatility::Volatile,
         };
-        let udf = WasmScalarUdf::named(function, name).with_volatility(volatility);
+        let udf = WasmScalarUdf::named(function, name).with_volatility(Some(volatility));
         Ok(udf.with_memory_pool(Arc::clone(&self.memory)).with_own_instances()?)
     }
 

@@ -6,11 +6,12 @@ use async_trait::async_trait;
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::execution::context::{FunctionFactory, RegisterFunction};
-use datafusion::logical_expr::{CreateFunction, Expr, ScalarUDF, Volatility};
+use datafusion::logical_expr::{CreateFunction, Expr, Volatility};
 use datafusion::prelude::SessionContext;
 use guest_functions::guest_host::module_info::ContractKind;
 use guest_functions::{Field, Kind, Module, ModuleConfig, Signature, Type};
 
+use crate::describe::volatility;
 use crate::error::RegisterError;
 use crate::modules::{WasmModules, exists};
 use crate::resolver::ModuleResolver;
@@ -20,7 +21,7 @@ use crate::types::{declared, is_declared_as};
 ///
 /// ```sql
 /// CREATE FUNCTION levenshtein(a TEXT, b TEXT) RETURNS BIGINT LANGUAGE WASM AS 'text.wasm';
-/// CREATE OR REPLACE FUNCTION distance LANGUAGE WASM AS 'text.wasm#levenshtein';
+/// CREATE OR REPLACE FUNCTION distance() LANGUAGE WASM AS 'text.wasm#levenshtein';
 /// DROP FUNCTION distance;
 /// ```
 ///
@@ -100,12 +101,8 @@ impl FunctionFactory for WasmFunctionFactory {
         }
         let bytes = self.resolver.resolve(&wanted.module).await?;
         let module = self.module(&wanted, bytes).await?;
-        let udf = self.modules.udf(state, &module, &wanted.export, &wanted.name);
-        let mut udf = udf.map_err(|error| DataFusionError::from(RegisterError::from(error)))?;
-        if let Some(volatility) = wanted.volatility {
-            udf = udf.with_volatility(volatility);
-        }
-        Ok(RegisterFunction::Scalar(Arc::new(ScalarUDF::new_from_impl(udf))))
+        let function = self.modules.function(state, &module, &wanted.export, &wanted.name, wanted.volatility);
+        function.map_err(|error| DataFusionError::from(RegisterError::from(error)))
     }
 }
 
@@ -166,7 +163,9 @@ impl Wanted {
             params.len() == found.params.len()
                 && params.iter().zip(&found.params).all(|(declared, of)| is_declared_as(of.ty, declared.ty))
         });
-        let result = self.result.is_none_or(|declared| is_declared_as(found.results[0].ty, declared));
+        // A table function has columns, and no result that a statement could declare.
+        let is_result = |declared| found.kind != Kind::Table && is_declared_as(found.results[0].ty, declared);
+        let result = self.result.is_none_or(is_result);
         params && result && (is_foreign || self.volatility.is_none_or(|declared| declared == volatility(found)))
     }
 
@@ -199,12 +198,4 @@ impl std::fmt::Display for Wanted {
 /// A signature with its volatility, in the form of [`Wanted`].
 fn shown(signature: &Signature) -> String {
     format!("{signature} {}", signature.volatility.name())
-}
-
-fn volatility(signature: &Signature) -> Volatility {
-    match signature.volatility {
-        guest_functions::Volatility::Immutable => Volatility::Immutable,
-        guest_functions::Volatility::Stable => Volatility::Stable,
-        _ => Volatility::Volatile,
-    }
 }

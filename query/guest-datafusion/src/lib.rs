@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+mod aggregate;
+mod describe;
 mod error;
 mod factory;
 mod modules;
@@ -8,8 +10,10 @@ mod plan;
 mod query;
 mod resolver;
 mod scalar;
+mod table;
 mod types;
 
+pub use aggregate::WasmAggregateUdf;
 pub use datafusion;
 pub use error::RegisterError;
 pub use factory::WasmFunctionFactory;
@@ -19,3 +23,4 @@ pub use plan::WasmQueryPlanner;
 pub use query::Reading;
 pub use resolver::{FolderResolver, ModuleResolver};
 pub use scalar::WasmScalarUdf;
+pub use table::WasmTableFunction;

@@ -1,23 +1,25 @@
 //! The modules of a session, and how their functions get into it.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use datafusion::execution::context::RegisterFunction;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::execution::{SessionState, SessionStateDefaults};
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, Volatility};
 use datafusion::prelude::SessionContext;
 use guest_functions::guest_host::{Engine, EngineConfig, InstanceAllocation};
-use guest_functions::{FunctionError, Module, ModuleConfig};
+use guest_functions::{FunctionError, Kind, Module, ModuleConfig};
 
+use crate::aggregate::WasmAggregateUdf;
 use crate::error::RegisterError;
 use crate::plan::WasmQueryPlanner;
 use crate::scalar::WasmScalarUdf;
+use crate::table::WasmTableFunction;
 
 /// The modules whose functions a session has. Cheap to clone; all clones are the same modules.
 ///
-/// A module is compiled once for all its functions, and unloaded with the last of them and the last plan that calls one.
+/// A module is compiled once for all its functions that have the same configuration, and unloaded with the last of them and the last plan that calls one.
 #[derive(Clone)]
 pub struct WasmModules {
     shared: Arc<Shared>,
@@ -28,13 +30,18 @@ struct Shared {
     loaded: Mutex<Loaded>,
 }
 
-type Loaded = HashMap<Key, Weak<Module>>;
+type Loaded = Vec<(Key, Weak<Module>)>;
 
-/// What a module is loaded from: its bytes, and the function that was declared for one that has no signatures.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// What a module is loaded from.
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Key {
     hash: [u8; 32],
-    declarations: Vec<String>,
+    config: ModuleConfig,
+}
+
+/// The module that was loaded from the same, if it is still there.
+fn same(loaded: &Loaded, key: &Key) -> Option<Arc<Module>> {
+    loaded.iter().find(|(other, _)| other == key).and_then(|(_, module)| module.upgrade())
 }
 
 impl fmt::Debug for WasmModules {
@@ -98,11 +105,11 @@ impl WasmModules {
     #[must_use]
     pub fn modules(&self) -> Vec<Module> {
         let modules = self.lock();
-        modules.values().filter_map(Weak::upgrade).map(|module| Module::clone(&module)).collect()
+        modules.iter().filter_map(|(_, module)| module.upgrade()).map(|module| Module::clone(&module)).collect()
     }
 
-    /// Makes all functions of a module known to a session, and returns the module. A function takes the place of a built-in one of its
-    /// name.
+    /// Makes all functions of a module known to a session, its aggregates and table functions too, and returns the module. A function
+    /// takes the place of a built-in one of its name.
     ///
     /// # Errors
     /// [`RegisterError::Function`], and [`RegisterError::Exists`] if the session has another function of one of these names; then none
@@ -121,24 +128,42 @@ impl WasmModules {
         if let Some(name) = names.iter().find(|name| exists(&state, name)) {
             return Err(RegisterError::Exists { name: name.clone() });
         }
-        for name in names {
-            let udf = self.udf(&state, &module, &name, &name)?;
-            register_udf(&mut state, udf);
+        let functions = names.iter().map(|name| self.function(&state, &module, name, name, None));
+        for function in functions.collect::<Result<Vec<_>, _>>()? {
+            register(&mut state, function);
         }
         Ok(Module::clone(&module))
     }
 
-    /// The function of a module, under a name of the session's.
-    pub(crate) fn udf(
+    /// The function of a module, of whatever kind it is, under a name of the session's, and with another volatility than the module
+    /// says if there is one.
+    pub(crate) fn function(
         &self,
         state: &SessionState,
         module: &Arc<Module>,
         function: &str,
         name: &str,
-    ) -> Result<WasmScalarUdf, FunctionError> {
+        volatility: Option<Volatility>,
+    ) -> Result<RegisterFunction, FunctionError> {
         let memory = Arc::clone(&state.runtime_env().memory_pool);
-        let udf = WasmScalarUdf::named(module.function(function)?, name);
-        Ok(udf.with_memory_pool(memory).with_lease(Arc::clone(module)))
+        let lease = Arc::clone(module);
+        let kind = module.signatures().find(|signature| signature.name == function).map(|signature| signature.kind);
+        Ok(match kind {
+            Some(Kind::Aggregate) => {
+                let udf = WasmAggregateUdf::named(module.aggregate(function)?, name).with_memory_pool(memory);
+                let udf = udf.with_lease(lease).with_volatility(volatility);
+                RegisterFunction::Aggregate(Arc::new(AggregateUDF::new_from_impl(udf)))
+            }
+            Some(Kind::Table) => {
+                let table = WasmTableFunction::named(module.table_function(function)?, name).with_lease(lease);
+                RegisterFunction::Table(name.to_owned(), Arc::new(table))
+            }
+            _ => {
+                let udf = WasmScalarUdf::named(module.function(function)?, name).with_memory_pool(memory);
+                let udf = udf.with_lease(lease).with_volatility(volatility);
+                RegisterFunction::Scalar(Arc::new(ScalarUDF::new_from_impl(udf)))
+            }
+        })
     }
 
     /// The module of these bytes: one that is loaded, if there is one.
@@ -150,21 +175,21 @@ impl WasmModules {
     ) -> Result<Arc<Module>, FunctionError> {
         // Queries have instances of their own.
         config.pool.warm = 0;
-        let key = Key { hash: guest_functions::hash(bytes), declarations: config.declarations.clone() };
-        if let Some(module) = self.lock().get(&key).and_then(Weak::upgrade) {
+        let key = Key { hash: guest_functions::hash(bytes), config: config.clone() };
+        if let Some(module) = same(&self.lock(), &key) {
             return Ok(module);
         }
         let module = Module::load(self.engine(), name, bytes, config)?;
         // A module of which no instance can be made says so now, and not in the first query.
         drop(module.caller()?);
         let mut loaded = self.lock();
-        loaded.retain(|_, module| module.strong_count() > 0);
+        loaded.retain(|(_, module)| module.strong_count() > 0);
         // Another thread may have been sooner.
-        if let Some(module) = loaded.get(&key).and_then(Weak::upgrade) {
+        if let Some(module) = same(&loaded, &key) {
             return Ok(module);
         }
         let module = Arc::new(module);
-        loaded.insert(key, Arc::downgrade(&module));
+        loaded.push((key, Arc::downgrade(&module)));
         Ok(module)
     }
 
@@ -173,19 +198,27 @@ impl WasmModules {
     }
 }
 
-/// Whether the session has a function of this name that a new one must not replace: any but a built-in scalar one.
+/// Whether the session has a function of this name that a new one must not replace: any but a built-in one that gives a result
+/// for each row or for a group.
 pub(crate) fn exists(state: &SessionState, name: &str) -> bool {
     let is_own = |udf: &Arc<ScalarUDF>| !SessionStateDefaults::default_scalar_functions().contains(udf);
+    let is_own_aggregate = |udf: &Arc<AggregateUDF>| !SessionStateDefaults::default_aggregate_functions().contains(udf);
     state.scalar_functions().get(name).is_some_and(is_own)
-        || state.aggregate_functions().contains_key(name)
+        || state.aggregate_functions().get(name).is_some_and(is_own_aggregate)
         || state.window_functions().contains_key(name)
         || state.table_functions().contains_key(name)
 }
 
-fn register_udf(state: &mut SessionState, udf: WasmScalarUdf) {
+fn register(state: &mut SessionState, function: RegisterFunction) {
     use datafusion::execution::FunctionRegistry as _;
     // A session's state takes every function.
-    let _ = state.register_udf(Arc::new(ScalarUDF::new_from_impl(udf)));
+    match function {
+        RegisterFunction::Scalar(udf) => drop(state.register_udf(udf)),
+        RegisterFunction::Aggregate(udf) => drop(state.register_udaf(udf)),
+        RegisterFunction::Table(name, table) => state.register_udtf(&name, table),
+        // No function of a module is of another kind.
+        _ => {}
+    }
 }
 
 /// Makes all functions of a module known to a session, and returns the module. See [`WasmModules::register`].

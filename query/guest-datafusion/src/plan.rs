@@ -14,7 +14,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursio
 use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{Expr, LogicalPlan, ScalarUDF};
+use datafusion::logical_expr::{AggregateUDF, Expr, LogicalPlan, ScalarUDF, WindowFunctionDefinition};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::execution_plan::{EvaluationType, SchedulingType};
 use datafusion::physical_plan::metrics::MetricsSet;
@@ -23,7 +23,9 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties as _, Partitioning, PlanProperties,
 };
 use futures::{Stream, StreamExt as _};
+use guest_functions::FunctionError;
 
+use crate::aggregate::WasmAggregateUdf;
 use crate::query::{Instances, Query, Reading};
 use crate::scalar::WasmScalarUdf;
 
@@ -72,22 +74,42 @@ impl QueryPlanner for WasmQueryPlanner {
 
 /// The plan with all its functions on instances of the query.
 fn bind(plan: &LogicalPlan, instances: &mut Instances) -> Result<LogicalPlan> {
-    let mut bind = |expr: Expr| {
-        let Expr::ScalarFunction(mut call) = expr else {
-            return Ok(Transformed::no(expr));
+    let mut bind = |mut expr: Expr| {
+        let bound = match &mut expr {
+            Expr::ScalarFunction(call) => bind_scalar(&mut call.func, instances),
+            Expr::AggregateFunction(call) => bind_aggregate(&mut call.func, instances),
+            Expr::WindowFunction(call) => match &mut call.fun {
+                WindowFunctionDefinition::AggregateUDF(func) => bind_aggregate(func, instances),
+                WindowFunctionDefinition::WindowUDF(_) => Ok(false),
+            },
+            _ => Ok(false),
         };
-        match call.func.inner().downcast_ref::<WasmScalarUdf>().filter(|udf| !udf.is_bound()) {
-            None => Ok(Transformed::no(Expr::ScalarFunction(call))),
-            Some(udf) => {
-                let udf = udf.bind(instances).map_err(|error| DataFusionError::External(Box::new(error)))?;
-                call.func = Arc::new(ScalarUDF::new_from_impl(udf));
-                Ok(Transformed::yes(Expr::ScalarFunction(call)))
-            }
+        match bound.map_err(|error| DataFusionError::External(Box::new(error)))? {
+            true => Ok(Transformed::yes(expr)),
+            false => Ok(Transformed::no(expr)),
         }
     };
     let bound =
         plan.clone().transform_down_with_subqueries(|node| node.map_expressions(|expr| expr.transform_up(&mut bind)));
     Ok(bound?.data)
+}
+
+/// Gives a function instances of the query, if it is of a module and has none yet. Returns whether it is.
+fn bind_scalar(func: &mut Arc<ScalarUDF>, instances: &mut Instances) -> Result<bool, FunctionError> {
+    let Some(udf) = func.inner().downcast_ref::<WasmScalarUdf>().filter(|udf| !udf.is_bound()) else {
+        return Ok(false);
+    };
+    *func = Arc::new(ScalarUDF::new_from_impl(udf.bind(instances)?));
+    Ok(true)
+}
+
+/// The same for an aggregate.
+fn bind_aggregate(func: &mut Arc<AggregateUDF>, instances: &mut Instances) -> Result<bool, FunctionError> {
+    let Some(udf) = func.inner().downcast_ref::<WasmAggregateUdf>().filter(|udf| !udf.is_bound()) else {
+        return Ok(false);
+    };
+    *func = Arc::new(AggregateUDF::new_from_impl(udf.bind(instances)?));
+    Ok(true)
 }
 
 /// The root of a plan that calls functions: its input's partitions in one, computed by tasks of their own, so that whoever reads
@@ -178,7 +200,7 @@ impl ExecutionPlan for WasmQueryExec {
                 Ok(())
             });
         }
-        Ok(Box::pin(Results { reading, tasks: tasks.build() }))
+        Ok(Box::pin(Results::new(reading, tasks.build())))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -187,11 +209,17 @@ impl ExecutionPlan for WasmQueryExec {
 }
 
 /// The results of a query.
-struct Results {
+pub(crate) struct Results {
     /// Dropped first: the guests end, and so do the tasks.
     #[expect(dead_code, reason = "held for as long as somebody reads")]
     reading: Reading,
     tasks: SendableRecordBatchStream,
+}
+
+impl Results {
+    pub(crate) fn new(reading: Reading, tasks: SendableRecordBatchStream) -> Self {
+        Self { reading, tasks }
+    }
 }
 
 impl Stream for Results {

@@ -3,8 +3,6 @@
 //! A plan gets a [`Query`] when it is made, and its functions instances of their own. Both end with the plan.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use guest_functions::guest_host::{Cause, MemoryState, PoolConfig, Supervise, Supervisor};
-use guest_functions::{Function, FunctionError, Module};
+use guest_functions::{Aggregate, Function, FunctionError, Module, TableFunction};
 
 /// Digits of a module's hash that names show.
 const SHOWN: usize = 8;
@@ -67,13 +65,13 @@ impl Drop for Reading {
 /// The modules of a query's functions, each with instances of its own for the query.
 pub(crate) struct Instances {
     query: Arc<Query>,
-    /// By name and hash: two modules of one hash may have been loaded with different configurations.
-    modules: HashMap<(String, [u8; 32]), Module>,
+    /// Each as it was loaded, and with instances of the query.
+    modules: Vec<(Module, Module)>,
 }
 
 impl Instances {
     pub(crate) fn new(query: Arc<Query>) -> Self {
-        Self { query, modules: HashMap::new() }
+        Self { query, modules: Vec::new() }
     }
 
     /// The query.
@@ -91,11 +89,32 @@ impl Instances {
     /// # Errors
     /// As for [`Module::with_instances`].
     pub(crate) fn function(&mut self, function: &Function) -> Result<Function, FunctionError> {
-        let module = match self.modules.entry((function.module().name().to_owned(), function.module().hash())) {
-            Entry::Occupied(of_query) => of_query.get().clone(),
-            Entry::Vacant(place) => place.insert(of_query(function.module(), &self.query)?).clone(),
-        };
-        module.function(&function.signature().name)
+        self.module(function.module())?.function(&function.signature().name)
+    }
+
+    /// The aggregate on instances of the query.
+    ///
+    /// # Errors
+    /// As for [`Module::with_instances`].
+    pub(crate) fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Aggregate, FunctionError> {
+        self.module(aggregate.module())?.aggregate(&aggregate.signature().name)
+    }
+
+    /// The table function on instances of the query.
+    ///
+    /// # Errors
+    /// As for [`Module::with_instances`].
+    pub(crate) fn table_function(&mut self, table: &TableFunction) -> Result<TableFunction, FunctionError> {
+        self.module(table.module())?.table_function(&table.signature().name)
+    }
+
+    fn module(&mut self, module: &Module) -> Result<Module, FunctionError> {
+        if let Some((_, of_query)) = self.modules.iter().find(|(loaded, _)| loaded.is_same(module)) {
+            return Ok(of_query.clone());
+        }
+        let of_query = of_query(module, &self.query)?;
+        self.modules.push((module.clone(), of_query.clone()));
+        Ok(of_query)
     }
 }
 

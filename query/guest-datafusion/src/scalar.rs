@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::{Result, ScalarValue, plan_err};
+use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::memory_pool::{MemoryPool, UnboundedMemoryPool};
 use datafusion::logical_expr::{
-    ColumnarValue, DocSection, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature,
-    Volatility,
+    ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 use guest_functions::{Columnar, Function, FunctionError, Type, data_type};
 
+use crate::describe::{coerce_all, documentation, signature};
 use crate::query::{Instances, Query, Reading, charged, short_hash};
-use crate::types::coerce;
 
 /// A [`Function`] as a scalar function of DataFusion.
 ///
@@ -64,22 +63,7 @@ impl WasmScalarUdf {
     #[must_use]
     pub fn named(function: Function, name: impl Into<String>) -> Self {
         let name = name.into();
-        let volatility = match function.signature().volatility {
-            guest_functions::Volatility::Immutable => Volatility::Immutable,
-            guest_functions::Volatility::Stable => Volatility::Stable,
-            _ => Volatility::Volatile,
-        };
-        let params = &function.signature().params;
-        let signature = match params.as_slice() {
-            [] => Signature::nullary(volatility),
-            params => {
-                let names: Vec<String> = params.iter().map(|param| param.name.clone()).collect();
-                let signature = Signature::user_defined(volatility);
-                // Calls with named arguments are left out where two parameters have the same name.
-                signature.clone().with_parameter_names(names).unwrap_or(signature)
-            }
-        };
-        let documentation = documentation(&function, &name);
+        let (signature, documentation) = (signature(function.signature()), documentation(function.signature(), &name));
         let memory = Arc::new(UnboundedMemoryPool::default());
         Self { function, name, signature, documentation, memory, bound: None, lease: None }
     }
@@ -90,10 +74,10 @@ impl WasmScalarUdf {
         Self { memory, ..self }
     }
 
-    /// Declares another volatility than the module does.
+    /// Sets another volatility than the module's, if there is one.
     #[must_use]
-    pub fn with_volatility(mut self, volatility: Volatility) -> Self {
-        self.signature.volatility = volatility;
+    pub fn with_volatility(mut self, volatility: Option<Volatility>) -> Self {
+        self.signature.volatility = volatility.unwrap_or(self.signature.volatility);
         self
     }
 
@@ -211,23 +195,7 @@ impl ScalarUDFImpl for WasmScalarUdf {
     }
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        let signature = self.function.signature();
-        if arg_types.len() != signature.params.len() {
-            let (name, given) = (&self.name, arg_types.len());
-            return plan_err!("`{name}` takes {} arguments, not {given}: `{signature}`", signature.params.len());
-        }
-        let coerced = arg_types.iter().zip(&signature.params).map(|(given, param)| match coerce(given, param.ty) {
-            Some(coerced) => Ok(coerced),
-            None => plan_err!(
-                "the parameter `{}` of `{}` has type {}, which a {given} is not cast to; write CAST({} AS {})",
-                param.name,
-                self.name,
-                param.ty,
-                param.name,
-                data_type(param.ty)
-            ),
-        });
-        coerced.collect()
+        coerce_all(&self.name, self.function.signature(), arg_types)
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -261,20 +229,4 @@ impl ScalarUDFImpl for WasmScalarUdf {
     fn documentation(&self) -> Option<&Documentation> {
         Some(&self.documentation)
     }
-}
-
-fn documentation(function: &Function, name: &str) -> Documentation {
-    const SECTION: DocSection = DocSection {
-        include: true,
-        label: "WebAssembly Functions",
-        description: Some("Functions of WebAssembly modules."),
-    };
-    let signature = function.signature();
-    let names: Vec<&str> = signature.params.iter().map(|param| param.name.as_str()).collect();
-    let syntax = format!("{name}({})", names.join(", "));
-    let mut builder = Documentation::builder(SECTION, signature.documentation.as_str(), syntax);
-    for param in &signature.params {
-        builder = builder.with_argument(param.name.as_str(), format!("Of type {}.", param.ty));
-    }
-    builder.build()
 }

@@ -81,7 +81,8 @@ async fn plan(ctx: &SessionContext, sql: &str) -> Result<Arc<dyn ExecutionPlan>,
 fn of_query(error: &DataFusionError, otherwise: impl FnOnce(anyhow::Error) -> Error) -> Error {
     let text = anyhow!(error.strip_backtrace());
     match error.find_root() {
-        DataFusionError::External(inner) if inner.downcast_ref::<FunctionError>().is_some() => Error::Failed(text),
+        // Its own words, without those of what it went through.
+        DataFusionError::External(inner) if inner.is::<FunctionError>() => Error::Failed(anyhow!("{inner}")),
         DataFusionError::ResourcesExhausted(_) => Error::Failed(text),
         _ => otherwise(text),
     }

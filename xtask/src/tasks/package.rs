@@ -19,11 +19,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use cargo_metadata::Package;
+use cargo_metadata::{MetadataCommand, Package};
 use guest_build::Toolchain;
 
 use super::features::{self, THIRD_PARTY};
-use crate::cargo::cargo;
+use crate::cargo::{cargo, in_query};
 use crate::console::Console;
 use crate::folders;
 
@@ -79,6 +79,38 @@ pub(super) fn check(console: &Console, toolchain: &Toolchain) -> Result<()> {
     minimum_versions(console, &unpacked, &packages)?;
     console.say(&format!("{} packages", packages.len()));
     Ok(())
+}
+
+/// Checks the manifests of the query engine's packages, and what their archives would contain. Their content is compiled by the tests
+/// of that workspace; to compile the archives would take the engine once more.
+pub(super) fn check_query(console: &Console) -> Result<()> {
+    let packages = query_packages()?;
+    let faults: Vec<_> = packages.iter().flat_map(faults).collect();
+    if !faults.is_empty() {
+        bail!("manifests of packages that are published: {}", faults.join("; "));
+    }
+    for package in &packages {
+        let mut list = in_query(cargo());
+        list.args(["package", "--list", "--allow-dirty", "--package", &package.name]);
+        let (succeeded, listed) = console.capture(&mut list)?;
+        let listed = String::from_utf8_lossy(&listed);
+        let missing = FILES.iter().find(|file| !listed.lines().any(|line| line == **file));
+        if let Some(missing) = missing.filter(|_| succeeded) {
+            bail!("{missing} is not in the archive of {}", package.name);
+        }
+        if !succeeded {
+            bail!("`cargo package --list` failed for {}", package.name);
+        }
+    }
+    console.say(&format!("{} packages of the query engine", packages.len()));
+    Ok(())
+}
+
+/// The packages of the query engine's workspace.
+fn query_packages() -> Result<Vec<Package>> {
+    let manifest = folders::query().join("Cargo.toml");
+    let metadata = MetadataCommand::new().manifest_path(&manifest).no_deps().exec();
+    Ok(metadata.with_context(|| format!("reading {}", manifest.display()))?.packages)
 }
 
 /// The entries that a manifest lacks and the registry or its readers need.
@@ -258,6 +290,7 @@ mod tests {
             ["benches", "book-samples", "example-service", "fuzz", "test-support", "third-party", "wee_alloc", "xtask"];
         assert_eq!(kept.iter().map(|package| package.name.as_str()).collect::<Vec<_>>(), expected);
         assert_eq!(published.iter().flat_map(faults).collect::<Vec<_>>(), Vec::<String>::new());
+        assert_eq!(query_packages().unwrap().iter().flat_map(faults).collect::<Vec<_>>(), Vec::<String>::new());
         let mut broken = published[0].clone();
         broken.readme = None;
         broken.keywords.push("a keyword of two or more words".to_owned());

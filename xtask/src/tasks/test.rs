@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use guest_build::{TARGET, Toolchain};
 
 use super::{browser, docs, features, guests, licences, package, setup};
-use crate::cargo::{DENY_WARNINGS, cargo, in_browser_tests, in_guests};
+use crate::cargo::{DENY_WARNINGS, cargo, in_browser_tests, in_guests, in_query};
 use crate::console::Console;
 use crate::steps::Steps;
 
@@ -32,6 +32,8 @@ pub(super) enum Check {
     Features,
     /// The published packages: each one packs, and the content of its archive compiles.
     Package,
+    /// The query engine's workspace: clippy, tests, documentation and packages.
+    Query,
     /// The documentation of the code, with every warning an error.
     Rustdoc,
     /// The book.
@@ -52,6 +54,7 @@ impl Check {
             Self::Doctests => "doctests",
             Self::Features => "features",
             Self::Package => "package",
+            Self::Query => "query",
             Self::Rustdoc => "rustdoc",
             Self::Docs => "docs",
             Self::Browser => "browser",
@@ -62,14 +65,18 @@ impl Check {
     const fn needs(self) -> &'static [&'static str] {
         match self {
             Self::Guests | Self::ClippyWasm | Self::Features | Self::Package | Self::Browser => &["setup"],
-            Self::Tests => &["setup", "guests"],
+            Self::Tests | Self::Query => &["setup", "guests"],
             _ => &[],
         }
     }
 
     /// Whether it needs a toolchain for wasm32.
     const fn is_for_wasm(self) -> bool {
-        matches!(self, Self::Guests | Self::ClippyWasm | Self::Features | Self::Package | Self::Tests | Self::Browser)
+        match self {
+            Self::Guests | Self::ClippyWasm | Self::Features | Self::Package => true,
+            Self::Tests | Self::Query | Self::Browser => true,
+            Self::Fmt | Self::Licences | Self::Clippy | Self::Doctests | Self::Rustdoc | Self::Docs => false,
+        }
     }
 }
 
@@ -114,11 +121,12 @@ fn one(console: &Console, check: Check, toolchain: Option<&Toolchain>, guests_ar
         Check::Clippy => clippy(console),
         Check::Guests => guests::build_all(console, toolchain()?, &guests::Arguments::default()).map(drop),
         Check::ClippyWasm => clippy_for_wasm(console, toolchain()?),
-        Check::Tests => {
+        // Alone, these steps bring the guests along.
+        Check::Tests | Check::Query => {
             if !guests_are_built {
                 guests::build_all(console, toolchain()?, &guests::Arguments::default())?;
             }
-            tests(console)
+            if check == Check::Tests { tests(console) } else { query(console) }
         }
         Check::Doctests => console.run(cargo().args(["test", "--workspace", "--doc"])),
         Check::Features => features::check(console, toolchain()?),
@@ -148,7 +156,8 @@ fn in_both(arguments: &[&str]) -> [Command; 2] {
     })
 }
 
-/// The same, and in the workspace of the browser tests.
+/// The same, and in the workspace of the browser tests. That of the query engine has a step of its own, as compiling it takes
+/// minutes.
 fn in_all(arguments: &[&str]) -> Vec<Command> {
     let mut commands: Vec<Command> = in_both(arguments).into();
     let mut browser = in_browser_tests(cargo());
@@ -158,8 +167,13 @@ fn in_all(arguments: &[&str]) -> Vec<Command> {
 }
 
 fn fmt(console: &Console) -> Result<()> {
-    run_all(console, in_all(&["fmt", "--all", "--check"]))
-        .context("format by `cargo fmt --all`, in the workspace, in guests/ and in browser-tests/")
+    let arguments = ["fmt", "--all", "--check"];
+    let mut commands = in_all(&arguments);
+    let mut query = in_query(cargo());
+    query.args(arguments);
+    commands.push(query);
+    run_all(console, commands)
+        .context("format by `cargo fmt --all`, in the workspace, in guests/, in browser-tests/ and in query/")
 }
 
 fn clippy(console: &Console) -> Result<()> {
@@ -182,11 +196,27 @@ fn clippy_for_wasm(console: &Console, toolchain: &Toolchain) -> Result<()> {
     run_all(console, [clippy, guests])
 }
 
-/// Needs the guests: alone, this step brings them along.
 fn tests(console: &Console) -> Result<()> {
     console.begin(&format!("tests, native and in {TARGET}"));
     let arguments = ["test", "--workspace", "--lib", "--bins", "--tests", "--examples", "--no-fail-fast"];
     run_all(console, in_both(&arguments))
+}
+
+/// All of the query engine's workspace, for each package with the features of the whole workspace: with others, the engine would be
+/// compiled anew.
+fn query(console: &Console) -> Result<()> {
+    let in_query = |arguments: &[&str]| {
+        let mut cargo = in_query(cargo());
+        cargo.args(arguments);
+        cargo
+    };
+    let mut clippy = in_query(&["clippy", "--workspace", "--all-targets", "--keep-going"]);
+    clippy.args(DENY_WARNINGS);
+    let mut doc = in_query(&["doc", "--workspace", "--no-deps", "--document-private-items"]);
+    doc.env("RUSTDOCFLAGS", "-D warnings");
+    // `test` has documentation's examples as well.
+    run_all(console, [in_query(&["test", "--workspace", "--no-fail-fast"]), clippy, doc])?;
+    package::check_query(console)
 }
 
 fn rustdoc(console: &Console) -> Result<()> {

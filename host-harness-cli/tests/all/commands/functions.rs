@@ -112,6 +112,10 @@ fn a_function_is_called_with_what_stands_on_the_command_line() {
     let declared = ["call", "--declare", "first(text: string) -> string", "foreign.wat", "first", "iPhone 15"];
     let said = run(&folder, &declared);
     assert_eq!((said.status, said.stdout.as_str()), (Some(0), "i\n"), "{}", said.stderr);
+    // The book's example.
+    let in_c = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/guests/c-functions-leaking.wasm");
+    let said = run(&folder, &["call", "--declare", "upper(text: string) -> string", in_c, "upper", "to be"]);
+    assert_eq!((said.status, said.stdout.as_str()), (Some(0), "TO BE\n"), "{}", said.stderr);
     let said = folder.run("call --format json typed.wat ratio 1 0");
     let called: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
     assert_eq!(called, serde_json::json!({"function": "ratio", "type": "f64", "result": "inf"}));
@@ -136,4 +140,68 @@ fn what_does_not_fit_is_told_in_a_line() {
     let said = folder.run("call --deadline 20ms typed.wat spin");
     assert_eq!(said.status, Some(1), "{}", said.stderr);
     assert_eq!(said.stderr, "error: `spin` failed: the deadline of 20ms passed\n");
+}
+
+/// An aggregate that counts its rows, and a table function whose rows have no end.
+fn counting() -> Folder {
+    const NUMBER: Type = Type::of(Scalar::I64);
+    const COUNT: Declaration<'static> =
+        Declaration::new(Kind::Aggregate, "count", &[("of", NUMBER), ("and", NUMBER)], &[("", NUMBER)]);
+    const ZEROS: Declaration<'static> = Declaration::new(Kind::Table, "zeros", &[], &[("a", NUMBER), ("b", NUMBER)]);
+    let section = [&COUNT.entry::<{ COUNT.size() }>()[..], &ZEROS.entry::<{ ZEROS.size() }>()].concat();
+    let section: String = section.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    let folder = Folder::new();
+    let text = format!(
+        r#"(module (memory (export "memory") 5)
+            (func (export "__guest_exchange") (param i32) (result i32) (i32.const 4096))
+            (func (export "__guest_aggregate_count") (param i32 i32 i32 i32 i32 i32 i32) (result i32)
+                (if (i32.eq (local.get 0) (i32.const 3))
+                    (then
+                        (i64.store (i32.load offset=8 (local.get 6))
+                            (i64.load32_u offset=4 (i32.load offset=8 (local.get 5)))))
+                    (else
+                        (i32.store (i32.const 68) (i32.const 8))
+                        (i32.store (i32.const 76) (local.get 1))
+                        (i32.store offset=8 (local.get 6) (i32.const 72))
+                        (i32.store offset=12 (local.get 6) (i32.const 64))))
+                (i32.const -1))
+            (func (export "__guest_table_zeros") (param i32 i32 i32) (result i32) (local.get 0))
+            (@custom "guest-abi" "\01\00\00\00") (@custom "guest-functions" "{section}"))"#
+    );
+    folder.file("counting.wat", text.as_bytes());
+    folder
+}
+
+#[test]
+fn aggregates_take_rows_and_table_functions_print_them() {
+    let folder = counting();
+    for (line, printed) in [
+        ("call counting.wat count 1 2 3 4", "2\n"),
+        ("call counting.wat count 1 2 null 4 5 6", "3\n"),
+        ("call --limit 2 counting.wat zeros", "a\tb\n0\t0\n0\t0\n"),
+        ("call --limit 0 counting.wat zeros", "a\tb\n"),
+    ] {
+        let said = folder.run(line);
+        assert_eq!((said.status, said.stdout.as_str()), (Some(0), printed), "{line}: {}", said.stderr);
+    }
+    let said = folder.run("call --limit 3000 counting.wat zeros");
+    assert_eq!(said.stdout.lines().count(), 3001);
+    let said = folder.run("call --format json --limit 1 counting.wat zeros");
+    let called: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(called, serde_json::json!({"function": "zeros", "columns": ["a", "b"], "rows": [[0, 0]]}));
+    let said = folder.run("functions counting.wat");
+    for told in ["count(of: i64, and: i64) -> i64\n    immutable aggregate", "zeros() -> table(a: i64, b: i64)"] {
+        assert!(said.stdout.contains(told), "{}", said.stdout);
+    }
+    for (line, words) in [
+        (
+            "call counting.wat count 1 2 3",
+            &["takes 2 arguments for each row, and 3 were given", "one behind the other"][..],
+        ),
+        ("call counting.wat count 1 x", &["the parameter `and` of `count`: `x` is not of type i64"]),
+        ("call --limit 1 counting.wat count 1 2", &["`--limit` is for table functions"]),
+        ("call counting.wat zeros 1", &["`zeros() -> table(a: i64, b: i64)` takes 0 arguments, and 1 was given"]),
+    ] {
+        folder.refuses_in_one_line(line, words);
+    }
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use guest_abi::column::{Column, Encoding, SIZE};
 use guest_abi::function::{
-    BATCH_DONE, EXPORT_BATCH, EXPORT_ROW, RESULT_NULL, SECTION, Scalar, Signature, Type, Volatility, read_section,
+    BATCH_DONE, EXPORT_AGGREGATE, EXPORT_BATCH, EXPORT_ROW, EXPORT_TABLE, Kind, RESULT_NULL, SECTION, Scalar,
+    Signature, Type, Volatility, read_section,
 };
 use guest_abi::names::{EXPORT_EXCHANGE, IMPORT_FAIL, IMPORT_MODULE, unpack};
 use guest_build::Allocator;
@@ -31,6 +32,7 @@ fn the_section_has_the_signature_of_each_function() {
              bytes: bytes, date: date, timestamp: timestamp, decimal: decimal(38, -2), record: record?, list: list(f32)?, \
              maybe: decimal(5, 1)?) -> i32",
             "checked(number: i64) -> i64",
+            "count_nulls(number: i64?) -> i64",
             "day_after(day: date) -> date",
             "digits(number: u64) -> list(i32)",
             "distance(latitude_a: f64, longitude_a: f64, latitude_b: f64, longitude_b: f64) -> f64",
@@ -40,11 +42,17 @@ fn the_section_has_the_signature_of_each_function() {
             "later(at: timestamp, seconds: i32) -> timestamp?",
             "levenshtein(a: string, b: string) -> i64",
             "longest(texts: list(string?)) -> string?",
+            "longest_text(text: string) -> string?",
+            "mean(number: f64) -> f64?",
             "moved(point: record, x: f64, y: f64) -> record",
             "nullable(number: i64?) -> i64?",
+            "percentile(number: f64, share: f64) -> f64?",
             "safe_div(a: i64, b: i64) -> i64",
+            "series(start: i64, end: i64, step: i64?) -> table(number: i64)",
+            "settings(text: string) -> table(name: string, value: f64?)",
             "sum_list(numbers: list(i64)) -> i64",
             "text_score(query: string, text: string) -> f64",
+            "tokens(text: string) -> table(position: i64, word: string)",
             "total(amounts: list(f64?)) -> f64",
             "upper(text: string) -> string",
             "with_tax(cents: decimal(18, 2), percent: i32) -> decimal(18, 2)",
@@ -56,7 +64,11 @@ fn the_section_has_the_signature_of_each_function() {
                 "all_types" => Volatility::Stable,
                 _ => Volatility::Immutable,
             };
-            assert_eq!((signature.volatility, signature.strict), (volatility, signature.name != "checked"));
+            let strict = !["checked", "series"].contains(&signature.name.as_str());
+            assert_eq!((signature.volatility, signature.strict), (volatility, strict), "{signature}");
+            let version = u32::from(signature.kind == Kind::Aggregate);
+            assert_eq!(signature.state_version, version, "{signature}");
+            assert_eq!(signature.retracts, ["mean", "percentile"].contains(&signature.name.as_str()), "{signature}");
             assert!(signature.documentation.ends_with('.'), "{signature}: {}", signature.documentation);
         }
     }
@@ -86,20 +98,32 @@ fn exports_have_the_types_of_the_contract() {
     for allocator in Allocator::ALL {
         let wasm = module("functions", allocator);
         let compiled = Module::new(&engine, &wasm).expect("the compiler's module is valid");
+        let prefixes = [EXPORT_ROW, EXPORT_BATCH, EXPORT_AGGREGATE, EXPORT_TABLE];
         let exported: BTreeMap<String, (Vec<String>, Vec<String>)> = compiled
             .exports()
             .filter_map(|export| Some((export.name().to_owned(), export.ty().func()?.clone())))
-            .filter(|(name, _)| name.starts_with(EXPORT_ROW) || name.starts_with(EXPORT_BATCH))
+            .filter(|(name, _)| prefixes.iter().any(|prefix| name.starts_with(prefix)))
             .map(|(name, ty)| (name, (names(ty.params()), names(ty.results()))))
             .collect();
         let mut expected = BTreeMap::new();
         for signature in signatures(&wasm) {
+            let numbers = |params: usize| (names(vec![ValType::I32; params]), names([ValType::I32]));
+            match signature.kind {
+                Kind::Aggregate => {
+                    expected.insert(format!("{EXPORT_AGGREGATE}{}", signature.name), numbers(7));
+                    continue;
+                }
+                Kind::Table => {
+                    expected.insert(format!("{EXPORT_TABLE}{}", signature.name), numbers(3));
+                    continue;
+                }
+                _ => {}
+            }
             let [result] = signature.results.as_slice() else { panic!("{signature} has one result") };
             let result = if result.ty.is_direct() { crossing(result.ty) } else { vec![ValType::I64] };
             let params = signature.params.iter().flat_map(|param| crossing(param.ty));
             expected.insert(format!("{EXPORT_ROW}{}", signature.name), (names(params), names(result)));
-            let batch = (names([ValType::I32, ValType::I32, ValType::I32]), names([ValType::I32]));
-            expected.insert(format!("{EXPORT_BATCH}{}", signature.name), batch);
+            expected.insert(format!("{EXPORT_BATCH}{}", signature.name), numbers(3));
         }
         assert_eq!(exported, expected, "{allocator}");
     }

@@ -40,7 +40,7 @@ pub(crate) fn payload(bytes: &[u8], config: ModuleConfig, function: &str, store:
 }
 
 fn numbers() -> Vec<u8> {
-    wat::parse_str(r#"(module (func (export "twice") (param i64) (result i64) (i64.shl (local.get 0) (i64.const 1))))"#)
+    wat::parse_str(r#"(module (memory 1) (func (export "twice") (param i64) (result i64) (i64.shl (local.get 0) (i64.const 1))))"#)
         .unwrap()
 }
 
@@ -55,7 +55,7 @@ fn every_function_of_a_module_comes_back_as_it_was() {
     let module = Module::load(&engine(), "functions", &bytes, ModuleConfig::default()).unwrap();
     let (client, executor) = (WasmFunctions::new(&engine(), store), executor());
     for signature in module.signatures() {
-        let udf = WasmScalarUdf::new(module.function(&signature.name).unwrap()).with_volatility(Volatility::Stable);
+        let udf = WasmScalarUdf::new(module.function(&signature.name).unwrap()).with_volatility(Some(Volatility::Stable));
         let read = executor.read(&client.write(&udf).unwrap()).unwrap();
         assert_eq!(read.function().signature(), signature);
         assert!(read == udf, "{signature}");

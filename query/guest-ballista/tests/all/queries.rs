@@ -71,7 +71,7 @@ async fn create_function_reaches_the_executors() {
     let session = cluster.connect(1 << 20).await;
     session.create_functions(Arc::new(FolderResolver::new(folder.path())), ModuleConfig::default()).unwrap();
     for statement in [
-        "CREATE FUNCTION edits LANGUAGE WASM AS 'functions.wasm#levenshtein'",
+        "CREATE FUNCTION edits() LANGUAGE WASM AS 'functions.wasm#levenshtein'",
         "CREATE FUNCTION doubled(n BIGINT) RETURNS BIGINT STABLE LANGUAGE WASM AS 'numbers.wasm#twice'",
     ] {
         run(session.context(), statement).await.unwrap();

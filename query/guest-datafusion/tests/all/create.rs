@@ -16,7 +16,7 @@ const FOREIGN: &str = r#"(module
     (func (export "twice") (param i64) (result i64) (i64.shl (local.get 0) (i64.const 1))))"#;
 
 /// A session that creates functions of modules in a folder.
-fn factory() -> (SessionContext, WasmModules, TempDir) {
+pub(crate) fn factory() -> (SessionContext, WasmModules, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("modules")).unwrap();
     std::fs::write(folder.path().join("modules/functions.wasm"), built("functions-leaking")).unwrap();

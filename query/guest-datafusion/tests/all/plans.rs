@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use guest_datafusion::datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use guest_datafusion::datafusion::prelude::SessionContext;
-use guest_datafusion::guest_functions::{Module, ModuleConfig};
-use guest_datafusion::register_module;
+use guest_datafusion::guest_functions::{Module, ModuleConfig, Pristine};
+use guest_datafusion::{FolderResolver, RegisterError, WasmFunctionFactory, WasmModules, register_module};
 
 use crate::support::{built, gcd, rows, session, table};
 
@@ -98,6 +98,26 @@ async fn documentation_is_that_of_the_module() {
     functions(&ctx);
     let sql = "SELECT DISTINCT description, syntax_example FROM information_schema.routines WHERE routine_name = 'gcd'";
     assert_eq!(rows(&ctx, sql).await.unwrap(), ["The greatest common divisor. That of 0 and 0 is 0.|gcd(a, b)"]);
+}
+
+#[tokio::test]
+async fn one_module_may_be_there_with_two_configurations() {
+    let (ctx, pool) = session(1);
+    functions(&ctx);
+    let config = ModuleConfig::default().with_pristine(Pristine::Row);
+    let again = WasmModules::of(&ctx).unwrap().register(&ctx, "again", &built("functions-leaking"), config);
+    assert!(matches!(again, Err(RegisterError::Exists { .. })));
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("f.wasm"), built("functions-leaking")).unwrap();
+    let config = ModuleConfig::default().with_pristine(Pristine::Row);
+    WasmFunctionFactory::install(&ctx, Arc::new(FolderResolver::new(folder.path())), config).unwrap();
+    rows(&ctx, "CREATE FUNCTION by_row() LANGUAGE WASM AS 'f.wasm#gcd'").await.unwrap();
+    assert_eq!(WasmModules::of(&ctx).unwrap().modules().len(), 2);
+    numbers(&ctx, 1);
+    // An instance of each.
+    let before = pool.instances();
+    assert_eq!(rows(&ctx, "SELECT max(gcd(n, 36) - by_row(n, 36)) FROM t").await.unwrap(), ["0"]);
+    assert_eq!(pool.instances(), before + 2);
 }
 
 #[tokio::test]

@@ -150,8 +150,10 @@ async fn empty_batches_have_empty_results() {
     assert!(rows(&ctx, "SELECT gcd(x, 2), upper('a') FROM (VALUES (1)) AS t(x) WHERE x > 1").await.unwrap().is_empty());
 }
 
-/// A column of numbers, one of texts and one of texts with repetitions.
-fn batches() -> impl Strategy<Value = Vec<Vec<(Option<i64>, Option<String>, Option<String>)>>> {
+/// A number, a text and a text that is repeated.
+type Row = (Option<i64>, Option<String>, Option<String>);
+
+fn batches() -> impl Strategy<Value = Vec<Vec<Row>>> {
     let text = || prop::option::weighted(0.9, "[a-cß ]{0,14}");
     let number = prop::option::weighted(0.9, prop_oneof![-20_i64..20, any::<i64>()]);
     let keyed =

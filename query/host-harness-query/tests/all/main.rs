@@ -153,7 +153,7 @@ fn a_query_that_fails_has_another_status() {
     folder
         .query("SELECT safe_div(8, n) FROM t")
         .args(["--table", "t=t.csv", "--module", &functions])
-        .fails(1, &["row 1 of the batch", "`safe_div`", "the divisor is 0"]);
+        .fails(1, &["error: row 1 of the batch: `safe_div` failed: ", "the divisor is 0"]);
     folder
         .query("SELECT safe_div(1, 0)")
         .args(["--module", &functions])

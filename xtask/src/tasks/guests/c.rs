@@ -19,11 +19,10 @@ const PROFILE: &str = "static-library";
 const CONTROL: [&str; 6] =
     ["__allocator_control_block", "__alloc_mark", "__alloc_reset", "__heap_base", "__data_end", "__stack_pointer"];
 
-/// What extensions of the exttinygo contract export of their allocator.
-const OF_CONTRACT: [&str; 4] = ["malloc", "free", "calloc", "realloc"];
-
-/// The rest of C's interface.
-const REST: [&str; 3] = ["aligned_alloc", "posix_memalign", "malloc_usable_size"];
+/// C's interface: first the function from which hosts take memory, then those that extensions of the exttinygo contract export
+/// besides it, then the rest.
+const INTERFACE: [&str; 7] =
+    ["malloc", "free", "calloc", "realloc", "aligned_alloc", "posix_memalign", "malloc_usable_size"];
 
 /// A guest in C, with everything that sets its module apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +51,26 @@ impl Build {
         };
         format!("c-{}{}-{allocator}", self.source, self.variant)
     }
+
+    /// The functions of C's interface that it exports.
+    fn interface(&self) -> &'static [&'static str] {
+        match self.source {
+            "minimal" => &[],
+            "functions" => &INTERFACE[..1],
+            "probe" => &INTERFACE,
+            _ => &INTERFACE[..4],
+        }
+    }
+
+    /// What it exports for hosts that restore it, if its allocator keeps a control block. A guest whose bytes are counted exports
+    /// only what the fast strategies cannot do without.
+    fn control(&self) -> &'static [&'static str] {
+        match (self.allocator, self.source) {
+            (Allocator::System, _) => &[],
+            (_, "minimal") => &CONTROL[..1],
+            _ => &CONTROL,
+        }
+    }
 }
 
 /// All guests in C.
@@ -74,6 +93,8 @@ fn builds() -> Vec<Build> {
         with("shop", "-reactor", CModel::Reactor, &and_libc, &["-O2"]),
         with("probe", "", CModel::Freestanding, &BEHIND_C, &["-O2"]),
         with("probe", "-wasi", CModel::Reactor, &and_libc, &["-O2", "-D_GNU_SOURCE"]),
+        with("functions", "", CModel::Freestanding, &BEHIND_C, &["-O2"]),
+        with("functions", "-reactor", CModel::Reactor, &[Allocator::System], &["-O2"]),
         with("minimal", "", CModel::Freestanding, &BEHIND_C, &["-Oz", "-Wl,--strip-all"]),
         with("minimal", "", CModel::Freestanding, &[Allocator::System], &["-Oz", "-Wl,--strip-all", "-DNO_ALLOCATOR"]),
     ]
@@ -108,17 +129,9 @@ pub(super) fn build(console: &Console, toolchain: &Toolchain, asked: &Arguments)
             .arguments(["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"])
             .arguments(build.arguments.iter().copied())
             .headers(folders::root().join("alloc-c/include"));
-        if build.source != "minimal" {
-            guest = guest.exports(OF_CONTRACT);
-        }
-        if build.source == "probe" {
-            guest = guest.exports(REST);
-        }
+        guest = guest.exports(build.interface().iter().copied()).exports(build.control().iter().copied());
         if build.allocator != Allocator::System {
-            let library = library(console, toolchain, build.allocator, build.model)?;
-            // Who counts bytes exports what the fast strategies cannot do without.
-            let of_control = if build.source == "minimal" { 1 } else { CONTROL.len() };
-            guest = guest.library(library).exports(CONTROL.into_iter().take(of_control));
+            guest = guest.library(library(console, toolchain, build.allocator, build.model)?);
         }
         let module = folders::guests_out().join(format!("{}.wasm", build.module()));
         guest.build(&clang, &build_dir, &module)?;
@@ -156,13 +169,26 @@ mod tests {
     #[test]
     fn modules_have_names_of_their_own() {
         let mut names: Vec<_> = builds().iter().map(Build::module).collect();
-        for name in ["c-shop-leaking", "c-shop-wasi-libc", "c-shop-reactor-freelist", "c-minimal-none"] {
+        for name in ["c-shop-leaking", "c-shop-wasi-libc", "c-functions-reactor-libc", "c-minimal-none"] {
             assert!(names.contains(&name.to_owned()), "{name} is missing in {names:?}");
         }
         names.sort();
         let all = names.len();
         names.dedup();
         assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn the_book_compiles_functions_like_this() {
+        let page = std::fs::read_to_string(folders::root().join("docs/src/functions.md")).unwrap();
+        let all = builds();
+        let build = all.iter().find(|build| build.module() == "c-functions-reactor-libc").unwrap();
+        let (arguments, source) = (build.arguments.join(" "), build.source);
+        let exports = build.interface().iter().map(|name| format!("-Wl,--export={name}")).collect::<Vec<_>>().join(" ");
+        let command = format!(
+            "clang --target=wasm32-wasi -mexec-model=reactor {arguments} {source}.c {exports} -o {source}.wasm"
+        );
+        assert!(page.contains(&command), "the book lacks `{command}`");
     }
 
     #[test]

@@ -16,14 +16,14 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use guest_build::Allocator;
 
-use self::toolchain::{TOOLCHAINS, Toolchain, run};
+use self::toolchain::{Guest, TOOLCHAINS, Toolchain, run};
 use super::arguments::Arguments;
 use crate::console::Console;
 use crate::folders;
 
 /// The names of the guests.
 pub(super) fn names() -> Vec<String> {
-    TOOLCHAINS.iter().map(|toolchain| toolchain.guest.to_owned()).collect()
+    TOOLCHAINS.iter().flat_map(|toolchain| toolchain.guests).map(|guest| guest.name.to_owned()).collect()
 }
 
 /// Whether any of these guests is asked for.
@@ -31,11 +31,17 @@ pub(super) fn is_asked(asked: &Arguments) -> bool {
     !choose(asked).is_empty()
 }
 
-fn choose(asked: &Arguments) -> Vec<&'static Toolchain> {
+/// The compilers that are needed, and the guests that each of them builds.
+fn choose(asked: &Arguments) -> Vec<(&'static Toolchain, Vec<&'static Guest>)> {
     // Each has the allocator of its language.
     let has_allocator = asked.allocator.is_empty() || asked.allocator.contains(&Allocator::System);
-    let is_asked = |guest: &str| asked.guest.is_empty() || asked.guest.iter().any(|name| name == guest);
-    TOOLCHAINS.iter().filter(|toolchain| has_allocator && is_asked(toolchain.guest)).collect()
+    let is_asked =
+        |guest: &&Guest| has_allocator && (asked.guest.is_empty() || asked.guest.iter().any(|name| name == guest.name));
+    TOOLCHAINS
+        .iter()
+        .map(|toolchain| (toolchain, toolchain.guests.iter().filter(is_asked).collect::<Vec<_>>()))
+        .filter(|(_, guests)| !guests.is_empty())
+        .collect()
 }
 
 /// Builds the guests that were asked for, all languages at the same time, and returns their modules.
@@ -46,12 +52,14 @@ pub(super) fn build(console: &Console, asked: &Arguments) -> Result<Vec<PathBuf>
     if chosen.is_empty() {
         return Ok(Vec::new());
     }
-    let languages: Vec<_> = chosen.iter().map(|toolchain| toolchain.language).collect();
+    let languages: Vec<_> = chosen.iter().map(|(toolchain, _)| toolchain.language).collect();
     console.begin(&format!("guests in {}", languages.join(", ")));
     let may_miss = asked.guest.is_empty();
     let built = thread::scope(|scope| {
-        let threads: Vec<_> =
-            chosen.iter().map(|toolchain| scope.spawn(|| with(console, toolchain, may_miss))).collect();
+        let threads: Vec<_> = chosen
+            .iter()
+            .map(|(toolchain, guests)| scope.spawn(|| with(console, toolchain, guests, may_miss)))
+            .collect();
         threads
             .into_iter()
             .map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("a build panicked"))))
@@ -60,21 +68,23 @@ pub(super) fn build(console: &Console, asked: &Arguments) -> Result<Vec<PathBuf>
     Ok(built.concat())
 }
 
-fn with(console: &Console, toolchain: &Toolchain, may_miss: bool) -> Result<Vec<PathBuf>> {
+/// Builds guests of one compiler, which is found or installed once.
+fn with(console: &Console, toolchain: &Toolchain, guests: &[&Guest], may_miss: bool) -> Result<Vec<PathBuf>> {
     let compiler = match toolchain.find_or_install() {
         Ok(compiler) => compiler,
         Err(missing) if may_miss => {
-            leave_out(console, toolchain, &format!("{missing:#}"))?;
+            leave_out(console, toolchain, guests, &format!("{missing:#}"))?;
             return Ok(Vec::new());
         }
         Err(missing) => return Err(missing),
     };
     let folder = folders::guests_build().join("foreign");
+    let cache = folder.join(toolchain.folder);
     let mut modules = Vec::new();
-    for variant in toolchain.variants {
-        let name = toolchain.module(variant);
+    for (guest, variant) in variants(guests) {
+        let name = guest.module(variant);
         let (built, place) = (folder.join(format!("{name}.wasm")), place(&name));
-        let mut command = toolchain.build(&compiler, variant, &built, &folder.join(toolchain.guest));
+        let mut command = toolchain.build(&compiler, guest, variant, &built, &cache);
         if_changed(&mut command, &toolchain.sources(), &folder.join(format!("{name}.built")), &built, &place)
             .with_context(|| format!("building {name}"))?;
         remove(&left_out(&name))?;
@@ -82,6 +92,11 @@ fn with(console: &Console, toolchain: &Toolchain, may_miss: bool) -> Result<Vec<
     }
     console.say(&format!("guests in {}: {} modules", toolchain.language, modules.len()));
     Ok(modules)
+}
+
+/// Each guest with each of its variants.
+fn variants<'a>(guests: &'a [&Guest]) -> impl Iterator<Item = (&'a Guest, &'static str)> {
+    guests.iter().flat_map(|guest| guest.variants.iter().map(move |variant| (*guest, *variant)))
 }
 
 fn place(module: &str) -> PathBuf {
@@ -94,12 +109,12 @@ fn left_out(module: &str) -> PathBuf {
 }
 
 /// Says that the guests are left out, and leaves word for their tests. A module of an earlier time goes: it would be tested.
-fn leave_out(console: &Console, toolchain: &Toolchain, missing: &str) -> Result<()> {
+fn leave_out(console: &Console, toolchain: &Toolchain, guests: &[&Guest], missing: &str) -> Result<()> {
     let line = format!("guests in {} are LEFT OUT, and their tests: {missing}", toolchain.language);
     console.warn(&line);
     fs::create_dir_all(folders::guests_out()).context("making the folder of guests")?;
-    for variant in toolchain.variants {
-        let name = toolchain.module(variant);
+    for (guest, variant) in variants(guests) {
+        let name = guest.module(variant);
         remove(&place(&name))?;
         fs::write(left_out(&name), format!("{line}\n")).with_context(|| format!("leaving out {name}"))?;
     }
@@ -160,9 +175,16 @@ mod tests {
 
     #[test]
     fn guests_are_chosen_by_name_and_have_the_allocator_of_their_language() {
-        let guests = |asked: &Arguments| choose(asked).iter().map(|toolchain| toolchain.guest).collect::<Vec<_>>();
-        assert_eq!(guests(&asked(&[], &[])), ["as-shop", "zig-shop", "go-shop"]);
-        assert_eq!(guests(&asked(&["zig-shop"], &[Allocator::System])), ["zig-shop"]);
+        let guests = |asked: &Arguments| {
+            let of = |(toolchain, guests): (&Toolchain, Vec<&Guest>)| {
+                (toolchain.language, guests.iter().map(|guest| guest.name).collect::<Vec<_>>())
+            };
+            choose(asked).into_iter().map(of).collect::<Vec<_>>()
+        };
+        let all =
+            [("AssemblyScript", vec!["as-shop", "as-functions"]), ("Zig", vec!["zig-shop"]), ("Go", vec!["go-shop"])];
+        assert_eq!(guests(&asked(&[], &[])), all);
+        assert_eq!(guests(&asked(&["zig-shop"], &[Allocator::System])), [("Zig", vec!["zig-shop"])]);
         assert!(!is_asked(&asked(&["shop"], &[])));
         assert!(!is_asked(&asked(&[], &[Allocator::Leaking])));
     }

