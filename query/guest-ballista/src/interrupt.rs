@@ -1,10 +1,12 @@
 //! An end for guests when their task is cancelled.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use ballista_core::JobId;
+use ballista_core::error::BallistaError;
 use ballista_core::serde::protobuf::{RuntimeStatsReport, ShuffleWritePartition, TaskColumnStats, WindowStateReport};
 use ballista_executor::execution_engine::{ExecutionEngine, QueryStageExecutor};
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
@@ -14,11 +16,12 @@ use datafusion::physical_expr::ScalarFunctionExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::prelude::SessionConfig;
+use guest_datafusion::guest_functions::FunctionError;
 use guest_datafusion::{Reading, WasmScalarUdf};
 use tokio::task::JoinHandle;
 
 /// Executes tasks by another engine. When the scheduler cancels a task, the guests that it runs end within a tick of their engine's
-/// clock.
+/// clock. Errors of functions are passed on as their text.
 ///
 /// Without it, they go on until they are done or reach their deadline: a task is cancelled where it waits, and a guest does not.
 pub struct InterruptingEngine {
@@ -89,7 +92,7 @@ impl QueryStageExecutor for InterruptingStage {
         let inner = tokio::spawn(async move { inner.execute_query_stage(task, context).await });
         let mut task = Task { readings, inner };
         match (&mut task.inner).await {
-            Ok(result) => result,
+            Ok(result) => result.map_err(readable),
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(error) => Err(DataFusionError::External(Box::new(error))),
         }
@@ -110,6 +113,26 @@ impl QueryStageExecutor for InterruptingStage {
     fn collect_column_stats(&self) -> Vec<TaskColumnStats> {
         self.inner.collect_column_stats()
     }
+}
+
+/// An error of a function as its text, as Ballista shows errors to clients in their debug form. Other errors stay: Ballista decides by some
+/// of them whether to try again.
+fn readable(error: DataFusionError) -> DataFusionError {
+    match function_error(&error) {
+        Some(function) => DataFusionError::Execution(function.to_string()),
+        None => error,
+    }
+}
+
+fn function_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e FunctionError> {
+    if let Some(found) = error.downcast_ref::<FunctionError>() {
+        return Some(found);
+    }
+    function_error(match error.downcast_ref::<BallistaError>() {
+        // It does not name its source.
+        Some(BallistaError::DataFusionError(inner)) => inner.as_ref(),
+        _ => error.source()?,
+    })
 }
 
 /// A task that runs. When it is dropped, its guests end, and so does the task.

@@ -84,15 +84,9 @@ impl RemoteSession {
         bytes: &[u8],
         config: ModuleConfig,
     ) -> Result<Module, SessionError> {
-        let module = self.modules.register(&self.context, name, bytes, config)?;
-        // A session has no function that its queries cannot pass on.
-        if let Err(error) = self.store.put(bytes).await {
-            for signature in module.signatures() {
-                self.context.deregister_udf(&signature.name);
-            }
-            return Err(error.into());
-        }
-        Ok(module)
+        // First, so that the session has no function that its queries cannot pass on.
+        self.store.put(bytes).await?;
+        Ok(self.modules.register(&self.context, name, bytes, config)?)
     }
 
     /// Lets the session create functions of modules that `resolver` finds, by `CREATE FUNCTION ... LANGUAGE WASM`. See

@@ -10,7 +10,7 @@ use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload};
 
 /// Bytes up to which a module is part of the plan. A plan has it once for each call, and a message of Ballista has at most
 /// 16 MiB.
-const INLINE_LIMIT: usize = 256 << 10;
+const INLINE_LIMIT: usize = 1 << 20;
 
 /// The modules of a client's functions, and the object store that a client shares with the executors. Cheap to clone.
 ///
@@ -86,7 +86,7 @@ pub enum StoreError {
 }
 
 impl Default for ModuleStore {
-    /// Modules of up to 256 KiB in plans, and no object store.
+    /// Modules of up to 1 MiB in plans, and no object store.
     fn default() -> Self {
         Self { inline_limit: INLINE_LIMIT, objects: None, known: Arc::default() }
     }

@@ -84,14 +84,16 @@ impl WasmModules {
             return modules;
         }
         let modules = Self { shared: Arc::new(Shared { engine: engine.clone(), loaded: Mutex::default() }) };
-        let config = state.config().clone().with_extension(Arc::new(modules.clone()));
+        state.config_mut().set_extension(Arc::new(modules.clone()));
         let planner = Arc::clone(state.query_planner());
         let session_id = state.session_id().to_owned();
-        let mut builder = SessionStateBuilder::new_from_existing(state.clone()).with_session_id(session_id);
         if !WasmQueryPlanner::is(planner.as_ref()) {
-            builder = builder.with_query_planner(Arc::new(WasmQueryPlanner::new(planner)));
+            // The builder's own configuration keeps the catalog, and with it the tables.
+            *state = SessionStateBuilder::new_from_existing(state.clone())
+                .with_session_id(session_id)
+                .with_query_planner(Arc::new(WasmQueryPlanner::new(planner)))
+                .build();
         }
-        *state = builder.with_config(config).build();
         modules
     }
 

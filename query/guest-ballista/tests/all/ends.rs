@@ -29,9 +29,9 @@ async fn what_fails_is_named_and_the_next_query_goes_on() {
     session.register_module("ends", &wasm, ModuleConfig::default().with_instance(forever)).await.unwrap();
     for (sql, expected) in [
         // The row within its batch: the 1235th of all is in a file of 250.
-        ("SELECT picky(id) FROM t", "row 234"),
+        ("SELECT picky(id) FROM t", "row 234 of the batch: `picky`"),
         // Not the client's limit, which is none, but the executor's.
-        ("SELECT forever(id) FROM t", "300 ms"),
+        ("SELECT forever(id) FROM t", "the deadline of 300ms passed"),
     ] {
         match run(session.context(), sql).await.unwrap_err() {
             DataFusionError::Execution(error) => assert!(error.contains(expected), "{sql}: {error}"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use guest_datafusion::datafusion::prelude::SessionContext;
 use guest_datafusion::guest_functions::ModuleConfig;
-use guest_datafusion::{FolderResolver, RegisterError, WasmFunctionFactory, WasmModules};
+use guest_datafusion::{FolderResolver, RegisterError, WasmFunctionFactory, WasmModules, register_module};
 use tempfile::TempDir;
 
 use crate::support::{built, rows, session};
@@ -147,4 +147,13 @@ async fn errors_have_a_type() {
         panic!("{error:?}");
     };
     assert!(matches!(error.downcast_ref(), Some(RegisterError::Resolve { name, .. }) if name == "none.wasm"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_keeps_its_tables_when_it_gets_modules() {
+    let ctx = SessionContext::new();
+    run(&ctx, "CREATE TABLE t AS SELECT 21 AS n").await;
+    let foreign = wat::parse_str(FOREIGN).unwrap();
+    register_module(&ctx, "foreign", &foreign, ModuleConfig::default()).unwrap();
+    assert_eq!(rows(&ctx, "SELECT twice(n) FROM t").await.unwrap(), ["42"]);
 }
