@@ -17,6 +17,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::logical_plan::LogicalExtensionCodec;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 
+use crate::node::{self, Decoded};
 use crate::payload::Payload;
 
 /// Reads and writes functions of modules in plans. Each side of a cluster has its own.
@@ -166,7 +167,10 @@ impl PhysicalExtensionCodec for WasmPhysicalCodec {
         ctx: &TaskContext,
         converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.other.try_decode(buf, inputs, ctx, converter)
+        match node::decode(self.functions.as_ref(), buf, ctx)? {
+            Some(Decoded { node, context }) => self.other.try_decode(&node, inputs, &context, converter),
+            None => self.other.try_decode(buf, inputs, ctx, converter),
+        }
     }
 
     fn try_encode(
@@ -175,7 +179,10 @@ impl PhysicalExtensionCodec for WasmPhysicalCodec {
         buf: &mut Vec<u8>,
         converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<()> {
-        self.other.try_encode(node, buf, converter)
+        let mut encoded = Vec::new();
+        self.other.try_encode(Arc::clone(&node), &mut encoded, converter)?;
+        buf.extend_from_slice(&node::encode(self.functions.as_ref(), node.as_ref(), encoded)?);
+        Ok(())
     }
 
     fn try_decode_udf(&self, name: &str, buf: &[u8]) -> Result<Arc<ScalarUDF>> {

@@ -3,6 +3,7 @@
 
 mod codec;
 mod logging;
+mod node;
 mod opaque;
 mod payload;
 #[cfg(feature = "scheduler")]

@@ -10,7 +10,10 @@ use datafusion::logical_expr::{
 };
 
 use crate::codec::FunctionCodec;
-use crate::payload::{Payload, Planning};
+use crate::payload::{Payload, Planning, hex};
+
+/// Digits of a module's hash that names show.
+const SHOWN: usize = 8;
 
 /// A function whose [`Payload`] is kept as it came. Two are equal if their payloads are.
 ///
@@ -19,6 +22,8 @@ use crate::payload::{Payload, Planning};
 #[derive(Debug, Clone)]
 pub struct OpaqueUdf {
     name: String,
+    /// The name in physical plans: no other function has it, so that none is called in the place of this one.
+    shown: String,
     signature: Signature,
     planning: Planning,
     payload: Arc<[u8]>,
@@ -30,7 +35,8 @@ impl OpaqueUdf {
     /// # Errors
     /// [`PayloadError`](crate::PayloadError) as a [`DataFusionError`](datafusion::error::DataFusionError).
     pub fn new(payload: &[u8]) -> Result<Self> {
-        let Payload { name, planning, .. } = Payload::decode(payload)?;
+        let Payload { name, module, planning, .. } = Payload::decode(payload)?;
+        let shown = format!("{name}@{}", &hex(&module.hash)[..SHOWN]);
         let volatility = match planning.volatility {
             guest_abi::function::Volatility::Immutable => Volatility::Immutable,
             guest_abi::function::Volatility::Stable => Volatility::Stable,
@@ -40,7 +46,7 @@ impl OpaqueUdf {
             true => Signature::nullary(volatility),
             false => Signature::user_defined(volatility),
         };
-        Ok(Self { name, signature, planning, payload: payload.into() })
+        Ok(Self { name, shown, signature, planning, payload: payload.into() })
     }
 
     /// Its payload.
@@ -65,8 +71,14 @@ impl Hash for OpaqueUdf {
 }
 
 impl ScalarUDFImpl for OpaqueUdf {
+    /// The name with the first digits of the module's hash.
     fn name(&self) -> &str {
-        &self.name
+        &self.shown
+    }
+
+    /// The name that SQL has.
+    fn aliases(&self) -> &[String] {
+        std::slice::from_ref(&self.name)
     }
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
@@ -86,7 +98,7 @@ impl ScalarUDFImpl for OpaqueUdf {
         let Planning { params, strict, .. } = &self.planning;
         let lacks = args.arg_fields.iter().zip(params).any(|(field, param)| field.is_nullable() && !param.nullable);
         let nullable = self.planning.nullable || *strict && lacks;
-        Ok(Arc::new(Field::new(&self.name, self.planning.result.clone(), nullable)))
+        Ok(Arc::new(Field::new(&self.shown, self.planning.result.clone(), nullable)))
     }
 
     fn is_strict(&self) -> bool {

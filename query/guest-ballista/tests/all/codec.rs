@@ -14,7 +14,7 @@ use guest_ballista::guest_datafusion::WasmScalarUdf;
 use guest_ballista::guest_datafusion::guest_functions::guest_host::{
     Engine, EngineConfig, InstanceAllocation, InstanceConfig,
 };
-use guest_ballista::guest_datafusion::guest_functions::{Module, ModuleConfig};
+use guest_ballista::guest_datafusion::guest_functions::{Kind, Module, ModuleConfig};
 use guest_ballista::object_store::ObjectStoreExt as _;
 use guest_ballista::object_store::memory::InMemory;
 use guest_ballista::object_store::path::Path;
@@ -40,8 +40,10 @@ pub(crate) fn payload(bytes: &[u8], config: ModuleConfig, function: &str, store:
 }
 
 fn numbers() -> Vec<u8> {
-    wat::parse_str(r#"(module (memory 1) (func (export "twice") (param i64) (result i64) (i64.shl (local.get 0) (i64.const 1))))"#)
-        .unwrap()
+    wat::parse_str(
+        r#"(module (memory 1) (func (export "twice") (param i64) (result i64) (i64.shl (local.get 0) (i64.const 1))))"#,
+    )
+    .unwrap()
 }
 
 fn executor() -> WasmFunctions {
@@ -54,16 +56,18 @@ fn every_function_of_a_module_comes_back_as_it_was() {
     put(&store, &bytes).unwrap();
     let module = Module::load(&engine(), "functions", &bytes, ModuleConfig::default()).unwrap();
     let (client, executor) = (WasmFunctions::new(&engine(), store), executor());
-    for signature in module.signatures() {
-        let udf = WasmScalarUdf::new(module.function(&signature.name).unwrap()).with_volatility(Some(Volatility::Stable));
+    let scalar: Vec<_> = module.signatures().filter(|signature| signature.kind == Kind::Scalar).collect();
+    for signature in &scalar {
+        let udf =
+            WasmScalarUdf::new(module.function(&signature.name).unwrap()).with_volatility(Some(Volatility::Stable));
         let read = executor.read(&client.write(&udf).unwrap()).unwrap();
-        assert_eq!(read.function().signature(), signature);
+        assert_eq!(read.function().signature(), *signature);
         assert!(read == udf, "{signature}");
         assert_eq!(read.sql_name(), signature.name);
         // What plans on an executor show.
         assert!(read.name().starts_with(&format!("{}@", signature.name)));
     }
-    assert!(module.signatures().count() > 20);
+    assert!(scalar.len() >= 20);
     assert_eq!(executor.compiled(), 1);
 }
 
