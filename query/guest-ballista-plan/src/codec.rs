@@ -1,6 +1,5 @@
-//! The codecs of plans: functions of modules by a [`FunctionCodec`], everything else by another codec.
+//! The codecs of plans: functions of modules by a `FunctionCodec`, everything else by another codec.
 
-use std::fmt::Debug;
 use std::sync::Arc;
 
 use ballista_core::serde::{BallistaLogicalExtensionCodec, BallistaPhysicalExtensionCodec};
@@ -17,23 +16,9 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::logical_plan::LogicalExtensionCodec;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 
+use crate::function_codec::FunctionCodec;
 use crate::node::{self, Decoded};
 use crate::payload::Payload;
-
-/// Reads and writes functions of modules in plans. Each side of a cluster has its own.
-pub trait FunctionCodec: Debug + Send + Sync {
-    /// The function of an encoded [`Payload`].
-    ///
-    /// # Errors
-    /// If the payload cannot be read, or the function cannot be had.
-    fn decode(&self, payload: &[u8]) -> Result<Arc<ScalarUDF>>;
-
-    /// The encoded payload of a function; `None` if it is none of a module.
-    ///
-    /// # Errors
-    /// If the function cannot be written.
-    fn encode(&self, function: &ScalarUDF) -> Result<Option<Vec<u8>>>;
-}
 
 /// Reads a function of a module, or another one by `other`.
 fn decode(

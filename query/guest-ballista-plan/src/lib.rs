@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 mod codec;
+mod function_codec;
 mod logging;
 mod node;
 mod opaque;
@@ -10,7 +11,8 @@ mod payload;
 pub mod scheduler;
 mod wire;
 
-pub use codec::{FunctionCodec, WasmLogicalCodec, WasmPhysicalCodec};
+pub use codec::{WasmLogicalCodec, WasmPhysicalCodec};
+pub use function_codec::FunctionCodec;
 pub use logging::{log_level, log_to_stderr};
 pub use opaque::{OpaqueFunctions, OpaqueUdf};
 pub use payload::{Limits, ModuleReference, Parameter, Payload, PayloadError, Planning, Source, hash, hex};

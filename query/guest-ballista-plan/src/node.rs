@@ -12,7 +12,7 @@ use datafusion::physical_expr::{Partitioning, PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _};
 use prost::Message as _;
 
-use crate::codec::FunctionCodec;
+use crate::function_codec::FunctionCodec;
 use crate::payload::PayloadError;
 
 /// Begins a node with functions. No message of Protocol Buffers begins so.

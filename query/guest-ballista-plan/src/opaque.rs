@@ -9,7 +9,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use crate::codec::FunctionCodec;
+use crate::function_codec::FunctionCodec;
 use crate::payload::{Payload, Planning, hex};
 
 /// Digits of a module's hash that names show.

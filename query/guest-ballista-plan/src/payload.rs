@@ -1,4 +1,4 @@
-//! The description of a function that a plan carries from the client to the executors.
+//! The description of a function that a plan carries from the client to the executors. How it is written, says `wire`.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -8,19 +8,8 @@ use datafusion::error::DataFusionError;
 use guest_abi::function::Volatility;
 use sha2::{Digest as _, Sha256};
 
-use crate::wire;
-
-/// Begins each payload, so that functions of other codecs are told apart.
-const MAGIC: &[u8; 6] = b"wasmfn";
-
 /// Version of the payload.
-const VERSION: u8 = 1;
-
-/// Bytes of the checksum behind the version: SHA-256 of all bytes behind it.
-const CHECKSUM: usize = 32;
-
-/// Bytes before the message.
-const HEADER: usize = MAGIC.len() + 1 + CHECKSUM;
+pub(crate) const VERSION: u8 = 1;
 
 /// A function in a plan: what an executor needs to load and call it, and what a scheduler needs to plan with it.
 ///
@@ -190,47 +179,6 @@ pub enum PayloadError {
 impl From<PayloadError> for DataFusionError {
     fn from(error: PayloadError) -> Self {
         Self::External(Box::new(error))
-    }
-}
-
-impl Payload {
-    /// The payload as it crosses.
-    ///
-    /// # Errors
-    /// [`PayloadError::Type`].
-    pub fn encode(&self) -> Result<Vec<u8>, PayloadError> {
-        let message = wire::encode(self)?;
-        let mut encoded = Vec::with_capacity(HEADER + message.len());
-        encoded.extend_from_slice(MAGIC);
-        encoded.push(VERSION);
-        encoded.extend_from_slice(&hash(&message));
-        encoded.extend_from_slice(&message);
-        Ok(encoded)
-    }
-
-    /// Whether these are bytes of a payload, of whatever version, and not of a function of another codec.
-    #[must_use]
-    pub fn is_one(encoded: &[u8]) -> bool {
-        encoded.starts_with(MAGIC)
-    }
-
-    /// Reads a payload. The module's bytes are not compared with their hash: only who loads them needs that.
-    ///
-    /// # Errors
-    /// [`PayloadError::Version`] and [`PayloadError::Damaged`].
-    pub fn decode(encoded: &[u8]) -> Result<Self, PayloadError> {
-        let damaged = |what: &str| PayloadError::Damaged { what: what.to_owned() };
-        let rest = encoded.strip_prefix(MAGIC).ok_or_else(|| damaged("it does not begin as one"))?;
-        let (&version, rest) = rest.split_first().ok_or_else(|| damaged("it has no version"))?;
-        if version != VERSION {
-            return Err(PayloadError::Version { found: version });
-        }
-        let (checksum, message) =
-            rest.split_first_chunk::<CHECKSUM>().ok_or_else(|| damaged("it ends in its checksum"))?;
-        if *checksum != hash(message) {
-            return Err(damaged("its checksum differs"));
-        }
-        wire::decode(message)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The message of a payload in Protocol Buffers. Numbers of fields are never given to other fields.
+//! A payload as it crosses: a header, and a message in Protocol Buffers. Numbers of fields are never given to other fields.
 
 use std::time::Duration;
 
@@ -7,10 +7,60 @@ use datafusion_proto::protobuf::ArrowType;
 use guest_abi::function::Volatility;
 use prost::Message as _;
 
-use crate::payload::{Limits, ModuleReference, Parameter, Payload, PayloadError, Planning, Source};
+use crate::payload::{Limits, ModuleReference, Parameter, Payload, PayloadError, Planning, Source, VERSION, hash};
+
+/// Begins each payload, so that functions of other codecs are told apart.
+const MAGIC: &[u8; 6] = b"wasmfn";
+
+/// Bytes of the checksum behind the version: SHA-256 of all bytes behind it.
+const CHECKSUM: usize = 32;
+
+/// Bytes before the message.
+const HEADER: usize = MAGIC.len() + 1 + CHECKSUM;
 
 /// Parameters that a function may have: no function of WebAssembly has more.
 const MOST_PARAMETERS: usize = 1_000;
+
+impl Payload {
+    /// The payload as it crosses.
+    ///
+    /// # Errors
+    /// [`PayloadError::Type`].
+    pub fn encode(&self) -> Result<Vec<u8>, PayloadError> {
+        let message = message(self)?;
+        let mut encoded = Vec::with_capacity(HEADER + message.len());
+        encoded.extend_from_slice(MAGIC);
+        encoded.push(VERSION);
+        encoded.extend_from_slice(&hash(&message));
+        encoded.extend_from_slice(&message);
+        Ok(encoded)
+    }
+
+    /// Whether these are bytes of a payload, of whatever version, and not of a function of another codec.
+    #[must_use]
+    pub fn is_one(encoded: &[u8]) -> bool {
+        encoded.starts_with(MAGIC)
+    }
+
+    /// Reads a payload. The module's bytes are not compared with their hash: only who loads them needs that.
+    ///
+    /// # Errors
+    /// [`PayloadError::Version`] and [`PayloadError::Damaged`].
+    pub fn decode(encoded: &[u8]) -> Result<Self, PayloadError> {
+        let damaged = |what: &str| PayloadError::Damaged { what: what.to_owned() };
+        let rest = encoded.strip_prefix(MAGIC).ok_or_else(|| damaged("it does not begin as one"))?;
+        let (&version, rest) = rest.split_first().ok_or_else(|| damaged("it has no version"))?;
+        if version != VERSION {
+            return Err(PayloadError::Version { found: version });
+        }
+        let (checksum, message) =
+            rest.split_first_chunk::<CHECKSUM>().ok_or_else(|| damaged("it ends in its checksum"))?;
+        if *checksum != hash(message) {
+            return Err(damaged("its checksum differs"));
+        }
+        read(message)
+    }
+}
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct FunctionMessage {
@@ -81,7 +131,7 @@ fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-pub(crate) fn encode(payload: &Payload) -> Result<Vec<u8>, PayloadError> {
+fn message(payload: &Payload) -> Result<Vec<u8>, PayloadError> {
     let Payload { abi_version, name, function, module, planning } = payload;
     let result = ArrowType::try_from(&planning.result).map_err(|error| PayloadError::Type {
         function: name.clone(),
@@ -123,7 +173,7 @@ pub(crate) fn encode(payload: &Payload) -> Result<Vec<u8>, PayloadError> {
     Ok(message.encode_to_vec())
 }
 
-pub(crate) fn decode(message: &[u8]) -> Result<Payload, PayloadError> {
+fn read(message: &[u8]) -> Result<Payload, PayloadError> {
     let damaged = |what: &str| PayloadError::Damaged { what: what.to_owned() };
     let message =
         FunctionMessage::decode(message).map_err(|error| PayloadError::Damaged { what: error.to_string() })?;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -123,17 +123,17 @@ pub(crate) struct Cluster {
     pub(crate) executors: Vec<Process>,
     pub(crate) scheduler: Process,
     folder: TempDir,
+    modules: TempDir,
 }
 
 impl Cluster {
     /// With so many executors of two tasks each, to which `options` are given.
     pub(crate) fn start(executors: usize, options: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("modules")).unwrap();
+        let (folder, modules) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut command = scheduler();
         command.args(["--port", "0", "--executor-timeout", "6"]);
         let scheduler = Process::start(command);
-        let mut cluster = Self { executors: Vec::new(), scheduler, folder };
+        let mut cluster = Self { executors: Vec::new(), scheduler, folder, modules };
         for _ in 0..executors {
             cluster.start_executor(options);
         }
@@ -152,8 +152,8 @@ impl Cluster {
     }
 
     /// The folder of the object store.
-    pub(crate) fn modules(&self) -> PathBuf {
-        self.folder.path().join("modules")
+    pub(crate) fn modules(&self) -> &Path {
+        self.modules.path()
     }
 
     /// A session that knows the table `t`. Modules of more bytes than `inline_limit` go to the object store.

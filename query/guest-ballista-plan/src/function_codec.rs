@@ -1,0 +1,22 @@
+//! Functions of modules in plans, as one side of a cluster has them.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::logical_expr::ScalarUDF;
+
+/// Reads and writes functions of modules in plans. Each side of a cluster has its own.
+pub trait FunctionCodec: Debug + Send + Sync {
+    /// The function of an encoded [`Payload`](crate::Payload).
+    ///
+    /// # Errors
+    /// If the payload cannot be read, or the function cannot be had.
+    fn decode(&self, payload: &[u8]) -> Result<Arc<ScalarUDF>>;
+
+    /// The encoded payload of a function; `None` if it is none of a module.
+    ///
+    /// # Errors
+    /// If the function cannot be written.
+    fn encode(&self, function: &ScalarUDF) -> Result<Option<Vec<u8>>>;
+}
