@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::folders;
 
 /// A crate, and the folders and files of its `src`, lowest first.
-const LAYERS: [(&str, &[&str]); 6] = [
+const LAYERS: [(&str, &[&str]); 8] = [
     (
         "guest-prepare",
         &[
@@ -76,6 +76,11 @@ const LAYERS: [(&str, &[&str]); 6] = [
             "factory",
         ],
     ),
+    (
+        "query/guest-ballista-plan",
+        &["logging", "payload", "wire", "function_codec", "opaque", "node", "codec", "scheduler"],
+    ),
+    ("query/guest-ballista", &["store", "error", "limits", "cache", "functions", "interrupt", "executor", "session"]),
     (
         "host-harness",
         &[

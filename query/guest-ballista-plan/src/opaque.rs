@@ -15,7 +15,7 @@ use crate::payload::{Payload, Planning, hex};
 /// Digits of a module's hash that names show.
 const SHOWN: usize = 8;
 
-/// A function whose [`Payload`] is kept as it came. Two are equal if their payloads are.
+/// A function whose [`Payload`] is kept as it came, and which cannot be called. Two are equal if their payloads are.
 ///
 /// It has the types, the volatility and the strictness that the client declared. The client has cast the arguments, so it takes
 /// them as they are.
@@ -27,6 +27,8 @@ pub struct OpaqueUdf {
     signature: Signature,
     planning: Planning,
     payload: Arc<[u8]>,
+    /// Why it cannot be called.
+    reason: Arc<str>,
 }
 
 impl OpaqueUdf {
@@ -46,7 +48,16 @@ impl OpaqueUdf {
             true => Signature::nullary(volatility),
             false => Signature::user_defined(volatility),
         };
-        Ok(Self { name, shown, signature, planning, payload: payload.into() })
+        let reason =
+            format!("`{name}` is a WebAssembly function, and this process has no engine; only executors call it");
+        Ok(Self { name, shown, signature, planning, payload: payload.into(), reason: reason.into() })
+    }
+
+    /// The same with another reason why it cannot be called, which is the text of a call's error. An executor that cannot load a
+    /// function has it so: an error while a plan is read does not reach the client.
+    #[must_use]
+    pub fn with_reason(self, reason: impl Into<Arc<str>>) -> Self {
+        Self { reason: reason.into(), ..self }
     }
 
     /// Its payload.
@@ -115,7 +126,7 @@ impl ScalarUDFImpl for OpaqueUdf {
 
     fn invoke_with_args(&self, _args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         // The optimizer tries calls of constants, and leaves them in the plan when they fail.
-        exec_err!("`{}` is a WebAssembly function, and this process has no engine; only executors call it", self.name)
+        exec_err!("{}", self.reason)
     }
 }
 

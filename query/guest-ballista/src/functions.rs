@@ -6,8 +6,8 @@ use datafusion::common::Result;
 use datafusion::execution::memory_pool::{MemoryPool, UnboundedMemoryPool};
 use datafusion::logical_expr::{ScalarUDF, Volatility};
 use guest_ballista_plan::{
-    FunctionCodec, ModuleReference, Parameter, Payload, Planning, Source, WasmLogicalCodec, WasmPhysicalCodec, hash,
-    hex,
+    FunctionCodec, ModuleReference, OpaqueUdf, Parameter, Payload, Planning, Source, WasmLogicalCodec,
+    WasmPhysicalCodec, hash, hex,
 };
 use guest_datafusion::WasmScalarUdf;
 use guest_datafusion::guest_functions::guest_host::guest_abi::names::ABI_VERSION;
@@ -169,8 +169,16 @@ fn planning_of(function: &Function, volatility: guest_functions::Volatility) -> 
 }
 
 impl FunctionCodec for WasmFunctions {
+    /// The function on instances of its own. If it cannot be loaded, one whose calls fail and say why.
     fn decode(&self, payload: &[u8]) -> Result<Arc<ScalarUDF>> {
-        Ok(Arc::new(ScalarUDF::new_from_impl(self.read(payload)?)))
+        match self.read(payload) {
+            Ok(udf) => Ok(Arc::new(ScalarUDF::new_from_impl(udf))),
+            // Clients see errors of tasks, and not those of reading a plan.
+            Err(error) => {
+                log::warn!("a function of a plan cannot be loaded: {error}");
+                Ok(Arc::new(ScalarUDF::new_from_impl(OpaqueUdf::new(payload)?.with_reason(error.to_string()))))
+            }
+        }
     }
 
     fn encode(&self, function: &ScalarUDF) -> Result<Option<Vec<u8>>> {

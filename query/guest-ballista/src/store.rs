@@ -38,7 +38,9 @@ pub enum StoreError {
         limit: usize,
     },
     /// A module that the client was not given.
-    #[error("the module `{module}` ({hash}) was not registered for remote queries; register it with the RemoteSession")]
+    #[error(
+        "the module `{module}` was not registered for remote queries, with the hash {hash}; register it by the RemoteSession"
+    )]
     Unregistered {
         /// Its name.
         module: String,

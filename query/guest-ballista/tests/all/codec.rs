@@ -19,7 +19,7 @@ use guest_ballista::object_store::ObjectStoreExt as _;
 use guest_ballista::object_store::memory::InMemory;
 use guest_ballista::object_store::path::Path;
 use guest_ballista::{FunctionCodecError, ModuleStore, StoreError, WasmFunctions};
-use guest_ballista_plan::{Payload, Source, hex};
+use guest_ballista_plan::{FunctionCodec as _, Payload, Source, hex};
 
 use crate::cluster::{built, run, text};
 
@@ -159,6 +159,23 @@ fn what_is_not_as_the_plan_says_is_refused() {
     let executor = executor();
     executor.read(&sent).unwrap();
     assert_eq!(executor.compiled(), 1);
+
+    // In a plan, such a function is there, and its calls fail: what a client learns of.
+    let stored = Payload::decode(&sent).map(|mut payload| {
+        payload.module.source = Source::Stored;
+        payload.module.limits.memory_limit = 1 << 16;
+        payload
+    });
+    let context = SessionContext::new();
+    let udf = executor.decode(&stored.unwrap().encode().unwrap()).unwrap();
+    context.register_udf(ScalarUDF::clone(&udf));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let error = runtime.block_on(run(&context, "SELECT called(column1) FROM (VALUES (1))")).unwrap_err();
+    assert!(
+        matches!(&error, DataFusionError::Execution(_)) && error.to_string().contains("are in an object store"),
+        "{error}"
+    );
+    assert!(executor.decode(b"wasmfn").is_err());
 }
 
 #[test]
