@@ -111,6 +111,7 @@ impl LogicalExtensionCodec for WasmLogicalCodec {
     }
 
     fn try_encode_udaf(&self, node: &AggregateUDF, buf: &mut Vec<u8>) -> Result<()> {
+        self.functions.check_aggregate(node)?;
         self.other.try_encode_udaf(node, buf)
     }
 
@@ -213,6 +214,7 @@ impl PhysicalExtensionCodec for WasmPhysicalCodec {
     }
 
     fn try_encode_udaf(&self, node: &AggregateUDF, buf: &mut Vec<u8>) -> Result<()> {
+        self.functions.check_aggregate(node)?;
         self.other.try_encode_udaf(node, buf)
     }
 

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use datafusion::common::Result;
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 /// Reads and writes functions of modules in plans. Each side of a cluster has its own.
 pub trait FunctionCodec: Debug + Send + Sync {
@@ -19,4 +19,12 @@ pub trait FunctionCodec: Debug + Send + Sync {
     /// # Errors
     /// If the function cannot be written.
     fn encode(&self, function: &ScalarUDF) -> Result<Option<Vec<u8>>>;
+
+    /// Whether an aggregate may be in plans by its name alone, as other codecs write it. All may by default.
+    ///
+    /// # Errors
+    /// If it is one of a module: where the plan is read, its name is unknown or means another aggregate.
+    fn check_aggregate(&self, _aggregate: &AggregateUDF) -> Result<()> {
+        Ok(())
+    }
 }

@@ -33,10 +33,10 @@ pub(crate) fn encode(functions: &dyn FunctionCodec, plan: &dyn ExecutionPlan, no
     let mut called = BTreeMap::new();
     for expr in expressions(plan)? {
         expr.apply(|expr| {
-            if let Some(call) = expr.downcast_ref::<ScalarFunctionExpr>() {
-                if let Some(payload) = functions.encode(call.fun())? {
-                    called.insert(call.name().to_owned(), payload);
-                }
+            if let Some(call) = expr.downcast_ref::<ScalarFunctionExpr>()
+                && let Some(payload) = functions.encode(call.fun())?
+            {
+                called.insert(call.name().to_owned(), payload);
             }
             Ok(TreeNodeRecursion::Continue)
         })?;

@@ -21,9 +21,9 @@ const SHOWN: usize = 8;
 /// them as they are.
 #[derive(Debug, Clone)]
 pub struct OpaqueUdf {
-    name: String,
+    sql_name: String,
     /// The name in physical plans: no other function has it, so that none is called in the place of this one.
-    shown: String,
+    name: String,
     signature: Signature,
     planning: Planning,
     payload: Arc<[u8]>,
@@ -37,8 +37,8 @@ impl OpaqueUdf {
     /// # Errors
     /// [`PayloadError`](crate::PayloadError) as a [`DataFusionError`](datafusion::error::DataFusionError).
     pub fn new(payload: &[u8]) -> Result<Self> {
-        let Payload { name, module, planning, .. } = Payload::decode(payload)?;
-        let shown = format!("{name}@{}", &hex(&module.hash)[..SHOWN]);
+        let Payload { name: sql_name, module, planning, .. } = Payload::decode(payload)?;
+        let name = format!("{sql_name}@{}", &hex(&module.hash)[..SHOWN]);
         let volatility = match planning.volatility {
             guest_abi::function::Volatility::Immutable => Volatility::Immutable,
             guest_abi::function::Volatility::Stable => Volatility::Stable,
@@ -49,8 +49,8 @@ impl OpaqueUdf {
             false => Signature::user_defined(volatility),
         };
         let reason =
-            format!("`{name}` is a WebAssembly function, and this process has no engine; only executors call it");
-        Ok(Self { name, shown, signature, planning, payload: payload.into(), reason: reason.into() })
+            format!("`{sql_name}` is a WebAssembly function, and this process has no engine; only executors call it");
+        Ok(Self { sql_name, name, signature, planning, payload: payload.into(), reason: reason.into() })
     }
 
     /// The same with another reason why it cannot be called, which is the text of a call's error. An executor that cannot load a
@@ -84,17 +84,17 @@ impl Hash for OpaqueUdf {
 impl ScalarUDFImpl for OpaqueUdf {
     /// The name with the first digits of the module's hash.
     fn name(&self) -> &str {
-        &self.shown
+        &self.name
     }
 
     /// The name that SQL has.
     fn aliases(&self) -> &[String] {
-        std::slice::from_ref(&self.name)
+        std::slice::from_ref(&self.sql_name)
     }
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
         let args: Vec<String> = args.iter().map(|arg| arg.schema_name().to_string()).collect();
-        Ok(format!("{}({})", self.name, args.join(",")))
+        Ok(format!("{}({})", self.sql_name, args.join(",")))
     }
 
     fn signature(&self) -> &Signature {
@@ -109,7 +109,7 @@ impl ScalarUDFImpl for OpaqueUdf {
         let Planning { params, strict, .. } = &self.planning;
         let lacks = args.arg_fields.iter().zip(params).any(|(field, param)| field.is_nullable() && !param.nullable);
         let nullable = self.planning.nullable || *strict && lacks;
-        Ok(Arc::new(Field::new(&self.shown, self.planning.result.clone(), nullable)))
+        Ok(Arc::new(Field::new(&self.name, self.planning.result.clone(), nullable)))
     }
 
     fn is_strict(&self) -> bool {
@@ -119,7 +119,7 @@ impl ScalarUDFImpl for OpaqueUdf {
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
         let (given, expected) = (arg_types.len(), self.planning.params.len());
         if given != expected {
-            return plan_err!("`{}` takes {expected} arguments, not {given}", self.name);
+            return plan_err!("`{}` takes {expected} arguments, not {given}", self.sql_name);
         }
         Ok(arg_types.to_vec())
     }

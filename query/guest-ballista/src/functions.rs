@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use datafusion::common::Result;
+use datafusion::common::{Result, not_impl_err};
 use datafusion::execution::memory_pool::{MemoryPool, UnboundedMemoryPool};
-use datafusion::logical_expr::{ScalarUDF, Volatility};
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, Volatility};
 use guest_ballista_plan::{
     FunctionCodec, ModuleReference, OpaqueUdf, Parameter, Payload, Planning, Source, WasmLogicalCodec,
     WasmPhysicalCodec, hash, hex,
 };
-use guest_datafusion::WasmScalarUdf;
 use guest_datafusion::guest_functions::guest_host::guest_abi::names::ABI_VERSION;
 use guest_datafusion::guest_functions::guest_host::{Engine, PoolConfig};
 use guest_datafusion::guest_functions::{self, Function, Module, data_type};
+use guest_datafusion::{WasmAggregateUdf, WasmScalarUdf};
 
 use crate::cache::{Key, ModuleCache};
 use crate::error::FunctionCodecError;
@@ -185,6 +185,17 @@ impl FunctionCodec for WasmFunctions {
         match function.inner().downcast_ref::<WasmScalarUdf>() {
             None => Ok(None),
             Some(udf) => Ok(Some(self.write(udf)?)),
+        }
+    }
+
+    fn check_aggregate(&self, aggregate: &AggregateUDF) -> Result<()> {
+        match aggregate.inner().downcast_ref::<WasmAggregateUdf>() {
+            None => Ok(()),
+            Some(udf) => not_impl_err!(
+                "`{}` is an aggregate of a WebAssembly module, and plans for a cluster carry functions of rows alone; run the \
+                 query on one machine",
+                udf.aggregate().signature().name
+            ),
         }
     }
 }

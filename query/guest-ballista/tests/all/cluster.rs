@@ -193,7 +193,7 @@ fn row_of(id: u32) -> String {
         (0..3 + seed % 4).map(letter).collect::<String>()
     };
     // Every seventh has no second text.
-    let other = if id % 7 == 0 { String::new() } else { text(id + 1) };
+    let other = if id.is_multiple_of(7) { String::new() } else { text(id + 1) };
     format!("{id},{},{other}\n", text(id))
 }
 
