@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ballista_core::serde::{BallistaLogicalExtensionCodec, BallistaPhysicalExtensionCodec};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
-use datafusion::common::{Result, TableReference};
+use datafusion::common::{Result, TableReference, plan_err};
 use datafusion::datasource::file_format::FileFormatFactory;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::{AggregateUDF, Extension, HigherOrderUDF, LogicalPlan, ScalarUDF, WindowUDF};
@@ -26,7 +26,51 @@ fn decode(
     encoded: &[u8],
     other: impl FnOnce() -> Result<Arc<ScalarUDF>>,
 ) -> Result<Arc<ScalarUDF>> {
+    check(encoded)?;
     if Payload::is_one(encoded) { functions.decode(encoded) } else { other() }
+}
+
+/// Begins what a plan has for a function that cannot be written, followed by the reason. DataFusion ignores errors of functions when
+/// it writes logical plans, so such a plan is refused where it is read.
+const REFUSED: &[u8] = b"wasmno ";
+
+/// Writes that a function is refused, and why.
+fn refuse(buf: &mut Vec<u8>, reason: &str) {
+    buf.extend_from_slice(REFUSED);
+    buf.extend_from_slice(reason.as_bytes());
+}
+
+/// The reason why a function was refused is an error.
+fn check(encoded: &[u8]) -> Result<()> {
+    match encoded.strip_prefix(REFUSED) {
+        Some(reason) => plan_err!("{}", String::from_utf8_lossy(reason)),
+        None => Ok(()),
+    }
+}
+
+/// Writes an aggregate by `other`, and one of a module as one that is refused.
+fn encode_aggregate(
+    functions: &dyn FunctionCodec,
+    aggregate: &AggregateUDF,
+    buf: &mut Vec<u8>,
+    other: impl FnOnce(&mut Vec<u8>) -> Result<()>,
+) -> Result<()> {
+    if !functions.is_aggregate(aggregate) {
+        return other(buf);
+    }
+    let reason = format!(
+        "`{}` is an aggregate of a WebAssembly module, and plans for a cluster carry functions of rows alone; run the query \
+         on one machine",
+        aggregate.name()
+    );
+    refuse(buf, &reason);
+    Ok(())
+}
+
+/// Reads an aggregate by `other`, unless it is refused.
+fn decode_aggregate(encoded: &[u8], other: impl FnOnce() -> Result<Arc<AggregateUDF>>) -> Result<Arc<AggregateUDF>> {
+    check(encoded)?;
+    other()
 }
 
 /// The codec of logical plans, which go from the client to the scheduler.
@@ -91,9 +135,10 @@ impl LogicalExtensionCodec for WasmLogicalCodec {
     }
 
     fn try_encode_udf(&self, node: &ScalarUDF, buf: &mut Vec<u8>) -> Result<()> {
-        match self.functions.encode(node)? {
-            Some(payload) => buf.extend_from_slice(&payload),
-            None => self.other.try_encode_udf(node, buf)?,
+        match self.functions.encode(node) {
+            Ok(Some(payload)) => buf.extend_from_slice(&payload),
+            Ok(None) => self.other.try_encode_udf(node, buf)?,
+            Err(error) => refuse(buf, &error.to_string()),
         }
         Ok(())
     }
@@ -107,12 +152,11 @@ impl LogicalExtensionCodec for WasmLogicalCodec {
     }
 
     fn try_decode_udaf(&self, name: &str, buf: &[u8]) -> Result<Arc<AggregateUDF>> {
-        self.other.try_decode_udaf(name, buf)
+        decode_aggregate(buf, || self.other.try_decode_udaf(name, buf))
     }
 
     fn try_encode_udaf(&self, node: &AggregateUDF, buf: &mut Vec<u8>) -> Result<()> {
-        self.functions.check_aggregate(node)?;
-        self.other.try_encode_udaf(node, buf)
+        encode_aggregate(self.functions.as_ref(), node, buf, |buf| self.other.try_encode_udaf(node, buf))
     }
 
     fn try_decode_udwf(&self, name: &str, buf: &[u8]) -> Result<Arc<WindowUDF>> {
@@ -210,12 +254,11 @@ impl PhysicalExtensionCodec for WasmPhysicalCodec {
     }
 
     fn try_decode_udaf(&self, name: &str, buf: &[u8]) -> Result<Arc<AggregateUDF>> {
-        self.other.try_decode_udaf(name, buf)
+        decode_aggregate(buf, || self.other.try_decode_udaf(name, buf))
     }
 
     fn try_encode_udaf(&self, node: &AggregateUDF, buf: &mut Vec<u8>) -> Result<()> {
-        self.functions.check_aggregate(node)?;
-        self.other.try_encode_udaf(node, buf)
+        encode_aggregate(self.functions.as_ref(), node, buf, |buf| self.other.try_encode_udaf(node, buf))
     }
 
     fn try_decode_udwf(&self, name: &str, buf: &[u8]) -> Result<Arc<WindowUDF>> {

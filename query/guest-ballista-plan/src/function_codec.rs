@@ -20,11 +20,8 @@ pub trait FunctionCodec: Debug + Send + Sync {
     /// If the function cannot be written.
     fn encode(&self, function: &ScalarUDF) -> Result<Option<Vec<u8>>>;
 
-    /// Whether an aggregate may be in plans by its name alone, as other codecs write it. All may by default.
-    ///
-    /// # Errors
-    /// If it is one of a module: where the plan is read, its name is unknown or means another aggregate.
-    fn check_aggregate(&self, _aggregate: &AggregateUDF) -> Result<()> {
-        Ok(())
+    /// Whether an aggregate is one of a module. Plans with such are refused where they are read. None is by default.
+    fn is_aggregate(&self, _aggregate: &AggregateUDF) -> bool {
+        false
     }
 }

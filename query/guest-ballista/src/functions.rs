@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::common::{Result, not_impl_err};
+use datafusion::common::Result;
 use datafusion::execution::memory_pool::{MemoryPool, UnboundedMemoryPool};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, Volatility};
 use guest_ballista_plan::{
@@ -188,14 +188,7 @@ impl FunctionCodec for WasmFunctions {
         }
     }
 
-    fn check_aggregate(&self, aggregate: &AggregateUDF) -> Result<()> {
-        match aggregate.inner().downcast_ref::<WasmAggregateUdf>() {
-            None => Ok(()),
-            Some(udf) => not_impl_err!(
-                "`{}` is an aggregate of a WebAssembly module, and plans for a cluster carry functions of rows alone; run the \
-                 query on one machine",
-                udf.aggregate().signature().name
-            ),
-        }
+    fn is_aggregate(&self, aggregate: &AggregateUDF) -> bool {
+        aggregate.inner().downcast_ref::<WasmAggregateUdf>().is_some()
     }
 }

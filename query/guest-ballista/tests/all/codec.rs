@@ -8,6 +8,7 @@ use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
 use datafusion::logical_expr::{ScalarUDF, ScalarUDFImpl as _, Volatility};
 use datafusion::prelude::SessionContext;
 use datafusion_proto::bytes::{
+    logical_plan_from_bytes_with_extension_codec, logical_plan_to_bytes_with_extension_codec,
     physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
 };
 use guest_ballista::guest_datafusion::WasmScalarUdf;
@@ -18,8 +19,8 @@ use guest_ballista::guest_datafusion::guest_functions::{Kind, Module, ModuleConf
 use guest_ballista::object_store::ObjectStoreExt as _;
 use guest_ballista::object_store::memory::InMemory;
 use guest_ballista::object_store::path::Path;
-use guest_ballista::{FunctionCodecError, ModuleStore, StoreError, WasmFunctions};
-use guest_ballista_plan::{FunctionCodec as _, Payload, Source, hex};
+use guest_ballista::{FunctionCodecError, ModuleStore, StoreError, WasmFunctions, WasmLogicalCodec};
+use guest_ballista_plan::{FunctionCodec as _, OpaqueFunctions, Payload, Source, hex};
 
 use crate::cluster::{built, run, text};
 
@@ -219,8 +220,20 @@ fn a_client_passes_on_what_it_was_given() {
     );
     let module = Module::load(&engine(), "numbers", &numbers(), ModuleConfig::default()).unwrap();
     let udf = WasmScalarUdf::new(module.function("twice").unwrap());
-    let error = WasmFunctions::new(&engine(), store).write(&udf).unwrap_err();
+    let functions = WasmFunctions::new(&engine(), store);
+    let error = functions.write(&udf).unwrap_err();
     assert!(matches!(error, FunctionCodecError::Store(StoreError::Unregistered { .. })), "{error}");
+
+    // DataFusion ignores such an error. The scheduler does not.
+    let context = SessionContext::new();
+    context.register_udf(ScalarUDF::new_from_impl(udf));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let plan =
+        runtime.block_on(context.sql("SELECT twice(column1) FROM (VALUES (1))")).unwrap().into_unoptimized_plan();
+    let sent = logical_plan_to_bytes_with_extension_codec(&plan, &functions.logical_codec()).unwrap();
+    let codec = WasmLogicalCodec::new(Arc::new(OpaqueFunctions));
+    let error = logical_plan_from_bytes_with_extension_codec(&sent, &context.task_ctx(), &codec).unwrap_err();
+    assert!(matches!(&error, DataFusionError::Plan(_)) && error.to_string().contains("was not registered"), "{error}");
 }
 
 #[tokio::test]
