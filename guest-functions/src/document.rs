@@ -7,6 +7,7 @@ use guest_host::{GuestCall, GuestCallError};
 
 use crate::argument;
 use crate::frame::Frame;
+use crate::memory::document;
 use crate::returned::{self, packed};
 
 /// Whether a type is that of a document.
@@ -48,12 +49,6 @@ impl returned::sealed::Returned for DocumentBuf {
     fn take(call: &mut GuestCall<'_>, _ty: Type, slot: ValRaw) -> Result<Self, GuestCallError> {
         document(packed(call, slot)?)
     }
-}
-
-/// The document of these bytes of a guest.
-pub(crate) fn document(bytes: &[u8]) -> Result<DocumentBuf, GuestCallError> {
-    DocumentBuf::from_bytes(bytes.to_vec())
-        .map_err(|error| GuestCallError::invalid(format!("the result is not a document: {error}")))
 }
 
 /// Checks the documents of a batch. The bytes of a row that is null have no meaning.

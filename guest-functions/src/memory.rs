@@ -1,5 +1,6 @@
 //! Reading what a guest left in its memory.
 
+use guest_abi::document::DocumentBuf;
 use guest_host::GuestCallError;
 
 /// The bytes at an address of the guest's memory; of no bytes the address has no meaning.
@@ -14,4 +15,10 @@ pub(crate) fn at<'m>(memory: &'m [u8], what: &str, address: usize, length: usize
             "{what}: {length} bytes at address {address:#x} are outside the guest's memory of {size} bytes"
         ))
     })
+}
+
+/// The document of these bytes of a guest.
+pub(crate) fn document(bytes: &[u8]) -> Result<DocumentBuf, GuestCallError> {
+    DocumentBuf::from_bytes(bytes.to_vec())
+        .map_err(|error| GuestCallError::invalid(format!("the result is not a document: {error}")))
 }

@@ -6,8 +6,7 @@ use guest_abi::names::unpack;
 use guest_host::wasmtime::ValRaw;
 use guest_host::{GuestCall, GuestCallError};
 
-use crate::document::document;
-use crate::memory::at;
+use crate::memory::{at, document};
 use crate::value::{Date, Decimal, Timestamp, Value};
 
 /// A value that the result of a function can be taken as.

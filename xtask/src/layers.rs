@@ -53,6 +53,7 @@ const LAYERS: [(&str, &[&str]); 8] = [
             "frame",
             "argument",
             "returned",
+            "document",
             "declare",
             "functions",
             "module",

@@ -15,7 +15,9 @@ pub enum RegisterError {
     #[error(transparent)]
     Function(#[from] FunctionError),
     /// The session has a function of this name.
-    #[error("a function `{name}` exists; DROP FUNCTION it first, or write CREATE OR REPLACE FUNCTION")]
+    #[error(
+        "a function `{name}` exists; DROP FUNCTION it first, or write CREATE OR REPLACE FUNCTION if it is of the same kind"
+    )]
     Exists {
         /// The name.
         name: String,

@@ -96,11 +96,13 @@ impl WasmFunctionFactory {
 impl FunctionFactory for WasmFunctionFactory {
     async fn create(&self, state: &SessionState, statement: CreateFunction) -> Result<RegisterFunction> {
         let wanted = Wanted::of(&statement)?;
-        if !statement.or_replace && exists(state, &wanted.name) {
-            return Err(RegisterError::Exists { name: wanted.name }.into());
-        }
         let bytes = self.resolver.resolve(&wanted.module).await?;
         let module = self.module(&wanted, bytes).await?;
+        let mut signatures = module.signatures();
+        let kind = signatures.find(|found| found.name == wanted.export).map_or(Kind::Scalar, |found| found.kind);
+        if exists(state, &wanted.name, kind, statement.or_replace) {
+            return Err(RegisterError::Exists { name: wanted.name }.into());
+        }
         let function = self.modules.function(state, &module, &wanted.export, &wanted.name, wanted.volatility);
         function.map_err(|error| DataFusionError::from(RegisterError::from(error)))
     }

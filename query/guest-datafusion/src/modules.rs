@@ -126,11 +126,12 @@ impl WasmModules {
         let module = self.load(name, bytes, config)?;
         let state = ctx.state_ref();
         let mut state = state.write();
-        let names: Vec<String> = module.signatures().map(|signature| signature.name.clone()).collect();
-        if let Some(name) = names.iter().find(|name| exists(&state, name)) {
-            return Err(RegisterError::Exists { name: name.clone() });
+        let mut signatures = module.signatures();
+        if let Some(found) = signatures.find(|found| exists(&state, &found.name, found.kind, false)) {
+            return Err(RegisterError::Exists { name: found.name.clone() });
         }
-        let functions = names.iter().map(|name| self.function(&state, &module, name, name, None));
+        let names = module.signatures().map(|signature| signature.name.as_str());
+        let functions = names.map(|name| self.function(&state, &module, name, name, None));
         for function in functions.collect::<Result<Vec<_>, _>>()? {
             register(&mut state, function);
         }
@@ -200,15 +201,17 @@ impl WasmModules {
     }
 }
 
-/// Whether the session has a function of this name that a new one must not replace: any but a built-in one that gives a result
-/// for each row or for a group.
-pub(crate) fn exists(state: &SessionState, name: &str) -> bool {
+/// Whether the session has a function of this name that a new one of this kind must not replace: any of another kind, as SQL tells kinds apart
+/// by the name alone, and one of the same kind unless it is built in or `replace` says so.
+pub(crate) fn exists(state: &SessionState, name: &str, kind: Kind, replace: bool) -> bool {
     let is_own = |udf: &Arc<ScalarUDF>| !SessionStateDefaults::default_scalar_functions().contains(udf);
     let is_own_aggregate = |udf: &Arc<AggregateUDF>| !SessionStateDefaults::default_aggregate_functions().contains(udf);
-    state.scalar_functions().get(name).is_some_and(is_own)
-        || state.aggregate_functions().get(name).is_some_and(is_own_aggregate)
+    let stays = |of: Kind, is_there: bool, is_own: bool| is_there && (of != kind || is_own && !replace);
+    let (scalar, aggregate) = (state.scalar_functions().get(name), state.aggregate_functions().get(name));
+    stays(Kind::Scalar, scalar.is_some(), scalar.is_some_and(is_own))
+        || stays(Kind::Aggregate, aggregate.is_some(), aggregate.is_some_and(is_own_aggregate))
         || state.window_functions().contains_key(name)
-        || state.table_functions().contains_key(name)
+        || stays(Kind::Table, state.table_functions().contains_key(name), true)
 }
 
 fn register(state: &mut SessionState, function: RegisterFunction) {

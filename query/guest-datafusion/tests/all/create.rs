@@ -78,6 +78,8 @@ async fn a_function_is_replaced_only_where_that_is_said() {
     assert_eq!(rows(&ctx, "SELECT abs(-21)").await.unwrap(), ["-42"]);
     let aggregate = "CREATE FUNCTION sum(n BIGINT) RETURNS BIGINT LANGUAGE WASM AS 'foreign.wasm#twice'";
     assert!(refused(&ctx, aggregate).await.contains("a function `sum` exists"));
+    let aggregate = aggregate.replace("CREATE", "CREATE OR REPLACE");
+    assert!(refused(&ctx, &aggregate).await.contains("of the same kind"));
 }
 
 #[tokio::test]
