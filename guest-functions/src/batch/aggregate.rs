@@ -204,12 +204,19 @@ impl GroupStates {
 
     /// The states of some groups; null for one without rows.
     ///
+    /// # Errors
+    /// [`FunctionError::Results`] if the states have 2 GiB or more together, which is more than an array has.
+    ///
     /// # Panics
-    /// If there are no such groups, or if their states have 2 GiB together.
-    #[must_use]
-    pub fn save(&self, groups: Range<usize>) -> BinaryArray {
+    /// If there are no such groups.
+    pub fn save(&self, groups: Range<usize>) -> Result<BinaryArray, FunctionError> {
         assert!(groups.end <= self.groups(), "there are {} groups", self.groups());
-        groups.map(|group| self.states.get(group)).collect()
+        let bytes = self.states.bytes_of(groups.clone());
+        if i32::try_from(bytes).is_err() {
+            let reason = format!("the states of {} groups have {bytes} bytes; save fewer at once", groups.len());
+            return Err(FunctionError::Results { function: self.aggregate.signature().name.clone(), reason });
+        }
+        Ok(groups.map(|group| self.states.get(group)).collect())
     }
 
     fn update(
@@ -221,7 +228,8 @@ impl GroupStates {
     ) -> Result<(), FunctionError> {
         let signature = self.aggregate.signature().clone();
         let cells = check(&signature, columns, rows)?;
-        if !signature.strict
+        let may_lack = !signature.strict && cells.iter().any(Cells::may_be_null);
+        if may_lack
             && let Some((row, at)) = (0..rows).find_map(|row| Some(row).zip(null_at(&signature, &cells, row)))
         {
             let (function, parameter) = (signature.name, signature.params[at].name.clone());

@@ -85,7 +85,7 @@ impl States {
         for (from, to) in
             [(&self.mean, &mut sent.mean), (&self.nulls, &mut sent.nulls), (&self.longest, &mut sent.longest)]
         {
-            to.merge(&from.save(0..GROUPS), Some(&groups)).unwrap();
+            to.merge(&from.save(0..GROUPS).unwrap(), Some(&groups)).unwrap();
         }
         sent
     }
@@ -291,12 +291,12 @@ fn lies_about_states_are_typed_errors() {
         let error = states.accumulate(&[Columnar::Array(&numbers)], 3, None).unwrap_err().to_string();
         assert!(error.contains(told), "{body}: {error}");
         // The state is as it was.
-        assert!(states.save(0..1).is_null(0), "{body}");
+        assert!(states.save(0..1).unwrap().is_null(0), "{body}");
     }
     let module = lying(&honest);
     let mut states = module.aggregate("lie").unwrap().states(1);
     states.accumulate(&[Columnar::Array(&numbers)], 3, None).unwrap();
-    assert_eq!(states.save(0..1).value(0), [7, 0, 0, 0]);
+    assert_eq!(states.save(0..1).unwrap().value(0), [7, 0, 0, 0]);
 }
 
 #[test]

@@ -220,7 +220,7 @@ pub fn no_rows<const N: usize>(arguments: &Batch<N>, stop: Stop) -> Result<NextC
 
 /// The one call that is under way in a guest.
 #[cfg(target_arch = "wasm32")]
-pub mod current {
+pub(crate) mod current {
     use core::cell::RefCell;
 
     use guest_abi::function::TABLE_FAILED;

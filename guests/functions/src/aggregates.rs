@@ -109,13 +109,13 @@ impl Percentile {
         let positive = self.positive.iter().map(|(bucket, count)| (Self::size(*bucket), *count));
         let ascending = negative.chain([(0.0, self.zeros)]).chain(positive).filter(|(_, count)| *count > 0);
         let total: u64 = ascending.clone().map(|(_, count)| count).sum();
-        let rank = (self.share * total.saturating_sub(1) as f64).floor() as u64;
-        let mut below = 0;
+        let rank = (self.share * total.saturating_sub(1) as f64).floor();
+        let mut below = 0_u64;
         let found = ascending.map(|(number, count)| {
             below += count;
             (number, below)
         });
-        found.into_iter().find(|(_, below)| *below > rank).map(|(number, _)| number)
+        found.into_iter().find(|(_, below)| *below as f64 > rank).map(|(number, _)| number)
     }
 }
 

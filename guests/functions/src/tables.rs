@@ -11,7 +11,7 @@ fn tokens(text: &str) -> impl Iterator<Item = (i64, String)> {
         let start = from + text[from..].find(is_of_word)?;
         let end = text[start..].find(|letter| !is_of_word(letter)).map_or(text.len(), |length| start + length);
         from = end;
-        Some((start as i64, text[start..end].to_lowercase()))
+        Some((i64::try_from(start).ok()?, text[start..end].to_lowercase()))
     })
 }
 

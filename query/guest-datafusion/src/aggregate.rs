@@ -245,6 +245,10 @@ impl States {
         Ok(taken)
     }
 
+    fn saved(&self, groups: usize) -> Result<ArrayRef> {
+        charged(&self.name, || Ok(Arc::new(self.states.save(0..groups)?) as ArrayRef))
+    }
+
     fn results(&self, groups: usize) -> Result<ArrayRef> {
         charged(&self.name, || self.states.evaluate(0..groups))
     }
@@ -277,7 +281,7 @@ impl Accumulator for States {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        Ok(vec![ScalarValue::try_from_array(&self.states.save(0..1), 0)?])
+        Ok(vec![ScalarValue::try_from_array(&self.saved(1)?, 0)?])
     }
 
     fn size(&self) -> usize {
@@ -310,7 +314,7 @@ impl GroupsAccumulator for States {
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
-        self.emit(emit_to, |states, groups| Ok(vec![Arc::new(states.states.save(0..groups)) as ArrayRef]))
+        self.emit(emit_to, |states, groups| Ok(vec![states.saved(groups)?]))
     }
 
     /// The states of single rows, where DataFusion finds that groups have hardly more.
@@ -320,7 +324,7 @@ impl GroupsAccumulator for States {
         };
         let mut single = Self { name: self.name.clone(), states: self.states.aggregate().states(rows) };
         single.update(values, &(0..rows).collect::<Vec<_>>(), opt_filter)?;
-        Ok(vec![Arc::new(single.states.save(0..rows))])
+        Ok(vec![single.saved(rows)?])
     }
 
     fn size(&self) -> usize {
