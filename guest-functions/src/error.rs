@@ -144,14 +144,14 @@ pub enum FunctionError {
     },
     /// The bytes of an aggregate's state are of another version of it, or are none.
     #[error(
-        "the state in row {row} is not one of `{function}`: it has {}, and this module reads version {expected}; use the module \
+        "the state {row} is not one of `{function}`: it has {}, and this module reads version {expected}; use the module \
          that made it",
         found.map_or_else(|| "no version".to_owned(), |found| format!("version {found}"))
     )]
     State {
         /// The aggregate.
         function: String,
-        /// The row, counted from 0.
+        /// The row of the states that are merged, or the group whose state the guest made; counted from 0.
         row: usize,
         /// The version that the module reads.
         expected: u32,

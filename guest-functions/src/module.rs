@@ -54,7 +54,7 @@ pub struct ModuleConfig {
     /// Limits of its instances, and how they are restored; when that is, says [`Self::pristine`]. The exchange region takes the
     /// arguments of a call.
     pub instance: InstanceConfig,
-    /// How many instances there may be.
+    /// How many instances there may be. Calls of table functions have as many of their own.
     pub pool: PoolConfig,
     /// How the module is prepared.
     pub prepare: PrepareOptions,
@@ -217,7 +217,8 @@ impl Module {
             #[cfg(feature = "arrow")]
             sessions: {
                 let config = loaded.config.instance.clone().with_policy(RestorePolicy::Never);
-                of(config, &pool.clone().with_warm(0))?
+                // Each call begins at the snapshot, whatever the calls of functions do.
+                of(config, &pool.clone().with_warm(0).with_restore_on_return(true))?
             },
             pool: of(loaded.config.instance.clone(), pool)?,
             loaded: Arc::clone(loaded),

@@ -7,7 +7,7 @@
 @external("wasi_snapshot_preview1", "fd_write")
 declare function fdWrite(descriptor: i32, vectors: usize, count: i32, written: usize): i32;
 
-/** Room for the message, so that `abort` needs no memory when there is none: two vectors of WASI, then a count. */
+/** Room for the message, so that `abort` needs no memory when there is none: three vectors of WASI, then a count. */
 const vectors = memory.data(40);
 const PREFIX = memory.data<u8>([112, 97, 110, 105, 99, 58, 32]); // "panic: "
 const NEWLINE = memory.data<u8>([10]);

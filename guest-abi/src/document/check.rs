@@ -20,7 +20,7 @@ pub fn check(bytes: &[u8]) -> Result<(), WireError> {
 }
 
 /// Position behind the map or the array at `at`, of which at most `depth` are nested.
-fn container(bytes: &[u8], at: usize, depth: u32) -> Result<usize, WireError> {
+pub(super) fn container(bytes: &[u8], at: usize, depth: u32) -> Result<usize, WireError> {
     let depth = depth.checked_sub(1).ok_or(WireError::TooDeep { at })?;
     let Head { major, argument, behind } = head(bytes, at)?;
     match major {
@@ -52,7 +52,7 @@ fn container(bytes: &[u8], at: usize, depth: u32) -> Result<usize, WireError> {
 }
 
 /// Position behind the item at `at`.
-fn item(bytes: &[u8], at: usize, depth: u32) -> Result<usize, WireError> {
+pub(super) fn item(bytes: &[u8], at: usize, depth: u32) -> Result<usize, WireError> {
     let initial = *bytes.get(at).ok_or(WireError::Truncated)?;
     match (initial >> 5, initial) {
         (UNSIGNED, _) => Ok(head(bytes, at)?.behind),

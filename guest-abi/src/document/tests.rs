@@ -168,6 +168,9 @@ fn id_and_score_are_members_of_these_names_and_types() {
     assert_eq!(of(default(), r#"{"_id":"b","id":"a","_score":2,"score":1}"#), ("a".into(), 1.0));
     assert_eq!(of(default(), r#"{"_id":-5,"_score":0.5}"#), ("-5".into(), 0.5));
     assert_eq!(of(default(), r#"{"id":[1],"score":"high"}"#), (String::new(), 0.0));
+    // The nearest float: a score ranks.
+    assert_eq!(of(default(), r#"{"score":9007199254740993}"#).1, 9_007_199_254_740_992.0);
+    assert_eq!(of(default(), r#"{"score":18446744073709551615}"#).1, 18_446_744_073_709_551_615.0);
     assert_eq!(of(default().with_id("a.b").with_score("r"), r#"{"id":"x","a.b":"y","r":3}"#), ("y".into(), 3.0));
     let moved = document("{\"id\":\"long enough to move the fields\",\"x\":1}").with_id("").with_score(-1.0);
     assert_eq!((moved.as_document().id(), moved.as_document().get_i64("x")), ("", Ok(Some(1))));
@@ -355,4 +358,25 @@ proptest! {
             prop_assert_eq!(&DocumentBuf::from_json(&read.to_json()), &Ok(read));
         }
     }
+}
+
+#[test]
+fn the_fields_of_a_document_are_an_item_of_another() {
+    let inner = document(r#"{"a":{"b":[1]}}"#);
+    let outer = DocumentBuf::try_new(|fields| fields.put("of").item(inner.as_document().fields())).unwrap();
+    assert_eq!(check(outer.as_bytes()), Ok(()));
+    assert_eq!(outer.as_document().get_i64("of.a.b[0]"), Ok(Some(1)));
+    // Each level is one more, until there are as many as a document may have.
+    let mut deep = inner;
+    let mut levels = 0;
+    let error = loop {
+        match DocumentBuf::try_new(|fields| fields.put("of").item(deep.as_document().fields())) {
+            Ok(deeper) => deep = deeper,
+            Err(error) => break error,
+        }
+        assert_eq!(check(deep.as_bytes()), Ok(()));
+        levels += 1;
+    };
+    assert!(matches!(error, WireError::TooDeep { .. }), "{error}");
+    assert_eq!(levels, crate::cbor::MAX_DEPTH - 3);
 }

@@ -2,9 +2,10 @@
 
 use alloc::vec::Vec;
 
+use super::check;
 use super::item::{Item, NULL};
 use super::walk::{FEW, INDEX, index};
-use crate::cbor::{MAX_DEPTH, WireError, encode, skip};
+use crate::cbor::{MAX_DEPTH, WireError, encode, major, skip};
 
 /// Writes the members of an object, or the fields of a document. See [`DocumentBuf::new`](super::DocumentBuf::new).
 #[derive(Debug)]
@@ -128,14 +129,21 @@ impl<'w> ItemWriter<'w> {
         encode::mark(self.begin(), NULL);
     }
 
-    /// Writes a copy of an item of a document.
+    /// Writes a copy of an item of a document, or of its fields.
     ///
     /// # Errors
-    /// [`WireError`] if its bytes are not well-formed; then nothing is written.
+    /// [`WireError`] if its bytes are no item of a document, or if objects and lists would be nested deeper than [`MAX_DEPTH`]
+    /// levels; then nothing is written.
     pub fn item(self, item: Item<'_>) -> Result<(), WireError> {
-        let bytes = item.bytes();
-        let end = skip(bytes, 0)?;
-        self.begin().extend_from_slice(bytes.get(..end).unwrap_or_default());
+        let (bytes, depth) = (item.bytes(), MAX_DEPTH - self.depth);
+        // The fields of a document are the one object that is not embedded.
+        let is_bare = bytes.first().is_some_and(|initial| matches!(initial >> 5, major::ARRAY | major::MAP));
+        let end = if is_bare { check::container(bytes, 0, depth)? } else { check::item(bytes, 0, depth)? };
+        let to = self.begin();
+        if is_bare {
+            encode::embedded_of(to, end);
+        }
+        to.extend_from_slice(bytes.get(..end).unwrap_or_default());
         Ok(())
     }
 

@@ -184,7 +184,7 @@ impl GroupStates {
     /// The results of some groups.
     ///
     /// # Errors
-    /// [`FunctionError::Row`] names the group that failed; others as for [`Function::call_batch`].
+    /// [`FunctionError::Row`] has the number of the group that failed; others as for [`Function::call_batch`].
     ///
     /// # Panics
     /// If there are no such groups.
@@ -197,7 +197,10 @@ impl GroupStates {
         let first = groups.start;
         let mut instance = self.aggregate.module().pool().take()?;
         let mut evaluation = Evaluate { of: self, instance: &mut instance, first, collected: &mut collected };
-        call_in_parts(&mut evaluation, groups.len(), limit)?;
+        call_in_parts(&mut evaluation, groups.len(), limit).map_err(|error| match error {
+            FunctionError::Row { row, failure } => FunctionError::Row { row: first + row, failure },
+            error => error,
+        })?;
         let unfit = |reason| FunctionError::Results { function: entry.signature.name.clone(), reason };
         collected.finish().map_err(unfit)
     }
@@ -229,9 +232,7 @@ impl GroupStates {
         let signature = self.aggregate.signature().clone();
         let cells = check(&signature, columns, rows)?;
         let may_lack = !signature.strict && cells.iter().any(Cells::may_be_null);
-        if may_lack
-            && let Some((row, at)) = (0..rows).find_map(|row| Some(row).zip(null_at(&signature, &cells, row)))
-        {
+        if may_lack && let Some((row, at)) = (0..rows).find_map(|row| Some(row).zip(null_at(&signature, &cells, row))) {
             let (function, parameter) = (signature.name, signature.params[at].name.clone());
             return Err(FunctionError::NullInRow { function, parameter, row });
         }
@@ -383,8 +384,8 @@ impl GroupStates {
         let function = || self.aggregate.signature().name.clone();
         let after = after.finish().map_err(|reason| FunctionError::Results { function: function(), reason })?;
         let after: &BinaryArray = after.as_binary();
-        for (row, state) in after.iter().enumerate() {
-            self.check_version(row, state.unwrap_or_default())?;
+        for (group, state) in touched.iter().zip(after) {
+            self.check_version(*group, state.unwrap_or_default())?;
         }
         for (group, state) in touched.iter().zip(after) {
             self.states.set(*group, state.unwrap_or_default());

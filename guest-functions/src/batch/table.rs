@@ -62,7 +62,8 @@ impl TableFunction {
     /// [`TableRows`] is dropped, the call has an instance of its own, which is restored then.
     ///
     /// # Errors
-    /// [`FunctionError`] if the arguments do not fit the parameters, or if no instance can be had.
+    /// [`FunctionError`] if the arguments do not fit the parameters. [`FunctionError::Pool`] if [`PoolConfig::max`](guest_host::PoolConfig::max)
+    /// calls of table functions are under way: it does not wait, as whoever calls may hold them all.
     ///
     /// ```no_run
     /// use arrow_array::StringArray;
@@ -90,7 +91,7 @@ impl TableFunction {
             Some(_) => State::Ended,
             None => State::New { arguments: arguments.to_vec() },
         };
-        let instance = self.module().sessions().take()?.into_owned();
+        let instance = self.module().sessions().try_take()?.into_owned();
         Ok(TableRows { of: self.clone(), instance, state, most: ROWS })
     }
 }
@@ -146,8 +147,13 @@ impl TableRows {
             match self.cross() {
                 Ok((0, _)) => return Ok(None),
                 Ok((rows, columns)) => return self.batch(rows, columns).map(Some),
-                // Nothing was called: the room for the results is what does not fit.
-                Err(failure) if matches!(failure.cause, Cause::ArgumentsTooLarge { .. }) && self.most > 1 => {
+                // Nothing was called yet: the room for the results is what does not fit.
+                Err(failure)
+                    if matches!(
+                        (&failure.cause, &self.state),
+                        (Cause::ArgumentsTooLarge { .. }, State::New { .. })
+                    ) && self.most > 1 =>
+                {
                     self.most /= 2;
                 }
                 Err(failure) => return Err(self.of.function.entry().named(failure).into()),
@@ -169,7 +175,7 @@ impl TableRows {
             State::Begun { end: behind } => end = Some(*behind),
             State::Ended => return Ok((0, Vec::new())),
         }
-        let called = instance.call_with(entry.export, |call| {
+        let called = instance.call_with_once(entry.export, |call| {
             let mut frame = Frame::new(call, entry.placement);
             let columns = match end {
                 Some(end) => {

@@ -71,7 +71,8 @@ fn fits(allocator: Allocator, argument: &[ArrayRef], batches: usize) -> impl Fn(
         let instance = ModuleConfig::default().instance.with_memory_limit(*pages << 16);
         let Ok(module) = load(&built(allocator), ModuleConfig::default().with_instance(instance)) else { return false };
         let rows = module.table_function("settings").unwrap().call(argument);
-        rows.is_ok_and(|rows| rows.with_batch_size(1).take(batches).all(|batch| batch.is_ok()))
+        let taken = |rows: TableRows| rows.with_batch_size(1).take(batches).filter(Result::is_ok).count();
+        rows.is_ok_and(|rows| taken(rows) == batches)
     }
 }
 
@@ -84,6 +85,49 @@ fn a_call_of_many_rows_takes_no_more_memory_than_one_of_few() {
         let fewest = pages.partition_point(|pages| !fits(allocator, &lines, 2)(pages));
         assert!(fits(allocator, &lines, 30_000)(&pages[fewest]), "{allocator}");
     }
+}
+
+#[test]
+fn a_call_that_runs_out_of_memory_says_so_in_the_middle_of_its_rows() {
+    // `tokens` makes a text for each row, and this allocator never frees one.
+    let words = "ab ".repeat(60_000);
+    let taken = |pages: u64| -> (usize, Option<FunctionError>) {
+        let instance = ModuleConfig::default().instance.with_memory_limit(pages << 16);
+        let Ok(module) = load(&built(Allocator::Leaking), ModuleConfig::default().with_instance(instance)) else {
+            return (0, None);
+        };
+        let tokens = module.table_function("tokens").unwrap();
+        let Ok(rows) = tokens.call(&text(&words)) else { return (0, None) };
+        let (mut count, mut failed) = (0, None);
+        for batch in rows.with_batch_size(100) {
+            match batch {
+                Ok(batch) => count += batch.num_rows(),
+                Err(error) => failed = Some(error),
+            }
+        }
+        (count, failed)
+    };
+    let pages: Vec<u64> = (16..80).collect();
+    let fewest = pages[pages.partition_point(|pages| taken(*pages).0 == 0)];
+    let (some, failed) = taken(fewest);
+    assert!((1..60_000).contains(&some), "{some} rows with {fewest} pages");
+    match failed {
+        Some(FunctionError::Call(failure)) => assert!(matches!(failure.cause, Cause::OutOfMemory { .. }), "{failure}"),
+        other => panic!("{other:?} behind {some} rows"),
+    }
+    assert!(matches!(taken(200), (60_000, None)));
+}
+
+#[test]
+fn more_calls_at_once_than_there_may_be_are_an_error_and_not_a_wait() {
+    let pool = guest_functions::guest_host::PoolConfig::default().with_warm(0).with_max(1);
+    let module = load(&built(Allocator::Leaking), ModuleConfig::default().with_pool(pool)).unwrap();
+    let tokens = module.table_function("tokens").unwrap();
+    let first = tokens.call(&text("a")).unwrap();
+    let error = tokens.call(&text("b")).unwrap_err();
+    assert!(error.to_string().contains("all 1 instances of the pool are in use"), "{error}");
+    drop(first);
+    assert_eq!(words(tokens.call(&text("b")).unwrap()), model("b"));
 }
 
 #[test]

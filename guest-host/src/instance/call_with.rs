@@ -227,6 +227,26 @@ impl Instance {
         result.ok_or_else(|| self.failure(function, *lost()))
     }
 
+    /// As [`Instance::call_with`], but `body` runs once under every policy: for a call that goes on where an earlier one stopped, which
+    /// a restored instance knows nothing of.
+    ///
+    /// # Errors
+    /// [`Failure`] with its cause.
+    pub fn call_with_once<T>(
+        &mut self,
+        function: Function,
+        mut body: impl FnMut(&mut GuestCall<'_>) -> Result<T, GuestCallError>,
+    ) -> Result<T, Failure> {
+        span!(debug_span, "invoke", guest = self.guest.name(), function = self.guest.function_name(function));
+        let began = self.tally.as_mut().map(|tally| tally.begin(function));
+        let mut result = None;
+        let enters = self.plan.uses_entrances();
+        let with = With { function, enters, body: &mut body, result: &mut result };
+        let called = self.attempt_with(function, false, &mut true, with);
+        self.outcome(function, began, called)?;
+        result.ok_or_else(|| self.failure(function, *lost()))
+    }
+
     /// Calls once more. Of any body, so that the first call has the only copy of its own that is inlined.
     #[cold]
     #[inline(never)]

@@ -223,6 +223,7 @@ pub fn no_rows<const N: usize>(arguments: &Batch<N>, stop: Stop) -> Result<NextC
 pub(crate) mod current {
     use core::cell::RefCell;
 
+    use guest_abi::ErrorCode;
     use guest_abi::function::TABLE_FAILED;
 
     use super::{Error, NextCall, Result};
@@ -236,6 +237,11 @@ pub(crate) mod current {
 
     /// The call under way.
     pub static CURRENT: Current = Current(RefCell::new(None));
+
+    #[cold]
+    fn not_begun() -> Error {
+        Error::new(ErrorCode::Malformed, "the host asked for more rows of a call that has not begun")
+    }
 
     impl Current {
         /// Begins a call if `columns` says so, and writes its next rows. The error is reported to the host.
@@ -268,13 +274,17 @@ pub(crate) mod current {
         ) -> Result<u32, Error> {
             let mut call = self.0.borrow_mut();
             if columns != 0 {
+                *call = None;
                 // SAFETY: the caller's promise.
                 *call = unsafe { begin(columns)? };
+                if call.is_none() {
+                    return Ok(0);
+                }
             }
             match &mut *call {
                 // SAFETY: the caller's promise.
                 Some(call) => unsafe { call.next(most, results) },
-                None => Ok(0),
+                None => Err(not_begun()),
             }
         }
     }

@@ -11,7 +11,7 @@ struct Mean {
     sum: f64,
 }
 
-/// The arithmetic mean; null for no rows.
+/// The arithmetic mean; null for no rows. A number that is not finite stays in the sum of a window when it leaves it.
 #[aggregate]
 impl Mean {
     fn accumulate(&mut self, number: f64) {
@@ -19,9 +19,10 @@ impl Mean {
         self.sum += number;
     }
 
-    fn retract(&mut self, number: f64) {
-        self.count -= 1;
+    fn retract(&mut self, number: f64) -> Result<()> {
+        self.count = self.count.checked_sub(1).ok_or("a number is taken out that was not taken in")?;
         self.sum -= number;
+        Ok(())
     }
 
     fn merge(&mut self, other: Self) {
@@ -38,8 +39,8 @@ impl Mean {
 /// within [`ERROR`], however many there are; the method is that of DDSketch (Masson, Rim, Lee, 2019).
 #[derive(Default, State)]
 struct Percentile {
-    /// The share that is asked for, of the last row.
-    share: f64,
+    /// The share that is asked for, of the last row; none before the first.
+    share: Option<f64>,
     negative: BTreeMap<i32, u64>,
     zeros: u64,
     positive: BTreeMap<i32, u64>,
@@ -86,7 +87,7 @@ impl Percentile {
         if !(0.0..=1.0).contains(&share) {
             return Err("the share of a percentile is from 0 to 1".into());
         }
-        self.share = share;
+        self.share = Some(share);
         if number.is_finite() { self.count(number, |count| count.checked_add(1)) } else { Ok(()) }
     }
 
@@ -95,7 +96,7 @@ impl Percentile {
     }
 
     fn merge(&mut self, other: Self) {
-        self.share = other.share;
+        self.share = other.share.or(self.share);
         self.zeros += other.zeros;
         for (buckets, others) in [(&mut self.negative, other.negative), (&mut self.positive, other.positive)] {
             for (bucket, count) in others {
@@ -109,7 +110,7 @@ impl Percentile {
         let positive = self.positive.iter().map(|(bucket, count)| (Self::size(*bucket), *count));
         let ascending = negative.chain([(0.0, self.zeros)]).chain(positive).filter(|(_, count)| *count > 0);
         let total: u64 = ascending.clone().map(|(_, count)| count).sum();
-        let rank = (self.share * total.saturating_sub(1) as f64).floor();
+        let rank = (self.share? * total.saturating_sub(1) as f64).floor();
         let mut below = 0_u64;
         let found = ascending.map(|(number, count)| {
             below += count;
@@ -184,6 +185,9 @@ mod tests {
         }
         let found = state.evaluate().unwrap();
         assert!((found + 125.0).abs() <= 126.0 * ERROR, "{found}");
+        // The state of rows that were all left out says nothing of the share.
+        state.merge(Percentile::default());
+        assert_eq!(state.evaluate(), Some(found));
         assert!(state.retract(7.0, 0.75).is_err());
         assert!(state.accumulate(7.0, 1.5).is_err());
     }

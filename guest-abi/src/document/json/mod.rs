@@ -10,6 +10,7 @@ use alloc::string::String;
 use core::fmt;
 
 use super::buffer::DocumentBuf;
+use super::item::Item;
 use crate::value::Kind;
 
 pub(super) use write::write;
@@ -78,7 +79,7 @@ impl JsonOptions {
             }
             _ => None,
         });
-        let score = member(&self.score, ["score", "_score"]).and_then(|score| score.as_f64().ok());
+        let score = member(&self.score, ["score", "_score"]).and_then(nearest_float);
         let document = match score {
             Some(score) => document.with_score(score),
             None => document,
@@ -88,6 +89,13 @@ impl JsonOptions {
             None => document,
         })
     }
+}
+
+/// The number, or the float that is nearest to an integer: a score ranks.
+fn nearest_float(number: Item<'_>) -> Option<f64> {
+    let integer = || number.as_i64().map(|integer| integer as f64).ok();
+    let natural = || number.as_u64().map(|natural| natural as f64).ok();
+    number.as_f64().ok().or_else(integer).or_else(natural)
 }
 
 /// A JSON text that is no document.

@@ -265,8 +265,7 @@ impl Output<'_> {
     fn selected(&mut self, line: &Line, score: Option<f64>, result: &Value) -> io::Result<()> {
         self.found += 1;
         match (self.format, result) {
-            (Format::Text, Value::String(text)) => write!(self.to, "{}", printable(text))?,
-            (Format::Text, result) => write!(self.to, "{result}")?,
+            (Format::Text, result) => write!(self.to, "{}", printable(&result.to_string()))?,
             (Format::Json, result) => {
                 self.begin(line, score)?;
                 match result {
