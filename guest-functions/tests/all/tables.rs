@@ -81,7 +81,7 @@ fn a_call_of_many_rows_takes_no_more_memory_than_one_of_few() {
     // One never frees, and one does.
     for allocator in [Allocator::Leaking, Allocator::Freelist] {
         let lines = text(&"a=1\n".repeat(30_000));
-        let pages: Vec<u64> = (16..80).collect();
+        let pages: Vec<u64> = (1..64).collect();
         let fewest = pages.partition_point(|pages| !fits(allocator, &lines, 2)(pages));
         assert!(fits(allocator, &lines, 30_000)(&pages[fewest]), "{allocator}");
     }
@@ -90,7 +90,7 @@ fn a_call_of_many_rows_takes_no_more_memory_than_one_of_few() {
 #[test]
 fn a_call_that_runs_out_of_memory_says_so_in_the_middle_of_its_rows() {
     // `tokens` makes a text for each row, and this allocator never frees one.
-    let words = "ab ".repeat(60_000);
+    let words = "abcdefgh ".repeat(25_000);
     let taken = |pages: u64| -> (usize, Option<FunctionError>) {
         let instance = ModuleConfig::default().instance.with_memory_limit(pages << 16);
         let Ok(module) = load(&built(Allocator::Leaking), ModuleConfig::default().with_instance(instance)) else {
@@ -107,15 +107,15 @@ fn a_call_that_runs_out_of_memory_says_so_in_the_middle_of_its_rows() {
         }
         (count, failed)
     };
-    let pages: Vec<u64> = (16..80).collect();
+    let pages: Vec<u64> = (1..64).collect();
     let fewest = pages[pages.partition_point(|pages| taken(*pages).0 == 0)];
     let (some, failed) = taken(fewest);
-    assert!((1..60_000).contains(&some), "{some} rows with {fewest} pages");
+    assert!((1..25_000).contains(&some), "{some} rows with {fewest} pages");
     match failed {
         Some(FunctionError::Call(failure)) => assert!(matches!(failure.cause, Cause::OutOfMemory { .. }), "{failure}"),
         other => panic!("{other:?} behind {some} rows"),
     }
-    assert!(matches!(taken(200), (60_000, None)));
+    assert!(matches!(taken(200), (25_000, None)));
 }
 
 #[test]
