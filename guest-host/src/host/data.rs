@@ -28,10 +28,7 @@ pub(crate) struct HostData<X> {
     pub(crate) tracing: bool,
     /// Copies of what a host function must read while it writes into the same memory.
     pub(crate) scratch: Vec<u8>,
-    /// Ticks that guest code which is supervised may still run.
-    pub(crate) ticks: u64,
-    /// When guest code that is suspended with each tick must end.
-    #[cfg(feature = "async")]
+    /// When guest code that is asked about with each tick must end.
     pub(crate) until: Option<std::time::Instant>,
     /// The contract's own data. The host only says when a call or a restore begins.
     pub(crate) contract: X,
@@ -66,8 +63,6 @@ impl<X: ContractData> HostData<X> {
             logical: None,
             tracing,
             scratch: Vec::new(),
-            ticks: 0,
-            #[cfg(feature = "async")]
             until: None,
             contract,
         }

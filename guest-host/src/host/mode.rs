@@ -5,7 +5,6 @@
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
-#[cfg(feature = "async")]
 use std::time::{Duration, Instant};
 
 use wasmtime::{AsContextMut, Instance, InstancePre, Store, TypedFunc, UpdateDeadline, WasmParams, WasmResults};
@@ -20,7 +19,6 @@ pub(crate) struct Deadline {
     /// Ticks of the engine's clock.
     pub(crate) ticks: u64,
     /// The time itself; `None` for ever.
-    #[cfg(feature = "async")]
     pub(crate) limit: Option<Duration>,
 }
 
@@ -73,8 +71,9 @@ impl Mode for Blocking {
         if store.data().limiter.supervisor().is_some() {
             store.epoch_deadline_callback(|mut store| {
                 let data = store.data_mut();
-                data.ticks = data.ticks.saturating_sub(1);
-                Ok(match interrupted(data) || data.ticks == 0 {
+                // Ticks that passed between two questions, for instance in a long copy of memory, are not counted one by one.
+                let is_late = data.until.is_some_and(|until| Instant::now() >= until);
+                Ok(match is_late || interrupted(data) {
                     true => UpdateDeadline::Interrupt,
                     false => UpdateDeadline::Continue(1),
                 })
@@ -88,11 +87,18 @@ impl Mode for Blocking {
         let ticks = match data.limiter.supervisor() {
             None => deadline.ticks,
             Some(_) => {
-                data.ticks = deadline.ticks;
+                data.arm(deadline);
                 1
             }
         };
         store.set_epoch_deadline(ticks);
+    }
+}
+
+impl<X> HostData<X> {
+    /// Guest code must end when the deadline has passed, from now on. A time that the clock cannot tell never comes.
+    fn arm(&mut self, deadline: Deadline) {
+        self.until = deadline.limit.and_then(|limit| Instant::now().checked_add(limit));
     }
 }
 
@@ -143,8 +149,7 @@ impl Mode for Awaiting {
         if let Some(state) = data.state.awaited() {
             state.begin_call();
         }
-        // A time that the clock cannot tell never comes.
-        data.until = deadline.limit.and_then(|limit| Instant::now().checked_add(limit));
+        data.arm(deadline);
         store.set_epoch_deadline(1);
     }
 }

@@ -63,11 +63,15 @@ impl Supervisor {
         Self(supervise)
     }
 
-    pub(crate) fn is_interrupted(&self) -> bool {
+    /// As [`Supervise::is_interrupted`].
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
         self.0.is_interrupted()
     }
 
-    pub(crate) fn grants_memory(&self, bytes: usize) -> bool {
+    /// As [`Supervise::grants_memory`].
+    #[must_use]
+    pub fn grants_memory(&self, bytes: usize) -> bool {
         self.0.grants_memory(bytes)
     }
 }

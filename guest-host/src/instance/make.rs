@@ -150,11 +150,7 @@ impl Guest {
 
     /// A limit of time in ticks of the engine's clock.
     pub(super) fn deadline(&self, limit: Option<Duration>) -> Deadline {
-        Deadline {
-            ticks: limit.map_or(NO_DEADLINE, |limit| self.engine().ticks(limit)),
-            #[cfg(feature = "async")]
-            limit,
-        }
+        Deadline { ticks: limit.map_or(NO_DEADLINE, |limit| self.engine().ticks(limit)), limit }
     }
 
     /// An instance that is still to be made.

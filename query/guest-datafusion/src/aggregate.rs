@@ -27,8 +27,8 @@ use crate::query::{Instances, Query, charged, short_hash};
 /// and counts against the session's memory. If the guest takes rows out of a state again (`retract`), windows that slide do so;
 /// otherwise DataFusion refuses them, or computes each window anew.
 ///
-/// `DISTINCT` is supported for all aggregates of a query that have the same arguments, as DataFusion groups by those first; aggregates without
-/// parameters are not.
+/// `DISTINCT` is supported for an aggregate of one argument, where all others of the query are `DISTINCT` with the same argument, as
+/// DataFusion groups by that first. `ORDER BY` in a call, and aggregates without parameters, are not supported.
 ///
 /// Two are equal if they have the same name and call the same aggregate of modules with the same bytes.
 #[derive(Debug, Clone)]
@@ -123,8 +123,17 @@ impl WasmAggregateUdf {
         Ok(aggregate.states(groups))
     }
 
+    /// That the aggregate has a parameter: the number of rows is that of the first argument.
+    fn check_parameters(&self) -> Result<()> {
+        match self.aggregate.signature().params.as_slice() {
+            [] => plan_err!("`{}` has no parameter, and DataFusion calls no such aggregate: give it one", self.name),
+            _ => Ok(()),
+        }
+    }
+
     /// The accumulator of groups or windows that DataFusion asks for.
     fn accumulate(&self, args: &AccumulatorArgs<'_>, groups: usize) -> Result<States> {
+        self.check_parameters()?;
         if args.is_distinct {
             return not_impl_err!("`{}(DISTINCT ...)` is not supported; select distinct rows first", self.name);
         }
@@ -181,9 +190,16 @@ impl AggregateUDFImpl for WasmAggregateUdf {
         coerce_all(&self.name, self.aggregate.signature(), arg_types)
     }
 
+    /// The result of no rows, which DataFusion asks for where a window or a subquery has none.
+    fn default_value(&self, _data_type: &DataType) -> Result<ScalarValue> {
+        Accumulator::evaluate(&mut States { name: self.name.clone(), states: self.states(1)? })
+    }
+
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        if args.input_fields.is_empty() {
-            return plan_err!("`{}` has no parameter, and DataFusion calls no such aggregate: give it one", self.name);
+        self.check_parameters()?;
+        // States of partitions are merged in the order in which they come.
+        if !args.ordering_fields.is_empty() {
+            return not_impl_err!("`{}(... ORDER BY ...)` is not supported; order the rows in a window", self.name);
         }
         Ok(vec![Arc::new(Field::new(format_state_name(args.name, "state"), DataType::Binary, true))])
     }

@@ -22,8 +22,8 @@ pub(crate) fn short_hash(module: &Module) -> String {
 
 /// What the functions of one plan share.
 pub(crate) struct Query {
-    /// Whether nobody reads results any more.
-    is_over: AtomicBool,
+    /// Whether somebody has read results.
+    has_begun: AtomicBool,
     /// Streams of results that somebody has.
     streams: AtomicUsize,
     memory: Arc<dyn MemoryPool>,
@@ -31,22 +31,26 @@ pub(crate) struct Query {
 
 impl fmt::Debug for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Query").field("is_over", &self.is_over).finish_non_exhaustive()
+        f.debug_struct("Query").field("is_over", &self.is_over()).finish_non_exhaustive()
     }
 }
 
 impl Query {
     /// A query whose instances are charged to this pool.
     pub(crate) fn new(memory: Arc<dyn MemoryPool>) -> Arc<Self> {
-        Arc::new(Self { is_over: AtomicBool::new(false), streams: AtomicUsize::new(0), memory })
+        Arc::new(Self { has_begun: AtomicBool::new(false), streams: AtomicUsize::new(0), memory })
     }
 
     /// Somebody begins to read results.
     pub(crate) fn begin(self: &Arc<Self>) -> Reading {
-        if self.streams.fetch_add(1, Ordering::SeqCst) == 0 {
-            self.is_over.store(false, Ordering::SeqCst);
-        }
+        self.streams.fetch_add(1, Ordering::SeqCst);
+        self.has_begun.store(true, Ordering::SeqCst);
         Reading(Arc::clone(self))
+    }
+
+    /// Whether nobody reads results any more.
+    fn is_over(&self) -> bool {
+        self.has_begun.load(Ordering::SeqCst) && self.streams.load(Ordering::SeqCst) == 0
     }
 }
 
@@ -56,9 +60,7 @@ pub struct Reading(Arc<Query>);
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        if self.0.streams.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.0.is_over.store(true, Ordering::SeqCst);
-        }
+        self.0.streams.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -123,10 +125,11 @@ fn of_query(module: &Module, query: &Arc<Query>) -> Result<Module, FunctionError
     let name = format!("WebAssembly module {}@{}", module.name(), short_hash(module));
     let query = Arc::clone(query);
     // An instance is made where a thread calls and none is idle, so there are never more than threads that call at a time.
-    let pool = PoolConfig::default().with_warm(0).with_max(usize::MAX);
+    let restores = module.config().pool.restore_on_return;
+    let pool = PoolConfig::default().with_warm(0).with_max(usize::MAX).with_restore_on_return(restores);
     module.with_instances(&pool, move |guest, config| {
         let reservation = MemoryConsumer::new(name.as_str()).register(&query.memory);
-        let charge = Charge { query: Arc::clone(&query), reservation };
+        let charge = Charge { query: Arc::clone(&query), reservation, of_module: config.supervisor.clone() };
         let config = config.clone().with_supervisor(Some(Supervisor::new(Arc::new(charge))));
         Ok(guest.instantiate(&config, MemoryState::new())?)
     })
@@ -136,6 +139,8 @@ fn of_query(module: &Module, query: &Arc<Query>) -> Result<Module, FunctionError
 struct Charge {
     query: Arc<Query>,
     reservation: MemoryReservation,
+    /// The supervisor that the module was loaded with.
+    of_module: Option<Supervisor>,
 }
 
 thread_local! {
@@ -145,10 +150,13 @@ thread_local! {
 
 impl Supervise for Charge {
     fn is_interrupted(&self) -> bool {
-        self.query.is_over.load(Ordering::Relaxed)
+        self.query.is_over() || self.of_module.as_ref().is_some_and(Supervisor::is_interrupted)
     }
 
     fn grants_memory(&self, bytes: usize) -> bool {
+        if !self.of_module.as_ref().is_none_or(|supervisor| supervisor.grants_memory(bytes)) {
+            return false;
+        }
         match self.reservation.try_resize(bytes) {
             Ok(()) => true,
             Err(error) => {

@@ -29,10 +29,12 @@ fn filled(ctx: &SessionContext, groups: i64) -> Vec<(i64, Option<i64>, String)> 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn groups_have_the_results_of_the_built_in_ones() {
     let ctx = with_functions(2);
-    // Few groups, and so many that DataFusion passes the states of single rows on.
+    // Few groups, and so many that DataFusion passes the states of single rows on, once it has seen some.
     for groups in [7, 900] {
         let ctx = if groups == 7 { ctx.clone() } else { with_functions(2) };
         let all = filled(&ctx, groups);
+        let few = "SET datafusion.execution.skip_partial_aggregation_probe_rows_threshold = 50";
+        ctx.sql(few).await.unwrap().collect().await.unwrap();
         let sql = |mean: &str, nulls: &str, longest: &str| {
             format!("SELECT g, {mean}, {nulls}, {longest} FROM t GROUP BY g ORDER BY g")
         };
@@ -70,6 +72,12 @@ async fn windows_slide_where_the_guest_retracts() {
     let running = |call: &str| format!("SELECT s, {call} OVER (ORDER BY s) FROM t ORDER BY s");
     let counted = rows(&ctx, &running("count_nulls(n)")).await.unwrap();
     assert_eq!(counted, rows(&ctx, &running("count(CASE WHEN n IS NULL THEN 1 END)")).await.unwrap());
+    // Windows and subqueries of no rows.
+    let before = "OVER (ORDER BY s, n, g ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)";
+    let counted = rows(&ctx, &format!("SELECT count_nulls(n) {before} AS c FROM t ORDER BY c LIMIT 1")).await.unwrap();
+    assert_eq!(counted, ["0"]);
+    let none = "SELECT (SELECT count_nulls(u.n) FROM t u WHERE u.g = v.k) FROM (VALUES (100)) AS v(k)";
+    assert_eq!(rows(&ctx, none).await.unwrap(), ["0"]);
     let error = rows(&ctx, &format!("SELECT count_nulls(n) {over} FROM t")).await.unwrap_err().to_string();
     assert!(error.contains("retract"), "{error}");
 }
@@ -104,6 +112,7 @@ async fn errors_are_typed_and_say_what_to_do() {
     }
     for (sql, told) in [
         ("SELECT mean(DISTINCT n), count_nulls(DISTINCT g) FROM t", "select distinct rows first"),
+        ("SELECT mean(n ORDER BY s) FROM t", "order the rows in a window"),
         ("SELECT mean(s) FROM t", "the parameter `number` of `mean` has type f64"),
         ("SELECT percentile(n) FROM t", "`percentile` takes 2 arguments, not 1"),
     ] {
