@@ -33,6 +33,7 @@ impl<'a> Item<'a> {
     }
 
     /// The bytes from the item on; others may follow.
+    #[cfg(feature = "alloc")]
     pub(super) const fn bytes(self) -> &'a [u8] {
         self.bytes
     }

@@ -205,7 +205,7 @@ impl fmt::Display for Path<'_> {
     }
 }
 
-/// Makes a [`Path`](crate::document::Path) from a literal or another constant text. A path that is not well-formed does not
+/// Makes a [`Path`] from a literal or another constant text. A path that is not well-formed does not
 /// compile, and the compiler says why.
 ///
 /// ```

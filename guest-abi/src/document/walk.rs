@@ -179,6 +179,7 @@ impl<'b> Members<'b> {
 pub(super) const INDEX: u8 = 0;
 
 /// The most members of an object without an index.
+#[cfg(feature = "alloc")]
 pub(super) const FEW: usize = 4;
 
 /// A number by which most names of an object differ.
