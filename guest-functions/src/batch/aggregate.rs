@@ -13,7 +13,7 @@ use super::cells::{Cells, Columnar};
 use super::collect::{Collected, Room};
 use super::divide::{Parts, Stopped, call_in_parts};
 use super::states::States;
-use super::{MOST_ROWS, check, exchange_size, null_at, place};
+use super::{MOST_ROWS, check, exchange_size, null_at, null_in_row, place};
 use crate::argument::place_bytes;
 use crate::error::FunctionError;
 use crate::frame::Frame;
@@ -61,7 +61,7 @@ impl Aggregate {
         self.function.signature()
     }
 
-    /// States of so many groups, which have no rows yet.
+    /// The states of `groups` groups without rows.
     #[must_use]
     pub fn states(&self, groups: usize) -> GroupStates {
         let mut states = GroupStates { aggregate: self.clone(), states: States::default(), local: Vec::new() };
@@ -229,12 +229,11 @@ impl GroupStates {
         rows: usize,
         groups: Option<&[usize]>,
     ) -> Result<(), FunctionError> {
-        let signature = self.aggregate.signature().clone();
-        let cells = check(&signature, columns, rows)?;
+        let signature = self.aggregate.signature();
+        let cells = check(signature, columns, rows)?;
         let may_lack = !signature.strict && cells.iter().any(Cells::may_be_null);
-        if may_lack && let Some((row, at)) = (0..rows).find_map(|row| Some(row).zip(null_at(&signature, &cells, row))) {
-            let (function, parameter) = (signature.name, signature.params[at].name.clone());
-            return Err(FunctionError::NullInRow { function, parameter, row });
+        if may_lack && let Some((row, at)) = (0..rows).find_map(|row| Some(row).zip(null_at(signature, &cells, row))) {
+            return Err(null_in_row(signature, at, row));
         }
         self.run(operation, &cells, rows, groups)
     }

@@ -205,6 +205,13 @@ fn null_at(signature: &Signature, cells: &[Cells<'_>], row: usize) -> Option<usi
     params.position(|(field, cells)| !field.ty.nullable && cells.locate(row).is_none())
 }
 
+/// The error of a null in a row, for the parameter with this index, which takes none.
+#[cold]
+fn null_in_row(signature: &Signature, at: usize, row: usize) -> FunctionError {
+    let (function, parameter) = (signature.name.clone(), signature.params[at].name.clone());
+    FunctionError::NullInRow { function, parameter, row }
+}
+
 /// Calls one row, and collects its result: null for a null that a parameter does not take, if the function is strict.
 fn one(
     entry: &Entry,
@@ -216,8 +223,7 @@ fn one(
     let signature = &entry.signature;
     if let Some(at) = null_at(signature, cells, row) {
         if !signature.strict {
-            let (function, parameter) = (signature.name.clone(), signature.params[at].name.clone());
-            return Err(FunctionError::NullInRow { function, parameter, row });
+            return Err(null_in_row(signature, at, row));
         }
         let _ = collected.push(&Value::Null);
         return Ok(());

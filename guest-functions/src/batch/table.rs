@@ -12,7 +12,7 @@ use guest_host::{Cause, GuestCallError, PooledInstance};
 
 use super::cells::{Cells, Columnar, data_type};
 use super::collect::Collected;
-use super::{check, null_at, place};
+use super::{check, null_at, null_in_row, place};
 use crate::error::FunctionError;
 use crate::frame::Frame;
 use crate::module::{Function, Module};
@@ -84,8 +84,7 @@ impl TableFunction {
         let cells = check(signature, &columns, 1)?;
         let null = null_at(signature, &cells, 0);
         if let Some(at) = null.filter(|_| !signature.strict) {
-            let (function, parameter) = (signature.name.clone(), signature.params[at].name.clone());
-            return Err(FunctionError::NullInRow { function, parameter, row: 0 });
+            return Err(null_in_row(signature, at, 0));
         }
         let state = match null {
             Some(_) => State::Ended,
@@ -129,7 +128,7 @@ impl fmt::Debug for TableRows {
 }
 
 impl TableRows {
-    /// Takes at most so many rows at once, at least 1; 8,192 otherwise.
+    /// Sets the most rows of a record batch: at least 1, and 8,192 by default.
     #[must_use]
     pub fn with_batch_size(self, most: usize) -> Self {
         Self { most: most.clamp(1, super::MOST_ROWS), ..self }
