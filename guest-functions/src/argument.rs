@@ -7,6 +7,7 @@ use guest_host::wasmtime::ValRaw;
 
 use crate::error::FunctionError;
 use crate::frame::Frame;
+use crate::shape::{Number, Shape};
 use crate::value::{Date, Decimal, Timestamp, Value};
 
 /// A value that can be an argument of a function.
@@ -27,6 +28,15 @@ pub(crate) mod sealed {
     use super::*;
 
     pub trait Argument {
+        /// Whether it is a number, and which.
+        const NUMBER: Number = Number::None;
+
+        /// The slot of a number.
+        #[inline]
+        fn slot(&self) -> ValRaw {
+            ValRaw::i64(0)
+        }
+
         /// The type's name in errors.
         fn name(&self) -> String;
 
@@ -42,6 +52,15 @@ pub(crate) mod sealed {
     }
 
     pub trait Arguments {
+        /// The types, if all are numbers.
+        const NUMBERS: Shape = Shape::NONE;
+
+        /// Slots of a call, if all are numbers.
+        type Slots: AsMut<[ValRaw]>;
+
+        /// The slots of a call of numbers.
+        fn slots(&self) -> Self::Slots;
+
         /// Checks number and types. `false` says that an argument is null that its parameter does not take, and that the
         /// result is null for it.
         fn check(&self, signature: &Signature) -> Result<bool, FunctionError>;
@@ -100,6 +119,18 @@ fn place<A: sealed::Argument + ?Sized>(
 macro_rules! tuples {
     ($($count:literal: $($name:ident $at:tt)*;)*) => {$(
         impl<$($name: sealed::Argument),*> sealed::Arguments for ($($name,)*) {
+            const NUMBERS: Shape = Shape::EMPTY$(.then($name::NUMBER))*;
+
+            /// One for each argument, and one for the result of a function without parameters.
+            type Slots = [ValRaw; if $count == 0 { 1 } else { $count }];
+
+            #[inline]
+            fn slots(&self) -> Self::Slots {
+                let slots = [ValRaw::i64(0); if $count == 0 { 1 } else { $count }];
+                $(let slots = { let mut slots = slots; slots[$at] = self.$at.slot(); slots };)*
+                slots
+            }
+
             #[inline]
             fn check(&self, signature: &Signature) -> Result<bool, FunctionError> {
                 if signature.params.len() != $count {
@@ -133,6 +164,12 @@ tuples! {
 }
 
 impl sealed::Arguments for &[Value] {
+    type Slots = [ValRaw; 0];
+
+    fn slots(&self) -> Self::Slots {
+        []
+    }
+
     fn check(&self, signature: &Signature) -> Result<bool, FunctionError> {
         if signature.params.len() != self.len() {
             return Err(arity(signature, self.len()));
@@ -158,6 +195,14 @@ fn is(ty: Type, scalar: Scalar) -> bool {
 macro_rules! numbers {
     ($($ty:ty, $name:literal, $scalar:ident, $slot:expr;)*) => {$(
         impl sealed::Argument for $ty {
+            const NUMBER: Number = Number::$scalar;
+
+            #[inline]
+            fn slot(&self) -> ValRaw {
+                let slot: fn(&$ty) -> ValRaw = $slot;
+                slot(self)
+            }
+
             fn name(&self) -> String {
                 $name.to_owned()
             }
@@ -169,8 +214,7 @@ macro_rules! numbers {
 
             #[inline]
             fn place(&self, frame: &mut Frame<'_, '_>, _ty: Type) -> Result<(), GuestCallError> {
-                let slot: fn(&$ty) -> ValRaw = $slot;
-                frame.push(slot(self));
+                frame.push(self.slot());
                 Ok(())
             }
         }

@@ -11,7 +11,7 @@ const FEW: usize = 8;
 
 /// The slots of a call: the first few in place, or all of them on the heap where there are more. Nothing that is inlined into a
 /// call of few numbers counts them at run time.
-struct Slots {
+pub(crate) struct Slots {
     few: [ValRaw; FEW],
     count: usize,
     many: Vec<ValRaw>,
@@ -19,12 +19,20 @@ struct Slots {
 
 impl Slots {
     #[inline]
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { few: [ValRaw::i64(0); FEW], count: 0, many: Vec::new() }
     }
 
+    /// Forgets all slots.
+    #[cfg(feature = "arrow")]
     #[inline]
-    fn push(&mut self, slot: ValRaw) {
+    pub(crate) fn clear(&mut self) {
+        self.count = 0;
+        self.many.clear();
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, slot: ValRaw) {
         match self.few.get_mut(self.count) {
             Some(free) => *free = slot,
             None => self.push_many(slot),
@@ -42,7 +50,7 @@ impl Slots {
 
     /// The slots, and room for a result where there is none.
     #[inline]
-    fn as_mut_slice(&mut self) -> &mut [ValRaw] {
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [ValRaw] {
         if self.count <= FEW { &mut self.few[..self.count.max(1)] } else { &mut self.many }
     }
 }

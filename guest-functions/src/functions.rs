@@ -12,6 +12,7 @@ use guest_prepare::module_info::{ContractKind, ExternType, Signature as WasmType
 use crate::declare;
 use crate::error::FunctionError;
 use crate::frame::{Placement, crossing, crossing_result};
+use crate::shape::Shape;
 
 /// Exports of foreign modules that are taken for their allocator: `(size: i32) -> i32`.
 const ALLOCATORS: [&str; 3] = ["malloc", "allocate", "alloc"];
@@ -26,6 +27,8 @@ pub(crate) struct Entry {
     #[cfg(feature = "arrow")]
     pub(crate) batch: Option<Export>,
     pub(crate) placement: Placement,
+    /// The types of a function of plain numbers.
+    pub(crate) shape: Shape,
 }
 
 /// The functions of a guest: those of its section, and of a bare module those that were declared and its exports of numbers.
@@ -106,6 +109,7 @@ impl Entry {
         #[cfg(not(feature = "arrow"))]
         let _ = guest;
         Self {
+            shape: Shape::of(&signature),
             signature,
             export,
             #[cfg(feature = "arrow")]

@@ -13,6 +13,7 @@ mod memory;
 mod module;
 mod returned;
 mod runtime;
+mod shape;
 mod value;
 
 pub use argument::{Argument, Arguments};

@@ -7,6 +7,7 @@ use guest_host::wasmtime::ValRaw;
 use guest_host::{GuestCall, GuestCallError};
 
 use crate::memory::{at, document};
+use crate::shape::Number;
 use crate::value::{Date, Decimal, Timestamp, Value};
 
 /// A value that the result of a function can be taken as.
@@ -22,6 +23,14 @@ pub(crate) mod sealed {
     use super::*;
 
     pub trait Returned: Sized {
+        /// Whether it is a number of which any slot is one, and which.
+        const NUMBER: Number = Number::None;
+
+        /// The number in a slot.
+        fn of_slot(_slot: ValRaw) -> Option<Self> {
+            None
+        }
+
         /// The type's name in errors.
         fn name() -> String;
 
@@ -45,14 +54,22 @@ pub(crate) fn take<R: sealed::Returned>(
     ty: Type,
     slot: ValRaw,
 ) -> Result<Option<R>, GuestCallError> {
-    if !ty.is_direct() && slot.get_i64() == RESULT_NULL {
-        return if ty.nullable {
-            Ok(R::null())
-        } else {
-            Err(GuestCallError::invalid(format!("the result is null, and its type is {ty}")))
-        };
+    if is_null(ty, slot)? {
+        return Ok(R::null());
     }
     R::take(call, ty, slot).map(Some)
+}
+
+/// Whether the result is null.
+#[inline]
+pub(crate) fn is_null(ty: Type, slot: ValRaw) -> Result<bool, GuestCallError> {
+    if ty.is_direct() || slot.get_i64() != RESULT_NULL {
+        return Ok(false);
+    }
+    if ty.nullable {
+        return Ok(true);
+    }
+    Err(GuestCallError::invalid(format!("the result is null, and its type is {ty}")))
 }
 
 /// The bytes to which a packed result leads.
@@ -69,7 +86,8 @@ fn number<const WIDTH: usize>(call: &mut GuestCall<'_>, slot: ValRaw) -> Result<
     found.map_err(|_| GuestCallError::invalid(format!("the result has {} bytes instead of {WIDTH}", bytes.len())))
 }
 
-fn text(bytes: &[u8]) -> Result<&str, GuestCallError> {
+/// The text of a result.
+pub(crate) fn text(bytes: &[u8]) -> Result<&str, GuestCallError> {
     std::str::from_utf8(bytes).map_err(|error| {
         GuestCallError::invalid(format!("the result is not UTF-8 from byte {} on", error.valid_up_to()))
     })
@@ -78,6 +96,14 @@ fn text(bytes: &[u8]) -> Result<&str, GuestCallError> {
 macro_rules! numbers {
     ($($ty:ty, $name:literal, $scalar:ident, $direct:expr, $packed:expr;)*) => {$(
         impl sealed::Returned for $ty {
+            const NUMBER: Number = Number::$scalar;
+
+            #[inline]
+            fn of_slot(slot: ValRaw) -> Option<Self> {
+                let direct: fn(ValRaw) -> $ty = $direct;
+                Some(direct(slot))
+            }
+
             fn name() -> String {
                 $name.to_owned()
             }

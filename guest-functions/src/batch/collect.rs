@@ -13,12 +13,15 @@ use arrow_buffer::{BooleanBufferBuilder, MutableBuffer, NullBuffer, OffsetBuffer
 use arrow_schema::{DataType, Field};
 use guest_abi::column::{self, Column, Encoding};
 use guest_abi::function::{Scalar, Type};
+use guest_host::wasmtime::ValRaw;
 use guest_host::{GuestCall, GuestCallError};
 
 use super::cells::data_type;
 use crate::document::check_documents;
 use crate::frame::Frame;
 use crate::memory::at;
+use crate::returned::sealed::Returned as _;
+use crate::returned::{is_null, packed, text};
 use crate::value::{Decimal, Value};
 
 /// The room that the host prepares for the results of some rows.
@@ -217,6 +220,47 @@ impl Collected {
         Ok(())
     }
 
+    /// Appends the result of one row of a function that returns plain numbers.
+    #[inline]
+    pub(super) fn push_number(&mut self, slot: ValRaw) {
+        match &mut self.values {
+            Gathered::Fixed { bytes, width: 4 } => bytes.push(slot.get_u32().to_le()),
+            Gathered::Fixed { bytes, .. } => bytes.push(slot.get_u64().to_le()),
+            _ => {}
+        }
+        self.pushed(true);
+    }
+
+    /// Takes the result of one row out of the slot of a call, with all checks of a single call.
+    #[inline]
+    pub(super) fn take_one(&mut self, call: &mut GuestCall<'_>, slot: ValRaw) -> Result<(), GuestCallError> {
+        if is_null(self.ty, slot)? {
+            return self.push(&Value::Null);
+        }
+        match &mut self.values {
+            Gathered::Bytes { offsets, bytes } if self.ty.scalar != Scalar::Document => {
+                let found = packed(call, slot)?;
+                if self.ty.scalar == Scalar::String {
+                    text(found)?;
+                }
+                bytes.extend_from_slice(found);
+                offsets.push(offset(bytes.len())?);
+            }
+            _ => return self.push(&Value::take(call, self.ty, slot)?),
+        }
+        self.pushed(true);
+        Ok(())
+    }
+
+    /// Counts a row of which the value is there.
+    #[inline]
+    fn pushed(&mut self, is_valid: bool) {
+        if let Some(validity) = &mut self.validity {
+            validity.append(is_valid);
+        }
+        self.rows += 1;
+    }
+
     /// Appends the result of one row.
     pub(super) fn push(&mut self, value: &Value) -> Result<(), GuestCallError> {
         match &mut self.values {
@@ -233,10 +277,7 @@ impl Collected {
                 offsets.push(offset(items.rows)?);
             }
         }
-        if let Some(validity) = &mut self.validity {
-            validity.append(!matches!(value, Value::Null));
-        }
-        self.rows += 1;
+        self.pushed(!matches!(value, Value::Null));
         Ok(())
     }
 

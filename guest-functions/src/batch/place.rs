@@ -216,20 +216,33 @@ impl Cells<'_> {
         Ok(placed)
     }
 
+    /// The slot of a number or truth value in a row, as [`Cells::push`] passes it; `None` for what crosses otherwise.
+    #[inline]
+    pub(super) fn slot(&self, row: usize) -> Option<ValRaw> {
+        match &self.values {
+            Values::Fixed { bytes, width: 4 } => {
+                Some(ValRaw::u32(u32::from_le_bytes(*bytes.get(row * 4..)?.first_chunk()?)))
+            }
+            Values::Fixed { bytes, width: 8 } => {
+                Some(ValRaw::u64(u64::from_le_bytes(*bytes.get(row * 8..)?.first_chunk()?)))
+            }
+            Values::Bool(array) => Some(ValRaw::i32(array.value(row).into())),
+            _ => None,
+        }
+    }
+
     /// Passes the value of a row, which is not null, to a call of one row. `row` is one that [`Cells::locate`] found.
     pub(super) fn push(&self, frame: &mut Frame<'_, '_>, row: usize) -> Result<(), GuestCallError> {
+        if let Some(slot) = self.slot(row) {
+            frame.push(slot);
+            return Ok(());
+        }
         match &self.values {
             Values::Fixed { bytes, width } => {
-                let bytes = &bytes[row * width..(row + 1) * width];
-                match width {
-                    4 => frame.push(ValRaw::u32(u32::from_le_bytes(bytes.try_into().unwrap_or_default()))),
-                    8 => frame.push(ValRaw::u64(u64::from_le_bytes(bytes.try_into().unwrap_or_default()))),
-                    _ => bytes.chunks_exact(8).for_each(|half| {
-                        frame.push(ValRaw::u64(u64::from_le_bytes(half.try_into().unwrap_or_default())));
-                    }),
+                for half in bytes[row * width..(row + 1) * width].as_chunks().0 {
+                    frame.push(ValRaw::u64(u64::from_le_bytes(*half)));
                 }
             }
-            Values::Bool(array) => frame.push(ValRaw::i32(array.value(row).into())),
             Values::List { array, items } => {
                 let of = offset_range(array.value_offsets(), &(row..row + 1));
                 let inner = items.place(frame, of)?;

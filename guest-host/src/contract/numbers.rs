@@ -128,8 +128,15 @@ fn reported(store: &mut Store<Data>) -> Result<(), CallError> {
 impl CallError {
     #[cold]
     fn slots(wanted: usize) -> Self {
-        Self::Failed(Box::new(Fault::InvalidGuestData(InvalidData::Function {
-            what: format!("a call of it takes {wanted} slots"),
-        })))
+        Self::function(format!("a call of it takes {wanted} slots"))
+    }
+
+    #[cold]
+    pub(crate) fn not_of_numbers() -> Self {
+        Self::function("the function is not one of numbers".to_owned())
+    }
+
+    fn function(what: String) -> Self {
+        Self::Failed(Box::new(Fault::InvalidGuestData(InvalidData::Function { what })))
     }
 }

@@ -83,6 +83,7 @@ pub(crate) fn high_water(address: usize) -> Range<usize> {
 }
 
 /// The bytes of the request that could not be served.
+#[inline]
 pub(crate) fn refused_request(address: usize) -> Range<usize> {
     address + offset_of!(ControlBlock, failed_size)..address + offset_of!(ControlBlock, failed_align) + 4
 }

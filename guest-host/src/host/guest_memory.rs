@@ -15,6 +15,7 @@ pub(crate) struct GuestMemory<'a> {
 }
 
 impl<'a> GuestMemory<'a> {
+    #[inline]
     pub(crate) fn new(bytes: &'a mut [u8], cards: Option<Cards<'a>>) -> Self {
         Self { bytes, cards }
     }
@@ -25,11 +26,13 @@ impl<'a> GuestMemory<'a> {
         Self { bytes: &mut self.bytes[..end], ..self }
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
 
     /// All bytes, to be read.
+    #[inline]
     pub(crate) fn read(&self) -> &[u8] {
         self.bytes
     }
@@ -38,6 +41,7 @@ impl<'a> GuestMemory<'a> {
     ///
     /// In the exchange region the dirty ranges say precisely what was written, so that a restore need not copy back whole
     /// cards of it; elsewhere the cards are marked.
+    #[inline]
     pub(crate) fn write(&mut self, range: Range<usize>, dirty_ranges: &mut DirtyRanges) -> &mut [u8] {
         let bytes = &mut self.bytes[range.clone()];
         dirty_ranges.add(&range);
@@ -50,12 +54,14 @@ impl<'a> GuestMemory<'a> {
     }
 
     /// The same as [`GuestMemory::write`], for as long as the memory was lent.
+    #[inline]
     pub(crate) fn into_written(mut self, range: Range<usize>, dirty_ranges: &mut DirtyRanges) -> &'a mut [u8] {
         self.write(range.clone(), dirty_ranges);
         &mut self.bytes[range]
     }
 
     /// The bytes and the card table, for those who restore what was written.
+    #[inline]
     pub(crate) fn into_parts(self) -> (&'a mut [u8], Option<Cards<'a>>) {
         (self.bytes, self.cards)
     }

@@ -132,7 +132,7 @@ impl GuestCall<'_> {
         let Live { functions, store, .. } = &mut *self.live;
         let called = match functions.get(self.function.index) {
             Some(Some(Callable::Numbers(function))) => function.call(store, slots),
-            _ => return Err(GuestCallError::invalid("the function is not one of numbers")),
+            _ => return Err(CallError::not_of_numbers().into()),
         };
         match called {
             Ok(()) => {
@@ -153,8 +153,7 @@ impl GuestCall<'_> {
     pub fn call_other(&mut self, function: Function, slots: &mut [ValRaw]) -> Result<(), GuestCallError> {
         *self.globals_restored = false;
         let function = self.live.plain(self.guest, function);
-        let (function, store) =
-            function.ok_or_else(|| GuestCallError::invalid("the function is not one of numbers"))?;
+        let (function, store) = function.ok_or_else(CallError::not_of_numbers)?;
         let called = function.call(store, slots);
         self.failed |= called.is_err();
         Ok(called?)
@@ -213,18 +212,7 @@ impl Instance {
         function: Function,
         mut body: impl FnMut(&mut GuestCall<'_>) -> Result<T, GuestCallError>,
     ) -> Result<T, Failure> {
-        span!(debug_span, "invoke", guest = self.guest.name(), function = self.guest.function_name(function));
-        let began = self.tally.as_mut().map(|tally| tally.begin(function));
-        let mut result = None;
-        let enters = self.plan.uses_entrances();
-        // A call that calls nothing changes no global.
-        let with = With { function, enters, body: &mut body, result: &mut result };
-        let mut called = self.attempt_with(function, false, &mut true, with);
-        if self.may_retry(&called) {
-            called = self.retry_with(function, &mut |call| body(call).map(|found| result = Some(found)));
-        }
-        self.outcome(function, began, called)?;
-        result.ok_or_else(|| self.failure(function, *lost()))
+        self.call_with_body(function, &mut body, true)
     }
 
     /// As [`Instance::call_with`], but `body` runs once under every policy: for a call that goes on where an earlier one stopped, which
@@ -237,13 +225,27 @@ impl Instance {
         function: Function,
         mut body: impl FnMut(&mut GuestCall<'_>) -> Result<T, GuestCallError>,
     ) -> Result<T, Failure> {
+        self.call_with_body(function, &mut body, false)
+    }
+
+    #[inline(always)]
+    fn call_with_body<T>(
+        &mut self,
+        function: Function,
+        body: &mut impl FnMut(&mut GuestCall<'_>) -> Result<T, GuestCallError>,
+        may_run_twice: bool,
+    ) -> Result<T, Failure> {
         span!(debug_span, "invoke", guest = self.guest.name(), function = self.guest.function_name(function));
-        let began = self.tally.as_mut().map(|tally| tally.begin(function));
+        let began = self.begin_counting(function);
         let mut result = None;
         let enters = self.plan.uses_entrances();
-        let with = With { function, enters, body: &mut body, result: &mut result };
-        let called = self.attempt_with(function, false, &mut true, with);
-        self.outcome(function, began, called)?;
+        // A call that calls nothing changes no global.
+        let with = With { function, enters, body: &mut *body, result: &mut result };
+        let mut called = self.attempt_with(function, false, &mut true, with);
+        if may_run_twice && self.may_retry(&called) {
+            called = self.retry_with(function, &mut |call| body(call).map(|found| result = Some(found)));
+        }
+        self.ended(function, began, called)?;
         result.ok_or_else(|| self.failure(function, *lost()))
     }
 

@@ -49,7 +49,7 @@ impl Instance {
     /// [`Failure`] with its cause.
     pub fn invoke(&mut self, function: Function) -> Result<Outcome<'_>, Failure> {
         span!(debug_span, "invoke", guest = self.guest.name(), function = self.guest.function_name(function));
-        let began = self.tally.as_mut().map(|tally| tally.begin(function));
+        let began = self.begin_counting(function);
         let mut called = self.attempt(function, false);
         if self.may_retry(&called) {
             called = self.retry(function);
@@ -65,6 +65,12 @@ impl Instance {
             && self.phase.is_ready()
     }
 
+    /// The time at which a call begins, if calls are counted.
+    #[inline]
+    pub(super) fn begin_counting(&mut self, function: Function) -> Option<Instant> {
+        self.tally.as_mut().map(|tally| tally.begin(function))
+    }
+
     /// The embedder's result of a call. `began` is the time of its beginning, if calls are counted.
     #[inline]
     pub(super) fn outcome(
@@ -73,17 +79,31 @@ impl Instance {
         began: Option<Instant>,
         called: Result<(), Box<UnnamedFailure>>,
     ) -> Result<Outcome<'_>, Failure> {
+        self.ended(function, began, called)?;
+        match self.phase.data() {
+            Some(data) => Ok(Outcome { call: &data.call, stats: &self.last_stats }),
+            None => Err(self.failure(function, *lost())),
+        }
+    }
+
+    /// Counts a call that ended, and names a failure.
+    #[inline]
+    pub(super) fn ended(
+        &mut self,
+        function: Function,
+        began: Option<Instant>,
+        called: Result<(), Box<UnnamedFailure>>,
+    ) -> Result<(), Failure> {
         if let Some(began) = began {
             self.count_call(began, called.as_ref().err().map(|failed| &failed.cause));
         }
-        #[cfg(feature = "tracing")]
-        if let Err(failed) = &called {
-            tracing::debug!(kind = failed.cause.kind(), cause = %failed.cause, "the call failed");
-        }
-        match (called, self.phase.data()) {
-            (Ok(()), Some(data)) => Ok(Outcome { call: &data.call, stats: &self.last_stats }),
-            (Ok(()), None) => Err(self.failure(function, *lost())),
-            (Err(failed), _) => Err(self.failure(function, *failed)),
+        match called {
+            Ok(()) => Ok(()),
+            Err(failed) => {
+                #[cfg(feature = "tracing")]
+                tracing::debug!(kind = failed.cause.kind(), cause = %failed.cause, "the call failed");
+                Err(self.failure(function, *failed))
+            }
         }
     }
 
@@ -138,8 +158,12 @@ impl Instance {
             self.replace_before_call()?;
         }
         let called = self.call(function, globals_restored, body);
-        let restore =
-            called.is_err() || self.config.policy == RestorePolicy::EveryCall || self.wants_restore_blocking();
+        let restore = called.is_err()
+            || match self.config.policy {
+                RestorePolicy::EveryCall => true,
+                RestorePolicy::OnError | RestorePolicy::Never => false,
+                RestorePolicy::OnHeapAbove(_) => self.wants_restore_blocking(),
+            };
         if restore {
             let began = self.config.count.then(Instant::now);
             if let Some(due) = self.restore_after(called.is_ok(), called.is_ok() && *globals_restored) {
@@ -287,6 +311,7 @@ impl Instance {
     }
 
     /// The call succeeded, and no restore follows.
+    #[inline]
     pub(super) fn leave_used(&mut self) {
         if let Phase::Live { live, standing } = &mut self.phase {
             live.forget_refused_request();

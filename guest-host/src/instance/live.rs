@@ -1,6 +1,7 @@
 //! The parts of an instance that exist in the engine.
 
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 
 use wasmtime::{Store, Val};
@@ -91,14 +92,24 @@ impl Live {
 
     /// Takes note that the guest went on without the memory that it could not have, so that a later call which fails
     /// for another reason does not seem to have failed for this one.
+    #[inline]
     pub(super) fn forget_refused_request(&mut self) {
         if let Some(block) = self.snapshot.control_block.as_ref()
-            && let Some((mut memory, data)) = memory_and_data(&mut self.store)
+            && let Some((memory, _)) = memory_and_data(&mut self.store)
         {
-            let words = control_block::refused_request(block.address);
-            if words.end <= memory.len() {
-                memory.write(words, &mut data.dirty_ranges).fill(0);
+            let request = control_block::refused_request(block.address);
+            let words = memory.read().get(request.clone()).and_then(|words| words.first_chunk());
+            if words.is_some_and(|words| u64::from_ne_bytes(*words) != 0) {
+                self.clear(request);
             }
+        }
+    }
+
+    /// Zeroes bytes of the guest's memory.
+    #[cold]
+    fn clear(&mut self, range: Range<usize>) {
+        if let Some((mut memory, data)) = memory_and_data(&mut self.store) {
+            memory.write(range, &mut data.dirty_ranges).fill(0);
         }
     }
 
