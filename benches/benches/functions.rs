@@ -4,31 +4,19 @@
 use std::hint::black_box;
 
 use anyhow::{Result, anyhow};
-use arrow_array::{Array, Int64Array, StringArray};
+use benches::functions::{GUEST, ROWS, batch, caller, distances, gcds, integers, module, texts};
 use benches::guests::{self, plain};
 use benches::ratios::{Ratios, Target};
 use benches::turns::{Contender, Measured, as_f64, take_turns};
 use benches::workers::Workers;
-use guest_functions::{Caller, Columnar, Function, Module, ModuleConfig, Pristine};
+use guest_functions::{Columnar, Pristine};
 use guest_host::Engine;
 use wasmtime::{Linker, Store, TypedFunc, WasmParams};
-
-/// Rows of a batch.
-const ROWS: usize = 1024;
 
 /// Rows of a batch of which each thread calls many at the same time.
 const LARGE: usize = 8192;
 
-/// The guest with the sample functions, as it was built.
-const GUEST: &str = "functions-leaking";
-
-/// A module whose instances are restored as often as this says.
-fn module(engine: &Engine, pristine: Pristine) -> Result<Module> {
-    let wasm = std::fs::read(guests::path(GUEST))?;
-    Ok(Module::load(engine, GUEST, &wasm, ModuleConfig::default().with_pristine(pristine))?)
-}
-
-/// The same module on the engine alone, without preparation and limits.
+/// The sample guest's module on the engine alone, without preparation and limits.
 struct Bare {
     store: Store<()>,
     instance: wasmtime::Instance,
@@ -61,38 +49,6 @@ impl Bare {
         memory.write(&mut self.store, behind as usize, texts[1].as_bytes())?;
         Ok((start, length(texts[0]), behind, length(texts[1])))
     }
-}
-
-/// Integers whose greatest common divisors take a few steps each.
-fn integers(rows: usize) -> [Int64Array; 2] {
-    let of = |seed: u64| {
-        let number = |row: u64| i64::try_from((row + 1).wrapping_mul(seed) % 10_000).expect("it is small");
-        (0..rows as u64).map(number).collect::<Int64Array>()
-    };
-    [of(7919), of(104_729)]
-}
-
-/// As the guest does it.
-fn gcd(a: i64, b: i64) -> i64 {
-    let (mut a, mut b) = (a.unsigned_abs(), b.unsigned_abs());
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a.cast_signed()
-}
-
-/// A caller of its own and a function.
-fn caller(module: &Module, name: &str) -> Result<(Caller, Function)> {
-    Ok((module.caller()?, module.function(name)?))
-}
-
-/// A contender that calls a function for a batch.
-fn batch<'a>(name: &str, module: &Module, function: &str, arrays: &'a [Int64Array]) -> Result<Contender<'a>> {
-    let (mut caller, function) = caller(module, function)?;
-    Ok(Contender::new(name, move || {
-        let columns: Vec<Columnar<'_>> = arrays.iter().map(|array| Columnar::Array(array)).collect();
-        black_box(caller.call_batch(&function, &columns, arrays[0].len()).expect("it does not fail"));
-    }))
 }
 
 /// A measured batch as one of its rows.
@@ -163,9 +119,7 @@ fn batches(engine: &Engine, rounds: usize, ratios: &mut Ratios) -> Result<()> {
     let measured = take_turns(
         &mut [
             Contender::new("gcd of 1,024 rows, native loop", || {
-                let results: Int64Array =
-                    pairs[0].values().iter().zip(pairs[1].values()).map(|(a, b)| gcd(*a, *b)).collect();
-                black_box(results);
+                black_box(gcds(&pairs));
             }),
             batch("gcd of 1,024 rows", &exact, "gcd", &pairs)?,
             batch("gcd of 1,024 rows, each pristine", &by_row, "gcd", &pairs)?,
@@ -189,47 +143,18 @@ fn batches(engine: &Engine, rounds: usize, ratios: &mut Ratios) -> Result<()> {
     ratios.note("a batch of one row is the fixed cost of a batch; the bytes of the columns are copied once besides");
     ratios.note("each pristine: what a row takes beyond a row of a batch that is restored once");
 
-    let texts: [StringArray; 2] = [7919, 104_729]
-        .map(|seed: usize| (0..ROWS).map(|row| Some(format!("item {:04}", row * seed % 10_000))).collect());
-    let (mut own, levenshtein) = caller(&exact, "levenshtein")?;
-    let columns: Vec<Columnar<'_>> = texts.iter().map(|array| Columnar::Array(array as &dyn Array)).collect();
+    let texts = texts(ROWS);
     let measured = take_turns(
         &mut [
             Contender::new("levenshtein of 1,024 rows, native loop", || {
-                let results: Int64Array = texts[0]
-                    .iter()
-                    .flatten()
-                    .zip(texts[1].iter().flatten())
-                    .map(|(a, b)| levenshtein_native(a, b))
-                    .collect();
-                black_box(results);
+                black_box(distances(&texts));
             }),
-            Contender::new("levenshtein of 1,024 rows", || {
-                black_box(own.call_batch(&levenshtein, &columns, ROWS).expect("it does not fail"));
-            }),
+            batch("levenshtein of 1,024 rows", &exact, "levenshtein", &texts)?,
         ],
         rounds,
     );
     ratios.add(&measured[1], &measured[0], Target::None);
     Ok(())
-}
-
-/// As the guest does it, for texts of less than 64 characters.
-fn levenshtein_native(a: &str, b: &str) -> i64 {
-    let mut row = [0_i64; 65];
-    let mut characters = ['\0'; 64];
-    let length = b.chars().count();
-    row.iter_mut().zip(0..).for_each(|(distance, index)| *distance = index);
-    characters.iter_mut().zip(b.chars()).for_each(|(to, character)| *to = character);
-    for (index, of_a) in (1..).zip(a.chars()) {
-        let mut diagonal = std::mem::replace(&mut row[0], index);
-        for (at, of_b) in characters[..length].iter().enumerate() {
-            let replaced = diagonal + i64::from(of_a != *of_b);
-            diagonal = row[at + 1];
-            row[at + 1] = replaced.min(diagonal + 1).min(row[at] + 1);
-        }
-    }
-    row[length]
 }
 
 /// Partitions: threads with an instance each, and batches of their own.

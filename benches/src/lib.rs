@@ -7,6 +7,7 @@
 pub mod bare;
 pub mod chart;
 pub mod exttinygo;
+pub mod functions;
 pub mod guests;
 pub mod handles;
 pub mod heap;

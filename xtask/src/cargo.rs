@@ -26,6 +26,12 @@ pub(crate) fn in_query(mut cargo: Command) -> Command {
     cargo
 }
 
+/// The same cargo in the workspace of the benchmark beside arrow-udf-runtime.
+pub(crate) fn in_arrow_udf(mut cargo: Command) -> Command {
+    cargo.current_dir(folders::arrow_udf());
+    cargo
+}
+
 /// The same cargo in the guests' workspace.
 pub(crate) fn in_guests(mut cargo: Command) -> Command {
     cargo.current_dir(folders::root().join("guests"));

@@ -20,6 +20,11 @@ pub(crate) fn query() -> PathBuf {
     root().join("query")
 }
 
+/// The workspace of the benchmark beside arrow-udf-runtime.
+pub(crate) fn arrow_udf() -> PathBuf {
+    root().join("benches/arrow-udf")
+}
+
 /// The manifest of the guests' own workspace.
 pub(crate) fn guests_manifest() -> PathBuf {
     root().join("guests/Cargo.toml")

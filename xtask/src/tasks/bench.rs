@@ -2,9 +2,10 @@
 
 use anyhow::{Result, bail};
 use cargo_metadata::MetadataCommand;
+use guest_build::{Allocator, GuestBuild, Toolchain};
 
 use super::{guests, setup};
-use crate::cargo::cargo;
+use crate::cargo::{cargo, in_arrow_udf};
 use crate::console::Console;
 use crate::folders;
 
@@ -15,6 +16,11 @@ pub(crate) struct Arguments {
     /// `test` compares every scenario with the counts in that file, within 2%. Prints the changes.
     #[arg(long, conflicts_with = "more")]
     pub(super) instructions: bool,
+    /// Compare batches of typed functions with arrow-udf-runtime instead.
+    ///
+    /// That benchmark has a workspace of its own, benches/arrow-udf, which compiles two versions of wasmtime.
+    #[arg(long, conflicts_with = "instructions")]
+    pub(super) arrow_udf: bool,
     /// Arguments for the benchmarks, such as a filter.
     #[arg(last = true, value_name = "ARGUMENT")]
     pub(super) more: Vec<String>,
@@ -24,6 +30,9 @@ pub(crate) struct Arguments {
 pub(super) fn run(console: &Console, arguments: &Arguments) -> Result<()> {
     if arguments.instructions {
         return record_instructions(console);
+    }
+    if arguments.arrow_udf {
+        return compare_with_arrow_udf(console, &arguments.more);
     }
     let metadata = MetadataCommand::new().manifest_path(folders::root().join("Cargo.toml")).no_deps().exec()?;
     let packages: Vec<_> = metadata
@@ -35,7 +44,7 @@ pub(super) fn run(console: &Console, arguments: &Arguments) -> Result<()> {
     if packages.is_empty() {
         bail!("no package of the workspace has a benchmark");
     }
-    build_guests(console)?;
+    build_guests(console, &guests::Arguments::default())?;
     if arguments.more.is_empty() {
         // Each benchmark replaces its own ratios; those of one that is no more would stay for ever.
         let _ = std::fs::remove_file(folders::benches().join("ratios.json"));
@@ -49,17 +58,33 @@ pub(super) fn run(console: &Console, arguments: &Arguments) -> Result<()> {
     console.pass_through(&mut bench)
 }
 
-fn build_guests(console: &Console) -> Result<()> {
+fn build_guests(console: &Console, asked: &guests::Arguments) -> Result<Toolchain> {
     console.begin("setup");
     let toolchain = setup::toolchain(console)?;
-    guests::build(console, &toolchain, &guests::Arguments::default())?;
+    guests::build(console, &toolchain, asked)?;
     console.end();
-    Ok(())
+    Ok(toolchain)
+}
+
+/// Builds both guests and runs the benchmark of the workspace `benches/arrow-udf`.
+fn compare_with_arrow_udf(console: &Console, more: &[String]) -> Result<()> {
+    let ours = guests::Arguments { guest: vec!["functions".to_owned()], allocator: vec![Allocator::Leaking] };
+    let toolchain = build_guests(console, &ours)?;
+    console.begin("guest of arrow-udf");
+    // Into its own target folder: its flags are not those of the other guests.
+    GuestBuild::new(folders::arrow_udf().join("guest/Cargo.toml"))
+        .profile("guest")
+        .target_dir(folders::target().join("arrow-udf"))
+        .toolchain(toolchain)
+        .progress(console.progress())
+        .build()?;
+    console.end();
+    console.pass_through(in_arrow_udf(cargo()).args(["bench", "--"]).args(more))
 }
 
 /// Counts the instructions of every scenario and records them. The build for tests will do: what is counted are the
 /// guests' instructions.
 fn record_instructions(console: &Console) -> Result<()> {
-    build_guests(console)?;
+    build_guests(console, &guests::Arguments::default())?;
     console.pass_through(cargo().args(["run", "--quiet", "--package", "benches", "--bin", "instructions"]))
 }

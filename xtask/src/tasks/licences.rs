@@ -42,8 +42,14 @@ pub(super) fn check(console: &Console) -> Result<()> {
 
     let mut complaints = BTreeMap::new();
     let mut checked = 0;
-    const MANIFESTS: [&str; 5] =
-        ["Cargo.toml", "guests/Cargo.toml", "browser-tests/Cargo.toml", "query/Cargo.toml", "schema-check/Cargo.toml"];
+    const MANIFESTS: [&str; 6] = [
+        "Cargo.toml",
+        "guests/Cargo.toml",
+        "benches/arrow-udf/Cargo.toml",
+        "browser-tests/Cargo.toml",
+        "query/Cargo.toml",
+        "schema-check/Cargo.toml",
+    ];
     for manifest in MANIFESTS {
         let metadata = MetadataCommand::new()
             .manifest_path(folders::root().join(manifest))
