@@ -4,11 +4,14 @@
 use std::hint::black_box;
 
 use anyhow::{Result, anyhow};
-use benches::functions::{GUEST, ROWS, batch, caller, distances, gcds, integers, module, texts};
+use arrow_array::BinaryArray;
+use benches::functions::{GUEST, ROWS, batch, caller, distances, gcds, integers, module, order, texts};
 use benches::guests::{self, plain};
 use benches::ratios::{Ratios, Target};
 use benches::turns::{Contender, Measured, as_f64, take_turns};
 use benches::workers::Workers;
+use guest_abi::document::{DocumentBuf, Path};
+use guest_abi::path;
 use guest_functions::{Columnar, Pristine};
 use guest_host::Engine;
 use wasmtime::{Linker, Store, TypedFunc, WasmParams};
@@ -23,12 +26,15 @@ struct Bare {
 }
 
 impl Bare {
-    fn new() -> Result<Self> {
-        let engine = wasmtime::Engine::default();
+    /// `has_deadline` says whether the guest's code looks for a deadline in its loops, as it does under every host that can end
+    /// it. The deadline itself never comes.
+    fn new(has_deadline: bool) -> Result<Self> {
+        let engine = wasmtime::Engine::new(wasmtime::Config::new().epoch_interruption(has_deadline)).map_err(plain)?;
         let module = wasmtime::Module::from_file(&engine, guests::path(GUEST)).map_err(plain)?;
         let mut linker = Linker::new(&engine);
         linker.define_unknown_imports_as_traps(&module).map_err(plain)?;
         let mut store = Store::new(&engine, ());
+        store.set_epoch_deadline(1);
         let instance = linker.instantiate(&mut store, &module).map_err(plain)?;
         Ok(Self { store, instance })
     }
@@ -60,7 +66,7 @@ fn of_a_row(batch: &Measured, rows: usize) -> Measured {
 /// Single calls: two integers, and two texts of nine characters.
 fn single(engine: &Engine, rounds: usize, ratios: &mut Ratios) -> Result<()> {
     let (exact, never) = (module(engine, Pristine::Batch)?, module(engine, Pristine::Never)?);
-    let mut bare = Bare::new()?;
+    let mut bare = Bare::new(false)?;
     let of_gcd = bare.function::<(i64, i64)>("gcd")?;
     let (mut kept, kept_gcd) = caller(&never, "gcd")?;
     let (mut own, own_gcd) = caller(&exact, "gcd")?;
@@ -88,15 +94,19 @@ fn single(engine: &Engine, rounds: usize, ratios: &mut Ratios) -> Result<()> {
     ratios.add(exact_gcd, bare_gcd, Target::None);
     ratios.add(pooled_gcd, bare_gcd, Target::None);
 
-    let mut bare = Bare::new()?;
     let texts = ["iPhone 15", "iPhone 14"];
-    let places = bare.place(texts)?;
-    let of_texts = bare.function::<(u32, u32, u32, u32)>("levenshtein")?;
+    let (mut with, mut without) = (Bare::new(true)?, Bare::new(false)?);
+    let (places_with, places_without) = (with.place(texts)?, without.place(texts)?);
+    let of_with = with.function::<(u32, u32, u32, u32)>("levenshtein")?;
+    let of_without = without.function::<(u32, u32, u32, u32)>("levenshtein")?;
     let (mut own, levenshtein) = caller(&exact, "levenshtein")?;
     let measured = take_turns(
         &mut [
             Contender::new("levenshtein, the guest's own time", || {
-                black_box(of_texts.call(&mut bare.store, black_box(places)).expect("it does not trap"));
+                black_box(of_with.call(&mut with.store, black_box(places_with)).expect("it does not trap"));
+            }),
+            Contender::new("levenshtein, the guest's own time without a deadline", || {
+                black_box(of_without.call(&mut without.store, black_box(places_without)).expect("it does not trap"));
             }),
             Contender::new("levenshtein, restored", || {
                 black_box(own.call::<_, i64>(&levenshtein, black_box((texts[0], texts[1]))).expect("it does not fail"));
@@ -104,8 +114,12 @@ fn single(engine: &Engine, rounds: usize, ratios: &mut Ratios) -> Result<()> {
         ],
         rounds,
     );
-    let [guest, call] = &measured[..] else { unreachable!("there are two") };
+    let [guest, unlimited, call] = &measured[..] else { unreachable!("there are three") };
     ratios.add_beyond(call, guest, 60.0, Target::AtMost(1.5));
+    ratios.add(guest, unlimited, Target::None);
+    ratios.note(
+        "the guest's own time: its code looks for the deadline in its loops, as it does wherever a host can end it",
+    );
     Ok(())
 }
 
@@ -157,6 +171,39 @@ fn batches(engine: &Engine, rounds: usize, ratios: &mut Ratios) -> Result<()> {
     Ok(())
 }
 
+/// Documents: a field at depth 3, read natively, in the guest, and by parsing the document's text.
+fn documents(engine: &Engine, rounds: usize, ratios: &mut Ratios) -> Result<()> {
+    const CITY: Path<'static> = path!("shipping.address.city");
+    let text = order();
+    let document = DocumentBuf::from_json(&text)?;
+    let array = BinaryArray::from_vec(vec![document.as_bytes()]);
+    let module = module(engine, Pristine::Batch)?;
+    let (mut own, city) = caller(&module, "city")?;
+    let nanosecond = Measured { name: "1 ns".to_owned(), rounds: vec![1.0; rounds] };
+    let measured = take_turns(
+        &mut [
+            Contender::new("a field at depth 3, natively", || {
+                black_box(black_box(document.as_document()).get_str(CITY).expect("it is a text"));
+            }),
+            Contender::new("a field at depth 3, 1,024 rows in a guest", || {
+                black_box(own.call_batch(&city, &[Columnar::Constant(&array)], ROWS).expect("it does not fail"));
+            }),
+            Contender::new("a field at depth 3, by parsing JSON", || {
+                let parsed: serde_json::Value = serde_json::from_str(black_box(&text)).expect("it is JSON");
+                black_box(parsed.pointer("/shipping/address/city").and_then(serde_json::Value::as_str).map(str::len));
+            }),
+        ],
+        rounds,
+    );
+    let [native, guest, parsed] = &measured[..] else { unreachable!("there are three") };
+    let guest = of_a_row(guest, ROWS);
+    ratios.add(native, &nanosecond, Target::AtMost(100.0));
+    ratios.add(&guest, &nanosecond, Target::AtMost(100.0));
+    ratios.add(parsed, &guest, Target::None);
+    ratios.note("a field: the document has about 1 KiB. In the guest a row checks the document's head and leaves the text as its result");
+    Ok(())
+}
+
 /// Partitions: threads with an instance each, and batches of their own.
 fn partitions(engine: &Engine, rounds: usize, ratios: &mut Ratios) -> Result<()> {
     let module = module(engine, Pristine::Batch)?;
@@ -173,17 +220,30 @@ fn partitions(engine: &Engine, rounds: usize, ratios: &mut Ratios) -> Result<()>
         });
         Ok(Workers::start(work.collect::<Result<Vec<_>>>()?))
     };
+    let native = |threads: usize| {
+        let arrays = || integers(LARGE);
+        Workers::start((0..threads).map(|_| {
+            let arrays = arrays();
+            move |times| (0..times).for_each(|_| drop(black_box(gcds(&arrays))))
+        }))
+    };
     let (one, two) = (workers(1)?, workers(2)?);
+    let (native_one, native_two) = (native(1), native(2));
     // Enough that waking the threads is little beside.
     let batches = 64;
     let measured = take_turns(
         &mut [
             Contender::new("batches of one partition", || one.run(batches)),
             Contender::new("as many batches of two partitions", || two.run(batches)),
+            Contender::new("native loops of one thread", || native_one.run(batches)),
+            Contender::new("as many native loops of two threads", || native_two.run(batches)),
         ],
         rounds,
     );
-    ratios.add(&measured[0], &measured[1], Target::AtLeast(1.9));
+    let [one, two, native_one, native_two] = &measured[..] else { unreachable!("there are four") };
+    ratios.add(one, two, Target::AtLeast(1.9));
+    ratios.add(native_one, native_two, Target::None);
+    ratios.note("native loops of two threads: what two cores of this machine give to code that shares nothing");
     Ok(())
 }
 
@@ -192,6 +252,7 @@ fn main() -> Result<()> {
     let mut ratios = Ratios::new("functions");
     single(&engine, guests::rounds(301), &mut ratios)?;
     batches(&engine, guests::rounds(101), &mut ratios)?;
+    documents(&engine, guests::rounds(101), &mut ratios)?;
     partitions(&engine, guests::rounds(21), &mut ratios)?;
     ratios.finish()
 }

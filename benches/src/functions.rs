@@ -73,6 +73,24 @@ pub fn distances(pairs: &[StringArray; 2]) -> Int64Array {
     pairs[0].iter().flatten().zip(pairs[1].iter().flatten()).map(|(a, b)| levenshtein(a, b)).collect()
 }
 
+/// An order as JSON, of about 1 KiB. Its city is at `shipping.address.city`, behind most of the other fields.
+#[must_use]
+pub fn order() -> String {
+    let items: Vec<_> = (0..8)
+        .map(|item| serde_json::json!({"sku": format!("SKU-{item:04}"), "quantity": item + 1, "price": 9.5, "note": "as ordered"}))
+        .collect();
+    let fields = serde_json::json!({
+        "id": "A-1029", "score": 0.75, "customer": {"name": "J. Doe", "email": "j.doe@example.com", "since": "2019-04-01"},
+        "items": items, "paid": true, "currency": "EUR", "total": 342.0,
+        "shipping": {
+            "carrier": "parcel", "express": false,
+            "address": {"street": "Long Street 12", "zip": "89073", "city": "Ulm", "country": "DE"},
+        },
+        "tags": ["new", "gift", "priority"], "comment": "Please ring twice, and leave it with the neighbours if nobody opens.",
+    });
+    fields.to_string()
+}
+
 /// As the guest does it.
 fn gcd(a: i64, b: i64) -> i64 {
     let (mut a, mut b) = (a.unsigned_abs(), b.unsigned_abs());
@@ -103,6 +121,11 @@ fn levenshtein(a: &str, b: &str) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_order_has_about_a_kibibyte() {
+        assert!((900..1150).contains(&order().len()), "{}", order().len());
+    }
 
     #[test]
     fn native_loops_are_as_by_hand() {

@@ -106,7 +106,7 @@ impl Shape {
 
 #[cfg(test)]
 mod tests {
-    use guest_abi::function::{Field, Items};
+    use guest_abi::function::Field;
 
     use super::*;
 
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn what_is_not_a_number_that_is_always_there_has_none() {
         let number = Type::of(Scalar::I64);
-        let list = Type { list: Some(Items { nullable: false }), ..number };
+        let list = number.list();
         let decimal = Type::of(Scalar::Decimal { precision: 9, scale: 2 });
         for other in [number.nullable(), list, decimal, Type::of(Scalar::String), Type::of(Scalar::Record)] {
             assert!(!Shape::of(&signature(&[number, other], number)).is_some(), "{other}");

@@ -26,9 +26,9 @@ pub(crate) fn in_query(mut cargo: Command) -> Command {
     cargo
 }
 
-/// The same cargo in the workspace of the benchmark beside arrow-udf-runtime.
-pub(crate) fn in_arrow_udf(mut cargo: Command) -> Command {
-    cargo.current_dir(folders::arrow_udf());
+/// The same cargo in the workspace of the benchmarks beside other engines.
+pub(crate) fn in_engines(mut cargo: Command) -> Command {
+    cargo.current_dir(folders::engines());
     cargo
 }
 

@@ -20,9 +20,9 @@ pub(crate) fn query() -> PathBuf {
     root().join("query")
 }
 
-/// The workspace of the benchmark beside arrow-udf-runtime.
-pub(crate) fn arrow_udf() -> PathBuf {
-    root().join("benches/arrow-udf")
+/// The workspace of the benchmarks beside other engines.
+pub(crate) fn engines() -> PathBuf {
+    root().join("benches/engines")
 }
 
 /// The manifest of the guests' own workspace.

@@ -5,7 +5,7 @@ use cargo_metadata::MetadataCommand;
 use guest_build::{Allocator, GuestBuild, Toolchain};
 
 use super::{guests, setup};
-use crate::cargo::{cargo, in_arrow_udf};
+use crate::cargo::{cargo, in_engines};
 use crate::console::Console;
 use crate::folders;
 
@@ -16,11 +16,11 @@ pub(crate) struct Arguments {
     /// `test` compares every scenario with the counts in that file, within 2%. Prints the changes.
     #[arg(long, conflicts_with = "more")]
     pub(super) instructions: bool,
-    /// Compare batches of typed functions with arrow-udf-runtime instead.
+    /// Compare typed functions with arrow-udf-runtime, and with functions in Rust in queries of DataFusion, instead.
     ///
-    /// That benchmark has a workspace of its own, benches/arrow-udf, which compiles two versions of wasmtime.
+    /// These benchmarks have a workspace of their own, benches/engines, which compiles two versions of wasmtime, and DataFusion.
     #[arg(long, conflicts_with = "instructions")]
-    pub(super) arrow_udf: bool,
+    pub(super) engines: bool,
     /// Arguments for the benchmarks, such as a filter.
     #[arg(last = true, value_name = "ARGUMENT")]
     pub(super) more: Vec<String>,
@@ -31,8 +31,8 @@ pub(super) fn run(console: &Console, arguments: &Arguments) -> Result<()> {
     if arguments.instructions {
         return record_instructions(console);
     }
-    if arguments.arrow_udf {
-        return compare_with_arrow_udf(console, &arguments.more);
+    if arguments.engines {
+        return compare_engines(console, &arguments.more);
     }
     let metadata = MetadataCommand::new().manifest_path(folders::root().join("Cargo.toml")).no_deps().exec()?;
     let packages: Vec<_> = metadata
@@ -66,20 +66,20 @@ fn build_guests(console: &Console, asked: &guests::Arguments) -> Result<Toolchai
     Ok(toolchain)
 }
 
-/// Builds both guests and runs the benchmark of the workspace `benches/arrow-udf`.
-fn compare_with_arrow_udf(console: &Console, more: &[String]) -> Result<()> {
+/// Builds both guests and runs the benchmarks of the workspace `benches/engines`.
+fn compare_engines(console: &Console, more: &[String]) -> Result<()> {
     let ours = guests::Arguments { guest: vec!["functions".to_owned()], allocator: vec![Allocator::Leaking] };
     let toolchain = build_guests(console, &ours)?;
     console.begin("guest of arrow-udf");
     // Into its own target folder: its flags are not those of the other guests.
-    GuestBuild::new(folders::arrow_udf().join("guest/Cargo.toml"))
+    GuestBuild::new(folders::engines().join("guest/Cargo.toml"))
         .profile("guest")
-        .target_dir(folders::target().join("arrow-udf"))
+        .target_dir(folders::target().join("engines"))
         .toolchain(toolchain)
         .progress(console.progress())
         .build()?;
     console.end();
-    console.pass_through(in_arrow_udf(cargo()).args(["bench", "--"]).args(more))
+    console.pass_through(in_engines(cargo()).args(["bench", "--"]).args(more))
 }
 
 /// Counts the instructions of every scenario and records them. The build for tests will do: what is counted are the

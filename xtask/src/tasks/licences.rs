@@ -45,7 +45,7 @@ pub(super) fn check(console: &Console) -> Result<()> {
     const MANIFESTS: [&str; 6] = [
         "Cargo.toml",
         "guests/Cargo.toml",
-        "benches/arrow-udf/Cargo.toml",
+        "benches/engines/Cargo.toml",
         "browser-tests/Cargo.toml",
         "query/Cargo.toml",
         "schema-check/Cargo.toml",

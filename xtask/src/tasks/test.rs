@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use guest_build::{TARGET, Toolchain};
 
 use super::{browser, docs, features, guests, licences, package, setup};
-use crate::cargo::{DENY_WARNINGS, cargo, in_arrow_udf, in_browser_tests, in_guests, in_query};
+use crate::cargo::{DENY_WARNINGS, cargo, in_browser_tests, in_engines, in_guests, in_query};
 use crate::console::Console;
 use crate::steps::Steps;
 
@@ -169,11 +169,11 @@ fn in_all(arguments: &[&str]) -> Vec<Command> {
 fn fmt(console: &Console) -> Result<()> {
     let arguments = ["fmt", "--all", "--check"];
     let mut commands = in_all(&arguments);
-    for mut other in [in_query(cargo()), in_arrow_udf(cargo())] {
+    for mut other in [in_query(cargo()), in_engines(cargo())] {
         other.args(arguments);
         commands.push(other);
     }
-    let folders = "in the workspace, in guests/, in browser-tests/, in query/ and in benches/arrow-udf/";
+    let folders = "in the workspace, in guests/, in browser-tests/, in query/ and in benches/engines/";
     run_all(console, commands).with_context(|| format!("format by `cargo fmt --all`, {folders}"))
 }
 

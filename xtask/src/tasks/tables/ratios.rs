@@ -150,6 +150,33 @@ pub(super) fn exttinygo(ratios: &Ratios) -> Result<String> {
     Ok(text)
 }
 
+/// What calls of typed functions cost, beside others of the same run.
+pub(super) fn functions(ratios: &Ratios) -> Result<String> {
+    /// The baseline of what is held to a time.
+    const TIME: &str = "1 ns";
+    let mut text = String::from("| measured | time | beside | time | ratio | asked |\n|---|--:|---|--:|--:|---|\n");
+    for benchmark in ["functions", "arrow-udf", "datafusion"] {
+        let all = ratios.get(benchmark).with_context(|| format!("the benchmark `{benchmark}` was not run"))?;
+        for ratio in all.iter().filter(|ratio| !ratio.target.is_empty()) {
+            let (Some(own), Some(other)) = (ratio.measured_ns, ratio.baseline_ns) else { continue };
+            let beside = ratio.baseline.as_deref().unwrap_or_default();
+            let missed = if ratio.met { "" } else { ", **missed**" };
+            let (measured, asked) = (&ratio.measured, &ratio.target);
+            let _ = match beside {
+                TIME => writeln!(text, "| {measured} | {} | | | | {asked} ns{missed} |", time(own)),
+                _ => writeln!(
+                    text,
+                    "| {measured} | {} | {beside} | {} | {:.2} | {asked}{missed} |",
+                    time(own),
+                    time(other),
+                    ratio.ratio
+                ),
+            };
+        }
+    }
+    Ok(text)
+}
+
 /// What something is and how long it took, if that is known.
 fn timed(name: &str, nanoseconds: Option<f64>) -> String {
     nanoseconds.map_or_else(|| name.to_owned(), |nanoseconds| format!("{name}: {}", time(nanoseconds)))
@@ -214,6 +241,20 @@ mod tests {
         assert!(table.contains("| five | 276 ns | 263 ns | 0.95 | 309 ns |\n"), "{table}");
         let error = barrier(&Ratios::new()).unwrap_err().to_string();
         assert!(error.contains("`barrier` was not run"), "{error}");
+    }
+
+    #[test]
+    fn times_that_are_held_to_a_time_have_nothing_beside_them() {
+        let all = r#"{"arrow-udf": [], "datafusion": [], "functions": [
+            {"measured": "row", "baseline": "1 ns", "measured_ns": 61.2, "baseline_ns": 1.0, "ratio": 61.2,
+             "target": "at most 60", "met": false},
+            {"measured": "batch", "baseline": "loop", "measured_ns": 2400.0, "baseline_ns": 2000.0, "ratio": 1.2,
+             "target": "at most 2", "met": true}]}"#;
+        let table = functions(&read(all).unwrap()).unwrap();
+        assert!(table.contains("| row | 61 ns | | | | at most 60 ns, **missed** |\n"), "{table}");
+        assert!(table.contains("| batch | 2.4 us | loop | 2.0 us | 1.20 | at most 2 |\n"), "{table}");
+        let error = functions(&Ratios::new()).unwrap_err().to_string();
+        assert!(error.contains("`functions` was not run"), "{error}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use benches::functions::{ROWS, batch, caller, distances, gcds, integers, module,
 use benches::guests;
 use benches::ratios::{Ratios, Target};
 use benches::turns::{Contender, take_turns};
-use benches_arrow_udf::{self as other, Batch};
+use benches_engines::{self as other, Batch};
 use guest_functions::{Columnar, Module, Pristine};
 
 /// Fails unless both runtimes return these results.

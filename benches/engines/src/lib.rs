@@ -13,9 +13,9 @@ use benches::guests::root;
 /// # Errors
 /// The guest has not been built, or cannot be loaded.
 pub fn runtime() -> Result<Runtime> {
-    let path = root().join("target/arrow-udf/guests/arrow-udf-guest-system.wasm");
+    let path = root().join("target/engines/guests/arrow-udf-guest-system.wasm");
     let wasm = std::fs::read(&path)
-        .with_context(|| format!("cannot read {}: build it by `cargo xtask bench --arrow-udf`", path.display()))?;
+        .with_context(|| format!("cannot read {}: build it by `cargo xtask bench --engines`", path.display()))?;
     Runtime::new(&wasm)
 }
 
