@@ -1,5 +1,6 @@
 //! Functions as an embedder calls them, on modules in text form.
 
+mod adversary;
 mod aggregates;
 mod arguments;
 mod batches;

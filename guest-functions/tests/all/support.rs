@@ -58,8 +58,13 @@ pub(crate) fn registry(name: &str, text: &str) -> Runtime {
 
 /// The module of the guest `functions` with an allocator, built by `cargo xtask guests`.
 pub(crate) fn built(allocator: guest_build::Allocator) -> Vec<u8> {
+    built_guest("functions", allocator)
+}
+
+/// The module of a guest with an allocator, built by `cargo xtask guests`.
+pub(crate) fn built_guest(guest: &str, allocator: guest_build::Allocator) -> Vec<u8> {
     let path =
-        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/guests/functions-{allocator}.wasm"));
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/guests/{guest}-{allocator}.wasm"));
     std::fs::read(&path).unwrap_or_else(|error| {
         panic!("the guest {} is missing ({error}): run `cargo xtask guests` first", path.display())
     })
