@@ -53,7 +53,7 @@ fn options_are_told_and_wrong_ones_refused() {
         (&["SELECT 1", "--table", "t=none.csv"], &["none.csv", "No such file"]),
         (&["SELECT 1", "--module", "none.wasm"], &["none.wasm", "cannot be read"]),
         (&["SELECT 1", "--module", "large.wasm"], &["large.wasm", "larger than plans carry", "--module-store"]),
-        (&["SELECT 1", "--module-store", "t.csv"], &["t.csv is no folder for modules"]),
+        (&["SELECT 1", "--module-store", "none"], &["none is no folder for modules"]),
         (&["SELECT m FROM t", "--table", "t=t.csv"], &["No field named m"]),
         (&["CREATE TABLE u AS SELECT 1"], &["DDL not supported"]),
     ] {

@@ -6,7 +6,6 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::page::Step;
@@ -25,6 +24,7 @@ const LOOP: &str = r#"exec 3<&0 </dev/null
 while IFS= read -r -d '' -u 3 command; do
     eval "$command"
     printf '\n%s %s %s\n' "$END" "$?" "$PWD"
+    echo "$END" >&2
 done"#;
 
 /// Variables of this process that the commands see. Another cargo may have set others, and theirs is to be a user's.
@@ -35,7 +35,9 @@ pub(crate) struct Shell {
     bash: Child,
     input: ChildStdin,
     lines: Receiver<String>,
-    errors: Arc<Mutex<String>>,
+    error_lines: Receiver<String>,
+    /// Standard error of all commands.
+    errors: String,
     /// The folder of the next command.
     folder: PathBuf,
 }
@@ -50,18 +52,10 @@ impl Shell {
         command.env("PATH", format!("{}:{}", programs.display(), std::env::var("PATH").unwrap()));
         let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut bash = pipes.spawn().unwrap();
-        let (sender, lines) = channel();
-        let output = bash.stdout.take().unwrap();
-        std::thread::spawn(move || {
-            each_line(output, |line| {
-                // The shell may have gone.
-                let _ = sender.send(line);
-            });
-        });
-        let (output, errors) = (bash.stderr.take().unwrap(), Arc::<Mutex<String>>::default());
-        let log = Arc::clone(&errors);
-        std::thread::spawn(move || each_line(output, |line| *log.lock().unwrap() += &(line + "\n")));
-        Self { input: bash.stdin.take().unwrap(), bash, lines, errors, folder: folder.to_owned() }
+        let lines = lines_of(bash.stdout.take().unwrap());
+        let error_lines = lines_of(bash.stderr.take().unwrap());
+        let (input, errors) = (bash.stdin.take().unwrap(), String::new());
+        Self { input, bash, lines, error_lines, errors, folder: folder.to_owned() }
     }
 
     /// The folder that the commands led to.
@@ -87,7 +81,7 @@ impl Shell {
                 if status == 0 && is_as_said {
                     return Ok(());
                 }
-                let (printed, errors) = (printed.join("\n"), self.errors.lock().unwrap());
+                let (printed, errors) = (printed.join("\n"), &self.errors);
                 Err(format!(
                     "$ {command}\n{printed}\n\nstatus {status}; the page says:\n{}\n\n{errors}",
                     expected.join("\n")
@@ -103,9 +97,10 @@ impl Shell {
         let least = if command.ends_with('&') { expected } else { 0 };
         let (mut printed, mut status) = (Vec::<String>::new(), None);
         while status.is_none() || printed.len() < least {
-            let line = self.lines.recv_timeout(PATIENCE).map_err(|_| {
-                format!("$ {command}\n{}\n\nno end came\n\n{}", printed.join("\n"), self.errors.lock().unwrap())
-            })?;
+            let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
+                self.errors.extend(self.error_lines.try_iter().map(|line| line + "\n"));
+                return Err(format!("$ {command}\n{}\n\nno end came\n\n{}", printed.join("\n"), self.errors));
+            };
             let Some(end) = line.strip_prefix(END) else {
                 printed.push(line);
                 continue;
@@ -115,6 +110,8 @@ impl Shell {
             let (ended, folder) = end.trim_start().split_once(' ').unwrap();
             (status, self.folder) = (Some(ended.parse().unwrap()), folder.into());
         }
+        let errors = self.error_lines.iter().take_while(|line| line != END);
+        self.errors.extend(errors.map(|line| line + "\n"));
         Ok((printed, status.unwrap_or_default()))
     }
 }
@@ -135,6 +132,12 @@ impl Drop for Shell {
     }
 }
 
-fn each_line(output: impl Read, mut take: impl FnMut(String)) {
-    BufReader::new(output).lines().map_while(Result::ok).for_each(|line| take(line));
+/// The lines of an output, read as they come so that nobody waits for a reader.
+fn lines_of(output: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = channel();
+    std::thread::spawn(move || {
+        // The shell may have been dropped.
+        BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+    });
+    lines
 }
