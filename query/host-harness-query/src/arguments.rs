@@ -34,7 +34,7 @@ pub struct QueryArguments {
     /// Format of the results. `json` is an array of objects.
     #[arg(long, value_enum, default_value = "table", value_name = "FORMAT")]
     pub format: Format,
-    /// Partitions in which the query is executed. Default: the number of processors.
+    /// Partitions in which the query is executed. Default: the number of processors of this machine.
     #[arg(long, value_name = "N")]
     pub partitions: Option<NonZeroUsize>,
     /// How often an instance is restored: after each batch, after each row, or never unless it failed.
