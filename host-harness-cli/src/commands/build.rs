@@ -27,14 +27,15 @@ pub(crate) fn run(arguments: &Build, common: &Common) -> Result<Content> {
     let engine = Engine::new(&common.engine()?)?;
     let progress = Progress::spinner();
     let mut report = BuildReport::default();
-    let (mut last, mut function, mut is_no_extension) = (None, None, false);
+    let (mut last, mut callable, mut is_no_extension) = (None, Callable::default(), false);
     for built in built {
         match built {
             Built::Module(guest) => {
                 progress.doing(format!("inspecting {}", shown(&guest.module)));
                 let inspected = inspect(&engine, &guest, common, &state)?;
                 report.modules.push(inspected.module);
-                function = function.or(inspected.function);
+                callable.function = callable.function.or(inspected.callable.function);
+                callable.is_typed |= inspected.callable.is_typed;
                 is_no_extension |= inspected.is_no_extension;
                 last = Some(guest);
             }
@@ -49,14 +50,23 @@ pub(crate) fn run(arguments: &Build, common: &Common) -> Result<Content> {
     report.toolchain = guest.toolchain.way().name().to_owned();
     guest.toolchain.version().clone_into(&mut report.compiler);
     report.plain_cargo = plain_cargo(&guest, &asked.manifest_path);
-    report.next = next(asked, &report.modules, function.as_deref(), state_file.as_deref());
+    report.next = next(asked, &report.modules, &callable, state_file.as_deref());
     Ok(Content::Build(Box::new(report)))
 }
 
-/// A module, as the report has it, and its first function.
+/// What can be called in a crate's modules.
+#[derive(Default)]
+struct Callable {
+    /// The first function that `run` calls.
+    function: Option<String>,
+    /// Whether there are typed functions.
+    is_typed: bool,
+}
+
+/// A module, as the report has it, and what can be called in it.
 struct Inspected {
     module: BuiltModule,
-    function: Option<String>,
+    callable: Callable,
     /// Whether it has no sign of any contract.
     is_no_extension: bool,
 }
@@ -73,7 +83,8 @@ fn inspect(engine: &Engine, built: &BuiltGuest, common: &Common, state: &MemoryS
         Ok(guest) => guest,
         Err(error) => {
             module.reason = error.to_string();
-            return Ok(Inspected { module, function: None, is_no_extension: speaks_no_contract(&error) });
+            let is_no_extension = speaks_no_contract(&error);
+            return Ok(Inspected { module, callable: Callable::default(), is_no_extension });
         }
     };
     match best_strategy(&guest, &common.config_of(&guest), state) {
@@ -86,7 +97,8 @@ fn inspect(engine: &Engine, built: &BuiltGuest, common: &Common, state: &MemoryS
     // A function whose arguments nobody has given would be refused.
     let function =
         select(&guest, &[], &common.config_of(&guest).arguments).unwrap_or_default().functions.into_iter().next();
-    Ok(Inspected { module, function, is_no_extension: is_bare(&guest) && guest.functions().is_empty() })
+    let callable = Callable { function, is_typed: guest.info().typed_functions().next().is_some() };
+    Ok(Inspected { module, callable, is_no_extension: is_bare(&guest) && guest.functions().is_empty() })
 }
 
 fn plain_cargo(guest: &BuiltGuest, manifest: &Path) -> PlainCargoLine {
@@ -110,11 +122,19 @@ fn plain_cargo(guest: &BuiltGuest, manifest: &Path) -> PlainCargoLine {
 }
 
 /// The commands that go on with these modules.
-fn next(asked: &GuestCrate, modules: &[BuiltModule], function: Option<&str>, state: Option<&Path>) -> Vec<String> {
+fn next(asked: &GuestCrate, modules: &[BuiltModule], callable: &Callable, state: Option<&Path>) -> Vec<String> {
     let mut next = Vec::new();
     let state = state.map(|path| format!(" --state {}", quoted(&path.display().to_string()))).unwrap_or_default();
-    if let (Some(module), Some(function)) = (to_run(modules), function) {
-        next.push(format!("host-harness run {} {}{state}", quoted(&module.file), quoted(function)));
+    let module = to_run(modules).map(|module| quoted(&module.file));
+    if let (Some(module), Some(function)) = (&module, &callable.function) {
+        next.push(format!("host-harness run {module} {}{state}", quoted(function)));
+    }
+    if let Some(module) = module.filter(|_| callable.is_typed) {
+        next.push(format!("host-harness functions {module}"));
+        // Typed functions take arguments, which `compare` does not have.
+        if callable.function.is_none() {
+            return next;
+        }
     }
     let mut compare = "host-harness compare".to_owned();
     if !is_of_the_working_folder(&asked.manifest_path) {

@@ -8,7 +8,7 @@ use guest_datafusion::guest_functions::guest_host::text::printable_lines;
 
 /// Why there is no result, or no whole one.
 #[derive(Debug)]
-pub(crate) enum Error {
+pub enum Error {
     /// Wrong usage, input that cannot be read, or wrong SQL.
     Input(anyhow::Error),
     /// The query failed while it ran.
@@ -21,12 +21,12 @@ pub(crate) enum Error {
 
 impl Error {
     /// That the query failed.
-    pub(crate) fn failed(error: impl Into<anyhow::Error>) -> Self {
+    pub fn failed(error: impl Into<anyhow::Error>) -> Self {
         Self::Failed(error.into())
     }
 
     /// Prints the error, and returns the exit status.
-    pub(crate) fn report(&self) -> ExitCode {
+    pub fn report(&self) -> ExitCode {
         let status = match self {
             Self::Unread => return ExitCode::SUCCESS,
             Self::Failed(_) => 1,

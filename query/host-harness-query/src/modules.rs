@@ -1,66 +1,70 @@
 //! The modules of a query.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
-use datafusion::prelude::SessionContext;
-use guest_datafusion::WasmModules;
 use guest_datafusion::guest_functions::ModuleConfig;
+use guest_datafusion::guest_functions::guest_host::Guest;
 use guest_datafusion::guest_functions::guest_host::module_info::{ContractKind, ModuleInfo};
-use guest_datafusion::guest_functions::guest_host::{CompileCache, Engine, EngineConfig, Guest, InstanceAllocation};
 
-use crate::arguments::Arguments;
+use crate::arguments::QueryArguments;
 
-/// A module, and the functions of it that were declared.
-struct File<'a> {
+/// A module of a query, read from its file.
+#[derive(Debug)]
+pub struct ModuleFile<'a> {
     path: &'a Path,
-    bytes: Vec<u8>,
+    /// The module's name: that of its file, without the extension.
+    pub name: String,
+    /// What is in the file.
+    pub bytes: Vec<u8>,
+    /// How to load it: with the limits of the command line, and the declarations of its functions.
+    pub config: ModuleConfig,
     /// `None` of an artefact, and of what is no module: loading it says so.
     info: Option<ModuleInfo>,
-    declarations: Vec<String>,
 }
 
-/// Makes the functions of the modules known to the session.
-pub(crate) fn register(ctx: &SessionContext, arguments: &Arguments) -> Result<()> {
-    let mut files = arguments.modules.iter().map(|path| File::read(path)).collect::<Result<Vec<_>>>()?;
-    for declaration in &arguments.declarations {
-        let name = declaration.split('(').next().unwrap_or_default().trim();
-        let mut having = files.iter_mut().filter(|file| file.exports(name));
-        match (having.next(), having.next()) {
-            (Some(file), None) => file.declarations.push(declaration.clone()),
-            (Some(one), Some(other)) => bail!(
-                "`{declaration}`: {} and {} export `{name}`; give one of them",
-                one.path.display(),
-                other.path.display()
-            ),
-            (None, _) => bail!("`{declaration}`: no module without signatures exports a function `{name}`"),
+impl<'a> ModuleFile<'a> {
+    /// Reads the modules of a query, and finds the module of each declaration.
+    ///
+    /// # Errors
+    /// A file cannot be read, or a declaration is for none or for several of the modules.
+    pub fn read_all(arguments: &'a QueryArguments) -> Result<Vec<Self>> {
+        let mut files = arguments.modules.iter().map(|path| Self::read(path, arguments)).collect::<Result<Vec<_>>>()?;
+        let mut declarations = vec![Vec::new(); files.len()];
+        for declaration in &arguments.declarations {
+            let name = declaration.split('(').next().unwrap_or_default().trim();
+            let mut having = files.iter().zip(&mut declarations).filter(|(file, _)| file.exports(name));
+            match (having.next(), having.next()) {
+                (Some((_, declarations)), None) => declarations.push(declaration.clone()),
+                (Some((one, _)), Some((other, _))) => bail!(
+                    "`{declaration}`: {} and {} export `{name}`; give one of them",
+                    one.path.display(),
+                    other.path.display()
+                ),
+                (None, _) => bail!("`{declaration}`: no module without signatures exports a function `{name}`"),
+            }
         }
+        for (file, declarations) in files.iter_mut().zip(declarations) {
+            file.config = file.config.clone().with_declarations(declarations);
+        }
+        Ok(files)
     }
-    let mut engine = EngineConfig::default().with_allocation(InstanceAllocation::OnDemand);
-    if let Some(folder) = &arguments.compile_cache {
-        engine = engine.with_compile_cache(CompileCache::Folder(folder.clone()));
-    }
-    let modules = WasmModules::with_engine(ctx, &Engine::new(&engine)?);
-    for file in files {
+
+    fn read(path: &'a Path, arguments: &QueryArguments) -> Result<Self> {
+        let bytes = Guest::read_file(path)?;
+        let info = ModuleInfo::analyse(&bytes).ok();
         let config = ModuleConfig::default();
         let instance =
             config.instance.clone().with_memory_limit(arguments.memory_limit).with_deadline(arguments.deadline.0);
-        let config = config
-            .with_instance(instance)
-            .with_pristine(arguments.pristine.into())
-            .with_declarations(file.declarations);
-        let name = file.path.file_stem().unwrap_or_default().to_string_lossy();
-        let registered = modules.register(ctx, &name, &file.bytes, config);
-        registered.map_err(|error| anyhow!("{}: {error}", file.path.display()))?;
+        let config = config.with_instance(instance).with_pristine(arguments.pristine.into());
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Self { path, name, bytes, config, info })
     }
-    Ok(())
-}
 
-impl<'a> File<'a> {
-    fn read(path: &'a Path) -> Result<Self> {
-        let bytes = Guest::read_file(path)?;
-        let info = ModuleInfo::analyse(&bytes).ok();
-        Ok(Self { path, bytes, info, declarations: Vec::new() })
+    /// An error of this module, with its path before it.
+    pub fn error(&self, error: impl Display) -> anyhow::Error {
+        anyhow!("{}: {error}", self.path.display())
     }
 
     /// Whether it has no signatures of its own, and exports a function of this name.

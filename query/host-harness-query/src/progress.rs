@@ -12,8 +12,18 @@ use crate::arguments::Format;
 /// How often progress is drawn.
 const PERIOD: Duration = Duration::from_millis(100);
 
+/// Where a query is executed, and with it what is known of its progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In this process: the rows that it read are counted.
+    Here,
+    /// On a cluster, which does not say how many rows it read.
+    Cluster,
+}
+
 /// The progress of a plan, on standard error.
 pub(crate) struct Progress {
+    place: Place,
     plan: Arc<dyn ExecutionPlan>,
     began: Instant,
     /// `None` where nobody sees it.
@@ -23,7 +33,7 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// The plan begins now.
-    pub(crate) fn begin(plan: &Arc<dyn ExecutionPlan>, format: Format, quiet: bool) -> Self {
+    pub(crate) fn begin(plan: &Arc<dyn ExecutionPlan>, place: Place, format: Format, quiet: bool) -> Self {
         // Results that come meanwhile on the same terminal would tear the line apart.
         let is_alone = format == Format::Table || !std::io::stdout().is_terminal();
         let is_seen = std::io::stderr().is_terminal() && is_alone && !quiet;
@@ -32,7 +42,7 @@ impl Progress {
                 ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
             ProgressBar::new_spinner().with_style(style)
         });
-        Self { plan: Arc::clone(plan), began: Instant::now(), bar, quiet }
+        Self { place, plan: Arc::clone(plan), began: Instant::now(), bar, quiet }
     }
 
     /// Calls [`Progress::draw`] with each tick until `work` ends.
@@ -50,8 +60,13 @@ impl Progress {
 
     fn draw(&self) {
         if let Some(bar) = &self.bar {
-            let rows = rows_read(self.plan.as_ref());
-            bar.set_message(format!("{} rows read, {} rows/s", HumanCount(rows), HumanCount(self.rate(rows))));
+            bar.set_message(match self.place {
+                Place::Here => {
+                    let rows = rows_read(self.plan.as_ref());
+                    format!("{} rows read, {} rows/s", HumanCount(rows), HumanCount(self.rate(rows)))
+                }
+                Place::Cluster => format!("{} s", self.began.elapsed().as_secs()),
+            });
             bar.tick();
         }
     }
@@ -69,14 +84,17 @@ impl Progress {
             return;
         }
         let (read, seconds) = (rows_read(self.plan.as_ref()), self.began.elapsed().as_secs_f64());
+        let rows = if returned == 1 { "row" } else { "rows" };
+        let returned = HumanCount(returned);
+        let said = match self.place {
+            Place::Here => {
+                let rate = HumanCount(self.rate(read));
+                format!("{} rows read, {returned} returned in {seconds:.3} s: {rate} rows/s", HumanCount(read))
+            }
+            Place::Cluster => format!("{returned} {rows} returned in {seconds:.3} s"),
+        };
         // Nobody may be there to read it.
-        let _ = writeln!(
-            std::io::stderr(),
-            "{} rows read, {} returned in {seconds:.3} s: {} rows/s",
-            HumanCount(read),
-            HumanCount(returned),
-            HumanCount(self.rate(read))
-        );
+        let _ = writeln!(std::io::stderr(), "{said}");
     }
 
     fn rate(&self, rows: u64) -> u64 {

@@ -1,25 +1,31 @@
 //! Plans the query, runs it and writes its results.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow};
+use anyhow::anyhow;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
-use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool, UnboundedMemoryPool};
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::prelude::SessionContext;
 use futures::StreamExt as _;
 use guest_datafusion::guest_functions::FunctionError;
 
-use crate::arguments::Arguments;
+use crate::arguments::QueryArguments;
 use crate::error::Error;
 use crate::output::Output;
-use crate::progress::Progress;
-use crate::{modules, table};
+use crate::progress::{Place, Progress};
 
-/// Runs what the command line asks for.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
+/// Runs a program's query until it ends or Ctrl-C interrupts it, reports an error, and returns the exit status: 0 fine, 1 the query failed while
+/// it ran, 2 wrong input or SQL, 130 after Ctrl-C.
+pub fn run(query: impl Future<Output = Result<(), Error>>) -> ExitCode {
+    match run_to_end(query) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(),
+    }
+}
+
+fn run_to_end(query: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::failed)?;
     let ended = runtime.block_on(async {
         tokio::select! {
@@ -28,7 +34,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
                 Ok(()) => Err(Error::Interrupted),
                 Err(error) => Err(Error::failed(anyhow!("the signal of Ctrl-C cannot be awaited: {error}"))),
             },
-            ended = query(arguments) => ended,
+            ended = query => ended,
         }
     });
     // A call that is computed while the query is planned ends by its time limit; nobody waits for it.
@@ -36,17 +42,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
     ended
 }
 
-async fn query(arguments: &Arguments) -> Result<(), Error> {
-    let ctx = session(arguments).map_err(Error::Input)?;
-    modules::register(&ctx, arguments).map_err(Error::Input)?;
-    table::register(&ctx, &arguments.tables).await.map_err(Error::Input)?;
+/// Plans the query in a session that has its tables and functions, runs it at `place`, and writes its results to standard output, its
+/// progress and its rate to standard error.
+///
+/// # Errors
+/// [`Error::Input`] if the SQL is wrong or writes, [`Error::Failed`] if the query fails, and [`Error::Unread`] if nobody reads the results.
+pub async fn execute(ctx: &SessionContext, arguments: &QueryArguments, place: Place) -> Result<(), Error> {
     // On a thread of its own, so that Ctrl-C is heard while it plans.
     let planning = tokio::spawn({
         let (ctx, sql) = (ctx.clone(), arguments.sql.clone());
         async move { plan(&ctx, &sql).await }
     });
     let plan = planning.await.map_err(Error::failed)?.map_err(|error| of_query(&error, Error::Input))?;
-    let progress = Progress::begin(&plan, arguments.format, arguments.quiet);
+    let progress = Progress::begin(&plan, place, arguments.format, arguments.quiet);
     let mut output = Output::new(arguments.format, plan.schema());
     let mut batches =
         execute_stream(Arc::clone(&plan), ctx.task_ctx()).map_err(|error| of_query(&error, Error::Failed))?;
@@ -57,19 +65,6 @@ async fn query(arguments: &Arguments) -> Result<(), Error> {
     let returned = output.end()?;
     progress.end(returned);
     Ok(())
-}
-
-fn session(arguments: &Arguments) -> Result<SessionContext> {
-    let memory: Arc<dyn MemoryPool> = match arguments.limit_memory {
-        Some(bytes) => Arc::new(GreedyMemoryPool::new(bytes)),
-        None => Arc::new(UnboundedMemoryPool::default()),
-    };
-    let runtime = RuntimeEnvBuilder::new().with_memory_pool(memory).build_arc()?;
-    let mut config = SessionConfig::new().with_information_schema(true);
-    if let Some(partitions) = arguments.partitions {
-        config = config.with_target_partitions(partitions.get());
-    }
-    Ok(SessionContext::new_with_config_rt(config, runtime))
 }
 
 async fn plan(ctx: &SessionContext, sql: &str) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {

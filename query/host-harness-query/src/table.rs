@@ -9,7 +9,7 @@ use url::Url;
 
 /// A file, and its name in the query.
 #[derive(Debug, Clone)]
-pub(crate) struct Table {
+pub struct Table {
     name: String,
     file: PathBuf,
 }
@@ -58,8 +58,11 @@ impl Content {
     }
 }
 
-/// Makes the tables known to the session.
-pub(crate) async fn register(ctx: &SessionContext, tables: &[Table]) -> Result<()> {
+/// Makes the tables known to the session, each with the absolute path of its file.
+///
+/// # Errors
+/// A file cannot be read, its extension does not say what it is, or two tables have the same name.
+pub async fn register_tables(ctx: &SessionContext, tables: &[Table]) -> Result<()> {
     for (at, table) in tables.iter().enumerate() {
         if tables[..at].iter().any(|earlier| earlier.name == table.name) {
             bail!("two tables have the name `{}`; give each another one", table.name);

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 /// A deadline: a time, or `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Deadline(pub(crate) Option<Duration>);
+pub struct Deadline(
+    /// The time; `None` without a limit.
+    pub Option<Duration>,
+);
 
 impl FromStr for Deadline {
     type Err = String;
@@ -32,8 +35,11 @@ impl FromStr for Deadline {
     }
 }
 
-/// Reads a size such as `64MiB`. A number without a unit is refused: some expect bytes, others MiB.
-pub(crate) fn size(text: &str) -> Result<usize, String> {
+/// Reads a size such as `64MiB`, in bytes. A number without a unit is refused: some expect bytes, others MiB.
+///
+/// # Errors
+/// The text is not a size, or one that is too large for this machine.
+pub fn size(text: &str) -> Result<usize, String> {
     let bytes = bytes(text)?.and_then(|bytes| usize::try_from(bytes).ok());
     bytes.ok_or_else(|| format!("`{text}` is too large"))
 }

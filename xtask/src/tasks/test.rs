@@ -105,8 +105,15 @@ pub(super) fn run(console: &Console, arguments: &Arguments) -> Result<bool> {
     }
     // Even where nothing is left to build, asking for each guest takes two minutes.
     let guests_are_built = checks.contains(&Check::Guests);
+    let tests_are_run = checks.contains(&Check::Tests);
     for check in checks {
-        steps.run(check.name(), check.needs(), || one(console, check, toolchain.as_ref(), guests_are_built));
+        steps.run(check.name(), check.needs(), || {
+            // The tests build the harness too. Alone, the query engine's step brings it along.
+            if check == Check::Query && !tests_are_run {
+                console.run(cargo().args(["build", "--workspace", "--bin", "host-harness"]))?;
+            }
+            one(console, check, toolchain.as_ref(), guests_are_built)
+        });
     }
     console.end();
     print!("\n{}", steps.summary("test"));

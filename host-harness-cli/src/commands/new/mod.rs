@@ -21,7 +21,10 @@ pub(crate) struct New {
     /// Folder to make; the crate has its name.
     #[arg(value_name = "PATH")]
     pub(crate) path: PathBuf,
-    /// Make a service that embeds the runtime and calls such an extension, instead of an extension.
+    /// Make user-defined functions, which query engines call with arguments, instead of an extension.
+    #[arg(long, conflicts_with = "host")]
+    pub(crate) functions: bool,
+    /// Make a service that embeds the runtime and calls an extension, instead of the extension.
     #[arg(long)]
     pub(crate) host: bool,
     /// Name of the crate, if it is not that of the folder.
@@ -41,7 +44,11 @@ pub(crate) struct New {
 /// written. Nothing is left of the crate then.
 pub(crate) fn run(arguments: &New) -> Result<()> {
     let name = name_of(arguments)?;
-    let kind = if arguments.host { Kind::Host } else { Kind::Extension };
+    let kind = match (arguments.functions, arguments.host) {
+        (true, _) => Kind::Functions,
+        (false, true) => Kind::Host,
+        (false, false) => Kind::Extension,
+    };
     let sdk = Sdk::find(arguments.sdk.as_deref())?;
     let values = Values { name: &name, sdk: &sdk };
     let files = kind.files().iter().map(|(path, text)| (Path::new(path), values.fill(text)));

@@ -8,6 +8,8 @@ use super::sdk::Sdk;
 pub(super) enum Kind {
     /// An extension, which compiles to a guest.
     Extension,
+    /// User-defined functions, which compile to a guest.
+    Functions,
     /// A service that embeds the runtime.
     Host,
 }
@@ -32,6 +34,16 @@ const EXTENSION: &[File] = files!("extension":
     "state.json" = "state.json",
 );
 
+const FUNCTIONS: &[File] = files!("functions":
+    "Cargo.toml" = "Cargo.toml.template",
+    ".cargo/config.toml" = "cargo-config.toml",
+    ".github/workflows/ci.yml" = "ci.yml",
+    ".gitignore" = "gitignore",
+    "README.md" = "README.md",
+    "harness.toml" = "harness.toml",
+    "src/lib.rs" = "src/lib.rs",
+);
+
 const HOST: &[File] = files!("host":
     "Cargo.toml" = "Cargo.toml.template",
     ".gitignore" = "gitignore",
@@ -46,6 +58,7 @@ impl Kind {
     pub(super) const fn files(self) -> &'static [File] {
         match self {
             Self::Extension => EXTENSION,
+            Self::Functions => FUNCTIONS,
             Self::Host => HOST,
         }
     }
@@ -54,13 +67,14 @@ impl Kind {
     pub(super) const fn words(self) -> &'static str {
         match self {
             Self::Extension => "the extension",
+            Self::Functions => "the functions",
             Self::Host => "the service",
         }
     }
 
     /// Whether it brings a workflow.
     pub(super) const fn has_ci(self) -> bool {
-        matches!(self, Self::Extension)
+        matches!(self, Self::Extension | Self::Functions)
     }
 
     /// The commands that come next, and what each does.
@@ -70,6 +84,10 @@ impl Kind {
                 ("cargo test", "calls the extension natively"),
                 ("host-harness compare", "builds it with each allocator, measures and verifies"),
                 ("host-harness watch", "builds and measures it again whenever a file changes"),
+            ],
+            Self::Functions => &[
+                ("cargo test", "calls the functions natively"),
+                ("host-harness build", "compiles them, and prints the next command"),
             ],
             Self::Host => &[
                 ("cargo test", "serves orders with a small guest"),
@@ -106,7 +124,8 @@ mod tests {
     fn no_template_has_a_value_that_is_not_filled_in() {
         for sdk in [Sdk::Version("0.1.0".to_owned()), Sdk::Checkout("/checkout".into())] {
             let values = Values { name: &Name::check("shop").unwrap(), sdk: &sdk };
-            for (path, template) in [Kind::Extension, Kind::Host].iter().flat_map(|kind| kind.files()) {
+            for (path, template) in [Kind::Extension, Kind::Functions, Kind::Host].iter().flat_map(|kind| kind.files())
+            {
                 let filled = values.fill(template);
                 assert!(!filled.replace("${{", "").contains("{{"), "{path}: {filled}");
                 assert!(filled.ends_with('\n') && !filled.ends_with("\n\n"), "{path}: {filled}");

@@ -103,6 +103,77 @@ fn an_extension_is_tested_compared_and_formatted_as_it_was_written() {
     assert!(said.stdout.contains("2400"), "400 and the 2000 of the order: {}", said.stdout);
 }
 
+/// The scripts of a crate's workflow, but for those that change the runner.
+#[cfg(unix)]
+fn scripts_of_ci(made: &Path, job: &str) -> Vec<String> {
+    let workflow = std::fs::read_to_string(made.join(".github/workflows/ci.yml")).unwrap();
+    let job = &yaml_rust2::YamlLoader::load_from_str(&workflow).unwrap()[0]["jobs"][job];
+    let scripts = job["steps"].as_vec().unwrap().iter().filter_map(|step| step["run"].as_str());
+    let is_here = |script: &&str| !["rustup ", "command "].iter().any(|start| script.starts_with(start));
+    scripts.filter(is_here).map(str::to_owned).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn functions_are_tested_built_listed_and_called_as_they_were_written() {
+    let (folder, place) = (Folder::new(), FixedFolder::new());
+    let made = place.crates().join("offers");
+    let said = folder.run(&format!("new {} --functions", made.display()));
+    assert_eq!((said.status, said.stderr.as_str()), (Some(0), ""));
+    let start = format!("Made the functions `offers` in {}. It depends on the checkout ", made.display());
+    assert!(said.stdout.starts_with(&start) && said.stdout.contains("\n  host-harness build  # "), "{}", said.stdout);
+    std::fs::copy(root().join("Cargo.lock"), made.join("Cargo.lock")).unwrap();
+    // The workflow has the module where cargo puts it by itself.
+    std::os::unix::fs::symlink("../../target", made.join("target")).unwrap();
+    assert!(cargo(&made, "test --lib").contains("3 passed"));
+    cargo(&made, "fmt --check");
+
+    let bin = place.crates().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_host-harness"), bin.join("host-harness")).unwrap();
+    let shell = |script: &str| {
+        let mut bash = Command::new("bash");
+        guest_build::clean(&mut bash);
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+        bash.args(["-e", "-o", "pipefail", "-c", script]).current_dir(&made);
+        let output = bash.env("PATH", path).env("CARGO_NET_OFFLINE", "true").output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let scripts = scripts_of_ci(&made, "functions");
+    assert_eq!(scripts.len(), 4, "{scripts:?}");
+    for script in &scripts {
+        let (status, stdout, stderr) = shell(script);
+        assert_eq!(status, Some(0), "{script}: {stdout}{stderr}");
+        if script == "host-harness build" {
+            let next = "host-harness functions ";
+            let line =
+                stdout.lines().find_map(|line| line.trim().strip_prefix(next)).unwrap_or_else(|| panic!("{stdout}"));
+            assert!(line.ends_with("offers-leaking.wasm") && !stdout.contains("host-harness compare"), "{stdout}");
+        }
+        if script.starts_with("host-harness functions ") {
+            for signature in [
+                "similarity(a: string, b: string) -> f64\n",
+                "reduced(price: f64, percent: f64) -> f64\n",
+                "spread(number: f64) -> f64?\n",
+            ] {
+                assert!(stdout.contains(signature), "{stdout}");
+            }
+        }
+    }
+    // A gate that cannot fail is none.
+    let wrong = scripts[3].replace("= 0.25", "= 0.5");
+    assert!(wrong != scripts[3] && shell(&wrong).0 == Some(1), "{wrong}");
+
+    for (arguments, status, result) in
+        [("reduced 80 25", 0, "60\n"), ("reduced 80 101", 1, ""), ("spread 3 -1 2", 0, "4\n"), ("spread", 0, "null\n")]
+    {
+        let call = folder.run(&format!("call {} {arguments}", place.module("offers-leaking.wasm").display()));
+        assert_eq!((call.status, call.stdout.as_str()), (Some(status), result), "{arguments}: {}", call.stderr);
+    }
+    folder.refuses("new d --functions --host", &["--functions", "--host"]);
+}
+
 #[test]
 fn a_service_has_the_sources_that_are_tested_here() {
     let folder = Folder::new();
