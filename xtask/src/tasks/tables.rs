@@ -93,7 +93,7 @@ fn pages(measured: &Path) -> Result<BTreeMap<PathBuf, String>> {
         Table { page: "docs/src/ratios.md", name: "ratios", text: ratios::table(&ratios) },
         Table { page: "docs/src/restore-cost.md", name: "empty-call", text: ratios::empty_call(&ratios)? },
         Table { page: "docs/src/restore-cost.md", name: "barrier", text: ratios::barrier(&ratios)? },
-        Table { page: "docs/src/functions-cost.md", name: "functions", text: ratios::functions(&ratios)? },
+        Table { page: "docs/src/functions/cost.md", name: "functions", text: ratios::functions(&ratios)? },
         Table { page: "docs/src/foreign-guests.md", name: "exttinygo", text: ratios::exttinygo(&ratios)? },
         Table { page: "docs/src/extension.md", name: "methods", text: methods::table(&folders::root())? },
         Table { page: "docs/src/choose.md", name: "choose", text: choose::table(&report, &alone)? },
