@@ -7,13 +7,16 @@ use std::sync::Arc;
 
 use datafusion::execution::memory_pool::{MemoryPool, UnboundedMemoryPool};
 use datafusion::logical_expr::{Documentation, Signature, Volatility};
-use guest_functions::{Aggregate, Function, FunctionError, Module, TableFunction};
+use guest_functions::{Aggregate, Function, FunctionError, Kind, Module, TableFunction};
 
 use crate::describe::{documentation, signature};
 use crate::query::{Instances, Query, Reading, short_hash};
 
 /// The kinds of functions that a module has: [`Function`], [`Aggregate`] and [`TableFunction`].
 pub trait ModuleFunction: Debug + Clone + Send + Sync + 'static + sealed::Sealed {
+    /// The kind.
+    const KIND: Kind;
+
     /// The module.
     fn module(&self) -> &Module;
 
@@ -32,10 +35,12 @@ mod sealed {
 }
 
 macro_rules! module_function {
-    ($kind:ty, $find:ident) => {
-        impl sealed::Sealed for $kind {}
+    ($function:ty, $kind:ident, $find:ident) => {
+        impl sealed::Sealed for $function {}
 
-        impl ModuleFunction for $kind {
+        impl ModuleFunction for $function {
+            const KIND: Kind = Kind::$kind;
+
             fn module(&self) -> &Module {
                 self.module()
             }
@@ -51,9 +56,9 @@ macro_rules! module_function {
     };
 }
 
-module_function!(Function, function);
-module_function!(Aggregate, aggregate);
-module_function!(TableFunction, table_function);
+module_function!(Function, Scalar, function);
+module_function!(Aggregate, Aggregate, aggregate);
+module_function!(TableFunction, Table, table_function);
 
 /// A function of a module, of any kind, as a function of DataFusion.
 ///

@@ -156,6 +156,24 @@ impl WasmTableExec {
         Ok(Self { function, input, projection, limit, properties: Arc::new(properties) })
     }
 
+    /// The function that is called.
+    #[must_use]
+    pub fn function(&self) -> &WasmTableFunction {
+        &self.function
+    }
+
+    /// The columns of the table that the node has; `None` for all.
+    #[must_use]
+    pub fn projection(&self) -> Option<&Vec<usize>> {
+        self.projection.as_ref()
+    }
+
+    /// Rows that are enough.
+    #[must_use]
+    pub fn limit(&self) -> Option<usize> {
+        self.limit
+    }
+
     /// Sends the rows of all calls, until there are enough or nobody receives any more.
     fn send(
         &self,

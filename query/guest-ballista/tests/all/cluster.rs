@@ -12,6 +12,8 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::error::Result;
 use datafusion::prelude::{CsvReadOptions, SessionConfig, SessionContext};
+use guest_ballista::guest_datafusion::guest_functions::ModuleConfig;
+use guest_ballista::guest_datafusion::register_module;
 use guest_ballista::object_store::local::LocalFileSystem;
 use guest_ballista::{ModuleStore, RemoteSession};
 use tempfile::TempDir;
@@ -210,4 +212,20 @@ pub(crate) async fn run(context: &SessionContext, sql: &str) -> Result<Vec<Recor
 /// Results as text.
 pub(crate) fn text(batches: &[RecordBatch]) -> String {
     pretty_format_batches(batches).unwrap().to_string()
+}
+
+/// Compares the results of queries with those of one node, and returns how often each executor compiled.
+pub(crate) async fn compare(cluster: &Cluster, inline_limit: usize, queries: &[&str]) -> Vec<usize> {
+    let wasm = built("functions-leaking");
+    let single = cluster.single_node().await;
+    register_module(&single, "functions", &wasm, ModuleConfig::default()).unwrap();
+    let remote = cluster.connect(inline_limit).await;
+    remote.register_module("functions", &wasm, ModuleConfig::default()).await.unwrap();
+    for sql in queries {
+        let expected = text(&run(&single, sql).await.unwrap());
+        let found = run(remote.context(), sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        assert_eq!(text(&found), expected, "{sql}");
+        assert!(expected.lines().count() > 4, "{sql} has no rows");
+    }
+    cluster.executors.iter().map(|executor| executor.compiled()).collect()
 }

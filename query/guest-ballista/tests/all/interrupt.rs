@@ -8,7 +8,7 @@ use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use guest_ballista::executor::ballista_executor::execution_engine::{DefaultExecutionEngine, ExecutionEngine as _};
-use guest_ballista::guest_datafusion::guest_functions::ModuleConfig;
+use guest_ballista::guest_datafusion::guest_functions::{Function, ModuleConfig};
 use guest_ballista::guest_datafusion::guest_functions::guest_host::InstanceConfig;
 use guest_ballista::{InterruptingEngine, ModuleStore, Most, WasmFunctions};
 
@@ -35,7 +35,7 @@ async fn start() -> Stage {
         .with_memory_pool(memory.clone());
 
     let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
-    let udf = ScalarUDF::new_from_impl(functions.read(&sent).unwrap());
+    let udf = ScalarUDF::new_from_impl(functions.read::<Function>(&sent).unwrap());
     let shown = udf.name().to_owned();
     context.register_udf(udf);
     let plan = context.sql(&format!("SELECT \"{shown}\"(column1) FROM (VALUES (1), (2))")).await.unwrap();
