@@ -1,5 +1,6 @@
 //! The codecs of plans: functions of modules by a `FunctionCodec`, everything else by another codec.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use ballista_core::serde::{BallistaLogicalExtensionCodec, BallistaPhysicalExtensionCodec};
@@ -76,6 +77,11 @@ fn is_of_module(encoded: &[u8]) -> Result<bool> {
     }
 }
 
+/// What was read; an error names the function, as its text is all that Ballista passes on.
+fn named<T>(name: impl Display, read: Result<T>) -> Result<T> {
+    read.or_else(|error| plan_err!("`{name}` cannot be read from the plan: {}", error.message()))
+}
+
 /// Writes a payload, or that the function is refused, and why.
 fn write_or_refuse(payload: Result<Vec<u8>>, buf: &mut Vec<u8>) -> Result<()> {
     match payload {
@@ -99,7 +105,7 @@ macro_rules! functions {
     ($write:path) => {
         fn try_decode_udf(&self, name: &str, buf: &[u8]) -> Result<Arc<ScalarUDF>> {
             match is_of_module(buf)? {
-                true => self.functions.decode_scalar(buf),
+                true => named(name, self.functions.decode_scalar(buf)),
                 false => self.other.try_decode_udf(name, buf),
             }
         }
@@ -113,7 +119,7 @@ macro_rules! functions {
 
         fn try_decode_udaf(&self, name: &str, buf: &[u8]) -> Result<Arc<AggregateUDF>> {
             match is_of_module(buf)? {
-                true => self.functions.decode_aggregate(buf),
+                true => named(name, self.functions.decode_aggregate(buf)),
                 false => self.other.try_decode_udaf(name, buf),
             }
         }
@@ -164,11 +170,13 @@ impl LogicalExtensionCodec for WasmLogicalCodec {
         if !TableCall::is_one(buf) {
             return self.other.try_decode_table_provider(buf, table, schema, ctx);
         }
-        let found = self.functions.decode_table(TableCall::decode(buf)?)?;
+        let call = TableCall::decode(buf).map_err(Into::into);
+        let found = named(table, call.and_then(|call| self.functions.decode_table(call)))?;
         match found.schema() == schema {
             true => Ok(found),
             false => {
-                Err(PayloadError::Damaged { what: format!("`{table}` has other columns than its function") }.into())
+                let what = "the table has other columns than its function".to_owned();
+                named(table, Err(PayloadError::Damaged { what }.into()))
             }
         }
     }

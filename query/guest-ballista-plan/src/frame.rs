@@ -29,8 +29,7 @@ pub(crate) fn read<'a>(magic: &Magic, framed: &'a [u8]) -> Result<&'a [u8], Payl
     if version != VERSION {
         return Err(PayloadError::Version { found: version });
     }
-    let (checksum, message) =
-        rest.split_first_chunk::<CHECKSUM>().ok_or_else(|| damaged("it ends in its checksum"))?;
+    let (checksum, message) = rest.split_first_chunk::<CHECKSUM>().ok_or_else(|| damaged("it ends in its checksum"))?;
     match *checksum == hash(message) {
         true => Ok(message),
         false => Err(damaged("its checksum differs")),

@@ -76,6 +76,12 @@ impl OpaqueUdf {
         &self.payload
     }
 
+    /// The name by which SQL calls it.
+    #[must_use]
+    pub fn sql_name(&self) -> &str {
+        &self.sql_name
+    }
+
     /// The columns of its result.
     #[must_use]
     pub fn results(&self) -> &[Column] {

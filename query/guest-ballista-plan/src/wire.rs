@@ -50,7 +50,12 @@ impl Payload {
         match payload.planning.kind.declared() {
             found if found == kind => Ok(payload),
             found => {
-                let what = format!("`{}` is called as a kind of {}, and it is one of {}", payload.name, kind.name(), found.name());
+                let what = format!(
+                    "`{}` is called as a kind of {}, and it is one of {}",
+                    payload.name,
+                    kind.name(),
+                    found.name()
+                );
                 Err(PayloadError::Damaged { what })
             }
         }

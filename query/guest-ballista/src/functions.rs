@@ -256,7 +256,7 @@ impl FunctionCodec for WasmFunctions {
 
     fn decode_scan(&self, scan: TableScan, input: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
         let TableScan { function, projection, limit } = scan;
-        let loaded = self.load(&function);
+        let loaded = self.read(&function);
         match or_failing(loaded, &function, |found| Ok(Ok(found)), |failing| Ok(Err(failing)))? {
             Ok(found) => Ok(Arc::new(WasmTableExec::try_new(&found, input, projection, limit)?)),
             Err(failing) => Ok(Arc::new(OpaqueTableExec::try_new(failing, input, projection, limit)?)),

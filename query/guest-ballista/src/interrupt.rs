@@ -17,7 +17,7 @@ use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::prelude::SessionConfig;
 use guest_ballista_plan::Calls;
 use guest_datafusion::guest_functions::FunctionError;
-use guest_datafusion::{Reading, WasmAggregateUdf, WasmScalarUdf, WasmTableExec};
+use guest_datafusion::{Reading, WasmAggregateUdf, WasmFunction, WasmScalarUdf, WasmTableExec, WasmTableFunction};
 use tokio::task::JoinHandle;
 
 /// Executes tasks by another engine. When the scheduler cancels a task, the guests that it runs end within a tick of their engine's
@@ -58,8 +58,7 @@ impl ExecutionEngine for InterruptingEngine {
 struct Functions {
     scalars: Vec<WasmScalarUdf>,
     aggregates: Vec<WasmAggregateUdf>,
-    /// Whether there are table functions. Their guests end with the streams of their rows, where nothing waits for a guest.
-    has_tables: bool,
+    tables: Vec<WasmTableFunction>,
 }
 
 impl Functions {
@@ -71,19 +70,20 @@ impl Functions {
             functions.scalars.extend(scalars.cloned());
             let aggregates = aggregates.iter().filter_map(|aggregate| aggregate.inner().downcast_ref());
             functions.aggregates.extend(aggregates.cloned());
-            functions.has_tables |= node.is::<WasmTableExec>();
+            functions.tables.extend(node.downcast_ref::<WasmTableExec>().map(|node| node.function().clone()));
             Ok(TreeNodeRecursion::Continue)
         })?;
         Ok(functions)
     }
 
     fn is_empty(&self) -> bool {
-        self.scalars.is_empty() && self.aggregates.is_empty() && !self.has_tables
+        self.scalars.is_empty() && self.aggregates.is_empty() && self.tables.is_empty()
     }
 
     fn begin(&self) -> Vec<Reading> {
-        let scalars = self.scalars.iter().filter_map(WasmScalarUdf::begin);
-        scalars.chain(self.aggregates.iter().filter_map(WasmAggregateUdf::begin)).collect()
+        let scalars = self.scalars.iter().filter_map(WasmFunction::begin);
+        let aggregates = self.aggregates.iter().filter_map(WasmFunction::begin);
+        scalars.chain(aggregates).chain(self.tables.iter().filter_map(WasmFunction::begin)).collect()
     }
 }
 

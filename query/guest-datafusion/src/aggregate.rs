@@ -10,8 +10,8 @@ use datafusion::logical_expr::expr::{AggregateFunctionParams, WindowFunctionPara
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDFImpl, Documentation, EmitTo, GroupsAccumulator, Signature,
-    udaf_default_schema_name, udaf_default_window_function_schema_name,
+    Accumulator, AggregateUDFImpl, Documentation, EmitTo, GroupsAccumulator, Signature, udaf_default_schema_name,
+    udaf_default_window_function_schema_name,
 };
 use guest_functions::{Aggregate, Columnar, GroupStates, Type, data_type};
 

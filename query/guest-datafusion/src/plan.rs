@@ -207,7 +207,7 @@ impl ExecutionPlan for WasmQueryExec {
                 Ok(())
             });
         }
-        Ok(Box::pin(Results::new(reading, tasks.build())))
+        Ok(Box::pin(Results::new(Some(reading), tasks.build())))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -217,14 +217,14 @@ impl ExecutionPlan for WasmQueryExec {
 
 /// The results of a query.
 pub(crate) struct Results {
-    /// Dropped first: the guests end, and so do the tasks.
+    /// Dropped first: the guests end, and so do the tasks. None where somebody else says when guests end.
     #[expect(dead_code, reason = "held for as long as somebody reads")]
-    reading: Reading,
+    reading: Option<Reading>,
     tasks: SendableRecordBatchStream,
 }
 
 impl Results {
-    pub(crate) fn new(reading: Reading, tasks: SendableRecordBatchStream) -> Self {
+    pub(crate) fn new(reading: Option<Reading>, tasks: SendableRecordBatchStream) -> Self {
         Self { reading, tasks }
     }
 }

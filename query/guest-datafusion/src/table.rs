@@ -25,7 +25,7 @@ use tokio::sync::mpsc::Sender;
 use crate::describe::coerce_all;
 use crate::function::WasmFunction;
 use crate::plan::Results;
-use crate::query::{Reading, charged};
+use crate::query::charged;
 
 /// Batches of rows that wait to be read.
 const WAITING: usize = 2;
@@ -128,13 +128,17 @@ pub struct WasmTableExec {
     input: Arc<dyn ExecutionPlan>,
     projection: Option<Vec<usize>>,
     limit: Option<usize>,
+    /// Whether the instances are those of this node, so that its streams say whether somebody reads.
+    has_own: bool,
     properties: Arc<PlanProperties>,
 }
 
 impl WasmTableExec {
     /// The rows of `function`, of which each partition has at most `limit`, with the columns of `projection`.
     ///
-    /// The instances are charged to the function's [memory pool](WasmFunction::with_memory_pool) and dropped with the plan.
+    /// The instances are charged to the function's [memory pool](WasmFunction::with_memory_pool) and dropped with the plan; guests end with
+    /// the streams that are read. A function that has [instances](WasmFunction::with_own_instances) keeps them, and its guests end
+    /// with those who [read](WasmFunction::begin).
     ///
     /// # Errors
     /// [`FunctionError`](guest_functions::FunctionError) if no instances can be had, and an error if the table does not have the columns.
@@ -144,7 +148,11 @@ impl WasmTableExec {
         projection: Option<Vec<usize>>,
         limit: Option<usize>,
     ) -> Result<Self> {
-        let function = charged(function.sql_name(), || function.with_own_instances())?;
+        let has_own = !function.is_bound();
+        let function = match has_own {
+            true => charged(function.sql_name(), || function.with_own_instances())?,
+            false => function.clone(),
+        };
         let schema = project_schema(&function.function().schema(), projection.as_ref())?;
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
@@ -153,7 +161,7 @@ impl WasmTableExec {
             Boundedness::Bounded,
         )
         .with_scheduling_type(SchedulingType::Cooperative);
-        Ok(Self { function, input, projection, limit, properties: Arc::new(properties) })
+        Ok(Self { function, input, projection, limit, has_own, properties: Arc::new(properties) })
     }
 
     /// The function that is called.
@@ -175,12 +183,7 @@ impl WasmTableExec {
     }
 
     /// Sends the rows of all calls, until there are enough or nobody receives any more.
-    fn send(
-        &self,
-        arguments: &[RecordBatch],
-        batch_size: usize,
-        sender: &Sender<Result<RecordBatch>>,
-    ) -> Result<()> {
+    fn send(&self, arguments: &[RecordBatch], batch_size: usize, sender: &Sender<Result<RecordBatch>>) -> Result<()> {
         let name = self.function.sql_name();
         let mut left = self.limit.unwrap_or(usize::MAX);
         for (batch, row) in arguments.iter().flat_map(|batch| (0..batch.num_rows()).map(move |row| (batch, row))) {
@@ -206,13 +209,6 @@ impl WasmTableExec {
         Ok(())
     }
 
-    fn begin(&self) -> Result<Reading> {
-        match self.function.begin() {
-            Some(reading) => Ok(reading),
-            None => internal_err!("a WasmTableExec has instances"),
-        }
-    }
-
     /// The same with other input and the same instances.
     fn over(&self, input: Arc<dyn ExecutionPlan>) -> Self {
         let partitioning = Partitioning::UnknownPartitioning(input.output_partitioning().partition_count());
@@ -222,6 +218,7 @@ impl WasmTableExec {
             input,
             projection: self.projection.clone(),
             limit: self.limit,
+            has_own: self.has_own,
             properties: Arc::new(properties),
         }
     }
@@ -270,7 +267,7 @@ impl ExecutionPlan for WasmTableExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let reading = self.begin()?;
+        let reading = self.has_own.then(|| self.function.begin()).flatten();
         let batch_size = context.session_config().batch_size();
         let calls = self.input.execute(partition, context)?;
         let mut builder = RecordBatchReceiverStreamBuilder::new(self.schema(), WAITING);

@@ -64,6 +64,26 @@ async fn what_fails_is_named_and_the_next_query_goes_on() {
     assert!(text(&found).contains("| 999.5 |"), "{}", text(&found));
 }
 
+/// Ballista's own nodes for windows have aggregates by their names alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_in_parallel_are_those_of_one_node_where_no_state_crosses_the_scheduler() {
+    let cluster = Cluster::start(2, &[]);
+    let single = cluster.single_node().await;
+    register_module(&single, "functions", &built("functions-leaking"), ModuleConfig::default()).unwrap();
+    let session = cluster.connect(1 << 20).await;
+    session.register_module("functions", &built("functions-leaking"), ModuleConfig::default()).await.unwrap();
+    run(session.context(), "SET ballista.planner.parallel_window.enabled = true").await.unwrap();
+    let sql =
+        "SELECT id, mean(id) OVER (ORDER BY id RANGE BETWEEN 30 PRECEDING AND CURRENT ROW) AS m FROM t ORDER BY id";
+    let found = text(&run(session.context(), sql).await.unwrap());
+    assert_eq!(found, text(&run(&single, sql).await.unwrap()));
+    assert!(cluster.scheduler.log().contains("PartitionedBoundedWindowAggExec"), "{}", cluster.scheduler.log());
+
+    let sql = "SELECT id, mean(id) OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS m FROM t";
+    let error = run(session.context(), sql).await.unwrap_err().to_string();
+    assert!(error.contains("a scheduler cannot merge its states for a window from UNBOUNDED PRECEDING"), "{error}");
+}
+
 #[test]
 fn an_aggregate_that_is_not_as_the_plan_says_is_refused() {
     let bytes = built("functions-leaking");
@@ -78,7 +98,10 @@ fn an_aggregate_that_is_not_as_the_plan_says_is_refused() {
     });
     assert!(matches!(error, FunctionCodecError::StateVersion { planned: 7, found: 0 | 1, .. }), "{error}");
     let said = error.to_string();
-    assert!(said.starts_with("`called` was planned with version 7 of its states, and the module `module` has"), "{said}");
+    assert!(
+        said.starts_with("`called` was planned with version 7 of its states, and the module `module` has"),
+        "{said}"
+    );
     let FunctionCodecError::StateVersion { found: state_version, .. } = error else { unreachable!() };
 
     let mut payload = Payload::decode(&sent).unwrap();
@@ -102,7 +125,9 @@ fn an_aggregate_that_is_not_as_the_plan_says_is_refused() {
     let udaf = executor().decode_aggregate(&stored.encode().unwrap()).unwrap();
     context.register_udaf(AggregateUDF::clone(&udaf));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    for sql in ["SELECT called(x) FROM (VALUES (1)) AS t(x)", "SELECT called(x) OVER (ORDER BY x) FROM (VALUES (1)) AS t(x)"] {
+    for sql in
+        ["SELECT called(x) FROM (VALUES (1)) AS t(x)", "SELECT called(x) OVER (ORDER BY x) FROM (VALUES (1)) AS t(x)"]
+    {
         let error = runtime.block_on(run(&context, sql)).unwrap_err();
         let is_execution = matches!(error.find_root(), DataFusionError::Execution(_));
         assert!(is_execution && error.to_string().contains("are in an object store"), "{sql}: {error}");

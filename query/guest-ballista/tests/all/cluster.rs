@@ -158,12 +158,16 @@ impl Cluster {
         self.modules.path()
     }
 
+    /// The scheduler's address.
+    pub(crate) fn url(&self) -> String {
+        format!("df://127.0.0.1:{}", self.scheduler.port("on"))
+    }
+
     /// A session that knows the table `t`. Modules of more bytes than `inline_limit` go to the object store.
     pub(crate) async fn connect(&self, inline_limit: usize) -> RemoteSession {
-        let url = format!("df://127.0.0.1:{}", self.scheduler.port("on"));
         let objects = LocalFileSystem::new_with_prefix(self.modules()).unwrap();
         let store = ModuleStore::default().with_object_store(Arc::new(objects)).with_inline_limit(inline_limit);
-        let session = RemoteSession::connect(&url, config(), store).await.unwrap();
+        let session = RemoteSession::connect(&self.url(), config(), store).await.unwrap();
         self.register_table(session.context()).await;
         session
     }
@@ -175,7 +179,7 @@ impl Cluster {
         context
     }
 
-    async fn register_table(&self, context: &SessionContext) {
+    pub(crate) async fn register_table(&self, context: &SessionContext) {
         let table = self.folder.path().join("table");
         if !table.exists() {
             fs::create_dir(&table).unwrap();

@@ -11,11 +11,13 @@ use datafusion_proto::bytes::{
     logical_plan_from_bytes_with_extension_codec, logical_plan_to_bytes_with_extension_codec,
     physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
 };
-use guest_ballista::guest_datafusion::{ModuleFunction, WasmFunction, WasmScalarUdf};
 use guest_ballista::guest_datafusion::guest_functions::guest_host::{
     Engine, EngineConfig, InstanceAllocation, InstanceConfig,
 };
-use guest_ballista::guest_datafusion::guest_functions::{Aggregate, Function, Kind, Module, ModuleConfig, Signature, TableFunction};
+use guest_ballista::guest_datafusion::guest_functions::{
+    Aggregate, Function, Kind, Module, ModuleConfig, Signature, TableFunction,
+};
+use guest_ballista::guest_datafusion::{ModuleFunction, WasmFunction, WasmScalarUdf};
 use guest_ballista::object_store::ObjectStoreExt as _;
 use guest_ballista::object_store::memory::InMemory;
 use guest_ballista::object_store::path::Path;

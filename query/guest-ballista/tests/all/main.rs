@@ -8,3 +8,4 @@ mod interrupt;
 mod queries;
 mod support;
 mod tables;
+mod tampered;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use guest_ballista::guest_datafusion::guest_functions::ModuleConfig;
 use guest_ballista::guest_datafusion::FolderResolver;
+use guest_ballista::guest_datafusion::guest_functions::ModuleConfig;
 
 use crate::cluster::{Cluster, built, compare, run, text};
 

@@ -104,7 +104,10 @@ async fn filters_that_call_functions_leave_the_names_of_columns() {
     let ctx = with_functions(2);
     filled(&ctx, 7);
     for (sql, expected) in [
-        ("SELECT count(*) FILTER (WHERE gcd(g, 6) > 1) FROM t", "SELECT count(*) FILTER (WHERE g IN (0, 2, 3, 4, 6)) FROM t"),
+        (
+            "SELECT count(*) FILTER (WHERE gcd(g, 6) > 1) FROM t",
+            "SELECT count(*) FILTER (WHERE g IN (0, 2, 3, 4, 6)) FROM t",
+        ),
         (
             "SELECT DISTINCT count(*) FILTER (WHERE gcd(g, 6) > 1) FROM t GROUP BY g",
             "SELECT DISTINCT count(*) FILTER (WHERE g IN (0, 2, 3, 4, 6)) FROM t GROUP BY g",
