@@ -7,6 +7,7 @@ mod frame;
 mod function_codec;
 mod node;
 mod opaque;
+mod opaque_functions;
 mod opaque_table;
 mod payload;
 #[cfg(feature = "program")]
@@ -21,7 +22,8 @@ mod wire;
 pub use calls::Calls;
 pub use codec::{WasmCodec, WasmLogicalCodec, WasmPhysicalCodec};
 pub use function_codec::FunctionCodec;
-pub use opaque::{OpaqueFunctions, OpaqueUdf};
+pub use opaque::OpaqueUdf;
+pub use opaque_functions::OpaqueFunctions;
 pub use opaque_table::{OpaqueTable, OpaqueTableExec};
 pub use payload::{
     Column, FunctionKind, Limits, ModuleReference, Parameter, Payload, PayloadError, Planning, Source, hash, hex,

@@ -12,7 +12,7 @@ use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use tokio::net::TcpListener;
 
 use crate::codec::{WasmLogicalCodec, WasmPhysicalCodec};
-use crate::opaque::OpaqueFunctions;
+use crate::opaque_functions::OpaqueFunctions;
 use crate::windows::WindowCheck;
 
 pub use ballista_scheduler;

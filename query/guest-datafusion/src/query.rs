@@ -12,7 +12,7 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReser
 use guest_functions::guest_host::{Cause, MemoryState, PoolConfig, Supervise, Supervisor};
 use guest_functions::{FunctionError, Module};
 
-use crate::function::ModuleFunction;
+use crate::kind::ModuleFunction;
 
 /// Digits of a module's hash that names show.
 const SHOWN: usize = 8;
