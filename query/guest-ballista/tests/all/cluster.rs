@@ -67,6 +67,11 @@ impl Process {
         self.log.lock().unwrap().clone()
     }
 
+    /// Forgets what it logged until now.
+    pub(crate) fn clear_log(&self) {
+        self.log.lock().unwrap().clear();
+    }
+
     /// The port that it named after `word`.
     fn port(&self, word: &str) -> u16 {
         let (_, rest) = self.said.split_once(&format!("{word} 127.0.0.1:")).unwrap();
