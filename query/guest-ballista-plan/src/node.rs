@@ -5,13 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use datafusion::common::Result;
-use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::execution::TaskContext;
-use datafusion::logical_expr::ScalarUDF;
-use datafusion::physical_expr::{Partitioning, PhysicalExpr, ScalarFunctionExpr};
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties as _};
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use datafusion::physical_plan::ExecutionPlan;
 use prost::Message as _;
 
+use crate::calls::Calls;
 use crate::function_codec::FunctionCodec;
 use crate::payload::PayloadError;
 
@@ -26,41 +25,31 @@ struct NodeMessage {
     /// The node, as the other codec wrote it.
     #[prost(bytes = "vec", tag = "2")]
     node: Vec<u8>,
+    /// Payloads of aggregates by their names.
+    #[prost(btree_map = "string, bytes", tag = "3")]
+    aggregates: BTreeMap<String, Vec<u8>>,
 }
 
 /// Writes a node behind the functions that it calls.
 pub(crate) fn encode(functions: &dyn FunctionCodec, plan: &dyn ExecutionPlan, node: Vec<u8>) -> Result<Vec<u8>> {
-    let mut called = BTreeMap::new();
-    for expr in expressions(plan)? {
-        expr.apply(|expr| {
-            if let Some(call) = expr.downcast_ref::<ScalarFunctionExpr>()
-                && let Some(payload) = functions.encode(call.fun())?
-            {
-                called.insert(call.name().to_owned(), payload);
-            }
-            Ok(TreeNodeRecursion::Continue)
-        })?;
+    let calls = Calls::of(plan)?;
+    let (mut scalars, mut aggregates) = (BTreeMap::new(), BTreeMap::new());
+    for (name, function) in calls.scalars {
+        if let Some(payload) = functions.encode_scalar(&function)? {
+            scalars.insert(name, payload);
+        }
     }
-    if called.is_empty() {
+    for aggregate in calls.aggregates {
+        if let Some(payload) = functions.encode_aggregate(&aggregate)? {
+            aggregates.insert(aggregate.name().to_owned(), payload);
+        }
+    }
+    if scalars.is_empty() && aggregates.is_empty() {
         return Ok(node);
     }
     let mut encoded = MAGIC.to_vec();
-    encoded.extend_from_slice(&NodeMessage { functions: called, node }.encode_to_vec());
+    encoded.extend_from_slice(&NodeMessage { functions: scalars, node, aggregates }.encode_to_vec());
     Ok(encoded)
-}
-
-/// The expressions of a node, those of its partitioning and its ordering included: readers of shuffled results have no others.
-fn expressions(plan: &dyn ExecutionPlan) -> Result<Vec<Arc<dyn PhysicalExpr>>> {
-    let mut found = Vec::new();
-    plan.apply_expressions(&mut |expr| {
-        found.push(Arc::clone(expr));
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    if let Partitioning::Hash(exprs, _) = plan.output_partitioning() {
-        found.extend(exprs.iter().cloned());
-    }
-    found.extend(plan.output_ordering().into_iter().flatten().map(|sort| Arc::clone(&sort.expr)));
-    Ok(found)
 }
 
 /// A node as the other codec wrote it, and a context in which its functions have their names.
@@ -71,7 +60,11 @@ pub(crate) fn decode(functions: &dyn FunctionCodec, encoded: &[u8], ctx: &TaskCo
     let message = NodeMessage::decode(message).map_err(|error| PayloadError::Damaged { what: error.to_string() })?;
     let mut scalar: HashMap<String, Arc<ScalarUDF>> = ctx.scalar_functions().clone();
     for (name, payload) in message.functions {
-        scalar.insert(name, functions.decode(&payload)?);
+        scalar.insert(name, functions.decode_scalar(&payload)?);
+    }
+    let mut aggregates: HashMap<String, Arc<AggregateUDF>> = ctx.aggregate_functions().clone();
+    for (name, payload) in message.aggregates {
+        aggregates.insert(name, functions.decode_aggregate(&payload)?);
     }
     let context = TaskContext::new(
         ctx.task_id(),
@@ -79,7 +72,7 @@ pub(crate) fn decode(functions: &dyn FunctionCodec, encoded: &[u8], ctx: &TaskCo
         ctx.session_config().clone(),
         scalar,
         ctx.higher_order_functions().clone(),
-        ctx.aggregate_functions().clone(),
+        aggregates,
         ctx.window_functions().clone(),
         ctx.runtime_env(),
     );

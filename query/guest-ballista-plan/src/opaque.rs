@@ -4,18 +4,22 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::{Result, exec_err, plan_err};
+use datafusion::common::{Result, ScalarValue, exec_err, not_impl_err, plan_err};
+use datafusion::logical_expr::expr::{AggregateFunctionParams, WindowFunctionParams};
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::utils::format_state_name;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    Accumulator, AggregateUDFImpl, ColumnarValue, Expr, GroupsAccumulator, ReturnFieldArgs, ScalarFunctionArgs,
+    ScalarUDFImpl, Signature, Volatility, udaf_default_schema_name, udaf_default_window_function_schema_name,
 };
+use guest_abi::function::Kind;
 
-use crate::function_codec::FunctionCodec;
-use crate::payload::{Payload, Planning, hex};
+use crate::payload::{Column, Payload, Planning, hex};
 
 /// Digits of a module's hash that names show.
 const SHOWN: usize = 8;
 
-/// A function whose [`Payload`] is kept as it came, and which cannot be called. Two are equal if their payloads are.
+/// A function of any kind whose [`Payload`] is kept as it came, and which cannot be called. Two are equal if their payloads are.
 ///
 /// It has the types, the volatility and the strictness that the client declared. The client has cast the arguments, so it takes
 /// them as they are.
@@ -32,12 +36,12 @@ pub struct OpaqueUdf {
 }
 
 impl OpaqueUdf {
-    /// The function of this payload.
+    /// The function of this payload, which has to be of this kind.
     ///
     /// # Errors
     /// [`PayloadError`](crate::PayloadError) as a [`DataFusionError`](datafusion::error::DataFusionError).
-    pub fn new(payload: &[u8]) -> Result<Self> {
-        let Payload { name: sql_name, module, planning, .. } = Payload::decode(payload)?;
+    pub fn new(kind: Kind, payload: &[u8]) -> Result<Self> {
+        let Payload { name: sql_name, module, planning, .. } = Payload::decode_as(kind, payload)?;
         let name = format!("{sql_name}@{}", &hex(&module.hash)[..SHOWN]);
         let volatility = match planning.volatility {
             guest_abi::function::Volatility::Immutable => Volatility::Immutable,
@@ -64,6 +68,46 @@ impl OpaqueUdf {
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.payload
+    }
+
+    /// The name by which SQL calls it.
+    #[must_use]
+    pub fn sql_name(&self) -> &str {
+        &self.sql_name
+    }
+
+    /// The columns of its result.
+    #[must_use]
+    pub fn results(&self) -> &[Column] {
+        &self.planning.results
+    }
+
+    /// The name with the first digits of the module's hash.
+    pub(crate) fn shown(&self) -> &str {
+        &self.name
+    }
+
+    /// The error of a call.
+    pub(crate) fn uncallable<T>(&self) -> Result<T> {
+        exec_err!("{}", self.reason)
+    }
+
+    /// The result of a function that is none of tables: it has one.
+    fn result(&self) -> &Column {
+        &self.planning.results[0]
+    }
+
+    fn check_count(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        let (given, expected) = (arg_types.len(), self.planning.params.len());
+        if given != expected {
+            return plan_err!("`{}` takes {expected} arguments, not {given}", self.sql_name);
+        }
+        Ok(arg_types.to_vec())
+    }
+
+    /// The same under the name that SQL has.
+    fn natural(&self) -> Self {
+        Self { name: self.sql_name.clone(), ..self.clone() }
     }
 }
 
@@ -102,14 +146,14 @@ impl ScalarUDFImpl for OpaqueUdf {
     }
 
     fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
-        Ok(self.planning.result.clone())
+        Ok(self.result().ty.clone())
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
         let Planning { params, strict, .. } = &self.planning;
         let lacks = args.arg_fields.iter().zip(params).any(|(field, param)| field.is_nullable() && !param.nullable);
-        let nullable = self.planning.nullable || *strict && lacks;
-        Ok(Arc::new(Field::new(&self.name, self.planning.result.clone(), nullable)))
+        let nullable = self.result().nullable || *strict && lacks;
+        Ok(Arc::new(Field::new(&self.name, self.result().ty.clone(), nullable)))
     }
 
     fn is_strict(&self) -> bool {
@@ -117,29 +161,74 @@ impl ScalarUDFImpl for OpaqueUdf {
     }
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        let (given, expected) = (arg_types.len(), self.planning.params.len());
-        if given != expected {
-            return plan_err!("`{}` takes {expected} arguments, not {given}", self.sql_name);
-        }
-        Ok(arg_types.to_vec())
+        self.check_count(arg_types)
     }
 
     fn invoke_with_args(&self, _args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         // The optimizer tries calls of constants, and leaves them in the plan when they fail.
-        exec_err!("{}", self.reason)
+        self.uncallable()
     }
 }
 
-/// Passes functions on unread: the codec of a scheduler.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct OpaqueFunctions;
-
-impl FunctionCodec for OpaqueFunctions {
-    fn decode(&self, payload: &[u8]) -> Result<Arc<ScalarUDF>> {
-        Ok(Arc::new(ScalarUDF::new_from_impl(OpaqueUdf::new(payload)?)))
+/// It plans both halves of an aggregation, of which executors execute one and send its states to those that execute the other.
+impl AggregateUDFImpl for OpaqueUdf {
+    /// The name with the first digits of the module's hash.
+    fn name(&self) -> &str {
+        &self.name
     }
 
-    fn encode(&self, function: &ScalarUDF) -> Result<Option<Vec<u8>>> {
-        Ok(function.inner().downcast_ref::<OpaqueUdf>().map(|function| function.payload.to_vec()))
+    /// The name that SQL has.
+    fn aliases(&self) -> &[String] {
+        std::slice::from_ref(&self.sql_name)
+    }
+
+    fn schema_name(&self, params: &AggregateFunctionParams) -> Result<String> {
+        udaf_default_schema_name(&self.natural(), params)
+    }
+
+    fn window_function_schema_name(&self, params: &WindowFunctionParams) -> Result<String> {
+        udaf_default_window_function_schema_name(&self.natural(), params)
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
+        Ok(self.result().ty.clone())
+    }
+
+    fn is_nullable(&self) -> bool {
+        self.result().nullable
+    }
+
+    fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
+        self.check_count(arg_types)
+    }
+
+    /// Asked for where a subquery has no rows. The client has computed it before it sends the plan.
+    fn default_value(&self, _data_type: &DataType) -> Result<ScalarValue> {
+        self.uncallable()
+    }
+
+    /// States are bytes, in one column.
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        if !args.ordering_fields.is_empty() {
+            let name = &self.sql_name;
+            return not_impl_err!("`{name}(... ORDER BY ...)` is not supported; order the rows in a window");
+        }
+        Ok(vec![Arc::new(Field::new(format_state_name(args.name, "state"), DataType::Binary, true))])
+    }
+
+    fn accumulator(&self, _args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        self.uncallable()
+    }
+
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
+        !args.is_distinct
+    }
+
+    fn create_groups_accumulator(&self, _args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
+        self.uncallable()
     }
 }

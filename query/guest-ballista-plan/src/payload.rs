@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
-use guest_abi::function::Volatility;
+use guest_abi::function::{Kind, Volatility};
 use sha2::{Digest as _, Sha256};
 
 /// Version of the payload.
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
 
 /// A function in a plan: what an executor needs to load and call it, and what a scheduler needs to plan with it.
 ///
@@ -116,23 +116,57 @@ impl Default for Limits {
 /// The types of a function, as far as a plan is made from them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Planning {
+    /// Its kind.
+    pub kind: FunctionKind,
     /// How far equal arguments give equal results.
     pub volatility: Volatility,
     /// Whether the result is null where an argument is null that its parameter does not take.
     pub strict: bool,
     /// The parameters.
     pub params: Vec<Parameter>,
-    /// The type of the result.
-    pub result: DataType,
-    /// Whether the function itself returns null.
-    pub nullable: bool,
+    /// The columns of the result: one, unless it is a table function.
+    pub results: Vec<Column>,
 }
 
 impl Planning {
-    /// An immutable, strict function without parameters whose result is never null.
+    /// An immutable, strict function of rows without parameters whose result is never null.
     #[must_use]
     pub fn new(result: DataType) -> Self {
-        Self { volatility: Volatility::Immutable, strict: true, params: Vec::new(), result, nullable: false }
+        Self {
+            kind: FunctionKind::Scalar,
+            volatility: Volatility::Immutable,
+            strict: true,
+            params: Vec::new(),
+            results: vec![Column { name: String::new(), ty: result, nullable: false }],
+        }
+    }
+}
+
+/// The kind of a function, with the properties that only this kind has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FunctionKind {
+    /// One result for each row.
+    Scalar,
+    /// One result for a group of rows.
+    Aggregate {
+        /// Version of the states that executors send to each other.
+        state_version: u32,
+        /// Whether rows are taken out of a state again.
+        retracts: bool,
+    },
+    /// Any number of rows for each call.
+    Table,
+}
+
+impl FunctionKind {
+    /// The kind as modules declare it.
+    #[must_use]
+    pub fn declared(self) -> Kind {
+        match self {
+            Self::Scalar => Kind::Scalar,
+            Self::Aggregate { .. } => Kind::Aggregate,
+            Self::Table => Kind::Table,
+        }
     }
 }
 
@@ -142,6 +176,17 @@ pub struct Parameter {
     /// Its name.
     pub name: String,
     /// Whether it takes null.
+    pub nullable: bool,
+}
+
+/// A column of a function's result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Its name; empty where the function has one result.
+    pub name: String,
+    /// Its type.
+    pub ty: DataType,
+    /// Whether it may be null.
     pub nullable: bool,
 }
 
@@ -163,6 +208,14 @@ pub enum PayloadError {
     Damaged {
         /// The part that is wrong.
         what: String,
+    },
+    /// An argument of a table function, of a type that plans do not carry.
+    #[error("an argument of type {ty} for a table function cannot be part of a plan: {reason}")]
+    Argument {
+        /// The type.
+        ty: DataType,
+        /// Why not.
+        reason: String,
     },
     /// A type that plans do not carry.
     #[error("the result type {ty} of `{function}` cannot be part of a plan: {reason}")]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ballista_core::error::BallistaError;
+use ballista_core::utils::default_session_builder;
 use ballista_scheduler::cluster::BallistaCluster;
 use ballista_scheduler::config::SchedulerConfig;
 use ballista_scheduler::scheduler_process::{create_scheduler, start_grpc_service_with_listener};
@@ -11,16 +12,20 @@ use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use tokio::net::TcpListener;
 
 use crate::codec::{WasmLogicalCodec, WasmPhysicalCodec};
-use crate::opaque::OpaqueFunctions;
+use crate::opaque_functions::OpaqueFunctions;
+use crate::windows::WindowCheck;
 
 pub use ballista_scheduler;
 
-/// The configuration with codecs that pass functions of modules on.
+/// The configuration with codecs that pass functions of modules on, and with sessions that refuse windows whose states the scheduler
+/// would have to merge.
 #[must_use]
 pub fn with_codecs(mut config: SchedulerConfig) -> SchedulerConfig {
     let functions = Arc::new(OpaqueFunctions);
     config.override_logical_codec = Some(Arc::new(WasmLogicalCodec::new(functions.clone())));
     config.override_physical_codec = Some(Arc::new(WasmPhysicalCodec::new(functions)));
+    let session = config.override_session_builder.take().unwrap_or_else(|| Arc::new(default_session_builder));
+    config.override_session_builder = Some(Arc::new(move |config| session(config).map(WindowCheck::install)));
     config
 }
 

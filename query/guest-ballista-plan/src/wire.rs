@@ -1,25 +1,22 @@
-//! A payload as it crosses: a header, and a message in Protocol Buffers. Numbers of fields are never given to other fields.
+//! A payload as it crosses: a message in Protocol Buffers, [framed](crate::frame). Numbers of fields are never given to other fields.
 
 use std::time::Duration;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion_proto::protobuf::ArrowType;
-use guest_abi::function::Volatility;
+use guest_abi::function::{Kind, Volatility};
 use prost::Message as _;
 
-use crate::payload::{Limits, ModuleReference, Parameter, Payload, PayloadError, Planning, Source, VERSION, hash};
+use crate::frame::{self, Magic};
+use crate::payload::{
+    Column, FunctionKind, Limits, ModuleReference, Parameter, Payload, PayloadError, Planning, Source,
+};
 
 /// Begins each payload, so that functions of other codecs are told apart.
-const MAGIC: &[u8; 6] = b"wasmfn";
+const MAGIC: &Magic = b"wasmfn";
 
-/// Bytes of the checksum behind the version: SHA-256 of all bytes behind it.
-const CHECKSUM: usize = 32;
-
-/// Bytes before the message.
-const HEADER: usize = MAGIC.len() + 1 + CHECKSUM;
-
-/// Parameters that a function may have: no function of WebAssembly has more.
-const MOST_PARAMETERS: usize = 1_000;
+/// Parameters and columns that a function may have: no function of WebAssembly has more.
+const MOST_FIELDS: usize = 1_000;
 
 impl Payload {
     /// The payload as it crosses.
@@ -27,13 +24,7 @@ impl Payload {
     /// # Errors
     /// [`PayloadError::Type`].
     pub fn encode(&self) -> Result<Vec<u8>, PayloadError> {
-        let message = message(self)?;
-        let mut encoded = Vec::with_capacity(HEADER + message.len());
-        encoded.extend_from_slice(MAGIC);
-        encoded.push(VERSION);
-        encoded.extend_from_slice(&hash(&message));
-        encoded.extend_from_slice(&message);
-        Ok(encoded)
+        Ok(frame::write(MAGIC, &message(self)?))
     }
 
     /// Whether these are bytes of a payload, of whatever version, and not of a function of another codec.
@@ -47,18 +38,27 @@ impl Payload {
     /// # Errors
     /// [`PayloadError::Version`] and [`PayloadError::Damaged`].
     pub fn decode(encoded: &[u8]) -> Result<Self, PayloadError> {
-        let damaged = |what: &str| PayloadError::Damaged { what: what.to_owned() };
-        let rest = encoded.strip_prefix(MAGIC).ok_or_else(|| damaged("it does not begin as one"))?;
-        let (&version, rest) = rest.split_first().ok_or_else(|| damaged("it has no version"))?;
-        if version != VERSION {
-            return Err(PayloadError::Version { found: version });
+        read(frame::read(MAGIC, encoded)?)
+    }
+
+    /// Reads the payload of a function of this kind.
+    ///
+    /// # Errors
+    /// As for [`Self::decode`].
+    pub fn decode_as(kind: Kind, encoded: &[u8]) -> Result<Self, PayloadError> {
+        let payload = Self::decode(encoded)?;
+        match payload.planning.kind.declared() {
+            found if found == kind => Ok(payload),
+            found => {
+                let what = format!(
+                    "`{}` is called as a kind of {}, and it is one of {}",
+                    payload.name,
+                    kind.name(),
+                    found.name()
+                );
+                Err(PayloadError::Damaged { what })
+            }
         }
-        let (checksum, message) =
-            rest.split_first_chunk::<CHECKSUM>().ok_or_else(|| damaged("it ends in its checksum"))?;
-        if *checksum != hash(message) {
-            return Err(damaged("its checksum differs"));
-        }
-        read(message)
     }
 }
 
@@ -78,10 +78,15 @@ struct FunctionMessage {
     strict: bool,
     #[prost(message, repeated, tag = "7")]
     params: Vec<ParameterMessage>,
-    #[prost(message, optional, tag = "8")]
-    result: Option<ArrowType>,
-    #[prost(bool, tag = "9")]
-    nullable: bool,
+    // 8 and 9 were the result and whether it may be null.
+    #[prost(uint32, tag = "10")]
+    kind: u32,
+    #[prost(uint32, tag = "11")]
+    state_version: u32,
+    #[prost(bool, tag = "12")]
+    retracts: bool,
+    #[prost(message, repeated, tag = "13")]
+    results: Vec<ColumnMessage>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -126,6 +131,16 @@ struct ParameterMessage {
     nullable: bool,
 }
 
+#[derive(Clone, PartialEq, prost::Message)]
+struct ColumnMessage {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, optional, tag = "2")]
+    ty: Option<ArrowType>,
+    #[prost(bool, tag = "3")]
+    nullable: bool,
+}
+
 /// Nanoseconds; a time that is longer than they count, 584 years, counts as that.
 fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
@@ -133,11 +148,19 @@ fn nanoseconds(time: Duration) -> u64 {
 
 fn message(payload: &Payload) -> Result<Vec<u8>, PayloadError> {
     let Payload { abi_version, name, function, module, planning } = payload;
-    let result = ArrowType::try_from(&planning.result).map_err(|error| PayloadError::Type {
-        function: name.clone(),
-        ty: planning.result.clone(),
-        reason: error.to_string(),
-    })?;
+    let column = |Column { name: column, ty, nullable }: &Column| {
+        let arrow = ArrowType::try_from(ty).map_err(|error| PayloadError::Type {
+            function: name.clone(),
+            ty: ty.clone(),
+            reason: error.to_string(),
+        })?;
+        Ok(ColumnMessage { name: column.clone(), ty: Some(arrow), nullable: *nullable })
+    };
+    let results = planning.results.iter().map(column).collect::<Result<_, PayloadError>>()?;
+    let (state_version, retracts) = match planning.kind {
+        FunctionKind::Aggregate { state_version, retracts } => (state_version, retracts),
+        FunctionKind::Scalar | FunctionKind::Table => (0, false),
+    };
     let limits = &module.limits;
     let limits = LimitsMessage {
         pristine: limits.pristine.clone(),
@@ -167,8 +190,10 @@ fn message(payload: &Payload) -> Result<Vec<u8>, PayloadError> {
         volatility: planning.volatility as u32,
         strict: planning.strict,
         params: planning.params.iter().map(param).collect(),
-        result: Some(result),
-        nullable: planning.nullable,
+        kind: planning.kind.declared() as u32,
+        state_version,
+        retracts,
+        results,
     };
     Ok(message.encode_to_vec())
 }
@@ -179,22 +204,36 @@ fn read(message: &[u8]) -> Result<Payload, PayloadError> {
         FunctionMessage::decode(message).map_err(|error| PayloadError::Damaged { what: error.to_string() })?;
     let module = message.module.ok_or_else(|| damaged("it has no module"))?;
     let limits = module.limits.ok_or_else(|| damaged("it has no limits"))?;
-    let result = message.result.ok_or_else(|| damaged("it has no result"))?;
-    let result = DataType::try_from(&result).map_err(|error| PayloadError::Damaged { what: error.to_string() })?;
     let volatility = u8::try_from(message.volatility).ok().and_then(Volatility::from_number);
     if message.name.is_empty() || message.function.is_empty() {
         return Err(damaged("it has no name"));
     }
-    if message.params.len() > MOST_PARAMETERS {
-        return Err(damaged("it has too many parameters"));
+    if message.params.len() > MOST_FIELDS || message.results.len() > MOST_FIELDS {
+        return Err(damaged("it has too many parameters or columns"));
     }
+    let kind = match u8::try_from(message.kind).ok().and_then(Kind::from_number) {
+        Some(Kind::Scalar) => FunctionKind::Scalar,
+        Some(Kind::Aggregate) => {
+            FunctionKind::Aggregate { state_version: message.state_version, retracts: message.retracts }
+        }
+        Some(Kind::Table) => FunctionKind::Table,
+        _ => return Err(damaged("its kind is unknown")),
+    };
+    if kind != FunctionKind::Table && message.results.len() != 1 {
+        return Err(damaged("it has not one result"));
+    }
+    let column = |ColumnMessage { name, ty, nullable }: ColumnMessage| {
+        let ty = ty.ok_or_else(|| damaged("a column has no type"))?;
+        let ty = DataType::try_from(&ty).map_err(|error| PayloadError::Damaged { what: error.to_string() })?;
+        Ok(Column { name, ty, nullable })
+    };
     let param = |param: ParameterMessage| Parameter { name: param.name, nullable: param.nullable };
     let planning = Planning {
+        kind,
         volatility: volatility.ok_or_else(|| damaged("its volatility is unknown"))?,
         strict: message.strict,
         params: message.params.into_iter().map(param).collect(),
-        result,
-        nullable: message.nullable,
+        results: message.results.into_iter().map(column).collect::<Result<_, PayloadError>>()?,
     };
     let limits = Limits {
         pristine: limits.pristine,

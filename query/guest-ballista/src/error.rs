@@ -63,6 +63,21 @@ pub enum FunctionCodecError {
         /// The signature in the module.
         found: String,
     },
+    /// The module has other states of an aggregate than those that were planned with.
+    #[error(
+        "`{function}` was planned with version {planned} of its states, and the module `{module}` has version {found}; submit \
+         the query again"
+    )]
+    StateVersion {
+        /// The aggregate.
+        function: String,
+        /// The module.
+        module: String,
+        /// The version in the plan.
+        planned: u32,
+        /// The version in the module.
+        found: u32,
+    },
     /// The module cannot be loaded, or has no such function.
     #[error(transparent)]
     Function(#[from] FunctionError),

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
+use datafusion::catalog::TableProvider;
 use datafusion::common::Result;
 use datafusion::execution::memory_pool::{MemoryPool, UnboundedMemoryPool};
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF, Volatility};
+use datafusion::physical_plan::ExecutionPlan;
 use guest_ballista_plan::{
-    FunctionCodec, ModuleReference, OpaqueUdf, Parameter, Payload, Planning, Source, WasmLogicalCodec,
-    WasmPhysicalCodec, hash, hex,
+    Column, FunctionCodec, FunctionKind, ModuleReference, OpaqueTable, OpaqueTableExec, OpaqueUdf, Parameter, Payload,
+    Planning, Source, TableCall, TableScan, WasmLogicalCodec, WasmPhysicalCodec, hash, hex,
 };
 use guest_datafusion::guest_functions::guest_host::guest_abi::names::ABI_VERSION;
 use guest_datafusion::guest_functions::guest_host::{Engine, PoolConfig};
-use guest_datafusion::guest_functions::{self, Function, Module, data_type};
-use guest_datafusion::{WasmAggregateUdf, WasmScalarUdf};
+use guest_datafusion::guest_functions::{self, Aggregate, Field, Function, Kind, Module, Signature, data_type};
+use guest_datafusion::{ModuleFunction, WasmAggregateUdf, WasmFunction, WasmScalarUdf, WasmTable, WasmTableExec};
 
 use crate::cache::{Key, ModuleCache};
 use crate::error::FunctionCodecError;
@@ -76,14 +78,28 @@ impl WasmFunctions {
     ///
     /// # Errors
     /// [`FunctionCodecError`].
-    pub fn read(&self, payload: &[u8]) -> Result<WasmScalarUdf, FunctionCodecError> {
-        let Payload { abi_version, name, function, module, planning } = Payload::decode(payload)?;
+    pub fn read<F: ModuleFunction>(&self, payload: &[u8]) -> Result<WasmFunction<F>, FunctionCodecError> {
+        Ok(self.load(payload)?.with_own_instances()?)
+    }
+
+    /// The function of a payload.
+    fn load<F: ModuleFunction>(&self, payload: &[u8]) -> Result<WasmFunction<F>, FunctionCodecError> {
+        let Payload { abi_version, name, function, module, planning } = Payload::decode_as(F::KIND, payload)?;
         if abi_version != ABI_VERSION {
             return Err(FunctionCodecError::AbiVersion { function: name, found: abi_version, expected: ABI_VERSION });
         }
         let module = self.module(module, &name)?;
-        let function = module.function(&function)?;
-        let found = planning_of(&function, planning.volatility);
+        let function = F::find(&module, &function)?;
+        let found = planning_of(function.signature(), planning.volatility);
+        if let (
+            FunctionKind::Aggregate { state_version: planned, .. },
+            FunctionKind::Aggregate { state_version: found, .. },
+        ) = (planning.kind, found.kind)
+            && planned != found
+        {
+            let module = module.name().to_owned();
+            return Err(FunctionCodecError::StateVersion { function: name, module, planned, found });
+        }
         if found != planning {
             return Err(FunctionCodecError::Signature {
                 function: name,
@@ -96,8 +112,8 @@ impl WasmFunctions {
             guest_functions::Volatility::Stable => Volatility::Stable,
             _ => Volatility::Volatile,
         };
-        let udf = WasmScalarUdf::named(function, name).with_volatility(Some(volatility));
-        Ok(udf.with_memory_pool(Arc::clone(&self.memory)).with_own_instances()?)
+        let function = WasmFunction::named(function, name).with_volatility(Some(volatility));
+        Ok(function.with_memory_pool(Arc::clone(&self.memory)))
     }
 
     fn module(&self, module: ModuleReference, function: &str) -> Result<Module, FunctionCodecError> {
@@ -122,13 +138,12 @@ impl WasmFunctions {
     ///
     /// # Errors
     /// [`StoreError::Unregistered`] if the store does not have its module, and [`FunctionCodecError::Payload`].
-    pub fn write(&self, udf: &WasmScalarUdf) -> Result<Vec<u8>, FunctionCodecError> {
-        use datafusion::logical_expr::ScalarUDFImpl as _;
+    pub fn write<F: ModuleFunction>(&self, udf: &WasmFunction<F>) -> Result<Vec<u8>, FunctionCodecError> {
         let function = udf.function();
         let (name, hash) = (function.module().name().to_owned(), function.module().hash());
         let source = self.store.source(&hash);
         let source = source.ok_or_else(|| StoreError::Unregistered { module: name.clone(), hash: hex(&hash) })?;
-        let volatility = match udf.signature().volatility {
+        let volatility = match udf.volatility() {
             Volatility::Immutable => guest_functions::Volatility::Immutable,
             Volatility::Stable => guest_functions::Volatility::Stable,
             Volatility::Volatile => guest_functions::Volatility::Volatile,
@@ -146,49 +161,113 @@ impl WasmFunctions {
             name: udf.sql_name().to_owned(),
             function: function.signature().name.clone(),
             module,
-            planning: planning_of(function, volatility),
+            planning: planning_of(function.signature(), volatility),
         };
         Ok(payload.encode()?)
     }
 }
 
 /// The types of a function, with the volatility that SQL sees.
-fn planning_of(function: &Function, volatility: guest_functions::Volatility) -> Planning {
-    let signature = function.signature();
-    // A module has no function without a result.
-    let result = signature.results[0].ty;
-    let params =
-        signature.params.iter().map(|param| Parameter { name: param.name.clone(), nullable: param.ty.nullable });
+fn planning_of(signature: &Signature, volatility: guest_functions::Volatility) -> Planning {
+    let kind = match signature.kind {
+        Kind::Aggregate => {
+            FunctionKind::Aggregate { state_version: signature.state_version, retracts: signature.retracts }
+        }
+        Kind::Table => FunctionKind::Table,
+        _ => FunctionKind::Scalar,
+    };
+    let param = |param: &Field| Parameter { name: param.name.clone(), nullable: param.ty.nullable };
+    let column = |column: &Field| {
+        let name = if kind == FunctionKind::Table { column.name.clone() } else { String::new() };
+        Column { name, ty: data_type(column.ty), nullable: column.ty.nullable }
+    };
     Planning {
+        kind,
         volatility,
         strict: signature.strict,
-        params: params.collect(),
-        result: data_type(result),
-        nullable: result.nullable,
+        params: signature.params.iter().map(param).collect(),
+        results: signature.results.iter().map(column).collect(),
     }
 }
 
+/// What was loaded, made by `found`; if it cannot be loaded, a function whose calls fail and say why, made by `failing`: clients see
+/// errors of tasks, and not those of reading a plan.
+fn or_failing<F: ModuleFunction, T>(
+    loaded: Result<WasmFunction<F>, FunctionCodecError>,
+    payload: &[u8],
+    found: impl FnOnce(WasmFunction<F>) -> Result<T>,
+    failing: impl FnOnce(OpaqueUdf) -> Result<T>,
+) -> Result<T> {
+    match loaded {
+        Ok(function) => found(function),
+        Err(error) => {
+            log::warn!("a function of a plan cannot be loaded: {error}");
+            failing(OpaqueUdf::new(F::KIND, payload)?.with_reason(error.to_string()))
+        }
+    }
+}
+
+/// Functions have instances of their own. Those that cannot be loaded are there, and their calls fail and say why.
 impl FunctionCodec for WasmFunctions {
-    /// The function on instances of its own. If it cannot be loaded, one whose calls fail and say why.
-    fn decode(&self, payload: &[u8]) -> Result<Arc<ScalarUDF>> {
-        match self.read(payload) {
-            Ok(udf) => Ok(Arc::new(ScalarUDF::new_from_impl(udf))),
-            // Clients see errors of tasks, and not those of reading a plan.
-            Err(error) => {
-                log::warn!("a function of a plan cannot be loaded: {error}");
-                Ok(Arc::new(ScalarUDF::new_from_impl(OpaqueUdf::new(payload)?.with_reason(error.to_string()))))
-            }
+    fn decode_scalar(&self, payload: &[u8]) -> Result<Arc<ScalarUDF>> {
+        or_failing::<Function, _>(
+            self.read(payload),
+            payload,
+            |udf| Ok(Arc::new(ScalarUDF::new_from_impl(udf))),
+            |udf| Ok(Arc::new(ScalarUDF::new_from_impl(udf))),
+        )
+    }
+
+    fn encode_scalar(&self, function: &ScalarUDF) -> Result<Option<Vec<u8>>> {
+        let udf = function.inner().downcast_ref::<WasmScalarUdf>();
+        Ok(udf.map(|udf| self.write(udf)).transpose()?)
+    }
+
+    fn decode_aggregate(&self, payload: &[u8]) -> Result<Arc<AggregateUDF>> {
+        or_failing::<Aggregate, _>(
+            self.read(payload),
+            payload,
+            |udf| Ok(Arc::new(AggregateUDF::new_from_impl(udf))),
+            |udf| Ok(Arc::new(AggregateUDF::new_from_impl(udf))),
+        )
+    }
+
+    fn encode_aggregate(&self, aggregate: &AggregateUDF) -> Result<Option<Vec<u8>>> {
+        let udf = aggregate.inner().downcast_ref::<WasmAggregateUdf>();
+        Ok(udf.map(|udf| self.write(udf)).transpose()?)
+    }
+
+    fn decode_table(&self, call: TableCall) -> Result<Arc<dyn TableProvider>> {
+        let TableCall { function, arguments } = call;
+        or_failing(
+            self.load(&function),
+            &function,
+            |function| Ok(Arc::new(WasmTable::new(function, &arguments)?) as Arc<dyn TableProvider>),
+            |function| Ok(Arc::new(OpaqueTable::new(function, arguments.clone()))),
+        )
+    }
+
+    fn encode_table(&self, table: &dyn TableProvider) -> Result<Option<TableCall>> {
+        let Some(table) = table.downcast_ref::<WasmTable>() else {
+            return Ok(None);
+        };
+        Ok(Some(TableCall { function: self.write(table.function())?, arguments: table.arguments().to_vec() }))
+    }
+
+    fn decode_scan(&self, scan: TableScan, input: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+        let TableScan { function, projection, limit } = scan;
+        let loaded = self.read(&function);
+        match or_failing(loaded, &function, |found| Ok(Ok(found)), |failing| Ok(Err(failing)))? {
+            Ok(found) => Ok(Arc::new(WasmTableExec::try_new(&found, input, projection, limit)?)),
+            Err(failing) => Ok(Arc::new(OpaqueTableExec::try_new(failing, input, projection, limit)?)),
         }
     }
 
-    fn encode(&self, function: &ScalarUDF) -> Result<Option<Vec<u8>>> {
-        match function.inner().downcast_ref::<WasmScalarUdf>() {
-            None => Ok(None),
-            Some(udf) => Ok(Some(self.write(udf)?)),
-        }
-    }
-
-    fn is_aggregate(&self, aggregate: &AggregateUDF) -> bool {
-        aggregate.inner().downcast_ref::<WasmAggregateUdf>().is_some()
+    fn encode_scan(&self, node: &dyn ExecutionPlan) -> Result<Option<TableScan>> {
+        let Some(node) = node.downcast_ref::<WasmTableExec>() else {
+            return Ok(None);
+        };
+        let function = self.write(node.function())?;
+        Ok(Some(TableScan { function, projection: node.projection().cloned(), limit: node.limit() }))
     }
 }

@@ -12,12 +12,12 @@ use ballista_executor::execution_engine::{ExecutionEngine, QueryStageExecutor};
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
-use datafusion::physical_expr::ScalarFunctionExpr;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::prelude::SessionConfig;
+use guest_ballista_plan::Calls;
 use guest_datafusion::guest_functions::FunctionError;
-use guest_datafusion::{Reading, WasmScalarUdf};
+use guest_datafusion::{Reading, WasmAggregateUdf, WasmFunction, WasmScalarUdf, WasmTableExec, WasmTableFunction};
 use tokio::task::JoinHandle;
 
 /// Executes tasks by another engine. When the scheduler cancels a task, the guests that it runs end within a tick of their engine's
@@ -47,34 +47,51 @@ impl ExecutionEngine for InterruptingEngine {
         work_dir: &str,
         config: &SessionConfig,
     ) -> Result<Arc<dyn QueryStageExecutor>> {
-        let functions = functions(&plan)?;
+        let functions = Functions::of(&plan)?;
         let inner = self.inner.create_query_stage_exec(job, stage, task, partitions, plan, work_dir, config)?;
         Ok(if functions.is_empty() { inner } else { Arc::new(InterruptingStage { inner, functions }) })
     }
 }
 
 /// The functions of modules in a plan.
-fn functions(plan: &Arc<dyn ExecutionPlan>) -> Result<Vec<WasmScalarUdf>> {
-    let mut functions = Vec::new();
-    plan.apply(|node| {
-        node.apply_expressions(&mut |root| {
-            root.apply(|expr| {
-                let call = expr.downcast_ref::<ScalarFunctionExpr>();
-                let udf = call.and_then(|call| call.fun().inner().downcast_ref::<WasmScalarUdf>());
-                functions.extend(udf.cloned());
-                Ok(TreeNodeRecursion::Continue)
-            })
+#[derive(Debug, Default)]
+struct Functions {
+    scalars: Vec<WasmScalarUdf>,
+    aggregates: Vec<WasmAggregateUdf>,
+    tables: Vec<WasmTableFunction>,
+}
+
+impl Functions {
+    fn of(plan: &Arc<dyn ExecutionPlan>) -> Result<Self> {
+        let mut functions = Self::default();
+        plan.apply(|node| {
+            let Calls { scalars, aggregates } = Calls::of(node.as_ref())?;
+            let scalars = scalars.iter().filter_map(|(_, function)| function.inner().downcast_ref());
+            functions.scalars.extend(scalars.cloned());
+            let aggregates = aggregates.iter().filter_map(|aggregate| aggregate.inner().downcast_ref());
+            functions.aggregates.extend(aggregates.cloned());
+            functions.tables.extend(node.downcast_ref::<WasmTableExec>().map(|node| node.function().clone()));
+            Ok(TreeNodeRecursion::Continue)
         })?;
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    Ok(functions)
+        Ok(functions)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.scalars.is_empty() && self.aggregates.is_empty() && self.tables.is_empty()
+    }
+
+    fn begin(&self) -> Vec<Reading> {
+        let scalars = self.scalars.iter().filter_map(WasmFunction::begin);
+        let aggregates = self.aggregates.iter().filter_map(WasmFunction::begin);
+        scalars.chain(aggregates).chain(self.tables.iter().filter_map(WasmFunction::begin)).collect()
+    }
 }
 
 /// The part of a query that calls functions of modules.
 #[derive(Debug)]
 struct InterruptingStage {
     inner: Arc<dyn QueryStageExecutor>,
-    functions: Vec<WasmScalarUdf>,
+    functions: Functions,
 }
 
 impl fmt::Display for InterruptingStage {
@@ -86,7 +103,7 @@ impl fmt::Display for InterruptingStage {
 #[async_trait]
 impl QueryStageExecutor for InterruptingStage {
     async fn execute_query_stage(&self, task: usize, context: Arc<TaskContext>) -> Result<Vec<ShuffleWritePartition>> {
-        let readings = self.functions.iter().filter_map(WasmScalarUdf::begin).collect();
+        let readings = self.functions.begin();
         let inner = Arc::clone(&self.inner);
         // A task of its own, so that this one waits and can be cancelled while a guest runs.
         let inner = tokio::spawn(async move { inner.execute_query_stage(task, context).await });

@@ -1,25 +1,23 @@
 //! An aggregate of a module as one of DataFusion, for groups and for windows.
 
-use std::borrow::Cow;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray};
 use datafusion::arrow::compute::filter;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue, exec_err, internal_err, not_impl_err, plan_err};
-use datafusion::execution::memory_pool::{MemoryPool, UnboundedMemoryPool};
 use datafusion::logical_expr::expr::{AggregateFunctionParams, WindowFunctionParams};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDFImpl, Documentation, EmitTo, GroupsAccumulator, Signature, Volatility,
+    Accumulator, AggregateUDFImpl, Documentation, EmitTo, GroupsAccumulator, Signature, udaf_default_schema_name,
+    udaf_default_window_function_schema_name,
 };
-use datafusion::logical_expr::{udaf_default_schema_name, udaf_default_window_function_schema_name};
-use guest_functions::{Aggregate, Columnar, FunctionError, GroupStates, Type, data_type};
+use guest_functions::{Aggregate, Columnar, GroupStates, Type, data_type};
 
-use crate::describe::{coerce_all, documentation, signature};
-use crate::query::{Instances, Query, charged, short_hash};
+use crate::describe::coerce_all;
+use crate::function::WasmFunction;
+use crate::query::charged;
 
 /// An [`Aggregate`] as an aggregate function of DataFusion, also over windows.
 ///
@@ -29,104 +27,24 @@ use crate::query::{Instances, Query, charged, short_hash};
 ///
 /// `DISTINCT` is supported for an aggregate of one argument, where all others of the query are `DISTINCT` with the same argument, as
 /// DataFusion groups by that first. `ORDER BY` in a call, and aggregates without parameters, are not supported.
-///
-/// Two are equal if they have the same name and call the same aggregate of modules with the same bytes.
-#[derive(Debug, Clone)]
-pub struct WasmAggregateUdf {
-    aggregate: Aggregate,
-    name: String,
-    signature: Signature,
-    documentation: Documentation,
-    /// Pays for instances outside of a query.
-    memory: Arc<dyn MemoryPool>,
-    /// The name in physical plans, and the aggregate on the query's own instances.
-    bound: Option<(String, Aggregate)>,
-    /// Keeps the module among those that are loaded.
-    #[expect(dead_code, reason = "held for as long as the function is there")]
-    lease: Option<Arc<guest_functions::Module>>,
-}
+pub type WasmAggregateUdf = WasmFunction<Aggregate>;
 
 impl WasmAggregateUdf {
-    /// The aggregate, under the name that it has in its module.
-    #[must_use]
-    pub fn new(aggregate: Aggregate) -> Self {
-        let name = aggregate.signature().name.clone();
-        Self::named(aggregate, name)
-    }
-
-    /// The aggregate under another name.
-    #[must_use]
-    pub fn named(aggregate: Aggregate, name: impl Into<String>) -> Self {
-        let name = name.into();
-        let (signature, documentation) =
-            (signature(aggregate.signature()), documentation(aggregate.signature(), &name));
-        let memory = Arc::new(UnboundedMemoryPool::default());
-        Self { aggregate, name, signature, documentation, memory, bound: None, lease: None }
-    }
-
-    /// Charges instances outside of a query to this pool.
-    #[must_use]
-    pub fn with_memory_pool(self, memory: Arc<dyn MemoryPool>) -> Self {
-        Self { memory, ..self }
-    }
-
-    /// Sets another volatility than the module's, if there is one.
-    pub(crate) fn with_volatility(mut self, volatility: Option<Volatility>) -> Self {
-        self.signature.volatility = volatility.unwrap_or(self.signature.volatility);
-        self
-    }
-
-    pub(crate) fn with_lease(self, lease: Arc<guest_functions::Module>) -> Self {
-        Self { lease: Some(lease), ..self }
-    }
-
-    /// The aggregate.
-    #[must_use]
-    pub fn aggregate(&self) -> &Aggregate {
-        &self.aggregate
-    }
-
-    /// The same on instances of a query.
-    pub(crate) fn bind(&self, instances: &mut Instances) -> Result<Self, FunctionError> {
-        let aggregate = instances.aggregate(&self.aggregate)?;
-        let shown = format!("{}@{}", self.name, short_hash(self.aggregate.module()));
-        Ok(Self { bound: Some((shown, aggregate)), ..self.clone() })
-    }
-
-    /// Whether it has the instances of a query.
-    pub(crate) fn is_bound(&self) -> bool {
-        self.bound.is_some()
-    }
-
-    /// The same as it is in logical plans.
-    fn unbound(&self) -> Cow<'_, Self> {
-        match &self.bound {
-            None => Cow::Borrowed(self),
-            Some(_) => Cow::Owned(Self { bound: None, ..self.clone() }),
-        }
-    }
-
     fn result(&self) -> Type {
         // A module has no aggregate without a result.
-        self.aggregate.signature().results[0].ty
+        self.function().signature().results[0].ty
     }
 
     /// States of so many groups, on the instances of the query.
     fn states(&self, groups: usize) -> Result<GroupStates> {
-        let aggregate = match &self.bound {
-            Some((_, aggregate)) => aggregate.clone(),
-            None => {
-                let mut instances = Instances::new(Query::new(Arc::clone(&self.memory)));
-                charged(&self.name, || instances.aggregate(&self.aggregate))?
-            }
-        };
-        Ok(aggregate.states(groups))
+        Ok(charged(self.sql_name(), || self.callable())?.states(groups))
     }
 
     /// That the aggregate has a parameter: the number of rows is that of the first argument.
     fn check_parameters(&self) -> Result<()> {
-        match self.aggregate.signature().params.as_slice() {
-            [] => plan_err!("`{}` has no parameter, and DataFusion calls no such aggregate: give it one", self.name),
+        let name = self.sql_name();
+        match self.function().signature().params.as_slice() {
+            [] => plan_err!("`{name}` has no parameter, and DataFusion calls no such aggregate: give it one"),
             _ => Ok(()),
         }
     }
@@ -135,35 +53,17 @@ impl WasmAggregateUdf {
     fn accumulate(&self, args: &AccumulatorArgs<'_>, groups: usize) -> Result<States> {
         self.check_parameters()?;
         if args.is_distinct {
-            return not_impl_err!("`{}(DISTINCT ...)` is not supported; select distinct rows first", self.name);
+            let name = self.sql_name();
+            return not_impl_err!("`{name}(DISTINCT ...)` is not supported; select distinct rows first");
         }
-        Ok(States { name: self.name.clone(), states: self.states(groups)? })
-    }
-}
-
-impl PartialEq for WasmAggregateUdf {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-            && self.aggregate.module().hash() == other.aggregate.module().hash()
-            && self.aggregate.signature() == other.aggregate.signature()
-            && self.signature == other.signature
-    }
-}
-
-impl Eq for WasmAggregateUdf {}
-
-impl Hash for WasmAggregateUdf {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
-        self.aggregate.module().hash().hash(state);
-        self.aggregate.signature().name.hash(state);
+        Ok(States { name: self.sql_name().to_owned(), states: self.states(groups)? })
     }
 }
 
 impl AggregateUDFImpl for WasmAggregateUdf {
     /// In a plan that was made to be executed, the name with the first digits of the module's hash: what `EXPLAIN` shows.
     fn name(&self) -> &str {
-        self.bound.as_ref().map_or(&self.name, |(shown, _)| shown)
+        self.shown()
     }
 
     fn schema_name(&self, params: &AggregateFunctionParams) -> Result<String> {
@@ -175,7 +75,7 @@ impl AggregateUDFImpl for WasmAggregateUdf {
     }
 
     fn signature(&self) -> &Signature {
-        &self.signature
+        self.planned()
     }
 
     fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
@@ -187,19 +87,20 @@ impl AggregateUDFImpl for WasmAggregateUdf {
     }
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        coerce_all(&self.name, self.aggregate.signature(), arg_types)
+        coerce_all(self.sql_name(), self.function().signature(), arg_types)
     }
 
     /// The result of no rows, which DataFusion asks for where a window or a subquery has none.
     fn default_value(&self, _data_type: &DataType) -> Result<ScalarValue> {
-        Accumulator::evaluate(&mut States { name: self.name.clone(), states: self.states(1)? })
+        Accumulator::evaluate(&mut States { name: self.sql_name().to_owned(), states: self.states(1)? })
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
         self.check_parameters()?;
         // States of partitions are merged in the order in which they come.
         if !args.ordering_fields.is_empty() {
-            return not_impl_err!("`{}(... ORDER BY ...)` is not supported; order the rows in a window", self.name);
+            let name = self.sql_name();
+            return not_impl_err!("`{name}(... ORDER BY ...)` is not supported; order the rows in a window");
         }
         Ok(vec![Arc::new(Field::new(format_state_name(args.name, "state"), DataType::Binary, true))])
     }
@@ -217,7 +118,7 @@ impl AggregateUDFImpl for WasmAggregateUdf {
     }
 
     fn documentation(&self) -> Option<&Documentation> {
-        Some(&self.documentation)
+        Some(self.documented())
     }
 }
 

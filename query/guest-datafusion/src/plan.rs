@@ -14,6 +14,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode as _, TreeNodeRecursio
 use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{AggregateUDF, Expr, LogicalPlan, ScalarUDF, WindowFunctionDefinition};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::execution_plan::{EvaluationType, SchedulingType};
@@ -72,7 +73,8 @@ impl QueryPlanner for WasmQueryPlanner {
     }
 }
 
-/// The plan with all its functions on instances of the query.
+/// The plan with all its functions on instances of the query. Columns keep their names: those of an aggregate's `FILTER` are made of
+/// the names of its functions, which change.
 fn bind(plan: &LogicalPlan, instances: &mut Instances) -> Result<LogicalPlan> {
     let mut bind = |mut expr: Expr| {
         let bound = match &mut expr {
@@ -89,8 +91,13 @@ fn bind(plan: &LogicalPlan, instances: &mut Instances) -> Result<LogicalPlan> {
             false => Ok(Transformed::no(expr)),
         }
     };
-    let bound =
-        plan.clone().transform_down_with_subqueries(|node| node.map_expressions(|expr| expr.transform_up(&mut bind)));
+    let bound = plan.clone().transform_down_with_subqueries(|node| {
+        let names = NamePreserver::new(&node);
+        node.map_expressions(|expr| {
+            let name = names.save(&expr);
+            Ok(expr.transform_up(&mut bind)?.update_data(|expr| name.restore(expr)))
+        })
+    });
     Ok(bound?.data)
 }
 
@@ -200,7 +207,7 @@ impl ExecutionPlan for WasmQueryExec {
                 Ok(())
             });
         }
-        Ok(Box::pin(Results::new(reading, tasks.build())))
+        Ok(Box::pin(Results::new(Some(reading), tasks.build())))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -210,14 +217,14 @@ impl ExecutionPlan for WasmQueryExec {
 
 /// The results of a query.
 pub(crate) struct Results {
-    /// Dropped first: the guests end, and so do the tasks.
+    /// Dropped first: the guests end, and so do the tasks. None where somebody else says when guests end.
     #[expect(dead_code, reason = "held for as long as somebody reads")]
-    reading: Reading,
+    reading: Option<Reading>,
     tasks: SendableRecordBatchStream,
 }
 
 impl Results {
-    pub(crate) fn new(reading: Reading, tasks: SendableRecordBatchStream) -> Self {
+    pub(crate) fn new(reading: Option<Reading>, tasks: SendableRecordBatchStream) -> Self {
         Self { reading, tasks }
     }
 }

@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use guest_functions::guest_host::{Cause, MemoryState, PoolConfig, Supervise, Supervisor};
-use guest_functions::{Aggregate, Function, FunctionError, Module, TableFunction};
+use guest_functions::{FunctionError, Module};
+
+use crate::kind::ModuleFunction;
 
 /// Digits of a module's hash that names show.
 const SHOWN: usize = 8;
@@ -90,24 +92,8 @@ impl Instances {
     ///
     /// # Errors
     /// As for [`Module::with_instances`].
-    pub(crate) fn function(&mut self, function: &Function) -> Result<Function, FunctionError> {
-        self.module(function.module())?.function(&function.signature().name)
-    }
-
-    /// The aggregate on instances of the query.
-    ///
-    /// # Errors
-    /// As for [`Module::with_instances`].
-    pub(crate) fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Aggregate, FunctionError> {
-        self.module(aggregate.module())?.aggregate(&aggregate.signature().name)
-    }
-
-    /// The table function on instances of the query.
-    ///
-    /// # Errors
-    /// As for [`Module::with_instances`].
-    pub(crate) fn table_function(&mut self, table: &TableFunction) -> Result<TableFunction, FunctionError> {
-        self.module(table.module())?.table_function(&table.signature().name)
+    pub(crate) fn function<F: ModuleFunction>(&mut self, function: &F) -> Result<F, FunctionError> {
+        F::find(&self.module(function.module())?, &function.signature().name)
     }
 
     fn module(&mut self, module: &Module) -> Result<Module, FunctionError> {

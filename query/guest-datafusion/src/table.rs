@@ -4,21 +4,28 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::array::ArrayRef;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Result, internal_err, plan_err, project_schema};
+use datafusion::common::{DataFusionError, Result, ScalarValue, internal_err, plan_err, project_schema};
+use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties as _, Partitioning, PlanProperties,
+};
+use futures::TryStreamExt as _;
 use guest_functions::TableFunction;
+use tokio::sync::mpsc::Sender;
 
 use crate::describe::coerce_all;
-use crate::query::{Instances, Query, charged, short_hash};
+use crate::function::WasmFunction;
+use crate::plan::Results;
+use crate::query::charged;
 
 /// Batches of rows that wait to be read.
 const WAITING: usize = 2;
@@ -27,38 +34,7 @@ const WAITING: usize = 2;
 ///
 /// Each scan has an instance of its own, which is charged to the session's memory pool. The guest is called as rows are read, and
 /// ends with the query.
-#[derive(Debug, Clone)]
-pub struct WasmTableFunction {
-    table: TableFunction,
-    name: String,
-    /// Keeps the module among those that are loaded.
-    lease: Option<Arc<guest_functions::Module>>,
-}
-
-impl WasmTableFunction {
-    /// The table function, under the name that it has in its module.
-    #[must_use]
-    pub fn new(table: TableFunction) -> Self {
-        let name = table.signature().name.clone();
-        Self::named(table, name)
-    }
-
-    /// The table function under another name.
-    #[must_use]
-    pub fn named(table: TableFunction, name: impl Into<String>) -> Self {
-        Self { table, name: name.into(), lease: None }
-    }
-
-    pub(crate) fn with_lease(self, lease: Arc<guest_functions::Module>) -> Self {
-        Self { lease: Some(lease), ..self }
-    }
-
-    /// The table function.
-    #[must_use]
-    pub fn table(&self) -> &TableFunction {
-        &self.table
-    }
-}
+pub type WasmTableFunction = WasmFunction<TableFunction>;
 
 impl TableFunctionImpl for WasmTableFunction {
     fn call_with_args(&self, args: TableFunctionArgs) -> Result<Arc<dyn TableProvider>> {
@@ -67,32 +43,55 @@ impl TableFunctionImpl for WasmTableFunction {
             match expr {
                 Expr::Literal(value, _) => values.push(value.clone()),
                 other => {
-                    let name = self.table.signature().params.get(at).map_or("", |param| &param.name);
+                    let name = self.function().signature().params.get(at).map_or("", |param| &param.name);
                     return plan_err!(
                         "the argument `{other}` for `{name}` of `{}` is no constant; table functions take constants alone",
-                        self.name
+                        self.sql_name()
                     );
                 }
             }
         }
-        let given: Vec<_> = values.iter().map(|value| value.data_type()).collect();
-        let types = coerce_all(&self.name, self.table.signature(), &given)?;
-        let arrays = values.iter().zip(&types).map(|(value, ty)| value.cast_to(ty)?.to_array());
-        Ok(Arc::new(Table { of: self.clone(), arguments: arrays.collect::<Result<_>>()? }))
+        Ok(Arc::new(WasmTable::new(self.clone(), &values)?))
     }
 }
 
-/// A call with its arguments.
+/// The table of a call: a [`WasmTableFunction`] and its arguments.
 #[derive(Debug)]
-struct Table {
-    of: WasmTableFunction,
-    arguments: Vec<ArrayRef>,
+pub struct WasmTable {
+    function: WasmTableFunction,
+    arguments: Vec<ScalarValue>,
+}
+
+impl WasmTable {
+    /// The table of a call with these arguments, which are cast to the types of the parameters.
+    ///
+    /// # Errors
+    /// [`DataFusionError::Plan`] if they do not fit the parameters.
+    pub fn new(function: WasmTableFunction, arguments: &[ScalarValue]) -> Result<Self> {
+        let given: Vec<_> = arguments.iter().map(ScalarValue::data_type).collect();
+        let types = coerce_all(function.sql_name(), function.function().signature(), &given)?;
+        let cast = arguments.iter().zip(&types).map(|(value, ty)| value.cast_to(ty));
+        let arguments = cast.collect::<Result<_>>()?;
+        Ok(Self { function, arguments })
+    }
+
+    /// The function that is called.
+    #[must_use]
+    pub fn function(&self) -> &WasmTableFunction {
+        &self.function
+    }
+
+    /// The arguments.
+    #[must_use]
+    pub fn arguments(&self) -> &[ScalarValue] {
+        &self.arguments
+    }
 }
 
 #[async_trait]
-impl TableProvider for Table {
+impl TableProvider for WasmTable {
     fn schema(&self) -> SchemaRef {
-        self.of.table.schema()
+        self.function.function().schema()
     }
 
     fn table_type(&self) -> TableType {
@@ -106,47 +105,128 @@ impl TableProvider for Table {
         _filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let query = Query::new(Arc::clone(&state.runtime_env().memory_pool));
-        let mut instances = Instances::new(Arc::clone(&query));
-        let table = charged(&self.of.name, || instances.table_function(&self.of.table))?;
-        let schema = project_schema(&self.schema(), projection)?;
+        let function = self.function.clone().with_memory_pool(Arc::clone(&state.runtime_env().memory_pool));
+        let row = row_of(&self.arguments)?;
+        let input = MemorySourceConfig::try_new_exec(&[vec![row.clone()]], row.schema(), None)?;
+        Ok(Arc::new(WasmTableExec::try_new(&function, input, projection.cloned(), limit)?))
+    }
+}
+
+/// The arguments of a call as a batch of one row.
+fn row_of(arguments: &[ScalarValue]) -> Result<RecordBatch> {
+    let field = |(at, value): (usize, &ScalarValue)| Field::new(format!("p{at}"), value.data_type(), true);
+    let schema = Schema::new(arguments.iter().enumerate().map(field).collect::<Vec<_>>());
+    let columns: Vec<ArrayRef> = arguments.iter().map(ScalarValue::to_array).collect::<Result<_>>()?;
+    let one = RecordBatchOptions::new().with_row_count(Some(1));
+    Ok(RecordBatch::try_new_with_options(Arc::new(schema), columns, &one)?)
+}
+
+/// The rows of a table function. It is called for each row of the input, whose columns are the arguments.
+#[derive(Debug)]
+pub struct WasmTableExec {
+    function: WasmTableFunction,
+    input: Arc<dyn ExecutionPlan>,
+    projection: Option<Vec<usize>>,
+    limit: Option<usize>,
+    /// Whether the instances are those of this node, so that its streams say whether somebody reads.
+    has_own: bool,
+    properties: Arc<PlanProperties>,
+}
+
+impl WasmTableExec {
+    /// The rows of `function`, of which each partition has at most `limit`, with the columns of `projection`.
+    ///
+    /// The instances are charged to the function's [memory pool](WasmFunction::with_memory_pool) and dropped with the plan; guests end with
+    /// the streams that are read. A function that has [instances](WasmFunction::with_own_instances) keeps them, and its guests end
+    /// with those who [read](WasmFunction::begin).
+    ///
+    /// # Errors
+    /// [`FunctionError`](guest_functions::FunctionError) if no instances can be had, and an error if the table does not have the columns.
+    pub fn try_new(
+        function: &WasmTableFunction,
+        input: Arc<dyn ExecutionPlan>,
+        projection: Option<Vec<usize>>,
+        limit: Option<usize>,
+    ) -> Result<Self> {
+        let has_own = !function.is_bound();
+        let function = match has_own {
+            true => charged(function.sql_name(), || function.with_own_instances())?,
+            false => function.clone(),
+        };
+        let schema = project_schema(&function.function().schema(), projection.as_ref())?;
         let properties = PlanProperties::new(
             EquivalenceProperties::new(schema),
-            Partitioning::UnknownPartitioning(1),
+            Partitioning::UnknownPartitioning(input.output_partitioning().partition_count()),
             EmissionType::Incremental,
             Boundedness::Bounded,
         )
         .with_scheduling_type(SchedulingType::Cooperative);
-        Ok(Arc::new(WasmTableExec {
-            table,
-            name: self.of.name.clone(),
-            arguments: self.arguments.clone(),
-            projection: projection.cloned(),
-            limit,
-            query,
-            properties: Arc::new(properties),
-            lease: self.of.lease.clone(),
-        }))
+        Ok(Self { function, input, projection, limit, has_own, properties: Arc::new(properties) })
     }
-}
 
-/// The rows of a call.
-#[derive(Debug)]
-struct WasmTableExec {
-    table: TableFunction,
-    name: String,
-    arguments: Vec<ArrayRef>,
-    projection: Option<Vec<usize>>,
-    limit: Option<usize>,
-    query: Arc<Query>,
-    properties: Arc<PlanProperties>,
-    #[expect(dead_code, reason = "held for as long as the plan is there")]
-    lease: Option<Arc<guest_functions::Module>>,
+    /// The function that is called.
+    #[must_use]
+    pub fn function(&self) -> &WasmTableFunction {
+        &self.function
+    }
+
+    /// The columns of the table that the node has; `None` for all.
+    #[must_use]
+    pub fn projection(&self) -> Option<&Vec<usize>> {
+        self.projection.as_ref()
+    }
+
+    /// Rows that are enough.
+    #[must_use]
+    pub fn limit(&self) -> Option<usize> {
+        self.limit
+    }
+
+    /// Sends the rows of all calls, until there are enough or nobody receives any more.
+    fn send(&self, arguments: &[RecordBatch], batch_size: usize, sender: &Sender<Result<RecordBatch>>) -> Result<()> {
+        let name = self.function.sql_name();
+        let mut left = self.limit.unwrap_or(usize::MAX);
+        for (batch, row) in arguments.iter().flat_map(|batch| (0..batch.num_rows()).map(move |row| (batch, row))) {
+            if left == 0 {
+                break;
+            }
+            let arguments: Vec<ArrayRef> = batch.columns().iter().map(|column| column.slice(row, 1)).collect();
+            let rows = charged(name, || self.function.callable()?.call(&arguments));
+            let mut rows = rows?.with_batch_size(batch_size.min(left));
+            while left > 0 {
+                let Some(batch) = charged(name, || rows.next().transpose())? else { break };
+                let mut batch = batch.slice(0, batch.num_rows().min(left));
+                left -= batch.num_rows();
+                if let Some(projection) = &self.projection {
+                    batch = batch.project(projection)?;
+                }
+                // Nobody receives where the query was dropped.
+                if sender.blocking_send(Ok(batch)).is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The same with other input and the same instances.
+    fn over(&self, input: Arc<dyn ExecutionPlan>) -> Self {
+        let partitioning = Partitioning::UnknownPartitioning(input.output_partitioning().partition_count());
+        let properties = PlanProperties::clone(&self.properties).with_partitioning(partitioning);
+        Self {
+            function: self.function.clone(),
+            input,
+            projection: self.projection.clone(),
+            limit: self.limit,
+            has_own: self.has_own,
+            properties: Arc::new(properties),
+        }
+    }
 }
 
 impl DisplayAs for WasmTableExec {
     fn fmt_as(&self, _format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "WasmTableExec: {}@{}", self.name, short_hash(self.table.module()))?;
+        write!(f, "WasmTableExec: {}", self.function.shown())?;
         match self.limit {
             Some(limit) => write!(f, ", limit={limit}"),
             None => Ok(()),
@@ -164,7 +244,12 @@ impl ExecutionPlan for WasmTableExec {
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
+        vec![&self.input]
+    }
+
+    /// The rows of the input are calls: to have more partitions of them makes nothing faster.
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
     }
 
     fn apply_expressions(
@@ -174,37 +259,30 @@ impl ExecutionPlan for WasmTableExec {
         Ok(TreeNodeRecursion::Continue)
     }
 
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        if children.is_empty() { Ok(self) } else { internal_err!("WasmTableExec has no children") }
+    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        match (children.pop(), children.is_empty()) {
+            (Some(input), true) => Ok(Arc::new(self.over(input))),
+            _ => internal_err!("WasmTableExec has one child"),
+        }
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        if partition != 0 {
-            return internal_err!("WasmTableExec has one partition, and partition {partition} was asked for");
-        }
-        let reading = self.query.begin();
+        let reading = self.has_own.then(|| self.function.begin()).flatten();
         let batch_size = context.session_config().batch_size();
+        let calls = self.input.execute(partition, context)?;
         let mut builder = RecordBatchReceiverStreamBuilder::new(self.schema(), WAITING);
         let sender = builder.tx();
-        let (table, name, arguments) = (self.table.clone(), self.name.clone(), self.arguments.clone());
-        let (projection, mut left) = (self.projection.clone(), self.limit.unwrap_or(usize::MAX));
-        builder.spawn_blocking(move || {
-            let most = batch_size.min(left);
-            let mut rows = charged(&name, || table.call(&arguments))?.with_batch_size(most);
-            while left > 0 {
-                let Some(batch) = charged(&name, || rows.next().transpose())? else { break };
-                let mut batch = batch.slice(0, batch.num_rows().min(left));
-                left -= batch.num_rows();
-                if let Some(projection) = &projection {
-                    batch = batch.project(projection)?;
-                }
-                // Nobody receives where the query was dropped.
-                if sender.blocking_send(Ok(batch)).is_err() {
-                    break;
-                }
+        let of = self.over(Arc::clone(&self.input));
+        builder.spawn(async move {
+            let arguments: Vec<RecordBatch> = calls.try_collect().await?;
+            // A thread that may be inside a guest for long.
+            let sent = tokio::task::spawn_blocking(move || of.send(&arguments, batch_size, &sender)).await;
+            match sent {
+                Ok(sent) => sent,
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                Err(error) => Err(DataFusionError::External(Box::new(error))),
             }
-            Ok(())
         });
-        Ok(Box::pin(crate::plan::Results::new(reading, builder.build())))
+        Ok(Box::pin(Results::new(reading, builder.build())))
     }
 }

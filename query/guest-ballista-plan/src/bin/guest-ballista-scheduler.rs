@@ -4,10 +4,9 @@ use std::future;
 
 use anyhow::Context as _;
 use clap::Parser;
+use guest_ballista_plan::program::ProgramOptions;
 use guest_ballista_plan::scheduler::ballista_scheduler::config::{SchedulerConfig, TaskDistributionPolicy};
 use guest_ballista_plan::scheduler::serve;
-use guest_ballista_plan::{log_level, log_to_stderr};
-use log::LevelFilter;
 
 /// Plan queries of Ballista with functions of WebAssembly modules, and give their tasks to executors, to each in turn.
 ///
@@ -16,9 +15,6 @@ use log::LevelFilter;
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 struct Arguments {
-    /// Address to listen at.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
-    host: String,
     /// Port to listen at; 0 is any free one.
     #[arg(long, value_name = "PORT", default_value_t = 50050)]
     port: u16,
@@ -29,22 +25,17 @@ struct Arguments {
     /// two heartbeats of the executors.
     #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..))]
     executor_timeout: u64,
-    /// Least important messages in the log: error, warn, info, debug, trace, or off for none.
-    #[arg(long, value_name = "LEVEL", default_value = "warn", value_parser = log_level)]
-    log: LevelFilter,
+    #[command(flatten)]
+    program: ProgramOptions,
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    log_to_stderr(arguments.log);
-    // Plans are read and optimized recursively.
-    const STACK: usize = 32 << 20;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build()?;
-    runtime.block_on(run(arguments))
+    arguments.program.clone().run(run(arguments))
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { host, port, external_host, executor_timeout, log: _ } = arguments;
+    let Arguments { port, external_host, executor_timeout, program: ProgramOptions { host, .. } } = arguments;
     let config = SchedulerConfig {
         external_host: external_host.unwrap_or_else(|| host.clone()),
         bind_host: host.clone(),

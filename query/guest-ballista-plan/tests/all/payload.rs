@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
-use guest_abi::function::Volatility;
-use guest_ballista_plan::{Limits, ModuleReference, Parameter, Payload, PayloadError, Planning, Source, hash};
+use datafusion::common::ScalarValue;
+use guest_abi::function::{Kind, Volatility};
+use guest_ballista_plan::{
+    Column, FunctionKind, Limits, ModuleReference, Parameter, Payload, PayloadError, Planning, Source, TableCall,
+    TableScan, hash,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -20,6 +24,31 @@ pub(crate) fn sample() -> Payload {
     let param = |name: &str| Parameter { name: name.to_owned(), nullable: false };
     let planning = Planning { params: vec![param("a"), param("b")], ..Planning::new(DataType::Int64) };
     Payload { abi_version: 1, name: "distance".to_owned(), function: "levenshtein".to_owned(), module, planning }
+}
+
+/// An aggregate whose result may be null.
+pub(crate) fn aggregate() -> Payload {
+    let mut payload = Payload { name: "average".to_owned(), function: "mean".to_owned(), ..sample() };
+    payload.planning = Planning {
+        kind: FunctionKind::Aggregate { state_version: 3, retracts: true },
+        params: vec![Parameter { name: "number".to_owned(), nullable: false }],
+        results: vec![Column { name: String::new(), ty: DataType::Float64, nullable: true }],
+        ..payload.planning
+    };
+    payload
+}
+
+/// A table function of two columns.
+pub(crate) fn table() -> Payload {
+    let mut payload = Payload { name: "words".to_owned(), function: "tokens".to_owned(), ..sample() };
+    let column = |name: &str, ty| Column { name: name.to_owned(), ty, nullable: false };
+    payload.planning = Planning {
+        kind: FunctionKind::Table,
+        params: vec![Parameter { name: "text".to_owned(), nullable: false }],
+        results: vec![column("position", DataType::Int64), column("word", DataType::Utf8)],
+        ..payload.planning
+    };
+    payload
 }
 
 fn types() -> impl Strategy<Value = DataType> {
@@ -62,9 +91,22 @@ fn limits() -> impl Strategy<Value = Limits> {
 fn planning() -> impl Strategy<Value = Planning> {
     let volatilities = prop::sample::select(vec![Volatility::Immutable, Volatility::Stable, Volatility::Volatile]);
     let params = vec((".{0,5}", any::<bool>()).prop_map(|(name, nullable)| Parameter { name, nullable }), 0..4);
-    (volatilities, any::<bool>(), params, types(), any::<bool>()).prop_map(
-        |(volatility, strict, params, result, nullable)| Planning { volatility, strict, params, result, nullable },
-    )
+    let column = || (".{0,5}", types(), any::<bool>()).prop_map(|(name, ty, nullable)| Column { name, ty, nullable });
+    let one = || vec(column(), 1);
+    let kinds = prop_oneof![
+        one().prop_map(|results| (FunctionKind::Scalar, results)),
+        (any::<u32>(), any::<bool>(), one()).prop_map(|(state_version, retracts, results)| {
+            (FunctionKind::Aggregate { state_version, retracts }, results)
+        }),
+        vec(column(), 0..4).prop_map(|results| (FunctionKind::Table, results)),
+    ];
+    (kinds, volatilities, any::<bool>(), params).prop_map(|((kind, results), volatility, strict, params)| Planning {
+        kind,
+        volatility,
+        strict,
+        params,
+        results,
+    })
 }
 
 fn payloads() -> impl Strategy<Value = Payload> {
@@ -90,6 +132,35 @@ proptest! {
         let encoded = payload.encode().unwrap();
         prop_assert!(Payload::is_one(&encoded));
         prop_assert_eq!(Payload::decode(&encoded).unwrap(), payload);
+    }
+
+    #[test]
+    fn tables_and_nodes_that_are_written_are_read(
+        function in vec(any::<u8>(), 0..40),
+        (number, text) in (any::<Option<i64>>(), any::<Option<String>>()),
+        projection in prop::option::of(vec(any::<usize>(), 0..5)),
+        limit in any::<Option<usize>>(),
+        at in any::<prop::sample::Index>(),
+        by in 1..=255u8,
+    ) {
+        let call = TableCall {
+            function: function.clone(),
+            arguments: vec![ScalarValue::Int64(number), ScalarValue::Utf8(text)],
+        };
+        let mut encoded = call.encode().unwrap();
+        prop_assert!(TableCall::is_one(&encoded) && !TableScan::is_one(&encoded) && !Payload::is_one(&encoded));
+        prop_assert_eq!(TableCall::decode(&encoded).unwrap(), call);
+        let length = encoded.len();
+        encoded[at.index(length)] ^= by;
+        prop_assert!(TableCall::decode(&encoded).is_err());
+
+        let scan = TableScan { function, projection, limit };
+        let mut encoded = scan.encode();
+        prop_assert!(TableScan::is_one(&encoded) && !TableCall::is_one(&encoded) && !Payload::is_one(&encoded));
+        prop_assert_eq!(TableScan::decode(&encoded).unwrap(), scan);
+        let length = encoded.len();
+        encoded[at.index(length)] ^= by;
+        prop_assert!(TableScan::decode(&encoded).is_err());
     }
 
     #[test]
@@ -134,11 +205,11 @@ fn errors_say_what_is_wrong() {
     }
 
     let mut newer = encoded.clone();
-    newer[6] = 2;
-    assert!(matches!(Payload::decode(&newer), Err(PayloadError::Version { found: 2 })));
+    newer[6] = 3;
+    assert!(matches!(Payload::decode(&newer), Err(PayloadError::Version { found: 3 })));
     assert_eq!(
         error(&newer),
-        "the function in the plan has version 2, and this process reads version 1; run the same release on the client, the \
+        "the function in the plan has version 3, and this process reads version 2; run the same release on the client, the \
          scheduler and the executors"
     );
 
@@ -146,4 +217,10 @@ fn errors_say_what_is_wrong() {
     assert!(error(&framed(b"")).contains("it has no module"));
     let nameless = Payload { name: String::new(), ..sample() };
     assert!(error(&nameless.encode().unwrap()).contains("it has no name"));
+
+    let kind = Payload::decode_as(Kind::Aggregate, &table().encode().unwrap()).unwrap_err().to_string();
+    assert!(kind.contains("`words` is called as a kind of aggregate, and it is one of table function"), "{kind}");
+    let two = Planning { kind: FunctionKind::Scalar, ..table().planning };
+    let two = Payload { planning: two, ..table() }.encode().unwrap();
+    assert!(error(&two).contains("it has not one result"));
 }

@@ -14,8 +14,7 @@ use guest_ballista::executor::serve;
 use guest_ballista::guest_datafusion::guest_functions::guest_host::{Engine, EngineConfig, InstanceAllocation};
 use guest_ballista::object_store::local::LocalFileSystem;
 use guest_ballista::{ModuleStore, Most, WasmFunctions};
-use guest_ballista_plan::{log_level, log_to_stderr};
-use log::LevelFilter;
+use guest_ballista_plan::program::ProgramOptions;
 
 /// Execute tasks of Ballista with functions of WebAssembly modules that come with the plans.
 ///
@@ -29,9 +28,6 @@ struct Arguments {
     /// Port of the scheduler.
     #[arg(long, value_name = "PORT", default_value_t = 50050)]
     scheduler_port: u16,
-    /// Address to listen at.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
-    host: String,
     /// Name or address by which clients and other executors reach it. Default: the one that the scheduler sees.
     #[arg(long, value_name = "HOST")]
     external_host: Option<String>,
@@ -65,18 +61,13 @@ struct Arguments {
     /// MiB for sorting, joining and grouping. Default: most of the machine's memory.
     #[arg(long, value_name = "MIB")]
     query_memory: Option<u32>,
-    /// Least important messages in the log: error, warn, info, debug, trace, or off for none.
-    #[arg(long, value_name = "LEVEL", default_value = "warn", value_parser = log_level)]
-    log: LevelFilter,
+    #[command(flatten)]
+    program: ProgramOptions,
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    log_to_stderr(arguments.log);
-    // Plans are read recursively.
-    const STACK: usize = 32 << 20;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build()?;
-    runtime.block_on(run(arguments))
+    arguments.program.clone().run(run(arguments))
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
@@ -101,7 +92,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let temporary =
         tempfile::tempdir().context("no temporary folder for intermediate results; give one by --work-dir")?;
     let work_dir = arguments.work_dir.unwrap_or_else(|| temporary.path().to_owned());
-    let host = arguments.host.as_str();
+    let host = arguments.program.host.as_str();
     let mut config = ExecutorProcessConfig {
         bind_host: host.to_owned(),
         external_host: arguments.external_host,

@@ -12,6 +12,8 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::error::Result;
 use datafusion::prelude::{CsvReadOptions, SessionConfig, SessionContext};
+use guest_ballista::guest_datafusion::guest_functions::ModuleConfig;
+use guest_ballista::guest_datafusion::register_module;
 use guest_ballista::object_store::local::LocalFileSystem;
 use guest_ballista::{ModuleStore, RemoteSession};
 use tempfile::TempDir;
@@ -63,6 +65,11 @@ impl Process {
 
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// Forgets what it logged until now.
+    pub(crate) fn clear_log(&self) {
+        self.log.lock().unwrap().clear();
     }
 
     /// The port that it named after `word`.
@@ -156,12 +163,16 @@ impl Cluster {
         self.modules.path()
     }
 
+    /// The scheduler's address.
+    pub(crate) fn url(&self) -> String {
+        format!("df://127.0.0.1:{}", self.scheduler.port("on"))
+    }
+
     /// A session that knows the table `t`. Modules of more bytes than `inline_limit` go to the object store.
     pub(crate) async fn connect(&self, inline_limit: usize) -> RemoteSession {
-        let url = format!("df://127.0.0.1:{}", self.scheduler.port("on"));
         let objects = LocalFileSystem::new_with_prefix(self.modules()).unwrap();
         let store = ModuleStore::default().with_object_store(Arc::new(objects)).with_inline_limit(inline_limit);
-        let session = RemoteSession::connect(&url, config(), store).await.unwrap();
+        let session = RemoteSession::connect(&self.url(), config(), store).await.unwrap();
         self.register_table(session.context()).await;
         session
     }
@@ -173,7 +184,7 @@ impl Cluster {
         context
     }
 
-    async fn register_table(&self, context: &SessionContext) {
+    pub(crate) async fn register_table(&self, context: &SessionContext) {
         let table = self.folder.path().join("table");
         if !table.exists() {
             fs::create_dir(&table).unwrap();
@@ -210,4 +221,20 @@ pub(crate) async fn run(context: &SessionContext, sql: &str) -> Result<Vec<Recor
 /// Results as text.
 pub(crate) fn text(batches: &[RecordBatch]) -> String {
     pretty_format_batches(batches).unwrap().to_string()
+}
+
+/// Compares the results of queries with those of one node, and returns how often each executor compiled.
+pub(crate) async fn compare(cluster: &Cluster, inline_limit: usize, queries: &[&str]) -> Vec<usize> {
+    let wasm = built("functions-leaking");
+    let single = cluster.single_node().await;
+    register_module(&single, "functions", &wasm, ModuleConfig::default()).unwrap();
+    let remote = cluster.connect(inline_limit).await;
+    remote.register_module("functions", &wasm, ModuleConfig::default()).await.unwrap();
+    for sql in queries {
+        let expected = text(&run(&single, sql).await.unwrap());
+        let found = run(remote.context(), sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        assert_eq!(text(&found), expected, "{sql}");
+        assert!(expected.lines().count() > 4, "{sql} has no rows");
+    }
+    cluster.executors.iter().map(|executor| executor.compiled()).collect()
 }

@@ -5,22 +5,24 @@ use std::thread;
 
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
-use datafusion::logical_expr::{ScalarUDF, ScalarUDFImpl as _, Volatility};
+use datafusion::logical_expr::{ScalarUDF, Volatility};
 use datafusion::prelude::SessionContext;
 use datafusion_proto::bytes::{
     logical_plan_from_bytes_with_extension_codec, logical_plan_to_bytes_with_extension_codec,
     physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
 };
-use guest_ballista::guest_datafusion::WasmScalarUdf;
 use guest_ballista::guest_datafusion::guest_functions::guest_host::{
     Engine, EngineConfig, InstanceAllocation, InstanceConfig,
 };
-use guest_ballista::guest_datafusion::guest_functions::{Kind, Module, ModuleConfig};
+use guest_ballista::guest_datafusion::guest_functions::{
+    Aggregate, Function, Kind, Module, ModuleConfig, Signature, TableFunction,
+};
+use guest_ballista::guest_datafusion::{ModuleFunction, WasmFunction, WasmScalarUdf};
 use guest_ballista::object_store::ObjectStoreExt as _;
 use guest_ballista::object_store::memory::InMemory;
 use guest_ballista::object_store::path::Path;
 use guest_ballista::{FunctionCodecError, ModuleStore, StoreError, WasmFunctions, WasmLogicalCodec};
-use guest_ballista_plan::{FunctionCodec as _, OpaqueFunctions, Payload, Source, hex};
+use guest_ballista_plan::{FunctionCodec as _, OpaqueFunctions, OpaqueUdf, Payload, Source, hex};
 
 use crate::cluster::{built, run, text};
 
@@ -28,15 +30,25 @@ pub(crate) fn engine() -> Engine {
     Engine::new(&EngineConfig::default().with_allocation(InstanceAllocation::OnDemand)).unwrap()
 }
 
-fn put(store: &ModuleStore, bytes: &[u8]) -> Result<[u8; 32], StoreError> {
+pub(crate) fn put(store: &ModuleStore, bytes: &[u8]) -> Result<[u8; 32], StoreError> {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(store.put(bytes))
 }
 
 /// The payload of a function of a module, as a client writes it.
 pub(crate) fn payload(bytes: &[u8], config: ModuleConfig, function: &str, store: &ModuleStore) -> Vec<u8> {
+    payload_of::<Function>(bytes, config, function, store)
+}
+
+/// The payload of a function of any kind, which SQL calls `called`.
+pub(crate) fn payload_of<F: ModuleFunction>(
+    bytes: &[u8],
+    config: ModuleConfig,
+    function: &str,
+    store: &ModuleStore,
+) -> Vec<u8> {
     put(store, bytes).unwrap();
     let module = Module::load(&engine(), "module", bytes, config).unwrap();
-    let udf = WasmScalarUdf::named(module.function(function).unwrap(), "called");
+    let udf = WasmFunction::named(F::find(&module, function).unwrap(), "called");
     WasmFunctions::new(&engine(), store.clone()).write(&udf).unwrap()
 }
 
@@ -47,7 +59,7 @@ fn numbers() -> Vec<u8> {
     .unwrap()
 }
 
-fn executor() -> WasmFunctions {
+pub(crate) fn executor() -> WasmFunctions {
     WasmFunctions::new(&engine(), ModuleStore::default())
 }
 
@@ -57,19 +69,36 @@ fn every_function_of_a_module_comes_back_as_it_was() {
     put(&store, &bytes).unwrap();
     let module = Module::load(&engine(), "functions", &bytes, ModuleConfig::default()).unwrap();
     let (client, executor) = (WasmFunctions::new(&engine(), store), executor());
-    let scalar: Vec<_> = module.signatures().filter(|signature| signature.kind == Kind::Scalar).collect();
-    for signature in &scalar {
-        let udf =
-            WasmScalarUdf::new(module.function(&signature.name).unwrap()).with_volatility(Some(Volatility::Stable));
-        let read = executor.read(&client.write(&udf).unwrap()).unwrap();
-        assert_eq!(read.function().signature(), *signature);
-        assert!(read == udf, "{signature}");
-        assert_eq!(read.sql_name(), signature.name);
-        // What plans on an executor show.
-        assert!(read.name().starts_with(&format!("{}@", signature.name)));
+    let mut kinds = [0, 0, 0];
+    for signature in module.signatures() {
+        match signature.kind {
+            Kind::Aggregate => comes_back::<Aggregate>(&module, signature, &client, &executor),
+            Kind::Table => comes_back::<TableFunction>(&module, signature, &client, &executor),
+            _ => comes_back::<Function>(&module, signature, &client, &executor),
+        }
+        kinds[signature.kind as usize] += 1;
     }
-    assert!(scalar.len() >= 20);
+    assert!(kinds[0] >= 20 && kinds[1] >= 4 && kinds[2] >= 3, "{kinds:?}");
     assert_eq!(executor.compiled(), 1);
+}
+
+fn comes_back<F: ModuleFunction>(
+    module: &Module,
+    signature: &Signature,
+    client: &WasmFunctions,
+    executor: &WasmFunctions,
+) {
+    let udf = WasmFunction::new(F::find(module, &signature.name).unwrap()).with_volatility(Some(Volatility::Stable));
+    let payload = client.write(&udf).unwrap();
+    let read = executor.read::<F>(&payload).unwrap();
+    assert_eq!(read.function().signature(), signature);
+    assert!(read == udf, "{signature}");
+    assert_eq!(read.sql_name(), signature.name);
+    // What plans on an executor show.
+    assert!(format!("{read:?}").contains(&format!("{}@", signature.name)), "{read:?}");
+    for other in [Kind::Scalar, Kind::Aggregate, Kind::Table] {
+        assert_eq!(OpaqueUdf::new(other, &payload).is_ok(), other == signature.kind, "{signature}");
+    }
 }
 
 #[test]
@@ -79,18 +108,18 @@ fn a_module_is_compiled_once_for_its_bytes_and_limits() {
     let executor = executor();
     thread::scope(|scope| {
         for _ in 0..8 {
-            scope.spawn(|| executor.read(&plain).unwrap());
+            scope.spawn(|| executor.read::<Function>(&plain).unwrap());
         }
     });
     assert_eq!(executor.compiled(), 1);
 
     let small = InstanceConfig::default().with_memory_limit(65536);
     let small = payload_of(ModuleConfig::default().with_instance(small));
-    assert_eq!(executor.read(&small).unwrap().function().module().config().instance.memory_limit, 65536);
+    assert_eq!(executor.read::<Function>(&small).unwrap().function().module().config().instance.memory_limit, 65536);
     assert_eq!(executor.clone().compiled(), 2);
 
     // Each has instances of its own, and none of them is kept.
-    let (one, other) = (executor.read(&plain).unwrap(), executor.read(&plain).unwrap());
+    let (one, other) = (executor.read::<Function>(&plain).unwrap(), executor.read::<Function>(&plain).unwrap());
     assert_eq!(one.function().module().pool().status().idle, 0);
     assert!(one == other);
     assert_eq!(executor.compiled(), 2);
@@ -104,19 +133,19 @@ fn modules_that_fail_are_tried_again_and_those_beyond_the_capacity_are_dropped()
         payload(&wat::parse_str(wasm).unwrap(), ModuleConfig::default(), "answer", &ModuleStore::default())
     };
     for number in 0..65 {
-        executor.read(&answer(number)).unwrap();
+        executor.read::<Function>(&answer(number)).unwrap();
     }
     assert_eq!(executor.compiled(), 65);
-    executor.read(&answer(64)).unwrap();
+    executor.read::<Function>(&answer(64)).unwrap();
     assert_eq!(executor.compiled(), 65);
-    executor.read(&answer(0)).unwrap();
+    executor.read::<Function>(&answer(0)).unwrap();
     assert_eq!(executor.compiled(), 66);
 
     let mut broken = Payload::decode(&answer(0)).unwrap();
     broken.module.hash = guest_ballista_plan::hash(b"no module");
     broken.module.source = Source::Inline(b"no module".to_vec());
     for _ in 0..2 {
-        let error = executor.read(&broken.encode().unwrap()).unwrap_err();
+        let error = executor.read::<Function>(&broken.encode().unwrap()).unwrap_err();
         assert!(matches!(error, FunctionCodecError::Function(_)), "{error}");
     }
     assert_eq!(executor.compiled(), 66);
@@ -128,7 +157,7 @@ fn what_is_not_as_the_plan_says_is_refused() {
     let refused = |change: fn(&mut Payload)| {
         let mut payload = Payload::decode(&sent).unwrap();
         change(&mut payload);
-        executor().read(&payload.encode().unwrap()).unwrap_err()
+        executor().read::<Function>(&payload.encode().unwrap()).unwrap_err()
     };
 
     let error = refused(|payload| payload.abi_version = 7);
@@ -146,7 +175,7 @@ fn what_is_not_as_the_plan_says_is_refused() {
             .contains("in the plan have the hash 93a44bbb96c751218e4c00d479e4c14358122a389acca16205b1e4d0dc5f9476")
     );
 
-    let error = refused(|payload| payload.planning.nullable = true);
+    let error = refused(|payload| payload.planning.results[0].nullable = true);
     let said = "`called` was planned with another signature than the module `module` has: `twice(p0: i64) -> i64`; submit the query again";
     assert_eq!(error.to_string(), said);
     let error = refused(|payload| payload.function = "twicee".to_owned());
@@ -155,10 +184,10 @@ fn what_is_not_as_the_plan_says_is_refused() {
     assert!(matches!(error, FunctionCodecError::Limit { what: "the residue", .. }), "{error}");
     let error = refused(|payload| payload.module.source = Source::Stored);
     assert!(matches!(error, FunctionCodecError::Store(StoreError::NoStore { .. })), "{error}");
-    assert!(matches!(executor().read(&sent[..50]), Err(FunctionCodecError::Payload(_))));
+    assert!(matches!(executor().read::<Function>(&sent[..50]), Err(FunctionCodecError::Payload(_))));
 
     let executor = executor();
-    executor.read(&sent).unwrap();
+    executor.read::<Function>(&sent).unwrap();
     assert_eq!(executor.compiled(), 1);
 
     // In a plan, such a function is there, and its calls fail: what a client learns of.
@@ -168,7 +197,7 @@ fn what_is_not_as_the_plan_says_is_refused() {
         payload
     });
     let context = SessionContext::new();
-    let udf = executor.decode(&stored.unwrap().encode().unwrap()).unwrap();
+    let udf = executor.decode_scalar(&stored.unwrap().encode().unwrap()).unwrap();
     context.register_udf(ScalarUDF::clone(&udf));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let error = runtime.block_on(run(&context, "SELECT called(column1) FROM (VALUES (1))")).unwrap_err();
@@ -176,7 +205,7 @@ fn what_is_not_as_the_plan_says_is_refused() {
         matches!(&error, DataFusionError::Execution(_)) && error.to_string().contains("are in an object store"),
         "{error}"
     );
-    assert!(executor.decode(b"wasmfn").is_err());
+    assert!(executor.decode_scalar(b"wasmfn").is_err());
 }
 
 #[test]
@@ -187,23 +216,23 @@ fn an_object_store_is_not_believed() {
     assert_eq!(Payload::decode(&sent).unwrap().module.source, Source::Stored);
     let executor = || WasmFunctions::new(&engine(), ModuleStore::default().with_object_store(objects.clone()));
     let one = executor();
-    one.read(&sent).unwrap();
+    one.read::<Function>(&sent).unwrap();
 
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let key = Path::from(format!("{}.wasm", hex(&guest_ballista_plan::hash(&numbers()))));
     runtime.block_on(objects.put(&key, b"other bytes".as_slice().into())).unwrap();
-    let error = executor().read(&sent).unwrap_err();
+    let error = executor().read::<Function>(&sent).unwrap_err();
     assert!(matches!(error, FunctionCodecError::Store(StoreError::Hash { .. })), "{error}");
     runtime.block_on(objects.delete(&key)).unwrap();
-    let error = executor().read(&sent).unwrap_err();
+    let error = executor().read::<Function>(&sent).unwrap_err();
     assert!(matches!(error, FunctionCodecError::Store(StoreError::Missing { .. })), "{error}");
     // It has the module.
-    one.read(&sent).unwrap();
+    one.read::<Function>(&sent).unwrap();
     assert_eq!(one.compiled(), 1);
 
     // It is read where something is awaited, too: the executor decodes plans in its runtime.
     put(&store, &numbers()).unwrap();
-    runtime.block_on(async { executor().read(&sent) }).unwrap();
+    runtime.block_on(async { executor().read::<Function>(&sent) }).unwrap();
 }
 
 #[test]

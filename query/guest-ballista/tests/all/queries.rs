@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use guest_ballista::guest_datafusion::FolderResolver;
 use guest_ballista::guest_datafusion::guest_functions::ModuleConfig;
-use guest_ballista::guest_datafusion::{FolderResolver, register_module};
 
-use crate::cluster::{Cluster, built, run, text};
+use crate::cluster::{Cluster, built, compare, run, text};
 
 const QUERIES: [&str; 7] = [
     "SELECT id, levenshtein(a, b) AS d, upper(a) AS u FROM t ORDER BY id",
@@ -18,26 +18,10 @@ const QUERIES: [&str; 7] = [
     "SELECT levenshtein('kitten', 'sitting') AS d, count(*) AS n FROM t WHERE id < (SELECT max(gcd(id, 100)) FROM t)",
 ];
 
-/// Compares all queries, and returns how often each executor compiled.
-async fn compare(cluster: &Cluster, inline_limit: usize) -> Vec<usize> {
-    let wasm = built("functions-leaking");
-    let single = cluster.single_node().await;
-    register_module(&single, "functions", &wasm, ModuleConfig::default()).unwrap();
-    let remote = cluster.connect(inline_limit).await;
-    remote.register_module("functions", &wasm, ModuleConfig::default()).await.unwrap();
-    for sql in QUERIES {
-        let expected = text(&run(&single, sql).await.unwrap());
-        let found = run(remote.context(), sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
-        assert_eq!(text(&found), expected, "{sql}");
-        assert!(expected.lines().count() > 4, "{sql} has no rows");
-    }
-    cluster.executors.iter().map(|executor| executor.compiled()).collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn modules_in_plans_give_what_one_node_gives_and_are_compiled_once() {
     let cluster = Cluster::start(2, &[]);
-    assert_eq!(compare(&cluster, 1 << 20).await, [1, 1]);
+    assert_eq!(compare(&cluster, 1 << 20, &QUERIES).await, [1, 1]);
     // None was needed.
     assert_eq!(cluster.modules().read_dir().unwrap().count(), 0);
 }
@@ -45,7 +29,7 @@ async fn modules_in_plans_give_what_one_node_gives_and_are_compiled_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn modules_in_an_object_store_give_what_one_node_gives_and_are_compiled_once() {
     let cluster = Cluster::start(2, &[]);
-    assert_eq!(compare(&cluster, 0).await, [1, 1]);
+    assert_eq!(compare(&cluster, 0, &QUERIES).await, [1, 1]);
     let stored: Vec<_> = cluster.modules().read_dir().unwrap().map(|file| file.unwrap().path()).collect();
     assert_eq!(stored.len(), 1);
 
@@ -85,7 +69,12 @@ async fn create_function_reaches_the_executors() {
     let error = run(session.context(), "SELECT doubled(id) FROM t").await.unwrap_err().to_string();
     assert!(error.contains("Invalid function 'doubled'"), "{error}");
 
-    run(session.context(), "CREATE FUNCTION average() LANGUAGE WASM AS 'functions.wasm#mean'").await.unwrap();
-    let error = run(session.context(), "SELECT average(id) FROM t").await.unwrap_err().to_string();
-    assert!(error.contains("is an aggregate of a WebAssembly module"), "{error}");
+    for statement in [
+        "CREATE FUNCTION average() LANGUAGE WASM AS 'functions.wasm#mean'",
+        "CREATE FUNCTION words() LANGUAGE WASM AS 'functions.wasm#tokens'",
+    ] {
+        run(session.context(), statement).await.unwrap();
+    }
+    let found = run(session.context(), "SELECT average(id) AS m, (SELECT max(word) FROM words('b a')) AS w FROM t");
+    assert!(text(&found.await.unwrap()).contains("| 999.5 | b |"));
 }

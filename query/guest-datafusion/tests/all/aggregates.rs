@@ -99,6 +99,43 @@ async fn explain_shows_the_hash_columns_have_natural_names_and_instances_end() {
     pool.is_given_back().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn filters_that_call_functions_leave_the_names_of_columns() {
+    let ctx = with_functions(2);
+    filled(&ctx, 7);
+    for (sql, expected) in [
+        (
+            "SELECT count(*) FILTER (WHERE gcd(g, 6) > 1) FROM t",
+            "SELECT count(*) FILTER (WHERE g IN (0, 2, 3, 4, 6)) FROM t",
+        ),
+        (
+            "SELECT DISTINCT count(*) FILTER (WHERE gcd(g, 6) > 1) FROM t GROUP BY g",
+            "SELECT DISTINCT count(*) FILTER (WHERE g IN (0, 2, 3, 4, 6)) FROM t GROUP BY g",
+        ),
+        (
+            "SELECT g, mean(n) FILTER (WHERE gcd(g, 6) > 1) FROM t GROUP BY g HAVING count(*) FILTER (WHERE gcd(g, 6) > 1) > 0",
+            "SELECT g, avg(n) FROM t WHERE g IN (0, 2, 3, 4, 6) GROUP BY g",
+        ),
+        (
+            "SELECT g, count(*) FILTER (WHERE gcd(g, 6) > 1) OVER (PARTITION BY s ORDER BY g) FROM t",
+            "SELECT g, count(*) FILTER (WHERE g IN (0, 2, 3, 4, 6)) OVER (PARTITION BY s ORDER BY g) FROM t",
+        ),
+    ] {
+        let sorted = async |sql: &str| {
+            let mut found = rows(&ctx, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+            found.sort();
+            found
+        };
+        assert_eq!(sorted(sql).await, sorted(expected).await, "{sql}");
+        let frame = ctx.sql(sql).await.unwrap();
+        let planned: Vec<String> = frame.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let batches = frame.collect().await.unwrap();
+        let found: Vec<String> = batches[0].schema().fields().iter().map(|field| field.name().clone()).collect();
+        assert_eq!(found, planned, "{sql}");
+        assert!(planned.iter().all(|name| !name.contains('@')), "{planned:?}");
+    }
+}
+
 #[tokio::test]
 async fn errors_are_typed_and_say_what_to_do() {
     let ctx = with_functions(1);
