@@ -3,7 +3,7 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_array::{Array, Int64Array, StringArray};
+use arrow_array::{Int64Array, StringArray};
 use guest_build::Allocator;
 use guest_functions::{Columnar, FunctionError, Module, ModuleConfig, Pristine, Value};
 
