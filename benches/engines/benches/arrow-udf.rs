@@ -81,11 +81,11 @@ fn main() -> Result<()> {
     let [gcds, firsts, trivials, distances] = [&measured[..4], &measured[4..6], &measured[6..8], &measured[8..]];
     ratios.add(&gcds[1], &gcds[0], Target::AtMost(2.0));
     ratios.add(&gcds[2], &gcds[1], Target::AtLeast(5.0));
-    ratios.add(&gcds[3], &gcds[1], Target::None);
-    ratios.add(&firsts[1], &firsts[0], Target::None);
-    ratios.add(&trivials[1], &trivials[0], Target::None);
-    ratios.add(&distances[1], &distances[0], Target::None);
-    ratios.add(&distances[2], &distances[1], Target::None);
+    ratios.add(&gcds[3], &gcds[1], Target::AtLeast(5.0));
+    ratios.add(&firsts[1], &firsts[0], Target::AtLeast(5.0));
+    ratios.add(&trivials[1], &trivials[0], Target::AtLeast(5.0));
+    ratios.add(&distances[1], &distances[0], Target::AtMost(3.0));
+    ratios.add(&distances[2], &distances[1], Target::AtLeast(1.0));
     ratios
         .note("arrow-udf-runtime uses an instance for batch after batch and never resets it; ours is restored exactly");
     ratios.note("new instance: what arrow-udf-runtime takes where nothing of a batch reaches the next");

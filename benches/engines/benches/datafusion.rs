@@ -30,7 +30,7 @@ const TEXTS: usize = 1_000_000;
 /// Rows of a batch, which is DataFusion's own default.
 const BATCH: usize = 8192;
 
-/// Partitions of each table, as many as the machine that the issue of two cores is about.
+/// Partitions of each table: one for each core of the machine that the figures are of.
 const PARTITIONS: usize = 2;
 
 /// A table in memory with columns `a` and `b`, from batches that are all the same.

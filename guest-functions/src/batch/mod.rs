@@ -207,16 +207,18 @@ fn one_by_one(
 fn one_of_numbers(
     entry: &Entry,
     instance: &mut Instance,
-    cells: &[Cells<'_>],
+    all: &[Cells<'_>],
     row: usize,
     slots: &mut Slots,
     collected: &mut Collected,
 ) -> Result<(), FunctionError> {
     slots.clear();
-    for cells in cells {
+    for cells in all {
         // Most columns have the values themselves.
-        let slot = cells.slot(row).or_else(|| cells.locate(row).and_then(|(cells, row)| cells.slot(row)));
-        slots.push(slot.unwrap_or(ValRaw::i64(0)));
+        match cells.slot(row).or_else(|| cells.locate(row).and_then(|(cells, row)| cells.slot(row))) {
+            Some(slot) => slots.push(slot),
+            None => return one(entry, instance, all, row, collected),
+        }
     }
     let slots = slots.as_mut_slice();
     let called = instance.call_numbers(entry.export, slots);

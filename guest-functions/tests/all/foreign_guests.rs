@@ -291,7 +291,7 @@ fn calls_by_values_give_what_rust_gives_and_leave_nothing() {
 #[test]
 fn batches_go_row_by_row_and_give_what_rust_gives() {
     for built in built() {
-        for pristine in [Pristine::Batch, Pristine::Never] {
+        for pristine in [Pristine::Batch, Pristine::Row, Pristine::Never] {
             let module = built.load(|config| config.with_pristine(pristine));
             let caller = RefCell::new(module.caller().unwrap());
             let run = runner(30).run(&batch(), |(name, rows)| {

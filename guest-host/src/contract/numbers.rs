@@ -128,12 +128,14 @@ fn reported(store: &mut Store<Data>) -> Result<(), CallError> {
 impl CallError {
     #[cold]
     fn slots(wanted: usize) -> Self {
-        Self::function(format!("a call of it takes {wanted} slots"))
+        Self::function(format!(
+            "a call of it takes {wanted} slots: one for each parameter, or for each result if those are more"
+        ))
     }
 
     #[cold]
     pub(crate) fn not_of_numbers() -> Self {
-        Self::function("the function is not one of numbers".to_owned())
+        Self::function("the function is not one of numbers; `Instance::invoke` calls extension functions".to_owned())
     }
 
     fn function(what: String) -> Self {

@@ -131,10 +131,10 @@ lies! {
     }
 
     /// The results have an encoding that results may not have.
-    "encoding" "__guest_function_encoding" "__guest_batch_encoding" -> TEXT;
-    row: pack(no_text(), 2);
+    "encoding" "__guest_function_encoding" "__guest_batch_encoding" -> NUMBER.list();
+    row: pack(kept(vec![Column { encoding: Encoding::Dictionary as u32, rows: 1, ..Column::default() }]), 0);
     batch: |rows, result| {
-        (result.values, result.offsets) = (letters(rows), honest_offsets(rows));
+        (result.offsets, result.child) = (honest_offsets(rows), items(rows, 0));
         result.encoding = Encoding::Dictionary as u32;
         BATCH_DONE
     }
@@ -149,7 +149,7 @@ lies! {
 
     /// The items are fewer than the offsets count.
     "fewer_items" "__guest_function_fewer_items" "__guest_batch_fewer_items" -> NUMBER.list();
-    row: pack(NOWHERE, 0);
+    row: pack(kept(vec![Column { rows: 1 << 19, values: last_byte() - 7, ..Column::default() }]), 0);
     batch: |rows, result| {
         (result.offsets, result.child) = (honest_offsets(rows), items(rows - 1, 0));
         BATCH_DONE
@@ -164,10 +164,43 @@ lies! {
         BATCH_DONE
     }
 
+    /// The results have more digits than their type.
+    "digits" "__guest_function_digits" "__guest_batch_digits" -> Type::of(Scalar::Decimal { precision: 2, scale: 0 });
+    row: pack(kept(100_i128.to_le_bytes().to_vec()), 16);
+    batch: |rows, result| {
+        // SAFETY: the host has placed room for a decimal of 16 bytes for each row, and nobody else uses it.
+        let room = unsafe { core::slice::from_raw_parts_mut(result.values as *mut u8, rows as usize * 16) };
+        room.as_chunks_mut::<16>().0.iter_mut().for_each(|to| *to = 100_i128.to_le_bytes());
+        BATCH_DONE
+    }
+
+    /// The results are documents, and their bytes are none.
+    "no_document" "__guest_function_no_document" "__guest_batch_no_document" -> Type::of(Scalar::Document);
+    row: pack(no_text(), 3);
+    batch: |rows, result| {
+        (result.values, result.offsets) = (no_text(), kept((0..=rows).map(|row| row.min(3)).collect()));
+        BATCH_DONE
+    }
+
+    /// The row that failed is behind the batch.
+    "behind" "__guest_function_behind" "__guest_batch_behind" -> TEXT;
+    row: pack(NOWHERE, 16);
+    batch: |rows, _result| { (rows + 7) as i32 }
+
     /// The call ended at a row, and no error was reported.
     "no_error" "__guest_function_no_error" "__guest_batch_no_error" -> TEXT;
     row: RESULT_NULL;
     batch: |_rows, _result| { 5 }
+}
+
+entry! {
+    Declaration::new(Kind::Scalar, "truth", &[("number", NUMBER)], &[("", Type::of(Scalar::Bool))])
+        .with_documentation("The result is a truth value, and neither 0 nor 1.")
+}
+
+#[unsafe(export_name = "__guest_function_truth")]
+extern "C" fn truth(_number: i64) -> i32 {
+    7
 }
 
 entry! {

@@ -8,6 +8,9 @@ pub(crate) type Magic = [u8; 6];
 /// Bytes of the checksum behind the version: SHA-256 of all bytes behind it.
 const CHECKSUM: usize = 32;
 
+/// Bytes of the header: of equal headers the messages are equal, as far as the checksum tells.
+pub(crate) const HEAD: usize = size_of::<Magic>() + 1 + CHECKSUM;
+
 /// A message behind its header.
 pub(crate) fn write(magic: &Magic, message: &[u8]) -> Vec<u8> {
     let mut framed = Vec::with_capacity(magic.len() + 1 + CHECKSUM + message.len());

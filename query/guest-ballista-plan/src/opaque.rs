@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
 };
 use guest_abi::function::Kind;
 
+use crate::frame;
 use crate::payload::{Column, Payload, Planning, hex};
 
 /// Digits of a module's hash that names show.
@@ -97,12 +98,12 @@ impl OpaqueUdf {
         &self.planning.results[0]
     }
 
-    fn check_count(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        let (given, expected) = (arg_types.len(), self.planning.params.len());
+    pub(crate) fn check_count(&self, given: usize) -> Result<()> {
+        let expected = self.planning.params.len();
         if given != expected {
             return plan_err!("`{}` takes {expected} arguments, not {given}", self.sql_name);
         }
-        Ok(arg_types.to_vec())
+        Ok(())
     }
 
     /// The same under the name that SQL has.
@@ -120,8 +121,10 @@ impl PartialEq for OpaqueUdf {
 impl Eq for OpaqueUdf {}
 
 impl Hash for OpaqueUdf {
+    /// Of the name and the first bytes, which have the checksum of the others: plans are compared often, and modules are large.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.payload.hash(state);
+        self.name.hash(state);
+        self.payload.get(..frame::HEAD).unwrap_or(&self.payload).hash(state);
     }
 }
 
@@ -161,7 +164,8 @@ impl ScalarUDFImpl for OpaqueUdf {
     }
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        self.check_count(arg_types)
+        self.check_count(arg_types.len())?;
+        Ok(arg_types.to_vec())
     }
 
     fn invoke_with_args(&self, _args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -203,7 +207,8 @@ impl AggregateUDFImpl for OpaqueUdf {
     }
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        self.check_count(arg_types)
+        self.check_count(arg_types.len())?;
+        Ok(arg_types.to_vec())
     }
 
     /// Asked for where a subquery has no rows. The client has computed it before it sends the plan.

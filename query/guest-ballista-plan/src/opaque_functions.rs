@@ -36,7 +36,9 @@ impl FunctionCodec for OpaqueFunctions {
 
     fn decode_table(&self, call: TableCall) -> Result<Arc<dyn TableProvider>> {
         let TableCall { function, arguments } = call;
-        Ok(Arc::new(OpaqueTable::new(OpaqueUdf::new(Kind::Table, &function)?, arguments)))
+        let function = OpaqueUdf::new(Kind::Table, &function)?;
+        function.check_count(arguments.len())?;
+        Ok(Arc::new(OpaqueTable::new(function, arguments)))
     }
 
     fn encode_table(&self, table: &dyn TableProvider) -> Result<Option<TableCall>> {

@@ -13,11 +13,24 @@ impl Log for StandardError {
 
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            eprintln!("{} {}: {}", record.level(), record.target(), record.args());
+            eprintln!("{} {}: {}", record.level(), record.target(), printable(&record.args().to_string()));
         }
     }
 
     fn flush(&self) {}
+}
+
+/// A message that no terminal obeys, and of which only the first line looks like one: names in it are those that clients gave.
+fn printable(message: &str) -> String {
+    let mut shown = String::with_capacity(message.len());
+    for character in message.chars() {
+        match character {
+            '\n' => shown.push_str("\n    "),
+            _ if character.is_control() => shown.extend(character.escape_default()),
+            _ => shown.push(character),
+        }
+    }
+    shown
 }
 
 /// Options that both programs have.
@@ -50,4 +63,14 @@ impl ProgramOptions {
 
 fn log_level(name: &str) -> Result<LevelFilter, String> {
     name.parse().map_err(|_| format!("`{name}` is no level; use error, warn, info, debug, trace or off"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_terminal_obeys_a_message_and_its_lines_are_told_apart() {
+        assert_eq!(printable("größe\n\u{1b}[2J"), "größe\n    \\u{1b}[2J");
+    }
 }

@@ -1,5 +1,6 @@
 //! Calls of table functions in plans: tables of logical plans, and nodes of physical ones.
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion_proto::protobuf;
 use prost::Message as _;
@@ -61,6 +62,37 @@ fn damaged(error: impl ToString) -> PayloadError {
     PayloadError::Damaged { what: error.to_string() }
 }
 
+/// Whether there are functions that take values of this type. Of others, those with a length in their type can be such that nobody can
+/// make an array of them.
+fn is_taken(ty: &DataType) -> bool {
+    match ty {
+        DataType::List(item) => is_taken(item.data_type()),
+        DataType::Dictionary(_, value) => is_taken(value),
+        DataType::Null
+        | DataType::Boolean
+        | DataType::Int8
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::UInt8
+        | DataType::UInt16
+        | DataType::UInt32
+        | DataType::UInt64
+        | DataType::Float32
+        | DataType::Float64
+        | DataType::Utf8
+        | DataType::LargeUtf8
+        | DataType::Utf8View
+        | DataType::Binary
+        | DataType::LargeBinary
+        | DataType::BinaryView
+        | DataType::Date32
+        | DataType::Timestamp(..)
+        | DataType::Decimal128(..) => true,
+        _ => false,
+    }
+}
+
 impl TableCall {
     /// The call as it crosses.
     ///
@@ -87,7 +119,15 @@ impl TableCall {
     /// [`PayloadError::Version`] and [`PayloadError::Damaged`].
     pub fn decode(encoded: &[u8]) -> Result<Self, PayloadError> {
         let message = CallMessage::decode(frame::read(TABLE, encoded)?).map_err(damaged)?;
-        let arguments = message.arguments.iter().map(|value| ScalarValue::try_from(value).map_err(damaged));
+        let arguments = message.arguments.iter().map(|value| {
+            let value = ScalarValue::try_from(value).map_err(damaged)?;
+            match is_taken(&value.data_type()) {
+                true => Ok(value),
+                false => {
+                    Err(damaged(format!("an argument has the type {}, which no function takes", value.data_type())))
+                }
+            }
+        });
         Ok(Self { arguments: arguments.collect::<Result<_, _>>()?, function: message.function })
     }
 }

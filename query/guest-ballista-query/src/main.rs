@@ -46,22 +46,36 @@ async fn query(arguments: &Arguments) -> Result<(), Error> {
     register_tables(session.context(), &arguments.query.tables).await.map_err(Error::Input)?;
     let ended = execute(session.context(), &arguments.query, Place::Cluster).await;
     let Err(Error::Failed(error)) = ended else { return ended };
-    // The error of a query that did not reach the scheduler has neither the address nor what to do.
-    Err(Error::Failed(unreachable(&arguments.scheduler).map_or(error, |why| {
-        anyhow!(
-            "there is no scheduler at {}: {why}; start guest-ballista-scheduler, or give its address by --scheduler",
-            arguments.scheduler
-        )
-    })))
+    // The error of a query that did not reach the scheduler has neither the address nor what to do. On a thread of its own, so that
+    // Ctrl-C is heard meanwhile.
+    let address = arguments.scheduler.clone();
+    let why = tokio::task::spawn_blocking(move || unreachable(&address)).await.map_err(Error::failed)?;
+    Err(Error::Failed(why.map_or_else(
+        || anyhow!("{error:#}"),
+        |why| {
+            anyhow!(
+                "there is no scheduler at {}: {why}; start guest-ballista-scheduler, or give its address by --scheduler \
+                 (the query: {error:#})",
+                arguments.scheduler
+            )
+        },
+    )))
 }
 
 /// Why there is no connection to this address; `None` if there is one.
 fn unreachable(address: &str) -> Option<std::io::Error> {
-    let connect = |found| TcpStream::connect_timeout(&found, PATIENCE);
-    match address.to_socket_addrs().map(|found| found.map(connect).reduce(Result::or)) {
-        Ok(Some(Ok(_))) => None,
-        Ok(Some(Err(error))) | Err(error) => Some(error),
-        Ok(None) => Some(std::io::Error::other("the host has no address")),
+    let mut last = std::io::Error::other("the host has no address");
+    match address.to_socket_addrs() {
+        Ok(addresses) => {
+            for found in addresses {
+                match TcpStream::connect_timeout(&found, PATIENCE) {
+                    Ok(_) => return None,
+                    Err(error) => last = error,
+                }
+            }
+            Some(last)
+        }
+        Err(error) => Some(error),
     }
 }
 
@@ -74,7 +88,7 @@ async fn session(arguments: &Arguments) -> Result<RemoteSession> {
         let objects = objects.with_context(|| format!("{} is no folder for modules", folder.display()))?;
         store = store.with_object_store(Arc::new(objects));
     }
-    let config = arguments.query.configure(SessionConfig::new());
+    let config = arguments.query.configure(SessionConfig::new().with_information_schema(true));
     let session = RemoteSession::connect(&format!("df://{}", arguments.scheduler), config, store).await?;
     for file in files {
         let registered = session.register_module(&file.name, &file.bytes, file.config.clone()).await;

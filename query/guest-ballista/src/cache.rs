@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use guest_ballista_plan::{Limits, hex};
 use guest_datafusion::guest_functions::guest_host::Engine;
 use guest_datafusion::guest_functions::{Module, ModuleConfig};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::error::FunctionCodecError;
 
@@ -51,8 +52,19 @@ impl ModuleCache {
         self.compiled.load(Ordering::Relaxed)
     }
 
-    /// The module, compiled from `bytes` if it is not there. A module that fails is tried again by whoever needs it next.
+    /// The module, compiled from `bytes` if it is not there. The thread's other tasks go on elsewhere meanwhile: they are the
+    /// executor's signs of life, too. A module that fails is tried again by whoever needs it next.
     pub(crate) fn module(
+        &self,
+        key: Key,
+        name: &str,
+        bytes: impl FnOnce() -> Result<Vec<u8>, FunctionCodecError>,
+        config: impl FnOnce() -> Result<ModuleConfig, FunctionCodecError>,
+    ) -> Result<Module, FunctionCodecError> {
+        blocking(|| self.found_or_compiled(key, name, bytes, config))
+    }
+
+    fn found_or_compiled(
         &self,
         key: Key,
         name: &str,
@@ -89,5 +101,12 @@ impl ModuleCache {
             };
         }
         module
+    }
+}
+/// Runs what may take long on a thread that runs tasks as well.
+fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
     }
 }

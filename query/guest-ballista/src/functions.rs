@@ -258,7 +258,10 @@ impl FunctionCodec for WasmFunctions {
         let TableScan { function, projection, limit } = scan;
         let loaded = self.read(&function);
         match or_failing(loaded, &function, |found| Ok(Ok(found)), |failing| Ok(Err(failing)))? {
-            Ok(found) => Ok(Arc::new(WasmTableExec::try_new(&found, input, projection, limit)?)),
+            Ok(found) => {
+                let node = WasmTableExec::try_new(&found, input, projection, limit)?;
+                Ok(Arc::new(node.with_most_rows(self.most.table_rows)))
+            }
             Err(failing) => Ok(Arc::new(OpaqueTableExec::try_new(failing, input, projection, limit)?)),
         }
     }

@@ -16,12 +16,15 @@ pub struct Most {
     pub memory_limit: u64,
     /// How long a call may take, which is one for a batch or, if each row starts pristine, for a row.
     pub deadline: Duration,
+    /// Rows that a call of a table function may have. One without an end would fill the disk of the executor, on which its rows wait
+    /// for those who read them.
+    pub table_rows: usize,
 }
 
 impl Default for Most {
-    /// 4 GiB, and a minute.
+    /// 4 GiB, a minute, and a hundred million rows.
     fn default() -> Self {
-        Self { memory_limit: 4 << 30, deadline: Duration::from_secs(60) }
+        Self { memory_limit: 4 << 30, deadline: Duration::from_secs(60), table_rows: 100_000_000 }
     }
 }
 
@@ -36,6 +39,12 @@ impl Most {
     #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
+    }
+
+    /// Sets [`Self::table_rows`].
+    #[must_use]
+    pub fn with_table_rows(self, table_rows: usize) -> Self {
+        Self { table_rows, ..self }
     }
 }
 

@@ -8,7 +8,7 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result, ScalarValue, internal_err, plan_err, project_schema};
+use datafusion::common::{DataFusionError, Result, ScalarValue, internal_err, plan_err, project_schema, resources_err};
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
@@ -128,6 +128,8 @@ pub struct WasmTableExec {
     input: Arc<dyn ExecutionPlan>,
     projection: Option<Vec<usize>>,
     limit: Option<usize>,
+    /// Rows that a call may have.
+    most_rows: usize,
     /// Whether the instances are those of this node, so that its streams say whether somebody reads.
     has_own: bool,
     properties: Arc<PlanProperties>,
@@ -161,7 +163,21 @@ impl WasmTableExec {
             Boundedness::Bounded,
         )
         .with_scheduling_type(SchedulingType::Cooperative);
-        Ok(Self { function, input, projection, limit, has_own, properties: Arc::new(properties) })
+        Ok(Self {
+            function,
+            input,
+            projection,
+            limit,
+            most_rows: usize::MAX,
+            has_own,
+            properties: Arc::new(properties),
+        })
+    }
+
+    /// Lets a call have at most this many rows: one with more is an error. By default nothing bounds them but the query's own limit.
+    #[must_use]
+    pub fn with_most_rows(self, most_rows: usize) -> Self {
+        Self { most_rows, ..self }
     }
 
     /// The function that is called.
@@ -193,8 +209,14 @@ impl WasmTableExec {
             let arguments: Vec<ArrayRef> = batch.columns().iter().map(|column| column.slice(row, 1)).collect();
             let rows = charged(name, || self.function.callable()?.call(&arguments));
             let mut rows = rows?.with_batch_size(batch_size.min(left));
+            let mut of_call = 0_usize;
             while left > 0 {
                 let Some(batch) = charged(name, || rows.next().transpose())? else { break };
+                of_call = of_call.saturating_add(batch.num_rows().min(left));
+                if of_call > self.most_rows {
+                    let most = self.most_rows;
+                    return resources_err!("a call of `{name}` has more than the {most} rows that are allowed here");
+                }
                 let mut batch = batch.slice(0, batch.num_rows().min(left));
                 left -= batch.num_rows();
                 if let Some(projection) = &self.projection {
@@ -218,6 +240,7 @@ impl WasmTableExec {
             input,
             projection: self.projection.clone(),
             limit: self.limit,
+            most_rows: self.most_rows,
             has_own: self.has_own,
             properties: Arc::new(properties),
         }

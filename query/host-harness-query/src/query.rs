@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::anyhow;
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
@@ -53,9 +54,9 @@ pub async fn execute(ctx: &SessionContext, arguments: &QueryArguments, place: Pl
         let (ctx, sql) = (ctx.clone(), arguments.sql.clone());
         async move { plan(&ctx, &sql).await }
     });
-    let plan = planning.await.map_err(Error::failed)?.map_err(|error| of_query(&error, Error::Input))?;
+    let (plan, schema) = planning.await.map_err(Error::failed)?.map_err(|error| of_query(&error, Error::Input))?;
     let progress = Progress::begin(&plan, place, arguments.format, arguments.quiet);
-    let mut output = Output::new(arguments.format, plan.schema());
+    let mut output = Output::new(arguments.format, schema);
     let mut batches =
         execute_stream(Arc::clone(&plan), ctx.task_ctx()).map_err(|error| of_query(&error, Error::Failed))?;
     while let Some(batch) = progress.during(batches.next()).await {
@@ -67,9 +68,12 @@ pub async fn execute(ctx: &SessionContext, arguments: &QueryArguments, place: Pl
     Ok(())
 }
 
-async fn plan(ctx: &SessionContext, sql: &str) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+/// The plan of a query, and the columns of its results. A plan without rows may have lost these: Ballista's has.
+async fn plan(ctx: &SessionContext, sql: &str) -> Result<(Arc<dyn ExecutionPlan>, SchemaRef), DataFusionError> {
     let reads = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    ctx.sql_with_options(sql, reads).await?.create_physical_plan().await
+    let query = ctx.sql_with_options(sql, reads).await?;
+    let schema = Arc::clone(query.schema().inner());
+    Ok((query.create_physical_plan().await?, schema))
 }
 
 /// The error of a query. One of a function is a failure of the query, also where it was computed while the query was planned.

@@ -18,7 +18,7 @@ fn nullable(number: Option<i64>) -> Option<i64> {
     number?.checked_add(1)
 }
 
-/// Texts of so many characters are compared without the heap.
+/// Longest text, in characters, that is compared without the heap.
 const SHORT: usize = 64;
 
 /// The least number of characters to insert, delete or replace that makes one text the other.

@@ -24,7 +24,7 @@ pub(crate) struct New {
     /// Make user-defined functions, which query engines call with arguments, instead of an extension.
     #[arg(long, conflicts_with = "host")]
     pub(crate) functions: bool,
-    /// Make a service that embeds the runtime and calls an extension, instead of the extension.
+    /// Make a service that embeds the runtime, instead of an extension.
     #[arg(long)]
     pub(crate) host: bool,
     /// Name of the crate, if it is not that of the folder.

@@ -27,7 +27,7 @@ fn pairs(text: &str) -> Vec<(char, char)> {
     text.chars().zip(text.chars().skip(1)).collect()
 }
 
-/// A price less so many percent of it.
+/// The price reduced by a percentage, from 0 to 100.
 #[function]
 pub fn reduced(price: f64, percent: f64) -> Result<f64> {
     if !(0.0..=100.0).contains(&percent) {

@@ -49,11 +49,14 @@ pub(crate) fn with_free_ports(page: &str) -> String {
     // All are open until each has its own.
     let ports: BTreeMap<&str, TcpListener> =
         named.map(|pair| (pair[1], TcpListener::bind("127.0.0.1:0").unwrap())).collect();
-    let mut page = page.to_owned();
-    for (named, free) in &ports {
-        page = page.replace(named, &free.local_addr().unwrap().port().to_string());
+    // In one pass: a free port may be another one's number in the page.
+    let (mut changed, mut rest) = (String::new(), page);
+    while let Some((at, named)) = ports.keys().filter_map(|named| Some((rest.find(named)?, *named))).min() {
+        changed += &rest[..at];
+        changed += &ports[named].local_addr().unwrap().port().to_string();
+        rest = &rest[at + named.len()..];
     }
-    page
+    changed + rest
 }
 
 /// A folder that has `guest-runtime`, and the page's crate of an earlier run without its files.

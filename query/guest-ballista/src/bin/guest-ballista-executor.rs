@@ -58,6 +58,9 @@ struct Arguments {
     /// Most milliseconds for a call, which is one for a batch, whatever a client asks for.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..))]
     deadline: u64,
+    /// Most rows for a call of a table function.
+    #[arg(long, value_name = "ROWS", default_value_t = Most::default().table_rows)]
+    table_rows: usize,
     /// MiB for sorting, joining and grouping. Default: most of the machine's memory.
     #[arg(long, value_name = "MIB")]
     query_memory: Option<u32>,
@@ -83,7 +86,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let guest_memory = usize::try_from(bytes(arguments.guest_memory)).unwrap_or(usize::MAX);
     let most = Most::default()
         .with_memory_limit(arguments.instance_memory * MIB)
-        .with_deadline(Duration::from_millis(arguments.deadline));
+        .with_deadline(Duration::from_millis(arguments.deadline))
+        .with_table_rows(arguments.table_rows);
     let functions = WasmFunctions::new(&engine, store)
         .with_most(most)
         .with_memory_pool(Arc::new(GreedyMemoryPool::new(guest_memory)));

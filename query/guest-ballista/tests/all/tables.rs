@@ -70,7 +70,7 @@ async fn a_table_that_a_join_collects_has_a_stage_of_its_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_fails_is_named_and_the_next_query_goes_on() {
-    let cluster = Cluster::start(2, &["--deadline", "2000"]);
+    let cluster = Cluster::start(2, &["--deadline", "2000", "--table-rows", "1000"]);
     let session = cluster.connect(1 << 20).await;
     session.register_module("functions", &built("functions-leaking"), ModuleConfig::default()).await.unwrap();
     session.register_module("broken", &trapping(), ModuleConfig::default()).await.unwrap();
@@ -80,6 +80,9 @@ async fn what_fails_is_named_and_the_next_query_goes_on() {
         ("SELECT * FROM series(1, 2, 0)", "the step of a series is not 0"),
         ("SELECT * FROM settings('a=1\nb=x')", "`x` is no number"),
         ("SELECT * FROM series(NULL, 2, 1)", "null"),
+        // Without an end: its rows would be written to the executor's disk for ever.
+        ("SELECT count(*) FROM series(0, 9223372036854775807, 1)", "a call of `series` has more than the 1000 rows"),
+        ("SELECT count(*) FROM t JOIN series(0, 9223372036854775807, 1) AS s ON t.id = s.number", "the 1000 rows"),
     ] {
         match run(session.context(), sql).await.unwrap_err() {
             DataFusionError::Execution(error) => assert!(error.contains(expected), "{sql}: {error}"),

@@ -49,7 +49,7 @@ fn with_target(ratios: &Ratios) -> impl Iterator<Item = &Ratio> {
 pub(super) fn sentence(ratios: &Ratios) -> String {
     let (all, met) = (with_target(ratios).count(), with_target(ratios).filter(|ratio| ratio.met).count());
     format!(
-        "{met} of {all} benchmark targets were met in the last run of `cargo xtask bench`: \
+        "{met} of {all} benchmark targets were met in the last runs of `cargo xtask bench`: \
          [all ratios](docs/src/ratios.md).\n"
     )
 }
@@ -155,8 +155,11 @@ pub(super) fn functions(ratios: &Ratios) -> Result<String> {
     /// The baseline of what is held to a time.
     const TIME: &str = "1 ns";
     let mut text = String::from("| measured | time | beside | time | ratio | asked |\n|---|--:|---|--:|--:|---|\n");
-    for benchmark in ["functions", "arrow-udf", "datafusion"] {
-        let all = ratios.get(benchmark).with_context(|| format!("the benchmark `{benchmark}` was not run"))?;
+    for (benchmark, command) in
+        [("functions", "bench"), ("arrow-udf", "bench --engines"), ("datafusion", "bench --engines")]
+    {
+        let all = ratios.get(benchmark);
+        let all = all.with_context(|| format!("there are no figures of `{benchmark}`: run `cargo xtask {command}`"))?;
         for ratio in all.iter().filter(|ratio| !ratio.target.is_empty()) {
             let (Some(own), Some(other)) = (ratio.measured_ns, ratio.baseline_ns) else { continue };
             let beside = ratio.baseline.as_deref().unwrap_or_default();
@@ -253,8 +256,12 @@ mod tests {
         let table = functions(&read(all).unwrap()).unwrap();
         assert!(table.contains("| row | 61 ns | | | | at most 60 ns, **missed** |\n"), "{table}");
         assert!(table.contains("| batch | 2.4 us | loop | 2.0 us | 1.20 | at most 2 |\n"), "{table}");
-        let error = functions(&Ratios::new()).unwrap_err().to_string();
-        assert!(error.contains("`functions` was not run"), "{error}");
+        for (kept, told) in
+            [("{}", "`functions`: run `cargo xtask bench`"), (r#"{"functions": []}"#, "bench --engines`")]
+        {
+            let error = functions(&read(kept).unwrap()).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
     }
 
     #[test]
