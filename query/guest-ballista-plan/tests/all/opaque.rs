@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
-use datafusion::common::{Result, TableReference};
+use datafusion::common::{Result, ScalarValue, TableReference};
 use datafusion::logical_expr::{AggregateUDF, Expr, ScalarUDF, ScalarUDFImpl as _, Volatility};
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use datafusion::prelude::SessionContext;
@@ -139,7 +139,8 @@ fn tables_have_their_columns_their_limit_and_one_row_of_arguments() {
     let words = OpaqueUdf::new(Kind::Table, &table().encode().unwrap()).unwrap();
     let name = TableReference::bare("words");
     let mut sent = Vec::new();
-    codec.try_encode_table_provider(&name, Arc::new(OpaqueTable::new(words, Vec::new())), &mut sent).unwrap();
+    let arguments = vec![ScalarValue::from("to be")];
+    codec.try_encode_table_provider(&name, Arc::new(OpaqueTable::new(words.clone(), arguments)), &mut sent).unwrap();
     let context = SessionContext::new().task_ctx();
     let error = codec.try_decode_table_provider(&sent, &name, Arc::new(Schema::empty()), &context).unwrap_err();
     assert!(
@@ -148,6 +149,22 @@ fn tables_have_their_columns_their_limit_and_one_row_of_arguments() {
             .contains("`words` cannot be read from the plan: the function in the plan is damaged: the table has other"),
         "{error}"
     );
+
+    // So are arguments that are too few, or of a type of which nobody can make an array.
+    for (arguments, told) in [
+        (Vec::new(), "`words` takes 1 arguments, not 0"),
+        (
+            vec![ScalarValue::FixedSizeBinary(-1, None)],
+            "an argument has the type FixedSizeBinary(-1), which no function takes",
+        ),
+    ] {
+        let mut sent = Vec::new();
+        codec
+            .try_encode_table_provider(&name, Arc::new(OpaqueTable::new(words.clone(), arguments)), &mut sent)
+            .unwrap();
+        let error = codec.try_decode_table_provider(&sent, &name, plan.schema(), &context).unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
+    }
 }
 
 #[test]
