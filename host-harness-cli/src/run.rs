@@ -321,7 +321,7 @@ fn absolute(path: &Path) -> PathBuf {
 fn status(error: &anyhow::Error) -> u8 {
     match (error.downcast_ref::<LoadError>(), error.downcast_ref::<FunctionError>()) {
         (Some(error), _) | (_, Some(FunctionError::Load(error))) if is_of_the_guest(error) => FAILED,
-        (_, Some(FunctionError::Call(_))) => FAILED,
+        (_, Some(FunctionError::Call(_) | FunctionError::Row { .. })) => FAILED,
         _ => BAD_INPUT,
     }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::functions::{load, print};
 use crate::arguments::{Call, Common, Format};
-use crate::output::Destination;
+use crate::output::{Destination, print_more};
 
 /// Calls a function, and prints its result.
 pub(crate) fn call(arguments: &Call, common: &Common) -> Result<()> {
@@ -77,9 +77,11 @@ fn table(module: &Module, arguments: &Call, common: &Common) -> Result<()> {
                     text.push_str(&row.join("\t"));
                     text.push('\n');
                 }
-                Destination::Stdout.write(std::mem::take(&mut text).as_bytes())?;
+                if !print_more(std::mem::take(&mut text).as_bytes())? {
+                    return Ok(());
+                }
             }
-            Destination::Stdout.write(text.as_bytes())?;
+            print_more(text.as_bytes())?;
         }
         Format::Json => {
             let mut all = Vec::new();

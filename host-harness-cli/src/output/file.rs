@@ -143,11 +143,17 @@ fn is_same_file(left: &Path, right: &Path) -> bool {
 }
 
 fn print(bytes: &[u8]) -> io::Result<()> {
+    print_more(bytes).map(drop)
+}
+
+/// Prints a part of something, and returns whether anybody reads it.
+pub(crate) fn print_more(bytes: &[u8]) -> io::Result<bool> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(true),
         // Whoever read it has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -12,7 +12,7 @@ use std::io::{self, Write};
 
 use host_harness::report::Report;
 
-pub(crate) use file::{Destination, hold_writes};
+pub(crate) use file::{Destination, hold_writes, print_more};
 pub(crate) use html::Html;
 pub(crate) use json::Json;
 pub(crate) use junit::Junit;

@@ -51,7 +51,14 @@ async fn query(arguments: &Arguments) -> Result<(), Error> {
     let address = arguments.scheduler.clone();
     let why = tokio::task::spawn_blocking(move || unreachable(&address)).await.map_err(Error::failed)?;
     Err(Error::Failed(why.map_or_else(
-        || anyhow!("{error:#}"),
+        // The words of a connection on which somebody else answered.
+        || match format!("{error:#}") {
+            text if text.contains("Status { code:") => anyhow!(
+                "what answers at {} is no scheduler; give the address of guest-ballista-scheduler by --scheduler (the query: {text})",
+                arguments.scheduler
+            ),
+            text => anyhow!(text),
+        },
         |why| {
             anyhow!(
                 "there is no scheduler at {}: {why}; start guest-ballista-scheduler, or give its address by --scheduler \

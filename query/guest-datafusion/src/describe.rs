@@ -1,11 +1,9 @@
 //! What every kind of function says of itself to DataFusion: its volatility, its parameters, its documentation.
 
+use crate::types::{coerce, sql_type};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::{DocSection, Documentation, Signature, Volatility};
-use guest_functions::data_type;
-
-use crate::types::coerce;
 
 /// The volatility that a module declares for a function.
 pub(crate) fn volatility(of: &guest_functions::Signature) -> Volatility {
@@ -41,11 +39,10 @@ pub(crate) fn coerce_all(
     let coerced = arg_types.iter().zip(&signature.params).map(|(given, param)| match coerce(given, param.ty) {
         Some(coerced) => Ok(coerced),
         None => plan_err!(
-            "the parameter `{}` of `{name}` has type {}, which a {given} is not cast to; write CAST({} AS {})",
+            "the parameter `{}` of `{name}` has type {}, which a {given} is not cast to; write CAST(... AS {}) around the argument",
             param.name,
             param.ty,
-            param.name,
-            data_type(param.ty)
+            sql_type(param.ty)
         ),
     });
     coerced.collect()

@@ -25,6 +25,28 @@ pub(crate) fn coerce(given: &DataType, ty: Type) -> Option<DataType> {
     casts.then_some(target)
 }
 
+/// The name that SQL has for the type of a parameter.
+pub(crate) fn sql_type(ty: Type) -> String {
+    let name = match ty.scalar {
+        Scalar::Bool => "BOOLEAN",
+        Scalar::I32 => "INT",
+        Scalar::I64 => "BIGINT",
+        Scalar::U64 => "BIGINT UNSIGNED",
+        Scalar::F32 => "REAL",
+        Scalar::F64 => "DOUBLE",
+        Scalar::String => "VARCHAR",
+        Scalar::Date => "DATE",
+        Scalar::Timestamp => "TIMESTAMP(6)",
+        Scalar::Decimal { precision, scale } => return format!("DECIMAL({precision}, {scale})") + brackets(ty),
+        _ => "BYTEA",
+    };
+    name.to_owned() + brackets(ty)
+}
+
+fn brackets(ty: Type) -> &'static str {
+    if ty.list.is_some() { "[]" } else { "" }
+}
+
 /// Whether a batch takes an argument of type `given` for a parameter of type `ty` as it is.
 fn crosses(given: &DataType, ty: Type) -> bool {
     match (given, ty.list) {

@@ -1,11 +1,13 @@
 //! The modules of a query.
 
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
 use guest_datafusion::guest_functions::ModuleConfig;
 use guest_datafusion::guest_functions::guest_host::Guest;
+use guest_datafusion::guest_functions::guest_host::guest_abi::function::read_section;
 use guest_datafusion::guest_functions::guest_host::module_info::{ContractKind, ModuleInfo};
 
 use crate::arguments::QueryArguments;
@@ -31,6 +33,15 @@ impl<'a> ModuleFile<'a> {
     /// A file cannot be read, or a declaration is for none or for several of the modules.
     pub fn read_all(arguments: &'a QueryArguments) -> Result<Vec<Self>> {
         let mut files = arguments.modules.iter().map(|path| Self::read(path, arguments)).collect::<Result<Vec<_>>>()?;
+        let mut declared = HashMap::new();
+        for file in &files {
+            for name in file.declared() {
+                if let Some(other) = declared.insert(name.clone(), file.path) {
+                    let (one, other) = (other.display(), file.path.display());
+                    bail!("{one} and {other} both have a function `{name}`; give one of them, or rename the function");
+                }
+            }
+        }
         let mut declarations = vec![Vec::new(); files.len()];
         for declaration in &arguments.declarations {
             let name = declaration.split('(').next().unwrap_or_default().trim();
@@ -65,6 +76,13 @@ impl<'a> ModuleFile<'a> {
     /// An error of this module, with its path before it.
     pub fn error(&self, error: impl Display) -> anyhow::Error {
         anyhow!("{}: {error}", self.path.display())
+    }
+
+    /// The names of the functions that it declares; of a section that cannot be read, loading it says so.
+    fn declared(&self) -> Vec<String> {
+        let section = self.info.as_ref().map(|info| info.function_section.as_slice()).unwrap_or_default();
+        let signatures = read_section(section).unwrap_or_default();
+        signatures.into_iter().map(|signature| signature.name).collect()
     }
 
     /// Whether it has no signatures of its own, and exports a function of this name.

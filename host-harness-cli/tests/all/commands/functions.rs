@@ -142,7 +142,7 @@ fn what_does_not_fit_is_told_in_a_line() {
     assert_eq!(said.stderr, "error: `spin` failed: the deadline of 20ms passed\n");
 }
 
-/// An aggregate that counts its rows, and a table function whose rows have no end.
+/// An aggregate that counts its rows and traps for 666, and a table function whose rows have no end.
 fn counting() -> Folder {
     const NUMBER: Type = Type::of(Scalar::I64);
     const COUNT: Declaration<'static> =
@@ -155,6 +155,9 @@ fn counting() -> Folder {
         r#"(module (memory (export "memory") 5)
             (func (export "__guest_exchange") (param i32) (result i32) (i32.const 4096))
             (func (export "__guest_aggregate_count") (param i32 i32 i32 i32 i32 i32 i32) (result i32)
+                (if (i32.eqz (local.get 0))
+                    (then
+                        (if (i64.eq (i64.load (i32.load offset=8 (local.get 2))) (i64.const 666)) (then (unreachable)))))
                 (if (i32.eq (local.get 0) (i32.const 3))
                     (then
                         (i64.store (i32.load offset=8 (local.get 6))
@@ -189,6 +192,19 @@ fn aggregates_take_rows_and_table_functions_print_them() {
     let said = folder.run("call --format json --limit 1 counting.wat zeros");
     let called: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
     assert_eq!(called, serde_json::json!({"function": "zeros", "columns": ["a", "b"], "rows": [[0, 0]]}));
+    let said = folder.run("call counting.wat count 666 1");
+    assert_eq!((said.status, said.stdout.as_str()), (Some(1), ""), "{}", said.stderr);
+    assert!(said.stderr.contains("`count`"), "{}", said.stderr);
+    // A reader that leaves ends rows that have no end.
+    #[cfg(unix)]
+    {
+        use std::process::Stdio;
+        let mut command = folder.command("call counting.wat zeros");
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+    }
     let said = folder.run("functions counting.wat");
     for told in ["count(of: i64, and: i64) -> i64\n    immutable aggregate", "zeros() -> table(a: i64, b: i64)"] {
         assert!(said.stdout.contains(told), "{}", said.stdout);

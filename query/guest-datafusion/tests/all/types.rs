@@ -77,7 +77,7 @@ async fn exports_of_numbers_of_any_module_are_functions() {
 async fn arguments_that_do_not_fit_are_refused_with_both_types() {
     let ctx = with_functions(1);
     for (expression, parts) in [
-        ("gcd('a', 1)", &["the parameter `a` of `gcd` has type i64", "Utf8", "CAST(a AS Int64)"][..]),
+        ("gcd('a', 1)", &["the parameter `a` of `gcd` has type i64", "Utf8", "CAST(... AS BIGINT)"][..]),
         ("levenshtein(1, 'a')", &["the parameter `a` of `levenshtein` has type string", "Int64"]),
         ("gcd(1)", &["`gcd` takes 2 arguments, not 1", "gcd(a: i64, b: i64) -> i64"]),
         ("with_tax(CAST(1 AS DECIMAL(20, 4)), 1)", &["decimal(18, 2)", "Decimal128(20, 4)"]),
@@ -86,6 +86,25 @@ async fn arguments_that_do_not_fit_are_refused_with_both_types() {
         let error = rows(&ctx, &format!("SELECT {expression}")).await.unwrap_err().to_string();
         assert!(parts.iter().all(|part| error.contains(part)), "{expression}: {error}");
     }
+}
+
+#[tokio::test]
+async fn the_cast_that_an_error_recommends_is_one_of_sql() {
+    let ctx = with_functions(1);
+    let call = |at: usize, argument: &str| {
+        let arguments: Vec<&str> = (0..14).map(|other| if other == at { argument } else { "NULL" }).collect();
+        format!("SELECT all_types({})", arguments.join(", "))
+    };
+    let mut types = Vec::new();
+    for at in 0..14 {
+        let error = rows(&ctx, &call(at, "INTERVAL '1 day'")).await.unwrap_err().to_string();
+        let advice = error.split_once("write ").and_then(|(_, rest)| rest.split_once(" around the argument"));
+        let (cast, _) = advice.unwrap_or_else(|| panic!("{error}"));
+        let found = rows(&ctx, &call(at, &cast.replace("...", "NULL"))).await;
+        assert_eq!(found.unwrap_or_else(|error| panic!("{cast}: {error}")), ["NULL"], "{cast}");
+        types.push(cast.to_owned());
+    }
+    assert!(types.contains(&"CAST(... AS TIMESTAMP(6))".to_owned()), "{types:?}");
 }
 
 #[tokio::test]

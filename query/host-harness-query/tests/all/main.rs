@@ -126,7 +126,7 @@ fn wrong_input_is_told_with_what_to_do() {
         (&["SELECT 1", "--module", "bad.wasm"], &["bad.wasm"]),
         (
             &["SELECT 1", "--module", &functions, "--module", &others],
-            &["functions-freelist.wasm", "a function `mean` exists"],
+            &["functions-leaking.wasm and", "functions-freelist.wasm both have a function", "give one of them"],
         ),
         (&["SELEC 1"], &["SQL", "SELEC"]),
         (&["SELECT nam FROM t", "--table", "t=t.csv"], &["nam", "name"]),
