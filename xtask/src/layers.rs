@@ -50,6 +50,7 @@ const LAYERS: [(&str, &[&str]); 8] = [
             "error",
             "value",
             "memory",
+            "shape",
             "frame",
             "argument",
             "returned",

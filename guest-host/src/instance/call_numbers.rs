@@ -107,8 +107,7 @@ mod tests {
         let guest = guest();
         for (policy, expected) in [
             (RestorePolicy::EveryCall, [6, 8]),
-            (RestorePolicy::OnHeapAbove(0), [6, 8]),
-            (RestorePolicy::OnHeapAbove(1 << 30), [6, 14]),
+            (RestorePolicy::OnHeapAbove(0), [6, 14]),
             (RestorePolicy::OnError, [6, 14]),
             (RestorePolicy::Never, [6, 14]),
         ] {
@@ -120,6 +119,17 @@ mod tests {
             // A failure is followed by a restore whatever the policy.
             assert!(matches!(call(&mut instance, "trap", 1).unwrap_err().cause, Cause::Unreachable));
             assert_eq!(call(&mut instance, "count", 5).unwrap(), 10);
+        }
+    }
+
+    #[test]
+    fn a_call_that_took_more_heap_than_the_policy_allows_is_followed_by_a_restore() {
+        let guest = guest();
+        for (most, is_restored) in [(0, true), (1 << 16, false)] {
+            let config = InstanceConfig::default().with_policy(RestorePolicy::OnHeapAbove(most));
+            let mut instance = guest.instantiate(&config, MemoryState::new()).unwrap();
+            call(&mut instance, "once", 1).unwrap();
+            assert_eq!(instance.is_pristine(), is_restored, "{most}");
         }
     }
 
