@@ -185,7 +185,7 @@ lies! {
     /// The row that failed is behind the batch.
     "behind" "__guest_function_behind" "__guest_batch_behind" -> TEXT;
     row: pack(NOWHERE, 16);
-    batch: |rows, _result| { (rows + 7) as i32 }
+    batch: |rows, _result| { (rows + 7).cast_signed() }
 
     /// The call ended at a row, and no error was reported.
     "no_error" "__guest_function_no_error" "__guest_batch_no_error" -> TEXT;
