@@ -1,8 +1,11 @@
 //! Functions that `guest-sdk` made, with each allocator: calls of one row, and that each of them begins at the snapshot.
 
+use arrow_array::StringArray;
 use guest_build::Allocator;
 use guest_functions::guest_host::{Cause, RestoreStrategy};
-use guest_functions::{Caller, Date, FunctionError, Module, ModuleConfig, Timestamp, Type, Value};
+use guest_functions::{
+    Caller, Columnar, Date, FunctionError, Module, ModuleConfig, Pristine, Timestamp, Type, Value, value_at,
+};
 use proptest::prelude::*;
 
 use crate::support::{built, load};
@@ -43,6 +46,42 @@ fn functions_of_every_kind_are_called_with_types_of_rust() {
     }
 }
 
+#[test]
+fn lists_of_every_item_are_results_of_calls_and_of_batches() {
+    let texts = StringArray::from(vec![Some("1,Zwei,3"), None, Some(""), Some("7 x -9 Größe ß"), Some(",")]);
+    let separator = StringArray::from(vec![","]);
+    for allocator in Allocator::ALL {
+        for pristine in [Pristine::Batch, Pristine::Row, Pristine::Never] {
+            let module = load(&built(allocator), ModuleConfig::default().with_pristine(pristine)).unwrap();
+            let mut caller = module.caller().unwrap();
+            let parts = module.function("split").unwrap();
+            assert_eq!(caller.call::<_, Vec<String>>(&parts, ("a,,ß", ",")).unwrap(), ["a", "", "ß"]);
+            for (name, known) in [
+                ("split", ["1", "Zwei", "3"].map(Value::from).to_vec()),
+                ("numbers_in", vec![Value::Null]),
+                ("capitals", vec![Value::Bool(true)]),
+            ] {
+                let function = module.function(name).unwrap();
+                let ty = function.signature().results[0].ty;
+                let columns = [Columnar::Array(&texts), Columnar::Constant(&separator)];
+                let found = caller.call_batch(&function, &columns[..function.signature().params.len()], 5).unwrap();
+                assert_eq!(value_at(&found, ty, 0), Some(Value::List(known)), "{name}");
+                for (row, text) in texts.iter().enumerate() {
+                    let text = text.map_or(Value::Null, Value::from);
+                    let values = [text, Value::from(",")];
+                    let values = &values[..function.signature().params.len()];
+                    let expected: Value = caller.call(&function, values).unwrap();
+                    assert_eq!(
+                        value_at(&found, ty, row),
+                        Some(expected),
+                        "{name}, row {row}, {allocator}, {pristine:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
 /// Arguments for a function.
 fn arguments(name: &'static str) -> BoxedStrategy<Vec<Value>> {
     let text = || prop_oneof!["[a-cß ]{0,12}", "[a-c]{60,80}"].prop_map(Value::String);
@@ -50,8 +89,8 @@ fn arguments(name: &'static str) -> BoxedStrategy<Vec<Value>> {
     let or_null = |value: BoxedStrategy<Value>| prop_oneof![5 => value, 1 => Just(Value::Null)].boxed();
     match name {
         "gcd" | "safe_div" => prop::collection::vec(or_null(number().boxed()), 2).boxed(),
-        "levenshtein" | "text_score" => prop::collection::vec(or_null(text().boxed()), 2).boxed(),
-        "upper" => text().prop_map(|text| vec![text]).boxed(),
+        "levenshtein" | "text_score" | "split" => prop::collection::vec(or_null(text().boxed()), 2).boxed(),
+        "upper" | "numbers_in" | "capitals" => text().prop_map(|text| vec![text]).boxed(),
         "nullable" | "checked" => or_null(number().boxed()).prop_map(|number| vec![number]).boxed(),
         "digits" => any::<u64>().prop_map(|number| vec![Value::U64(number)]).boxed(),
         "longest" => {
@@ -61,8 +100,20 @@ fn arguments(name: &'static str) -> BoxedStrategy<Vec<Value>> {
     }
 }
 
-const FUNCTIONS: [&str; 9] =
-    ["gcd", "safe_div", "levenshtein", "text_score", "upper", "nullable", "checked", "digits", "longest"];
+const FUNCTIONS: [&str; 12] = [
+    "gcd",
+    "safe_div",
+    "levenshtein",
+    "text_score",
+    "upper",
+    "nullable",
+    "checked",
+    "digits",
+    "longest",
+    "split",
+    "numbers_in",
+    "capitals",
+];
 
 fn calls() -> impl Strategy<Value = Vec<(&'static str, Vec<Value>)>> {
     let call = prop::sample::select(&FUNCTIONS[..])

@@ -30,7 +30,7 @@
 //! | date, timestamp, decimal | [`Date`], [`Timestamp`], [`Decimal`] | the same |
 //! | string | `&str` | `&str`, `String` |
 //! | bytes | `&[u8]` | `&[u8]`, `Vec<u8>` |
-//! | list | [`List`], or a slice of `i32`, `i64`, `u64`, `f32` or `f64` | `Vec` of numbers, dates, timestamps or decimals |
+//! | list | [`List`], or a slice of `i32`, `i64`, `u64`, `f32` or `f64` | `Vec` of all of the above, or of `Option` of them |
 //! | record | `Record` (feature `minicbor`) | the same |
 //! | document | [`Document`](crate::Document) | the same, [`DocumentBuf`](crate::DocumentBuf) |
 //! | nullable | `Option` of all these | `Option` of all these |
@@ -64,6 +64,7 @@ pub(crate) mod aggregate;
 pub(crate) mod call;
 mod column;
 mod document;
+mod items;
 mod list;
 mod output;
 mod param;
@@ -75,6 +76,7 @@ mod types;
 
 pub use aggregate::{Aggregate, Done};
 pub use call::Function;
+pub use items::{Item, ItemValue};
 pub use list::{List, ListItem, ListIter};
 pub use output::{FixedWidth, Output, Return};
 pub use param::{Datum, DatumType, Param, ParamType, Slot};

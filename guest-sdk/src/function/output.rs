@@ -1,7 +1,6 @@
 //! Results: how each type is returned, and how those of many rows become a column.
 #![expect(unsafe_code, reason = "numbers are written into room that the host has prepared")]
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
@@ -22,8 +21,8 @@ use crate::{Error, Result};
 /// It is not for implementing: the types that cross are those of the ABI.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the result of a typed function",
-    note = "results are numbers, `bool`, `&str`, `String`, `&[u8]`, `Vec<u8>`, `Date`, `Timestamp`, `Decimal`, `Vec` of numbers, \
-            `Document`, `DocumentBuf`, `Record` (feature `minicbor`), `Option` of these, and `Result` of all of that"
+    note = "results are numbers, `bool`, `&str`, `String`, `&[u8]`, `Vec<u8>`, `Date`, `Timestamp`, `Decimal`, `Vec` of all \
+            these, `Document`, `DocumentBuf`, `Record` (feature `minicbor`), `Option` of these, and `Result` of all of that"
 )]
 pub trait Output: Sized {
     /// The type in a signature.
@@ -48,8 +47,8 @@ pub trait Output: Sized {
 /// It is not for implementing: the types that cross are those of the ABI.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the result of a typed function",
-    note = "results are numbers, `bool`, `&str`, `String`, `&[u8]`, `Vec<u8>`, `Date`, `Timestamp`, `Decimal`, `Vec` of numbers, \
-            `Document`, `DocumentBuf`, `Record` (feature `minicbor`), `Option` of these, and `Result` of all of that"
+    note = "results are numbers, `bool`, `&str`, `String`, `&[u8]`, `Vec<u8>`, `Date`, `Timestamp`, `Decimal`, `Vec` of all \
+            these, `Document`, `DocumentBuf`, `Record` (feature `minicbor`), `Option` of these, and `Result` of all of that"
 )]
 pub trait Return: Sized {
     /// The type in a signature.
@@ -150,7 +149,7 @@ pub trait Rows<T>: Sized {
 }
 
 /// A number that lies in a buffer as it is.
-pub trait FixedWidth: DatumType + Copy {}
+pub trait FixedWidth: DatumType + Copy + Default {}
 
 /// Numbers, in the host's room.
 #[derive(Debug)]
@@ -226,7 +225,7 @@ impl Rows<bool> for Bits {
     fn finish(&mut self, _result: &mut Column) {}
 }
 
-/// Strings, bytes or lists: the bytes or items of all rows, one behind the other, and where each row ends.
+/// Strings or bytes: the bytes of all rows, one behind the other, and where each row ends.
 #[derive(Debug)]
 pub struct Runs<I, K> {
     items: Vec<I>,
@@ -238,9 +237,11 @@ pub struct Runs<I, K> {
 #[derive(Debug)]
 pub enum OfBytes {}
 
-/// Items lie in a column of their own.
-#[derive(Debug)]
-pub enum OfItems {}
+impl<I: Copy, K> Default for Runs<I, K> {
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
 
 impl<I: Copy, K> Runs<I, K> {
     fn new(rows: usize) -> Self {
@@ -249,9 +250,20 @@ impl<I: Copy, K> Runs<I, K> {
         Self { items: Vec::new(), offsets, kind: PhantomData }
     }
 
-    fn clear(&mut self) {
+    /// Forgets all rows, and keeps their memory.
+    pub(super) fn reset(&mut self) {
         self.items.clear();
         self.offsets.truncate(1);
+    }
+
+    /// Rows so far.
+    pub(super) fn rows(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// The addresses of the offsets and of the bytes.
+    pub(super) fn kept(&self) -> (u32, u32) {
+        (kept_at(&self.offsets).0, kept_at(&self.items).0)
     }
 
     fn push(&mut self, items: &[I]) -> Result<()> {
@@ -273,7 +285,7 @@ impl<I: Copy, K> Runs<I, K> {
 }
 
 #[cold]
-fn too_long() -> Error {
+pub(super) fn too_long() -> Error {
     Error::new(ErrorCode::OutOfRange, "the results of one batch are longer than 2 GiB: use smaller batches")
 }
 
@@ -283,7 +295,7 @@ impl<T: AsRef<[u8]>> Rows<T> for Runs<u8, OfBytes> {
     }
 
     unsafe fn begin_again(&mut self, _result: &Column, _rows: usize) {
-        self.clear();
+        self.reset();
     }
 
     unsafe fn put(&mut self, _row: usize, value: T) -> Result<()> {
@@ -295,31 +307,7 @@ impl<T: AsRef<[u8]>> Rows<T> for Runs<u8, OfBytes> {
     }
 
     fn finish(&mut self, result: &mut Column) {
-        result.offsets = kept_at(&self.offsets).0;
-        result.values = kept_at(&self.items).0;
-    }
-}
-
-impl<I: FixedWidth + 'static> Rows<Vec<I>> for Runs<I, OfItems> {
-    unsafe fn begin(_result: &Column, rows: usize) -> Self {
-        Self::new(rows)
-    }
-
-    unsafe fn begin_again(&mut self, _result: &Column, _rows: usize) {
-        self.clear();
-    }
-
-    unsafe fn put(&mut self, _row: usize, value: Vec<I>) -> Result<()> {
-        self.push(&value)
-    }
-
-    fn skip(&mut self) {
-        self.skip();
-    }
-
-    fn finish(&mut self, result: &mut Column) {
-        result.offsets = kept_at(&self.offsets).0;
-        result.child = column_of(&self.items);
+        (result.offsets, result.values) = self.kept();
     }
 }
 
@@ -329,16 +317,9 @@ fn leaked<T: 'static>(values: Vec<T>) -> (u32, u32) {
 }
 
 /// Address and length in bytes of values that stay until the host has read them.
-fn kept_at<T>(values: &[T]) -> (u32, u32) {
+pub(super) fn kept_at<T>(values: &[T]) -> (u32, u32) {
     let bytes = size_of_val(values);
     (address(values.as_ptr().cast(), bytes), bytes as u32)
-}
-
-/// Gives a column of numbers to the host, which stay until it has read them: its address.
-fn column_of<T: 'static>(items: &[T]) -> u32 {
-    let rows = items.len() as u32;
-    let column = Box::leak(Box::new(Column { rows, values: kept_at(items).0, ..Column::default() }));
-    address(core::ptr::from_ref(column).cast(), size_of::<Column>())
 }
 
 /// Widest number: a decimal.
@@ -359,6 +340,8 @@ fn kept(bytes: [u8; WIDEST], length: usize) -> i64 {
 /// Natively several threads return numbers.
 #[cfg(not(target_arch = "wasm32"))]
 fn kept(bytes: [u8; WIDEST], length: usize) -> i64 {
+    use alloc::boxed::Box;
+
     let bytes = Box::leak(Box::new(bytes));
     pack(address(bytes.as_ptr(), WIDEST), length as u32)
 }
@@ -461,18 +444,4 @@ bytes! {
     &str as &str, value => (address(value.as_ptr(), value.len()), value.len() as u32);
     Vec<u8> as &[u8], value => leaked(value);
     String as &str, value => leaked(value.into_bytes());
-}
-
-impl<I: FixedWidth + 'static> Output for Vec<I> {
-    const TYPE: Type = <I as DatumType>::TYPE.list();
-    type Slot = i64;
-    type Rows = Runs<I, OfItems>;
-
-    fn into_slot(self) -> Result<i64> {
-        self.into_packed()
-    }
-
-    fn into_packed(self) -> Result<i64> {
-        Ok(pack(column_of(self.leak()), 0))
-    }
 }

@@ -56,6 +56,24 @@ fn longest<'a>(texts: List<'a, Option<&'a str>>) -> Option<&'a str> {
     texts.iter().flatten().rev().max_by_key(|text| text.len())
 }
 
+/// The parts of a text that lie between separators.
+#[function]
+fn split<'a>(text: &'a str, separator: &str) -> Vec<&'a str> {
+    text.split(separator).collect()
+}
+
+/// The numbers among the words of a text, and null for each of the other words.
+#[function]
+fn numbers_in(text: &str) -> Vec<Option<i64>> {
+    text.split_whitespace().map(|word| word.parse().ok()).collect()
+}
+
+/// Which of the words of a text have upper-case letters.
+#[function]
+fn capitals(text: &str) -> Vec<bool> {
+    text.split_whitespace().map(|word| word.contains(char::is_uppercase)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,5 +85,8 @@ mod tests {
         assert_eq!((levenshtein(&long, &long), levenshtein("ab", &long)), (0, 126));
         assert_eq!((text_score("red Shoe", "a SHOE"), text_score("", "a")), (0.5, 0.0));
         assert_eq!(upper("straße"), "STRASSE");
+        assert_eq!((split("a,,b", ","), split("", ",")), (vec!["a", "", "b"], vec![""]));
+        assert_eq!(numbers_in(" 12 x -3"), [Some(12), None, Some(-3)]);
+        assert_eq!(capitals("to Be oR"), [false, true, true]);
     }
 }

@@ -52,6 +52,32 @@ same_types! {
     same_floats: Option<&[f32]> => Option<Vec<f32>>;
 }
 
+/// Lists back as lists: borrowed and owned items, and items that may be null.
+#[function]
+fn same_words<'a>(words: Option<List<'a, &'a str>>) -> Option<Vec<&'a str>> {
+    words.map(|words| words.iter().collect())
+}
+
+#[function]
+fn same_pieces(pieces: Option<List<Option<&[u8]>>>) -> Option<Vec<Option<Vec<u8>>>> {
+    pieces.map(|pieces| pieces.iter().map(|piece| piece.map(<[u8]>::to_vec)).collect())
+}
+
+#[function]
+fn same_flags(flags: Option<List<bool>>) -> Option<Vec<bool>> {
+    flags.map(|flags| flags.iter().collect())
+}
+
+#[function]
+fn same_doubts(flags: Option<List<Option<bool>>>) -> Option<Vec<Option<bool>>> {
+    flags.map(|flags| flags.iter().collect())
+}
+
+#[function]
+fn same_gaps(numbers: Option<List<Option<Decimal<38, 3>>>>) -> Option<Vec<Option<Decimal<38, 3>>>> {
+    numbers.map(|numbers| numbers.iter().collect())
+}
+
 #[function]
 fn borrowed<'a>(first: &'a str, second: &'a str) -> &'a str {
     if first.len() >= second.len() { first } else { second }
@@ -139,6 +165,28 @@ proptest! {
         prop_assert_eq!(&same::<__guest_function_same_bytes>(Kind::Bytes, &texts, choices), &texts);
         prop_assert_eq!(&same::<__guest_function_same_numbers>(Kind::Slice(8), &longs, choices), &longs);
         prop_assert_eq!(&same::<__guest_function_same_floats>(Kind::Slice(4), &floats, choices), &floats);
+        forget_segments();
+    }
+
+    #[test]
+    fn lists_of_every_item_come_back(
+        words in rows_from(vec(words().prop_map(|text| Some(Datum::Bytes(text.into_bytes()))), 0..9).prop_map(Datum::List).boxed()),
+        pieces in rows_from(vec(option::of(vec(any::<u8>(), 0..20).prop_map(Datum::Bytes)), 0..9).prop_map(Datum::List).boxed()),
+        flags in rows_from(vec(any::<bool>().prop_map(|flag| Some(Datum::Bool(flag))), 0..20).prop_map(Datum::List).boxed()),
+        doubts in rows_from(vec(option::of(any::<bool>().prop_map(Datum::Bool)), 0..20).prop_map(Datum::List).boxed()),
+        gaps in rows_from(vec(option::of(number(16)), 0..5).prop_map(Datum::List).boxed()),
+        seed: u64,
+    ) {
+        const BYTES: Kind = Kind::List(&Kind::Bytes);
+        const BOOLS: Kind = Kind::List(&Kind::Bool);
+        const DECIMALS: Kind = Kind::List(&Kind::Number(16));
+        let mut choices = Choices(seed);
+        let choices = &mut choices;
+        prop_assert_eq!(&same::<__guest_function_same_words>(BYTES, &words, choices), &words);
+        prop_assert_eq!(&same::<__guest_function_same_pieces>(BYTES, &pieces, choices), &pieces);
+        prop_assert_eq!(&same::<__guest_function_same_flags>(BOOLS, &flags, choices), &flags);
+        prop_assert_eq!(&same::<__guest_function_same_doubts>(BOOLS, &doubts, choices), &doubts);
+        prop_assert_eq!(&same::<__guest_function_same_gaps>(DECIMALS, &gaps, choices), &gaps);
         forget_segments();
     }
 

@@ -256,7 +256,11 @@ pub(super) fn rows_of(kind: Kind, column: Column) -> Vec<Row> {
             let (start, length) = range(row);
             Datum::Bytes(bytes_at(column.values + start, length))
         }
-        Kind::List(_) => panic!("no function returns such lists"),
+        Kind::List(kind) => {
+            let (start, length) = range(row);
+            let items = rows_of(*kind, column_at(column.child));
+            Datum::List(items[start as usize..][..length].to_vec())
+        }
         Kind::Slice(width) => {
             let (start, length) = range(row);
             let items = rows_of(Kind::Number(width), column_at(column.child));

@@ -31,6 +31,7 @@ fn the_section_has_the_signature_of_each_function() {
             "all_types(truth: bool, int: i32, long: i64, unsigned: u64, single: f32, double: f64, text: string, \
              bytes: bytes, date: date, timestamp: timestamp, decimal: decimal(38, -2), record: record?, list: list(f32)?, \
              maybe: decimal(5, 1)?) -> i32",
+            "capitals(text: string) -> list(bool)",
             "checked(number: i64) -> i64",
             "city(document: document) -> string?",
             "count_nulls(number: i64?) -> i64",
@@ -50,11 +51,13 @@ fn the_section_has_the_signature_of_each_function() {
             "mean(number: f64) -> f64?",
             "moved(point: record, x: f64, y: f64) -> record",
             "nullable(number: i64?) -> i64?",
+            "numbers_in(text: string) -> list(i64?)",
             "percentile(number: f64, share: f64) -> f64?",
             "safe_div(a: i64, b: i64) -> i64",
             "series(start: i64, end: i64, step: i64?) -> table(number: i64)",
             "settings(text: string) -> table(name: string, value: f64?)",
             "ships_to(order: document, city: string, at_least: f64) -> bool",
+            "split(text: string, separator: string) -> list(string)",
             "sum_list(numbers: list(i64)) -> i64",
             "summary(order: document) -> document",
             "tag_score(document: document, tag: string) -> f64",
