@@ -125,7 +125,7 @@ pub struct Flags {
 
 impl Flags {
     fn push_bit(&mut self, bit: bool) {
-        if self.count % 8 == 0 {
+        if self.count.is_multiple_of(8) {
             self.bytes.push(0);
         }
         if let Some(last) = self.bytes.last_mut() {
