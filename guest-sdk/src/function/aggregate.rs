@@ -10,7 +10,7 @@ use guest_abi::function::{Declaration, Operation};
 use super::address::pointer;
 use super::call::{Batch, RowError, Stop, results};
 use super::column::{bytes, locate, number};
-use super::output::{OfBytes, Return, Rows, Runs};
+use super::output::{Return, Rows, Runs};
 use super::state::{State, restore_versioned, save_versioned};
 use crate::{Error, Result};
 
@@ -200,7 +200,7 @@ impl<S: State> Groups<S> {
         // SAFETY: there is a column for the result, which is this call's to write; so for all of this block.
         unsafe {
             let mut column = *result;
-            let mut saved: Runs<u8, OfBytes> = Rows::<Vec<u8>>::begin(&column, self.states.len());
+            let mut saved: Runs = Rows::<Vec<u8>>::begin(&column, self.states.len());
             for state in &self.states {
                 let put = saved.push_with(|to| save_versioned(self.version, state, to));
                 put.map_err(|error| RowError { row: NO_ROW, error })?;

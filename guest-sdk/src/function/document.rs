@@ -7,7 +7,7 @@ use guest_abi::column::Column;
 use guest_abi::document::{Document, DocumentBuf};
 use guest_abi::function::{Scalar, Type};
 
-use super::output::{OfBytes, Output, Rows, Runs};
+use super::output::{Output, Rows, Runs};
 use super::param::{Datum, DatumType, Param};
 use crate::{Error, Result};
 
@@ -70,7 +70,7 @@ impl<'call> Param<'call> for Option<Document<'call>> {
 /// Documents, one behind the other.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct DocumentRows(Runs<u8, OfBytes>);
+pub struct DocumentRows(Runs);
 
 macro_rules! results {
     ($($type:ty, $value:ident => $bytes:expr, $packed:expr;)+) => {$(

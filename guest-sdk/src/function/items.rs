@@ -13,7 +13,7 @@ use guest_abi::function::Type;
 use guest_abi::names::pack;
 
 use super::address::address;
-use super::output::{FixedWidth, OfBytes, Output, Rows, Runs, kept_at, too_long};
+use super::output::{FixedWidth, Output, Rows, Runs, kept_at, too_long};
 use super::param::DatumType;
 use crate::Result;
 
@@ -173,7 +173,7 @@ macro_rules! texts {
     ($($type:ty as $datum:ty;)+) => {$(
         impl ItemValue for $type {
             const TYPE: Type = <$datum as DatumType>::TYPE;
-            type Store = Runs<u8, OfBytes>;
+            type Store = Runs;
         }
     )+};
 }
@@ -185,17 +185,17 @@ texts! {
     Vec<u8> as &[u8];
 }
 
-impl<T: AsRef<[u8]>> Store<T> for Runs<u8, OfBytes> {
+impl<T: AsRef<[u8]>> Store<T> for Runs {
     fn count(&self) -> usize {
         self.rows()
     }
 
     fn push(&mut self, item: T) -> Result<()> {
-        self.push_with(|to| to.extend_from_slice(item.as_ref()))
+        Runs::push(self, item.as_ref())
     }
 
     fn push_null(&mut self) -> Result<()> {
-        self.push_with(|_| {})
+        Runs::push(self, &[])
     }
 
     fn clear(&mut self) {

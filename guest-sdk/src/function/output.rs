@@ -3,7 +3,6 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::marker::PhantomData;
 use core::mem::size_of_val;
 
 use guest_abi::ErrorCode;
@@ -227,32 +226,27 @@ impl Rows<bool> for Bits {
 
 /// Strings or bytes: the bytes of all rows, one behind the other, and where each row ends.
 #[derive(Debug)]
-pub struct Runs<I, K> {
-    items: Vec<I>,
+pub struct Runs {
+    bytes: Vec<u8>,
     offsets: Vec<i32>,
-    kind: PhantomData<K>,
 }
 
-/// Bytes lie in the column itself.
-#[derive(Debug)]
-pub enum OfBytes {}
-
-impl<I: Copy, K> Default for Runs<I, K> {
+impl Default for Runs {
     fn default() -> Self {
         Self::new(0)
     }
 }
 
-impl<I: Copy, K> Runs<I, K> {
+impl Runs {
     fn new(rows: usize) -> Self {
         let mut offsets = Vec::with_capacity(rows + 1);
         offsets.push(0);
-        Self { items: Vec::new(), offsets, kind: PhantomData }
+        Self { bytes: Vec::new(), offsets }
     }
 
     /// Forgets all rows, and keeps their memory.
     pub(super) fn reset(&mut self) {
-        self.items.clear();
+        self.bytes.clear();
         self.offsets.truncate(1);
     }
 
@@ -263,17 +257,18 @@ impl<I: Copy, K> Runs<I, K> {
 
     /// The addresses of the offsets and of the bytes.
     pub(super) fn kept(&self) -> (u32, u32) {
-        (kept_at(&self.offsets).0, kept_at(&self.items).0)
+        (kept_at(&self.offsets).0, kept_at(&self.bytes).0)
     }
 
-    fn push(&mut self, items: &[I]) -> Result<()> {
-        self.push_with(|to| to.extend_from_slice(items))
+    /// Appends a row.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        self.push_with(|to| to.extend_from_slice(bytes))
     }
 
-    /// Appends the items of a row by `append`.
-    pub(super) fn push_with(&mut self, append: impl FnOnce(&mut Vec<I>)) -> Result<()> {
-        append(&mut self.items);
-        let end = i32::try_from(self.items.len()).map_err(|_| too_long())?;
+    /// Appends a row, whose bytes `append` appends.
+    pub(super) fn push_with(&mut self, append: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        append(&mut self.bytes);
+        let end = i32::try_from(self.bytes.len()).map_err(|_| too_long())?;
         self.offsets.push(end);
         Ok(())
     }
@@ -289,7 +284,7 @@ pub(super) fn too_long() -> Error {
     Error::new(ErrorCode::OutOfRange, "the results of one batch are longer than 2 GiB: use smaller batches")
 }
 
-impl<T: AsRef<[u8]>> Rows<T> for Runs<u8, OfBytes> {
+impl<T: AsRef<[u8]>> Rows<T> for Runs {
     unsafe fn begin(_result: &Column, rows: usize) -> Self {
         Self::new(rows)
     }
@@ -424,7 +419,7 @@ macro_rules! bytes {
         impl Output for $type {
             const TYPE: Type = <$datum as DatumType>::TYPE;
             type Slot = i64;
-            type Rows = Runs<u8, OfBytes>;
+            type Rows = Runs;
 
             fn into_slot(self) -> Result<i64> {
                 self.into_packed()

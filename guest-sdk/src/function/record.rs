@@ -8,7 +8,7 @@ use guest_abi::column::Column;
 use guest_abi::function::{Scalar, Type};
 use minicbor::{Decode, Encode};
 
-use super::output::{OfBytes, Output, Rows, Runs};
+use super::output::{Output, Rows, Runs};
 use super::param::{Datum, DatumType, Param};
 use crate::{Error, Result};
 
@@ -124,7 +124,7 @@ impl<T: Encode<()>> Output for Record<T> {
 /// Records, encoded one behind the other.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct RecordRows(Runs<u8, OfBytes>);
+pub struct RecordRows(Runs);
 
 impl<T: Encode<()>> Rows<Record<T>> for RecordRows {
     unsafe fn begin(result: &Column, rows: usize) -> Self {
