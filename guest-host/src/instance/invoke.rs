@@ -158,12 +158,10 @@ impl Instance {
             self.replace_before_call()?;
         }
         let called = self.call(function, globals_restored, body);
-        let restore = called.is_err()
-            || match self.config.policy {
-                RestorePolicy::EveryCall => true,
-                RestorePolicy::OnError | RestorePolicy::Never => false,
-                RestorePolicy::OnHeapAbove(_) => self.wants_restore_blocking(),
-            };
+        let policy = self.config.policy;
+        // Only a policy by heap has a question that takes a call.
+        let by_heap = matches!(policy, RestorePolicy::OnHeapAbove(_));
+        let restore = called.is_err() || policy == RestorePolicy::EveryCall || by_heap && self.wants_restore_blocking();
         if restore {
             let began = self.config.count.then(Instant::now);
             if let Some(due) = self.restore_after(called.is_ok(), called.is_ok() && *globals_restored) {
