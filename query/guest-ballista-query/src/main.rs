@@ -50,23 +50,19 @@ async fn query(arguments: &Arguments) -> Result<(), Error> {
     // Ctrl-C is heard meanwhile.
     let address = arguments.scheduler.clone();
     let why = tokio::task::spawn_blocking(move || unreachable(&address)).await.map_err(Error::failed)?;
-    Err(Error::Failed(why.map_or_else(
+    let (address, text) = (&arguments.scheduler, format!("{error:#}"));
+    Err(Error::Failed(match why {
+        Some(why) => anyhow!(
+            "there is no scheduler at {address}: {why}; start guest-ballista-scheduler, or give its address by --scheduler \
+             (the query: {text})"
+        ),
         // The words of a connection on which somebody else answered.
-        || match format!("{error:#}") {
-            text if text.contains("Status { code:") => anyhow!(
-                "what answers at {} is no scheduler; give the address of guest-ballista-scheduler by --scheduler (the query: {text})",
-                arguments.scheduler
-            ),
-            text => anyhow!(text),
-        },
-        |why| {
-            anyhow!(
-                "there is no scheduler at {}: {why}; start guest-ballista-scheduler, or give its address by --scheduler \
-                 (the query: {error:#})",
-                arguments.scheduler
-            )
-        },
-    )))
+        None if text.contains("Status { code:") => anyhow!(
+            "what answers at {address} is no scheduler; give the address of guest-ballista-scheduler by --scheduler \
+             (the query: {text})"
+        ),
+        None => anyhow!(text),
+    }))
 }
 
 /// Why there is no connection to this address; `None` if there is one.
