@@ -12,7 +12,7 @@ use crate::support::{built_guest, load};
 /// Rows of a batch: more than a bitmap of one byte has bits.
 const ROWS: usize = 40;
 
-/// The functions that lie, the beginning of their documentation, what is told of a row, and what is told of a batch.
+/// For each function that lies: its name, the beginning of its documentation, the error of one row, and the error of a batch.
 const LIES: [[&str; 4]; 14] = [
     ["longer", "The column of results has a row more", "outside the guest's memory", "has 41 rows instead of 40"],
     [
@@ -81,7 +81,7 @@ fn each_lie_is_listed_with_what_it_is() {
     for [name, documentation, ..] in LIES {
         assert!(told(name).starts_with(documentation), "{name}: {}", told(name));
     }
-    // What is not a number is told before any lie.
+    // An argument of a wrong type is an error before the guest can lie.
     let texts = StringArray::from(vec!["7"]);
     let error = module.function("longer").unwrap().call_batch(&[Columnar::Array(&texts)], 1).unwrap_err();
     assert!(matches!(error, FunctionError::ArgumentType { .. }), "{error}");

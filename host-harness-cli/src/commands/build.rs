@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: &Build, common: &Common) -> Result<Content> {
     Ok(Content::Build(Box::new(report)))
 }
 
-/// What can be called in a crate's modules.
+/// The functions of a crate's modules that commands can call.
 #[derive(Default)]
 struct Callable {
     /// The first function that `run` calls.

@@ -77,7 +77,7 @@ fn is_of_module(encoded: &[u8]) -> Result<bool> {
     }
 }
 
-/// What was read; an error names the function, as its text is all that Ballista passes on.
+/// Adds the name of the function to an error of reading it: Ballista passes on the text of an error and nothing else.
 fn named<T>(name: impl Display, read: Result<T>) -> Result<T> {
     read.or_else(|error| plan_err!("`{name}` cannot be read from the plan: {}", error.message()))
 }

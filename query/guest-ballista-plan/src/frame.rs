@@ -2,7 +2,7 @@
 
 use crate::payload::{PayloadError, VERSION, hash};
 
-/// Begins a message, so that those of other codecs are told apart.
+/// The first bytes of a message. They distinguish it from the messages of other codecs.
 pub(crate) type Magic = [u8; 6];
 
 /// Bytes of the checksum behind the version: SHA-256 of all bytes behind it.

@@ -190,8 +190,8 @@ fn planning_of(signature: &Signature, volatility: guest_functions::Volatility) -
     }
 }
 
-/// What was loaded, made by `found`; if it cannot be loaded, a function whose calls fail and say why, made by `failing`: clients see
-/// errors of tasks, and not those of reading a plan.
+/// Passes the loaded function to `found`. If it could not be loaded, passes a function to `failing` whose calls fail with the reason:
+/// clients see the errors of tasks, and not those of reading a plan.
 fn or_failing<F: ModuleFunction, T>(
     loaded: Result<WasmFunction<F>, FunctionCodecError>,
     payload: &[u8],

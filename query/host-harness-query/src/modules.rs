@@ -18,7 +18,7 @@ pub struct ModuleFile<'a> {
     path: &'a Path,
     /// The module's name: that of its file, without the extension.
     pub name: String,
-    /// What is in the file.
+    /// The contents of the file.
     pub bytes: Vec<u8>,
     /// How to load it: with the limits of the command line, and the declarations of its functions.
     pub config: ModuleConfig,

@@ -17,11 +17,11 @@ use crate::cluster::{Cluster, built, compare, run, text};
 use crate::codec::{executor, payload_of};
 use crate::support::trapping;
 
-/// What executors compute from states of each other, and over windows.
+/// Queries whose states cross between executors, and queries with windows.
 const QUERIES: [&str; 10] = [
     "SELECT id % 5 AS g, mean(id) AS m, count_nulls(NULLIF(id % 10, 3)) AS c, longest_text(repeat('x', id % 9)) AS l FROM t \
      GROUP BY id % 5 ORDER BY g",
-    // Groups of which each has rows in all files, and so many that their states are in several batches.
+    // Each group has rows in all files. There are more groups than a batch of states holds.
     "SELECT id % 700 AS g, mean(id) AS m FROM t GROUP BY id % 700 ORDER BY g",
     "SELECT mean(id) AS m, count_nulls(levenshtein(a, b)) AS c FROM t",
     "SELECT upper(a) AS u, mean(levenshtein(a, b)) AS m FROM t GROUP BY upper(a) HAVING mean(levenshtein(a, b)) > 2 ORDER BY u",

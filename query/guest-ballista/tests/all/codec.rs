@@ -94,7 +94,7 @@ fn comes_back<F: ModuleFunction>(
     assert_eq!(read.function().signature(), signature);
     assert!(read == udf, "{signature}");
     assert_eq!(read.sql_name(), signature.name);
-    // What plans on an executor show.
+    // The names in the plans of an executor.
     assert!(format!("{read:?}").contains(&format!("{}@", signature.name)), "{read:?}");
     for other in [Kind::Scalar, Kind::Aggregate, Kind::Table] {
         assert_eq!(OpaqueUdf::new(other, &payload).is_ok(), other == signature.kind, "{signature}");

@@ -18,7 +18,7 @@ use guest_ballista_plan::{FunctionCodec, FunctionKind, Payload, TableCall, Table
 use crate::cluster::{Cluster, built, run, text};
 use crate::codec::engine;
 
-/// What becomes of a payload on its way.
+/// How a payload is changed on its way.
 type Change = fn(Vec<u8>) -> Vec<u8>;
 
 /// A client's functions, whose payloads are changed.

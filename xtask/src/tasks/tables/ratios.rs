@@ -150,7 +150,7 @@ pub(super) fn exttinygo(ratios: &Ratios) -> Result<String> {
     Ok(text)
 }
 
-/// What calls of typed functions cost, beside others of the same run.
+/// The times of typed functions, each beside its baseline of the same run.
 pub(super) fn functions(ratios: &Ratios) -> Result<String> {
     /// The baseline of what is held to a time.
     const TIME: &str = "1 ns";
