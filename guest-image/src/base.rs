@@ -1,0 +1,134 @@
+//! A base: the snapshot that deltas are differences to.
+
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::cards::{CARD, Cards};
+use crate::delta::{Delta, GlobalValue};
+use crate::error::ImageError;
+
+/// Which snapshot a delta is a difference to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// SHA-256 of the module.
+    pub module: [u8; 32],
+    /// SHA-256 of everything in which instances of one module can begin differently: their contract and its version, the regions,
+    /// memory and globals.
+    pub snapshot: [u8; 32],
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let start = |hash: &[u8; 32]| u64::from_be_bytes(hash[..8].try_into().unwrap_or_default());
+        write!(f, "Identity({:016x}, {:016x})", start(&self.module), start(&self.snapshot))
+    }
+}
+
+impl Identity {
+    /// The identity of the snapshot with this memory and these globals, of the module with the hash `module`. `contract` is
+    /// what else tells instances of the module apart.
+    #[must_use]
+    pub fn of(module: [u8; 32], contract: &[u8], memory: &[u8], globals: &[GlobalValue]) -> Self {
+        let mut digest = Sha256::new();
+        for part in [contract.len() as u64, memory.len() as u64, globals.len() as u64] {
+            digest.update(part.to_le_bytes());
+        }
+        digest.update(contract);
+        digest.update(memory);
+        for value in globals {
+            let (ty, bits) = value.parts();
+            digest.update([ty]);
+            digest.update(bits.to_le_bytes());
+        }
+        Self { module, snapshot: digest.finalize().into() }
+    }
+
+    /// Whether a delta of the identity `found` belongs to this one.
+    ///
+    /// # Errors
+    /// [`ImageError::OtherModule`] and [`ImageError::OtherSnapshot`].
+    #[inline]
+    pub fn check(&self, found: &Self) -> Result<(), ImageError> {
+        if self == found {
+            return Ok(());
+        }
+        Err(match self.module == found.module {
+            true => ImageError::OtherSnapshot,
+            false => ImageError::OtherModule { found: found.module, expected: self.module },
+        })
+    }
+}
+
+/// A snapshot as an image: what deltas are differences to. One is enough for all instances of a module that began alike.
+///
+/// A host that makes an instance of the same module and configuration has the snapshot already, and needs no base. A base
+/// serves where it has not: [`Delta::rebase`] makes a delta to one snapshot from a delta to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Base {
+    /// Its identity.
+    pub identity: Arc<Identity>,
+    /// Memory, as large as the guest saw it.
+    pub memory: Vec<u8>,
+    /// Values of the globals.
+    pub globals: Vec<GlobalValue>,
+}
+
+impl Base {
+    /// The snapshot with this memory and these globals.
+    #[must_use]
+    pub const fn new(identity: Arc<Identity>, memory: Vec<u8>, globals: Vec<GlobalValue>) -> Self {
+        Self { identity, memory, globals }
+    }
+
+    /// The bytes of a card; of one behind the memory `None`, as those are zero.
+    fn card(&self, card: u32) -> Option<&[u8]> {
+        let at = card as usize * CARD;
+        self.memory.get(at..at + CARD)
+    }
+}
+
+impl Delta {
+    /// The difference between the same instance and another snapshot of the same module.
+    ///
+    /// For instances that began otherwise, as when a new version of the host lays something out differently. The guest's
+    /// memory is as it was, so a guest goes on as if nothing had happened, unless it relies on what changed.
+    ///
+    /// # Errors
+    /// [`ImageError`] if the delta does not belong to `from`, if `to` is of another module, or if `to` has a larger memory than the
+    /// instance, or other globals than `from`.
+    pub fn rebase(&self, from: &Base, to: &Base) -> Result<Self, ImageError> {
+        from.identity.check(&self.identity)?;
+        if from.identity.module != to.identity.module {
+            let (found, expected) = (from.identity.module, to.identity.module);
+            return Err(ImageError::OtherModule { found, expected });
+        }
+        self.check()?;
+        let kinds = |base: &Base| base.globals.iter().map(|value| value.parts().0).collect::<Vec<_>>();
+        if self.memory_size < to.memory.len() as u64 || kinds(from) != kinds(to) {
+            return Err(ImageError::OtherSnapshot);
+        }
+        let mut cards = Cards::new();
+        let mut changed = self.cards.each().peekable();
+        let all = from.memory.len().max(to.memory.len()).max(self.cards.end()).div_ceil(CARD);
+        for card in 0..u32::try_from(all).map_err(|_| ImageError::OtherSnapshot)? {
+            let now =
+                changed.next_if(|(number, _)| *number == card).map(|(_, bytes)| bytes).or_else(|| from.card(card));
+            let now = now.unwrap_or(&ZEROS);
+            if now != to.card(card).unwrap_or(&ZEROS) {
+                cards.push(card, now);
+            }
+        }
+        let mut globals = Vec::new();
+        for (number, saved) in (0..).zip(&to.globals) {
+            let own = self.globals.iter().find(|(own, _)| *own == number).map(|(_, value)| *value);
+            let now = own.or_else(|| from.globals.get(number as usize).copied());
+            globals.extend(now.filter(|now| now != saved).map(|now| (number, now)));
+        }
+        Ok(Self { identity: to.identity.clone(), memory_size: self.memory_size, cards, globals, host: self.host })
+    }
+}
+
+/// A card of memory that was never written.
+static ZEROS: [u8; CARD] = [0; CARD];

@@ -1,0 +1,211 @@
+//! Files: written again and again, by processes that are killed and on disks that are full.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use guest_image::{Delta, Durability, FileError, GlobalValue, ImageFile};
+use proptest::prelude::*;
+
+use crate::model::{PAGE, State, Step, base, step};
+
+/// Names the file that a process of [`a_process_that_writes`] writes to.
+const WRITES_TO: &str = "GUEST_IMAGE_WRITES_TO";
+
+/// The state with this number. The bytes of each card tell the number of the state that wrote it last.
+fn state(number: u64) -> State {
+    let base = base(3);
+    let mut state = State::of(&base);
+    for earlier in number.saturating_sub(40)..=number {
+        let at = usize::try_from(earlier * 7919 % (PAGE as u64 - 600)).unwrap();
+        let length = usize::try_from(earlier % 600).unwrap();
+        Step::Fill { at, length, byte: (earlier % 251) as u8 }.run(&mut state, &base);
+    }
+    state.globals[1] = GlobalValue::I64(number);
+    state
+}
+
+fn delta(number: u64) -> Delta {
+    state(number).delta(&base(3))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn a_file_has_the_last_state(steps in prop::collection::vec((prop::collection::vec(step(), 0..4), any::<bool>()), 1..25)) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("image");
+        let base = base(3);
+        let mut state = State::of(&base);
+        let (mut file, _) = ImageFile::open(&path, Durability::Unsynced).unwrap();
+        for (number, (steps, reopens)) in (10..).zip(steps) {
+            steps.iter().for_each(|step| step.run(&mut state, &base));
+            file.write(number, &state.delta(&base)).unwrap();
+            if reopens {
+                drop(file);
+                let (again, stored) = ImageFile::open(&path, Durability::Unsynced).unwrap();
+                let stored = stored.unwrap();
+                prop_assert_eq!((stored.number, stored.incomplete), (number, 0));
+                prop_assert_eq!(&State::from_delta(&stored.delta, &base), &state);
+                file = again;
+            }
+            let most = 2 * state.delta(&base).encoded_bytes() + 4096;
+            prop_assert!(std::fs::metadata(&path).unwrap().len() <= most, "it is compacted");
+        }
+        prop_assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left there");
+    }
+}
+
+#[test]
+fn a_write_takes_as_many_bytes_as_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("image");
+    let base = base(3);
+    let mut state = State::of(&base);
+    state.memory[..40_000].fill(200);
+    let (mut file, _) = ImageFile::open(&path, Durability::Synced).unwrap();
+    file.write(1, &state.delta(&base)).unwrap();
+    let before = std::fs::metadata(&path).unwrap().len();
+    state.memory[50_000] = 1;
+    file.write(2, &state.delta(&base)).unwrap();
+    let after = std::fs::metadata(&path).unwrap().len();
+    assert_eq!(after - before, (guest_image::HEADER + 8 + guest_image::CARD) as u64);
+}
+
+#[test]
+fn a_part_of_a_write_is_left_out_and_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("image");
+    let (mut file, _) = ImageFile::open(&path, Durability::Unsynced).unwrap();
+    file.write(1, &delta(1)).unwrap();
+    let first = std::fs::read(&path).unwrap().len();
+    file.write(2, &delta(2)).unwrap();
+    drop(file);
+    let whole = std::fs::read(&path).unwrap();
+    assert!(whole.len() > first, "the second write was appended");
+    for end in first + 1..whole.len() {
+        std::fs::write(&path, &whole[..end]).unwrap();
+        let (mut file, stored) = ImageFile::open(&path, Durability::Unsynced).unwrap();
+        let stored = stored.unwrap();
+        assert_eq!((stored.number, stored.incomplete), (1, (end - first) as u64));
+        assert_eq!(stored.delta, delta(1));
+        if end % 50 == 0 {
+            file.write(3, &delta(3)).unwrap();
+            drop(file);
+            let (_, stored) = ImageFile::open(&path, Durability::Unsynced).unwrap();
+            assert_eq!(stored.map(|stored| (stored.number, stored.incomplete, stored.delta)), Some((3, 0, delta(3))));
+        }
+    }
+    for end in 1..first {
+        std::fs::write(&path, &whole[..end]).unwrap();
+        let refused = ImageFile::open(&path, Durability::Unsynced).map(drop).unwrap_err();
+        assert!(matches!(refused, FileError::Image { .. }), "{refused}");
+        assert_eq!(std::fs::read(&path).unwrap(), &whole[..end], "it is left as it is");
+    }
+}
+
+#[test]
+fn a_file_is_opened_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("image");
+    let (mut file, _) = ImageFile::open(&path, Durability::Unsynced).unwrap();
+    let refused = || ImageFile::open(&path, Durability::Unsynced).map(drop).unwrap_err();
+    assert!(matches!(refused(), FileError::InUse { .. }));
+    // Another file has its name now.
+    file.write(1, &delta(1)).unwrap();
+    assert!(refused().to_string().ends_with("the image is in use; close it there first"));
+    file.remove().unwrap();
+    assert!(ImageFile::open(&path, Durability::Unsynced).unwrap().1.is_none());
+    let nowhere = folder.path().join("no folder").join("image");
+    assert!(matches!(ImageFile::open(&nowhere, Durability::Synced), Err(FileError::Io { .. })));
+}
+
+/// Not a test of its own: the tests below run it in a process of its own. It writes state after state, and prints the
+/// number of each that was written, or the error.
+#[test]
+fn a_process_that_writes() {
+    let Some(path) = std::env::var_os(WRITES_TO) else { return };
+    let (mut file, stored) = ImageFile::open(Path::new(&path), Durability::Synced).expect("the image can be opened");
+    let next = stored.map_or(1, |stored| stored.number + 1);
+    let mut out = std::io::stdout();
+    for number in next.. {
+        let line = match file.write(number, &delta(number)) {
+            Ok(()) => format!("\nwrote {number}\n"),
+            Err(error) => format!("\nfailed {number} {error}\n"),
+        };
+        let failed = line.starts_with("\nfailed");
+        out.write_all(line.as_bytes()).and_then(|()| out.flush()).expect("the parent reads");
+        if failed {
+            return;
+        }
+    }
+}
+
+fn writer(path: &Path, shell: &str) -> Child {
+    let own = std::env::current_exe().unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{shell} exec \"$0\" \"$@\"")]).arg(own);
+    command.args(["files::a_process_that_writes", "--exact", "--nocapture", "--test-threads=1"]);
+    command.env(WRITES_TO, path).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// The lines of a process that begin with a word.
+fn lines(child: &mut Child) -> impl Iterator<Item = String> + use<> {
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    lines.filter(|line| line.starts_with("wrote ") || line.starts_with("failed "))
+}
+
+fn number_in(line: &str) -> u64 {
+    line.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_process_that_is_killed_leaves_the_last_state_or_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("image");
+    let mut acknowledged = 0;
+    for round in 0..40_u64 {
+        let mut child = writer(&path, "");
+        // Killed while it writes one of the next states, at a moment that nobody chooses.
+        let mut output = lines(&mut child);
+        for _ in 0..=round * 7 % 23 {
+            acknowledged = number_in(&output.next().expect("it writes until it is killed"));
+        }
+        child.kill().unwrap();
+        // What it wrote before it was killed is acknowledged too.
+        if let Some(last) = output.last() {
+            acknowledged = number_in(&last);
+        }
+        child.wait().unwrap();
+        let (_, stored) = ImageFile::open(&path, Durability::Synced).unwrap();
+        let stored = stored.unwrap();
+        assert!(stored.number == acknowledged || stored.number == acknowledged + 1, "{} {acknowledged}", stored.number);
+        assert_eq!(stored.delta, delta(stored.number));
+    }
+    assert!(acknowledged > 100);
+}
+
+/// The system cuts a write that would make the file larger than allowed, and refuses the next, as on a full disk.
+#[cfg(unix)]
+#[test]
+fn on_a_full_disk_the_last_state_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    for blocks in [1, 3, 8, 20, 33] {
+        let path = folder.path().join(format!("image-{blocks}"));
+        let mut child = writer(&path, &format!("trap '' XFSZ; ulimit -f {blocks};"));
+        let all: Vec<String> = lines(&mut child).collect();
+        child.wait().unwrap();
+        let failed = all.last().expect("it failed at the end");
+        assert!(failed.starts_with("failed ") && failed.contains("cannot write the image"), "{failed}");
+        let (mut file, stored) = ImageFile::open(&path, Durability::Synced).unwrap();
+        let stored = stored.map(|stored| {
+            assert_eq!(stored.delta, delta(stored.number));
+            stored.number
+        });
+        assert_eq!(stored.unwrap_or(0), number_in(failed) - 1);
+        // With room again it goes on.
+        file.write(number_in(failed), &delta(number_in(failed))).unwrap();
+        let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(left.iter().all(|name| !name.to_string_lossy().ends_with(".new")), "{left:?}");
+    }
+}

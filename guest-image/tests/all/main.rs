@@ -1,0 +1,5 @@
+//! Tests of images through the public interface.
+
+mod bytes;
+mod files;
+mod model;
