@@ -22,6 +22,7 @@ pub mod modules;
 pub mod preparation;
 mod puppet;
 pub mod restores;
+pub mod suspensions;
 
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -31,13 +32,14 @@ pub use libfuzzer_sys;
 pub type Target = fn(&[u8]) -> Result<String, String>;
 
 /// Every target, by its name.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("allocators", allocators::run),
     ("containers", containers::run),
     ("crossing", crossing::run),
     ("exttinygo", exttinygo::run),
     ("preparation", preparation::run),
     ("restores", restores::run),
+    ("suspensions", suspensions::run),
 ];
 
 /// The main program of a target.

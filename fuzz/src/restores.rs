@@ -81,18 +81,18 @@ pub fn stores(input: &[u8]) -> Option<StoreCounts> {
 }
 
 /// A guest, and what is to be called.
-struct Case {
+pub(crate) struct Case {
     wasm: Vec<u8>,
-    guest: Guest,
-    config: InstanceConfig,
+    pub(crate) guest: Guest,
+    pub(crate) config: InstanceConfig,
     /// Positions in the list of the guest's functions.
-    calls: Vec<usize>,
+    pub(crate) calls: Vec<usize>,
     allocator: bool,
 }
 
 impl Case {
     /// Reads the input; where it describes no guest that can be run, says why in a word or two.
-    fn read(input: &[u8]) -> Result<Self, String> {
+    pub(crate) fn read(input: &[u8]) -> Result<Self, String> {
         let mut bytes = Unstructured::new(input);
         let too_short = |_| "too short".to_owned();
         let barrier: BarrierOptions = preparation::barrier(bytes.arbitrary().map_err(too_short)?);
@@ -123,7 +123,7 @@ impl Case {
         Ok(Self { wasm: made.wasm, guest, config, calls, allocator })
     }
 
-    fn told(&self) -> String {
+    pub(crate) fn told(&self) -> String {
         let residue = self.config.residue.name();
         let policy = if self.config.policy == RestorePolicy::Never { "lazy" } else { "every call" };
         let kind = if self.allocator { "allocator" } else { "plain" };
@@ -144,7 +144,7 @@ impl Case {
     }
 
     /// Makes an instance. `None` where the guest cannot be initialised, or is not served by the strategy.
-    fn instance(
+    pub(crate) fn instance(
         &self,
         strategy: RestoreStrategy,
         restore: Option<&dyn Fn() -> Box<dyn Restore>>,

@@ -31,6 +31,7 @@ pub use guest::admission;
 pub use guest::error::{AdmissionError, CompileError, ConfigError, InputError, LoadError, StartError};
 pub use guest::{Function, Guest};
 pub use guest_abi::{self, Level};
+pub use guest_image;
 pub use guest_prepare::{self, PrepareOptions, module_info};
 pub use guest_state::{self, OrderedMap, OrderedMapMut, StoredState, StoredStateError};
 pub use host::call::{CallLimits, HostCall, LogLines, TraceEntry};
@@ -38,7 +39,9 @@ pub use host::outcome::{AllocationSource, AllocationStats, CallStats, Outcome, R
 pub use host::supervisor::{Supervise, Supervisor};
 #[cfg(feature = "async")]
 pub use instance::AsyncInstance;
-pub use instance::{Choice, GuestCall, GuestCallError, Instance, InstanceConfig, Retention, Status};
+pub use instance::{
+    Choice, GuestCall, GuestCallError, Instance, InstanceConfig, ResumeError, Retention, Status, SuspendError,
+};
 #[cfg(feature = "metrics")]
 pub use metrics::Metrics;
 #[cfg(feature = "async")]

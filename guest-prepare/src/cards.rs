@@ -203,6 +203,23 @@ impl<'a> Cards<'a> {
         });
     }
 
+    /// Calls `tell` with the ranges that [`Cards::take`] would, and leaves the marks as they are.
+    pub fn marked(&self, memory: usize, mut tell: impl FnMut(Range<usize>)) {
+        let slack = SLACK as usize;
+        let marks = &self.table[..self.covering(memory)];
+        let first = self.table.first().is_some_and(|mark| *mark != 0);
+        let last = self.table.last().is_some_and(|mark| *mark != 0);
+        if first || last {
+            self.ends(first, last).into_iter().filter(|range| !range.is_empty()).for_each(&mut tell);
+        }
+        let (shift, mut card) = (self.geometry.shift, 0);
+        while let Some(start) = next_mark(marks, card) {
+            let end = end_of_run(marks, start);
+            tell((start << shift).saturating_sub(slack)..(end << shift) + slack);
+            card = end;
+        }
+    }
+
     /// The ranges around the end of the address space: the slack before the first card if that is marked, and the last card
     /// with its slack. Empty where they are not.
     // Returned, and not handed to a function: what that captures would have to lie in memory for every restore.
@@ -334,8 +351,11 @@ mod tests {
         let taken = |marked: usize| {
             let mut table = [0; 20];
             table[marked] = 1;
-            let mut ranges = Vec::new();
+            let (mut ranges, mut told) = (Vec::new(), Vec::new());
+            small(&mut table).marked(2560, |range| told.push((range.start, range.end)));
+            assert_eq!(table[marked], 1);
             small(&mut table).take(2560, |range| ranges.push((range.start, range.end)));
+            assert_eq!(told, ranges);
             (ranges, table == [0; 20])
         };
         assert_eq!(taken(3), (vec![(768 - 64, 1024 + 64)], true));

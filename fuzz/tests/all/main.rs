@@ -4,3 +4,4 @@ mod corpus;
 mod exttinygo;
 mod preparation;
 mod restores;
+mod suspensions;

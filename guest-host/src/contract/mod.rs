@@ -17,6 +17,7 @@ pub mod wasi;
 
 use std::ops::Range;
 
+use guest_image::HostState;
 use guest_prepare::module_info::ContractKind;
 use wasmtime::{Linker, Store, TypedFunc, ValRaw};
 
@@ -56,6 +57,16 @@ impl ContractState {
     #[cfg(feature = "specimens")]
     pub(crate) fn forget_wasi(&mut self) {
         self.wasi.forgetful = true;
+    }
+
+    /// What the host keeps for the guest, if the guest changed it since the snapshot.
+    pub(crate) fn changed_since_snapshot(&self) -> Option<HostState> {
+        self.wasi.changed_since_snapshot()
+    }
+
+    /// Goes on where another instance stopped.
+    pub(crate) fn resume(&mut self, host: &HostState) {
+        self.wasi.resume(host);
     }
 
     /// The instance is as restores have to leave it.

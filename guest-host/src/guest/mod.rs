@@ -5,8 +5,9 @@ pub(crate) mod error;
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use sha2::{Digest as _, Sha256};
 use wasmtime::{InstancePre, Linker};
 
 use crate::contract;
@@ -51,6 +52,8 @@ struct Inner {
     typed: Vec<String>,
     options: PrepareOptions,
     wasm: Vec<u8>,
+    /// SHA-256 of `wasm`, once it was asked for.
+    hash: OnceLock<[u8; 32]>,
     plain: Arc<Compiled>,
     /// The module with a write barrier, once a strategy has needed it.
     marking: Later,
@@ -240,6 +243,7 @@ impl Guest {
             typed,
             options,
             wasm: wasm.to_vec(),
+            hash: OnceLock::new(),
             plain: Arc::new(plain),
             marking: Later::default(),
             tracking: Later::default(),
@@ -333,6 +337,12 @@ impl Guest {
     #[must_use]
     pub fn prepared(&self) -> &Prepared {
         &self.inner.plain.prepared
+    }
+
+    /// SHA-256 of the module, before it was prepared.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        *self.inner.hash.get_or_init(|| Sha256::digest(&self.inner.wasm).into())
     }
 
     /// Names of the extension functions, in the module's order.

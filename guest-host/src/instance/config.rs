@@ -196,3 +196,15 @@ pub enum Status {
     /// A call or a restore did not come to its end. It is replaced before the next call.
     Poisoned,
 }
+
+impl Status {
+    /// The status in messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Running => "running",
+            Self::Poisoned => "poisoned",
+        }
+    }
+}

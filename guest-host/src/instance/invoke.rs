@@ -62,6 +62,7 @@ impl Instance {
     pub(super) fn may_retry(&self, called: &Result<(), Box<UnnamedFailure>>) -> bool {
         matches!(called, Err(failed) if matches!(failed.cause, Cause::OutOfMemory { .. }))
             && self.config.policy.is_lazy()
+            && !self.resumed
             && self.phase.is_ready()
     }
 
@@ -344,6 +345,7 @@ impl Instance {
     }
 
     pub(super) async fn restore_or_replace<M: Mode>(&mut self) -> Result<Option<Restored>, LoadError> {
+        self.resumed = false;
         if !self.is_pristine() && self.holds_idle_memory() {
             return self.replace_for::<M>(Replaced::Shrunk).await.map(|()| None);
         }

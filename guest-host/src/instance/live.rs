@@ -10,6 +10,7 @@ use super::InstanceConfig;
 use super::counting::Counting;
 use super::diagnose::{Diagnosis, backtrace};
 use super::start::Started;
+use super::suspend::Suspension;
 use crate::arguments::{Arguments, MissingArguments};
 use crate::contract::{CallError, Callable, Data};
 use crate::failure::Cause;
@@ -31,6 +32,7 @@ pub(super) struct Live {
     pub(super) functions: Vec<Option<Callable>>,
     /// The same by their own exports, where a call needs several functions.
     pub(super) plain: Vec<Option<Callable>>,
+    pub(super) suspension: Suspension,
 }
 
 impl fmt::Debug for Live {
@@ -58,7 +60,8 @@ impl Live {
     pub(super) fn new(store: Store<Data>, started: Started, functions: usize) -> Self {
         let Started { instance, handles, counting, snapshot } = started;
         let functions = std::iter::repeat_with(|| None).take(functions).collect();
-        Self { store, instance, handles, counting, snapshot, functions, plain: Vec::new() }
+        let suspension = Suspension::default();
+        Self { store, instance, handles, counting, snapshot, functions, plain: Vec::new(), suspension }
     }
 
     #[cold]

@@ -178,6 +178,7 @@ impl Guest {
             restore_error: None,
             retained: config.retention.map_or(usize::MAX, |kept| usize::try_from(kept.bytes).unwrap_or(usize::MAX)),
             idle: 0,
+            resumed: false,
             #[cfg(feature = "metrics")]
             tally: config.metrics.as_ref().map(|metrics| Box::new(Tally::new(metrics, self))),
             #[cfg(not(feature = "metrics"))]

@@ -4,7 +4,7 @@
 //! takes. `make` makes an instance, `start` leads to the snapshot, and `phase` says where the instance is. `invoke` calls and
 //! restores; `call_numbers` and `call_with` do so for embedders that pass arguments themselves; `diagnose` says why a call failed;
 //! `counting` knows what it allocated; `keep` says when an instance is replaced that could be restored. `observe` has what an
-//! embedder can see of it.
+//! embedder can see of it. `suspend` makes images of it and goes on from them.
 
 #[cfg(feature = "async")]
 mod awaiting;
@@ -22,6 +22,7 @@ mod observe;
 mod phase;
 mod plan;
 mod start;
+mod suspend;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +39,7 @@ pub use awaiting::AsyncInstance;
 pub use call_with::{GuestCall, GuestCallError};
 pub use choice::Choice;
 pub use config::{InstanceConfig, Retention, Status};
+pub use suspend::{ResumeError, SuspendError};
 use make::host_data;
 use phase::Phase;
 use plan::{Mechanism, Plan};
@@ -79,6 +81,8 @@ pub struct Instance {
     retained: usize,
     /// Restores in a row after calls that needed less memory than there is, see [`Retention`].
     idle: u32,
+    /// Whether it was resumed from an image since it was last restored by the embedder.
+    resumed: bool,
     /// Where its calls are counted, if they are.
     tally: Option<Box<Tally>>,
 }

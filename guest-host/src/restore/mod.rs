@@ -5,6 +5,7 @@
 
 pub(crate) mod aligned;
 mod bump_reset;
+pub(crate) mod difference;
 mod dirty_cards;
 mod full_copy;
 pub(crate) mod policy;

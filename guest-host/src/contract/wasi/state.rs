@@ -2,6 +2,7 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use guest_image::HostState;
 use sha2::{Digest as _, Sha256};
 
 use super::config::{Clock, Randomness, WasiConfig};
@@ -26,13 +27,17 @@ pub(crate) struct Wasi {
 }
 
 /// The part that a guest can change and observe.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct Changing {
     /// Flags of the descriptors 0 to 2 that are open.
     descriptors: [Option<u16>; 3],
     /// Nanoseconds by which the clocks are ahead of where they start: what a fixed clock has passed, and what was slept.
     elapsed: u64,
     random: SeededBytes,
+    /// Whether the guest was told what the system's monotonic clock says.
+    told_monotonic: bool,
+    /// Nanoseconds by which that clock is ahead, so that it does not go back for a guest that began in another process.
+    lead: u64,
 }
 
 impl Changing {
@@ -48,13 +53,15 @@ impl Changing {
             descriptors: [Some(0), Some(Self::APPEND), Some(Self::APPEND)],
             elapsed: 0,
             random: SeededBytes { seed, position: 0 },
+            told_monotonic: false,
+            lead: 0,
         }
     }
 }
 
 /// Random bytes that depend on a seed alone: the SHA-256 digests of seed and block number, one behind the other. A copy is
 /// two words, which a restore puts back.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct SeededBytes {
     seed: u64,
     /// Bytes that were taken.
@@ -153,6 +160,29 @@ impl Wasi {
         self.changed = false;
     }
 
+    /// What the guest changed since the snapshot; `None` if nothing.
+    pub(crate) fn changed_since_snapshot(&self) -> Option<HostState> {
+        if !self.changed || self.now == self.saved {
+            return None;
+        }
+        let mut host = HostState::default();
+        (host.descriptors, host.elapsed) = (self.now.descriptors, self.now.elapsed);
+        host.random_position = self.now.random.position;
+        host.monotonic = if self.now.told_monotonic { self.time(ClockId::Monotonic) } else { 0 };
+        Some(host)
+    }
+
+    /// Goes on where another instance stopped.
+    pub(crate) fn resume(&mut self, host: &HostState) {
+        self.changed = true;
+        self.now.descriptors = host.descriptors;
+        self.now.elapsed = host.elapsed;
+        self.now.random.position = host.random_position;
+        self.now.told_monotonic = host.monotonic > 0;
+        self.now.lead = 0;
+        self.now.lead = host.monotonic.saturating_sub(self.time(ClockId::Monotonic));
+    }
+
     /// The flags of a descriptor.
     pub(super) fn open(&self, descriptor: u32) -> Result<u16, Errno> {
         self.now.descriptors.get(descriptor as usize).copied().flatten().ok_or(Errno::BADF)
@@ -168,8 +198,12 @@ impl Wasi {
 
     /// Nanoseconds that a clock tells next.
     pub(super) fn read_clock(&mut self, id: ClockId) -> u64 {
-        if let Clock::Fixed { step, .. } = self.clock {
-            self.pass(step);
+        match self.clock {
+            Clock::Fixed { step, .. } => self.pass(step),
+            Clock::System if id == ClockId::Monotonic && !self.now.told_monotonic => {
+                (self.changed, self.now.told_monotonic) = (true, true);
+            }
+            Clock::System => {}
         }
         self.time(id)
     }
@@ -182,7 +216,7 @@ impl Wasi {
                 // A system whose clock stands before 1970 has no time that could be told.
                 SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanoseconds)
             }
-            (Clock::System, ClockId::Monotonic) => nanoseconds(self.origin.elapsed()),
+            (Clock::System, ClockId::Monotonic) => nanoseconds(self.origin.elapsed()).saturating_add(self.now.lead),
             (Clock::Fixed { realtime, .. }, ClockId::Realtime) => realtime,
             (Clock::Fixed { .. }, ClockId::Monotonic) => 0,
         };
@@ -289,11 +323,48 @@ mod tests {
         wasi.snapshot();
         assert!(wasi.change(3, None).is_err() && wasi.open(1).is_ok());
         assert!(wasi.read_clock(ClockId::Realtime) > 1 << 60, "the system's time is after 2006");
+        assert!(!wasi.changed && wasi.changed_since_snapshot().is_none());
         let earlier = wasi.read_clock(ClockId::Monotonic);
         assert!(wasi.read_clock(ClockId::Monotonic) >= earlier);
-        assert!(!wasi.changed);
         wasi.pass(1 << 50);
         assert!(wasi.time(ClockId::Monotonic) > 1 << 50 && wasi.changed);
+    }
+
+    #[test]
+    fn another_instance_goes_on_where_one_stopped() {
+        let config = WasiConfig { randomness: Randomness::Seeded(4), ..fixed() };
+        let begin = |config: &WasiConfig| {
+            let mut wasi = Wasi::new(config);
+            wasi.start();
+            wasi.snapshot();
+            wasi
+        };
+        for change in [
+            |wasi: &mut Wasi| wasi.change(1, None).unwrap(),
+            |wasi: &mut Wasi| wasi.pass(1 << 40),
+            |wasi: &mut Wasi| wasi.random(&mut [0; 45]).unwrap(),
+        ] {
+            let (mut one, mut other) = (begin(&config), begin(&config));
+            change(&mut one);
+            other.resume(&one.changed_since_snapshot().unwrap());
+            assert_eq!(other.changed_since_snapshot(), one.changed_since_snapshot());
+            assert_eq!(observed(&mut other), observed(&mut one));
+            other.restore();
+            assert_eq!(observed(&mut other), observed(&mut begin(&config)));
+        }
+    }
+
+    #[test]
+    fn the_systems_monotonic_clock_does_not_go_back_for_a_guest_that_was_told_it() {
+        let mut wasi = Wasi::new(&WasiConfig::default());
+        wasi.snapshot();
+        let mut host = HostState::default();
+        host.monotonic = 1 << 60;
+        wasi.resume(&host);
+        assert!(wasi.read_clock(ClockId::Monotonic) >= 1 << 60);
+        assert!(wasi.changed_since_snapshot().is_some_and(|host| host.monotonic >= 1 << 60));
+        wasi.restore();
+        assert!(wasi.time(ClockId::Monotonic) < 1 << 60);
     }
 
     #[test]
