@@ -43,7 +43,9 @@ pub fn run_with(input: &[u8], broken: Break) -> Result<String, String> {
 
 /// Where the instance is suspended, and how: numbers that depend on all of the input.
 fn choices(input: &[u8]) -> impl Iterator<Item = u64> {
-    let seed = input.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
+    let seed = input
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
     std::iter::successors(Some(seed), |last| {
         Some(last.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407))
     })

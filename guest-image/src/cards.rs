@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::ImageError;
+use crate::error::ImageError;
 
 /// Bytes of a card.
 ///

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::Identity;
 use crate::cards::{Cards, Run, push_card};
-use crate::delta::{Delta, GlobalValue, HostState};
+use crate::delta::Delta;
 use crate::error::ImageError;
+use crate::identity::Identity;
+use crate::values::{GlobalValue, HostState};
 
 /// The change from one delta to a later one: the cards that differ between the two. To write it takes as many bytes as
 /// changed, whatever the size of the delta.

@@ -28,11 +28,13 @@
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use crate::base::{Base, Identity};
+use crate::base::Base;
 use crate::cards::{Cards, Run, checked};
 use crate::change::Change;
-use crate::delta::{Delta, GlobalValue, HostState};
+use crate::delta::Delta;
 use crate::error::ImageError;
+use crate::identity::Identity;
+use crate::values::{GlobalValue, HostState};
 
 /// The format that this version reads and writes.
 pub const FORMAT: u16 = 1;

@@ -129,7 +129,7 @@ impl ImageFile {
         Ok(Some(Stored { number, delta, incomplete: length - end }))
     }
 
-    /// Writes a state under a number of the caller's.
+    /// Writes a state under a number of the caller's: as the change from the last one, if that takes fewer bytes.
     ///
     /// # Errors
     /// [`FileError`] if the system cannot write it. The file has the state before, and can be written again.
@@ -145,11 +145,11 @@ impl ImageFile {
                 let full = delta.encoded_bytes();
                 match self.end + bytes.len() as u64 <= full.saturating_mul(2).saturating_add(FEW) {
                     true => self.append(&bytes)?,
-                    false => self.replace(number, delta)?,
+                    false => self.put_in_place(number, delta)?,
                 }
             }
             // The first state, or one of another module.
-            None => self.replace(number, delta)?,
+            None => self.put_in_place(number, delta)?,
         }
         self.last = Some((number, delta.clone()));
         Ok(())
@@ -178,8 +178,17 @@ impl ImageFile {
         }
     }
 
+    /// Writes a state as a whole, in the place of all that the file has.
+    ///
+    /// # Errors
+    /// As for [`ImageFile::write`].
+    pub fn replace(&mut self, number: u64, delta: &Delta) -> Result<(), FileError> {
+        self.last = None;
+        self.put_in_place(number, delta)
+    }
+
     /// Puts a file with the whole delta in the place of this one.
-    fn replace(&mut self, number: u64, delta: &Delta) -> Result<(), FileError> {
+    fn put_in_place(&mut self, number: u64, delta: &Delta) -> Result<(), FileError> {
         // Whoever has the lock is the only one who writes to this name.
         let path = beside(&self.path);
         let made = self.make(&path, number, delta);

@@ -8,11 +8,15 @@ mod delta;
 mod encoding;
 mod error;
 mod file;
+mod identity;
+mod values;
 
-pub use base::{Base, Identity};
+pub use base::Base;
 pub use cards::{CARD, Cards};
 pub use change::Change;
-pub use delta::{Delta, GlobalValue, HostState};
+pub use delta::Delta;
 pub use encoding::{FORMAT, HEADER, Image};
 pub use error::{FileError, ImageError};
 pub use file::{Durability, ImageFile, Stored};
+pub use identity::Identity;
+pub use values::{GlobalValue, HostState};

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::ops::Deref;
 
+use guest_image::Delta;
+
 use super::invoke::lost;
 use super::live::UnnamedFailure;
+use super::suspend::{ResumeError, SuspendError};
 use super::{Instance, InstanceConfig};
 use crate::failure::Failure;
 use crate::guest::error::LoadError;
@@ -93,6 +96,31 @@ impl AsyncInstance {
     /// As for [`Instance::restore`].
     pub async fn restore(&mut self) -> Result<Option<Restored>, LoadError> {
         self.instance.restore_or_replace::<Awaiting>().await
+    }
+
+    /// Suspends the instance, as [`Instance::suspend`] does.
+    ///
+    /// # Errors
+    /// As for [`Instance::suspend`].
+    pub async fn suspend(&mut self) -> Result<Delta, SuspendError> {
+        let delta = self.instance.delta()?;
+        if !self.restore_at_once() {
+            // The state is safe. If no new instance can be made, the next call or resumption tries again, and says why.
+            let _ = self.restore().await;
+        }
+        self.instance.resumed = false;
+        Ok(delta)
+    }
+
+    /// Puts the instance into the state of an image, as [`Instance::resume`] does.
+    ///
+    /// # Errors
+    /// As for [`Instance::resume`].
+    pub async fn resume(&mut self, delta: &Delta) -> Result<(), ResumeError> {
+        if !self.is_pristine() {
+            self.restore().await?;
+        }
+        self.instance.resume_pristine(delta)
     }
 
     /// Lets the guest read another state from now on, as [`Instance::set_state`] does.

@@ -39,10 +39,10 @@ pub use awaiting::AsyncInstance;
 pub use call_with::{GuestCall, GuestCallError};
 pub use choice::Choice;
 pub use config::{InstanceConfig, Retention, Status};
-pub use suspend::{ResumeError, SuspendError};
 use make::host_data;
 use phase::Phase;
 use plan::{Mechanism, Plan};
+pub use suspend::{ResumeError, SuspendError};
 
 /// A guest in memory, with its snapshot.
 ///

@@ -14,9 +14,9 @@ use crate::guest::Guest;
 use crate::guest::admission::Contract;
 use crate::guest::error::LoadError;
 use crate::host::memory_location::memory_and_data;
+use crate::restore::difference::Touched;
 use crate::restore::snapshot::RegionKind;
 use crate::restore::{Promise, Target};
-use crate::restore::difference::Touched;
 use crate::spans::span;
 
 /// Why an instance cannot be suspended.
@@ -284,9 +284,9 @@ fn checked_globals(live: &mut Live, delta: &Delta) -> Result<Vec<(usize, Val)>, 
     for (number, value) in &delta.globals {
         let index = *number as usize;
         let saved = live.snapshot.globals.get(index).filter(|_| logical != Some(index));
-        let same_type = saved.and_then(value_of).is_some_and(|saved| {
-            std::mem::discriminant(&saved) == std::mem::discriminant(value)
-        });
+        let same_type = saved
+            .and_then(value_of)
+            .is_some_and(|saved| std::mem::discriminant(&saved) == std::mem::discriminant(value));
         if !same_type {
             return Err(ImageError::Invalid { what: "it has a global that the module does not have" });
         }

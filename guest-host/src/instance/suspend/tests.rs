@@ -6,8 +6,7 @@ use guest_image::CARD;
 
 use super::*;
 use crate::{
-    Cause, Engine, EngineConfig, InstanceConfig, MemoryState, PrepareOptions, Residue, RestorePolicy,
-    RestoreStrategy,
+    Cause, Engine, EngineConfig, InstanceConfig, MemoryState, PrepareOptions, Residue, RestorePolicy, RestoreStrategy,
 };
 
 /// A program: it counts in a global, keeps bytes in memory, grows, and fails.

@@ -109,3 +109,26 @@ async fn host_functions_that_call_the_guest_back() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_a_blocking_instance_suspended_an_awaiting_one_resumes_and_back() {
+    let guest = load("shop", Allocator::Freelist);
+    let mut config = config(RestoreStrategy::DirtyCards, guest_host::Residue::Scrub);
+    config.policy = RestorePolicy::OnError;
+    let state = state_of("shop");
+    let mut blocking = guest.instantiate(&config, state.clone()).expect("the guest is admitted");
+    let slow = Slow { state, ..Slow::default() };
+    let mut awaiting = guest.instantiate_async(&config, slow).await.expect("the guest is admitted");
+    let pristine = awaiting.suspend().await.expect("it can be suspended");
+    for name in guest.functions() {
+        let _ = blocking.invoke_by_name(name);
+        let delta = blocking.suspend().expect("it can be suspended");
+        // It is restored before, as it was called.
+        let _ = awaiting.invoke_by_name("count_up").await;
+        awaiting.resume(&delta).await.expect("it is of the same module");
+        assert_eq!(awaiting.suspend().await.expect("it can be suspended"), delta, "{name}");
+        assert!(awaiting.is_pristine() && blocking.is_pristine());
+        blocking.resume(&delta).expect("it is its own");
+    }
+    awaiting.resume(&pristine).await.expect("it is its own");
+}

@@ -23,6 +23,7 @@ mod retention;
 mod sizes;
 mod specimens;
 mod state_machine;
+mod suspensions;
 mod typed_functions;
 
 use std::collections::HashMap;

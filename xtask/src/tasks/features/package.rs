@@ -8,13 +8,14 @@ use cargo_metadata::Package as CargoPackage;
 use super::{graph::Graph, target::Target};
 
 /// Members of the workspace that are never part of a guest; a procedural macro runs in the compiler.
-const HOST_ONLY: [&str; 15] = [
+const HOST_ONLY: [&str; 16] = [
     "benches",
     "book-samples",
     "example-service",
     "fuzz",
     "guest-build",
     "guest-functions",
+    "guest-image",
     "guest-prepare",
     "guest-sdk-macros",
     "host-harness",
