@@ -10,7 +10,7 @@ use benches::ratios::{Ratios, Target};
 use benches::turns::{Contender, take_turns};
 use guest_host::guest_image::{Delta, Durability, ImageFile};
 use guest_host::wasmtime::ValRaw;
-use guest_host::{Engine, EngineConfig, Guest, Instance, InstanceConfig, MemoryState, PrepareOptions, RestorePolicy};
+use guest_host::{Engine, EngineConfig, Guest, Instance, InstanceConfig, MemoryState, PrepareOptions, RestorePolicy, RestoreStrategy};
 
 /// A program that writes where it is told. Its memory has 256 KiB, all of which it may write.
 const PROGRAM: &str = r#"(module (memory (export "memory") 4 4)
@@ -29,10 +29,10 @@ fn fill(instance: &mut Instance, at: usize, byte: u8, length: usize) -> Result<(
     Ok(())
 }
 
-/// An image in which this much of memory was written.
-fn image(instance: &mut Instance, at: usize, length: usize) -> Result<Delta> {
+/// An image in which this much of memory was filled with a byte.
+fn image(instance: &mut Instance, at: usize, byte: u8, length: usize) -> Result<Delta> {
     instance.restore()?;
-    fill(instance, at, 7, length)?;
+    fill(instance, at, byte, length)?;
     Ok(instance.suspend()?)
 }
 
@@ -56,13 +56,16 @@ impl Copies {
 fn main() -> Result<()> {
     let engine = Engine::new(&EngineConfig::default())?;
     let guest = Guest::load(&engine, "program", &wat::parse_str(PROGRAM)?, PrepareOptions::default())?;
-    let config = InstanceConfig::default().with_policy(RestorePolicy::OnError).with_memory_limit(MEMORY as u64);
+    let config = InstanceConfig::default()
+        .with_strategy(RestoreStrategy::DirtyCards)
+        .with_policy(RestorePolicy::OnError)
+        .with_memory_limit(MEMORY as u64);
     let new = || guest.instantiate(&config, MemoryState::new());
     let mut ratios = Ratios::new("suspend");
 
     // From one tenant to the next, both of 4 KiB that differ.
     let mut instance = new()?;
-    let (mut one, mut other) = (image(&mut instance, 64 << 10, 4096)?, image(&mut instance, 128 << 10, 4096)?);
+    let (mut one, mut other) = (image(&mut instance, 64 << 10, 7, 4096)?, image(&mut instance, 128 << 10, 7, 4096)?);
     instance.resume(&one)?;
     let (mut copies, mut asleep) = (Copies::new(4096), new()?);
     let (mut failed, mut pristine) = (None, Delta::pristine(one.identity.clone(), 0));
@@ -91,31 +94,33 @@ fn main() -> Result<()> {
     let folder = tempfile::tempdir_in(ram())?;
     for (name, length, most) in [("16 KiB", 16 << 10, 25.0), ("256 KiB", MEMORY, 60.0)] {
         let mut instance = new()?;
-        let delta = image(&mut instance, 0, length)?;
+        // Every card differs from one time to the next, so that each image is written as a whole.
+        let mut deltas = [image(&mut instance, 0, 7, length)?, image(&mut instance, 0, 8, length)?];
         let path = folder.path().join("image");
         let (mut file, _) = ImageFile::open(&path, Durability::Unsynced)?;
-        let raw = folder.path().join("raw");
+        let (raw, stored) = (folder.path().join("raw"), folder.path().join("stored"));
+        ImageFile::open(&stored, Durability::Unsynced)?.0.write(1, &deltas[0])?;
         let mut number = 0;
-        let mut scratch = delta.clone();
-        instance.resume(&delta)?;
+        let mut scratch = deltas[0].clone();
         let bytes = vec![3; length];
         let mut errors = Vec::new();
         let mut replaced = new()?;
         let measured = take_turns(
             &mut [
                 Contender::timed(format!("suspend to a file, {name}"), || {
-                    errors.extend(instance.resume(&delta).err().map(anyhow::Error::from));
+                    deltas.reverse();
+                    errors.extend(instance.resume(&deltas[0]).err().map(anyhow::Error::from));
                     number += 1;
                     let start = std::time::Instant::now();
                     errors.extend(instance.suspend_into(&mut scratch).err().map(anyhow::Error::from));
-                    errors.extend(file.replace(number, &scratch).err().map(anyhow::Error::from));
+                    errors.extend(file.write(number, &scratch).err().map(anyhow::Error::from));
                     start.elapsed()
                 }),
                 Contender::timed(format!("resume from a file, {name}"), || {
                     let _ = replaced.restore();
                     let start = std::time::Instant::now();
-                    let read = fs::File::open(&path).ok().and_then(|mut file| Delta::read_from(&mut file).ok());
-                    let resumed = read.and_then(Result::ok).map(|(delta, _)| replaced.resume(&delta));
+                    let opened = ImageFile::open(&stored, Durability::Unsynced).ok().and_then(|(_, stored)| stored);
+                    let resumed = opened.map(|stored| replaced.resume(&stored.delta));
                     assert!(matches!(resumed, Some(Ok(()))), "{resumed:?}");
                     start.elapsed()
                 }),

@@ -23,7 +23,7 @@ pub const CARD: usize = 256;
 /// assert_eq!(runs, [(2 * CARD, 2 * CARD), (9 * CARD, CARD)]);
 /// assert_eq!(cards.get(3), Some(&[2; CARD][..]));
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Cards {
     runs: Vec<Run>,
     bytes: Vec<u8>,
@@ -46,6 +46,18 @@ impl Run {
     /// Addresses of its bytes.
     pub(crate) fn addresses(self) -> Range<usize> {
         self.first as usize * CARD..self.end() as usize * CARD
+    }
+}
+
+impl Clone for Cards {
+    fn clone(&self) -> Self {
+        Self { runs: self.runs.clone(), bytes: self.bytes.clone() }
+    }
+
+    /// Uses the memory again that it took before.
+    fn clone_from(&mut self, other: &Self) {
+        self.runs.clone_from(&other.runs);
+        self.bytes.clone_from(&other.bytes);
     }
 }
 

@@ -15,7 +15,7 @@ pub(crate) const PAGE: u64 = 1 << 16;
 ///
 /// A delta is canonical: two deltas over the same [`Identity`] are equal exactly if the instances are. The host that fills
 /// it sees to that, and so does [`Delta::rebase`](crate::Delta::rebase).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Delta {
     /// The snapshot that it is a difference to.
@@ -28,6 +28,23 @@ pub struct Delta {
     pub globals: Vec<(u32, GlobalValue)>,
     /// What the host keeps for the guest, if that differs.
     pub host: Option<HostState>,
+}
+
+impl Clone for Delta {
+    fn clone(&self) -> Self {
+        let Self { identity, memory_size, cards, globals, host } = self;
+        let (identity, cards, globals) = (identity.clone(), cards.clone(), globals.clone());
+        Self { identity, memory_size: *memory_size, cards, globals, host: *host }
+    }
+
+    /// Uses the memory again that it took before.
+    fn clone_from(&mut self, other: &Self) {
+        let Self { identity, memory_size, cards, globals, host } = other;
+        self.identity.clone_from(identity);
+        self.cards.clone_from(cards);
+        self.globals.clone_from(globals);
+        (self.memory_size, self.host) = (*memory_size, *host);
+    }
 }
 
 impl Delta {

@@ -198,6 +198,14 @@ impl Delta {
 }
 
 impl Change {
+    /// Bytes that it takes as an image.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> u64 {
+        let host = if self.host.is_some() { HOST } else { 0 };
+        let runs = self.cards.runs().len() + self.cleared.len();
+        (HEADER + runs * RUN + self.globals.len() * GLOBAL + host + self.cards.bytes().len()) as u64
+    }
+
     /// Writes it as the change from the state `after` to the state `number`, and returns the number of bytes.
     ///
     /// # Errors

@@ -1,12 +1,18 @@
-//! A file that holds the state of one instance: a delta, and the changes since.
+//! A file that holds the state of one instance.
+//!
+//! A file has a header of [`BLOCK`] bytes and two areas of the same size, which the header tells. An area has a delta, and behind it
+//! changes, each of which follows the state before. A write appends a change to the area that has the last state. What no longer
+//! fits there goes as a delta to the start of the other area. So a write that does not come to its end leaves the last state as
+//! it is, and a write that does needs no new file. Only where a delta is larger than an area, a file with larger areas takes
+//! the place of the file.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, BufReader, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::change::Change;
 use crate::delta::Delta;
-use crate::encoding::Image;
+use crate::encoding::{FORMAT, Image};
 use crate::error::{FileError, ImageError};
 
 /// Whether a write waits for the disk.
@@ -22,8 +28,7 @@ pub enum Durability {
 /// A file that holds the state of one instance. It always has the last state that was written, or the one before: also if
 /// the process is killed while it writes, or the disk is full.
 ///
-/// The file begins with a delta. A write appends the change to it, so that it takes as many bytes as changed. When the
-/// changes take more bytes than the delta, a new file with the whole delta takes the place of the old one.
+/// A write takes as many bytes as changed since the last one; from time to time it takes the whole delta.
 ///
 /// An open file is locked: nobody else can open it as an `ImageFile`.
 ///
@@ -53,26 +58,72 @@ pub struct ImageFile {
     path: PathBuf,
     file: File,
     durability: Durability,
-    /// Bytes that belong to states that were written completely.
-    end: u64,
-    last: Option<(u64, Delta)>,
+    /// Bytes of each of its areas; 0 if it has none yet.
+    area_size: u64,
+    /// Where the last state is, and what it is.
+    last: Option<Last>,
+    /// Bytes of an image that is written, whose memory is used again.
+    buffer: Vec<u8>,
+}
+
+/// The last state of a file.
+#[derive(Debug)]
+struct Last {
+    number: u64,
+    delta: Delta,
+    /// The area that has it, 0 or 1.
+    area: u64,
+    /// Bytes of this area that belong to states.
+    used: u64,
 }
 
 /// A state that was found in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stored {
-    /// Number of the state.
+    /// Number of the state. If it is lower than that of a write that came to its end, the file was damaged, or an older copy took its
+    /// place.
     pub number: u64,
     /// The state.
     pub delta: Delta,
-    /// Bytes behind the state that are of no complete one: a write did not come to its end. If the number is lower than that of
-    /// a write that did, the file is damaged.
-    pub incomplete: u64,
 }
 
-/// Bytes of changes that a file may have however small its delta is.
-const FEW: u64 = 4096;
+/// Bytes of the header, and what an area's size is a multiple of: a page of the system.
+const BLOCK: u64 = 4096;
+
+const MAGIC: [u8; 8] = *b"wasmims\0";
+
+/// Bytes of the header that mean something.
+const HEAD: usize = 24;
+
+/// The start of a file whose areas have this size.
+fn head(area_size: u64) -> [u8; HEAD] {
+    let mut head = [0; HEAD];
+    head[..8].copy_from_slice(&MAGIC);
+    head[8..10].copy_from_slice(&FORMAT.to_le_bytes());
+    head[12..20].copy_from_slice(&area_size.to_le_bytes());
+    let checksum = crc32fast::hash(&head[..20]);
+    head[20..].copy_from_slice(&checksum.to_le_bytes());
+    head
+}
+
+/// The size of a file's areas.
+fn area_size(head: &[u8]) -> Result<u64, ImageError> {
+    let Some(bytes) = head.first_chunk::<HEAD>().filter(|bytes| bytes[..8] == MAGIC) else {
+        return Err(ImageError::NoImage);
+    };
+    let found = u16::from_le_bytes([bytes[8], bytes[9]]);
+    if found != FORMAT {
+        return Err(ImageError::Format { found, read: FORMAT });
+    }
+    let mut size = [0; 8];
+    size.copy_from_slice(&bytes[12..20]);
+    let size = u64::from_le_bytes(size);
+    match self::head(size) == *bytes {
+        true => Ok(size),
+        false => Err(ImageError::Damaged),
+    }
+}
 
 impl ImageFile {
     /// Opens the file, and reads the state in it. Makes an empty file where there is none.
@@ -81,120 +132,121 @@ impl ImageFile {
     /// [`FileError`] if the file cannot be opened, is in use, or holds no usable image. It is left as it is then.
     pub fn open(path: &Path, durability: Durability) -> Result<(Self, Option<Stored>), FileError> {
         let file = locked(path)?;
-        let mut opened = Self { path: path.to_owned(), file, durability, end: 0, last: None };
-        let stored = opened.read()?;
-        opened.last = stored.as_ref().map(|stored| (stored.number, stored.delta.clone()));
+        let path = path.to_owned();
+        let mut opened = Self { path, file, durability, area_size: 0, last: None, buffer: Vec::new() };
+        opened.read()?;
+        let stored = opened.last.as_ref().map(|last| Stored { number: last.number, delta: last.delta.clone() });
         Ok((opened, stored))
     }
 
-    fn read(&mut self) -> Result<Option<Stored>, FileError> {
-        let length = self.file.metadata().map_err(FileError::io(&self.path, "read the image"))?.len();
-        if length == 0 {
-            return Ok(None);
+    fn read(&mut self) -> Result<(), FileError> {
+        let io = || FileError::io(&self.path, "read the image");
+        let mut bytes = Vec::with_capacity(HEAD);
+        (&self.file).take(HEAD as u64).read_to_end(&mut bytes).map_err(io())?;
+        if bytes.is_empty() {
+            return Ok(());
         }
-        let mut reader = BufReader::new(&self.file);
-        let mut next = || -> Result<(Result<Image, ImageError>, u64), FileError> {
-            let image = Image::read_from(&mut reader).map_err(FileError::io(&self.path, "read the image"))?;
-            let at = reader.stream_position().map_err(FileError::io(&self.path, "read the image"))?;
-            Ok((image, at))
-        };
-        // The first one was put there as a whole.
-        let (first, mut end) = next()?;
-        let (mut delta, mut number) = match first.map_err(FileError::image(&self.path))? {
-            Image::Delta { delta, number } => (delta, number),
-            other => {
-                let error = ImageError::Kind { found: other.kind(), expected: "a delta" };
-                return Err(FileError::image(&self.path)(error));
-            }
-        };
-        while end < length {
-            let (image, at) = next()?;
-            let (change, after, later) = match image {
-                Ok(Image::Change { change, after, number }) => (change, after, number),
-                Err(error @ ImageError::Format { .. }) => return Err(FileError::image(&self.path)(error)),
-                // Of a write that did not come to its end, any part can be there.
-                Err(_) => break,
-                Ok(other) => {
-                    let error = ImageError::Kind { found: other.kind(), expected: "a change" };
-                    return Err(FileError::image(&self.path)(error));
-                }
-            };
-            if after != number {
-                return Err(FileError::image(&self.path)(ImageError::NotNext { after, number }));
-            }
-            delta = change.apply(&delta).map_err(FileError::image(&self.path))?;
-            (number, end) = (later, at);
+        self.area_size = area_size(&bytes).map_err(FileError::image(&self.path))?;
+        let mut found = Vec::new();
+        for area in [0, 1] {
+            found.push(self.read_area(area).map_err(io())?);
         }
-        self.end = end;
-        Ok(Some(Stored { number, delta, incomplete: length - end }))
+        let newest = found.iter().flatten().max_by_key(|last| last.number).map(|last| last.area);
+        match (newest, found.pop(), found.pop()) {
+            (Some(1), Some(Ok(last)), _) | (Some(_), _, Some(Ok(last))) => self.last = Some(last),
+            // A file has a state from its beginning. What is wrong with that is told.
+            (_, _, Some(Err(error))) => return Err(FileError::image(&self.path)(error)),
+            _ => return Err(FileError::image(&self.path)(ImageError::Damaged)),
+        }
+        Ok(())
     }
 
-    /// Writes a state under a number of the caller's: as the change from the last one, if that takes fewer bytes.
+    /// Reads an area as far as its states follow each other. Behind them there may be anything that an earlier time left, or a
+    /// write that did not come to its end.
+    fn read_area(&self, area: u64) -> io::Result<Result<Last, ImageError>> {
+        let start = self.start_of(area);
+        (&self.file).seek(SeekFrom::Start(start))?;
+        let mut reader = BufReader::new((&self.file).take(self.area_size));
+        let (mut delta, mut number) = match Delta::read_from(&mut reader)? {
+            Ok(read) => read,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut used = delta.encoded_bytes();
+        while let Ok(Image::Change { change, after, number: later }) = Image::read_from(&mut reader)? {
+            if after != number || later <= number {
+                break;
+            }
+            delta = match change.apply(&delta) {
+                Ok(delta) => delta,
+                Err(error) => return Ok(Err(error)),
+            };
+            (number, used) = (later, used + change.encoded_bytes());
+        }
+        Ok(Ok(Last { number, delta, area, used }))
+    }
+
+    fn start_of(&self, area: u64) -> u64 {
+        BLOCK + area * self.area_size
+    }
+
+    /// Writes a state under a number of the caller's, which is greater than that of the last one.
     ///
     /// # Errors
-    /// [`FileError`] if the system cannot write it. The file has the state before, and can be written again.
+    /// [`FileError`] if the number is not greater, or the system cannot write. The file has the state before, and can be written again.
     pub fn write(&mut self, number: u64, delta: &Delta) -> Result<(), FileError> {
-        let change = match &self.last {
-            Some((after, last)) => Change::between(last, delta).ok().map(|change| (*after, change)),
-            None => None,
+        let Some(last) = &self.last else {
+            return self.recreate(number, delta);
         };
-        let mut bytes = Vec::new();
-        match change {
-            Some((after, change)) => {
-                change.write_to(after, number, &mut bytes).map_err(FileError::io(&self.path, "write the image"))?;
-                let full = delta.encoded_bytes();
-                match self.end + bytes.len() as u64 <= full.saturating_mul(2).saturating_add(FEW) {
-                    true => self.append(&bytes)?,
-                    false => self.put_in_place(number, delta)?,
-                }
+        if number <= last.number {
+            return Err(FileError::image(&self.path)(ImageError::NotNext { after: number, number: last.number }));
+        }
+        let io = || FileError::io(&self.path, "write the image");
+        let whole = delta.encoded_bytes();
+        self.buffer.clear();
+        // A state of another module has no change that leads to it.
+        let change = Change::between(&last.delta, delta).ok().filter(|change| {
+            let bytes = change.encoded_bytes();
+            bytes < whole && last.used + bytes <= self.area_size
+        });
+        let (area, before) = match change {
+            Some(change) => {
+                change.write_to(last.number, number, &mut self.buffer).map_err(io())?;
+                (last.area, last.used)
             }
-            // The first state, or one of another module.
-            None => self.put_in_place(number, delta)?,
+            None if whole <= self.area_size => {
+                delta.write_to(number, &mut self.buffer).map_err(io())?;
+                (1 - last.area, 0)
+            }
+            None => return self.recreate(number, delta),
+        };
+        let put = (&self.file).seek(SeekFrom::Start(self.start_of(area) + before));
+        put.and_then(|_| (&self.file).write_all(&self.buffer)).and_then(|()| self.sync()).map_err(io())?;
+        let used = before + self.buffer.len() as u64;
+        // The memory of the delta before is used again.
+        if let Some(last) = &mut self.last {
+            (last.number, last.area, last.used) = (number, area, used);
+            last.delta.clone_from(delta);
         }
-        self.last = Some((number, delta.clone()));
         Ok(())
     }
 
-    /// Appends a change.
-    fn append(&mut self, bytes: &[u8]) -> Result<(), FileError> {
-        let appended = self.append_bytes(bytes);
-        if appended.is_err() {
-            // If this fails as well, the part that was written is overwritten by the next write, or left out by who reads.
-            let _ = self.file.set_len(self.end);
-        }
-        appended.map_err(FileError::io(&self.path, "write the image"))?;
-        self.end += bytes.len() as u64;
-        Ok(())
-    }
-
-    fn append_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
-        // Of a write that failed, nothing may be left behind a shorter one.
-        self.file.set_len(self.end)?;
-        self.file.seek(SeekFrom::Start(self.end))?;
-        self.file.write_all(bytes)?;
+    fn sync(&self) -> io::Result<()> {
         match self.durability {
             Durability::Synced => self.file.sync_data(),
             Durability::Unsynced => Ok(()),
         }
     }
 
-    /// Writes a state as a whole, in the place of all that the file has.
-    ///
-    /// # Errors
-    /// As for [`ImageFile::write`].
-    pub fn replace(&mut self, number: u64, delta: &Delta) -> Result<(), FileError> {
-        self.last = None;
-        self.put_in_place(number, delta)
-    }
-
-    /// Puts a file with the whole delta in the place of this one.
-    fn put_in_place(&mut self, number: u64, delta: &Delta) -> Result<(), FileError> {
+    /// Puts a file with areas for this delta in the place of this one.
+    fn recreate(&mut self, number: u64, delta: &Delta) -> Result<(), FileError> {
         // Whoever has the lock is the only one who writes to this name.
         let path = beside(&self.path);
-        let made = self.make(&path, number, delta);
-        match made {
-            Ok((file, end)) => {
-                (self.file, self.end) = (file, end);
+        let used = delta.encoded_bytes();
+        let area_size = (used + used / 2 + BLOCK).next_multiple_of(BLOCK);
+        match self.make(&path, area_size, number, delta) {
+            Ok(file) => {
+                (self.file, self.area_size) = (file, area_size);
+                self.last = Some(Last { number, delta: delta.clone(), area: 0, used });
                 Ok(())
             }
             Err(error) => {
@@ -204,11 +256,13 @@ impl ImageFile {
         }
     }
 
-    fn make(&self, path: &Path, number: u64, delta: &Delta) -> io::Result<(File, u64)> {
+    fn make(&self, path: &Path, area_size: u64, number: u64, delta: &Delta) -> io::Result<File> {
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
         // Before anybody can find it under the name of the image.
         file.try_lock().map_err(io::Error::from)?;
-        let end = delta.write_to(number, &mut file)?;
+        file.write_all(&head(area_size))?;
+        file.seek(SeekFrom::Start(BLOCK))?;
+        delta.write_to(number, &mut file)?;
         if self.durability == Durability::Synced {
             file.sync_all()?;
         }
@@ -216,7 +270,7 @@ impl ImageFile {
         if self.durability == Durability::Synced {
             sync_folder(&self.path)?;
         }
-        Ok((file, end))
+        Ok(file)
     }
 
     /// Removes the file.

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use crate::folders;
 
 /// A crate, and the folders and files of its `src`, lowest first.
-const LAYERS: [(&str, &[&str]); 9] = [
+const LAYERS: [(&str, &[&str]); 10] = [
+    ("guest-tenants", &["store", "redb_store", "program", "error", "tenants"]),
     ("guest-image", &["error", "cards", "values", "identity", "delta", "base", "change", "encoding", "file"]),
     (
         "guest-prepare",

@@ -38,6 +38,7 @@ proptest! {
         let base = base(3);
         let mut state = State::of(&base);
         let (mut file, _) = ImageFile::open(&path, Durability::Unsynced).unwrap();
+        let mut largest = 0;
         for (number, (steps, reopens)) in (10..).zip(steps) {
             steps.iter().for_each(|step| step.run(&mut state, &base));
             file.write(number, &state.delta(&base)).unwrap();
@@ -45,15 +46,21 @@ proptest! {
                 drop(file);
                 let (again, stored) = ImageFile::open(&path, Durability::Unsynced).unwrap();
                 let stored = stored.unwrap();
-                prop_assert_eq!((stored.number, stored.incomplete), (number, 0));
+                prop_assert_eq!(stored.number, number);
                 prop_assert_eq!(&State::from_delta(&stored.delta, &base), &state);
                 file = again;
             }
-            let most = 2 * state.delta(&base).encoded_bytes() + 4096;
-            prop_assert!(std::fs::metadata(&path).unwrap().len() <= most, "it is compacted");
+            largest = largest.max(state.delta(&base).encoded_bytes());
+            // A header, and two areas for one and a half times the largest delta.
+            prop_assert!(std::fs::metadata(&path).unwrap().len() <= 3 * largest + 5 * 4096);
         }
         prop_assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left there");
     }
+}
+
+/// The bytes in which two files differ, if one has been written where the other ends.
+fn written(before: &[u8], after: &[u8]) -> Vec<usize> {
+    (0..after.len()).filter(|at| before.get(*at).unwrap_or(&0) != &after[*at]).collect()
 }
 
 #[test]
@@ -65,43 +72,81 @@ fn a_write_takes_as_many_bytes_as_changed() {
     state.memory[..40_000].fill(200);
     let (mut file, _) = ImageFile::open(&path, Durability::Synced).unwrap();
     file.write(1, &state.delta(&base)).unwrap();
-    let before = std::fs::metadata(&path).unwrap().len();
+    let before = std::fs::read(&path).unwrap();
     state.memory[50_000] = 1;
     file.write(2, &state.delta(&base)).unwrap();
-    let after = std::fs::metadata(&path).unwrap().len();
-    assert_eq!(after - before, (guest_image::HEADER + 8 + guest_image::CARD) as u64);
+    let places = written(&before, &std::fs::read(&path).unwrap());
+    let most = guest_image::HEADER + 8 + guest_image::CARD;
+    assert!(places[places.len() - 1] - places[0] < most && places[0] >= before.len());
+    let refused = file.write(2, &state.delta(&base)).unwrap_err();
+    assert!(refused.to_string().ends_with("the change follows the state 2, and this is the state 2"), "{refused}");
 }
 
+/// Whatever part of a write came to the disk, the file has the state before or the one that was written.
 #[test]
-fn a_part_of_a_write_is_left_out_and_told() {
+fn a_part_of_a_write_is_left_out() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("image");
     let (mut file, _) = ImageFile::open(&path, Durability::Unsynced).unwrap();
     file.write(1, &delta(1)).unwrap();
-    let first = std::fs::read(&path).unwrap().len();
-    file.write(2, &delta(2)).unwrap();
-    drop(file);
-    let whole = std::fs::read(&path).unwrap();
-    assert!(whole.len() > first, "the second write was appended");
-    for end in first + 1..whole.len() {
-        std::fs::write(&path, &whole[..end]).unwrap();
-        let (mut file, stored) = ImageFile::open(&path, Durability::Unsynced).unwrap();
-        let stored = stored.unwrap();
-        assert_eq!((stored.number, stored.incomplete), (1, (end - first) as u64));
-        assert_eq!(stored.delta, delta(1));
-        if end % 50 == 0 {
-            file.write(3, &delta(3)).unwrap();
+    let (mut changes, mut wholes) = (0, 0);
+    for number in 2..40 {
+        let before = std::fs::read(&path).unwrap();
+        file.write(number, &delta(number)).unwrap();
+        let after = std::fs::read(&path).unwrap();
+        let places = written(&before, &after);
+        // It is another file that took its place.
+        if places[0] < 4096 {
+            continue;
+        }
+        let (first, last) = (places[0], places[places.len() - 1]);
+        changes += u32::from(after[first..].starts_with(b"wasmimg\0\x01\0\x02"));
+        wholes += u32::from(after[first..].starts_with(b"wasmimg\0\x01\0\x01"));
+        let other = folder.path().join("part");
+        for end in (first..=last).step_by(61).chain([last]) {
+            let mut part = before.clone();
+            part.resize(after.len().max(before.len()), 0);
+            part[first..end].copy_from_slice(&after[first..end]);
+            std::fs::write(&other, &part).unwrap();
+            let (mut file, stored) = ImageFile::open(&other, Durability::Unsynced).unwrap();
+            let stored = stored.unwrap();
+            assert_eq!((stored.number, stored.delta), (number - 1, delta(number - 1)), "{first}..{end} of ..{last}");
+            file.write(number + 1, &delta(number + 1)).unwrap();
             drop(file);
-            let (_, stored) = ImageFile::open(&path, Durability::Unsynced).unwrap();
-            assert_eq!(stored.map(|stored| (stored.number, stored.incomplete, stored.delta)), Some((3, 0, delta(3))));
+            let (_, stored) = ImageFile::open(&other, Durability::Unsynced).unwrap();
+            assert_eq!(stored.map(|stored| (stored.number, stored.delta)), Some((number + 1, delta(number + 1))));
         }
     }
-    for end in 1..first {
-        std::fs::write(&path, &whole[..end]).unwrap();
+    assert!(changes > 3 && wholes > 0, "{changes} {wholes}");
+}
+
+#[test]
+fn a_file_that_is_no_image_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("image");
+    let (mut file, _) = ImageFile::open(&path, Durability::Unsynced).unwrap();
+    file.write(1, &delta(1)).unwrap();
+    drop(file);
+    let whole = std::fs::read(&path).unwrap();
+    let refuses = |bytes: &[u8], message: &str| {
+        std::fs::write(&path, bytes).unwrap();
         let refused = ImageFile::open(&path, Durability::Unsynced).map(drop).unwrap_err();
-        assert!(matches!(refused, FileError::Image { .. }), "{refused}");
-        assert_eq!(std::fs::read(&path).unwrap(), &whole[..end], "it is left as it is");
-    }
+        assert!(matches!(refused, FileError::Image { .. }) && refused.to_string().contains(message), "{refused}");
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    };
+    refuses(b"text", "no image");
+    refuses(&whole[..23], "no image");
+    refuses(&whole[..4096], "no image");
+    refuses(&whole[..4200], "ends after 104 of 136 bytes");
+    refuses(&whole[..whole.len() - 1], "ends after");
+    let flipped = |at: usize| {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        bytes
+    };
+    refuses(&flipped(8), "format 0");
+    refuses(&flipped(13), "damaged");
+    refuses(&flipped(4400), "damaged");
 }
 
 #[test]

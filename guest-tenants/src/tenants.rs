@@ -1,0 +1,366 @@
+//! Tenants of one thread: awake on instances, asleep in memory, or in a store.
+
+use std::num::NonZeroUsize;
+
+use guest_host::guest_image::Delta;
+use guest_host::{Failure, Instance, Status as Standing};
+use lru::LruCache;
+
+use crate::error::TenantError;
+use crate::program::Program;
+use crate::store::{Image, Store};
+
+/// How many tenants are awake, and how much memory sleeping ones may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TenantsConfig {
+    /// Instances that there are at most, used or not.
+    pub instances: NonZeroUsize,
+    /// Bytes of memory that images of sleeping tenants may take; those of tenants that slept longest go to the store.
+    pub asleep_bytes: usize,
+}
+
+impl Default for TenantsConfig {
+    /// 64 instances, and 64 MiB.
+    fn default() -> Self {
+        Self { instances: NonZeroUsize::MIN.saturating_add(63), asleep_bytes: 64 << 20 }
+    }
+}
+
+impl TenantsConfig {
+    /// Sets [`Self::instances`].
+    #[must_use]
+    pub const fn with_instances(mut self, instances: NonZeroUsize) -> Self {
+        self.instances = instances;
+        self
+    }
+
+    /// Sets [`Self::asleep_bytes`].
+    #[must_use]
+    pub const fn with_asleep_bytes(mut self, bytes: usize) -> Self {
+        self.asleep_bytes = bytes;
+        self
+    }
+}
+
+/// Where tenants are, and how often they moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Status {
+    /// Tenants on an instance.
+    pub awake: usize,
+    /// Tenants whose image is in memory alone, or in memory and in the store.
+    pub asleep: usize,
+    /// Bytes of memory that their images take.
+    pub asleep_bytes: usize,
+    /// Instances that no tenant is on.
+    pub idle: usize,
+    /// Times that a tenant was woken from memory.
+    pub woken: u64,
+    /// Times that a tenant was read from the store.
+    pub loaded: u64,
+    /// Times that a tenant gave up its instance.
+    pub slept: u64,
+    /// Images that were written to the store.
+    pub saved: u64,
+    /// Instances that were made.
+    pub instances_made: u64,
+}
+
+/// The tenants of one thread. Each is a program and what it keeps; which of them are on an instance, who sleeps in memory and who in
+/// the store, follows from who was called last.
+///
+/// It blocks while it makes an instance, and while the store reads or writes.
+#[derive(Debug)]
+pub struct Tenants<S> {
+    config: TenantsConfig,
+    store: S,
+    /// Least recently called last.
+    awake: LruCache<Box<str>, Awake>,
+    /// Least recently called last.
+    asleep: LruCache<Box<str>, Asleep>,
+    /// Pristine instances, the one that was used last at the end.
+    idle: Vec<(Program, Instance)>,
+    /// What a call changed, until it is compared.
+    scratch: Option<Delta>,
+    status: Status,
+}
+
+#[derive(Debug)]
+struct Awake {
+    program: Program,
+    instance: Instance,
+    /// The state after the last call that succeeded.
+    image: Image,
+    /// Whether the store has it.
+    saved: bool,
+}
+
+#[derive(Debug)]
+struct Asleep {
+    image: Image,
+    saved: bool,
+}
+
+impl Asleep {
+    fn bytes(&self) -> usize {
+        self.image.delta.resident_bytes()
+    }
+}
+
+impl<S: Store> Tenants<S> {
+    /// No tenants in memory yet. Those that `store` has an image of go on from there.
+    #[must_use]
+    pub fn new(config: TenantsConfig, store: S) -> Self {
+        let (awake, asleep) = (LruCache::unbounded(), LruCache::unbounded());
+        Self { config, store, awake, asleep, idle: Vec::new(), scratch: None, status: Status::default() }
+    }
+
+    /// Calls a tenant: wakes it if it sleeps, and lets `call` call its instance. A tenant that there was not yet begins as `program`
+    /// does.
+    ///
+    /// A call that fails changes nothing: the tenant is as before it. `call` should call the instance once; what it does with it
+    /// beside, such as giving it another state to read, it does before.
+    ///
+    /// # Errors
+    /// [`TenantError`].
+    pub fn call<T>(
+        &mut self,
+        tenant: &str,
+        program: &Program,
+        call: impl FnOnce(&mut Instance) -> Result<T, Failure>,
+    ) -> Result<T, TenantError<S::Error>> {
+        self.wake(tenant, program)?;
+        let Some(awake) = self.awake.get_mut(tenant) else {
+            unreachable!("the tenant was woken above");
+        };
+        match call(&mut awake.instance) {
+            Ok(value) => {
+                let scratch = self.scratch.get_or_insert_with(|| awake.image.delta.clone());
+                awake.instance.delta_into(scratch).map_err(TenantError::Suspend)?;
+                if *scratch != awake.image.delta {
+                    std::mem::swap(scratch, &mut awake.image.delta);
+                    awake.image.number += 1;
+                    awake.saved = false;
+                }
+                Ok(value)
+            }
+            Err(failure) => {
+                if awake.instance.resume(&awake.image.delta).is_err() {
+                    // Its next call tries again, and says why.
+                    self.put_to_sleep(tenant);
+                }
+                Err(failure.into())
+            }
+        }
+    }
+
+    /// The state of a tenant in memory, which is the one after its last call that succeeded.
+    #[must_use]
+    pub fn image(&self, tenant: &str) -> Option<&Image> {
+        let awake = self.awake.peek(tenant).map(|awake| &awake.image);
+        awake.or_else(|| self.asleep.peek(tenant).map(|asleep| &asleep.image))
+    }
+
+    /// Takes note that somebody else has saved a tenant's state of this number where the store finds it.
+    pub fn mark_saved(&mut self, tenant: &str, number: u64) {
+        if let Some(awake) = self.awake.peek_mut(tenant) {
+            awake.saved |= awake.image.number == number;
+        }
+        if let Some(asleep) = self.asleep.peek_mut(tenant) {
+            asleep.saved |= asleep.image.number == number;
+        }
+    }
+
+    /// Puts a tenant to sleep, if it is awake.
+    pub fn put_to_sleep(&mut self, tenant: &str) {
+        if let Some((tenant, awake)) = self.awake.pop_entry(tenant) {
+            self.lay_down(tenant, awake);
+        }
+    }
+
+    /// Writes all images that the store has not. The tenants stay where they are.
+    ///
+    /// # Errors
+    /// [`TenantError::Store`]; nothing is lost, and the next time tries again.
+    pub fn save_all(&mut self) -> Result<(), TenantError<S::Error>> {
+        let awake = self.awake.iter().filter(|(_, awake)| !awake.saved).map(|(name, awake)| (&**name, &awake.image));
+        let asleep = self.asleep.iter().filter(|(_, asleep)| !asleep.saved);
+        let images: Vec<_> = awake.chain(asleep.map(|(name, asleep)| (&**name, &asleep.image))).collect();
+        if images.is_empty() {
+            return Ok(());
+        }
+        self.store.save(&images).map_err(TenantError::Store)?;
+        self.status.saved += images.len() as u64;
+        self.awake.iter_mut().for_each(|(_, awake)| awake.saved = true);
+        self.asleep.iter_mut().for_each(|(_, asleep)| asleep.saved = true);
+        Ok(())
+    }
+
+    /// Forgets a tenant and what it kept, also in the store.
+    ///
+    /// # Errors
+    /// [`TenantError::Store`]; the tenant is still there then.
+    pub fn forget(&mut self, tenant: &str) -> Result<(), TenantError<S::Error>> {
+        self.store.remove(tenant).map_err(TenantError::Store)?;
+        if let Some(awake) = self.awake.pop(tenant) {
+            self.give_back(awake.program, awake.instance);
+        }
+        self.take_asleep(tenant);
+        Ok(())
+    }
+
+    /// Where tenants are, and how often they moved.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status { awake: self.awake.len(), asleep: self.asleep.len(), idle: self.idle.len(), ..self.status }
+    }
+
+    /// The store.
+    pub fn store_mut(&mut self) -> &mut S {
+        &mut self.store
+    }
+
+    /// Sees to it that the tenant is on an instance of `program`.
+    fn wake(&mut self, tenant: &str, program: &Program) -> Result<(), TenantError<S::Error>> {
+        let is_on = |awake: &mut Awake| awake.program.is_same(program) && awake.instance.status() == Standing::Ready;
+        match self.awake.get_mut(tenant).map(is_on) {
+            Some(true) => return Ok(()),
+            // Another version of the program, or an instance whose last call did not come to its end.
+            Some(false) => self.put_to_sleep(tenant),
+            None => {}
+        }
+        let found = self.take_asleep(tenant);
+        let (image, saved) = match found {
+            Some(asleep) => {
+                self.status.woken += 1;
+                (Some(asleep.image), asleep.saved)
+            }
+            None => {
+                let image = self.store.load(tenant).map_err(TenantError::Store)?;
+                self.status.loaded += u64::from(image.is_some());
+                (image, true)
+            }
+        };
+        match self.rise(program, image.as_ref()) {
+            Ok((instance, pristine)) => {
+                let saved = saved && image.is_some();
+                let image = image.unwrap_or(Image { number: 0, delta: pristine });
+                self.awake.put(tenant.into(), Awake { program: program.clone(), instance, image, saved });
+                Ok(())
+            }
+            Err(error) => {
+                if let Some(image) = image.filter(|_| !saved) {
+                    self.keep(tenant.into(), Asleep { image, saved });
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// An instance in the state of an image, or pristine; and what a pristine one is.
+    fn rise(
+        &mut self,
+        program: &Program,
+        image: Option<&Image>,
+    ) -> Result<(Instance, Delta), TenantError<S::Error>> {
+        let mut instance = self.acquire(program)?;
+        let mut start = || {
+            let identity = instance.identity().map_err(TenantError::Suspend)?;
+            let size = instance.memory().map_or(0, |(_, snapshot)| snapshot.memory().len() as u64);
+            let pristine = Delta::pristine(identity, size);
+            // Also where it is pristine: what runs out of memory must not be tried again as if nothing had been before.
+            let delta = image.map_or(&pristine, |image| &image.delta);
+            instance.resume(delta).map_err(TenantError::Resume)?;
+            Ok(pristine)
+        };
+        match start() {
+            Ok(pristine) => Ok((instance, pristine)),
+            Err(error) => {
+                self.give_back(program.clone(), instance);
+                Err(error)
+            }
+        }
+    }
+
+    /// A pristine instance of the program. Where there are as many as there may be, the tenant that was not called for the
+    /// longest time goes to sleep.
+    fn acquire(&mut self, program: &Program) -> Result<Instance, TenantError<S::Error>> {
+        if let Some(at) = self.idle.iter().rposition(|(of, _)| of.is_same(program)) {
+            return Ok(self.idle.remove(at).1);
+        }
+        if self.awake.len() + self.idle.len() >= self.config.instances.get() {
+            if self.idle.is_empty()
+                && let Some((tenant, awake)) = self.awake.pop_lru()
+            {
+                self.lay_down(tenant, awake);
+                self.trim()?;
+            }
+            let found = self.idle.iter().rposition(|(of, _)| of.is_same(program));
+            // One of another program makes room.
+            let (of, instance) = self.idle.remove(found.unwrap_or(0));
+            if of.is_same(program) {
+                return Ok(instance);
+            }
+        }
+        self.status.instances_made += 1;
+        program.instantiate().map_err(TenantError::Instance)
+    }
+
+    /// Takes a tenant off its instance.
+    fn lay_down(&mut self, tenant: Box<str>, awake: Awake) {
+        let Awake { program, instance, mut image, saved } = awake;
+        self.status.slept += 1;
+        self.give_back(program, instance);
+        image.delta.shrink_to_fit();
+        self.keep(tenant, Asleep { image, saved });
+    }
+
+    /// Takes an instance that no tenant is on. It is restored now, so that nothing of a tenant is left on it.
+    fn give_back(&mut self, program: Program, mut instance: Instance) {
+        // One that can neither be restored nor replaced is made anew when it is needed.
+        if instance.is_pristine() || instance.restore().is_ok() {
+            self.idle.push((program, instance));
+        }
+    }
+
+    fn keep(&mut self, tenant: Box<str>, asleep: Asleep) {
+        self.status.asleep_bytes += asleep.bytes();
+        self.asleep.put(tenant, asleep);
+    }
+
+    fn take_asleep(&mut self, tenant: &str) -> Option<Asleep> {
+        let asleep = self.asleep.pop(tenant)?;
+        self.status.asleep_bytes -= asleep.bytes();
+        Some(asleep)
+    }
+
+    /// Moves images to the store until those in memory take no more than they may.
+    fn trim(&mut self) -> Result<(), TenantError<S::Error>> {
+        while self.status.asleep_bytes > self.config.asleep_bytes {
+            let mut leaving: Vec<(Box<str>, Asleep)> = Vec::new();
+            // Some at once, and a little more than must be: a transaction for each would take longer.
+            let enough = self.config.asleep_bytes - self.config.asleep_bytes / 16;
+            while leaving.len() < BATCH && self.status.asleep_bytes > enough {
+                let Some((tenant, asleep)) = self.asleep.pop_lru() else { break };
+                self.status.asleep_bytes -= asleep.bytes();
+                leaving.push((tenant, asleep));
+            }
+            let unsaved = leaving.iter().filter(|(_, asleep)| !asleep.saved);
+            let images: Vec<_> = unsaved.map(|(tenant, asleep)| (&**tenant, &asleep.image)).collect();
+            let saved = if images.is_empty() { Ok(()) } else { self.store.save(&images) };
+            let count = images.len() as u64;
+            if let Err(error) = saved {
+                for (tenant, asleep) in leaving.into_iter().rev() {
+                    self.keep(tenant, asleep);
+                }
+                return Err(TenantError::Store(error));
+            }
+            self.status.saved += count;
+        }
+        Ok(())
+    }
+}
+
+/// Images that go to the store at once, at most.
+const BATCH: usize = 256;
