@@ -96,9 +96,9 @@ fn main() -> Result<()> {
         let mut instance = new()?;
         // Every card differs from one time to the next, so that each image is written as a whole.
         let mut deltas = [image(&mut instance, 0, 7, length)?, image(&mut instance, 0, 8, length)?];
-        let path = folder.path().join("image");
+        let path = folder.path().join(format!("image {name}"));
         let (mut file, _) = ImageFile::open(&path, Durability::Unsynced)?;
-        let (raw, stored) = (folder.path().join("raw"), folder.path().join("stored"));
+        let (raw, stored) = (folder.path().join("raw"), folder.path().join(format!("stored {name}")));
         ImageFile::open(&stored, Durability::Unsynced)?.0.write(1, &deltas[0])?;
         let mut number = 0;
         let mut scratch = deltas[0].clone();

@@ -29,6 +29,9 @@ pub struct Cards {
     bytes: Vec<u8>,
 }
 
+/// Bytes of a run in an image.
+pub(crate) const RUN: usize = 8;
+
 /// Cards that lie side by side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Run {

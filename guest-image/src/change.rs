@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::cards::{Cards, Run, push_card};
+use crate::cards::{CARD, Cards, RUN, Run, push_card};
 use crate::delta::Delta;
 use crate::error::ImageError;
 use crate::identity::Identity;
@@ -61,6 +61,29 @@ impl Change {
         before.for_each(|(gone, _)| push_card(&mut cleared, gone));
         let Delta { identity, memory_size, globals, host, .. } = later.clone_without_cards();
         Ok(Self { identity, memory_size, cards, cleared, globals, host })
+    }
+
+    /// Bytes that the change from `earlier` to `later` takes as an image, or a few more, without making it; `None` if they are of different
+    /// snapshots, or more than the later one takes as a whole.
+    pub(crate) fn bytes_between(earlier: &Delta, later: &Delta) -> Option<u64> {
+        let most = later.cards.bytes().len();
+        later.identity.check(&earlier.identity).ok()?;
+        let mut changed = 0;
+        let mut before = earlier.cards.each().peekable();
+        for (card, bytes) in later.cards.each() {
+            while before.next_if(|(number, _)| *number < card).is_some() {
+                changed += RUN;
+            }
+            let same = before.next_if(|(number, _)| *number == card).is_some_and(|(_, earlier)| earlier == bytes);
+            if !same {
+                changed += RUN + CARD;
+                if changed > most {
+                    return None;
+                }
+            }
+        }
+        changed += before.count() * RUN;
+        Some(later.encoded_bytes_without_cards() + changed as u64)
     }
 
     /// The cards with other bytes.

@@ -29,7 +29,7 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use crate::base::Base;
-use crate::cards::{Cards, Run, checked};
+use crate::cards::{Cards, RUN, Run, checked};
 use crate::change::Change;
 use crate::delta::Delta;
 use crate::error::ImageError;
@@ -43,7 +43,6 @@ pub const FORMAT: u16 = 1;
 pub const HEADER: usize = 136;
 
 const MAGIC: [u8; 8] = *b"wasmimg\0";
-const RUN: usize = 8;
 const GLOBAL: usize = 24;
 const HOST: usize = 40;
 
@@ -191,9 +190,13 @@ impl Delta {
     /// Bytes that it takes as an image.
     #[must_use]
     pub fn encoded_bytes(&self) -> u64 {
+        self.encoded_bytes_without_cards() + (self.cards.runs().len() * RUN + self.cards.bytes().len()) as u64
+    }
+
+    /// Bytes that it takes as an image beside its cards.
+    pub(crate) fn encoded_bytes_without_cards(&self) -> u64 {
         let host = if self.host.is_some() { HOST } else { 0 };
-        let tables = self.cards.runs().len() * RUN + self.globals.len() * GLOBAL + host;
-        (HEADER + tables + self.cards.bytes().len()) as u64
+        (HEADER + self.globals.len() * GLOBAL + host) as u64
     }
 }
 

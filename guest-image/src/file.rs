@@ -9,6 +9,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::change::Change;
 use crate::delta::Delta;
@@ -50,7 +51,7 @@ pub enum Durability {
 ///
 /// let (_, stored) = ImageFile::open(&path, Durability::Unsynced)?;
 /// let stored = stored.expect("a state was written");
-/// assert_eq!((stored.number, stored.delta), (1, delta));
+/// assert_eq!((stored.number, &*stored.delta), (1, &delta));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -62,15 +63,13 @@ pub struct ImageFile {
     area_size: u64,
     /// Where the last state is, and what it is.
     last: Option<Last>,
-    /// Bytes of an image that is written, whose memory is used again.
-    buffer: Vec<u8>,
 }
 
 /// The last state of a file.
 #[derive(Debug)]
 struct Last {
     number: u64,
-    delta: Delta,
+    delta: Arc<Delta>,
     /// The area that has it, 0 or 1.
     area: u64,
     /// Bytes of this area that belong to states.
@@ -85,7 +84,7 @@ pub struct Stored {
     /// place.
     pub number: u64,
     /// The state.
-    pub delta: Delta,
+    pub delta: Arc<Delta>,
 }
 
 /// Bytes of the header, and what an area's size is a multiple of: a page of the system.
@@ -133,7 +132,7 @@ impl ImageFile {
     pub fn open(path: &Path, durability: Durability) -> Result<(Self, Option<Stored>), FileError> {
         let file = locked(path)?;
         let path = path.to_owned();
-        let mut opened = Self { path, file, durability, area_size: 0, last: None, buffer: Vec::new() };
+        let mut opened = Self { path, file, durability, area_size: 0, last: None };
         opened.read()?;
         let stored = opened.last.as_ref().map(|last| Stored { number: last.number, delta: last.delta.clone() });
         Ok((opened, stored))
@@ -166,12 +165,13 @@ impl ImageFile {
     fn read_area(&self, area: u64) -> io::Result<Result<Last, ImageError>> {
         let start = self.start_of(area);
         (&self.file).seek(SeekFrom::Start(start))?;
-        let mut reader = BufReader::new((&self.file).take(self.area_size));
+        let mut reader = (&self.file).take(self.area_size);
         let (mut delta, mut number) = match Delta::read_from(&mut reader)? {
             Ok(read) => read,
             Err(error) => return Ok(Err(error)),
         };
         let mut used = delta.encoded_bytes();
+        let mut reader = BufReader::new(reader);
         while let Ok(Image::Change { change, after, number: later }) = Image::read_from(&mut reader)? {
             if after != number || later <= number {
                 break;
@@ -182,7 +182,7 @@ impl ImageFile {
             };
             (number, used) = (later, used + change.encoded_bytes());
         }
-        Ok(Ok(Last { number, delta, area, used }))
+        Ok(Ok(Last { number, delta: Arc::new(delta), area, used }))
     }
 
     fn start_of(&self, area: u64) -> u64 {
@@ -202,30 +202,27 @@ impl ImageFile {
         }
         let io = || FileError::io(&self.path, "write the image");
         let whole = delta.encoded_bytes();
-        self.buffer.clear();
         // A state of another module has no change that leads to it.
-        let change = Change::between(&last.delta, delta).ok().filter(|change| {
-            let bytes = change.encoded_bytes();
-            bytes < whole && last.used + bytes <= self.area_size
-        });
-        let (area, before) = match change {
-            Some(change) => {
-                change.write_to(last.number, number, &mut self.buffer).map_err(io())?;
-                (last.area, last.used)
-            }
-            None if whole <= self.area_size => {
-                delta.write_to(number, &mut self.buffer).map_err(io())?;
-                (1 - last.area, 0)
-            }
-            None => return self.recreate(number, delta),
+        let is_smaller = Change::bytes_between(&last.delta, delta)
+            .is_some_and(|bytes| bytes < whole && last.used + bytes <= self.area_size);
+        let (area, before) = match (is_smaller, whole <= self.area_size) {
+            (true, _) => (last.area, last.used),
+            (false, true) => (1 - last.area, 0),
+            (false, false) => return self.recreate(number, delta),
         };
-        let put = (&self.file).seek(SeekFrom::Start(self.start_of(area) + before));
-        put.and_then(|_| (&self.file).write_all(&self.buffer)).and_then(|()| self.sync()).map_err(io())?;
-        let used = before + self.buffer.len() as u64;
-        // The memory of the delta before is used again.
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(self.start_of(area) + before)).map_err(io())?;
+        let change = is_smaller.then(|| Change::between(&last.delta, delta)).and_then(Result::ok);
+        let written = match change {
+            Some(change) => change.write_to(last.number, number, &mut file),
+            None => delta.write_to(number, &mut file),
+        };
+        let used = before + written.map_err(io())?;
+        self.sync().map_err(io())?;
         if let Some(last) = &mut self.last {
             (last.number, last.area, last.used) = (number, area, used);
-            last.delta.clone_from(delta);
+            // Its memory is used again, unless somebody still has the state that was read.
+            Arc::make_mut(&mut last.delta).clone_from(delta);
         }
         Ok(())
     }
@@ -246,7 +243,7 @@ impl ImageFile {
         match self.make(&path, area_size, number, delta) {
             Ok(file) => {
                 (self.file, self.area_size) = (file, area_size);
-                self.last = Some(Last { number, delta: delta.clone(), area: 0, used });
+                self.last = Some(Last { number, delta: Arc::new(delta.clone()), area: 0, used });
                 Ok(())
             }
             Err(error) => {

@@ -110,11 +110,12 @@ fn a_part_of_a_write_is_left_out() {
             std::fs::write(&other, &part).unwrap();
             let (mut file, stored) = ImageFile::open(&other, Durability::Unsynced).unwrap();
             let stored = stored.unwrap();
-            assert_eq!((stored.number, stored.delta), (number - 1, delta(number - 1)), "{first}..{end} of ..{last}");
+            assert_eq!((stored.number, &*stored.delta), (number - 1, &delta(number - 1)), "{first}..{end} of ..{last}");
             file.write(number + 1, &delta(number + 1)).unwrap();
             drop(file);
             let (_, stored) = ImageFile::open(&other, Durability::Unsynced).unwrap();
-            assert_eq!(stored.map(|stored| (stored.number, stored.delta)), Some((number + 1, delta(number + 1))));
+            let stored = stored.unwrap();
+            assert_eq!((stored.number, &*stored.delta), (number + 1, &delta(number + 1)));
         }
     }
     assert!(changes > 3 && wholes > 0, "{changes} {wholes}");
@@ -225,7 +226,7 @@ fn a_process_that_is_killed_leaves_the_last_state_or_the_next() {
         let (_, stored) = ImageFile::open(&path, Durability::Synced).unwrap();
         let stored = stored.unwrap();
         assert!(stored.number == acknowledged || stored.number == acknowledged + 1, "{} {acknowledged}", stored.number);
-        assert_eq!(stored.delta, delta(stored.number));
+        assert_eq!(*stored.delta, delta(stored.number));
     }
     assert!(acknowledged > 100);
 }
@@ -244,7 +245,7 @@ fn on_a_full_disk_the_last_state_stays() {
         assert!(failed.starts_with("failed ") && failed.contains("cannot write the image"), "{failed}");
         let (mut file, stored) = ImageFile::open(&path, Durability::Synced).unwrap();
         let stored = stored.map(|stored| {
-            assert_eq!(stored.delta, delta(stored.number));
+            assert_eq!(*stored.delta, delta(stored.number));
             stored.number
         });
         assert_eq!(stored.unwrap_or(0), number_in(failed) - 1);

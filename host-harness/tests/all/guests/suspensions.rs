@@ -149,6 +149,6 @@ fn another_process_goes_on() {
         let stored = stored.unwrap();
         assert_eq!(stored.number, number);
         let expected: Delta = awake.delta().unwrap();
-        assert_eq!(stored.delta, expected, "after {number} calls");
+        assert_eq!(*stored.delta, expected, "after {number} calls");
     }
 }
