@@ -111,12 +111,7 @@ impl GuestConfig {
                 return Err(route.place.error(message));
             }
         }
-        if routes.is_empty() && static_folder.is_none() {
-            return Err(source.start().error(
-                "the guest serves nothing; add a table `[[routes]]` with `path` and `function`, or `static` with a folder of files",
-            ));
-        }
-        Ok(Self {
+        let config = Self {
             module_place: module.as_ref().map_or_else(|| source.start(), |module| module.place()),
             static_place: static_folder.as_ref().map_or_else(|| source.start(), |folder| folder.place()),
             module: match module {
@@ -140,7 +135,13 @@ impl GuestConfig {
                 Some(limits) => Limits::read(&limits)?,
                 None => Limits::default(),
             },
-        })
+        };
+        if config.routes.is_empty() && config.static_folder.is_none() {
+            return Err(source.start().error(
+                "the guest serves nothing; add a table `[[routes]]` with `path` and `function`, or `static` with a folder of files",
+            ));
+        }
+        Ok(config)
     }
 }
 

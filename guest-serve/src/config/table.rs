@@ -227,7 +227,8 @@ where
 
 /// The name that is most like a wrong one, or all of them where none is.
 pub(super) fn nearest(wrong: &str, names: &[&str]) -> String {
-    let of = |name: &str| strsim::normalized_damerau_levenshtein(&wrong.replace('-', "_").to_lowercase(), name);
+    let plain = |name: &str| name.replace('-', "_").to_lowercase();
+    let of = |name: &str| strsim::normalized_damerau_levenshtein(&plain(wrong), &plain(name));
     let best = names.iter().max_by(|one, other| of(one).total_cmp(&of(other)));
     match best.filter(|name| of(name) >= 0.5) {
         Some(name) => format!("did you mean `{name}`?"),
