@@ -1,6 +1,7 @@
 //! The folder of guests: which there are, and the files of each.
 
 mod name;
+mod stamp;
 
 use std::fs;
 use std::io;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{self, GuestConfig, Secrets};
 use crate::error::ServeError;
 pub use name::GuestName;
+pub use stamp::Stamp;
 
 /// The folder of the server's own files, inside the folder of guests.
 const OWN: &str = ".serve";
