@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+pub mod catalog;
 pub mod config;
 pub mod deployment;
 pub mod error;

@@ -72,6 +72,7 @@ const LAYERS: [(&str, &[&str]); 9] = [
             "monitor",
             "deployment",
             "registry",
+            "catalog",
             "rate",
             "call",
             "lanes",

@@ -1,6 +1,7 @@
 //! Versions of guests: configuration, compiled module and files, which do not change.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -10,7 +11,7 @@ use guest_host::{CallLimits, Engine, InstanceConfig, PoolConfig};
 use crate::config::{GuestConfig, Limits};
 use crate::error::ServeError;
 use crate::files::{self, StaticFiles};
-use crate::folder::{GuestFiles, GuestName};
+use crate::folder::{GuestFiles, GuestFolder, GuestName};
 use crate::monitor::{GuestMonitor, Monitor};
 
 /// A version of a guest. Calls that began with it end with it, also when a newer one took its place.
@@ -58,6 +59,15 @@ impl Loader {
         &self.engine
     }
 
+    /// Checks that the bytes, which are to be the file at `path`, are a module or an artefact with functions.
+    ///
+    /// # Errors
+    /// [`ServeError::Module`].
+    pub fn check(&self, path: &Path, bytes: &[u8]) -> Result<(), ServeError> {
+        let checked = Module::load(&self.engine, "module", bytes, module_config(&Limits::default()));
+        checked.map(drop).map_err(|source| ServeError::Module { path: path.to_owned(), source: Box::new(source) })
+    }
+
     /// A deployment that still exists, and whose module has this hash.
     fn compiled(&self, hash: &[u8; 32]) -> Option<Arc<Deployment>> {
         self.compiled.lock().unwrap_or_else(PoisonError::into_inner).get(hash)?.upgrade()
@@ -86,7 +96,7 @@ impl Deployment {
     /// As for [`Deployment::load`].
     pub fn load_after(loader: &Loader, guest: GuestFiles, before: Option<&Self>) -> Result<Arc<Self>, ServeError> {
         let GuestFiles { name, folder, config, module: bytes } = guest;
-        let path = folder.join(&config.module);
+        let path = GuestFolder::shown(&name, &config.module);
         let unfit = |source: FunctionError| ServeError::Module { path: path.clone(), source: Box::new(source) };
         let hash = guest_functions::hash(&bytes);
         let settings = module_config(&config.limits);
