@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+pub mod admin;
 pub mod catalog;
+pub mod cli;
 pub mod config;
 pub mod deployment;
 pub mod error;
