@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::folders;
 
 /// A crate, and the folders and files of its `src`, lowest first.
-const LAYERS: [(&str, &[&str]); 8] = [
+const LAYERS: [(&str, &[&str]); 9] = [
     (
         "guest-prepare",
         &[
@@ -61,6 +61,25 @@ const LAYERS: [(&str, &[&str]); 8] = [
             "module",
             "batch",
             "runtime",
+        ],
+    ),
+    (
+        "guest-serve",
+        &[
+            "error",
+            "config",
+            "folder",
+            "files",
+            "monitor",
+            "deployment",
+            "registry",
+            "rate",
+            "call",
+            "lanes",
+            "http",
+            "admin",
+            "server",
+            "cli",
         ],
     ),
     (

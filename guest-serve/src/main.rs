@@ -1,0 +1,3 @@
+//! The program behind `host-harness serve`.
+
+fn main() {}

@@ -1,0 +1,4 @@
+//! Tests of the server by its library and as a process.
+
+mod deployments;
+mod guests;
