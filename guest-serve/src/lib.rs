@@ -1,11 +1,15 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+pub mod call;
 pub mod config;
 pub mod deployment;
 pub mod error;
 pub mod files;
 pub mod folder;
+pub mod http;
+pub mod lanes;
 pub mod monitor;
+pub mod rate;
 pub mod registry;
 pub mod server;

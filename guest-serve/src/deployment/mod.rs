@@ -1,5 +1,7 @@
 //! Versions of guests: configuration, compiled module and files, which do not change.
 
+mod pace;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -12,6 +14,7 @@ use crate::error::ServeError;
 use crate::files::StaticFiles;
 use crate::folder::{GuestFiles, GuestName};
 use crate::monitor::{GuestMonitor, Monitor};
+pub use pace::Pace;
 
 /// A version of a guest. Calls that began with it end with it, also when a newer one took its place.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub struct Deployment {
     pub module: Module,
     /// The functions of the routes, in the order of [`GuestConfig::routes`].
     pub functions: Vec<Function>,
+    /// The lanes of these functions.
+    pub paces: Vec<Pace>,
     /// SHA-256 of the module's bytes.
     pub hash: [u8; 32],
     /// The files that it serves.
@@ -91,7 +96,7 @@ impl Deployment {
         let function = |route: &crate::config::Route| {
             module.function(&route.function).map_err(|error| route.function_place.error(error.to_string()))
         };
-        let functions = config.routes.iter().map(function).collect::<Result<_, _>>()?;
+        let functions: Vec<_> = config.routes.iter().map(function).collect::<Result<_, _>>()?;
         let deployment = Arc::new(Self {
             monitor: loader.monitor.guest(&name),
             version: loader.versions.fetch_add(1, Ordering::Relaxed) + 1,
@@ -99,6 +104,7 @@ impl Deployment {
             name,
             config,
             module,
+            paces: functions.iter().map(|_| Pace::default()).collect(),
             functions,
             hash,
         });
