@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use guest_functions::FunctionError;
-use guest_host::EngineError;
+use guest_host::{ConfigError, EngineError, LoadError, StartError};
 
 /// A place in a file of text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +59,10 @@ pub enum ServeError {
     #[error("`{0}` is not a guest's name: use 1 to 64 of the characters a-z, 0-9 and `-`, and begin with a letter")]
     Name(String),
     /// The module that `guest.toml` names does not exist.
-    #[error("{}: there is no module {}; put it there, or name another by `module`", place.path.display(), module.display())]
+    #[error(
+        "{}:{}:{}: there is no module {}; put it there, or name another by `module`",
+        place.path.display(), place.line, place.column, module.display()
+    )]
     NoModule {
         /// Where `guest.toml` names it, or the beginning of the file.
         place: Place,
@@ -67,7 +70,7 @@ pub enum ServeError {
         module: PathBuf,
     },
     /// The module cannot be loaded, or not with the limits of `guest.toml`.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}{}", path.display(), hint(source))]
     Module {
         /// The module.
         path: PathBuf,
@@ -114,5 +117,16 @@ impl ServeError {
     pub fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { what, path, source }
+    }
+}
+
+/// The key of `guest.toml` that helps with a module that cannot be loaded.
+fn hint(error: &FunctionError) -> &'static str {
+    match error {
+        FunctionError::Load(
+            LoadError::Config(ConfigError::LimitBelowMinimum { .. } | ConfigError::BufferAboveLimit { .. })
+            | LoadError::Start(StartError::NoExchange { .. }),
+        ) => "; `memory` in `[limits]` of guest.toml sets the limit",
+        _ => "",
     }
 }

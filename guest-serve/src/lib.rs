@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 pub mod call;
+pub mod catalog;
 pub mod config;
 pub mod deployment;
 pub mod error;

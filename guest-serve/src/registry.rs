@@ -60,16 +60,9 @@ impl Registry {
     /// [`ServeError::Mount`] if another guest has its mount; the current one stays then.
     pub fn replace(&self, deployment: Arc<Deployment>) -> Result<Option<Arc<Deployment>>, ServeError> {
         self.change(|table| {
-            let mount = &deployment.config.mount;
-            if let Some(other) = table.by_mount.get(mount).filter(|other| other.name != deployment.name) {
-                return Err(ServeError::Mount {
-                    name: deployment.name.to_string(),
-                    other: other.name.to_string(),
-                    mount: mount.clone(),
-                });
-            }
+            table.check_mount(&deployment)?;
             let old = table.remove(&deployment.name);
-            table.by_mount.insert(mount.clone(), Arc::clone(&deployment));
+            table.by_mount.insert(deployment.config.mount.clone(), Arc::clone(&deployment));
             table.by_name.insert(deployment.name.clone(), deployment);
             Ok(old)
         })
@@ -128,6 +121,22 @@ impl Table {
             }
         }
         self.by_mount.get("/").map(|found| (found, path))
+    }
+
+    /// Checks that no other guest has the mount of a deployment.
+    ///
+    /// # Errors
+    /// [`ServeError::Mount`].
+    pub fn check_mount(&self, deployment: &Deployment) -> Result<(), ServeError> {
+        let mount = &deployment.config.mount;
+        match self.by_mount.get(mount).filter(|other| other.name != deployment.name) {
+            None => Ok(()),
+            Some(other) => Err(ServeError::Mount {
+                name: deployment.name.to_string(),
+                other: other.name.to_string(),
+                mount: mount.clone(),
+            }),
+        }
     }
 
     fn remove(&mut self, name: &GuestName) -> Option<Arc<Deployment>> {

@@ -73,6 +73,7 @@ const LAYERS: [(&str, &[&str]); 9] = [
             "monitor",
             "deployment",
             "registry",
+            "catalog",
             "rate",
             "call",
             "lanes",

@@ -11,6 +11,8 @@ use crate::error::ServeError;
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets {
     by_guest: BTreeMap<String, BTreeMap<String, String>>,
+    /// Why they could not be read.
+    fault: Option<String>,
 }
 
 impl std::fmt::Debug for Secrets {
@@ -39,7 +41,19 @@ impl Secrets {
             }
             by_guest.insert(guest.to_owned(), secrets);
         }
-        Ok(Self { by_guest })
+        Ok(Self { by_guest, fault: None })
+    }
+
+    /// No secrets, as the file has this fault: guests that read none are served all the same.
+    #[must_use]
+    pub fn unreadable(fault: String) -> Self {
+        Self { by_guest: BTreeMap::new(), fault: Some(fault) }
+    }
+
+    /// The fault of the file.
+    #[must_use]
+    pub fn fault(&self) -> Option<&str> {
+        self.fault.as_deref()
     }
 
     /// The secrets of a guest, by name.
@@ -58,6 +72,9 @@ impl Secrets {
         let Some((missing, place)) = config.secret_places.iter().find(|(name, _)| is_missing(name)) else {
             return Ok(());
         };
+        if let Some(fault) = &self.fault {
+            return Err(place.error(format!("the guest reads secrets, and they cannot be read: {fault}")));
+        }
         let names: Vec<&str> = of_guest.map(|of| of.keys().map(String::as_str).collect()).unwrap_or_default();
         let file = Self::FILE;
         Err(place.error(match names.as_slice() {

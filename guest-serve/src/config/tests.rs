@@ -206,6 +206,10 @@ fn secrets_are_checked_by_name_and_shown_nowhere() {
         Secrets::default().check("hello", &config).unwrap_err().to_string(),
         "guest.toml:2:12: there is no secret `A`: secrets.toml has none for this guest; add a table `[hello]` with it"
     );
+    assert_eq!(
+        Secrets::unreadable("secrets.toml:1:1: no".to_owned()).check("hello", &config).unwrap_err().to_string(),
+        "guest.toml:2:12: the guest reads secrets, and they cannot be read: secrets.toml:1:1: no"
+    );
     for (text, expected) in [
         ("API_KEY = \"k\"", "1:1: `API_KEY` must be a table with the name of a guest, not a string"),
         ("[hello]\nA = 1", "2:5: `A` must be a string, not a number"),

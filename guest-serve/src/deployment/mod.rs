@@ -3,6 +3,7 @@
 mod pace;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -11,8 +12,8 @@ use guest_host::{CallLimits, Engine, InstanceConfig, PoolConfig};
 
 use crate::config::{GuestConfig, Limits};
 use crate::error::ServeError;
-use crate::files::StaticFiles;
-use crate::folder::{GuestFiles, GuestName};
+use crate::files::{self, StaticFiles};
+use crate::folder::{GuestFiles, GuestFolder, GuestName};
 use crate::monitor::{GuestMonitor, Monitor};
 pub use pace::Pace;
 
@@ -63,6 +64,15 @@ impl Loader {
         &self.engine
     }
 
+    /// Checks that the bytes, which are to be the file at `path`, are a module or an artefact with functions.
+    ///
+    /// # Errors
+    /// [`ServeError::Module`].
+    pub fn check(&self, path: &Path, bytes: &[u8]) -> Result<(), ServeError> {
+        let checked = Module::load(&self.engine, "module", bytes, module_config(&Limits::default()));
+        checked.map(drop).map_err(|source| ServeError::Module { path: path.to_owned(), source: Box::new(source) })
+    }
+
     /// A deployment that still exists, and whose module has this hash.
     fn compiled(&self, hash: &[u8; 32]) -> Option<Arc<Deployment>> {
         self.compiled.lock().unwrap_or_else(PoisonError::into_inner).get(hash)?.upgrade()
@@ -80,10 +90,18 @@ impl Deployment {
     ///
     /// # Errors
     /// [`ServeError::Module`] if the module cannot be loaded or started, and [`ServeError::File`] if it lacks the function of
-    /// a route.
+    /// a route, or if its files cannot be served.
     pub fn load(loader: &Loader, guest: GuestFiles) -> Result<Arc<Self>, ServeError> {
+        Self::load_after(loader, guest, None)
+    }
+
+    /// As [`Deployment::load`]. Files that are as they were in the version `before` are taken from there.
+    ///
+    /// # Errors
+    /// As for [`Deployment::load`].
+    pub fn load_after(loader: &Loader, guest: GuestFiles, before: Option<&Self>) -> Result<Arc<Self>, ServeError> {
         let GuestFiles { name, folder, config, module: bytes } = guest;
-        let path = folder.join(&config.module);
+        let path = GuestFolder::shown(&name, &config.module);
         let unfit = |source: FunctionError| ServeError::Module { path: path.clone(), source: Box::new(source) };
         let hash = guest_functions::hash(&bytes);
         let settings = module_config(&config.limits);
@@ -97,10 +115,18 @@ impl Deployment {
             module.function(&route.function).map_err(|error| route.function_place.error(error.to_string()))
         };
         let functions: Vec<_> = config.routes.iter().map(function).collect::<Result<_, _>>()?;
+        let files = match &config.static_folder {
+            None => StaticFiles::default(),
+            Some(statics) => {
+                let listed = files::list(&folder.join(statics), &config.static_place)?;
+                let before = before.map(|before| &before.files);
+                StaticFiles::read(listed, config.limits.static_files, &config.static_place, before)?
+            }
+        };
         let deployment = Arc::new(Self {
             monitor: loader.monitor.guest(&name),
             version: loader.versions.fetch_add(1, Ordering::Relaxed) + 1,
-            files: StaticFiles::default(),
+            files,
             name,
             config,
             module,
@@ -110,6 +136,12 @@ impl Deployment {
         });
         loader.remember(&deployment);
         Ok(deployment)
+    }
+
+    /// Whether both serve the same: the versions differ in their numbers alone.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.config == other.config && self.files.is_same(&other.files)
     }
 
     /// The part of a request's path behind the mount, if it is below it: empty, or with `/` at its beginning.

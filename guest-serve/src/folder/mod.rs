@@ -1,6 +1,7 @@
 //! The folder of guests: which there are, and the files of each.
 
 mod name;
+mod stamp;
 
 use std::fs;
 use std::io;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{self, GuestConfig, Secrets};
 use crate::error::ServeError;
 pub use name::GuestName;
+pub use stamp::Stamp;
 
 /// The folder of the server's own files, inside the folder of guests.
 const OWN: &str = ".serve";
@@ -31,6 +33,14 @@ pub struct GuestFiles {
     pub config: GuestConfig,
     /// The bytes of its module.
     pub module: Vec<u8>,
+}
+
+impl GuestFiles {
+    /// The files of a version that is not in the folder yet.
+    #[must_use]
+    pub fn new(name: &GuestName, folder: &Path, config: GuestConfig, module: Vec<u8>) -> Self {
+        Self { name: name.clone(), folder: folder.to_owned(), config, module }
+    }
 }
 
 impl GuestFolder {
@@ -75,6 +85,12 @@ impl GuestFolder {
         self.of(name).join(config::FILE)
     }
 
+    /// A file of a guest as errors name it: from the folder of guests on.
+    #[must_use]
+    pub fn shown(name: &GuestName, file: &Path) -> PathBuf {
+        Path::new(name.as_str()).join(file)
+    }
+
     /// The folders with a `guest.toml`, in the order of their names. One whose name no guest can have is an error in the
     /// list. Other folders are no guests.
     ///
@@ -101,7 +117,7 @@ impl GuestFolder {
     pub fn secrets(&self) -> Result<Secrets, ServeError> {
         let path = self.root.join(Secrets::FILE);
         match fs::read_to_string(&path) {
-            Ok(text) => Secrets::parse(&path, &text),
+            Ok(text) => Secrets::parse(Path::new(Secrets::FILE), &text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Secrets::default()),
             Err(error) => Err(ServeError::io("read", &path)(error)),
         }
@@ -114,13 +130,14 @@ impl GuestFolder {
     pub fn read(&self, name: &GuestName, secrets: &Secrets) -> Result<GuestFiles, ServeError> {
         let path = self.config_file(name);
         let text = fs::read_to_string(&path).map_err(ServeError::io("read", &path))?;
-        let config = GuestConfig::parse(name.as_str(), &path, &text)?;
+        let config = GuestConfig::parse(name.as_str(), &Self::shown(name, config::FILE.as_ref()), &text)?;
         secrets.check(name.as_str(), &config)?;
         let folder = self.of(name);
         let module = folder.join(&config.module);
         let module = match fs::read(&module) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let module = Self::shown(name, &config.module);
                 return Err(ServeError::NoModule { place: config.module_place.clone(), module });
             }
             Err(error) => return Err(ServeError::io("read the module", &module)(error)),
