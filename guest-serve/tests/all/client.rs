@@ -93,6 +93,7 @@ impl Client {
 
     /// Whether the other side has closed the connection, without another byte.
     pub(crate) fn is_closed(&mut self) -> bool {
-        matches!(self.stream.read(&mut [0]), Ok(0)) || self.stream.get_ref().take_error().is_ok_and(|error| error.is_some())
+        matches!(self.stream.read(&mut [0]), Ok(0))
+            || self.stream.get_ref().take_error().is_ok_and(|error| error.is_some())
     }
 }

@@ -13,7 +13,8 @@ const SPIN_CONFIG: &str =
 /// A guest that takes all memory that it may have.
 const EAT: &str = r#"(module (memory (export "memory") 1) (func (export "eat") (result i64)
     (loop $again (br_if $again (i32.ne (memory.grow (i32.const 1)) (i32.const -1)))) unreachable))"#;
-const EAT_CONFIG: &str = "[[routes]]\npath = \"/eat\"\nfunction = \"eat\"\n[limits]\nmemory = \"4MiB\"\ncalls_per_second = 10000\n";
+const EAT_CONFIG: &str =
+    "[[routes]]\npath = \"/eat\"\nfunction = \"eat\"\n[limits]\nmemory = \"4MiB\"\ncalls_per_second = 10000\n";
 
 /// The sum of the numbers up to one, one by one.
 const COUNT: &str = r#"(module (func (export "count") (param i64) (result i64) (local i64)
@@ -22,7 +23,8 @@ const COUNT: &str = r#"(module (func (export "count") (param i64) (result i64) (
         (local.set 0 (i64.sub (local.get 0) (i64.const 1)))
         (br_if $again (i64.ne (local.get 0) (i64.const 0))))
     (local.get 1)))"#;
-const COUNT_CONFIG: &str = "[[routes]]\npath = \"/count\"\nfunction = \"count\"\n[limits]\ndeadline = \"1min\"\ncalls_per_second = 10000\n";
+const COUNT_CONFIG: &str =
+    "[[routes]]\npath = \"/count\"\nfunction = \"count\"\n[limits]\ndeadline = \"1min\"\ncalls_per_second = 10000\n";
 
 const FAST_CONFIG: &str = "[limits]\ncalls_per_second = 100000\n";
 

@@ -40,8 +40,10 @@ fn arguments_come_as_json_cbor_or_query_and_the_result_as_the_client_likes() {
         assert_eq!((response.status, response.text()), (200, "6"), "{body}");
         assert_eq!(response.header("content-type"), Some("application/json"));
     }
-    let response =
-        client.send("POST", "/numbers/gcd", "Content-Type: application/cbor\r\n", b"\x82\x18\x30\x12").receive().unwrap();
+    let response = client
+        .send("POST", "/numbers/gcd", "Content-Type: application/cbor\r\n", b"\x82\x18\x30\x12")
+        .receive()
+        .unwrap();
     assert_eq!((response.status, response.body.as_slice()), (200, &b"\x06"[..]));
     assert_eq!(response.header("content-type"), Some("application/cbor"));
     let response = client.send("POST", "/numbers/gcd", "Accept: application/cbor\r\n", "[48, 18]").receive().unwrap();
@@ -59,7 +61,13 @@ fn a_request_that_does_not_fit_is_told_why() {
     let mut client = server.client();
     for (path, body, status, kind, part) in [
         ("/numbers/gcd", "[48, 18", 400, "arguments", "line 1, column 7: the text is not JSON"),
-        ("/numbers/gcd", "[48,\n 1.5]", 400, "arguments", "line 2, column 2: the argument `p1`: `1.5` is not of type i64"),
+        (
+            "/numbers/gcd",
+            "[48,\n 1.5]",
+            400,
+            "arguments",
+            "line 2, column 2: the argument `p1`: `1.5` is not of type i64",
+        ),
         ("/numbers/gcd", "[48]", 400, "arguments", "takes 2 arguments, and 1 was given"),
         ("/numbers/gcd", "", 400, "arguments", "there is no JSON"),
         ("/numbers/lcm", "[48, 18]", 404, "no-route", "the guest `numbers` has nothing at this path"),
@@ -158,7 +166,10 @@ fn more_guests_than_instances_are_served() {
     let mut client = server.client();
     for round in 1..=3 {
         for name in names {
-            assert_eq!(client.post(&format!("/{name}/gcd"), format!("[{}, 0]", round * 7)).text(), format!("{}", round * 7));
+            assert_eq!(
+                client.post(&format!("/{name}/gcd"), format!("[{}, 0]", round * 7)).text(),
+                format!("{}", round * 7)
+            );
         }
     }
 }
