@@ -238,7 +238,31 @@ impl Module {
     /// # Errors
     /// [`FunctionError::Load`].
     pub fn caller(&self) -> Result<Caller, FunctionError> {
-        let instance = self.loaded.guest.instantiate(&self.loaded.config.instance, MemoryState::new())?;
+        self.caller_with(|config| config)
+    }
+
+    /// The same with other limits: `change` makes its configuration from that of the module. When the instance is restored,
+    /// says [`ModuleConfig::pristine`] all the same.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use guest_functions::{ModuleConfig, Runtime};
+    ///
+    /// let wasm = wat::parse_str(r#"(module (func (export "spin") (result i32) (loop $again (br $again)) (unreachable)))"#)?;
+    /// let module = Runtime::new()?.register("spins", &wasm, ModuleConfig::default())?;
+    /// let mut caller = module.caller_with(|config| config.with_deadline(Some(Duration::from_millis(2))))?;
+    /// let error = caller.call::<_, i32>(&module.function("spin")?, ()).unwrap_err().to_string();
+    /// assert_eq!(error, "`spin` failed: the deadline of 2ms passed");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Module::caller`].
+    pub fn caller_with(&self, change: impl FnOnce(InstanceConfig) -> InstanceConfig) -> Result<Caller, FunctionError> {
+        let own = &self.loaded.config.instance;
+        let config = change(own.clone()).with_policy(own.policy);
+        let instance = self.loaded.guest.instantiate(&config, MemoryState::new())?;
         Ok(Caller { module: self.clone(), instance })
     }
 }

@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 pub mod admin;
+pub mod call;
 pub mod catalog;
 pub mod cli;
 pub mod config;
@@ -9,6 +10,9 @@ pub mod deployment;
 pub mod error;
 pub mod files;
 pub mod folder;
+pub mod http;
+pub mod lanes;
 pub mod monitor;
+pub mod rate;
 pub mod registry;
 pub mod server;

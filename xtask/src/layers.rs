@@ -49,6 +49,7 @@ const LAYERS: [(&str, &[&str]); 9] = [
         &[
             "error",
             "value",
+            "wire",
             "memory",
             "shape",
             "frame",

@@ -1,5 +1,7 @@
 //! Versions of guests: configuration, compiled module and files, which do not change.
 
+mod pace;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +15,7 @@ use crate::error::ServeError;
 use crate::files::{self, StaticFiles};
 use crate::folder::{GuestFiles, GuestFolder, GuestName};
 use crate::monitor::{GuestMonitor, Monitor};
+pub use pace::Pace;
 
 /// A version of a guest. Calls that began with it end with it, also when a newer one took its place.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub struct Deployment {
     pub module: Module,
     /// The functions of the routes, in the order of [`GuestConfig::routes`].
     pub functions: Vec<Function>,
+    /// The lanes of these functions.
+    pub paces: Vec<Pace>,
     /// SHA-256 of the module's bytes.
     pub hash: [u8; 32],
     /// The files that it serves.
@@ -109,7 +114,7 @@ impl Deployment {
         let function = |route: &crate::config::Route| {
             module.function(&route.function).map_err(|error| route.function_place.error(error.to_string()))
         };
-        let functions = config.routes.iter().map(function).collect::<Result<_, _>>()?;
+        let functions: Vec<_> = config.routes.iter().map(function).collect::<Result<_, _>>()?;
         let files = match &config.static_folder {
             None => StaticFiles::default(),
             Some(statics) => {
@@ -125,6 +130,7 @@ impl Deployment {
             name,
             config,
             module,
+            paces: functions.iter().map(|_| Pace::default()).collect(),
             functions,
             hash,
         });

@@ -1,5 +1,6 @@
 //! The life of the process: read the folder, listen, serve, watch, stop.
 
+mod connections;
 mod signals;
 pub mod threads;
 mod watching;
@@ -8,7 +9,6 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use guest_host::text::{duration, size};
@@ -136,7 +136,6 @@ async fn serve(
     }
     eprintln!("stopping: no new requests; those that run may end");
     stop.send_replace(true);
-    let threads = Arc::new(threads);
     threads.close();
     let waiting = tokio::task::spawn_blocking(move || threads.wait(shutdown_time));
     let end = async {

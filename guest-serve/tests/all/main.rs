@@ -3,7 +3,12 @@
 mod admin;
 mod catalog;
 mod client;
+mod clients;
 mod deployments;
 mod guests;
+mod neighbours;
 mod process;
+mod requests;
+mod server;
 mod stopping;
+mod whole;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::client::{PATIENCE, Request, Response};
+use crate::client::{Client, PATIENCE, Response};
 
 /// The program.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_host-harness-serve");
@@ -71,6 +71,16 @@ impl Process {
         (self.wait().code(), self.stderr())
     }
 
+    /// Waits until its standard error has this text.
+    #[cfg(unix)]
+    pub(crate) fn wait_for_stderr(&self, text: &str) {
+        let until = Instant::now() + PATIENCE;
+        while !self.stderr().contains(text) {
+            assert!(Instant::now() < until, "{text} does not come: {:?}", self.stderr());
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Sends it a signal, such as `TERM`.
     #[cfg(unix)]
     pub(crate) fn signal(&self, name: &str) {
@@ -84,6 +94,41 @@ impl Drop for Process {
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A request that is put together.
+pub(crate) struct Request<'a> {
+    method: &'a str,
+    path: &'a str,
+    headers: String,
+    body: &'a [u8],
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn new(method: &'a str, path: &'a str) -> Self {
+        Self { method, path, headers: "Connection: close\r\n".to_owned(), body: b"" }
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: impl std::fmt::Display) -> Self {
+        self.headers += &format!("{name}: {value}\r\n");
+        self
+    }
+
+    pub(crate) fn body(self, body: &'a [u8]) -> Self {
+        Self { body, ..self }
+    }
+
+    /// Sends it on a connection of its own, and reads the response.
+    pub(crate) fn ask(&self, address: SocketAddr) -> Response {
+        self.send(address).receive().unwrap()
+    }
+
+    /// Sends it, without waiting for the response.
+    pub(crate) fn send(&self, address: SocketAddr) -> Client {
+        let mut client = Client::new(address);
+        client.send(self.method, self.path, &self.headers, self.body);
+        client
     }
 }
 
@@ -127,18 +172,18 @@ impl Server {
 
     /// Asks the administration.
     pub(crate) fn ask(&self, method: &str, path: &str) -> Response {
-        self.request(method, path).ask(self.admin).unwrap()
+        self.request(method, path).ask(self.admin)
     }
 
     /// Puts a module.
     pub(crate) fn put_module(&self, name: &str, wasm: &[u8]) -> Response {
         let path = format!("/api/guests/{name}");
-        self.request("PUT", &path).header("Content-Type", "application/wasm").body(wasm).ask(self.admin).unwrap()
+        self.request("PUT", &path).header("Content-Type", "application/wasm").body(wasm).ask(self.admin)
     }
 
     /// Puts a configuration.
     pub(crate) fn put_config(&self, name: &str, text: &str) -> Response {
-        self.request("PUT", &format!("/api/guests/{name}/config")).body(text.as_bytes()).ask(self.admin).unwrap()
+        self.request("PUT", &format!("/api/guests/{name}/config")).body(text.as_bytes()).ask(self.admin)
     }
 
     /// Waits until a guest is as `holds` says.
