@@ -144,8 +144,16 @@ fn serve(folder: &TempDir, cores: usize, name: &'static str, instances: usize, e
     Server { name, address, _threads: threads.expect("threads") }
 }
 
-/// Requests in a turn, and nanoseconds of processor time that each took of the threads that serve.
-fn measure(server: &Server, cores: usize, path: &'static str) -> (u64, f64) {
+/// What a turn of a server came to.
+#[derive(Clone, Copy)]
+struct Figures {
+    /// Requests that were answered.
+    requests: f64,
+    /// Nanoseconds of processor time that each took of the threads that serve.
+    time: f64,
+}
+
+fn measure(server: &Server, cores: usize, path: &'static str) -> Figures {
     let turn = Arc::new(Turn::default());
     let before = served_time();
     let clients: Vec<_> = (0..cores)
@@ -157,8 +165,8 @@ fn measure(server: &Server, cores: usize, path: &'static str) -> (u64, f64) {
     thread::sleep(TURN);
     turn.is_over.store(true, Relaxed);
     clients.into_iter().for_each(|clients| clients.join().expect("the clients were answered"));
-    let served = turn.served.load(Relaxed).max(1);
-    (served, (served_time() - before) as f64 / served as f64)
+    let requests = turn.served.load(Relaxed).max(1) as f64;
+    Figures { requests, time: (served_time() - before) as f64 / requests }
 }
 
 #[derive(Default)]
@@ -205,7 +213,8 @@ fn served_time() -> u64 {
     tasks.filter_map(of).sum()
 }
 
-fn median(mut numbers: Vec<f64>) -> f64 {
+fn median(numbers: impl Iterator<Item = f64>) -> f64 {
+    let mut numbers: Vec<f64> = numbers.collect();
     numbers.sort_by(f64::total_cmp);
     numbers[numbers.len() / 2]
 }
@@ -226,19 +235,25 @@ fn main() {
     ];
     println!("{cores} threads serve, {CONNECTIONS} connections, medians of {TURNS} turns of {TURN:?}");
     for path in ["/guest/gcd", "/guest/fill"] {
-        servers.iter().for_each(|server| drop(measure(server, cores, path)));
-        let turns: Vec<Vec<(u64, f64)>> =
-            (0..TURNS).map(|_| servers.iter().map(|server| measure(server, cores, path)).collect()).collect();
+        // Instances are made, and connections were open.
+        for server in &servers {
+            measure(server, cores, path);
+        }
+        let turn = |_| servers.iter().map(|server| measure(server, cores, path)).collect::<Vec<_>>();
+        let turns: Vec<Vec<Figures>> = (0..TURNS).map(turn).collect();
         println!("\n{path:<44}{:>12}{:>9}{:>14}{:>9}", "requests/s", "ratio", "us/request", "ratio");
         for (at, server) in servers.iter().enumerate() {
-            let of = |figure: &dyn Fn(&[(u64, f64)]) -> f64| median(turns.iter().map(|turn| figure(turn)).collect());
+            let requests = turns.iter().map(|turn| turn[at].requests / TURN.as_secs_f64());
+            let requests_ratio = turns.iter().map(|turn| turn[at].requests / turn[0].requests);
+            let time = turns.iter().map(|turn| turn[at].time / 1000.0);
+            let time_ratio = turns.iter().map(|turn| turn[at].time / turn[0].time);
             println!(
                 "{:<44}{:>12.0}{:>9.3}{:>14.2}{:>9.3}",
                 server.name,
-                of(&|turn| turn[at].0 as f64 / TURN.as_secs_f64()),
-                of(&|turn| turn[at].0 as f64 / turn[0].0 as f64),
-                of(&|turn| turn[at].1 / 1000.0),
-                of(&|turn| turn[at].1 / turn[0].1),
+                median(requests),
+                median(requests_ratio),
+                median(time),
+                median(time_ratio),
             );
         }
     }

@@ -61,7 +61,6 @@ pub struct Call {
 
 /// How an attempt to make a call went.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it is matched at once")]
 pub enum Attempt {
     /// The call ended.
     Ended(Result<Value, FunctionError>),
