@@ -58,6 +58,14 @@ pub enum ServeError {
     /// A name that no guest can have.
     #[error("`{0}` is not a guest's name: use 1 to 64 of the characters a-z, 0-9 and `-`, and begin with a letter")]
     Name(String),
+    /// There is no such guest.
+    #[error("there is no guest `{name}` in {}; the folder of a guest has a file guest.toml", folder.display())]
+    NoGuest {
+        /// The name.
+        name: String,
+        /// The folder of guests.
+        folder: PathBuf,
+    },
     /// The module that `guest.toml` names does not exist.
     #[error(
         "{}:{}:{}: there is no module {}; put it there, or name another by `module`",
@@ -98,6 +106,14 @@ pub enum ServeError {
         option: &'static str,
         /// Why it cannot.
         source: io::Error,
+    },
+    /// The file of the token has none.
+    #[error("{} has no token: write at least {least} characters without spaces, or remove the file and a token is made", path.display())]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// Characters that a token has at least.
+        least: usize,
     },
     /// The engine cannot be made.
     #[error(transparent)]

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+pub mod admin;
 pub mod call;
 pub mod catalog;
+pub mod cli;
 pub mod config;
 pub mod deployment;
 pub mod error;

@@ -35,9 +35,13 @@ impl Response {
         std::str::from_utf8(&self.body).unwrap()
     }
 
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
     /// The kind and the message of the error in the body.
     pub(crate) fn error(&self) -> (String, String) {
-        let answer: Value = serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"));
+        let answer = self.json();
         let text = |name: &str| answer["error"][name].as_str().unwrap_or_default().to_owned();
         (text("kind"), text("message"))
     }
@@ -86,9 +90,23 @@ impl Client {
         Ok(response)
     }
 
+    /// Reads the head of a response without a body, such as one to HEAD.
+    pub(crate) fn head(&mut self) -> String {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert!(self.stream.read_line(&mut head).unwrap() > 0, "cut short: {head:?}");
+        }
+        head
+    }
+
     /// Sends a request with a body of JSON, and reads the response.
     pub(crate) fn post(&mut self, path: &str, body: impl AsRef<[u8]>) -> Response {
         self.send("POST", path, "", body).receive().unwrap()
+    }
+
+    /// The stream, behind what was read of it.
+    pub(crate) fn into_reader(self) -> BufReader<TcpStream> {
+        self.stream
     }
 
     /// Whether the other side has closed the connection, without another byte.

@@ -43,6 +43,14 @@ impl Guests {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, contents).unwrap();
     }
+
+    /// Appends to a file of a guest.
+    pub(crate) fn append(&self, name: &str, file: &str, contents: &str) {
+        use std::io::Write as _;
+
+        let file = fs::OpenOptions::new().append(true).open(self.path().join(name).join(file));
+        file.unwrap().write_all(contents.as_bytes()).unwrap();
+    }
 }
 
 /// The entry of a declaration, which is a constant.
