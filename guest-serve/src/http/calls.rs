@@ -90,12 +90,11 @@ impl Calls {
         };
         let deployment = Arc::clone(deployment);
         drop(table);
-        let function = deployment.config.routes[route].function.clone();
+        let function = deployment.config.routes[route].function.as_str();
         let mut record = Record::default();
         let answered = self.call(request, &deployment, route, &tenant, &mut record).await;
         let took = record.read.map(|read| read.elapsed()).unwrap_or_default();
-        let mut ended =
-            Ended { tenant: &tenant, function: &function, status: 200, took, slow: record.slow, error: None };
+        let mut ended = Ended { tenant: &tenant, function, status: 200, took, slow: record.slow, error: None };
         match answered {
             Ok(Answer { encoding, bytes }) => {
                 deployment.monitor.ended(&ended);
@@ -171,6 +170,7 @@ impl Calls {
             match self.instances.borrow_mut().call(&call) {
                 Attempt::Ended(result) => return Ok(result?),
                 Attempt::TooSlow => pace.was_slow(),
+                Attempt::NoTime => {}
             }
         }
         record.slow = true;

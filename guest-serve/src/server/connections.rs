@@ -58,6 +58,9 @@ pub(super) struct Connections<H> {
     http: http1::Builder,
 }
 
+/// Bytes that the head of a request may have.
+const HEAD: usize = 16 << 10;
+
 /// How often the handler tidies up.
 const TIDY: Duration = Duration::from_secs(1);
 
@@ -140,6 +143,7 @@ impl<H: Handler> Connections<H> {
         let mut http = http1::Builder::new();
         // A client that has sent its last request may close its half.
         http.timer(TokioTimer::new()).header_read_timeout(times.head).half_close(true).pipeline_flush(true);
+        http.max_buf_size(HEAD);
         Self { number, shared, times, most, handler, http }
     }
 

@@ -1,6 +1,6 @@
 //! Requests, and the status that each gets.
 
-use crate::guests::{GCD, GCD_ROUTE};
+use crate::guests::{GCD, GCD_ROUTE, TYPED_ROUTES, typed};
 use crate::server::Server;
 
 /// Functions that fail in each way.
@@ -98,6 +98,12 @@ fn a_body_that_is_too_large_is_refused_before_it_is_read_and_while_it_is() {
     let chunked = format!("POST /numbers/gcd HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}{chunk}");
     let response = server.client().send_raw(chunked).receive().unwrap();
     assert_eq!((response.status, response.error().1.as_str()), (413, "the body is larger than 100 bytes"));
+    // All of it is sent before the response is read.
+    let response = server.post("/numbers/gcd", &" ".repeat(1_000_000));
+    assert_eq!((response.status, response.error().1.as_str()), (413, "the body is larger than 100 bytes"));
+    let mut client = server.client();
+    let expects = "POST /numbers/gcd HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 101\r\n\r\n";
+    assert_eq!(client.send_raw(expects).receive().unwrap().status, 413, "and not 100");
     let exact = format!("[48, 18]{}", " ".repeat(92));
     assert_eq!(server.post("/numbers/gcd", &exact).text(), "6");
 }
@@ -172,4 +178,54 @@ fn more_guests_than_instances_are_served() {
             );
         }
     }
+}
+
+#[test]
+fn texts_and_documents_go_through_a_guest() {
+    let server = Server::with("typed", TYPED_ROUTES, &typed());
+    let mut client = server.client();
+    assert_eq!(client.post("/typed/echo", "\"gr\\u00fc\u{df}e\"").text(), "\"gr\u{fc}\u{df}e\"");
+    let order = r#"{"id":7,"items":[{"price":9.5},null],"to":"Ulm"}"#;
+    assert_eq!(client.post("/typed/order", order).text(), order);
+    let cbor =
+        client.send("POST", "/typed/order", "Accept: application/cbor\r\n", r#"{"order": {"a": [1]}}"#).receive();
+    assert_eq!(cbor.unwrap().body, b"\xA1\x61a\x81\x01");
+    let response = client.post("/typed/order", "{\"a\": 1,\n \"a\": 2}");
+    let (_, message) = response.error();
+    assert_eq!(message, "line 2, column 2: the argument `order`: the object has a member of this name already");
+}
+
+#[test]
+fn an_error_of_the_guest_has_its_code() {
+    let server = Server::with("typed", TYPED_ROUTES, &typed());
+    let response = server.post("/typed/refuse", "");
+    assert_eq!(response.status, 422);
+    let expected = r#"{"error":{"code":1007,"kind":"guest-error","message":"hello (code 1007)"}}"#;
+    assert_eq!(response.text().trim_end(), expected);
+}
+
+#[test]
+fn a_call_that_changed_its_lane_is_counted_and_logged_once() {
+    let server = Server::with("typed", TYPED_ROUTES, &typed());
+    let mut client = server.client();
+    assert_eq!(client.post("/typed/slowly", "5").text(), "5");
+    assert_eq!(client.post("/typed/slowly", "200000000").text(), "200000000");
+    // Its function is known to be slow now.
+    assert_eq!(client.post("/typed/slowly", "6").text(), "6");
+    assert_eq!(client.post("/typed/slowly", "x").status, 400);
+    let counts = server.counts("typed");
+    assert_eq!((counts.calls(), counts.failed(), counts.slow, counts.tenants), (4, 1, 2, 1));
+    // One on a fast thread, and one on each slow one that made a call.
+    assert!((2..=3).contains(&counts.instances), "{counts:?}");
+    assert_eq!(counts.memory, counts.instances * (512 << 10));
+    let log = server.end("typed");
+    assert_eq!(log.matches("hello").count(), 3, "{log}");
+}
+
+#[test]
+fn a_head_that_is_too_large_is_refused() {
+    let server = Server::with("numbers", GCD_ROUTE, GCD);
+    let head = format!("POST /numbers/gcd HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(20_000));
+    // The connection is closed while some of it is on its way, which may overtake the response.
+    assert!(server.client().send_raw(head).receive().map_or(431, |response| response.status) == 431);
 }

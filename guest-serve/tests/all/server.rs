@@ -1,12 +1,13 @@
 //! A server of the test's own process, on a loopback address, which ends with the test.
 
+use std::fs;
 use std::net::{SocketAddr, TcpListener};
 
 use clap::Parser;
 use guest_host::Engine;
 use guest_serve::deployment::{Deployment, Loader};
 use guest_serve::folder::GuestFolder;
-use guest_serve::monitor::Monitor;
+use guest_serve::monitor::{Counts, Monitor, Writer};
 use guest_serve::registry::Registry;
 use guest_serve::server::threads::{ThreadOptions, Threads};
 
@@ -20,6 +21,8 @@ pub(crate) struct Server {
     pub(crate) threads: Option<Threads>,
     registry: Registry,
     loader: Loader,
+    monitor: Monitor,
+    writer: Writer,
 }
 
 #[derive(Parser)]
@@ -36,11 +39,13 @@ impl Server {
         let words = own.into_iter().filter(given).chain(options.iter().copied());
         let options = Options::try_parse_from(words).unwrap().threads;
         let registry = Registry::default();
-        let loader = Loader::new(Engine::new(&options.engine()).unwrap(), Monitor::default());
+        let guests = Guests::new();
+        let (monitor, writer) = Monitor::start(guests.path(), 1 << 20).unwrap();
+        let loader = Loader::new(Engine::new(&options.engine()).unwrap(), monitor.clone());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let threads = Threads::start(listener, &registry, &options).unwrap();
-        Self { guests: Guests::new(), address, threads: Some(threads), registry, loader }
+        Self { guests, address, threads: Some(threads), registry, loader, monitor, writer }
     }
 
     /// Deploys a guest, in the place of the one of its name.
@@ -65,5 +70,17 @@ impl Server {
     /// One request on a connection of its own.
     pub(crate) fn post(&self, path: &str, body: &str) -> Response {
         self.client().post(path, body)
+    }
+
+    /// What was counted of a guest.
+    pub(crate) fn counts(&self, name: &str) -> Counts {
+        self.monitor.guest(&name.parse().unwrap()).counts()
+    }
+
+    /// Ends the server, and returns the log of a guest.
+    pub(crate) fn end(self, name: &str) -> String {
+        drop(self.threads);
+        self.writer.close();
+        fs::read_to_string(Writer::log(self.guests.path(), &name.parse().unwrap())).unwrap_or_default()
     }
 }

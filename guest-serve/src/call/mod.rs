@@ -1,14 +1,17 @@
 //! Calls of functions on instances that belong to one thread.
 
+mod share;
+
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use guest_functions::{Caller, FunctionError, Value};
 use guest_host::{Cause, InstanceConfig, Supervisor};
 
 use crate::deployment::Deployment;
 use crate::registry::Table;
+use share::Shares;
 
 /// Bytes of a page of linear memory.
 const PAGE: u64 = 64 << 10;
@@ -24,6 +27,8 @@ pub struct Instances {
     kind: Kind,
     held: HashMap<u64, Held>,
     uses: u64,
+    /// The shares of a fast thread's time.
+    shares: Option<Shares>,
 }
 
 /// The instances of a lane.
@@ -56,12 +61,13 @@ pub struct Call {
 
 /// How an attempt to make a call went.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it is matched at once")]
 pub enum Attempt {
     /// The call ended.
     Ended(Result<Value, FunctionError>),
     /// The call did not end within the slice, and left nothing.
     TooSlow,
+    /// The call was not made: the guest has used its share of the thread's time.
+    NoTime,
 }
 
 /// An instance, and its part of what is known of its guest.
@@ -77,7 +83,8 @@ impl Instances {
     /// No instance, and at most so many later on; with 0 each call has an instance of its own.
     #[must_use]
     pub fn new(most: usize, kind: Kind) -> Self {
-        Self { most, kind, held: HashMap::new(), uses: 0 }
+        let shares = matches!(kind, Kind::Fast { .. }).then(Shares::default);
+        Self { most, kind, held: HashMap::new(), uses: 0, shares }
     }
 
     /// Makes a call. The log lines of a call that ended go to the guest's monitor, those of one that was too slow nowhere.
@@ -85,26 +92,42 @@ impl Instances {
         let deployment = &call.deployment;
         let function = &deployment.functions[call.route];
         let is_cut = matches!(&self.kind, Kind::Fast { slice } if *slice < deployment.config.limits.deadline);
+        let is_fast = matches!(self.kind, Kind::Fast { .. });
+        if let Some(shares) = &mut self.shares
+            && !shares.has_time(deployment.version, Instant::now())
+        {
+            return Attempt::NoTime;
+        }
         let mut fresh = None;
         let held = match self.held(deployment, &mut fresh) {
             Ok(held) => held,
             // The slow lane has the time that starting takes, and says why it cannot.
-            Err(_) if is_cut => return Attempt::TooSlow,
+            Err(_) if is_fast => return Attempt::TooSlow,
             Err(error) => return Attempt::Ended(Err(error)),
         };
+        let start = Instant::now();
         let result = held.caller.call::<_, Value>(function, call.arguments.as_slice());
         held.measure();
+        let took = start.elapsed();
         if let Err(FunctionError::Call(failure)) = &result
             && is_cut
             && matches!(failure.cause, Cause::DeadlineExceeded { .. })
         {
+            self.used(deployment, took);
             return Attempt::TooSlow;
         }
         let mut log = held.caller.instance().last_log().peekable();
         if log.peek().is_some() {
             deployment.monitor.log(&call.tenant, &function.signature().name, log);
         }
+        self.used(deployment, took);
         Attempt::Ended(result)
+    }
+
+    fn used(&mut self, deployment: &Deployment, time: Duration) {
+        if let Some(shares) = &mut self.shares {
+            shares.add(deployment.version, time);
+        }
     }
 
     /// Drops the instances of deployments that are not current any more.
