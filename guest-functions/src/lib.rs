@@ -15,6 +15,8 @@ mod returned;
 mod runtime;
 mod shape;
 mod value;
+#[cfg(feature = "json")]
+pub mod wire;
 
 pub use argument::{Argument, Arguments};
 #[cfg(feature = "arrow")]

@@ -1,13 +1,14 @@
 //! A module with functions: what it offers, and calls of it.
 
+mod config;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use guest_abi::function::{Kind, Signature, Type};
 use guest_host::{
-    Engine, Failure, Guest, Instance, InstanceConfig, MemoryState, Pool, PoolConfig, PoolError, PrepareOptions,
-    RestorePolicy,
+    Engine, Failure, Guest, Instance, InstanceConfig, MemoryState, Pool, PoolConfig, PoolError, RestorePolicy,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -18,112 +19,7 @@ use crate::functions::{Entry, functions};
 use crate::returned::Returned;
 use crate::returned::take;
 use crate::value::Value;
-
-/// How often instances are put back to their snapshot: what a row may see of others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Pristine {
-    /// After each crossing: no call, and no batch or part of one, sees anything of another one.
-    #[default]
-    Batch,
-    /// After each row: no row of a batch sees anything of another one. Each row is a crossing of its own.
-    Row,
-    /// Only after errors: a call may find whatever earlier calls left.
-    Never,
-}
-
-/// How a module is loaded, and how its instances are kept.
-///
-/// ```
-/// use guest_functions::ModuleConfig;
-///
-/// let config = ModuleConfig::default()
-///     .with_version("1.2.0")
-///     .with_description("distances between texts")
-///     .with_declarations(["distance(a: string, b: string) -> i64"]);
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ModuleConfig {
-    /// The module's version, for people.
-    pub version: String,
-    /// The purpose of the module, for people.
-    pub description: String,
-    /// How often its instances are put back to their snapshot.
-    pub pristine: Pristine,
-    /// Limits of its instances, and how they are restored; when that is, says [`Self::pristine`]. The exchange region takes the
-    /// arguments of a call.
-    pub instance: InstanceConfig,
-    /// How many instances there may be. Calls of table functions have as many of their own.
-    pub pool: PoolConfig,
-    /// How the module is prepared.
-    pub prepare: PrepareOptions,
-    /// Signatures of functions of a module that has none of its own, as [`Signature`] displays them. Its exports cross as
-    /// those of `guest-sdk` do for one row (see [`guest_abi::function`]), and memory for strings, bytes and lists comes
-    /// from its export `malloc`, `allocate` or `alloc`.
-    pub declarations: Vec<String>,
-}
-
-/// Bytes of the exchange region: the arguments of most calls, and a batch of some thousand rows.
-const EXCHANGE_SIZE: u32 = 256 << 10;
-
-impl Default for ModuleConfig {
-    fn default() -> Self {
-        Self {
-            version: String::new(),
-            description: String::new(),
-            pristine: Pristine::default(),
-            instance: InstanceConfig::default().with_exchange_size(Some(EXCHANGE_SIZE)),
-            pool: PoolConfig::default(),
-            prepare: PrepareOptions::default(),
-            declarations: Vec::new(),
-        }
-    }
-}
-
-impl ModuleConfig {
-    /// Sets [`Self::version`].
-    #[must_use]
-    pub fn with_version(self, version: impl Into<String>) -> Self {
-        Self { version: version.into(), ..self }
-    }
-
-    /// Sets [`Self::description`].
-    #[must_use]
-    pub fn with_description(self, description: impl Into<String>) -> Self {
-        Self { description: description.into(), ..self }
-    }
-
-    /// Sets [`Self::pristine`].
-    #[must_use]
-    pub fn with_pristine(self, pristine: Pristine) -> Self {
-        Self { pristine, ..self }
-    }
-
-    /// Sets [`Self::instance`].
-    #[must_use]
-    pub fn with_instance(self, instance: InstanceConfig) -> Self {
-        Self { instance, ..self }
-    }
-
-    /// Sets [`Self::pool`].
-    #[must_use]
-    pub fn with_pool(self, pool: PoolConfig) -> Self {
-        Self { pool, ..self }
-    }
-
-    /// Sets [`Self::prepare`].
-    #[must_use]
-    pub fn with_prepare(self, prepare: PrepareOptions) -> Self {
-        Self { prepare, ..self }
-    }
-
-    /// Sets [`Self::declarations`].
-    #[must_use]
-    pub fn with_declarations<D: Into<String>>(self, declarations: impl IntoIterator<Item = D>) -> Self {
-        Self { declarations: declarations.into_iter().map(Into::into).collect(), ..self }
-    }
-}
+pub use config::{ModuleConfig, Pristine};
 
 /// A loaded module with functions. Cheap to clone; whoever has it may call it, also when it was replaced or unloaded since.
 #[derive(Clone)]
@@ -141,8 +37,8 @@ struct Loaded {
     config: ModuleConfig,
     hash: [u8; 32],
     guest: Guest,
-    functions: Vec<Entry>,
-    by_name: HashMap<String, usize>,
+    functions: Arc<[Entry]>,
+    by_name: Arc<HashMap<String, usize>>,
 }
 
 impl fmt::Debug for Module {
@@ -157,19 +53,53 @@ impl Module {
     ///
     /// # Errors
     /// [`FunctionError`] if it cannot be loaded, or if its functions are not as their signatures say.
-    pub fn load(engine: &Engine, name: &str, bytes: &[u8], mut config: ModuleConfig) -> Result<Self, FunctionError> {
+    pub fn load(engine: &Engine, name: &str, bytes: &[u8], config: ModuleConfig) -> Result<Self, FunctionError> {
+        let guest = Guest::load(engine, name, bytes, config.prepare)?;
+        let functions: Arc<[Entry]> = functions(&guest, &config.declarations)?.into();
+        let by_name = functions.iter().enumerate().map(|(at, entry)| (entry.signature.name.clone(), at)).collect();
+        let (hash, by_name) = (hash(bytes), Arc::new(by_name));
+        Self::with_own_instances(Loaded { name: name.to_owned(), config, hash, guest, functions, by_name })
+    }
+
+    /// The same functions under another name, on instances of their own with other limits. Nothing is compiled.
+    /// [`ModuleConfig::prepare`] and [`ModuleConfig::declarations`] are those of this module. Its functions are those of
+    /// another module for a [`Caller`].
+    ///
+    /// ```
+    /// use guest_functions::{ModuleConfig, Runtime};
+    ///
+    /// let wasm = wat::parse_str(r#"(module (func (export "one") (result i32) (i32.const 1)))"#)?;
+    /// let module = Runtime::new()?.register("numbers", &wasm, ModuleConfig::default())?;
+    /// let again = module.reconfigured("again", ModuleConfig::default().with_version("2"))?;
+    /// assert_eq!((again.name(), again.function("one")?.call::<_, i32>(())?), ("again", 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`FunctionError::Load`] if no instance can be made with these limits.
+    pub fn reconfigured(&self, name: &str, config: ModuleConfig) -> Result<Self, FunctionError> {
+        let Loaded { config: own, hash, guest, functions, by_name, .. } = &*self.loaded;
+        Self::with_own_instances(Loaded {
+            name: name.to_owned(),
+            config: config.with_prepare(own.prepare).with_declarations(own.declarations.iter().cloned()),
+            hash: *hash,
+            guest: guest.clone(),
+            functions: Arc::clone(functions),
+            by_name: Arc::clone(by_name),
+        })
+    }
+
+    /// The functions on instances as the configuration says.
+    fn with_own_instances(mut loaded: Loaded) -> Result<Self, FunctionError> {
+        let config = &mut loaded.config;
         config.instance.policy = match config.pristine {
             Pristine::Batch | Pristine::Row => RestorePolicy::EveryCall,
             Pristine::Never => RestorePolicy::Never,
         };
         config.pool.restore_on_return = config.pristine != Pristine::Never;
-        let guest = Guest::load(engine, name, bytes, config.prepare)?;
-        let functions = functions(&guest, &config.declarations)?;
-        let by_name = functions.iter().enumerate().map(|(at, entry)| (entry.signature.name.clone(), at)).collect();
-        let hash = hash(bytes);
-        let loaded = Arc::new(Loaded { name: name.to_owned(), config, hash, guest, functions, by_name });
-        let config = &loaded.config;
-        Self::over(&loaded, &config.pool, |guest, config| Ok(guest.instantiate(config, MemoryState::new())?))
+        let loaded = Arc::new(loaded);
+        let pool = &loaded.config.pool;
+        Self::over(&loaded, pool, |guest, config| Ok(guest.instantiate(config, MemoryState::new())?))
     }
 
     /// The same functions on instances of their own, which `make` makes with the module's [guest](Self::guest), for instance
@@ -308,7 +238,31 @@ impl Module {
     /// # Errors
     /// [`FunctionError::Load`].
     pub fn caller(&self) -> Result<Caller, FunctionError> {
-        let instance = self.loaded.guest.instantiate(&self.loaded.config.instance, MemoryState::new())?;
+        self.caller_with(|config| config)
+    }
+
+    /// The same with other limits: `change` makes its configuration from that of the module. When the instance is restored,
+    /// says [`ModuleConfig::pristine`] all the same.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use guest_functions::{ModuleConfig, Runtime};
+    ///
+    /// let wasm = wat::parse_str(r#"(module (func (export "spin") (result i32) (loop $again (br $again)) (unreachable)))"#)?;
+    /// let module = Runtime::new()?.register("spins", &wasm, ModuleConfig::default())?;
+    /// let mut caller = module.caller_with(|config| config.with_deadline(Some(Duration::from_millis(2))))?;
+    /// let error = caller.call::<_, i32>(&module.function("spin")?, ()).unwrap_err().to_string();
+    /// assert_eq!(error, "`spin` failed: the deadline of 2ms passed");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Module::caller`].
+    pub fn caller_with(&self, change: impl FnOnce(InstanceConfig) -> InstanceConfig) -> Result<Caller, FunctionError> {
+        let own = &self.loaded.config.instance;
+        let config = change(own.clone()).with_policy(own.policy);
+        let instance = self.loaded.guest.instantiate(&config, MemoryState::new())?;
         Ok(Caller { module: self.clone(), instance })
     }
 }

@@ -215,8 +215,9 @@ impl Value {
     }
 }
 
+/// That the text is no value of the type, and the form that its values have.
 #[cold]
-fn error(text: &str, ty: Type) -> ValueError {
+pub(crate) fn error(text: &str, ty: Type) -> ValueError {
     let reason = match (ty.list, ty.scalar) {
         (Some(_), Scalar::Document) => "write a list of documents as [{\"a\": 1}, {\"a\": 2}]",
         (Some(_), Scalar::String) => "write a list of texts as [\"a\", \"b\"]",

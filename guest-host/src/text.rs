@@ -1,8 +1,14 @@
 //! Text of others made fit to be printed: names, messages and log lines come from guests and files, and a terminal
-//! obeys some characters instead of showing them.
+//! obeys some characters instead of showing them. And text that people write, read: sizes, times and places in files.
+
+mod position;
+mod quantity;
 
 use std::borrow::Cow;
 use std::fmt::Write;
+
+pub use position::line_and_column;
+pub use quantity::{duration, exchange_size, memory_size, size};
 
 /// Characters of a line of text that are printed. Reports as JSON and HTML have all of it.
 const LINE: usize = 4_000;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::folders;
 
 /// A crate, and the folders and files of its `src`, lowest first.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 11] = [
     ("guest-tenants", &["store", "redb_store", "program", "error", "tenants"]),
     ("guest-image", &["error", "cards", "values", "identity", "delta", "base", "change", "encoding", "file"]),
     (
@@ -51,6 +51,7 @@ const LAYERS: [(&str, &[&str]); 10] = [
         &[
             "error",
             "value",
+            "wire",
             "memory",
             "shape",
             "frame",
@@ -62,6 +63,26 @@ const LAYERS: [(&str, &[&str]); 10] = [
             "module",
             "batch",
             "runtime",
+        ],
+    ),
+    (
+        "guest-serve",
+        &[
+            "error",
+            "config",
+            "folder",
+            "files",
+            "monitor",
+            "deployment",
+            "registry",
+            "catalog",
+            "rate",
+            "call",
+            "lanes",
+            "http",
+            "admin",
+            "server",
+            "cli",
         ],
     ),
     (

@@ -1,6 +1,7 @@
 //! `call`.
 
 use anyhow::{Result, anyhow, bail};
+use guest_functions::wire::AsJson;
 use guest_functions::{
     Columnar, Field, FunctionError, Kind, Module, Scalar, Signature, TableRows, Value, ValueError, array_of, value_at,
 };
@@ -148,20 +149,8 @@ fn print_result(signature: &Signature, result: &Value, common: &Common) -> Resul
     print(common, || format!("{result}\n"), of)
 }
 
-/// A value as JSON has it; what JSON has no form for is text as people write it.
+/// A value as JSON has it.
 pub(super) fn in_json(value: &Value) -> serde_json::Value {
-    match value {
-        Value::Null => serde_json::Value::Null,
-        Value::Bool(value) => json!(value),
-        Value::I32(value) => json!(value),
-        Value::I64(value) => json!(value),
-        Value::U64(value) => json!(value),
-        // By its own shortest digits, not by those of the nearest number of 64 bits.
-        Value::F32(value) if value.is_finite() => json!(value.to_string().parse::<f64>().unwrap_or((*value).into())),
-        Value::F64(value) if value.is_finite() => json!(value),
-        // Integers have 64 bits in both, and the text is JSON.
-        Value::Document(document) => serde_json::from_str(&document.to_json()).unwrap_or_default(),
-        Value::List(items) => items.iter().map(in_json).collect(),
-        other => json!(other.to_string()),
-    }
+    // None is refused.
+    serde_json::to_value(AsJson(value)).unwrap_or_default()
 }

@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, Command, ValueHint};
+use guest_host::text::line_and_column;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-
-use super::position;
 
 /// The table of the options that all commands have.
 const COMMON: &str = "common";
@@ -59,7 +58,7 @@ struct Source<'a> {
 
 impl Source<'_> {
     fn error(&self, offset: usize, message: impl Into<String>) -> EntryError {
-        let (line, column) = position::of(self.text, offset);
+        let (line, column) = line_and_column(self.text, offset);
         EntryError { path: self.path.to_owned(), line, column, message: message.into() }
     }
 }

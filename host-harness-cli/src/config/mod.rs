@@ -6,7 +6,6 @@
 
 mod entries;
 mod find;
-mod position;
 
 use std::ffi::OsString;
 use std::io::Write;

@@ -28,7 +28,7 @@ use crate::console::Console;
 use crate::folders;
 
 /// The categories of the registry that the packages stand in: it leaves out one that it does not know.
-const CATEGORIES: [&str; 13] = [
+const CATEGORIES: [&str; 14] = [
     "api-bindings",
     "command-line-utilities",
     "database",
@@ -42,6 +42,7 @@ const CATEGORIES: [&str; 13] = [
     "no-std::no-alloc",
     "virtualization",
     "wasm",
+    "web-programming::http-server",
 ];
 
 /// Files that every archive must contain.

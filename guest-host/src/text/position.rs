@@ -1,7 +1,12 @@
 //! Where something stands in a text.
 
 /// Line and column of the byte at `offset`, both from 1; a column is a character.
-pub(super) fn of(text: &str, offset: usize) -> (usize, usize) {
+///
+/// ```
+/// assert_eq!(guest_host::text::line_and_column("a\nä b\n", 5), (2, 3));
+/// ```
+#[must_use]
+pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
@@ -10,11 +15,11 @@ pub(super) fn of(text: &str, offset: usize) -> (usize, usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::of;
+    use super::line_and_column;
 
     #[test]
     fn lines_and_columns_count_from_1_and_columns_are_characters() {
-        let text = "a\nä b\n";
-        assert_eq!((of(text, 0), of(text, 2), of(text, 5), of(text, 7)), ((1, 1), (2, 1), (2, 3), (3, 1)));
+        let of = |offset| line_and_column("a\nä b\n", offset);
+        assert_eq!((of(0), of(2), of(5), of(7)), ((1, 1), (2, 1), (2, 3), (3, 1)));
     }
 }

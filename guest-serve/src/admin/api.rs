@@ -1,0 +1,179 @@
+//! The API: guests as JSON, and changes of them.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, Query, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+
+use super::Admin;
+use super::answer::{Refusal, respond};
+use super::follow::Follow;
+use crate::catalog::{GuestStatus, Put};
+use crate::config::Route;
+use crate::deployment::Deployment;
+use crate::error::ServeError;
+use crate::folder::GuestName;
+use crate::monitor::ring::RingReader;
+use crate::monitor::{Monitor, Writer, hex};
+
+/// Bytes that a module may have.
+const MODULE: usize = 64 << 20;
+
+/// Bytes that a `guest.toml` may have.
+const CONFIG: usize = 256 << 10;
+
+/// How long a body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(60);
+
+pub(super) async fn list(State(admin): State<Admin>) -> Response {
+    respond(StatusCode::OK, &guests(&admin))
+}
+
+/// All guests.
+pub(super) fn guests(admin: &Admin) -> Value {
+    let monitor = admin.catalog.monitor();
+    let guests: Vec<Value> = admin.catalog.statuses().iter().map(|status| of_guest(monitor, status)).collect();
+    json!({ "guests": guests, "error": admin.catalog.folder_error() })
+}
+
+pub(super) async fn one(State(admin): State<Admin>, Path(name): Path<String>) -> Result<Response, Refusal> {
+    let status = admin.catalog.status(&name).ok_or_else(|| unknown(&name))?;
+    Ok(respond(StatusCode::OK, &of_guest(admin.catalog.monitor(), &status)))
+}
+
+fn unknown(name: &str) -> Refusal {
+    Refusal::UnknownGuest(guest_host::text::printable_within(name, 64).into_owned())
+}
+
+/// A guest as JSON.
+fn of_guest(monitor: &Monitor, status: &GuestStatus) -> Value {
+    let mut guest = json!({ "name": status.name, "error": status.error, "deployment": null });
+    if let Some(deployment) = &status.deployment {
+        guest["deployment"] = of_deployment(deployment);
+    }
+    if let Ok(name) = status.name.parse() {
+        let of_guest = monitor.guest(&name);
+        let counts = of_guest.counts();
+        guest["counts"] = json!({
+            "calls": counts.calls(), "failed": counts.failed(), "slow": counts.slow, "limited": counts.limited,
+            "tenants": counts.tenants, "instances": counts.instances, "memory": counts.memory,
+        });
+        guest["last_error"] = of_guest.last_error().map_or(Value::Null, |error| {
+            json!({
+                "time": error.time, "tenant": error.tenant, "function": error.function, "kind": error.kind,
+                "message": error.message,
+            })
+        });
+    }
+    guest
+}
+
+fn of_deployment(deployment: &Deployment) -> Value {
+    let config = &deployment.config;
+    let route = |route: &Route| json!({ "method": route.method.as_str(), "path": route.path.to_string(), "function": route.function });
+    let limits = &config.limits;
+    json!({
+        "version": deployment.version, "mount": config.mount, "module": hex(&deployment.hash),
+        "routes": config.routes.iter().map(route).collect::<Vec<_>>(),
+        "files": { "count": deployment.files.len(), "bytes": deployment.files.bytes() },
+        "secrets": config.secrets,
+        "limits": {
+            "memory": limits.memory, "deadline_us": u64::try_from(limits.deadline.as_micros()).unwrap_or(u64::MAX),
+            "body": limits.body, "response": limits.response, "log": limits.log,
+            "calls_per_second": limits.calls_per_second, "waiting": limits.waiting, "static": limits.static_files,
+        },
+    })
+}
+
+pub(super) async fn put_module(
+    State(admin): State<Admin>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let name: GuestName = name.parse()?;
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if kind.split(';').next().map(str::trim) != Some("application/wasm") {
+        let message = "send the module as `Content-Type: application/wasm`".to_owned();
+        return Err(Refusal::Request(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+    }
+    let module = body(request, MODULE).await?;
+    put(move || admin.catalog.put_module(&name, module.to_vec())).await
+}
+
+pub(super) async fn put_config(
+    State(admin): State<Admin>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let name: GuestName = name.parse()?;
+    let text = body(request, CONFIG).await?;
+    let text = String::from_utf8(text.to_vec())
+        .map_err(|_| Refusal::Request(StatusCode::BAD_REQUEST, "guest.toml must be UTF-8".to_owned()))?;
+    put(move || admin.catalog.put_config(&name, &text)).await
+}
+
+/// Changes a guest, which may compile it.
+async fn put(change: impl FnOnce() -> Result<Put, ServeError> + Send + 'static) -> Result<Response, Refusal> {
+    match blocking(change).await?? {
+        Put::Served(deployment) => {
+            let answer = json!({ "guest": deployment.name.as_str(), "deployment": of_deployment(&deployment) });
+            Ok(respond(StatusCode::OK, &answer))
+        }
+        Put::Lacks(file) => Ok(respond(StatusCode::ACCEPTED, &json!({ "deployment": null, "lacks": file }))),
+    }
+}
+
+pub(super) async fn remove(State(admin): State<Admin>, Path(name): Path<String>) -> Result<Response, Refusal> {
+    let guest: GuestName = name.parse()?;
+    match blocking(move || admin.catalog.remove(&guest)).await?? {
+        true => Ok(respond(StatusCode::OK, &json!({ "removed": name }))),
+        false => Err(unknown(&name)),
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Refusal::GivenUp)
+}
+
+/// Reads the body, of at most `most` bytes.
+async fn body(mut request: Request, most: usize) -> Result<Bytes, Refusal> {
+    DefaultBodyLimit::max(most).apply(&mut request);
+    let read = tokio::time::timeout(BODY_TIME, Bytes::from_request(request, &())).await;
+    let late = |_| Refusal::Request(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time".to_owned());
+    read.map_err(late)?.map_err(|rejection| {
+        let status = rejection.status();
+        let message = match status {
+            StatusCode::PAYLOAD_TOO_LARGE => format!("the body is larger than {most} bytes"),
+            _ => rejection.body_text(),
+        };
+        Refusal::Request(status, message)
+    })
+}
+
+/// The log of a guest, as lines of JSON.
+pub(super) async fn logs(
+    State(admin): State<Admin>,
+    Path(name): Path<String>,
+    query: Result<Query<HashMap<String, String>>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Query(options) = query.map_err(|error| Refusal::Request(error.status(), error.body_text()))?;
+    let follows = options.get("follow").is_some_and(|follow| follow != "false");
+    let guest: GuestName = name.parse()?;
+    let path = Writer::log(&admin.catalog.folder().own(), &guest);
+    if admin.catalog.status(&name).is_none() && !path.exists() {
+        return Err(unknown(&name));
+    }
+    let mut reader = RingReader::new(&path);
+    let lines = reader.read().map_err(|source| Refusal::Log { path, source })?;
+    let body = match follows {
+        true => Body::new(Follow::start(lines, reader, admin.stopping.clone())),
+        false => Body::from(lines),
+    };
+    let kind = HeaderValue::from_static("application/x-ndjson");
+    Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
+}

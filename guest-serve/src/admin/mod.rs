@@ -1,0 +1,59 @@
+//! The listener of those who run the server: an API, a page and metrics, behind a token.
+
+mod access;
+mod answer;
+mod api;
+mod connections;
+mod follow;
+mod metrics;
+mod page;
+mod token;
+
+use axum::Router;
+use axum::middleware;
+use axum::routing::{get, post, put};
+use tokio::sync::watch;
+
+pub use connections::Connections;
+pub use token::Token;
+
+use crate::catalog::Catalog;
+use answer::Refusal;
+
+/// Everything that requests share. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    catalog: Catalog,
+    token: Token,
+    /// Whether the server stops: responses without end end then.
+    stopping: watch::Receiver<bool>,
+}
+
+impl Admin {
+    /// The administration of these guests for those who have the token. Responses without end end when `stopping` is true.
+    #[must_use]
+    pub fn new(catalog: Catalog, token: Token, stopping: watch::Receiver<bool>) -> Self {
+        Self { catalog, token, stopping }
+    }
+
+    /// The routes.
+    pub fn router(self) -> Router {
+        Router::new()
+            .route("/", get(page::start))
+            .route("/logout", post(access::logout))
+            .route("/api/guests", get(api::list))
+            .route("/api/guests/{name}", get(api::one).put(api::put_module).delete(api::remove))
+            .route("/api/guests/{name}/config", put(api::put_config))
+            .route("/api/guests/{name}/logs", get(api::logs))
+            .route("/metrics", get(metrics::text))
+            .fallback(async || Refusal::NoRoute)
+            .method_not_allowed_fallback(async || Refusal::WrongMethod)
+            .layer(middleware::from_fn_with_state(self.clone(), access::check))
+            // Those without a token see these.
+            .route("/login", post(access::login))
+            .route("/style.css", get(page::style))
+            .route("/script.js", get(page::script))
+            .layer(middleware::map_response(answer::secure))
+            .with_state(self)
+    }
+}

@@ -1,0 +1,209 @@
+//! Calls of functions on instances that belong to one thread.
+
+mod share;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use guest_functions::{Caller, FunctionError, Value};
+use guest_host::{Cause, InstanceConfig, Supervisor};
+
+use crate::deployment::Deployment;
+use crate::registry::Table;
+use share::Shares;
+
+/// Bytes of a page of linear memory.
+const PAGE: u64 = 64 << 10;
+
+/// Slices that a guest may take to start on a thread that serves requests.
+const SLICES_TO_START: u32 = 10;
+
+/// The instances of a thread: one of each deployment that was called, made when it is first called. Those that were not
+/// called for longest are dropped where there are too many.
+#[derive(Debug)]
+pub struct Instances {
+    most: usize,
+    kind: Kind,
+    held: HashMap<u64, Held>,
+    uses: u64,
+    /// The shares of a fast thread's time.
+    shares: Option<Shares>,
+}
+
+/// The instances of a lane.
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// A call may take so long at most, or as long as the guest's deadline says where that is shorter.
+    Fast {
+        /// How long.
+        slice: Duration,
+    },
+    /// A call may take as long as the guest's deadline says, unless the supervisor ends it.
+    Slow {
+        /// Ends calls when the server stops.
+        supervisor: Supervisor,
+    },
+}
+
+/// A call of a function of a route.
+#[derive(Debug)]
+pub struct Call {
+    /// The version of the guest.
+    pub deployment: Arc<Deployment>,
+    /// The route, among those of the deployment.
+    pub route: usize,
+    /// The tenant.
+    pub tenant: Box<str>,
+    /// The arguments.
+    pub arguments: Vec<Value>,
+}
+
+/// How an attempt to make a call went.
+#[derive(Debug)]
+pub enum Attempt {
+    /// The call ended.
+    Ended(Result<Value, FunctionError>),
+    /// The call did not end within the slice, and left nothing.
+    TooSlow,
+    /// The call was not made: the guest has used its share of the thread's time.
+    NoTime,
+}
+
+/// An instance, and its part of what is known of its guest.
+#[derive(Debug)]
+struct Held {
+    caller: Caller,
+    deployment: Arc<Deployment>,
+    last_used: u64,
+    bytes: u64,
+}
+
+impl Instances {
+    /// No instance, and at most so many later on; with 0 each call has an instance of its own.
+    #[must_use]
+    pub fn new(most: usize, kind: Kind) -> Self {
+        let shares = matches!(kind, Kind::Fast { .. }).then(Shares::default);
+        Self { most, kind, held: HashMap::new(), uses: 0, shares }
+    }
+
+    /// Makes a call. The log lines of a call that ended go to the guest's monitor, those of one that was too slow nowhere.
+    pub fn call(&mut self, call: &Call) -> Attempt {
+        let deployment = &call.deployment;
+        let function = &deployment.functions[call.route];
+        let is_cut = matches!(&self.kind, Kind::Fast { slice } if *slice < deployment.config.limits.deadline);
+        let is_fast = matches!(self.kind, Kind::Fast { .. });
+        if let Some(shares) = &mut self.shares
+            && !shares.has_time(deployment.version, Instant::now())
+        {
+            return Attempt::NoTime;
+        }
+        let mut fresh = None;
+        let held = match self.held(deployment, &mut fresh) {
+            Ok(held) => held,
+            // The slow lane has the time that starting takes, and says why it cannot.
+            Err(_) if is_fast => return Attempt::TooSlow,
+            Err(error) => return Attempt::Ended(Err(error)),
+        };
+        let start = Instant::now();
+        let result = held.caller.call::<_, Value>(function, call.arguments.as_slice());
+        held.measure();
+        let took = start.elapsed();
+        if let Err(FunctionError::Call(failure)) = &result
+            && is_cut
+            && matches!(failure.cause, Cause::DeadlineExceeded { .. })
+        {
+            self.used(deployment, took);
+            return Attempt::TooSlow;
+        }
+        let mut log = held.caller.instance().last_log().peekable();
+        if log.peek().is_some() {
+            deployment.monitor.log(&call.tenant, &function.signature().name, log);
+        }
+        self.used(deployment, took);
+        Attempt::Ended(result)
+    }
+
+    fn used(&mut self, deployment: &Deployment, time: Duration) {
+        if let Some(shares) = &mut self.shares {
+            shares.add(deployment.version, time);
+        }
+    }
+
+    /// Drops the instances of deployments that are not current any more.
+    pub fn keep_current(&mut self, table: &Table) {
+        self.held.retain(|version, held| table.get(&held.deployment.name).is_some_and(|now| now.version == *version));
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.held.len()
+    }
+
+    /// The instance of a deployment, in `fresh` if none is kept.
+    fn held<'h>(
+        &'h mut self,
+        deployment: &Arc<Deployment>,
+        fresh: &'h mut Option<Held>,
+    ) -> Result<&'h mut Held, FunctionError> {
+        self.uses += 1;
+        if self.most == 0 {
+            return Ok(fresh.insert(Held::new(deployment, &self.kind)?));
+        }
+        if !self.held.contains_key(&deployment.version) {
+            let held = Held::new(deployment, &self.kind)?;
+            self.make_room(deployment);
+            self.held.insert(deployment.version, held);
+        }
+        let held = self.held.get_mut(&deployment.version).ok_or(FunctionError::Closed)?;
+        held.last_used = self.uses;
+        Ok(held)
+    }
+
+    /// Drops the instances of older versions of a guest, and the one that was not used for longest if there is no room.
+    fn make_room(&mut self, deployment: &Deployment) {
+        let is_older =
+            |held: &Held| held.deployment.name == deployment.name && held.deployment.version < deployment.version;
+        self.held.retain(|_, held| !is_older(held));
+        if self.held.len() >= self.most {
+            let oldest = self.held.iter().min_by_key(|(_, held)| held.last_used).map(|(version, _)| *version);
+            oldest.map(|version| self.held.remove(&version));
+        }
+    }
+}
+
+impl Held {
+    fn new(deployment: &Arc<Deployment>, kind: &Kind) -> Result<Self, FunctionError> {
+        let limits = &deployment.config.limits;
+        let limited = |config: InstanceConfig| match kind {
+            Kind::Fast { slice } => config
+                .with_deadline(Some(limits.deadline.min(*slice)))
+                .with_init_deadline(slice.saturating_mul(SLICES_TO_START)),
+            Kind::Slow { supervisor } => {
+                config.with_deadline(Some(limits.deadline)).with_supervisor(Some(supervisor.clone()))
+            }
+        };
+        let caller = deployment.module.caller_with(limited)?;
+        deployment.monitor.instances(1, 0);
+        let mut held = Self { caller, deployment: Arc::clone(deployment), last_used: 0, bytes: 0 };
+        held.measure();
+        Ok(held)
+    }
+
+    /// Tells the monitor how much memory the instance has now.
+    fn measure(&mut self) {
+        let bytes = self.caller.instance().physical_pages().saturating_mul(PAGE);
+        if bytes != self.bytes {
+            let change = bytes.cast_signed().saturating_sub(self.bytes.cast_signed());
+            self.deployment.monitor.instances(0, change);
+            self.bytes = bytes;
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.deployment.monitor.instances(-1, -self.bytes.cast_signed());
+    }
+}

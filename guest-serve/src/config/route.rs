@@ -1,0 +1,224 @@
+//! Routes: which method and path call which function.
+
+use std::fmt;
+
+use hyper::Method;
+
+use super::table::{Table, nearest};
+use crate::error::{Place, ServeError};
+
+/// The keys of a route.
+pub(super) const KEYS: [&str; 4] = ["method", "path", "function", "format"];
+
+/// Methods that a route can have.
+const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
+/// The segment that stands for the tenant's key.
+const TENANT: &str = "{tenant}";
+
+/// A route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path below the mount.
+    pub path: RoutePath,
+    /// The function that it calls.
+    pub function: String,
+    /// How requests and responses are written.
+    pub format: Format,
+    /// Where the route begins in the file.
+    pub(crate) place: Place,
+    /// Where its function stands in the file.
+    pub(crate) function_place: Place,
+}
+
+/// How requests and responses of a route are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Format {
+    /// JSON or CBOR: the body is the arguments, the response the result.
+    #[default]
+    Values,
+}
+
+/// The path of a route, below the mount. See [`RoutePath::capture`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoutePath {
+    segments: Vec<Segment>,
+}
+
+/// A segment of a [`RoutePath`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Segment {
+    /// A segment that is written so.
+    Literal(String),
+    /// Any segment: the key of a tenant.
+    Tenant,
+}
+
+/// A path that a route has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capture<'p> {
+    /// The key of the tenant, as the path has it; `None` for a route without `{tenant}`.
+    pub tenant: Option<&'p str>,
+}
+
+impl Route {
+    pub(super) fn read(table: &Table<'_, '_, '_>) -> Result<Self, ServeError> {
+        let method = match table.text("method")? {
+            None => Method::POST,
+            Some(found) => METHODS.into_iter().find(|method| method.as_str() == found.text).ok_or_else(|| {
+                let wrong = found.text;
+                let upper = wrong.to_uppercase();
+                let message = match METHODS.iter().find(|method| method.as_str() == upper) {
+                    Some(method) => format!("`{wrong}` is not a method: did you mean `{method}`?"),
+                    None => format!("a route cannot have the method `{wrong}`: use one of {}", list(&METHODS)),
+                };
+                found.error(message)
+            })?,
+        };
+        let path = table.needed("path", "the route")?;
+        let function = table.needed("function", "the route")?;
+        let format = match table.text("format")? {
+            None => Format::default(),
+            Some(found) if found.text == "values" => Format::Values,
+            Some(found) => {
+                let message = format!("there is no format `{}`: {}", found.text, nearest(found.text, &["values"]));
+                return Err(found.error(message));
+            }
+        };
+        if function.text.is_empty() {
+            return Err(function.error("`function` is empty; write the name of a function of the module"));
+        }
+        Ok(Self {
+            method,
+            path: RoutePath::parse(path.text).map_err(|message| path.error(message))?,
+            function: function.text.to_owned(),
+            format,
+            place: table.place(),
+            function_place: function.place(),
+        })
+    }
+}
+
+fn list(methods: &[Method]) -> String {
+    methods.iter().map(|method| format!("`{method}`")).collect::<Vec<_>>().join(", ")
+}
+
+impl RoutePath {
+    /// Reads a path such as `/rooms/{tenant}`.
+    ///
+    /// # Errors
+    /// A message for people.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut segments = Vec::new();
+        for segment in segments_of(text)? {
+            if segment == TENANT {
+                if segments.contains(&Segment::Tenant) {
+                    return Err(format!("`{text}` has `{TENANT}` twice; a route has one tenant"));
+                }
+                segments.push(Segment::Tenant);
+                continue;
+            }
+            check_segment(text, segment)?;
+            segments.push(Segment::Literal(segment.to_owned()));
+        }
+        Ok(Self { segments })
+    }
+
+    /// Its segments.
+    #[must_use]
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// Whether a segment of it is the tenant's key.
+    #[must_use]
+    pub fn has_tenant(&self) -> bool {
+        self.segments.contains(&Segment::Tenant)
+    }
+
+    /// The tenant in `rest`, the part of a request's path behind the mount; `None` if the route has another path.
+    ///
+    /// ```
+    /// use guest_serve::config::RoutePath;
+    ///
+    /// let rooms = RoutePath::parse("/rooms/{tenant}").unwrap();
+    /// assert_eq!(rooms.capture("/rooms/blue").unwrap().tenant, Some("blue"));
+    /// assert!(rooms.capture("/rooms").is_none() && rooms.capture("/rooms/").is_none());
+    /// ```
+    #[must_use]
+    pub fn capture<'p>(&self, rest: &'p str) -> Option<Capture<'p>> {
+        let rest = match rest {
+            "" | "/" => return self.segments.is_empty().then_some(Capture { tenant: None }),
+            rest => rest.strip_prefix('/')?,
+        };
+        let mut tenant = None;
+        let mut expected = self.segments.iter();
+        for found in rest.split('/') {
+            match expected.next()? {
+                Segment::Literal(literal) if literal == found => {}
+                Segment::Tenant if !found.is_empty() => tenant = Some(found),
+                _ => return None,
+            }
+        }
+        expected.next().is_none().then_some(Capture { tenant })
+    }
+
+    /// Whether both have the same segments: a request that has the one has the other.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self == other
+    }
+}
+
+impl fmt::Display for RoutePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.segments.is_empty() {
+            return f.write_str("/");
+        }
+        self.segments.iter().try_for_each(|segment| match segment {
+            Segment::Literal(literal) => write!(f, "/{literal}"),
+            Segment::Tenant => write!(f, "/{TENANT}"),
+        })
+    }
+}
+
+/// Checks the path of a mount.
+pub(super) fn check_mount(text: &str) -> Result<(), String> {
+    for segment in segments_of(text)? {
+        if segment == TENANT {
+            return Err(format!("`{text}` has `{TENANT}`; it can stand in the path of a route alone"));
+        }
+        check_segment(text, segment)?;
+    }
+    Ok(())
+}
+
+fn segments_of(text: &str) -> Result<Vec<&str>, String> {
+    let Some(rest) = text.strip_prefix('/') else {
+        return Err(format!("`{text}` is not a path; begin it with `/`"));
+    };
+    if rest.is_empty() {
+        return Ok(Vec::new());
+    }
+    if rest.ends_with('/') {
+        return Err(format!("`{text}` ends with `/`; leave that out"));
+    }
+    Ok(rest.split('/').collect())
+}
+
+fn check_segment(text: &str, segment: &str) -> Result<(), String> {
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    match segment {
+        "" => Err(format!("`{text}` has an empty segment; write one `/` between segments")),
+        "." | ".." => Err(format!("`{text}` has a segment `{segment}`, which clients resolve; leave it out")),
+        _ if segment.bytes().all(is_known) => Ok(()),
+        _ if segment.contains(['{', '}']) => {
+            Err(format!("`{text}`: a segment of braces can be `{TENANT}` alone, not `{segment}`"))
+        }
+        _ => Err(format!("`{text}`: a segment has letters, digits and `-._~`, and `{segment}` has others")),
+    }
+}

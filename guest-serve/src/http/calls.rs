@@ -1,0 +1,252 @@
+//! Requests that call functions of guests, or ask for their files.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+use guest_functions::wire::{self, Encoding};
+use guest_functions::{Signature, Value};
+use http_body_util::Full;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::refusal::Refusal;
+use super::{Handler, body, encodings, path, response};
+use crate::call::{Attempt, Call, Instances, Kind};
+use crate::deployment::Deployment;
+use crate::lanes::{Entrance, SlowCall};
+use crate::monitor::Ended;
+use crate::rate::Rate;
+use crate::registry::{Reader, Registry};
+
+/// What all threads that answer requests have in common.
+#[derive(Debug, Clone)]
+pub struct CallOptions {
+    /// The guests.
+    pub registry: Registry,
+    /// The rates of tenants.
+    pub rate: Rate,
+    /// The slow lane.
+    pub slow: Entrance<SlowCall>,
+    /// How long a call may hold up other requests of its thread.
+    pub slice: Duration,
+    /// Instances that a thread keeps at most.
+    pub instances: usize,
+    /// How long a body may take.
+    pub body_time: Duration,
+    /// How long a call may take on the slow lane, waiting included.
+    pub wait: Duration,
+}
+
+/// Answers requests on one thread.
+#[derive(Debug)]
+pub struct Calls {
+    options: CallOptions,
+    reader: RefCell<Reader>,
+    instances: RefCell<Instances>,
+}
+
+/// The end of a call: its result, in bytes, and the lane that made it.
+struct Answer {
+    encoding: Encoding,
+    bytes: Vec<u8>,
+}
+
+/// The facts of a request that are recorded when it has ended.
+#[derive(Default)]
+struct Record {
+    /// When the last byte of the request was read.
+    read: Option<Instant>,
+    slow: bool,
+}
+
+impl Calls {
+    /// For one thread.
+    #[must_use]
+    pub fn new(options: CallOptions) -> Self {
+        let reader = RefCell::new(options.registry.reader());
+        let instances = RefCell::new(Instances::new(options.instances, Kind::Fast { slice: options.slice }));
+        Self { options, reader, instances }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let table = Arc::clone(self.reader.borrow_mut().table());
+        let Some((deployment, rest)) = table.find(request.uri().path()) else {
+            return Refusal::NoGuest.response();
+        };
+        let (route, key) = match find(deployment, request.method(), rest) {
+            Ok(found) => found,
+            Err(allowed) => return no_route(deployment, rest, &request, allowed),
+        };
+        let tenant = match key.map(path::tenant) {
+            Some(Ok(tenant)) => tenant,
+            Some(Err(refusal)) => return refusal.response(),
+            None => deployment.name.to_string(),
+        };
+        let deployment = Arc::clone(deployment);
+        drop(table);
+        let function = deployment.config.routes[route].function.as_str();
+        let mut record = Record::default();
+        let answered = self.call(request, &deployment, route, &tenant, &mut record).await;
+        let took = record.read.map(|read| read.elapsed()).unwrap_or_default();
+        let mut ended = Ended { tenant: &tenant, function, status: 200, took, slow: record.slow, error: None };
+        match answered {
+            Ok(Answer { encoding, bytes }) => {
+                deployment.monitor.ended(&ended);
+                response(StatusCode::OK, encoding.media_type(), bytes)
+            }
+            Err(refusal) => {
+                let (status, kind) = refusal.status();
+                let message = refusal.to_string();
+                ended.status = status.as_u16();
+                ended.error = Some((kind, &message));
+                deployment.monitor.ended(&ended);
+                if refusal.is_limit() {
+                    deployment.monitor.limited(&tenant, &message);
+                }
+                refusal.response()
+            }
+        }
+    }
+
+    async fn call(
+        &self,
+        request: Request<Incoming>,
+        deployment: &Arc<Deployment>,
+        route: usize,
+        tenant: &str,
+        record: &mut Record,
+    ) -> Result<Answer, Refusal> {
+        let limits = &deployment.config.limits;
+        let per_second = limits.calls_per_second;
+        let admitted = self.options.rate.admit(&deployment.monitor, tenant, per_second, Instant::now());
+        admitted.map_err(|after| Refusal::Rate { per_second, after })?;
+        let signature = deployment.functions[route].signature();
+        let of_request = match has_query(&request, signature) {
+            true => Encoding::Json,
+            false => encodings::of_body(request.headers())?,
+        };
+        let encoding = encodings::of_response(request.headers(), of_request);
+        let arguments = self.arguments(request, of_request, signature, limits.body).await?;
+        record.read = Some(Instant::now());
+        let call = Call { deployment: Arc::clone(deployment), route, tenant: tenant.into(), arguments };
+        let value = self.make(call, record).await?;
+        let mut bytes = Vec::new();
+        wire::write(encoding, &value, &mut bytes);
+        match bytes.len() {
+            bytes if bytes > limits.response => Err(Refusal::ResponseTooLarge { bytes, most: limits.response }),
+            _ => Ok(Answer { encoding, bytes }),
+        }
+    }
+
+    async fn arguments(
+        &self,
+        request: Request<Incoming>,
+        encoding: Encoding,
+        signature: &Signature,
+        most: usize,
+    ) -> Result<Vec<Value>, Refusal> {
+        if has_query(&request, signature) {
+            return path::arguments(signature, request.uri().query().unwrap_or_default());
+        }
+        let headers = request.headers();
+        let says_length = headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
+        if !says_length && !signature.params.is_empty() {
+            return Err(Refusal::NoBody);
+        }
+        let bytes = body::read(request, most, self.options.body_time).await?;
+        Ok(wire::arguments(encoding, signature, &bytes)?)
+    }
+
+    /// Makes a call: on this thread, and on the slow lane if it does not end within the slice or calls before it did not.
+    async fn make(&self, call: Call, record: &mut Record) -> Result<Value, Refusal> {
+        let pace = &call.deployment.paces[call.route];
+        if !pace.is_slow() {
+            match self.instances.borrow_mut().call(&call) {
+                Attempt::Ended(result) => return Ok(result?),
+                Attempt::TooSlow => pace.was_slow(),
+                Attempt::NoTime => {}
+            }
+        }
+        record.slow = true;
+        let (reply, result) = oneshot::channel();
+        let guest = call.deployment.name.clone();
+        let waiting = call.deployment.config.limits.waiting;
+        let tenant = call.tenant.clone();
+        self.options.slow.enter(&guest, &tenant, waiting, SlowCall { call, reply })?;
+        match timeout(self.options.wait, result).await {
+            Ok(Ok(result)) => Ok(result?),
+            // The call was dropped without an answer.
+            Ok(Err(_)) => Err(Refusal::Stopping),
+            Err(_) => Err(Refusal::WaitedTooLong),
+        }
+    }
+}
+
+impl Handler for Calls {
+    async fn respond(self: Rc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        self.answer(request).await
+    }
+
+    fn tidy(&self) {
+        let table = Arc::clone(self.reader.borrow_mut().table());
+        self.instances.borrow_mut().keep_current(&table);
+    }
+}
+
+/// Whether the arguments stand in the query: where a method has no body.
+fn has_query(request: &Request<Incoming>, signature: &Signature) -> bool {
+    let without_body = matches!(*request.method(), Method::GET | Method::HEAD | Method::DELETE);
+    without_body && request.body().is_end_stream() && !signature.params.is_empty()
+}
+
+/// The route of a request and the key of its tenant, or else the methods that its path has.
+fn find<'p>(deployment: &Deployment, method: &Method, rest: &'p str) -> Result<(usize, Option<&'p str>), Vec<Method>> {
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    let mut allowed = Vec::new();
+    // A route that is written so comes before one with a tenant's key in its place.
+    let mut found = None;
+    for (at, route) in deployment.config.routes.iter().enumerate() {
+        let Some(capture) = route.path.capture(rest) else { continue };
+        if route.method != *method {
+            allowed.push(route.method.clone());
+        } else if capture.tenant.is_none() {
+            return Ok((at, None));
+        } else {
+            found.get_or_insert((at, capture.tenant));
+        }
+    }
+    found.ok_or(allowed)
+}
+
+/// The file at a path that has no route for the method, or the reason why there is none.
+fn no_route(
+    deployment: &Deployment,
+    rest: &str,
+    request: &Request<Incoming>,
+    mut allowed: Vec<Method>,
+) -> Response<Full<Bytes>> {
+    let mount = &deployment.config.mount;
+    let file = |method: &Method| deployment.files.respond(method, mount, rest, request.headers());
+    if let Some(file) = file(request.method()) {
+        return file.map(Full::new);
+    }
+    if file(&Method::HEAD).is_some() {
+        allowed.push(Method::GET);
+    }
+    if allowed.contains(&Method::GET) {
+        allowed.push(Method::HEAD);
+    }
+    if allowed.is_empty() {
+        return Refusal::NoRoute { guest: deployment.name.to_string() }.response();
+    }
+    allowed.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+    allowed.dedup();
+    let allowed = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    Refusal::WrongMethod { allowed }.response()
+}

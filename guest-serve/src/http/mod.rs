@@ -1,0 +1,36 @@
+//! Requests of clients and the responses to them.
+
+mod body;
+mod calls;
+mod encodings;
+mod path;
+mod refusal;
+
+use std::rc::Rc;
+
+use axum::body::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Request, Response, StatusCode};
+
+pub use calls::{CallOptions, Calls};
+pub use refusal::Refusal;
+
+/// Responds to requests on one thread.
+pub trait Handler: 'static {
+    /// The response to a request.
+    fn respond(self: Rc<Self>, request: Request<Incoming>) -> impl Future<Output = Response<Full<Bytes>>> + 'static;
+
+    /// Is called each second or so.
+    fn tidy(&self) {}
+}
+
+/// A response with a body.
+#[must_use]
+pub fn response(status: StatusCode, media_type: &'static str, body: Vec<u8>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}

@@ -1,0 +1,114 @@
+//! Parts of a request's path and query.
+
+use guest_functions::wire::InputError;
+use guest_functions::{Signature, Value, ValueError};
+
+use super::refusal::Refusal;
+
+/// Bytes that the key of a tenant has at most.
+const LONGEST_TENANT: usize = 256;
+
+/// The key of a tenant that stands in a path.
+pub(super) fn tenant(segment: &str) -> Result<String, Refusal> {
+    match decode(segment, false) {
+        Some(key) if key.len() <= LONGEST_TENANT => Ok(key),
+        Some(_) => Err(Refusal::Tenant(format!("the key of the tenant is longer than {LONGEST_TENANT} bytes"))),
+        None => Err(Refusal::Tenant("the key of the tenant is not UTF-8, or has a `%` without two digits".to_owned())),
+    }
+}
+
+/// The arguments in a query, by name: each as people write it.
+pub(super) fn arguments(signature: &Signature, query: &str) -> Result<Vec<Value>, Refusal> {
+    let mut found: Vec<Option<Value>> = vec![None; signature.params.len()];
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
+        let (Some(name), Some(text)) = (decode(name, true), decode(text, true)) else {
+            return Err(Refusal::Query("the query is not UTF-8, or has a `%` without two digits".to_owned()));
+        };
+        let Some(at) = signature.params.iter().position(|field| field.name == name) else {
+            let name = guest_host::text::cut(&name, 100);
+            return Err(Refusal::Query(format!("`{signature}` has no parameter `{name}`")));
+        };
+        let field = &signature.params[at];
+        let of_parameter = |reason: String| Refusal::Query(format!("the argument `{}`: {reason}", field.name));
+        if found[at].is_some() {
+            return Err(of_parameter("it is there twice".to_owned()));
+        }
+        let value = Value::parse(&text, field.ty).map_err(|error: ValueError| of_parameter(error.to_string()))?;
+        found[at] = Some(value);
+    }
+    let given = |(value, field): (Option<Value>, &guest_functions::Field)| match value {
+        Some(value) => Ok(value),
+        None if field.ty.nullable => Ok(Value::Null),
+        None => {
+            let message = format!("the argument `{}`: it is missing; write ?{}=VALUE", field.name, field.name);
+            Err(Refusal::Query(message))
+        }
+    };
+    found.into_iter().zip(&signature.params).map(given).collect()
+}
+
+/// That a body is not the arguments.
+impl From<InputError> for Refusal {
+    fn from(error: InputError) -> Self {
+        Self::Arguments(error.to_string())
+    }
+}
+
+/// The text behind percent encoding, where `+` may stand for a space.
+fn decode(text: &str, plus: bool) -> Option<String> {
+    if !text.contains(['%', '+']) {
+        return Some(text.to_owned());
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        let mut digit = || rest.next().and_then(|digit| char::from(digit).to_digit(16));
+        bytes.push(match byte {
+            b'%' => u8::try_from(digit()? << 4 | digit()?).ok()?,
+            b'+' if plus => b' ',
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use guest_functions::{Field, Kind, Scalar, Type};
+
+    use super::*;
+
+    #[test]
+    fn tenants_are_decoded() {
+        assert_eq!(tenant("blue%20room+1%C3%A4").unwrap(), "blue room+1ä");
+        for wrong in ["%", "%1", "%zz", "%FF"] {
+            assert!(tenant(wrong).is_err(), "{wrong}");
+        }
+        assert!(tenant(&"a".repeat(256)).is_ok() && tenant(&"a".repeat(257)).is_err());
+    }
+
+    #[test]
+    fn arguments_stand_in_a_query_by_name() {
+        let mut signature = Signature::new(Kind::Scalar, "f");
+        signature.params = vec![
+            Field::new("a", Type::of(Scalar::I64)),
+            Field::new("b", Type::of(Scalar::String)),
+            Field::new("c", Type::of(Scalar::F64).nullable()),
+        ];
+        signature.results = vec![Field::new("", Type::of(Scalar::I64))];
+        let read = |query: &str| arguments(&signature, query).map_err(|error| error.to_string());
+        assert_eq!(read("b=x+y%26&a=-1"), Ok(vec![Value::I64(-1), "x y&".into(), Value::Null]));
+        assert_eq!(read("a=1&b&c=0.5"), Ok(vec![Value::I64(1), "".into(), Value::F64(0.5)]));
+        for (query, part) in [
+            ("a=1", "the argument `b`: it is missing; write ?b=VALUE"),
+            ("a=x&b=", "the argument `a`: `x` is not of type i64"),
+            ("a=1&a=2", "the argument `a`: it is there twice"),
+            ("d=1", "has no parameter `d`"),
+            ("a=%", "without two digits"),
+        ] {
+            let error = read(query).unwrap_err();
+            assert!(error.contains(part), "{query}: {error}");
+        }
+    }
+}

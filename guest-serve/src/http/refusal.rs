@@ -1,0 +1,204 @@
+//! The ways in which a request can fail: its status, and a word that programs can tell errors apart by.
+
+use std::time::Duration;
+
+use axum::body::Bytes;
+use guest_functions::FunctionError;
+use guest_host::Cause;
+use http_body_util::Full;
+use hyper::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{Response, StatusCode};
+use serde_json::json;
+
+use crate::lanes::Full as LaneFull;
+
+/// Why a request was not served.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// A path that no guest has.
+    #[error("there is nothing at this path")]
+    NoGuest,
+    /// A path below a guest's mount that none of its routes has.
+    #[error("the guest `{guest}` has nothing at this path")]
+    NoRoute {
+        /// The guest.
+        guest: String,
+    },
+    /// A method that the route does not have.
+    #[error("this path has no such method; it has {allowed}")]
+    WrongMethod {
+        /// The methods that it has.
+        allowed: String,
+    },
+    /// A key that no tenant can have.
+    #[error("{0}")]
+    Tenant(String),
+    /// A query that is not the arguments.
+    #[error("{0}")]
+    Query(String),
+    /// A body that is not the arguments.
+    #[error("{0}")]
+    Arguments(String),
+    /// No body, where the function has parameters.
+    #[error("the request has no body; send the arguments, with the header Content-Length")]
+    NoBody,
+    /// A body with more bytes than it may have.
+    #[error("the body is larger than {most} bytes")]
+    BodyTooLarge {
+        /// Bytes that it may have.
+        most: usize,
+    },
+    /// A body that did not arrive in time.
+    #[error("the body did not arrive within {longest:?}")]
+    BodyTooSlow {
+        /// How long it may take.
+        longest: Duration,
+    },
+    /// A body that did not arrive.
+    #[error("the body did not arrive: {0}")]
+    Body(String),
+    /// A body in an encoding that is not known.
+    #[error("the body has the type `{0}`; send application/json or application/cbor")]
+    MediaType(String),
+    /// More calls than the tenant's rate.
+    #[error("the tenant makes more than {per_second} calls within a second; try again later")]
+    Rate {
+        /// Calls within a second.
+        per_second: u32,
+        /// When there is a call again.
+        after: Duration,
+    },
+    /// No place to wait.
+    #[error("{0}")]
+    Busy(#[from] LaneFull),
+    /// The turn did not come in time.
+    #[error("the call waited too long for its turn; try again later")]
+    WaitedTooLong,
+    /// The server stops.
+    #[error("the server stops")]
+    Stopping,
+    /// The call failed.
+    #[error("{}", failure(.0))]
+    Failed(#[from] FunctionError),
+    /// A result with more bytes than a response may have.
+    #[error("the result has {bytes} bytes, and a response may have {most}")]
+    ResponseTooLarge {
+        /// Bytes of the result.
+        bytes: usize,
+        /// Bytes of a response.
+        most: usize,
+    },
+}
+
+/// The failure of a call without the name of the function, which the path says.
+fn failure(error: &FunctionError) -> String {
+    match error {
+        FunctionError::Call(failure) => failure.cause.to_string(),
+        error => error.to_string(),
+    }
+}
+
+impl Refusal {
+    /// The status, and a word for programs.
+    #[must_use]
+    pub fn status(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::NoGuest => (StatusCode::NOT_FOUND, "no-guest"),
+            Self::NoRoute { .. } => (StatusCode::NOT_FOUND, "no-route"),
+            Self::WrongMethod { .. } => (StatusCode::METHOD_NOT_ALLOWED, "wrong-method"),
+            Self::Tenant(_) => (StatusCode::BAD_REQUEST, "invalid-tenant"),
+            Self::Query(_) | Self::Arguments(_) => (StatusCode::BAD_REQUEST, "arguments"),
+            Self::NoBody => (StatusCode::LENGTH_REQUIRED, "body"),
+            Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body"),
+            Self::BodyTooSlow { .. } => (StatusCode::REQUEST_TIMEOUT, "body"),
+            Self::Body(_) => (StatusCode::BAD_REQUEST, "body"),
+            Self::MediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type"),
+            Self::Rate { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate"),
+            Self::Busy(LaneFull::Closed) | Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+            Self::Busy(_) | Self::WaitedTooLong => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            Self::ResponseTooLarge { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "response-too-large"),
+            Self::Failed(error) => of_call(error),
+        }
+    }
+
+    /// Whether the tenant asked for more than it may have.
+    #[must_use]
+    pub fn is_limit(&self) -> bool {
+        matches!(self, Self::Rate { .. } | Self::Busy(LaneFull::Tenant | LaneFull::Guest))
+    }
+
+    /// The response.
+    #[must_use]
+    pub fn response(&self) -> Response<Full<Bytes>> {
+        let (status, kind) = self.status();
+        let mut answer = json!({ "error": { "kind": kind, "message": self.to_string() } });
+        if let Self::Failed(FunctionError::Call(failure)) = self
+            && let Cause::GuestError { code, .. } = failure.cause
+        {
+            answer["error"]["code"] = code.number().into();
+        }
+        let mut response = super::response(status, "application/json", format!("{answer}\n").into_bytes());
+        let mut set = |name: HeaderName, value: &str| {
+            // Methods and numbers are characters of a header.
+            HeaderValue::from_str(value).ok().and_then(|value| response.headers_mut().insert(name, value))
+        };
+        match self {
+            Self::WrongMethod { allowed } => set(ALLOW, allowed),
+            Self::Rate { after, .. } => set(RETRY_AFTER, &whole_seconds(*after).to_string()),
+            _ if status == StatusCode::SERVICE_UNAVAILABLE => set(RETRY_AFTER, "1"),
+            _ => None,
+        };
+        response
+    }
+}
+
+/// Seconds after which so much time has passed.
+fn whole_seconds(time: Duration) -> u64 {
+    (time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1)
+}
+
+fn of_call(error: &FunctionError) -> (StatusCode, &'static str) {
+    match error {
+        FunctionError::Call(failure) => (of_cause(&failure.cause), failure.cause.kind()),
+        FunctionError::Arity { .. } | FunctionError::ArgumentType { .. } | FunctionError::Null { .. } => {
+            (StatusCode::BAD_REQUEST, "arguments")
+        }
+        // Of starting the guest.
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, "no-instance"),
+    }
+}
+
+fn of_cause(cause: &Cause) -> StatusCode {
+    match cause {
+        Cause::DeadlineExceeded { .. } => StatusCode::GATEWAY_TIMEOUT,
+        Cause::OutOfMemory { .. } => StatusCode::INSUFFICIENT_STORAGE,
+        Cause::GuestError { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        Cause::ArgumentsTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        // Nothing but the end of the server interrupts a call.
+        Cause::Interrupted => StatusCode::SERVICE_UNAVAILABLE,
+        // Faults of the guest: the client can do nothing about them.
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_to_wait_is_long_enough() {
+        let after = |milliseconds| {
+            let refusal = Refusal::Rate { per_second: 1, after: Duration::from_millis(milliseconds) };
+            refusal.response().headers()[RETRY_AFTER].to_str().unwrap().to_owned()
+        };
+        assert_eq!([after(1), after(1000), after(1001), after(0)], ["1", "1", "2", "1"]);
+    }
+
+    #[test]
+    fn a_method_that_is_wrong_is_answered_with_those_that_are_right() {
+        let response = Refusal::WrongMethod { allowed: "GET, HEAD, POST".to_owned() }.response();
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.headers()[ALLOW], "GET, HEAD, POST");
+    }
+}

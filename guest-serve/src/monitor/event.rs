@@ -1,0 +1,88 @@
+//! Events: what the server did with guests, as lines of JSON.
+
+use serde_json::{Value, json};
+
+use super::MESSAGE;
+
+/// Something that happened to a guest, or to the server.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A version of a guest is served.
+    Deployed {
+        /// The guest.
+        guest: &'a str,
+        /// The number of the version.
+        version: u64,
+        /// The path below which it is served.
+        mount: &'a str,
+        /// The module's SHA-256.
+        module: [u8; 32],
+    },
+    /// A version of a guest is not served.
+    Failed {
+        /// The guest, or the name of its folder.
+        guest: &'a str,
+        /// Why.
+        error: &'a str,
+        /// The number of the version that is served in its place.
+        serving: Option<u64>,
+    },
+    /// A guest is not served any more.
+    Removed {
+        /// The guest.
+        guest: &'a str,
+    },
+    /// A tenant made more calls than it may.
+    Limited {
+        /// The guest.
+        guest: &'a str,
+        /// The tenant.
+        tenant: &'a str,
+        /// A word for the limit.
+        reason: &'a str,
+    },
+    /// The folder of guests cannot be read.
+    Folder {
+        /// Why.
+        error: &'a str,
+    },
+}
+
+impl Event<'_> {
+    /// The event as a line of JSON, with the time of now and without the end of the line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let cut = |text: &str| guest_host::text::cut(text, MESSAGE).into_owned();
+        let (event, rest) = match self {
+            Self::Deployed { guest, version, mount, module } => {
+                ("deployed", json!({"guest": guest, "version": version, "mount": mount, "module": hex(module)}))
+            }
+            Self::Failed { guest, error, serving } => {
+                ("failed", json!({"guest": guest, "error": cut(error), "serving": serving}))
+            }
+            Self::Removed { guest } => ("removed", json!({"guest": guest})),
+            Self::Limited { guest, tenant, reason } => {
+                ("limited", json!({"guest": guest, "tenant": cut(tenant), "reason": reason}))
+            }
+            Self::Folder { error } => ("failed", json!({"guest": null, "error": cut(error)})),
+        };
+        line(&now(), "event", event, &rest)
+    }
+}
+
+/// An object of JSON that begins with the time and with the entry `key`, which people look for first.
+pub(super) fn line(time: &str, key: &str, value: &str, rest: &Value) -> String {
+    let rest = rest.to_string();
+    format!("{{\"time\":{},\"{key}\":{},{}", json!(time), json!(value), &rest[1..])
+}
+
+/// The bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The time of now to the millisecond, as RFC 3339 has it.
+pub(super) fn now() -> String {
+    format!("{:.3}", jiff::Timestamp::now())
+}

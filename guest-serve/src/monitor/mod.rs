@@ -1,0 +1,208 @@
+//! What happened to each guest: counts, the last error, logs and events. It outlives the versions of a guest.
+//!
+//! Threads that serve requests never wait for a disk here: a thread of its own writes logs and events, and lines that it cannot
+//! take are counted instead.
+
+mod counts;
+mod event;
+pub mod ring;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use guest_abi::Level;
+use serde_json::json;
+
+pub use counts::{Counts, LATENCY_BOUNDS};
+pub use event::Event;
+pub(crate) use event::hex;
+pub use writer::Writer;
+
+use crate::error::ServeError;
+use crate::folder::GuestName;
+use counts::Counters;
+use writer::{Job, Sender};
+
+/// The monitors of all guests. Cheap to clone; the clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct Monitor {
+    guests: Arc<Mutex<BTreeMap<GuestName, Arc<GuestMonitor>>>>,
+    sender: Sender,
+}
+
+/// What happened to a guest. All threads write to it.
+#[derive(Debug)]
+pub struct GuestMonitor {
+    name: GuestName,
+    counters: Counters,
+    last_error: Mutex<Option<LastError>>,
+    /// When the last event about a tenant that was limited was written.
+    limited: Mutex<Option<Instant>>,
+    sender: Sender,
+}
+
+/// The last error of a guest's calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LastError {
+    /// When, as RFC 3339 has it.
+    pub time: String,
+    /// The tenant.
+    pub tenant: String,
+    /// The function.
+    pub function: String,
+    /// The kind of the error.
+    pub kind: String,
+    /// Its message.
+    pub message: String,
+}
+
+/// The end of a call, or of a request that came to none.
+#[derive(Debug, Clone, Copy)]
+pub struct Ended<'a> {
+    /// The tenant.
+    pub tenant: &'a str,
+    /// The function.
+    pub function: &'a str,
+    /// The status of the response.
+    pub status: u16,
+    /// From the request's last byte to the end of the call.
+    pub took: Duration,
+    /// Whether the slow lane made the call.
+    pub slow: bool,
+    /// The kind and message of the error, if it failed.
+    pub error: Option<(&'a str, &'a str)>,
+}
+
+/// Between two events about tenants of a guest that were limited. There may be thousands each second.
+const LIMITED_EVENTS: Duration = Duration::from_secs(10);
+
+/// Characters of a message that are kept.
+const MESSAGE: usize = 1000;
+
+impl Monitor {
+    /// A monitor that writes logs and events to files below `folder`, with at most `log_size` bytes for each guest and for
+    /// the events. [`Writer::close`] ends its thread.
+    ///
+    /// # Errors
+    /// [`ServeError::Io`] if the folder cannot be made, and [`ServeError::System`] if there is no thread.
+    pub fn start(folder: &Path, log_size: u64) -> Result<(Self, Writer), ServeError> {
+        let (sender, writer) = Writer::start(folder, log_size)?;
+        Ok((Self { guests: Arc::default(), sender }, writer))
+    }
+
+    /// The monitor of a guest, which begins now if there was none.
+    #[must_use]
+    pub fn guest(&self, name: &GuestName) -> Arc<GuestMonitor> {
+        let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
+        let begin = || {
+            Arc::new(GuestMonitor {
+                name: name.clone(),
+                counters: Counters::default(),
+                last_error: Mutex::default(),
+                limited: Mutex::default(),
+                sender: self.sender.clone(),
+            })
+        };
+        Arc::clone(guests.entry(name.clone()).or_insert_with(begin))
+    }
+
+    /// Forgets what was counted of a guest. Its log stays.
+    pub fn forget(&self, name: &GuestName) {
+        self.guests.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    /// The counts of all guests, by name.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(GuestName, Counts)> {
+        let guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
+        guests.iter().map(|(name, guest)| (name.clone(), guest.counts())).collect()
+    }
+
+    /// Writes an event to the file of events and to standard error.
+    pub fn event(&self, event: &Event<'_>) {
+        self.sender.send(Job::Event(event.line()));
+    }
+}
+
+impl GuestMonitor {
+    /// The guest.
+    #[must_use]
+    pub fn name(&self) -> &GuestName {
+        &self.name
+    }
+
+    /// A request for a function has ended. Each is recorded once.
+    pub fn ended(&self, ended: &Ended<'_>) {
+        self.counters.ended(ended.status, ended.took, ended.slow);
+        if let Some((kind, message)) = ended.error {
+            self.failed(ended, kind, message);
+        }
+    }
+
+    #[cold]
+    fn failed(&self, ended: &Ended<'_>, kind: &str, message: &str) {
+        let error = LastError {
+            time: event::now(),
+            tenant: ended.tenant.to_owned(),
+            function: ended.function.to_owned(),
+            kind: kind.to_owned(),
+            message: guest_host::text::printable_within(message, MESSAGE).into_owned(),
+        };
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+
+    /// The log lines of a call that ended. They are dropped, and counted, if the disk cannot follow.
+    pub fn log<'l>(&self, tenant: &str, function: &str, lines: impl Iterator<Item = (Level, &'l str)>) {
+        let mut lines = lines.peekable();
+        if lines.peek().is_none() {
+            return;
+        }
+        let (time, mut text) = (event::now(), String::new());
+        for (level, line) in lines {
+            let rest = json!({"tenant": tenant, "function": function, "line": line});
+            text.push_str(&event::line(&time, "level", &level.to_string(), &rest));
+            text.push('\n');
+        }
+        self.sender.send(Job::Log(self.name.clone(), text));
+    }
+
+    /// A tenant was refused, because it makes more calls than its rate or its queue takes. `reason` is a word for which.
+    pub fn limited(&self, tenant: &str, reason: &str) {
+        self.counters.limited();
+        let mut last = self.limited.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|last| last.elapsed() >= LIMITED_EVENTS) {
+            *last = Some(Instant::now());
+            let (guest, tenant) = (self.name.as_str(), tenant);
+            self.sender.send(Job::Event(Event::Limited { guest, tenant, reason }.line()));
+        }
+    }
+
+    /// Adds to the number of tenants that are known, or takes from it.
+    pub fn tenants(&self, change: i64) {
+        self.counters.tenants(change);
+    }
+
+    /// Adds to the number of instances that exist, and to the bytes of their memories, or takes from both.
+    pub fn instances(&self, change: i64, bytes: i64) {
+        self.counters.instances(change, bytes);
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counters.read()
+    }
+
+    /// The last error of its calls.
+    #[must_use]
+    pub fn last_error(&self) -> Option<LastError> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! The threads that serve requests of clients.
+
+use std::io;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use guest_host::{EngineConfig, InstanceAllocation, text};
+use tokio::sync::mpsc;
+
+use super::connections::{Connections, Shared, Times};
+use crate::error::ServeError;
+use crate::http::{CallOptions, Calls, Handler};
+use crate::lanes::SlowCalls;
+use crate::rate::Rate;
+use crate::registry::Registry;
+
+/// Options of the threads.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Requests")]
+pub struct ThreadOptions {
+    /// Threads that take requests and make fast calls [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub threads: Option<u32>,
+
+    /// Threads of low priority for calls that take longer than --slice [default: half as many as --threads, at least 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub slow_threads: Option<u32>,
+
+    /// How long a call may hold up other requests of its thread. A call that takes longer is ended and made again from its
+    /// beginning on a slow thread, where it may take as long as its guest.toml says.
+    #[arg(long, value_name = "TIME", default_value = "2ms", value_parser = text::duration)]
+    pub slice: Duration,
+
+    /// Instances that each thread keeps, one of each guest. 0 makes an instance for each call.
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pub instances: u32,
+
+    /// Calls that wait for a slow thread at most; a quarter of them may be of one guest. Further ones get status 503.
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
+    pub slow_waiting: u32,
+
+    /// How long a call may wait for a slow thread and run there. Then it gets status 503.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = text::duration)]
+    pub wait: Duration,
+
+    /// Connections that may be open at the same time. Further ones wait.
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
+    pub connections: u32,
+
+    /// Tenants whose rate of calls is remembered at most.
+    #[arg(long, value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(64..))]
+    pub tenants: u32,
+
+    /// How long a connection may take for the head of a request, and how long it may be idle. It is closed then.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = text::duration)]
+    pub head_time: Duration,
+
+    /// How long a request's body may take. It gets status 408 then.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = text::duration)]
+    pub body_time: Duration,
+
+    /// How long a client may read nothing of a response. The connection is closed then.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = text::duration)]
+    pub send_time: Duration,
+}
+
+/// Threads that serve requests until they are stopped. Dropping it ends them, with the requests that run.
+#[derive(Debug)]
+pub struct Threads {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+    /// Ends after the threads that wait for it.
+    _slow: Option<SlowCalls>,
+}
+
+impl ThreadOptions {
+    /// The engine that the threads need: how memory of instances is allocated, and how exact deadlines are.
+    #[must_use]
+    pub fn engine(&self) -> EngineConfig {
+        // A slice is exact to a tick. A quarter of it is exact enough, and less often than that is cheaper.
+        let tick = (self.slice / 4).clamp(Duration::from_micros(500), Duration::from_millis(10));
+        // Instances live long, and how many there are nobody knows before.
+        EngineConfig::default().with_allocation(InstanceAllocation::OnDemand).with_tick(tick)
+    }
+
+    /// How many threads take requests.
+    fn fast_threads(&self) -> usize {
+        self.threads.map_or_else(|| thread::available_parallelism().map_or(1, usize::from), |threads| threads as usize)
+    }
+}
+
+impl Threads {
+    /// Starts threads that take connections of `listener` and serve the guests of `registry`.
+    ///
+    /// # Errors
+    /// [`ServeError::System`] if no thread can be made.
+    pub fn start(listener: TcpListener, registry: &Registry, options: &ThreadOptions) -> Result<Self, ServeError> {
+        let fast = options.fast_threads();
+        let slow = options.slow_threads.map_or(fast / 2, |threads| threads as usize).max(1);
+        let instances = options.instances as usize;
+        let slow =
+            SlowCalls::start(slow, options.slow_waiting as usize, instances, options.slice).map_err(no_thread)?;
+        let calls = CallOptions {
+            registry: registry.clone(),
+            rate: Rate::new(options.tenants as usize),
+            slow: slow.entrance(),
+            slice: options.slice,
+            instances,
+            body_time: options.body_time,
+            wait: options.wait,
+        };
+        let mut threads = Self::start_with(listener, options, move || Calls::new(calls.clone()))?;
+        threads._slow = Some(slow);
+        Ok(threads)
+    }
+
+    /// Starts threads whose requests are answered by what `make` makes for each thread.
+    ///
+    /// # Errors
+    /// As for [`Threads::start`].
+    pub fn start_with<H: Handler>(
+        listener: TcpListener,
+        options: &ThreadOptions,
+        make: impl Fn() -> H + Send + Sync + 'static,
+    ) -> Result<Self, ServeError> {
+        let count = options.fast_threads();
+        listener.set_nonblocking(true).map_err(no_thread)?;
+        let times = Times { head: options.head_time, send: options.send_time };
+        let most = (options.connections as usize).div_ceil(count);
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::unbounded_channel()).unzip();
+        let shared = Arc::new(Shared::new(senders));
+        // The threads that there are end with it if there is none for the next.
+        let mut threads = Self { shared: Arc::clone(&shared), threads: Vec::new(), _slow: None };
+        let make = Arc::new(make);
+        for (number, handed) in receivers.into_iter().enumerate() {
+            let listener = listener.try_clone().map_err(no_thread)?;
+            // Made here, where an error can be reported.
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no_thread)?;
+            let (shared, make) = (Arc::clone(&shared), Arc::clone(&make));
+            let serve = move || {
+                let connections = Connections::new(number, shared, times, most, Rc::new(make()));
+                runtime.block_on(tokio::task::LocalSet::new().run_until(connections.serve(listener, handed)));
+            };
+            let thread = thread::Builder::new().name(format!("requests-{number}")).spawn(serve).map_err(no_thread)?;
+            threads.threads.push(thread);
+        }
+        Ok(threads)
+    }
+
+    /// Takes no more connections, and closes those without a request. Requests that run go on.
+    pub fn close(&self) {
+        self.shared.close();
+    }
+
+    /// Waits until no request runs, at most so long, and says whether none does. [`Threads::close`] comes before.
+    #[must_use]
+    pub fn wait(&self, longest: Duration) -> bool {
+        self.shared.wait(longest)
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.shared.stop();
+        for thread in self.threads.drain(..) {
+            // It has nothing to say; a fault in it was printed.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn no_thread(source: io::Error) -> ServeError {
+    ServeError::System { what: "start the threads that serve requests", source }
+}

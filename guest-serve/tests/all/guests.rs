@@ -1,0 +1,115 @@
+//! Folders with guests of a few lines.
+
+use std::fs;
+use std::path::Path;
+
+use guest_abi::function::Declaration;
+use guest_functions::{Kind, Scalar, Type};
+use tempfile::TempDir;
+
+/// The greatest common divisor of two numbers.
+pub(crate) const GCD: &str = r#"(module (func (export "gcd") (param i64 i64) (result i64) (local i64)
+    (loop $again (if (i64.ne (local.get 1) (i64.const 0)) (then
+        (local.set 2 (i64.rem_u (local.get 0) (local.get 1)))
+        (local.set 0 (local.get 1)) (local.set 1 (local.get 2)) (br $again))))
+    (local.get 0)))"#;
+
+/// A configuration with the route of [`GCD`].
+pub(crate) const GCD_ROUTE: &str = "[[routes]]\npath = \"/gcd\"\nfunction = \"gcd\"\n";
+
+/// A folder of guests, which ends with the test.
+pub(crate) struct Guests {
+    folder: TempDir,
+}
+
+impl Guests {
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes a guest: its `guest.toml`, and its module from text.
+    pub(crate) fn put(&self, name: &str, config: &str, wat: &str) {
+        self.write(name, "guest.toml", config);
+        self.write(name, &format!("{name}.wasm"), wat::parse_str(wat).unwrap());
+    }
+
+    /// Writes a file of a guest.
+    pub(crate) fn write(&self, name: &str, file: &str, contents: impl AsRef<[u8]>) {
+        let path = self.path().join(name).join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, contents).unwrap();
+    }
+
+    /// Appends to a file of a guest.
+    pub(crate) fn append(&self, name: &str, file: &str, contents: &str) {
+        use std::io::Write as _;
+
+        let file = fs::OpenOptions::new().append(true).open(self.path().join(name).join(file));
+        file.unwrap().write_all(contents.as_bytes()).unwrap();
+    }
+}
+
+/// The entry of a declaration, which is a constant.
+macro_rules! entry {
+    ($name:literal, [$($param:literal: $ty:expr),*], $result:expr) => {{
+        const DECLARATION: Declaration<'static> =
+            Declaration::new(Kind::Scalar, $name, &[$(($param, $ty)),*], &[("", $result)]);
+        DECLARATION.entry::<{ DECLARATION.size() }>().to_vec()
+    }};
+}
+
+/// A guest with signatures: `echo` returns its text or document, `refuse` fails with an error of its own, and `slowly` logs a line, counts to
+/// a number and returns it.
+pub(crate) fn typed() -> String {
+    const NUMBER: Type = Type::of(Scalar::I64);
+    let section = [
+        entry!("echo", ["text": Type::of(Scalar::String)], Type::of(Scalar::String)),
+        entry!("order", ["order": Type::of(Scalar::Document)], Type::of(Scalar::Document)),
+        entry!("refuse", [], NUMBER),
+        entry!("slowly", ["number": NUMBER], NUMBER),
+    ];
+    let section: String = section.concat().iter().map(|byte| format!("\\{byte:02x}")).collect();
+    let echo = "(param i32 i32) (result i64)
+        (i64.or (i64.shl (i64.extend_i32_u (local.get 0)) (i64.const 32)) (i64.extend_i32_u (local.get 1)))";
+    format!(
+        r#"(module
+        (import "extension" "fail" (func $fail (param i32 i32 i32)))
+        (import "extension" "log" (func $log (param i32 i32 i32)))
+        (memory (export "memory") 8)
+        (data (i32.const 512) "hello")
+        (func (export "__guest_exchange") (param i32) (result i32) (i32.const 65536))
+        (func (export "__guest_function_echo") {echo})
+        (func (export "__guest_function_order") {echo})
+        (func (export "__guest_function_refuse") (result i64)
+            (call $fail (i32.const 1007) (i32.const 512) (i32.const 5)) (i64.const 0))
+        (func (export "__guest_function_slowly") (param i64) (result i64) (local i64)
+            (call $log (i32.const 2) (i32.const 512) (i32.const 5))
+            (loop $again
+                (local.set 1 (i64.add (local.get 1) (i64.const 1)))
+                (br_if $again (i64.lt_u (local.get 1) (local.get 0))))
+            (local.get 1))
+        (@custom "guest-abi" "\01\00\00\00") (@custom "guest-functions" "{section}"))"#
+    )
+}
+
+/// The routes of [`typed`].
+pub(crate) const TYPED_ROUTES: &str = r#"
+    [[routes]]
+    path = "/echo"
+    function = "echo"
+    [[routes]]
+    path = "/order"
+    function = "order"
+    [[routes]]
+    path = "/refuse"
+    function = "refuse"
+    [[routes]]
+    path = "/slowly"
+    function = "slowly"
+    [limits]
+    deadline = "1min"
+"#;

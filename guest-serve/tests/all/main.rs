@@ -1,0 +1,14 @@
+//! Tests of the server by its library and as a process.
+
+mod admin;
+mod catalog;
+mod client;
+mod clients;
+mod deployments;
+mod guests;
+mod neighbours;
+mod process;
+mod requests;
+mod server;
+mod stopping;
+mod whole;
