@@ -16,6 +16,7 @@ pub mod intent;
 pub mod key;
 mod level;
 pub mod names;
+pub mod program;
 pub mod storage;
 pub mod value;
 

@@ -16,8 +16,10 @@ mod entry;
 mod exports;
 pub mod function;
 mod intent_sink;
+mod once;
 #[cfg(target_arch = "wasm32")]
 mod panics;
+pub mod program;
 mod raw;
 mod rows;
 #[cfg(not(target_arch = "wasm32"))]

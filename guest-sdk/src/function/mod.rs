@@ -61,6 +61,7 @@
 
 pub(crate) mod address;
 pub(crate) mod aggregate;
+mod answer;
 pub(crate) mod call;
 mod column;
 mod document;
@@ -75,6 +76,8 @@ pub(crate) mod table;
 mod types;
 
 pub use aggregate::{Aggregate, Done};
+#[doc(hidden)]
+pub use answer::Answer;
 pub use call::Function;
 pub use items::{Item, ItemValue};
 pub use list::{List, ListItem, ListIter};
