@@ -326,6 +326,27 @@ impl Function {
         entry.call(&mut instance, &arguments)
     }
 
+    /// Calls the function on an instance of the embedder's own, which was made from the module's [guest](Module::guest). Under its policy
+    /// it may keep its memory after the call.
+    ///
+    /// # Errors
+    /// As for [`Function::call`], and [`FunctionError::OtherModule`].
+    pub fn call_on<A: Arguments, R: Returned>(
+        &self,
+        instance: &mut Instance,
+        arguments: A,
+    ) -> Result<R, FunctionError> {
+        if !instance.guest().is_same(self.module.guest()) {
+            let module = instance.guest().name().to_owned();
+            return Err(FunctionError::OtherModule { module, function: self.signature().name.clone() });
+        }
+        let entry = self.entry();
+        match entry.check::<A, R>(&arguments)? {
+            Some(null) => Ok(null),
+            None => entry.call(instance, &arguments),
+        }
+    }
+
     /// Calls the function with values whose types are known at run time.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ pub mod folder;
 pub mod http;
 pub mod lanes;
 pub mod monitor;
+pub mod programs;
 pub mod rate;
 pub mod registry;
 pub mod server;

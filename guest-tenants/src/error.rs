@@ -2,13 +2,14 @@
 
 use guest_host::{Failure, LoadError, ResumeError, SuspendError};
 
-/// Why a tenant was not called, or its call failed. Whatever it is, the tenant is as before the call.
+/// Why a tenant was not called, or its call failed. Whatever it is, the tenant is as before the call. `S` is the error of the
+/// store, `F` that of the call.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum TenantError<S: std::error::Error + 'static> {
+pub enum TenantError<S: std::error::Error + 'static, F: std::error::Error + 'static = Failure> {
     /// A call that failed.
     #[error(transparent)]
-    Failed(#[from] Failure),
+    Failed(F),
     /// An instance that could not be made.
     #[error("no instance can be made for the tenant: {0}")]
     Instance(#[source] LoadError),

@@ -1,6 +1,7 @@
 //! Images in a file of redb.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use guest_host::guest_image::ImageError;
 use redb::{Database, Durability, ReadableDatabase as _, TableDefinition};
@@ -11,9 +12,11 @@ const IMAGES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("images");
 
 /// Images in a file of [redb](https://www.redb.org). What was saved is on the disk once [`RedbStore::sync`] has returned; if the
 /// process is killed before, the file has the images of the sync before. A store that is dropped syncs.
-#[derive(Debug)]
+///
+/// Cheap to clone: clones are the same file, for the [`Tenants`](crate::Tenants) of other threads.
+#[derive(Debug, Clone)]
 pub struct RedbStore {
-    database: Database,
+    database: Arc<Database>,
 }
 
 /// Why images in a file could not be read or written.
@@ -50,7 +53,7 @@ impl RedbStore {
         let transaction = database.begin_write()?;
         transaction.open_table(IMAGES)?;
         transaction.commit()?;
-        Ok(Self { database })
+        Ok(Self { database: Arc::new(database) })
     }
 
     /// Number of images in it.

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use guest_host::guest_image::Delta;
-use guest_host::{Failure, Instance, Status as Standing};
+use guest_host::{Instance, Status as Standing};
 use lru::LruCache;
 
 use crate::error::TenantError;
@@ -119,17 +119,17 @@ impl<S: Store> Tenants<S> {
     /// Calls a tenant: wakes it if it sleeps, and lets `call` call its instance. A tenant that there was not yet begins as `program`
     /// does.
     ///
-    /// A call that fails changes nothing: the tenant is as before it. `call` should call the instance once; what it does with it
+    /// A call that fails, for whatever reason, changes nothing: the tenant is as before it. `call` should call the instance once; what it does with it
     /// beside, such as giving it another state to read, it does before.
     ///
     /// # Errors
     /// [`TenantError`].
-    pub fn call<T>(
+    pub fn call<T, F: std::error::Error + 'static>(
         &mut self,
         tenant: &str,
         program: &Program,
-        call: impl FnOnce(&mut Instance) -> Result<T, Failure>,
-    ) -> Result<T, TenantError<S::Error>> {
+        call: impl FnOnce(&mut Instance) -> Result<T, F>,
+    ) -> Result<T, TenantError<S::Error, F>> {
         self.wake(tenant, program)?;
         let Some(awake) = self.awake.get_mut(tenant) else {
             unreachable!("the tenant was woken above");
@@ -150,7 +150,7 @@ impl<S: Store> Tenants<S> {
                     // Its next call tries again, and says why.
                     self.put_to_sleep(tenant);
                 }
-                Err(failure.into())
+                Err(TenantError::Failed(failure))
             }
         }
     }
@@ -222,7 +222,7 @@ impl<S: Store> Tenants<S> {
     }
 
     /// Sees to it that the tenant is on an instance of `program`.
-    fn wake(&mut self, tenant: &str, program: &Program) -> Result<(), TenantError<S::Error>> {
+    fn wake<F: std::error::Error + 'static>(&mut self, tenant: &str, program: &Program) -> Result<(), TenantError<S::Error, F>> {
         let is_on = |awake: &mut Awake| awake.program.is_same(program) && awake.instance.status() == Standing::Ready;
         match self.awake.get_mut(tenant).map(is_on) {
             Some(true) => return Ok(()),
@@ -259,11 +259,11 @@ impl<S: Store> Tenants<S> {
     }
 
     /// An instance in the state of an image, or pristine; and what a pristine one is.
-    fn rise(
+    fn rise<F: std::error::Error + 'static>(
         &mut self,
         program: &Program,
         image: Option<&Image>,
-    ) -> Result<(Instance, Delta), TenantError<S::Error>> {
+    ) -> Result<(Instance, Delta), TenantError<S::Error, F>> {
         let mut instance = self.acquire(program)?;
         let mut start = || {
             let identity = instance.identity().map_err(TenantError::Suspend)?;
@@ -285,7 +285,7 @@ impl<S: Store> Tenants<S> {
 
     /// A pristine instance of the program. Where there are as many as there may be, the tenant that was not called for the
     /// longest time goes to sleep.
-    fn acquire(&mut self, program: &Program) -> Result<Instance, TenantError<S::Error>> {
+    fn acquire<F: std::error::Error + 'static>(&mut self, program: &Program) -> Result<Instance, TenantError<S::Error, F>> {
         if let Some(at) = self.idle.iter().rposition(|(of, _)| of.is_same(program)) {
             return Ok(self.idle.remove(at).1);
         }
@@ -336,7 +336,7 @@ impl<S: Store> Tenants<S> {
     }
 
     /// Moves images to the store until those in memory take no more than they may.
-    fn trim(&mut self) -> Result<(), TenantError<S::Error>> {
+    fn trim<F: std::error::Error + 'static>(&mut self) -> Result<(), TenantError<S::Error, F>> {
         while self.status.asleep_bytes > self.config.asleep_bytes {
             let mut leaving: Vec<(Box<str>, Asleep)> = Vec::new();
             // Some at once, and a little more than must be: a transaction for each would take longer.

@@ -339,6 +339,12 @@ impl Guest {
         &self.inner.plain.prepared
     }
 
+    /// Whether another one is the same: a clone.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     /// SHA-256 of the module, before it was prepared.
     #[must_use]
     pub fn hash(&self) -> [u8; 32] {

@@ -1,5 +1,6 @@
 //! `guest.toml`: where a guest is mounted, what it serves and what it may use.
 
+mod program;
 mod route;
 mod secrets;
 mod table;
@@ -8,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use program::ProgramConfig;
 pub use route::{Format, Route, RoutePath, Segment};
 pub use secrets::Secrets;
 use table::{Source, Table};
@@ -31,6 +33,8 @@ pub struct GuestConfig {
     pub secrets: BTreeSet<String>,
     /// Its routes, in the order of the file.
     pub routes: Vec<Route>,
+    /// Its program, if it is one.
+    pub program: Option<ProgramConfig>,
     /// Its limits.
     pub limits: Limits,
     /// Where it names its module, or the beginning of the file.
@@ -79,7 +83,7 @@ impl Default for Limits {
 }
 
 /// The keys of the file, of a table of `routes`, and of `limits`.
-const KEYS: [&str; 6] = ["module", "mount", "static", "secrets", "routes", "limits"];
+const KEYS: [&str; 7] = ["module", "mount", "static", "secrets", "routes", "program", "limits"];
 const LIMITS: [&str; 8] = ["memory", "deadline", "body", "response", "log", "calls_per_second", "waiting", "static"];
 
 impl GuestConfig {
@@ -131,14 +135,19 @@ impl GuestConfig {
             secrets: secret_places.keys().cloned().collect(),
             secret_places,
             routes,
+            program: match root.table("program", &program::KEYS)? {
+                Some(table) => Some(ProgramConfig::read(&table)?),
+                None => None,
+            },
             limits: match root.table("limits", &LIMITS)? {
                 Some(limits) => Limits::read(&limits)?,
                 None => Limits::default(),
             },
         };
-        if config.routes.is_empty() && config.static_folder.is_none() {
+        if config.routes.is_empty() && config.static_folder.is_none() && config.program.is_none() {
             return Err(source.start().error(
-                "the guest serves nothing; add a table `[[routes]]` with `path` and `function`, or `static` with a folder of files",
+                "the guest serves nothing; add a table `[[routes]]` with `path` and `function`, a table `[program]` with `tcp` or \
+                 `websocket`, or `static` with a folder of files",
             ));
         }
         Ok(config)

@@ -1,6 +1,7 @@
 //! Versions of guests: configuration, compiled module and files, which do not change.
 
 mod pace;
+mod program;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -16,6 +17,7 @@ use crate::files::{self, StaticFiles};
 use crate::folder::{GuestFiles, GuestFolder, GuestName};
 use crate::monitor::{GuestMonitor, Monitor};
 pub use pace::Pace;
+pub use program::ProgramFunctions;
 
 /// A version of a guest. Calls that began with it end with it, also when a newer one took its place.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub struct Deployment {
     pub module: Module,
     /// The functions of the routes, in the order of [`GuestConfig::routes`].
     pub functions: Vec<Function>,
+    /// The functions for events of connections, if it is a program.
+    pub program: Option<ProgramFunctions>,
     /// The lanes of these functions.
     pub paces: Vec<Pace>,
     /// SHA-256 of the module's bytes.
@@ -115,6 +119,10 @@ impl Deployment {
             module.function(&route.function).map_err(|error| route.function_place.error(error.to_string()))
         };
         let functions: Vec<_> = config.routes.iter().map(function).collect::<Result<_, _>>()?;
+        let program = match &config.program {
+            Some(program) => Some(ProgramFunctions::find(&module, &program.place)?),
+            None => None,
+        };
         let files = match &config.static_folder {
             None => StaticFiles::default(),
             Some(statics) => {
@@ -130,6 +138,7 @@ impl Deployment {
             name,
             config,
             module,
+            program,
             paces: functions.iter().map(|_| Pace::default()).collect(),
             functions,
             hash,

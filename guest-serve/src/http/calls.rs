@@ -13,14 +13,16 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::oneshot;
+use tokio::task::spawn_local;
 use tokio::time::timeout;
 
 use super::refusal::Refusal;
-use super::{Handler, body, encodings, path, response};
+use super::{Handler, Peer, body, encodings, path, response};
 use crate::call::{Attempt, Call, Instances, Kind};
 use crate::deployment::Deployment;
-use crate::lanes::{Entrance, SlowCall};
+use crate::lanes::{Entrance as SlowEntrance, SlowCall};
 use crate::monitor::Ended;
+use crate::programs::{Entrance, Upgrade, is_upgrade};
 use crate::rate::Rate;
 use crate::registry::{Reader, Registry};
 
@@ -32,7 +34,7 @@ pub struct CallOptions {
     /// The rates of tenants.
     pub rate: Rate,
     /// The slow lane.
-    pub slow: Entrance<SlowCall>,
+    pub slow: SlowEntrance<SlowCall>,
     /// How long a call may hold up other requests of its thread.
     pub slice: Duration,
     /// Instances that a thread keeps at most.
@@ -41,6 +43,8 @@ pub struct CallOptions {
     pub body_time: Duration,
     /// How long a call may take on the slow lane, waiting included.
     pub wait: Duration,
+    /// The way to the programs, if there are any.
+    pub programs: Option<Entrance>,
 }
 
 /// Answers requests on one thread.
@@ -79,6 +83,12 @@ impl Calls {
         let Some((deployment, rest)) = table.find(request.uri().path()) else {
             return Refusal::NoGuest.response();
         };
+        if let (Some(programs), Some(key)) = (&self.options.programs, socket(deployment, &request, rest)) {
+            return match key.map_or_else(|| Ok(deployment.name.to_string()), path::tenant) {
+                Ok(key) => self.upgrade(programs.clone(), request, Arc::clone(deployment), key),
+                Err(refusal) => refusal.response(),
+            };
+        }
         let (route, key) = match find(deployment, request.method(), rest) {
             Ok(found) => found,
             Err(allowed) => return no_route(deployment, rest, &request, allowed),
@@ -111,6 +121,30 @@ impl Calls {
                 }
                 refusal.response()
             }
+        }
+    }
+
+    /// Makes a WebSocket of the request's connection.
+    fn upgrade(
+        &self,
+        programs: Entrance,
+        request: Request<Incoming>,
+        deployment: Arc<Deployment>,
+        key: String,
+    ) -> Response<Full<Bytes>> {
+        let peer = request.extensions().get::<Peer>().cloned();
+        let address = peer.as_ref().map_or_else(String::new, |peer| peer.address.to_string());
+        match Upgrade::of(request) {
+            Ok(upgrade) => {
+                let reader = self.options.registry.reader();
+                let (response, serve) = upgrade.serve(programs, deployment, key, address, reader);
+                spawn_local(async move {
+                    serve.await;
+                    drop(peer);
+                });
+                response
+            }
+            Err(message) => Refusal::NoWebSocket(message).response(),
         }
     }
 
@@ -197,6 +231,13 @@ impl Handler for Calls {
         let table = Arc::clone(self.reader.borrow_mut().table());
         self.instances.borrow_mut().keep_current(&table);
     }
+}
+
+/// Whether a request asks for a WebSocket of the guest's program, and the key of its tenant.
+fn socket<'p>(deployment: &Deployment, request: &Request<Incoming>, rest: &'p str) -> Option<Option<&'p str>> {
+    let path = deployment.config.program.as_ref()?.websocket.as_ref()?;
+    let asks = *request.method() == Method::GET && is_upgrade(request.headers());
+    path.capture(rest).filter(|_| asks).map(|capture| capture.tenant)
 }
 
 /// Whether the arguments stand in the query: where a method has no body.

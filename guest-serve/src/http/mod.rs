@@ -6,7 +6,9 @@ mod encodings;
 mod path;
 mod refusal;
 
+use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use axum::body::Bytes;
 use http_body_util::Full;
@@ -16,6 +18,15 @@ use hyper::{Request, Response, StatusCode};
 
 pub use calls::{CallOptions, Calls};
 pub use refusal::Refusal;
+
+/// The client of a connection, as an extension of its requests.
+#[derive(Clone)]
+pub struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Counts the connection as open as long as it exists. What goes on behind the last request keeps it.
+    pub open: Arc<dyn Send + Sync>,
+}
 
 /// Responds to requests on one thread.
 pub trait Handler: 'static {

@@ -78,6 +78,9 @@ pub enum Refusal {
     /// The server stops.
     #[error("the server stops")]
     Stopping,
+    /// A request that cannot become a WebSocket.
+    #[error("{0}")]
+    NoWebSocket(&'static str),
     /// The call failed.
     #[error("{}", failure(.0))]
     Failed(#[from] FunctionError),
@@ -108,6 +111,7 @@ impl Refusal {
             Self::NoRoute { .. } => (StatusCode::NOT_FOUND, "no-route"),
             Self::WrongMethod { .. } => (StatusCode::METHOD_NOT_ALLOWED, "wrong-method"),
             Self::Tenant(_) => (StatusCode::BAD_REQUEST, "invalid-tenant"),
+            Self::NoWebSocket(_) => (StatusCode::BAD_REQUEST, "websocket"),
             Self::Query(_) | Self::Arguments(_) => (StatusCode::BAD_REQUEST, "arguments"),
             Self::NoBody => (StatusCode::LENGTH_REQUIRED, "body"),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body"),

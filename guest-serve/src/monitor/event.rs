@@ -42,6 +42,15 @@ pub enum Event<'a> {
         /// A word for the limit.
         reason: &'a str,
     },
+    /// A tenant of a program lost the memory that it kept.
+    Begun {
+        /// The guest.
+        guest: &'a str,
+        /// The tenant.
+        tenant: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
     /// The folder of guests cannot be read.
     Folder {
         /// Why.
@@ -64,6 +73,9 @@ impl Event<'_> {
             Self::Removed { guest } => ("removed", json!({"guest": guest})),
             Self::Limited { guest, tenant, reason } => {
                 ("limited", json!({"guest": guest, "tenant": cut(tenant), "reason": reason}))
+            }
+            Self::Begun { guest, tenant, reason } => {
+                ("begun", json!({"guest": guest, "tenant": cut(tenant), "reason": reason}))
             }
             Self::Folder { error } => ("failed", json!({"guest": null, "error": cut(error)})),
         };

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -15,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
 use tokio_io_timeout::TimeoutStream;
 
-use crate::http::Handler;
+use crate::http::{Handler, Peer};
 
 /// How long a connection may do nothing.
 #[derive(Debug, Clone, Copy)]
@@ -214,12 +216,18 @@ impl<H: Handler> Connections<H> {
         let _ = stream.set_nodelay(true);
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(self.times.send));
+        let open = Arc::new(open);
+        let address = stream.get_ref().peer_addr();
+        let peer = address.ok().map(|address| Peer { address, open: Arc::clone(&open) as Arc<dyn Send + Sync> });
         let (handler, mut stage) = (Rc::clone(&self.handler), self.shared.stage.subscribe());
-        let service = service_fn(move |request| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            if let Some(peer) = &peer {
+                request.extensions_mut().insert(peer.clone());
+            }
             let response = Rc::clone(&handler).respond(request);
             async move { Ok::<_, Infallible>(response.await) }
         });
-        let connection = self.http.serve_connection(TokioIo::new(Box::pin(stream)), service);
+        let connection = self.http.serve_connection(TokioIo::new(Box::pin(stream)), service).with_upgrades();
         spawn_local(async move {
             let _open = open;
             let mut connection = std::pin::pin!(connection);

@@ -21,6 +21,8 @@ use crate::deployment::Loader;
 use crate::error::ServeError;
 use crate::folder::GuestFolder;
 use crate::monitor::Monitor;
+use crate::programs::{ProgramOptions, Programs};
+use crate::rate::Rate;
 use crate::registry::Registry;
 use signals::Signals;
 use threads::{ThreadOptions, Threads};
@@ -57,6 +59,9 @@ pub struct Options {
     /// How requests are served.
     #[command(flatten)]
     pub threads: ThreadOptions,
+    /// How programs are run.
+    #[command(flatten)]
+    pub programs: ProgramOptions,
 }
 
 /// Reads the size of a log.
@@ -94,13 +99,17 @@ pub fn run(options: &Options) -> Result<Stopped, ServeError> {
     let engine = Engine::new(&options.threads.engine().with_compile_cache(code))?;
     let (monitor, writer) = Monitor::start(&own, options.log_size)?;
     let registry = Registry::default();
-    let catalog = Catalog::new(folder, Loader::new(engine, monitor.clone()), registry.clone(), monitor);
+    let catalog = Catalog::new(folder, Loader::new(engine, monitor.clone()), registry.clone(), monitor.clone());
     catalog.look(Look::AtOnce);
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|source| ServeError::System { what: "start the administration", source })?;
     let addresses = [&listener, &admin].map(|listener| listener.local_addr());
-    let threads = Threads::start(listener, &registry, &options.threads)?;
+    let rate = Rate::new(options.threads.tenants as usize);
+    let send_time = options.threads.send_time;
+    let programs = Programs::start(&own, &registry, &monitor, rate.clone(), send_time, &options.programs)?;
+    let entrance = Some(programs.entrance());
+    let threads = Threads::start_beside(listener, &registry, rate, entrance, &options.threads)?;
     let watching = Watching::start(&catalog)?;
     let [address, admin_address] =
         addresses.map(|address| address.map(|address| address.to_string()).unwrap_or_default());
@@ -108,7 +117,7 @@ pub fn run(options: &Options) -> Result<Stopped, ServeError> {
         "serving on http://{address}\nadministration on http://{admin_address}, token in {}\n",
         token_file.display()
     ))?;
-    let stopped = runtime.block_on(serve(admin, catalog, token, threads, options.shutdown_time));
+    let stopped = runtime.block_on(serve(admin, catalog, token, threads, programs, options.shutdown_time));
     watching.stop();
     // A request that was given up may have a thread still.
     runtime.shutdown_background();
@@ -122,6 +131,7 @@ async fn serve(
     catalog: Catalog,
     token: Token,
     threads: Threads,
+    mut programs: Programs,
     shutdown_time: Duration,
 ) -> Result<Stopped, ServeError> {
     let system = |what| move |source| ServeError::System { what, source };
@@ -137,7 +147,11 @@ async fn serve(
     eprintln!("stopping: no new requests; those that run may end");
     stop.send_replace(true);
     threads.close();
-    let waiting = tokio::task::spawn_blocking(move || threads.wait(shutdown_time));
+    let waiting = tokio::task::spawn_blocking(move || {
+        // Connections of programs are requests that run: those that are WebSockets.
+        let programs_ended = programs.close(shutdown_time / 2);
+        threads.wait(shutdown_time) && programs_ended
+    });
     let end = async {
         let (ended, ()) = tokio::join!(waiting, connections.close());
         ended.unwrap_or(false)

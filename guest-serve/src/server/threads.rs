@@ -14,6 +14,7 @@ use super::connections::{Connections, Shared, Times};
 use crate::error::ServeError;
 use crate::http::{CallOptions, Calls, Handler};
 use crate::lanes::SlowCalls;
+use crate::programs::Entrance;
 use crate::rate::Rate;
 use crate::registry::Registry;
 
@@ -98,6 +99,20 @@ impl Threads {
     /// # Errors
     /// [`ServeError::System`] if no thread can be made.
     pub fn start(listener: TcpListener, registry: &Registry, options: &ThreadOptions) -> Result<Self, ServeError> {
+        Self::start_beside(listener, registry, Rate::new(options.tenants as usize), None, options)
+    }
+
+    /// The same beside the threads of programs, whose WebSockets come here. Both know the rates of tenants by `rate`.
+    ///
+    /// # Errors
+    /// As for [`Threads::start`].
+    pub fn start_beside(
+        listener: TcpListener,
+        registry: &Registry,
+        rate: Rate,
+        programs: Option<Entrance>,
+        options: &ThreadOptions,
+    ) -> Result<Self, ServeError> {
         let fast = options.fast_threads();
         let slow = options.slow_threads.map_or(fast / 2, |threads| threads as usize).max(1);
         let instances = options.instances as usize;
@@ -105,12 +120,13 @@ impl Threads {
             SlowCalls::start(slow, options.slow_waiting as usize, instances, options.slice).map_err(no_thread)?;
         let calls = CallOptions {
             registry: registry.clone(),
-            rate: Rate::new(options.tenants as usize),
+            rate,
             slow: slow.entrance(),
             slice: options.slice,
             instances,
             body_time: options.body_time,
             wait: options.wait,
+            programs,
         };
         let mut threads = Self::start_with(listener, options, move || Calls::new(calls.clone()))?;
         threads._slow = Some(slow);

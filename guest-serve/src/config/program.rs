@@ -1,0 +1,52 @@
+//! Programs: guests that keep their memory between events of connections.
+
+use std::net::SocketAddr;
+
+use super::route::RoutePath;
+use super::table::Table;
+use crate::error::{Place, ServeError};
+
+/// The keys of the table `program`.
+pub(super) const KEYS: [&str; 4] = ["tcp", "websocket", "connections", "outgoing"];
+
+/// Where the connections of a program come from, and what they may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProgramConfig {
+    /// Where TCP connections are taken. They all belong to the tenant with the guest's name.
+    pub tcp: Option<SocketAddr>,
+    /// The path of WebSockets, below the mount. With `{tenant}` in it, each value is a tenant with a program of its own.
+    pub websocket: Option<RoutePath>,
+    /// Connections of one tenant that are open at the same time, at most.
+    pub connections: u32,
+    /// Bytes that wait to be sent to one connection, at most. A client that reads too slowly is disconnected.
+    pub outgoing: usize,
+    /// Where it begins in the file.
+    pub(crate) place: Place,
+}
+
+impl ProgramConfig {
+    pub(super) fn read(table: &Table<'_, '_, '_>) -> Result<Self, ServeError> {
+        let address = |text: &str| {
+            text.parse().map_err(|_| format!("`{text}` is not an address and a port; write it as \"127.0.0.1:7000\""))
+        };
+        let tcp = match table.text("tcp")? {
+            Some(text) => Some(address(text.text).map_err(|message| text.error(message))?),
+            None => None,
+        };
+        let websocket = match table.text("websocket")? {
+            Some(path) => Some(RoutePath::parse(path.text).map_err(|message| path.error(message))?),
+            None => None,
+        };
+        if tcp.is_none() && websocket.is_none() {
+            return Err(table.place().error("`[program]` lacks connections; add `tcp` with an address, or `websocket` with a path"));
+        }
+        Ok(Self {
+            tcp,
+            websocket,
+            connections: table.count("connections", 1..=1_000_000)?.unwrap_or(1000),
+            outgoing: table.read("outgoing", super::bytes)?.unwrap_or(256 << 10),
+            place: table.place(),
+        })
+    }
+}

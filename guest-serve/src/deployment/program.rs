@@ -1,0 +1,52 @@
+//! The functions of a program, one for each event.
+
+use guest_abi::program::{CLOSED, CONNECTED, READ};
+use guest_functions::{Function, Module, Scalar, Type};
+use guest_tenants::Program;
+
+use crate::error::{Place, ServeError};
+
+/// The functions of a program, one for each event.
+#[derive(Debug)]
+pub struct ProgramFunctions {
+    /// The program, on whose instances they are called.
+    pub program: Program,
+    /// For a client that has connected, if the program wants to know.
+    pub connected: Option<Function>,
+    /// For bytes of a connection.
+    pub read: Function,
+    /// For a connection that was closed, if the program wants to know.
+    pub closed: Option<Function>,
+}
+
+impl ProgramFunctions {
+    /// Finds the functions of a module. `place` is where its file says that it is a program.
+    pub(super) fn find(module: &Module, place: &Place) -> Result<Self, ServeError> {
+        let function = |name: &str, params: &[Scalar]| match module.function(name) {
+            Err(_) => Ok(None),
+            Ok(function) => {
+                let signature = function.signature();
+                let expected = params.iter().map(|scalar| Type::of(*scalar));
+                let takes = signature.params.iter().map(|field| field.ty).eq(expected);
+                let returns = signature.results.iter().map(|field| field.ty).eq([Type::of(Scalar::Bytes)]);
+                match takes && returns {
+                    true => Ok(Some(function)),
+                    false => Err(place.error(format!(
+                        "`{signature}` is not the function of a program: it must take {} and return bytes; write the program with \
+                         `guest_sdk::program!`",
+                        params.iter().map(|scalar| Type::of(*scalar).to_string()).collect::<Vec<_>>().join(", ")
+                    ))),
+                }
+            }
+        };
+        let read = function(READ, &[Scalar::I64, Scalar::Bytes])?.ok_or_else(|| {
+            place.error(format!("the module has no function `{READ}`, so it is no program; write one with `guest_sdk::program!`"))
+        })?;
+        Ok(Self {
+            program: Program::new(module.guest(), &module.config().instance),
+            connected: function(CONNECTED, &[Scalar::I64, Scalar::String])?,
+            read,
+            closed: function(CLOSED, &[Scalar::I64])?,
+        })
+    }
+}

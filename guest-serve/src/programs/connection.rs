@@ -1,0 +1,133 @@
+//! A connection of a program: bytes that arrive become events, and what the program writes is sent.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
+
+use super::outbox::{Closing, Out, Outgoing, queue};
+use super::worker::Event;
+use super::{Entrance, tenant_of};
+use crate::deployment::Deployment;
+use crate::registry::Reader;
+
+/// The half of a connection from which bytes arrive.
+pub(super) trait Incoming {
+    /// The next message, or what has arrived of a stream; `None` at its end, and where the client broke the rules.
+    fn next(&mut self) -> impl Future<Output = Option<Vec<u8>>>;
+}
+
+/// The half of a connection to which bytes are sent.
+pub(super) trait Sink {
+    /// Sends bytes.
+    fn send(&mut self, bytes: &[u8]) -> impl Future<Output = io::Result<()>>;
+
+    /// Tells the client that there is nothing more.
+    fn close(&mut self, why: Closing) -> impl Future<Output = ()>;
+}
+
+/// How often a connection looks whether its program was replaced.
+const LOOK: std::time::Duration = std::time::Duration::from_secs(1);
+
+impl Entrance {
+    /// Serves a connection until it ends. Its client gets everything that was written to it before, if it reads.
+    pub(super) async fn serve(
+        &self,
+        deployment: Arc<Deployment>,
+        key: &str,
+        peer: String,
+        mut reader: Reader,
+        mut incoming: impl Incoming,
+        mut sink: impl Sink,
+    ) {
+        let Some(program) = &deployment.config.program else { return };
+        let shared = &self.shared;
+        let tenant = tenant_of(&deployment, key);
+        let connection = shared.numbers.next();
+        let (outbox, mut outgoing) = queue(program.outgoing);
+        shared.open.send_modify(|open| *open += 1);
+        let _open = Open(self);
+        if !self.enter(&deployment, &tenant, connection, Event::Connected { peer, outbox }) {
+            return sink.close(Closing::GoingAway).await;
+        }
+        let mut closing = shared.closing.subscribe();
+        let why = {
+            let reads = self.read(&deployment, &tenant, key, connection, &mut incoming);
+            let writes = self.write(&mut outgoing, &mut sink);
+            let replaced = async {
+                loop {
+                    sleep(LOOK).await;
+                    let current = reader.table().get(&deployment.name).map(|current| current.hash);
+                    if current != Some(deployment.hash) {
+                        break;
+                    }
+                }
+            };
+            tokio::select! {
+                () = reads => None,
+                why = writes => why,
+                () = replaced => Some(Closing::GoingAway),
+                _ = closing.wait_for(|closing| *closing) => Some(Closing::GoingAway),
+            }
+        };
+        // What the program wrote in its last answers. A client that does not read it has had its time.
+        while let Some(Out::Bytes(bytes)) = outgoing.try_next() {
+            if why == Some(Closing::TooSlow) || !matches!(timeout(shared.send_time, sink.send(&bytes)).await, Ok(Ok(()))) {
+                break;
+            }
+        }
+        let _ = timeout(shared.send_time, sink.close(why.unwrap_or(Closing::Asked))).await;
+        self.enter(&deployment, &tenant, connection, Event::Closed);
+    }
+
+    /// Hands in what arrives, one after the other, until there is nothing more.
+    async fn read(
+        &self,
+        deployment: &Arc<Deployment>,
+        tenant: &Arc<str>,
+        key: &str,
+        connection: i64,
+        incoming: &mut impl Incoming,
+    ) {
+        let per_second = deployment.config.limits.calls_per_second;
+        while let Some(bytes) = incoming.next().await {
+            // A client that sends too often waits; what it sends meanwhile stays with it.
+            while let Err(after) = self.shared.rate.admit(&deployment.monitor, key, per_second, Instant::now()) {
+                sleep(after).await;
+            }
+            let (done, was_read) = oneshot::channel();
+            if !self.enter(deployment, tenant, connection, Event::Read { bytes, _done: done }) {
+                return;
+            }
+            // It is dropped, when the program has had the bytes.
+            let _ = was_read.await;
+        }
+    }
+
+    /// Sends what is there, until the connection is to be closed, or cannot be written.
+    async fn write(&self, outgoing: &mut Outgoing, sink: &mut impl Sink) -> Option<Closing> {
+        while let Some(out) = outgoing.next().await {
+            match out {
+                Out::Bytes(bytes) => match timeout(self.shared.send_time, sink.send(&bytes)).await {
+                    Ok(Ok(())) => outgoing.sent(bytes.len()),
+                    Ok(Err(_)) => return None,
+                    Err(_) => return Some(Closing::TooSlow),
+                },
+                Out::Close(why) => return Some(why),
+            }
+        }
+        None
+    }
+}
+
+/// Counts a connection as open, as long as it exists.
+struct Open<'a>(&'a Entrance);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.shared.open.send_modify(|open| *open -= 1);
+    }
+}

@@ -1,0 +1,186 @@
+//! Programs: tenants that keep their memory between events of their connections.
+//!
+//! The host owns the connections. For each event of a connection it calls the program of its tenant, and then carries out the actions
+//! in the result. All events of a tenant go to one thread, which has the instances; between two events the tenant may sleep. A
+//! call that fails is undone, and its connection is closed.
+
+mod connection;
+mod numbers;
+mod outbox;
+mod tcp;
+mod websocket;
+mod worker;
+
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use guest_tenants::{RedbStore, TenantsConfig};
+use tokio::sync::watch;
+
+use crate::deployment::Deployment;
+use crate::error::ServeError;
+use crate::monitor::Monitor;
+use crate::rate::Rate;
+use crate::registry::Registry;
+use numbers::Numbers;
+use tcp::Listeners;
+pub use websocket::{Upgrade, is_upgrade};
+use worker::{Event, Job, Worker};
+
+/// The file of sleeping tenants, in the server's own folder.
+const STORE: &str = "tenants.redb";
+
+/// Bytes of this file that are kept in memory.
+const STORE_CACHE: usize = 16 << 20;
+
+/// How programs are run.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Programs")]
+#[non_exhaustive]
+pub struct ProgramOptions {
+    /// Threads that run programs [default: as many as there are processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub program_threads: Option<u32>,
+    /// Instances of programs that each of these threads keeps. Further tenants sleep.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub program_instances: u32,
+    /// Memory that sleeping programs may take. Those that slept longest are in a file in FOLDER/.serve.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = guest_host::text::size)]
+    pub asleep_memory: u64,
+}
+
+/// The way into the threads of programs. Cheap to clone; the clones are the same.
+#[derive(Debug, Clone)]
+pub struct Entrance {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    workers: Vec<mpsc::Sender<Job>>,
+    numbers: Numbers,
+    rate: Rate,
+    /// How long a client may read nothing of what is sent to it.
+    send_time: Duration,
+    /// Whether connections are closed.
+    closing: watch::Sender<bool>,
+    /// Connections that are open.
+    open: watch::Sender<usize>,
+}
+
+/// The threads of programs, until they are closed.
+#[derive(Debug)]
+pub struct Programs {
+    entrance: Option<Entrance>,
+    listeners: Option<Listeners>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl Programs {
+    /// Starts the threads. Tenants that slept when the server stopped go on; `own` is the server's own folder.
+    ///
+    /// # Errors
+    /// [`ServeError`] if a file in the folder cannot be used, or the system has no thread.
+    pub fn start(
+        own: &Path,
+        registry: &Registry,
+        monitor: &Monitor,
+        rate: Rate,
+        send_time: Duration,
+        options: &ProgramOptions,
+    ) -> Result<Self, ServeError> {
+        let path = own.join(STORE);
+        let store = RedbStore::open(&path, STORE_CACHE);
+        let store = store.map_err(|error| ServeError::io("use the file of sleeping programs", &path)(std::io::Error::other(error)))?;
+        let count = options.program_threads.map_or_else(
+            || thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            |threads| threads as usize,
+        );
+        let asleep = usize::try_from(options.asleep_memory).unwrap_or(usize::MAX) / count;
+        let instances = NonZeroUsize::new(options.program_instances as usize).unwrap_or(NonZeroUsize::MIN);
+        let config = TenantsConfig::default().with_instances(instances).with_asleep_bytes(asleep);
+        let (mut senders, mut workers) = (Vec::new(), Vec::new());
+        for number in 0..count {
+            let (sender, jobs) = mpsc::channel();
+            let worker = Worker::new(config, store.clone(), monitor.clone());
+            let thread = thread::Builder::new().name(format!("programs-{number}")).spawn(move || worker.run(&jobs));
+            workers.push(thread.map_err(|source| ServeError::System { what: "start the threads of programs", source })?);
+            senders.push(sender);
+        }
+        let shared = Shared {
+            workers: senders,
+            numbers: Numbers::open(own)?,
+            rate,
+            send_time,
+            closing: watch::Sender::new(false),
+            open: watch::Sender::new(0),
+        };
+        let entrance = Entrance { shared: Arc::new(shared) };
+        let listeners = Listeners::start(registry.clone(), monitor.clone(), entrance.clone())?;
+        Ok(Self { entrance: Some(entrance), listeners: Some(listeners), workers })
+    }
+
+    /// The way in.
+    ///
+    /// # Panics
+    /// After [`Programs::close`].
+    #[must_use]
+    pub fn entrance(&self) -> Entrance {
+        self.entrance.clone().expect("it is open")
+    }
+
+    /// Closes all connections, tells the programs, and keeps their memory. Waits at most so long for connections to end; says whether
+    /// all have.
+    pub fn close(&mut self, longest: Duration) -> bool {
+        let Some(entrance) = self.entrance.take() else { return true };
+        entrance.shared.closing.send_replace(true);
+        let until = Instant::now() + longest;
+        let mut ended = *entrance.shared.open.borrow() == 0;
+        while !ended && Instant::now() < until {
+            thread::sleep(Duration::from_millis(5));
+            ended = *entrance.shared.open.borrow() == 0;
+        }
+        drop(self.listeners.take());
+        for worker in &entrance.shared.workers {
+            // A thread that has ended has nothing left to keep.
+            let _ = worker.send(Job::Stop);
+        }
+        for worker in self.workers.drain(..) {
+            // A fault in it was printed.
+            let _ = worker.join();
+        }
+        ended
+    }
+}
+
+impl Drop for Programs {
+    fn drop(&mut self) {
+        self.close(Duration::ZERO);
+    }
+}
+
+impl Entrance {
+    /// The thread of a tenant, which stays the same as long as the number of threads does.
+    fn worker(&self, tenant: &str) -> &mpsc::Sender<Job> {
+        let hasher: BuildHasherDefault<DefaultHasher> = BuildHasherDefault::default();
+        let workers = &self.shared.workers;
+        // Less than the number of threads.
+        &workers[(hasher.hash_one(tenant) % workers.len() as u64) as usize]
+    }
+
+    /// Hands an event in. Says whether there is a thread that takes it.
+    fn enter(&self, deployment: &Arc<Deployment>, tenant: &Arc<str>, connection: i64, event: Event) -> bool {
+        let job = Job::Event { deployment: Arc::clone(deployment), tenant: Arc::clone(tenant), connection, event };
+        self.worker(tenant).send(job).is_ok()
+    }
+}
+
+/// The name of a tenant among all tenants: that of its guest, and its key.
+fn tenant_of(deployment: &Deployment, key: &str) -> Arc<str> {
+    format!("{}/{key}", deployment.name).into()
+}

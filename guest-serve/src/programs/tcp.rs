@@ -1,0 +1,174 @@
+//! TCP connections of programs, at the addresses that their guests name.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::{AbortHandle, LocalSet, spawn_local};
+use tokio::time::sleep;
+
+use super::Entrance;
+use super::connection::{Incoming, Sink};
+use super::outbox::Closing;
+use crate::deployment::Deployment;
+use crate::folder::GuestName;
+use crate::monitor::{Event, Monitor};
+use crate::registry::Registry;
+
+/// How often it looks for guests that were deployed or removed.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// How long it waits where the system has no room for another connection.
+const NO_ROOM: Duration = Duration::from_millis(100);
+
+/// Bytes that are read at once.
+const CHUNK: usize = 16 << 10;
+
+/// The thread that takes TCP connections. Dropping it ends the thread.
+#[derive(Debug)]
+pub(super) struct Listeners {
+    thread: Option<JoinHandle<()>>,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+impl Listeners {
+    pub(super) fn start(registry: Registry, monitor: Monitor, entrance: Entrance) -> Result<Self, crate::error::ServeError> {
+        let system = |source| crate::error::ServeError::System { what: "start the thread of TCP connections", source };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(system)?;
+        let (stop, stopped) = oneshot::channel();
+        let listen = move || {
+            let local = LocalSet::new();
+            runtime.block_on(local.run_until(async {
+                tokio::select! {
+                    () = follow(&registry, &monitor, &entrance) => {}
+                    _ = stopped => {}
+                }
+            }));
+        };
+        let thread = thread::Builder::new().name("tcp".to_owned()).spawn(listen).map_err(system)?;
+        Ok(Self { thread: Some(thread), stop: Some(stop) })
+    }
+}
+
+impl Drop for Listeners {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A fault in it was printed.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A guest that is listened for, or could not be.
+struct Listener {
+    address: SocketAddr,
+    /// The version for which that was told last.
+    version: u64,
+    task: Option<AbortHandle>,
+}
+
+/// Listens for the guests that are served, until it is dropped.
+async fn follow(registry: &Registry, monitor: &Monitor, entrance: &Entrance) {
+    let mut listeners: BTreeMap<GuestName, Listener> = BTreeMap::new();
+    let mut reader = registry.reader();
+    loop {
+        let table = Arc::clone(reader.table());
+        let address_of = |deployment: &Deployment| deployment.config.program.as_ref().and_then(|program| program.tcp);
+        listeners.retain(|name, listener| {
+            let keeps = table.get(name).and_then(|current| address_of(current)) == Some(listener.address);
+            if !keeps && let Some(task) = &listener.task {
+                task.abort();
+            }
+            keeps
+        });
+        for deployment in table.deployments() {
+            let Some(address) = address_of(deployment) else { continue };
+            let known = listeners.get(&deployment.name);
+            if known.is_some_and(|known| known.task.is_some()) {
+                continue;
+            }
+            let version = deployment.version;
+            let told = known.is_some_and(|known| known.version == version);
+            let task = match bind(address) {
+                Ok(listener) => {
+                    let (registry, entrance, name) = (registry.clone(), entrance.clone(), deployment.name.clone());
+                    Some(spawn_local(take_all(listener, registry, entrance, name)).abort_handle())
+                }
+                Err(error) => {
+                    // Another process may give it up, so it is tried again; told once.
+                    if !told {
+                        let error = format!("cannot listen on {address}: {error}; choose another address by `tcp` in guest.toml");
+                        let serving = Some(version);
+                        monitor.event(&Event::Failed { guest: deployment.name.as_str(), error: &error, serving });
+                    }
+                    None
+                }
+            };
+            listeners.insert(deployment.name.clone(), Listener { address, version, task });
+        }
+        sleep(LOOK).await;
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
+/// Takes connections for a guest.
+async fn take_all(listener: TcpListener, registry: Registry, entrance: Entrance, name: GuestName) {
+    loop {
+        let (stream, peer) = match listener.accept().await {
+            Ok(taken) => taken,
+            Err(_) => {
+                sleep(NO_ROOM).await;
+                continue;
+            }
+        };
+        let mut reader = registry.reader();
+        let Some(deployment) = reader.table().get(&name).map(Arc::clone) else { continue };
+        let entrance = entrance.clone();
+        spawn_local(async move {
+            let (incoming, sink) = halves(stream);
+            let key = deployment.name.to_string();
+            entrance.serve(deployment, &key, peer.to_string(), reader, incoming, sink).await;
+        });
+    }
+}
+
+fn halves(stream: TcpStream) -> (OwnedReadHalf, OwnedWriteHalf) {
+    // An answer is sent at once.
+    let _ = stream.set_nodelay(true);
+    stream.into_split()
+}
+
+impl Incoming for OwnedReadHalf {
+    async fn next(&mut self) -> Option<Vec<u8>> {
+        // Without a buffer while nothing arrives: most connections are idle.
+        self.readable().await.ok()?;
+        let mut bytes = vec![0; CHUNK];
+        let read = self.read(&mut bytes).await.ok().filter(|read| *read > 0)?;
+        bytes.truncate(read);
+        Some(bytes)
+    }
+}
+
+impl Sink for OwnedWriteHalf {
+    async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes).await
+    }
+
+    async fn close(&mut self, _why: Closing) {
+        // One that the client has closed already needs nothing more.
+        let _ = self.shutdown().await;
+    }
+}
