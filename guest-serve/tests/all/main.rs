@@ -8,6 +8,8 @@ mod deployments;
 mod guests;
 mod neighbours;
 mod process;
+#[cfg(unix)]
+mod programs;
 mod requests;
 mod server;
 mod stopping;

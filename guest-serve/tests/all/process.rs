@@ -165,6 +165,14 @@ impl Server {
         }
     }
 
+    /// Stops it in order.
+    #[cfg(unix)]
+    pub(crate) fn stop(self) {
+        self.process.signal("TERM");
+        let (status, stderr) = self.process.end();
+        assert_eq!(status, Some(0), "{stderr}");
+    }
+
     /// A request to the administration, with the token.
     pub(crate) fn request<'a>(&self, method: &'a str, path: &'a str) -> Request<'a> {
         Request::new(method, path).header("Authorization", format!("Bearer {}", self.token))
