@@ -11,8 +11,8 @@ use talc::{
 /// Bytes by which the claimed heap grows at least; its size is a multiple of it.
 ///
 /// Steps count from the heap's base, not from address 0. So the same requests get the same blocks, at the same distance from
-/// the base, and take the same instructions, however many bytes of statics a guest has below its heap. The price: where
-/// memory can grow no further, less than a step may stay unused at its end.
+/// the base, and take the same instructions, however many bytes of statics a guest has below its heap. Where memory ends
+/// within a step, the last step ends there.
 ///
 /// talc writes at the end of what it has claimed, so a host that zeroes up to there zeroes half a step too much on
 /// average. A smaller step calls the source more often.
@@ -68,6 +68,22 @@ impl<M: Memory> PageSource<M> {
         let needed = layout.size().wrapping_add(layout.align()).wrapping_add(ROUNDING + CLAIM_STEP as usize);
         size.wrapping_add(needed as u32) ^ size >= PAGE_SIZE
     }
+
+    /// Claims memory from `top` up to `step`, or up to where memory ends if `needed` bytes fit below that. Returns the end
+    /// of what was claimed, a multiple of talc's unit.
+    fn claim_up_to(&self, top: u32, needed: u32, step: u32) -> Option<u32> {
+        if claim(&self.memory, self.kind(), step.wrapping_sub(top)) {
+            return Some(step);
+        }
+        // The step reaches beyond the last page that the host grants; the request may not.
+        let unit = CHUNK_UNIT as u32;
+        let least = top.checked_add(needed)?.checked_next_multiple_of(unit)?;
+        if !(top < least && least < step) || !claim(&self.memory, self.kind(), least.wrapping_sub(top)) {
+            return None;
+        }
+        let end = self.control_block().limit.load(Relaxed) & !unit.wrapping_sub(1);
+        (least <= end && end < step).then_some(end)
+    }
 }
 
 impl<M> fmt::Debug for PageSource<M> {
@@ -109,9 +125,8 @@ unsafe impl<M: Memory> Source for PageSource<M> {
         if new_top <= top || new_top > HEAP_END {
             return Err(());
         }
-        if !claim(memory, talc.source.kind(), new_top.wrapping_sub(top)) {
-            return Err(());
-        }
+        let new_top = talc.source.claim_up_to(top, needed, new_top).ok_or(())?;
+        let memory = &talc.source.memory;
         let new_end = memory.pointer(new_top);
         let end = if is_begun {
             // SAFETY: `claim` made the memory up to `new_top` this allocator's; what lies above `old_end` was not used.
