@@ -227,7 +227,6 @@ impl<M: Memory> Heap<M> {
         if self.refuses(layout.size(), layout.align()) {
             return ptr::null_mut();
         }
-        let fills_page = self.source().fills_page(layout);
         let mut is_emptied = false;
         loop {
             // SAFETY: the size is not 0.
@@ -235,8 +234,8 @@ impl<M: Memory> Heap<M> {
                 return block.as_ptr();
             }
             // Before another page is used or the request is refused, what coalesces may serve it.
-            let may_grow = is_emptied || !fills_page;
-            if !may_grow || PageSource::acquire(&mut self.talc, layout).is_err() {
+            let must_empty = !is_emptied && self.source().fills_page(layout);
+            if must_empty || PageSource::acquire(&mut self.talc, layout).is_err() {
                 if is_emptied {
                     return ptr::null_mut();
                 }

@@ -1,6 +1,6 @@
 //! Where the freelist gets its heap from: one contiguous heap that grows upwards, in small steps.
 
-use alloc_core::{AllocatorKind, ControlBlock, Memory, PAGE_SIZE, claim::claim};
+use alloc_core::{AllocatorKind, ControlBlock, Memory, PAGE_SIZE, claim::claim_ahead};
 use core::{alloc::Layout, fmt, ptr::NonNull, sync::atomic::Ordering::Relaxed};
 use talc::{
     base::{CHUNK_UNIT, Talc, binning::Binning},
@@ -68,22 +68,6 @@ impl<M: Memory> PageSource<M> {
         let needed = layout.size().wrapping_add(layout.align()).wrapping_add(ROUNDING + CLAIM_STEP as usize);
         size.wrapping_add(needed as u32) ^ size >= PAGE_SIZE
     }
-
-    /// Claims memory from `top` up to `step`, or up to where memory ends if `needed` bytes fit below that. Returns the end
-    /// of what was claimed, a multiple of talc's unit.
-    fn claim_up_to(&self, top: u32, needed: u32, step: u32) -> Option<u32> {
-        if claim(&self.memory, self.kind(), step.wrapping_sub(top)) {
-            return Some(step);
-        }
-        // The step reaches beyond the last page that the host grants; the request may not.
-        let unit = CHUNK_UNIT as u32;
-        let least = top.checked_add(needed)?.checked_next_multiple_of(unit)?;
-        if !(top < least && least < step) || !claim(&self.memory, self.kind(), least.wrapping_sub(top)) {
-            return None;
-        }
-        let end = self.control_block().limit.load(Relaxed) & !unit.wrapping_sub(1);
-        (least <= end && end < step).then_some(end)
-    }
 }
 
 impl<M> fmt::Debug for PageSource<M> {
@@ -119,14 +103,21 @@ unsafe impl<M: Memory> Source for PageSource<M> {
         }
         // In steps, and then to a multiple of talc's unit: there talc ends a heap, and the next step finds its end again.
         let unit = CHUNK_UNIT as u32;
-        let new_top = (needed | (CLAIM_STEP - 1)).wrapping_add(top).wrapping_add(unit) & !(unit - 1);
-        // Without progress talc would ask for ever. A gap that holds the request would have been found, so `new_top` is
-        // above `top` if it has not wrapped; should talc ever search otherwise, the request fails.
-        if new_top <= top || new_top > HEAP_END {
+        let step = (needed | (CLAIM_STEP - 1)).wrapping_add(top).wrapping_add(unit) & !(unit - 1);
+        if step > HEAP_END {
             return Err(());
         }
-        let new_top = talc.source.claim_up_to(top, needed, new_top).ok_or(())?;
-        let memory = &talc.source.memory;
+        if !claim_ahead(memory, talc.source.kind(), needed, step.wrapping_sub(top)) {
+            return Err(());
+        }
+        // The step may reach beyond the last page that the host grants, where the request does not. Pages are multiples of
+        // talc's unit.
+        let new_top = step.min(memory.control_block().limit.load(Relaxed));
+        // Without progress talc would ask for ever. A gap that holds the request would have been found, so `new_top` is
+        // above `top` if the step has not wrapped; should talc ever search otherwise, the request fails.
+        if new_top <= top {
+            return Err(());
+        }
         let new_end = memory.pointer(new_top);
         let end = if is_begun {
             // SAFETY: `claim` made the memory up to `new_top` this allocator's; what lies above `old_end` was not used.

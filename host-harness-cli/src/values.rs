@@ -80,6 +80,15 @@ pub(crate) fn memory_size(text: &str) -> Result<u64, String> {
     fits.ok_or_else(|| format!("`{text}` is more than a 32-bit memory can have; use at most 4GiB"))
 }
 
+/// Reads the budget of a memory, which has whole pages.
+pub(crate) fn budget(text: &str) -> Result<u64, String> {
+    let page = 64 << 10;
+    match memory_size(text)? {
+        bytes if bytes < page => Err(format!("`{text}` is less than a page of memory; use at least 64KiB")),
+        bytes => Ok(bytes),
+    }
+}
+
 /// Reads the size of an exchange region: one allocation of the guest, which has 31 bits for that.
 pub(crate) fn exchange_size(text: &str) -> Result<u32, String> {
     match bytes(text)?.map(i32::try_from) {

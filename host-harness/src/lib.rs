@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 pub mod advice;
+pub mod budget;
 pub mod compare;
 pub mod functions;
 pub mod inspect;
