@@ -36,7 +36,8 @@ pub struct Budget {
     pub needed: Option<u64>,
     /// The memory that the module declares as its minimum.
     pub declared: u64,
-    /// The parts of the memory. Their sum is the budget if an instance can be made within it, and otherwise `needed`.
+    /// The parts of the memory. Their sum is the budget if an instance can be made within it, and otherwise `needed`. If none can be
+    /// made, they are what the module alone tells.
     pub parts: Vec<Part>,
     /// Bytes of the shadow stack that initialisation or a successful call wrote at most; null if no call succeeded, or if the
     /// stack is not known.

@@ -186,6 +186,6 @@ mod tests {
         let expected = [(PartKind::Data, 70), (PartKind::ExchangeRegion, 200), (PartKind::Undivided, 730)];
         assert_eq!(parts, expected);
         assert_eq!(parts.iter().map(|(_, bytes)| bytes).sum::<u64>(), 1000);
-        assert_eq!(undivided(0..0, 1000, &[0..50])[1], (PartKind::ExchangeRegion, 0));
+        assert_eq!(undivided(0..0, 1000, &[0..50, 50..60])[1], (PartKind::ExchangeRegion, 0));
     }
 }
