@@ -26,13 +26,17 @@ fn restored_instances_are_verified() {
     for allocator in Allocator::ALL {
         let folder = Folder::new();
         let shop = with(&folder, "shop", allocator);
-        let line = format!("verify {shop} --state state.json --calls 50 --memory-limit 256KiB --format json");
-        let said = folder.run(&line);
-        assert_eq!(said.status, Some(0), "{allocator}: {}{}", said.stdout, said.stderr);
-        let Content::Verify(report) = read(&said.stdout).unwrap().content else { panic!("{}", said.stdout) };
-        assert_eq!(report.settings.memory_limit, 256 << 10);
-        assert!(report.verdicts.len() >= 3, "{allocator}: {}", said.stdout);
-        assert!(report.verdicts.iter().all(|verdict| verdict.calls == 50 && verdict.failed_calls == 0), "{allocator}");
+        // Some of its calls fail as they should, of what the calls before them left in the state.
+        let verdicts = |limit: &str| {
+            let line = format!("verify {shop} --state state.json --calls 50 --memory-limit {limit} --format json");
+            let said = folder.run(&line);
+            assert_eq!(said.status, Some(0), "{allocator}: {}{}", said.stdout, said.stderr);
+            let Content::Verify(report) = read(&said.stdout).unwrap().content else { panic!("{}", said.stdout) };
+            report.verdicts
+        };
+        let found = verdicts("256KiB");
+        assert!(found.len() >= 3 && found.iter().all(|verdict| verdict.calls == 50), "{allocator}: {found:?}");
+        assert_eq!(found, verdicts("64MiB"), "{allocator}");
     }
 }
 

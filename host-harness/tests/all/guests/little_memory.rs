@@ -18,7 +18,7 @@ fn little(strategy: RestoreStrategy, residue: Residue) -> InstanceConfig {
 
 /// The figures of a call that the size of memory must not change.
 fn figures(stats: &AllocationStats) -> [Option<u64>; 5] {
-    let AllocationStats { allocations, deallocations, reallocations, allocated_bytes, freed_bytes, .. } = stats.clone();
+    let AllocationStats { allocations, deallocations, reallocations, allocated_bytes, freed_bytes, .. } = *stats;
     [Some(allocations), deallocations, reallocations, allocated_bytes, freed_bytes]
 }
 
