@@ -3,6 +3,8 @@
 //! An [`Inspection`] is made of any valid core module, also of one that the harness then refuses to run: it says why.
 //! The JSON report has its fields under their names.
 
+mod within;
+
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +22,7 @@ use guest_host::{
 };
 use guest_prepare::module_info::{ContractKind, MemoryLayout, ModuleError, ModuleInfo, Tracked};
 use guest_prepare::{CountedFunction, PrepareOptions, tells_allocations};
+pub use within::inspect_within;
 
 /// Which functions of a bare module can be called, and how a module comes to be an extension instead.
 pub const WHAT_WOULD_BE_CALLABLE: &str = "of a bare module, exported functions whose parameters and results are numbers \
@@ -242,7 +245,7 @@ pub fn inspect(
 }
 
 /// Inspects a module. If it can be loaded, `add` adds to what was found.
-pub(crate) fn inspect_and(
+fn inspect_and(
     engine: &Engine,
     name: &str,
     wasm: &[u8],

@@ -4,6 +4,7 @@
 pub mod advice;
 pub mod budget;
 pub mod compare;
+mod digits;
 pub mod functions;
 pub mod inspect;
 mod intent_report;

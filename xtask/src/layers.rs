@@ -103,9 +103,11 @@ const LAYERS: [(&str, &[&str]); 8] = [
     (
         "host-harness",
         &[
+            "digits",
             "intent_report",
             "advice",
             "functions",
+            "budget",
             "measure",
             "probe",
             "verify",

@@ -2,8 +2,7 @@
 
 use anyhow::Result;
 use guest_host::{Engine, InputError};
-use host_harness::budget::inspect_within;
-use host_harness::inspect::inspect;
+use host_harness::inspect::{inspect, inspect_within};
 use host_harness::report::Content;
 
 use crate::arguments::{Common, Inspect};

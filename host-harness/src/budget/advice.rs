@@ -5,7 +5,7 @@ use guest_prepare::module_info::ModuleInfo;
 
 use super::{Budget, PartKind};
 use crate::advice::{Advice, AdviceKind, Linked, linker_argument};
-use crate::report::numbers::grouped;
+use crate::digits::grouped;
 
 /// Bytes of the smallest shadow stack that is advised.
 const LEAST_STACK: u64 = 16 << 10;
@@ -20,7 +20,7 @@ const SMALL_EXCHANGE: u64 = 16 << 10;
 const LARGE_SHARE: u64 = 8;
 
 /// The advice on a guest with this budget, the most useful first.
-pub(super) fn advice(info: &ModuleInfo, budget: &Budget) -> Vec<Advice> {
+pub(crate) fn advice(info: &ModuleInfo, budget: &Budget) -> Vec<Advice> {
     let linked = Linked::of(info);
     let mut advice: Vec<(u64, Advice)> =
         [stack(budget, linked), exchange(budget), statics(info, budget, linked), declared(info, budget, linked)]

@@ -3,7 +3,8 @@
 use guest_host::{Engine, EngineConfig, InstanceConfig, MemoryState};
 use guest_prepare::PrepareOptions;
 use host_harness::advice::{Advice, AdviceKind};
-use host_harness::budget::{Budget, PartKind, inspect_within};
+use host_harness::budget::{Budget, PartKind};
+use host_harness::inspect::inspect_within;
 use host_harness::report::{Content, Report};
 use test_support::text_guests;
 
