@@ -54,19 +54,42 @@ pub const fn control_block(heap_start: u32) -> ControlBlock {
 /// ```
 #[inline]
 pub fn claim<M: Memory>(memory: &M, kind: AllocatorKind, needed: u32) -> bool {
+    claim_ahead(memory, kind, needed, needed)
+}
+
+/// Adopts pages until `limit` is at least `wanted` bytes above `top`, or `needed` bytes where the host does not grant that many.
+/// Returns whether it is at least `needed` bytes above.
+///
+/// `needed` must not be 0, and `wanted` not less.
+///
+/// ```
+/// # #[cfg(feature = "testing")] {
+/// use alloc_core::claim::claim_ahead;
+/// use alloc_core::testing::FakeMemory;
+/// use alloc_core::{AllocatorKind, PAGE_SIZE};
+///
+/// let memory = FakeMemory::new(0x10_0000, 1);
+/// assert!(claim_ahead(&memory, AllocatorKind::Freelist, 100, PAGE_SIZE + 1));
+/// assert_eq!(memory.image().limit, 0x10_0000 + PAGE_SIZE, "one page could be added");
+/// # }
+/// ```
+#[inline]
+pub fn claim_ahead<M: Memory>(memory: &M, kind: AllocatorKind, needed: u32, wanted: u32) -> bool {
     let block = memory.control_block();
     block.kind.store(kind as u16, Relaxed);
     let top = block.top.load(Relaxed);
-    // If the sum wraps, it lies below `top`, whose page exists: the memory does not grow, and the last line says no.
-    let last_page = top.wrapping_add(needed).wrapping_sub(1) / PAGE_SIZE;
+    // If a sum wraps, it lies below `top`, whose page exists: the memory does not grow for it, and the last line says no.
+    let last_page = |bytes: u32| top.wrapping_add(bytes).wrapping_sub(1) / PAGE_SIZE;
+    let (least, most) = (last_page(needed), last_page(wanted));
     let pages = memory.pages();
-    if last_page >= pages {
-        let missing = last_page.wrapping_sub(pages).wrapping_add(1);
+    if most >= pages {
+        let missing = |last: u32| last.wrapping_sub(pages).wrapping_add(1);
         let ahead = (pages / 8).min(MOST_PAGES_AHEAD);
-        if !memory.grow(missing.wrapping_add(ahead)) && !memory.grow(missing) {
+        if memory.grow(missing(most).wrapping_add(ahead)) || least >= pages && memory.grow(missing(least)) {
+            account::grown(block);
+        } else if least >= pages {
             return false;
         }
-        account::grown(block);
     }
     let limit = memory.pages().checked_mul(PAGE_SIZE).map_or(ADDRESS_END, |end| end.min(ADDRESS_END));
     block.limit.store(limit, Relaxed);

@@ -227,18 +227,20 @@ impl<M: Memory> Heap<M> {
         if self.refuses(layout.size(), layout.align()) {
             return ptr::null_mut();
         }
-        let mut must_grow = !self.source().fills_page(layout);
+        let mut is_emptied = false;
         loop {
             // SAFETY: the size is not 0.
             if let Some(block) = unsafe { self.talc.try_allocate(layout) } {
                 return block.as_ptr();
             }
-            // Before another page is used, what coalesces may serve the request.
-            if !must_grow {
+            // Before another page is used or the request is refused, what coalesces may serve it.
+            let must_empty = !is_emptied && self.source().fills_page(layout);
+            if must_empty || PageSource::acquire(&mut self.talc, layout).is_err() {
+                if is_emptied {
+                    return ptr::null_mut();
+                }
                 self.empty_lists();
-                must_grow = true;
-            } else if PageSource::acquire(&mut self.talc, layout).is_err() {
-                return ptr::null_mut();
+                is_emptied = true;
             }
             self.halvings = 0;
         }

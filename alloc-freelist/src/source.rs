@@ -1,6 +1,6 @@
 //! Where the freelist gets its heap from: one contiguous heap that grows upwards, in small steps.
 
-use alloc_core::{AllocatorKind, ControlBlock, Memory, PAGE_SIZE, claim::claim};
+use alloc_core::{AllocatorKind, ControlBlock, Memory, PAGE_SIZE, claim::claim_ahead};
 use core::{alloc::Layout, fmt, ptr::NonNull, sync::atomic::Ordering::Relaxed};
 use talc::{
     base::{CHUNK_UNIT, Talc, binning::Binning},
@@ -11,8 +11,8 @@ use talc::{
 /// Bytes by which the claimed heap grows at least; its size is a multiple of it.
 ///
 /// Steps count from the heap's base, not from address 0. So the same requests get the same blocks, at the same distance from
-/// the base, and take the same instructions, however many bytes of statics a guest has below its heap. The price: where
-/// memory can grow no further, less than a step may stay unused at its end.
+/// the base, and take the same instructions, however many bytes of statics a guest has below its heap. Where memory ends
+/// within a step, the last step ends there.
 ///
 /// talc writes at the end of what it has claimed, so a host that zeroes up to there zeroes half a step too much on
 /// average. A smaller step calls the source more often.
@@ -103,13 +103,19 @@ unsafe impl<M: Memory> Source for PageSource<M> {
         }
         // In steps, and then to a multiple of talc's unit: there talc ends a heap, and the next step finds its end again.
         let unit = CHUNK_UNIT as u32;
-        let new_top = (needed | (CLAIM_STEP - 1)).wrapping_add(top).wrapping_add(unit) & !(unit - 1);
-        // Without progress talc would ask for ever. A gap that holds the request would have been found, so `new_top` is
-        // above `top` if it has not wrapped; should talc ever search otherwise, the request fails.
-        if new_top <= top || new_top > HEAP_END {
+        let step = (needed | (CLAIM_STEP - 1)).wrapping_add(top).wrapping_add(unit) & !(unit - 1);
+        if step > HEAP_END {
             return Err(());
         }
-        if !claim(memory, talc.source.kind(), new_top.wrapping_sub(top)) {
+        if !claim_ahead(memory, talc.source.kind(), needed, step.wrapping_sub(top)) {
+            return Err(());
+        }
+        // The step may reach beyond the last page that the host grants, where the request does not. Pages are multiples of
+        // talc's unit.
+        let new_top = step.min(memory.control_block().limit.load(Relaxed));
+        // Without progress talc would ask for ever. A gap that holds the request would have been found, so `new_top` is
+        // above `top` if the step has not wrapped; should talc ever search otherwise, the request fails.
+        if new_top <= top {
             return Err(());
         }
         let new_end = memory.pointer(new_top);

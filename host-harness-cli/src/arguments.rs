@@ -7,6 +7,7 @@ mod find;
 mod functions;
 mod generate;
 mod guest_crate;
+mod inspect;
 mod program;
 
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ pub(crate) use find::Find;
 pub(crate) use functions::{Call, FunctionModule, Functions};
 pub(crate) use generate::{Completions, Man};
 pub(crate) use guest_crate::GuestCrate;
+pub(crate) use inspect::Inspect;
 pub(crate) use program::ProgramArguments;
 
 use crate::commands::new::New;
@@ -60,7 +62,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Show the parts of a guest, and the strategies that can restore it.
     ///
-    /// The exit status is 1 if the guest cannot be run.
+    /// The exit status is 1 if the guest cannot be run, or does not fit the --budget.
     Inspect(Inspect),
     /// Call a function and print its result, return values or intents, log lines and counters.
     ///
@@ -183,7 +185,8 @@ pub(crate) struct Common {
     pub(crate) deadline: Deadline,
     /// Size of the exchange region, through which values reach the guest, such as 64KiB; less than 2GiB.
     ///
-    /// Default: 64KiB, and 64000 for guests of the exttinygo contract.
+    /// Default: 64KiB, and 64000 for guests of the exttinygo contract. Where --memory-limit leaves no room for 64KiB, a guest of the
+    /// native contract gets 32KiB or 16KiB.
     #[arg(long, global = true, value_name = "SIZE", value_parser = exchange_size, allow_hyphen_values = true)]
     pub(crate) exchange_size: Option<u32>,
     #[command(flatten)]
@@ -312,13 +315,6 @@ pub(crate) enum Format {
 pub(crate) enum Switch {
     On,
     Off,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Inspect {
-    /// The guest: a WebAssembly module.
-    #[arg(value_name = "GUEST.wasm")]
-    pub(crate) guest: PathBuf,
 }
 
 #[derive(Debug, Args)]

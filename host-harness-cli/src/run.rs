@@ -233,7 +233,7 @@ fn inputs(command: &Command) -> Vec<PathBuf> {
 fn guests_and_states(command: &Command) -> Vec<PathBuf> {
     let with = |guests: &[PathBuf], state: &Option<PathBuf>| guests.iter().chain(state).cloned().collect();
     match command {
-        Command::Inspect(arguments) => vec![arguments.guest.clone()],
+        Command::Inspect(arguments) => with(std::slice::from_ref(&arguments.guest), &arguments.state),
         Command::Compile(arguments) => vec![arguments.guest.clone()],
         Command::Build(arguments) => {
             with(&arguments.guest.inputs(), &state_file_beside(&arguments.guest.manifest_path))

@@ -45,6 +45,15 @@ pub(crate) fn file(text: &str) -> Result<PathBuf, String> {
     }
 }
 
+/// Reads the budget of a memory, which has whole pages.
+pub(crate) fn budget(text: &str) -> Result<u64, String> {
+    let page = 64 << 10;
+    match memory_size(text)? {
+        bytes if bytes < page => Err(format!("`{text}` is less than a page of memory; use at least 64KiB")),
+        bytes => Ok(bytes),
+    }
+}
+
 /// A reader of the path of a manifest, which may be that of its folder.
 pub(crate) fn manifest() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().map(|path: PathBuf| {

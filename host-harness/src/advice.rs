@@ -22,7 +22,12 @@ pub struct Advice {
 }
 
 impl Advice {
-    fn new(kind: AdviceKind, sentence: impl Into<String>, file: impl Into<String>, lines: Vec<String>) -> Self {
+    pub(crate) fn new(
+        kind: AdviceKind,
+        sentence: impl Into<String>,
+        file: impl Into<String>,
+        lines: Vec<String>,
+    ) -> Self {
         Self { kind, sentence: sentence.into(), file: file.into(), lines }
     }
 }
@@ -43,11 +48,17 @@ pub enum AdviceKind {
     DebugInformation,
     /// The heap's begin, which the module does not export.
     HeapBase,
+    /// An exchange region that takes much of a memory budget.
+    ExchangeRegion,
+    /// Statics that take much of a memory budget.
+    Statics,
+    /// A declared minimum of memory above what stack and statics need.
+    DeclaredMemory,
 }
 
 /// How a module was linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Linked {
+pub(crate) enum Linked {
     /// By cargo and rustc.
     Cargo,
     /// By clang, with whatever else in it.
@@ -57,7 +68,7 @@ enum Linked {
 }
 
 impl Linked {
-    fn of(info: &ModuleInfo) -> Self {
+    pub(crate) fn of(info: &ModuleInfo) -> Self {
         let is_in = |producers: &[Producer], name: &str| producers.iter().any(|producer| producer.name.contains(name));
         let (tools, languages) = (&info.producers.processed_by, &info.producers.languages);
         // A guest in C may have a library in Rust, and other compilers use clang's parts.
@@ -170,7 +181,7 @@ fn debug_information(info: &ModuleInfo, linked: Linked) -> Option<Advice> {
 }
 
 /// An argument of the linker: as it is, as rustc is given it, and as clang is.
-fn linker_argument(linked: Linked, plain: &str, of_rustc: &str, of_clang: &str) -> (String, Vec<String>) {
+pub(crate) fn linker_argument(linked: Linked, plain: &str, of_rustc: &str, of_clang: &str) -> (String, Vec<String>) {
     match linked {
         Linked::Cargo => {
             let flags = format!("rustflags = [\"-C\", \"link-arg={of_rustc}\"]");

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use guest_host::{ArgumentError, Arguments, ConfigError, Guest, LoadError, MissingArguments, Val};
-use guest_prepare::module_info::{ContractKind, Signature};
+use guest_prepare::module_info::{ContractKind, Signature, ValueType};
 use serde::{Deserialize, Serialize};
 
 /// The functions to call, and those that were left out.
@@ -93,6 +93,20 @@ pub fn arguments_of(guest: &Guest, arguments: &Arguments) -> Arguments {
 #[must_use]
 pub fn is_bare(guest: &Guest) -> bool {
     guest.info().contract() == ContractKind::Bare
+}
+
+/// Why an exported function of a bare module cannot be called.
+pub(crate) fn why_not(name: &str, signature: &Signature) -> String {
+    if name.starts_with(guest_abi::names::RESERVED_PREFIX) {
+        return "its name begins with `_`: the host calls `_initialize` itself, and no other".to_owned();
+    }
+    let is_number = |ty: &ValueType| matches!(ty, ValueType::I32 | ValueType::I64 | ValueType::F32 | ValueType::F64);
+    let of = |what: &str, types: &[ValueType]| {
+        let found = types.iter().enumerate().find(|(_, ty)| !is_number(ty));
+        found.map(|(index, ty)| format!("{what} {} is of type `{ty}`, which is no number", index + 1))
+    };
+    let found = of("parameter", &signature.params).or_else(|| of("result", &signature.results));
+    found.unwrap_or_else(|| "its type is not one of numbers".to_owned())
 }
 
 /// A number that a function of a bare module returned.

@@ -3,11 +3,15 @@
 //! An [`Inspection`] is made of any valid core module, also of one that the harness then refuses to run: it says why.
 //! The JSON report has its fields under their names.
 
+mod within;
+
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
 use crate::advice::{Advice, advice};
+use crate::budget::Budget;
+use crate::functions::why_not;
 use crate::measure::SYSTEM_ALLOCATOR;
 use guest_abi::function::{EXPORT_AGGREGATE, EXPORT_ROW, EXPORT_TABLE};
 use guest_host::admission::{Admission, Refusal};
@@ -16,8 +20,9 @@ use guest_host::snapshot::ControlBlockAt;
 use guest_host::{
     AdmissionError, AllocationSource, Choice, Engine, Guest, InstanceConfig, LoadError, MemoryState, RestoreStrategy,
 };
-use guest_prepare::module_info::{ContractKind, MemoryLayout, ModuleError, ModuleInfo, Signature, Tracked, ValueType};
+use guest_prepare::module_info::{ContractKind, MemoryLayout, ModuleError, ModuleInfo, Tracked};
 use guest_prepare::{CountedFunction, PrepareOptions, tells_allocations};
+pub use within::inspect_within;
 
 /// Which functions of a bare module can be called, and how a module comes to be an extension instead.
 pub const WHAT_WOULD_BE_CALLABLE: &str = "of a bare module, exported functions whose parameters and results are numbers \
@@ -79,6 +84,9 @@ pub struct Inspection {
     /// Advice on how it is built.
     #[serde(default)]
     pub advice: Vec<Advice>,
+    /// Its memory beside a budget; absent where none was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
 }
 
 /// An exported function of a bare module that cannot be called.
@@ -233,13 +241,28 @@ pub fn inspect(
     options: PrepareOptions,
     config: &InstanceConfig,
 ) -> Result<Inspection, ModuleError> {
+    inspect_and(engine, name, wasm, options, config, |_, _| ())
+}
+
+/// Inspects a module. If it can be loaded, `add` adds to what was found.
+fn inspect_and(
+    engine: &Engine,
+    name: &str,
+    wasm: &[u8],
+    options: PrepareOptions,
+    config: &InstanceConfig,
+    add: impl FnOnce(&mut Inspection, &Guest),
+) -> Result<Inspection, ModuleError> {
     // One whose module is damaged is no module either.
     let module = if is_artefact(wasm) { module_of(wasm).unwrap_or(wasm) } else { wasm };
     let info = ModuleInfo::analyse(module)?;
     let admission = Admission::of(&info);
     let mut found = of_module(name, &info, &admission);
     match Guest::load(engine, name, wasm, options) {
-        Ok(guest) => add_instance(&mut found, &guest, config),
+        Ok(guest) => {
+            add_instance(&mut found, &guest, config);
+            add(&mut found, &guest);
+        }
         Err(error) => {
             found.problems.push(error.to_string());
             found.strategies = verdicts_by_module(&admission);
@@ -393,6 +416,7 @@ fn of_module(name: &str, info: &ModuleInfo, admission: &Admission) -> Inspection
         instance_error: None,
         strategies: Vec::new(),
         advice: advice(info),
+        budget: None,
     }
 }
 
@@ -408,19 +432,6 @@ fn not_callable(info: &ModuleInfo) -> Vec<NotCallable> {
             reason: why_not(&export.name, signature),
         })
         .collect()
-}
-
-fn why_not(name: &str, signature: &Signature) -> String {
-    if name.starts_with(guest_abi::names::RESERVED_PREFIX) {
-        return "its name begins with `_`: the host calls `_initialize` itself, and no other".to_owned();
-    }
-    let is_number = |ty: &ValueType| matches!(ty, ValueType::I32 | ValueType::I64 | ValueType::F32 | ValueType::F64);
-    let of = |what: &str, types: &[ValueType]| {
-        let found = types.iter().enumerate().find(|(_, ty)| !is_number(ty));
-        found.map(|(index, ty)| format!("{what} {} is of type `{ty}`, which is no number", index + 1))
-    };
-    let found = of("parameter", &signature.params).or_else(|| of("result", &signature.results));
-    found.unwrap_or_else(|| "its type is not one of numbers".to_owned())
 }
 
 /// The compilers and tools that a module names, such as `rustc 1.96.0`.

@@ -2,7 +2,9 @@
 #![deny(missing_docs)]
 
 pub mod advice;
+pub mod budget;
 pub mod compare;
+mod digits;
 pub mod functions;
 pub mod inspect;
 mod intent_report;

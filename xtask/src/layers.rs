@@ -126,9 +126,11 @@ const LAYERS: [(&str, &[&str]); 11] = [
     (
         "host-harness",
         &[
+            "digits",
             "intent_report",
             "advice",
             "functions",
+            "budget",
             "measure",
             "probe",
             "verify",

@@ -4,7 +4,7 @@ use alloc_core::{
     ADDRESS_END,
     AllocatorKind::Leaking,
     Memory, PAGE_SIZE,
-    claim::{MOST_PAGES_AHEAD, claim},
+    claim::{MOST_PAGES_AHEAD, claim, claim_ahead},
     testing::FakeMemory,
 };
 
@@ -52,6 +52,21 @@ fn where_only_the_need_is_granted_the_need_is_taken() {
     assert_eq!(memory.pages(), before + 2);
     assert!(!claim(&memory, Leaking, 42 * PAGE_SIZE + 1));
     assert_eq!(memory.image().limit, memory.pages() * PAGE_SIZE);
+}
+
+#[test]
+fn what_is_wanted_beyond_the_need_is_taken_where_it_is_granted() {
+    // Two pages are wanted, and an eighth of what there is on top of them; one is needed.
+    for (spare, grown) in [(4, 4), (3, 1), (1, 1)] {
+        let memory = memory(0, spare);
+        let before = memory.pages();
+        assert!(claim_ahead(&memory, Leaking, PAGE_SIZE, PAGE_SIZE + 1));
+        assert_eq!(memory.pages(), before + grown, "{spare} pages can be added");
+        assert_eq!(memory.image().limit, memory.pages() * PAGE_SIZE);
+    }
+    let memory = memory(1, 0);
+    assert!(claim_ahead(&memory, Leaking, 1, PAGE_SIZE + 1), "what there is is enough");
+    assert!(!claim_ahead(&memory, Leaking, PAGE_SIZE + 1, PAGE_SIZE + 2));
 }
 
 #[test]

@@ -29,6 +29,41 @@ fn the_heap_is_claimed_in_steps() {
     assert_eq!(memory.image().top, START + 4 * CLAIM_STEP);
 }
 
+/// Blocks of so many bytes, as many as the heap serves.
+fn fill(allocator: &impl GlobalAlloc, size: usize) -> Vec<*mut u8> {
+    let blocks = core::iter::from_fn(|| Some(alloc(allocator, size, 8)).filter(|block| !block.is_null()));
+    blocks.collect()
+}
+
+#[test]
+fn the_last_step_ends_where_memory_ends() {
+    // Rooms that are no multiple of a step, the least of them smaller than one.
+    for room in [2_048, 6_000, 9_008, 20_480, 0x1_0000 - 32] {
+        for spare in [0, 1] {
+            let memory = FakeMemory::new(START - room, spare);
+            let allocator = FreelistAllocator::over(&memory);
+            let served = fill(&allocator, 100).len() as u32 * 128;
+            let room = room + spare * 0x1_0000;
+            assert!(room - served < 1_024, "{served} of {room} bytes were served");
+            assert_eq!(u64::from(memory.image().top), memory.reachable_end());
+        }
+    }
+}
+
+#[test]
+fn before_a_request_is_refused_what_was_freed_is_joined() {
+    for room in [20_000, 30_000, 40_000] {
+        let memory = FakeMemory::new(START - room, 0);
+        let allocator = FreelistAllocator::over(&memory);
+        for block in fill(&allocator, 100) {
+            // SAFETY: allocated above, with this layout.
+            unsafe { allocator.dealloc(block, layout(100, 8)) };
+        }
+        let size = room as usize - 1_500;
+        assert!(!alloc(&allocator, size, 8).is_null(), "{size} of {room} bytes are free");
+    }
+}
+
 /// Distances from the heap's base, after each request, of the block and of the heap's end.
 fn distances(start: u32) -> Vec<(u32, u32)> {
     let memory = FakeMemory::new(start, 100);

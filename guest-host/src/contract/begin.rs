@@ -19,6 +19,8 @@ pub(crate) struct Begin<'a, X: ContractData> {
     pub(crate) memory_limit: u64,
     /// Bytes of the exchange region.
     pub(crate) exchange_size: u32,
+    /// Whether that is only the usual size, so that a smaller region is as good where there is no room for it.
+    pub(crate) may_shrink_exchange: bool,
 }
 
 /// Why an instance did not come to its snapshot.

@@ -24,6 +24,9 @@ use crate::host::mode::Mode;
 /// Bytes of the exchange region unless the embedder says otherwise.
 pub(super) const EXCHANGE_SIZE: u32 = names::DEFAULT_EXCHANGE_SIZE;
 
+/// Bytes below which the host does not halve the exchange region where nobody asked for a size: a quarter of the usual size.
+const LEAST_EXCHANGE_SIZE: u32 = EXCHANGE_SIZE / 4;
+
 /// Runs what the contract wants run before the snapshot, and returns the exchange region.
 pub(super) async fn begin<M: Mode, X: ContractData>(begin: &mut Begin<'_, X>) -> Result<Range<usize>, BeginError> {
     begin.initialise::<M>(names::EXPORT_INITIALIZE).await?;
@@ -31,10 +34,15 @@ pub(super) async fn begin<M: Mode, X: ContractData>(begin: &mut Begin<'_, X>) ->
         let fault = reported(&mut begin.store.data_mut().call);
         return Err(BeginError::Failed { function: names::EXPORT_INIT.to_owned(), fault });
     }
-    let size = begin.exchange_size;
-    match begin.call::<M, u32, u32>(names::EXPORT_EXCHANGE, size).await? {
-        Some(address) => begin.exchange(address, size),
-        None => Ok(0..0),
+    let mut size = begin.exchange_size;
+    loop {
+        match begin.call::<M, u32, u32>(names::EXPORT_EXCHANGE, size).await? {
+            // Nobody asked for the usual size, and in little memory a smaller region serves.
+            Some(0) if begin.may_shrink_exchange && size > LEAST_EXCHANGE_SIZE => size /= 2,
+            Some(0) if size > 0 => return Err(BeginError::NoExchange { size: begin.exchange_size }),
+            Some(address) => return begin.exchange(address, size),
+            None => return Ok(0..0),
+        }
     }
 }
 

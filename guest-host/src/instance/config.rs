@@ -51,7 +51,8 @@ pub struct InstanceConfig {
     pub init_deadline: Duration,
     /// Bytes of its exchange region, which under the exttinygo contract is the buffer from its `malloc`. `None` for what
     /// is usual there: [65,536](guest_abi::names::DEFAULT_EXCHANGE_SIZE) under the native contract,
-    /// [64,000](guest_abi::exttinygo::DEFAULT_BUFFER_SIZE) under that one.
+    /// [64,000](guest_abi::exttinygo::DEFAULT_BUFFER_SIZE) under that one. Under the native contract the usual size is halved,
+    /// down to a quarter, while the guest has no room for it.
     pub exchange_size: Option<u32>,
     /// The arguments with which functions of a bare module are invoked.
     pub arguments: Arguments,
@@ -136,7 +137,7 @@ impl Default for InstanceConfig {
 }
 
 impl InstanceConfig {
-    /// Bytes of the exchange region of a guest that speaks this contract.
+    /// Bytes of the exchange region of a guest that speaks this contract, unless its memory has no room for the usual size.
     #[must_use]
     pub fn exchange_size(&self, contract: ContractKind) -> u32 {
         self.exchange_size.unwrap_or(default_exchange_size(contract))

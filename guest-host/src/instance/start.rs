@@ -153,6 +153,7 @@ async fn initialise<M: Mode>(
         limits: config.limits,
         memory_limit: config.memory_limit,
         exchange_size: config.exchange_size(kind),
+        may_shrink_exchange: config.exchange_size.is_none(),
     };
     contract::begin::<M>(kind, start, &mut begin).await.map_err(|error| match error {
         BeginError::Missing(name) => StartError::Instantiate(format!("the instance has no `{name}`")).into(),

@@ -247,6 +247,7 @@ impl Collector {
             function_section: self.custom.functions,
             engine_refusal: None,
             function_names: self.custom.names.functions,
+            data_segment_names: self.custom.names.data_segments,
             signatures: self.signatures,
             function_types: self.functions,
         }

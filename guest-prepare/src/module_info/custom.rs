@@ -57,6 +57,7 @@ pub(super) struct Names {
     pub(super) module: Option<String>,
     pub(super) functions: BTreeMap<u32, String>,
     pub(super) globals: BTreeMap<u32, String>,
+    pub(super) data_segments: BTreeMap<u32, String>,
 }
 
 /// The content of the custom sections.
@@ -97,6 +98,7 @@ fn read_names(section: NameSectionReader<'_>) -> Names {
             Ok(Name::Module { name, .. }) => names.module = Some(name.to_owned()),
             Ok(Name::Function(map)) => names.functions = read_name_map(map),
             Ok(Name::Global(map)) => names.globals = read_name_map(map),
+            Ok(Name::Data(map)) => names.data_segments = read_name_map(map),
             Ok(_) => {}
             Err(_) => break,
         }

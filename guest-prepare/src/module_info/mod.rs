@@ -146,6 +146,7 @@ pub struct ModuleInfo {
     /// validator says, and how it is built without them.
     pub engine_refusal: Option<String>,
     function_names: BTreeMap<u32, String>,
+    data_segment_names: BTreeMap<u32, String>,
     /// One for each type; `None` for types that are no functions.
     signatures: Vec<Option<Signature>>,
     /// Type of each function.
@@ -303,6 +304,13 @@ impl ModuleInfo {
         let exported =
             self.exports.iter().find(|export| export.index == index && matches!(export.ty, ExternType::Function(_)));
         exported.map_or_else(|| format!("function {index}"), |export| export.name.clone())
+    }
+
+    /// The name of a data segment, where the name section has one: `.rodata` or `.data`, or that of a static if the module was
+    /// linked with `--no-merge-data-segments`.
+    #[must_use]
+    pub fn data_segment_name(&self, index: u32) -> Option<&str> {
+        self.data_segment_names.get(&index).map(String::as_str)
     }
 
     /// Names of functions in the name section, by index.

@@ -159,6 +159,13 @@ fn data_segments_say_where_they_go() {
 }
 
 #[test]
+fn data_segments_have_the_names_of_the_name_section() {
+    let info = analyse(r#"(module (memory 1) (data (i32.const 16) "abc") (data $.rodata (i32.const 32) "d"))"#);
+    assert_eq!((info.data_segment_name(0), info.data_segment_name(1)), (None, Some(".rodata")));
+    assert_eq!(info.data_segment_name(2), None);
+}
+
+#[test]
 fn instructions_that_matter_are_counted() {
     let info = analyse(
         r#"(module (memory 1) (table 1 funcref)

@@ -9,6 +9,7 @@ mod config;
 mod folder;
 mod gate;
 mod input;
+mod little_memory;
 mod progress;
 mod schema;
 mod start;

@@ -52,6 +52,7 @@ fn reports_of_every_command_are_valid_and_broken_ones_are_not() {
     let measure = "measure counted.wasm plain.wasm --function FUNCTION --calls 5 --budget 1ms --deadline 20ms";
     for (name, line) in [
         ("inspect", "inspect counted.wasm"),
+        ("budget", "inspect counted.wasm --budget 192KiB"),
         ("run", "run counted.wasm allocate --times 20"),
         ("intents", "run plain.wasm new_view"),
         ("failed", "run plain.wasm say_and_abort"),

@@ -124,7 +124,10 @@ impl Report {
 
     fn content_passed(&self) -> bool {
         match &self.content {
-            Content::Inspect(inspection) => inspection.problems.is_empty() && inspection.instance_error.is_none(),
+            Content::Inspect(inspection) => {
+                let fits = inspection.budget.as_ref().is_none_or(|budget| budget.fits);
+                fits && inspection.problems.is_empty() && inspection.instance_error.is_none()
+            }
             Content::Run(run) => run.failed_calls == 0,
             Content::Compile(_) => true,
             Content::Build(report) => report.modules.iter().all(|module| module.strategy.is_some()),

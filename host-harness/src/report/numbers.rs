@@ -1,5 +1,6 @@
 //! Figures in words that people read.
 
+pub(crate) use crate::digits::grouped;
 use crate::measure::PerCall;
 
 /// The text in place of a missing figure.
@@ -8,19 +9,6 @@ pub(super) const NONE: &str = "-";
 /// `optional`, or a dash.
 pub(super) fn or_dash<T>(optional: Option<T>, show: impl FnOnce(T) -> String) -> String {
     optional.map_or_else(|| NONE.to_owned(), show)
-}
-
-/// A whole number, its digits in groups of three.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A count per call: whole, or with its fraction.
@@ -78,7 +66,6 @@ mod tests {
 
     #[test]
     fn figures_read_well() {
-        assert_eq!([grouped(7), grouped(1000), grouped(12_345_678)], ["7", "1,000", "12,345,678"]);
         assert_eq!([bytes(816), bytes(65_536), bytes(1_500_000)], ["816 B", "64 KiB", "1.4 MiB"]);
         assert_eq!([time(50.4), time(999.6), time(9_440.0), time(123_456.0)], ["50 ns", "1.0 us", "9.4 us", "123 us"]);
         assert_eq!([time(3.4e6), time(2.5e8), time(1e9)], ["3.4 ms", "250 ms", "1.0 s"]);

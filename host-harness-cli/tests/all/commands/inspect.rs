@@ -41,6 +41,49 @@ fn advice_has_the_lines_to_paste() {
     assert!(!folder.run("inspect plain.wasm").stdout.contains("Advice"));
 }
 
+/// Bytes that [`LARGE_STACK`] declares beyond 256 KiB.
+const MISSING: u64 = (18 << 16) - (256 << 10);
+
+#[test]
+fn a_budget_says_where_the_bytes_go_and_whether_they_are_enough() {
+    let folder = Folder::new();
+    let said = folder.run("inspect plain.wasm --budget 2MiB --deadline 50ms");
+    for words in
+        ["Memory budget of 2 MiB (2,097,152 bytes)", "| sum ", "100.0%", "| exchange region ", "fits         yes"]
+    {
+        assert!(said.stdout.contains(words), "{words}: {}", said.stdout);
+    }
+    assert_eq!(said.status, Some(0), "{}", said.stderr);
+
+    folder.file("large.wat", LARGE_STACK.as_bytes());
+    let said = folder.run("inspect large.wat --budget 256KiB --width 300");
+    let words = ["no: 917,504 bytes are missing; no instance starts within the budget", "link-arg=-zstack-size=16384"];
+    for words in words {
+        assert!(said.stdout.contains(words), "{words}: {}", said.stdout);
+    }
+    assert_eq!(said.status, Some(1), "{}", said.stdout);
+
+    let json = folder.run("inspect large.wat --budget 256KiB --format json");
+    assert_eq!(json.status, Some(1));
+    let Content::Inspect(found) = read(&json.stdout).unwrap().content else { panic!("{}", json.stdout) };
+    let budget = found.budget.as_ref().unwrap();
+    assert_eq!((budget.fits, budget.missing, budget.needed), (false, Some(MISSING), Some((256 << 10) + MISSING)));
+    assert_eq!(found.advice.iter().filter(|advice| advice.kind == AdviceKind::ShadowStack).count(), 1);
+    assert!(!folder.run("inspect large.wat --format json").stdout.contains("budget"));
+}
+
+#[test]
+fn the_functions_that_a_budget_calls_read_the_state() {
+    let folder = Folder::new();
+    folder.file("state.json", b"[]");
+    let said = folder.run("inspect counted.wasm --budget 192KiB --state state.json");
+    assert_eq!(said.status, Some(0), "{}{}", said.stdout, said.stderr);
+    assert!(said.stdout.contains("free heap"), "{}", said.stdout);
+    folder.refuses("inspect counted.wasm --state state.json", &["--budget"]);
+    folder.refuses("inspect counted.wasm --budget 1KiB", &["less than a page", "64KiB"]);
+    folder.refuses("inspect counted.wasm --budget 256KiB --state none.json", &["none.json"]);
+}
+
 #[test]
 fn the_names_of_frames_are_not_taken_for_certain_where_only_they_say_what_happened() {
     let folder = Folder::new();

@@ -98,6 +98,9 @@ fn an_extension_is_tested_compared_and_formatted_as_it_was_written() {
     assert_eq!(report.settings.memory_limit, 64 << 20, "its harness.toml counts");
     let module = place.module("my-shop-bump-reset.wasm");
     let state = made.join("state.json");
+    let fits = folder.run(&format!("inspect {} --budget 256KiB --state {}", module.display(), state.display()));
+    assert_eq!(fits.status, Some(0), "{}{}", fits.stdout, fits.stderr);
+    assert!(fits.stdout.contains("| add_order | ok "), "{}", fits.stdout);
     let said = folder.run(&format!("run {} add_order --state {}", module.display(), state.display()));
     assert_eq!(said.status, Some(0), "{}", said.stderr);
     assert!(said.stdout.contains("2400"), "400 and the 2000 of the order: {}", said.stdout);

@@ -47,6 +47,7 @@ pub(in super::super) fn sections(inspection: &Inspection) -> Vec<Section> {
     }
     sections.push(items("Imports", &inspection.imports));
     sections.push(items("Exports", &inspection.exports));
+    sections.extend(inspection.budget.iter().flat_map(super::budget::sections));
     // Last, where a terminal shows it.
     sections.extend(super::advice::section([(inspection.guest.as_str(), inspection.advice.as_slice())]));
     sections

@@ -3,6 +3,7 @@
 mod advice;
 mod answer;
 pub(super) mod baseline;
+mod budget;
 pub(super) mod build;
 pub(super) mod compile;
 pub(super) mod inspect;

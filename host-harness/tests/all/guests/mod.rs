@@ -14,6 +14,7 @@ mod creep;
 mod exttinygo_module;
 pub(crate) mod heap;
 mod init;
+mod little_memory;
 mod oracle;
 mod policies;
 mod pool;

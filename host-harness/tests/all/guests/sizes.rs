@@ -20,8 +20,8 @@ use super::root;
 /// Bytes that a bump allocator may add: 0.6 KiB.
 const BUMP_BUDGET: usize = 614;
 
-/// Bytes that a freelist may add: 2.2 KiB.
-const FREELIST_BUDGET: usize = 2252;
+/// Bytes that a freelist may add: 2.3 KiB, of which 70 bytes serve the last requests before memory ends.
+const FREELIST_BUDGET: usize = 2355;
 
 /// Whether the guest has std.
 #[derive(Clone, Copy, PartialEq)]
