@@ -197,16 +197,22 @@ impl<S: Store> Tenants<S> {
         Ok(())
     }
 
+    /// Goes back to the state that the store has of a tenant, or to its beginning: for embedders who save states themselves, when they
+    /// could not.
+    pub fn discard(&mut self, tenant: &str) {
+        if let Some(awake) = self.awake.pop(tenant) {
+            self.give_back(awake.program, awake.instance);
+        }
+        self.take_asleep(tenant);
+    }
+
     /// Forgets a tenant and what it kept, also in the store.
     ///
     /// # Errors
     /// [`TenantError::Store`]; the tenant is still there then.
     pub fn forget(&mut self, tenant: &str) -> Result<(), TenantError<S::Error>> {
         self.store.remove(tenant).map_err(TenantError::Store)?;
-        if let Some(awake) = self.awake.pop(tenant) {
-            self.give_back(awake.program, awake.instance);
-        }
-        self.take_asleep(tenant);
+        self.discard(tenant);
         Ok(())
     }
 
@@ -214,6 +220,12 @@ impl<S: Store> Tenants<S> {
     #[must_use]
     pub fn status(&self) -> Status {
         Status { awake: self.awake.len(), asleep: self.asleep.len(), idle: self.idle.len(), ..self.status }
+    }
+
+    /// The store.
+    #[must_use]
+    pub const fn store(&self) -> &S {
+        &self.store
     }
 
     /// The store.

@@ -7,7 +7,7 @@ use super::table::Table;
 use crate::error::{Place, ServeError};
 
 /// The keys of the table `program`.
-pub(super) const KEYS: [&str; 4] = ["tcp", "websocket", "connections", "outgoing"];
+pub(super) const KEYS: [&str; 5] = ["tcp", "websocket", "connections", "outgoing", "durable"];
 
 /// Where the connections of a program come from, and what they may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct ProgramConfig {
     pub connections: u32,
     /// Bytes that wait to be sent to one connection, at most. A client that reads too slowly is disconnected.
     pub outgoing: usize,
+    /// Whether an answer is sent only when the memory of the program is on the disk.
+    pub durable: bool,
     /// Where it begins in the file.
     pub(crate) place: Place,
 }
@@ -46,6 +48,7 @@ impl ProgramConfig {
             websocket,
             connections: table.count("connections", 1..=1_000_000)?.unwrap_or(1000),
             outgoing: table.read("outgoing", super::bytes)?.unwrap_or(256 << 10),
+            durable: table.flag("durable")?.unwrap_or(true),
             place: table.place(),
         })
     }

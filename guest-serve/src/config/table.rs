@@ -161,6 +161,15 @@ where
         }
     }
 
+    /// `true` or `false`.
+    pub(super) fn flag(&self, key: &str) -> Result<Option<bool>, ServeError> {
+        let Some(found) = self.get(key) else { return Ok(None) };
+        match found.get_ref() {
+            DeValue::Boolean(flag) => Ok(Some(*flag)),
+            _ => Err(self.wrong(key, "`true` or `false`", found)),
+        }
+    }
+
     /// A table with these keys.
     pub(super) fn table(&self, key: &str, keys: &[&str]) -> Result<Option<Self>, ServeError> {
         let Some(found) = self.get(key) else { return Ok(None) };

@@ -99,7 +99,7 @@ impl Entrance {
                 sleep(after).await;
             }
             let (done, was_read) = oneshot::channel();
-            if !self.enter(deployment, tenant, connection, Event::Read { bytes, _done: done }) {
+            if !self.enter(deployment, tenant, connection, Event::Read { bytes, done }) {
                 return;
             }
             // It is dropped, when the program has had the bytes.

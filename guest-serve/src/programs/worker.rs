@@ -1,14 +1,14 @@
 //! A thread that runs programs, one event after the other.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, mpsc};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use guest_abi::program::{Action, ActionError, CLOSED, CONNECTED, READ, actions};
-use guest_functions::{Function, FunctionError};
+use guest_functions::FunctionError;
 use guest_host::guest_image::ImageError;
 use guest_host::{Instance, ResumeError};
-use guest_tenants::{RedbStore, RedbStoreError, TenantError, Tenants, TenantsConfig};
+use guest_tenants::{Image, RedbStore, RedbStoreError, TenantError, Tenants, TenantsConfig};
 use tokio::sync::oneshot;
 
 use super::outbox::{Closing, Outbox};
@@ -43,7 +43,7 @@ pub(super) enum Event {
     Read {
         bytes: Vec<u8>,
         /// Is dropped when the program has had them, so that the next may be read.
-        _done: oneshot::Sender<()>,
+        done: oneshot::Sender<()>,
     },
     /// It was closed.
     Closed,
@@ -77,14 +77,35 @@ struct Open {
     outbox: Outbox,
 }
 
+/// An event that the program has had, and what it wants done.
+struct Effect {
+    deployment: Arc<Deployment>,
+    tenant: Arc<str>,
+    connection: i64,
+    actions: Vec<u8>,
+}
+
+/// Events whose effects wait until the memory of their programs is on the disk.
+#[derive(Default)]
+struct Batch {
+    effects: Vec<Effect>,
+    /// Dropped when the effects have been carried out.
+    read: Vec<oneshot::Sender<()>>,
+    /// Tenants whose connections changed.
+    moved: BTreeSet<Arc<str>>,
+}
+
+/// Events that share a write to the disk, at most.
+const TOGETHER: usize = 256;
+
 /// A thread that runs programs.
 #[derive(Debug)]
 pub(super) struct Worker {
     tenants: Tenants<RedbStore>,
     monitor: Monitor,
     connections: HashMap<i64, Open>,
-    /// How many each tenant has.
-    open: HashMap<Arc<str>, u32>,
+    /// The connections of each tenant that has some.
+    open: HashMap<Arc<str>, BTreeSet<i64>>,
 }
 
 impl Worker {
@@ -94,32 +115,23 @@ impl Worker {
 
     /// Runs events until it is stopped.
     pub(super) fn run(mut self, jobs: &mpsc::Receiver<Job>) {
-        while let Ok(Job::Event { deployment, tenant, connection, event }) = jobs.recv() {
-            let Some(program) = &deployment.program else { continue };
-            match event {
-                Event::Connected { peer, outbox } => {
-                    if self.open(&deployment, &tenant, connection, outbox)
-                        && let Some(function) = &program.connected
-                    {
-                        self.event(&deployment, &tenant, connection, CONNECTED, |instance| {
-                            function.call_on(instance, (connection, peer.as_str()))
-                        });
-                    }
-                }
-                Event::Read { bytes, _done } => {
-                    if self.connections.contains_key(&connection) {
-                        let read = |instance: &mut Instance| program.read.call_on(instance, (connection, bytes.as_slice()));
-                        self.event(&deployment, &tenant, connection, READ, read);
-                    }
-                }
-                Event::Closed => {
-                    if self.close(&tenant, connection)
-                        && let Some(function) = &program.closed
-                    {
-                        self.event(&deployment, &tenant, connection, CLOSED, |instance| closed(function, instance, connection));
-                    }
+        let mut goes_on = true;
+        while goes_on {
+            let Ok(mut job) = jobs.recv() else { break };
+            let mut batch = Batch::default();
+            // Those that came while the last ones were written.
+            for _ in 0..TOGETHER {
+                let Job::Event { deployment, tenant, connection, event } = job else {
+                    goes_on = false;
+                    break;
+                };
+                self.take(&deployment, &tenant, connection, event, &mut batch);
+                match jobs.try_recv() {
+                    Ok(next) => job = next,
+                    Err(_) => break,
                 }
             }
+            self.commit(batch);
         }
         let saved = self.tenants.save_all().map_err(|error| error.to_string());
         let synced = saved.and_then(|()| self.tenants.store_mut().sync().map_err(|error| error.to_string()));
@@ -128,47 +140,122 @@ impl Worker {
         }
     }
 
+    /// Takes an event. What the program wants done waits in `batch`, or is done at once where nothing has to be durable.
+    fn take(
+        &mut self,
+        deployment: &Arc<Deployment>,
+        tenant: &Arc<str>,
+        connection: i64,
+        event: Event,
+        batch: &mut Batch,
+    ) {
+        let Some(program) = &deployment.program else { return };
+        match event {
+            Event::Connected { peer, outbox } => {
+                self.close_those_of_an_earlier_process(deployment, tenant, batch);
+                if self.open(deployment, tenant, connection, outbox, batch)
+                    && let Some(function) = &program.connected
+                {
+                    self.event(deployment, tenant, connection, CONNECTED, batch, |instance| {
+                        function.call_on(instance, (connection, peer.as_str()))
+                    });
+                }
+            }
+            Event::Read { bytes, done } => {
+                if self.connections.contains_key(&connection) {
+                    self.event(deployment, tenant, connection, READ, batch, |instance| {
+                        program.read.call_on(instance, (connection, bytes.as_slice()))
+                    });
+                    batch.read.push(done);
+                }
+            }
+            Event::Closed => {
+                if self.close(tenant, connection, batch) {
+                    self.closed(deployment, tenant, connection, batch);
+                }
+            }
+        }
+    }
+
+    /// Tells a program that a connection was closed, if it wants to know.
+    fn closed(&mut self, deployment: &Arc<Deployment>, tenant: &Arc<str>, connection: i64, batch: &mut Batch) {
+        if let Some(function) = deployment.program.as_ref().and_then(|program| program.closed.as_ref()) {
+            self.event(deployment, tenant, connection, CLOSED, batch, |instance| {
+                function.call_on(instance, (connection,))
+            });
+        }
+    }
+
+    /// A process that was killed could not tell its programs that their connections were closed.
+    fn close_those_of_an_earlier_process(&mut self, deployment: &Arc<Deployment>, tenant: &Arc<str>, batch: &mut Batch) {
+        if self.open.contains_key(tenant) || !is_durable(deployment) {
+            return;
+        }
+        // What cannot be read is told by the call that follows.
+        let note = self.tenants.store().note(tenant).ok().flatten().unwrap_or_default();
+        let (connections, _) = note.as_chunks();
+        for connection in connections {
+            self.closed(deployment, tenant, i64::from_le_bytes(*connection), batch);
+        }
+        if !connections.is_empty() {
+            batch.moved.insert(Arc::clone(tenant));
+        }
+    }
+
     /// Takes note of a connection, unless its tenant has as many as it may have.
-    fn open(&mut self, deployment: &Deployment, tenant: &Arc<str>, connection: i64, outbox: Outbox) -> bool {
-        let most = deployment.config.program.as_ref().map_or(0, |program| program.connections);
+    fn open(
+        &mut self,
+        deployment: &Deployment,
+        tenant: &Arc<str>,
+        connection: i64,
+        outbox: Outbox,
+        batch: &mut Batch,
+    ) -> bool {
+        let most = deployment.config.program.as_ref().map_or(0, |program| program.connections as usize);
         let open = self.open.entry(Arc::clone(tenant)).or_default();
-        if *open >= most {
+        if open.len() >= most {
             deployment.monitor.limited(tenant, "it has as many connections as it may have");
             outbox.close(Closing::TooMany);
             return false;
         }
-        *open += 1;
+        open.insert(connection);
+        if is_durable(deployment) {
+            batch.moved.insert(Arc::clone(tenant));
+        }
         self.connections.insert(connection, Open { tenant: Arc::clone(tenant), outbox });
         true
     }
 
     /// Forgets a connection. Says whether its program knows of it.
-    fn close(&mut self, tenant: &Arc<str>, connection: i64) -> bool {
+    fn close(&mut self, tenant: &Arc<str>, connection: i64, batch: &mut Batch) -> bool {
         if self.connections.remove(&connection).is_none() {
             return false;
         }
+        batch.moved.insert(Arc::clone(tenant));
         if let Some(open) = self.open.get_mut(tenant) {
-            *open -= 1;
-            if *open == 0 {
+            open.remove(&connection);
+            if open.is_empty() {
                 self.open.remove(tenant);
             }
         }
         true
     }
 
-    /// Lets the program have an event, and carries out what it wants.
+    /// Lets the program have an event.
     fn event(
         &mut self,
         deployment: &Arc<Deployment>,
         tenant: &Arc<str>,
         connection: i64,
         function: &'static str,
+        batch: &mut Batch,
         call: impl Fn(&mut Instance) -> Result<Vec<u8>, FunctionError>,
     ) {
         let Some(program) = &deployment.program else { return };
         let began = Instant::now();
         let mut called = self.call(program, deployment, tenant, function, &call);
-        if let Err(TenantError::Resume(ResumeError::Image(ImageError::OtherModule { .. } | ImageError::OtherSnapshot))) = &called
+        if let Err(TenantError::Resume(ResumeError::Image(ImageError::OtherModule { .. } | ImageError::OtherSnapshot))) =
+            &called
             && self.tenants.forget(tenant).is_ok()
         {
             let reason = "it kept memory of another version of its program, and begins anew";
@@ -177,21 +264,23 @@ impl Worker {
         }
         let took = began.elapsed();
         match called {
-            Ok(result) => {
+            Ok(actions) => {
                 deployment.monitor.ended(&Ended { tenant, function, status: 200, took, slow: false, error: None });
-                self.carry_out(deployment, tenant, &result);
+                let (deployment, tenant) = (Arc::clone(deployment), Arc::clone(tenant));
+                let effect = Effect { deployment, tenant, connection, actions };
+                match is_durable(&effect.deployment) {
+                    true => batch.effects.push(effect),
+                    false => self.carry_out(&effect),
+                }
             }
             Err(error) => {
                 let (kind, message) = (kind(&error), error.to_string());
                 let error = Some((kind, message.as_str()));
                 deployment.monitor.ended(&Ended { tenant, function, status: 500, took, slow: false, error });
-                // Its client would wait for an answer that never comes.
-                if let Some(open) = self.connections.get(&connection) {
-                    open.outbox.close(Closing::Failed);
-                }
+                self.fail(tenant, connection);
                 if function == CONNECTED {
                     // The program does not know of it, and so is not told when it is closed.
-                    self.close(tenant, connection);
+                    self.close(tenant, connection, batch);
                 }
             }
         }
@@ -215,10 +304,58 @@ impl Worker {
         })
     }
 
+    /// Closes a connection whose event was undone: its client would wait for an answer that never comes.
+    fn fail(&self, tenant: &Arc<str>, connection: i64) {
+        if let Some(open) = self.connections.get(&connection).filter(|open| open.tenant == *tenant) {
+            open.outbox.close(Closing::Failed);
+        }
+    }
+
+    /// Writes the memory of the programs to the disk, in one transaction, and then carries out what they want.
+    fn commit(&mut self, batch: Batch) {
+        let Batch { effects, read, moved } = batch;
+        let changed: BTreeSet<&Arc<str>> = effects.iter().map(|effect| &effect.tenant).collect();
+        if !changed.is_empty() || !moved.is_empty() {
+            // Those that are not in memory any more went to the store.
+            let images: Vec<(&str, Image)> = changed
+                .iter()
+                .filter_map(|tenant| Some((&***tenant, self.tenants.image(tenant)?.clone())))
+                .collect();
+            let borrowed: Vec<(&str, &Image)> = images.iter().map(|(tenant, image)| (*tenant, image)).collect();
+            let note = |tenant: &Arc<str>| -> Vec<u8> {
+                self.open.get(tenant).into_iter().flatten().flat_map(|connection| connection.to_le_bytes()).collect()
+            };
+            let notes: Vec<(&str, Vec<u8>)> = moved.iter().map(|tenant| (&**tenant, note(tenant))).collect();
+            let notes: Vec<(&str, &[u8])> = notes.iter().map(|(tenant, note)| (*tenant, note.as_slice())).collect();
+            if let Err(error) = self.tenants.store_mut().commit(&borrowed, &notes) {
+                return self.undo(&effects, &error.to_string());
+            }
+            for (tenant, image) in &images {
+                self.tenants.mark_saved(tenant, image.number);
+            }
+        }
+        effects.iter().for_each(|effect| self.carry_out(effect));
+        // Who waits for it may read on now.
+        drop(read);
+    }
+
+    /// Goes back to what is on the disk, as events whose memory could not be written have not happened.
+    #[cold]
+    fn undo(&mut self, effects: &[Effect], error: &str) {
+        for Effect { deployment, tenant, connection, .. } in effects {
+            let error = format!("the memory of the program cannot be written: {error}");
+            let ended = Ended { tenant, function: READ, status: 500, took: Duration::ZERO, slow: false, error: None };
+            deployment.monitor.ended(&Ended { error: Some(("store", &error)), ..ended });
+            self.tenants.discard(tenant);
+            self.fail(tenant, *connection);
+        }
+    }
+
     /// Carries out actions. Connections that are closed, and those of other tenants, are left out.
-    fn carry_out(&self, deployment: &Deployment, tenant: &Arc<str>, result: &[u8]) {
+    fn carry_out(&self, effect: &Effect) {
+        let Effect { deployment, tenant, actions: wanted, .. } = effect;
         let own = |connection: i64| self.connections.get(&connection).filter(|open| open.tenant == *tenant);
-        for action in actions(result).map_while(Result::ok) {
+        for action in actions(wanted).map_while(Result::ok) {
             match action {
                 Action::Write { to, bytes } => {
                     let bytes: Arc<[u8]> = bytes.into();
@@ -238,8 +375,9 @@ impl Worker {
     }
 }
 
-fn closed(function: &Function, instance: &mut Instance, connection: i64) -> Result<Vec<u8>, FunctionError> {
-    function.call_on(instance, (connection,))
+/// Whether answers of the program wait for the disk.
+fn is_durable(deployment: &Deployment) -> bool {
+    deployment.config.program.as_ref().is_some_and(|program| program.durable)
 }
 
 fn kind(error: &Error) -> &'static str {

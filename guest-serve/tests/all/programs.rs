@@ -245,3 +245,54 @@ fn a_port_in_use_is_told_and_the_others_are_served() {
     assert!(ada.stream.read(&mut rest).is_ok_and(|read| read == 0));
     server.stop();
 }
+
+/// The lines that somebody who comes in reads first.
+fn remembered(address: SocketAddr, round: u64) -> Vec<String> {
+    let mut reader = Member::enter(address);
+    reader.say(&format!("/name reader {round}"));
+    let mut lines = Vec::new();
+    loop {
+        let line = reader.hear();
+        assert_ne!(line, "", "{lines:?}");
+        if line.ends_with(&format!("is reader {round} now")) {
+            return lines;
+        }
+        lines.push(line);
+    }
+}
+
+#[test]
+fn what_was_answered_is_there_after_the_process_was_killed_and_happened_once() {
+    let address = free_port();
+    let config = format!("[program]\ntcp = \"{address}\"\n[limits]\ncalls_per_second = 1000000\n");
+    let folder = folder("chat", &chat(), &config);
+    let mut said: u64 = 0;
+    for round in 0..12_u64 {
+        let server = Server::start(folder.path(), &[]);
+        let lines = remembered(address, round);
+        // In order, each once, and none missing up to the last that was heard. One more may have come to the disk.
+        let numbers: Vec<u64> = lines
+            .iter()
+            .filter_map(|line| line.split_once(": line ")?.1.parse().ok())
+            .collect();
+        assert!(numbers.is_sorted_by(|one, other| one + 1 == *other), "{lines:?}");
+        if round > 0 {
+            let last = *numbers.last().unwrap_or(&0);
+            assert!(last == said || last == said + 1, "{said}: {lines:?}");
+            said = last;
+            // The program was told that the connections of the process that was killed are closed.
+            assert!(lines.iter().any(|line| line.ends_with("is gone")), "{lines:?}");
+        }
+        let mut member = Member::enter(address);
+        for _ in 0..=round * 5 % 17 {
+            member.say(&format!("line {}", said + 1));
+            while !member.hear().ends_with(&format!(": line {}", said + 1)) {}
+            said += 1;
+        }
+        // One whose answer nobody waits for.
+        member.say(&format!("line {}", said + 1));
+        server.process.signal("KILL");
+        server.process.end();
+    }
+    assert!(said > 60);
+}
