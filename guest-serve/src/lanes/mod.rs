@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 pub use queue::{Full, Turns};
-pub use slow::{SlowCall, SlowCalls};
+pub use slow::{SlowCall, SlowCalls, SlowOptions};
 
 use crate::folder::GuestName;
 

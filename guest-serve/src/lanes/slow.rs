@@ -1,16 +1,13 @@
 //! Calls on the slow lane.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use guest_functions::{FunctionError, Value};
-use guest_host::{Supervise, Supervisor};
 use tokio::sync::oneshot;
 
-use super::{Entrance, Lane, low};
-use crate::call::{Attempt, Call, Instances, Kind};
+use super::{Entrance, Lane};
+use crate::call::{Attempt, Call, Instances, Kind, Stop, ran};
 
 /// A call that waits for its turn.
 #[derive(Debug)]
@@ -24,31 +21,36 @@ pub struct SlowCall {
 /// The slow lane of a server. Dropping it ends its threads and the calls that run.
 #[derive(Debug)]
 pub struct SlowCalls {
-    stop: Arc<Stop>,
+    stop: Stop,
     lane: Lane<SlowCall>,
 }
 
-/// Ends the calls that run.
-#[derive(Debug, Default)]
-struct Stop(AtomicBool);
-
-impl Supervise for Stop {
-    fn is_interrupted(&self) -> bool {
-        self.0.load(Relaxed)
-    }
+/// How the slow lane is.
+#[derive(Debug, Clone, Copy)]
+pub struct SlowOptions {
+    /// Its threads.
+    pub threads: usize,
+    /// Calls that wait at most.
+    pub waiting: usize,
+    /// Instances that each thread keeps at most.
+    pub instances: usize,
+    /// Calls that end within this time belong to the fast lane.
+    pub slice: Duration,
+    /// How much longer than its guest's deadline a call may take all in all.
+    pub longer: Duration,
 }
 
 impl SlowCalls {
-    /// Starts threads, each with at most `instances` instances. Calls that end within `slice` belong to the fast lane. At
-    /// most `most` calls wait.
+    /// Starts the threads.
     ///
     /// # Errors
     /// If the system makes no thread.
-    pub fn start(threads: usize, most: usize, instances: usize, slice: Duration) -> io::Result<Self> {
-        let stop = Arc::new(Stop::default());
-        let supervisor = Supervisor::new(Arc::clone(&stop) as Arc<dyn Supervise>);
-        let lane = Lane::start(threads, most, move || {
-            let mut instances = Instances::new(instances, Kind::Slow { supervisor: supervisor.clone() });
+    pub fn start(options: &SlowOptions) -> io::Result<Self> {
+        let SlowOptions { threads, waiting, instances, slice, longer } = *options;
+        let stop = Stop::default();
+        let of_threads = stop.clone();
+        let lane = Lane::start(threads, waiting, move || {
+            let mut instances = Instances::new(instances, Kind::Slow { stop: of_threads.clone(), longer });
             move |job| make_call(&mut instances, job, slice)
         })?;
         Ok(Self { stop, lane })
@@ -63,7 +65,7 @@ impl SlowCalls {
 
 impl Drop for SlowCalls {
     fn drop(&mut self) {
-        self.stop.0.store(true, Relaxed);
+        self.stop.set();
     }
 }
 
@@ -73,11 +75,11 @@ fn make_call(instances: &mut Instances, SlowCall { call, reply }: SlowCall, slic
         return;
     }
     let pace = &call.deployment.paces[call.route];
-    let start = low::ran();
+    let start = ran();
     let Attempt::Ended(result) = instances.call(&call) else {
         return;
     };
-    match low::ran().saturating_sub(start) < slice {
+    match ran().saturating_sub(start) < slice {
         true => pace.was_fast(),
         false => pace.was_slow(),
     }
