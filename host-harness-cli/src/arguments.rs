@@ -7,7 +7,7 @@ mod find;
 mod functions;
 mod generate;
 mod guest_crate;
-mod query;
+mod program;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub(crate) use find::Find;
 pub(crate) use functions::{Call, FunctionModule, Functions};
 pub(crate) use generate::{Completions, Man};
 pub(crate) use guest_crate::GuestCrate;
-pub(crate) use query::Query;
+pub(crate) use program::ProgramArguments;
 
 use crate::commands::new::New;
 use crate::commands::watch::Watch;
@@ -78,7 +78,12 @@ pub(crate) enum Command {
     /// Runs the program host-harness-query, which is installed by itself: a query engine is several hundred packages. It has options
     /// of its own.
     #[command(disable_help_flag = true)]
-    Query(Query),
+    Query(ProgramArguments),
+    /// Serve the functions of many small tenants over HTTP, from a folder of modules.
+    ///
+    /// Runs the program host-harness-serve, which is installed by itself. It has options of its own.
+    #[command(disable_help_flag = true)]
+    Serve(ProgramArguments),
     /// Find documents in JSON Lines by typed functions: filter, rank and project them.
     ///
     /// Prints the lines that --where keeps as they are, with --score the best of them first, or what --select makes of them. Each

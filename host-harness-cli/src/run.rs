@@ -35,8 +35,8 @@ const INTERRUPTED: i32 = 130;
 /// Runs what the command line asks for.
 pub(crate) fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().collect();
-    if let Some(words) = commands::query::words(&words) {
-        return commands::query::run(words).unwrap_or_else(|error| fail(&error));
+    if let Some((program, words)) = commands::program::of(&words) {
+        return program.run(words).unwrap_or_else(|error| fail(&error));
     }
     let parser = Arguments::command().color(Color::in_words(words.iter().cloned()));
     let parsed = config::parse(parser, words).and_then(|matches| {
@@ -186,7 +186,8 @@ fn run(arguments: &Arguments) -> Result<bool> {
             commands::schema::run(common)?;
             return Ok(true);
         }
-        Command::Query(_) => anyhow::bail!("options of `query` go behind it: `host-harness query --format csv ...`"),
+        Command::Query(_) => return Err(commands::program::QUERY.options_before()),
+        Command::Serve(_) => return Err(commands::program::SERVE.options_before()),
         Command::Functions(arguments) => return commands::functions::list(arguments, common).map(|()| true),
         Command::Call(arguments) => return commands::call::call(arguments, common).map(|()| true),
         Command::Find(arguments) => return commands::find::run(arguments, common).map(|()| true),
@@ -246,7 +247,7 @@ fn guests_and_states(command: &Command) -> Vec<PathBuf> {
         Command::Verify(arguments) => with(&arguments.guests, &arguments.work.state),
         Command::Compare(arguments) => with(&arguments.guest.inputs(), &commands::compare::state_file(arguments)),
         Command::Replay(arguments) => commands::replay::inputs(arguments),
-        Command::Schema | Command::New(_) | Command::Watch(_) | Command::Query(_) => Vec::new(),
+        Command::Schema | Command::New(_) | Command::Watch(_) | Command::Query(_) | Command::Serve(_) => Vec::new(),
     }
 }
 

@@ -10,7 +10,7 @@ mod generate;
 mod inspect;
 mod measure;
 pub(crate) mod new;
-mod query;
+mod program;
 mod replay;
 mod run;
 mod run_metrics;

@@ -1,10 +1,13 @@
-//! `query`: the program of its own is found and started.
+//! `query` and `serve`: the programs of their own are found and started.
 
 use crate::folder::Folder;
 
 #[test]
 fn options_before_it_are_sent_behind_it() {
-    Folder::new().refuses_in_one_line("--quiet query SELECT", &["options of `query` go behind it"]);
+    let query = ["options of `query` go behind it: `host-harness query --format csv ...`"];
+    Folder::new().refuses_in_one_line("--quiet query SELECT", &query);
+    let serve = ["options of `serve` go behind it: `host-harness serve FOLDER --listen ...`"];
+    Folder::new().refuses_in_one_line("--quiet serve guests", &serve);
 }
 
 #[cfg(unix)]
@@ -31,10 +34,21 @@ mod on_unix {
     #[test]
     fn a_program_that_is_missing_is_told_with_how_to_install_it() {
         let folder = Folder::new();
-        let output = alone(&folder).args(["query", "SELECT 1"]).output().unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!((output.status.code(), output.stdout.len(), told.lines().count()), (Some(2), 0, 1), "{told}");
-        assert!(told.contains("`cargo install host-harness-query`") && told.contains("in a checkout"), "{told}");
+        for (command, install) in [
+            (
+                "query",
+                "`cargo install host-harness-query`; in a checkout, `cargo install --locked --path query/host-harness-query`",
+            ),
+            ("serve", "`cargo install guest-serve`; in a checkout, `cargo install --locked --path guest-serve`"),
+        ] {
+            let output = alone(&folder).args([command, "x"]).output().unwrap();
+            let told = String::from_utf8(output.stderr).unwrap();
+            assert_eq!((output.status.code(), output.stdout.len(), told.lines().count()), (Some(2), 0, 1), "{told}");
+            assert!(
+                told.starts_with(&format!("error: `{command}` needs the program")) && told.contains(install),
+                "{told}"
+            );
+        }
     }
 
     #[test]
@@ -42,6 +56,9 @@ mod on_unix {
         let folder = Folder::new();
         let mut command = alone(&folder);
         program(&folder.path().join("host-harness-query"));
+        program(&folder.path().join("host-harness-serve"));
+        let served = alone(&folder).args(["serve", "guests", "--help"]).output().unwrap();
+        assert_eq!((served.status.code(), served.stdout.as_slice()), (Some(7), b"<guests>\n<--help>\n".as_slice()));
         let output = command.args(["query", "SELECT 'a b'", "--format", "csv", "--help"]).output().unwrap();
         let printed = String::from_utf8(output.stdout).unwrap();
         assert_eq!(
