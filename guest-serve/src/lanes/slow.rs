@@ -6,8 +6,9 @@ use std::time::Duration;
 use guest_functions::{FunctionError, Value};
 use tokio::sync::oneshot;
 
-use super::{Entrance, Lane};
+use super::{Entrance, Lane, Work};
 use crate::call::{Attempt, Call, Instances, Kind, Stop, ran};
+use crate::registry::{Reader, Registry};
 
 /// A call that waits for its turn.
 #[derive(Debug)]
@@ -41,17 +42,18 @@ pub struct SlowOptions {
 }
 
 impl SlowCalls {
-    /// Starts the threads.
+    /// Starts the threads. Instances of guests that are not in the registry any more are dropped in time.
     ///
     /// # Errors
     /// If the system makes no thread.
-    pub fn start(options: &SlowOptions) -> io::Result<Self> {
+    pub fn start(registry: &Registry, options: &SlowOptions) -> io::Result<Self> {
+        let registry = registry.clone();
         let SlowOptions { threads, waiting, instances, slice, longer } = *options;
         let stop = Stop::default();
         let of_threads = stop.clone();
         let lane = Lane::start(threads, waiting, move || {
-            let mut instances = Instances::new(instances, Kind::Slow { stop: of_threads.clone(), longer });
-            move |job| make_call(&mut instances, job, slice)
+            let instances = Instances::new(instances, Kind::Slow { stop: of_threads.clone(), longer });
+            Worker { instances, reader: registry.reader(), slice }
         })?;
         Ok(Self { stop, lane })
     }
@@ -69,20 +71,33 @@ impl Drop for SlowCalls {
     }
 }
 
-fn make_call(instances: &mut Instances, SlowCall { call, reply }: SlowCall, slice: Duration) {
-    // Nobody waits for it any more.
-    if reply.is_closed() {
-        return;
+/// What a thread has.
+struct Worker {
+    instances: Instances,
+    reader: Reader,
+    slice: Duration,
+}
+
+impl Work<SlowCall> for Worker {
+    fn work(&mut self, SlowCall { call, reply }: SlowCall) {
+        // Nobody waits for it any more.
+        if reply.is_closed() {
+            return;
+        }
+        let pace = &call.deployment.paces[call.route];
+        let start = ran();
+        let Attempt::Ended(result) = self.instances.call(&call) else {
+            return;
+        };
+        match ran().saturating_sub(start) < self.slice {
+            true => pace.was_fast(),
+            false => pace.was_slow(),
+        }
+        // It may have been given up meanwhile.
+        let _ = reply.send(result);
     }
-    let pace = &call.deployment.paces[call.route];
-    let start = ran();
-    let Attempt::Ended(result) = instances.call(&call) else {
-        return;
-    };
-    match ran().saturating_sub(start) < slice {
-        true => pace.was_fast(),
-        false => pace.was_slow(),
+
+    fn rest(&mut self) {
+        self.instances.keep_current(self.reader.table());
     }
-    // It may have been given up meanwhile.
-    let _ = reply.send(result);
 }

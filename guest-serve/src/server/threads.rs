@@ -109,7 +109,7 @@ impl Threads {
             slice: options.slice,
             longer: options.wait,
         };
-        let slow = SlowCalls::start(&slow).map_err(no_thread)?;
+        let slow = SlowCalls::start(registry, &slow).map_err(no_thread)?;
         let calls = CallOptions {
             registry: registry.clone(),
             rate: Rate::new(options.tenants as usize),

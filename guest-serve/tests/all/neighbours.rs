@@ -123,3 +123,22 @@ fn a_guest_is_replaced_under_load_and_no_request_fails() {
         clients.into_iter().for_each(|client| client.join().unwrap());
     });
 }
+
+#[test]
+fn instances_of_guests_that_are_gone_are_dropped() {
+    let server = Server::start(&[]);
+    server.deploy("counts", COUNT_CONFIG, COUNT);
+    server.deploy("numbers", GCD_ROUTE, GCD);
+    let mut client = server.client();
+    // One on either lane at least.
+    assert_eq!(client.post("/counts/count", "20000000").result(), "200000010000000");
+    assert_eq!(client.post("/numbers/gcd", "[48, 18]").result(), "6");
+    assert!(server.counts("counts").instances >= 2);
+    server.remove("counts");
+    let until = std::time::Instant::now() + crate::client::PATIENCE;
+    while server.counts("counts").instances > 0 {
+        assert!(std::time::Instant::now() < until, "{:?}", server.counts("counts"));
+        thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert_eq!(server.counts("numbers").instances, 1);
+}

@@ -57,6 +57,11 @@ impl Server {
         self.registry.replace(Deployment::load(&self.loader, files).unwrap()).unwrap();
     }
 
+    /// Serves a guest no longer.
+    pub(crate) fn remove(&self, name: &str) {
+        assert!(self.registry.remove(&name.parse().unwrap()).is_some());
+    }
+
     /// A server with one guest.
     pub(crate) fn with(name: &str, config: &str, wat: &str) -> Self {
         let server = Self::start(&[]);
