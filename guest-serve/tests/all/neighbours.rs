@@ -142,3 +142,23 @@ fn instances_of_guests_that_are_gone_are_dropped() {
     }
     assert_eq!(server.counts("numbers").instances, 1);
 }
+
+#[test]
+fn a_guest_of_many_fast_calls_leaves_time_to_others() {
+    let server = Server::start(&["--threads=1"]);
+    server.deploy("numbers", &format!("{GCD_ROUTE}{FAST_CONFIG}"), GCD);
+    server.deploy("counts", COUNT_CONFIG, COUNT);
+    let (mut busy, mut honest) = (server.client(), server.client());
+    assert_eq!(honest.post("/numbers/gcd", "[48, 18]").result(), "6");
+    // Each of them ends within a slice, or nearly so. All together they would take many windows.
+    for _ in 0..200 {
+        busy.send("POST", "/counts/count", "", "1000000");
+    }
+    for _ in 0..200 {
+        assert_eq!(busy.receive().unwrap().result(), "500000500000");
+        assert_eq!(honest.post("/numbers/gcd", "[48, 18]").result(), "6");
+    }
+    let (numbers, counts) = (server.counts("numbers"), server.counts("counts"));
+    assert_eq!((numbers.calls(), numbers.failed(), counts.calls(), counts.failed()), (201, 0, 200, 0));
+    assert!(counts.slow > 0, "{counts:?}");
+}
