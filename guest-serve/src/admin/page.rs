@@ -62,9 +62,10 @@ pub(super) async fn start(State(admin): State<Admin>) -> Response {
         p #none hidden[!statuses.is_empty()] {
             "There is no guest. Make a folder with a module and a guest.toml in the folder above."
         }
-        p.faint {
-            a href="/api/guests" { "JSON" } " " a href="/metrics" { "metrics" }
-            form.inline method="post" action="/logout" { button.plain { "log out" } }
+        div.faint.links {
+            a href="/api/guests" { "JSON" }
+            a href="/metrics" { "metrics" }
+            form method="post" action="/logout" { button.plain { "log out" } }
         }
     };
     html_of(&page("Guests", &content, true))
