@@ -170,7 +170,7 @@ impl GuestMonitor {
         self.sender.send(Job::Log(self.name.clone(), text));
     }
 
-    /// A tenant was refused, because it makes more calls than its rate or its queue takes. `reason` is a word for which.
+    /// A tenant was refused, because it makes more calls than its rate or its queue takes; `reason` says which.
     pub fn limited(&self, tenant: &str, reason: &str) {
         self.counters.limited();
         let mut last = self.limited.lock().unwrap_or_else(PoisonError::into_inner);
