@@ -102,6 +102,7 @@ impl Handler for Native {
             Ok(arguments) => {
                 let mut body = Vec::new();
                 write(Encoding::Json, &native(&path, &arguments), &mut body);
+                body.push(b'\n');
                 response(StatusCode::OK, Encoding::Json.media_type(), body)
             }
             Err(error) => response(StatusCode::BAD_REQUEST, "text/plain", error.to_string().into_bytes()),
@@ -186,7 +187,7 @@ fn clients(address: SocketAddr, count: usize, path: &'static str, turn: &Arc<Tur
 async fn client(address: SocketAddr, path: &str, turn: Arc<Turn>) {
     let body = "[1071, 462]";
     let request = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-    let expected = if path == "/guest/gcd" { "\r\n\r\n21" } else { "\r\n\r\n18518" };
+    let expected = if path == "/guest/gcd" { "\r\n\r\n21\n" } else { "\r\n\r\n18518\n" };
     let mut stream = TcpStream::connect(address).await.expect("the server listens");
     stream.set_nodelay(true).expect("a connection");
     let mut response = [0; 1024];

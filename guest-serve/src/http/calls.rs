@@ -39,7 +39,7 @@ pub struct CallOptions {
     pub instances: usize,
     /// How long a body may take.
     pub body_time: Duration,
-    /// How long a call may take on the slow lane, waiting included.
+    /// How much longer than the guest's deadline a call may take on the slow lane, waiting included.
     pub wait: Duration,
 }
 
@@ -74,6 +74,7 @@ impl Calls {
         Self { options, reader, instances }
     }
 
+    /// The response to a request.
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let table = Arc::clone(self.reader.borrow_mut().table());
         let Some((deployment, rest)) = table.find(request.uri().path()) else {
@@ -138,10 +139,14 @@ impl Calls {
         let value = self.make(call, record).await?;
         let mut bytes = Vec::new();
         wire::write(encoding, &value, &mut bytes);
-        match bytes.len() {
-            bytes if bytes > limits.response => Err(Refusal::ResponseTooLarge { bytes, most: limits.response }),
-            _ => Ok(Answer { encoding, bytes }),
+        if bytes.len() > limits.response {
+            return Err(Refusal::ResponseTooLarge { bytes: bytes.len(), most: limits.response });
         }
+        if encoding == Encoding::Json {
+            // For people at a terminal.
+            bytes.push(b'\n');
+        }
+        Ok(Answer { encoding, bytes })
     }
 
     async fn arguments(
@@ -176,10 +181,10 @@ impl Calls {
         record.slow = true;
         let (reply, result) = oneshot::channel();
         let guest = call.deployment.name.clone();
-        let waiting = call.deployment.config.limits.waiting;
+        let limits = call.deployment.config.limits;
         let tenant = call.tenant.clone();
-        self.options.slow.enter(&guest, &tenant, waiting, SlowCall { call, reply })?;
-        match timeout(self.options.wait, result).await {
+        self.options.slow.enter(&guest, &tenant, limits.waiting, SlowCall { call, reply })?;
+        match timeout(limits.deadline.saturating_add(self.options.wait), result).await {
             Ok(Ok(result)) => Ok(result?),
             // The call was dropped without an answer.
             Ok(Err(_)) => Err(Refusal::Stopping),

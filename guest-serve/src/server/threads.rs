@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::connections::{Connections, Shared, Times};
 use crate::error::ServeError;
 use crate::http::{CallOptions, Calls, Handler};
-use crate::lanes::SlowCalls;
+use crate::lanes::{SlowCalls, SlowOptions};
 use crate::rate::Rate;
 use crate::registry::Registry;
 
@@ -42,7 +42,8 @@ pub struct ThreadOptions {
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
     pub slow_waiting: u32,
 
-    /// How long a call may wait for a slow thread and run there. Then it gets status 503.
+    /// How long a call may wait for a slow thread, and for its processor, beside the deadline of guest.toml. Then it gets
+    /// status 503.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = text::duration)]
     pub wait: Duration,
 
@@ -101,8 +102,14 @@ impl Threads {
         let fast = options.fast_threads();
         let slow = options.slow_threads.map_or(fast / 2, |threads| threads as usize).max(1);
         let instances = options.instances as usize;
-        let slow =
-            SlowCalls::start(slow, options.slow_waiting as usize, instances, options.slice).map_err(no_thread)?;
+        let slow = SlowOptions {
+            threads: slow,
+            waiting: options.slow_waiting as usize,
+            instances,
+            slice: options.slice,
+            longer: options.wait,
+        };
+        let slow = SlowCalls::start(registry, &slow).map_err(no_thread)?;
         let calls = CallOptions {
             registry: registry.clone(),
             rate: Rate::new(options.tenants as usize),

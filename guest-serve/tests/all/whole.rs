@@ -125,10 +125,10 @@ fn versions_change_under_requests_and_none_is_lost() {
 #[cfg(unix)]
 #[test]
 fn a_signal_lets_running_requests_end_and_a_second_one_does_not() {
-    let config = format!("{FAULTS_ROUTES}[limits]\ndeadline = \"1s\"\n");
+    let config = format!("{FAULTS_ROUTES}[limits]\ndeadline = \"200ms\"\n");
     for (signals, status, answered) in [(&["TERM"] as &[&str], 0, true), (&["TERM", "INT"], 1, false)] {
         let guests = Guests::new();
-        let slow = if answered { config.clone() } else { config.replace("1s", "60s") };
+        let slow = if answered { config.clone() } else { config.replace("200ms", "60s") };
         guests.put("faults", &slow, FAULTS);
         let options = ["--threads=1", "--shutdown-time=55s", "--wait=50s"];
         let server = Server::start(guests.path(), &options);
