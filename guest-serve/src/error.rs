@@ -55,6 +55,12 @@ pub enum ServeError {
         /// The path.
         path: PathBuf,
     },
+    /// Another server serves the folder.
+    #[error("another server serves {}; stop it, or serve another folder", folder.display())]
+    Served {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// A name that no guest can have.
     #[error("`{0}` is not a guest's name: use 1 to 64 of the characters a-z, 0-9 and `-`, and begin with a letter")]
     Name(String),

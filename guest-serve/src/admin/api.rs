@@ -60,7 +60,7 @@ fn of_guest(monitor: &Monitor, status: &GuestStatus) -> Value {
         let of_guest = monitor.guest(&name);
         let counts = of_guest.counts();
         guest["counts"] = json!({
-            "calls": counts.calls(), "failed": counts.failed(), "slow": counts.slow, "limited": counts.limited,
+            "calls": counts.calls(), "failed": counts.failed(), "refused": counts.refused(), "slow": counts.slow, "limited": counts.limited,
             "tenants": counts.tenants, "instances": counts.instances, "memory": counts.memory,
         });
         guest["last_error"] = of_guest.last_error().map_or(Value::Null, |error| {

@@ -5,7 +5,7 @@ mod signals;
 pub mod threads;
 mod watching;
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -28,6 +28,9 @@ use watching::Watching;
 
 /// Compiled code, in the server's own folder.
 const CODE: &str = "code";
+
+/// The file that is locked while a server serves the folder.
+const LOCK: &str = "lock";
 
 /// The token, in the server's own folder.
 const TOKEN: &str = "token";
@@ -88,6 +91,7 @@ pub fn run(options: &Options) -> Result<Stopped, ServeError> {
     let admin = listen(options.admin, "--admin")?;
     let own = folder.own();
     make_private(&own)?;
+    let _lock = lock(&own.join(LOCK), folder.path())?;
     let token_file = options.token_file.clone().unwrap_or_else(|| own.join(TOKEN));
     let token = Token::of_file(&token_file)?;
     let code = CompileCache::Folder(own.join(CODE));
@@ -170,6 +174,16 @@ fn make_private(path: &Path) -> Result<(), ServeError> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path).map_err(ServeError::io("make the folder", path))
+}
+
+/// Locks the folder until the file is dropped: two servers would write into each other's logs.
+fn lock(path: &Path, folder: &Path) -> Result<File, ServeError> {
+    let file = File::create(path).map_err(ServeError::io("write", path))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(ServeError::Served { folder: folder.to_owned() }),
+        // Some file systems have no locks.
+        Err(TryLockError::Error(_)) | Ok(()) => Ok(file),
+    }
 }
 
 fn say(text: &str) -> Result<(), ServeError> {

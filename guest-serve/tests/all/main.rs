@@ -1,6 +1,7 @@
 //! Tests of the server by its library and as a process.
 
 mod admin;
+mod book;
 mod catalog;
 mod client;
 mod clients;

@@ -217,7 +217,7 @@ fn a_call_that_changed_its_lane_is_counted_and_logged_once() {
     assert_eq!(client.post("/typed/slowly", "6").result(), "6");
     assert_eq!(client.post("/typed/slowly", "x").status, 400);
     let counts = server.counts("typed");
-    assert_eq!((counts.calls(), counts.failed(), counts.slow, counts.tenants), (4, 1, 2, 1));
+    assert_eq!((counts.calls(), counts.refused(), counts.slow, counts.tenants), (4, 1, 2, 1));
     // One on a fast thread, and one on each slow one that made a call.
     assert!((2..=3).contains(&counts.instances), "{counts:?}");
     assert_eq!(counts.memory, counts.instances * (512 << 10));

@@ -38,7 +38,9 @@ fn a_guest_is_put_called_and_counted() {
         assert_eq!(Client::new(server.address).post(path, "").status, status, "{path}");
     }
     let numbers = server.wait_for("numbers", |guest| guest["counts"]["calls"] == 2);
-    assert_eq!((&numbers["counts"]["failed"], &numbers["counts"]["tenants"]), (&json!(1), &json!(1)));
+    let count = |of: &str| numbers["counts"][of].as_u64();
+    assert_eq!((count("failed"), count("refused"), count("tenants")), (Some(0), Some(1), Some(1)), "{numbers}");
+    assert_eq!(numbers["last_error"], json!(null), "a wrong request is no error of the guest");
     assert!(numbers["counts"]["instances"].as_u64() >= Some(1), "{numbers}");
     let faults = server.wait_for("faults", |guest| guest["counts"]["calls"] == 3);
     assert_eq!(faults["counts"]["tenants"], 2);
