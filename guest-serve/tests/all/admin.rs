@@ -60,6 +60,7 @@ fn guests_are_listed_put_and_removed() {
         (server.ask("DELETE", "/api/guests/..%2fetc"), (400, "invalid-name")),
         (server.ask("GET", "/api/guests/none/logs"), (404, "unknown-guest")),
         (server.ask("POST", "/api/guests/more"), (405, "wrong-method")),
+        (server.ask("GET", "/api/guests/%ff"), (400, "invalid-request")),
         (server.ask("GET", "/api/none"), (404, "no-route")),
     ] {
         assert_eq!(refused(&answer), (error.0, error.1.to_owned()), "{}", answer.text());
