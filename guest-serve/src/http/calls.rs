@@ -75,14 +75,15 @@ impl Calls {
     }
 
     /// The response to a request.
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: &mut Request<Incoming>) -> Response<Full<Bytes>> {
         let table = Arc::clone(self.reader.borrow_mut().table());
-        let Some((deployment, rest)) = table.find(request.uri().path()) else {
+        let uri = request.uri().clone();
+        let Some((deployment, rest)) = table.find(uri.path()) else {
             return Refusal::NoGuest.response();
         };
         let (route, key) = match find(deployment, request.method(), rest) {
             Ok(found) => found,
-            Err(allowed) => return no_route(deployment, rest, &request, allowed),
+            Err(allowed) => return no_route(deployment, rest, request, allowed),
         };
         let tenant = match key.map(path::tenant) {
             Some(Ok(tenant)) => tenant,
@@ -117,7 +118,7 @@ impl Calls {
 
     async fn call(
         &self,
-        request: Request<Incoming>,
+        request: &mut Request<Incoming>,
         deployment: &Arc<Deployment>,
         route: usize,
         tenant: &str,
@@ -128,7 +129,7 @@ impl Calls {
         let admitted = self.options.rate.admit(&deployment.monitor, tenant, per_second, Instant::now());
         admitted.map_err(|after| Refusal::Rate { per_second, after })?;
         let signature = deployment.functions[route].signature();
-        let of_request = match has_query(&request, signature) {
+        let of_request = match has_query(request, signature) {
             true => Encoding::Json,
             false => encodings::of_body(request.headers())?,
         };
@@ -151,12 +152,12 @@ impl Calls {
 
     async fn arguments(
         &self,
-        request: Request<Incoming>,
+        request: &mut Request<Incoming>,
         encoding: Encoding,
         signature: &Signature,
         most: usize,
     ) -> Result<Vec<Value>, Refusal> {
-        if has_query(&request, signature) {
+        if has_query(request, signature) {
             return path::arguments(signature, request.uri().query().unwrap_or_default());
         }
         let headers = request.headers();
@@ -194,8 +195,10 @@ impl Calls {
 }
 
 impl Handler for Calls {
-    async fn respond(self: Rc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        self.answer(request).await
+    async fn respond(self: Rc<Self>, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let response = self.answer(&mut request).await;
+        body::finish(&mut request, response.status()).await;
+        response
     }
 
     fn tidy(&self) {

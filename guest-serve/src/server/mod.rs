@@ -1,6 +1,7 @@
 //! The life of the process: read the folder, listen, serve, watch, stop.
 
 mod connections;
+mod descriptors;
 mod signals;
 pub mod threads;
 mod watching;
@@ -104,7 +105,9 @@ pub fn run(options: &Options) -> Result<Stopped, ServeError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|source| ServeError::System { what: "start the administration", source })?;
     let addresses = [&listener, &admin].map(|listener| listener.local_addr());
-    let threads = Threads::start(listener, &registry, &options.threads)?;
+    let connections = descriptors::room_for(options.threads.connections);
+    let threads = ThreadOptions { connections, ..options.threads.clone() };
+    let threads = Threads::start(listener, &registry, &threads)?;
     let watching = Watching::start(&catalog)?;
     let [address, admin_address] =
         addresses.map(|address| address.map(|address| address.to_string()).unwrap_or_default());

@@ -50,7 +50,7 @@ pub struct ThreadOptions {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = text::duration)]
     pub wait: Duration,
 
-    /// Connections that may be open at the same time. Further ones wait.
+    /// Connections that may be open at the same time, as far as the system's limit of open files lets it. Further ones wait.
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
     pub connections: u32,
 

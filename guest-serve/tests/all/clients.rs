@@ -3,7 +3,7 @@
 use std::net::Shutdown;
 use std::time::Duration;
 
-use crate::guests::{GCD, GCD_ROUTE};
+use crate::guests::{GCD, GCD_ROUTE, TYPED_ROUTES, typed};
 use crate::server::Server;
 
 const REQUEST: &str = "POST /numbers/gcd HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n[48, 18]";
@@ -69,6 +69,25 @@ fn a_request_that_comes_byte_by_byte_is_served() {
         std::thread::sleep(Duration::from_micros(100));
     }
     assert_eq!(client.receive().unwrap().result(), "6");
+}
+
+#[test]
+fn a_client_that_reads_nothing_is_given_up() {
+    const REQUESTS: usize = 400;
+    let server = Server::start(&["--send-time=50ms"]);
+    server.deploy("typed", &format!("{TYPED_ROUTES}calls_per_second = 1000\n"), &typed());
+    let mut client = server.client();
+    // Far more than what the system holds for a client.
+    let body = format!("\"{}\"", "x".repeat(60_000));
+    for _ in 0..REQUESTS {
+        client.send("POST", "/typed/echo", "", &body);
+    }
+    let read = (0..REQUESTS).take_while(|_| client.receive().is_ok_and(|response| response.status == 200)).count();
+    assert!(read < REQUESTS, "all of them were answered");
+    assert_eq!(server.post("/typed/echo", "\"x\"").result(), "\"x\"");
+    let threads = server.threads.as_ref().unwrap();
+    threads.close();
+    assert!(threads.wait(crate::client::PATIENCE), "no connection is left");
 }
 
 #[test]
