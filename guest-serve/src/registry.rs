@@ -59,28 +59,36 @@ impl Registry {
     /// # Errors
     /// [`ServeError::Mount`] if another guest has its mount; the current one stays then.
     pub fn replace(&self, deployment: Arc<Deployment>) -> Result<Option<Arc<Deployment>>, ServeError> {
-        self.change(|table| {
-            table.check_mount(&deployment)?;
-            let old = table.remove(&deployment.name);
-            table.by_mount.insert(deployment.config.mount.clone(), Arc::clone(&deployment));
-            table.by_name.insert(deployment.name.clone(), deployment);
-            Ok(old)
-        })
+        self.change(
+            |table| table.check_mount(&deployment),
+            |table| {
+                let old = table.remove(&deployment.name);
+                table.by_mount.insert(deployment.config.mount.clone(), Arc::clone(&deployment));
+                table.by_name.insert(deployment.name.clone(), Arc::clone(&deployment));
+                old
+            },
+        )
     }
 
     /// Takes a guest out, and returns its deployment.
     #[must_use]
     pub fn remove(&self, name: &GuestName) -> Option<Arc<Deployment>> {
-        self.change(|table| table.remove(name))
+        let has_it = |table: &Table| if table.by_name.contains_key(name) { Ok(()) } else { Err(()) };
+        self.change(has_it, |table| table.remove(name)).ok().flatten()
     }
 
-    /// Changes a copy of the table, which takes the place of the table.
-    fn change<T>(&self, change: impl FnOnce(&mut Table) -> T) -> T {
+    /// Changes a copy of the table, which takes the place of the table, unless `check` finds an error.
+    fn change<T, E>(
+        &self,
+        check: impl FnOnce(&Table) -> Result<(), E>,
+        change: impl FnOnce(&mut Table) -> T,
+    ) -> Result<T, E> {
         let mut current = self.shared.table.lock().unwrap_or_else(PoisonError::into_inner);
+        check(&current)?;
         let changed = change(Arc::make_mut(&mut current));
         // Under the lock, so that a reader that sees the number takes the table that belongs to it.
         self.shared.version.fetch_add(1, Ordering::Release);
-        changed
+        Ok(changed)
     }
 }
 

@@ -253,4 +253,20 @@ proptest! {
             }
         }
     }
+
+    /// Bytes that are nearly right: what is read of them is a value like any other.
+    #[test]
+    fn a_changed_byte_is_read_or_refused((ty, written) in typed(), at: prop::sample::Index, byte: u8) {
+        for encoding in [Encoding::Json, Encoding::Cbor] {
+            let mut bytes = Vec::new();
+            write(encoding, &written, &mut bytes);
+            *at.get_mut(&mut bytes) = byte;
+            let Ok(read) = value(encoding, ty, &bytes) else { continue };
+            let (mut once, mut twice) = (Vec::new(), Vec::new());
+            write(encoding, &read, &mut once);
+            write(encoding, &value(encoding, ty, &once).unwrap(), &mut twice);
+            // By their bytes, as NaN is not equal to itself.
+            prop_assert_eq!(once, twice);
+        }
+    }
 }

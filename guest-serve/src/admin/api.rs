@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, FromRequestParts, Path, Query, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
@@ -34,14 +35,27 @@ pub(super) async fn list(State(admin): State<Admin>) -> Response {
     respond(StatusCode::OK, &guests(&admin))
 }
 
+/// The name of a guest in a path, which may be none that a guest can have.
+#[derive(Debug)]
+pub(super) struct GuestPath(String);
+
+impl FromRequestParts<Admin> for GuestPath {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, admin: &Admin) -> Result<Self, Refusal> {
+        let path = Path::from_request_parts(parts, admin).await;
+        path.map(|Path(name)| Self(name)).map_err(|error| Refusal::Request(error.status(), error.body_text()))
+    }
+}
+
 /// All guests.
-pub(super) fn guests(admin: &Admin) -> Value {
+fn guests(admin: &Admin) -> Value {
     let monitor = admin.catalog.monitor();
     let guests: Vec<Value> = admin.catalog.statuses().iter().map(|status| of_guest(monitor, status)).collect();
     json!({ "guests": guests, "error": admin.catalog.folder_error() })
 }
 
-pub(super) async fn one(State(admin): State<Admin>, Path(name): Path<String>) -> Result<Response, Refusal> {
+pub(super) async fn one(State(admin): State<Admin>, GuestPath(name): GuestPath) -> Result<Response, Refusal> {
     let status = admin.catalog.status(&name).ok_or_else(|| unknown(&name))?;
     Ok(respond(StatusCode::OK, &of_guest(admin.catalog.monitor(), &status)))
 }
@@ -60,7 +74,7 @@ fn of_guest(monitor: &Monitor, status: &GuestStatus) -> Value {
         let of_guest = monitor.guest(&name);
         let counts = of_guest.counts();
         guest["counts"] = json!({
-            "calls": counts.calls(), "failed": counts.failed(), "slow": counts.slow, "limited": counts.limited,
+            "calls": counts.calls(), "failed": counts.failed(), "refused": counts.refused(), "slow": counts.slow, "limited": counts.limited,
             "tenants": counts.tenants, "instances": counts.instances, "memory": counts.memory,
         });
         guest["last_error"] = of_guest.last_error().map_or(Value::Null, |error| {
@@ -92,7 +106,7 @@ fn of_deployment(deployment: &Deployment) -> Value {
 
 pub(super) async fn put_module(
     State(admin): State<Admin>,
-    Path(name): Path<String>,
+    GuestPath(name): GuestPath,
     request: Request,
 ) -> Result<Response, Refusal> {
     let name: GuestName = name.parse()?;
@@ -107,7 +121,7 @@ pub(super) async fn put_module(
 
 pub(super) async fn put_config(
     State(admin): State<Admin>,
-    Path(name): Path<String>,
+    GuestPath(name): GuestPath,
     request: Request,
 ) -> Result<Response, Refusal> {
     let name: GuestName = name.parse()?;
@@ -128,7 +142,7 @@ async fn put(change: impl FnOnce() -> Result<Put, ServeError> + Send + 'static) 
     }
 }
 
-pub(super) async fn remove(State(admin): State<Admin>, Path(name): Path<String>) -> Result<Response, Refusal> {
+pub(super) async fn remove(State(admin): State<Admin>, GuestPath(name): GuestPath) -> Result<Response, Refusal> {
     let guest: GuestName = name.parse()?;
     match blocking(move || admin.catalog.remove(&guest)).await?? {
         true => Ok(respond(StatusCode::OK, &json!({ "removed": name }))),
@@ -158,7 +172,7 @@ async fn body(mut request: Request, most: usize) -> Result<Bytes, Refusal> {
 /// The log of a guest, as lines of JSON.
 pub(super) async fn logs(
     State(admin): State<Admin>,
-    Path(name): Path<String>,
+    GuestPath(name): GuestPath,
     query: Result<Query<HashMap<String, String>>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let Query(options) = query.map_err(|error| Refusal::Request(error.status(), error.body_text()))?;

@@ -116,6 +116,6 @@ fn seconds(microseconds: u64) -> f64 {
 
 /// The buckets with their upper bounds in seconds.
 fn buckets(counts: &Counts) -> Vec<(f64, u64)> {
-    let bounds = LATENCY_BOUNDS.iter().map(|bound| seconds(*bound)).chain([f64::MAX]);
+    let bounds = LATENCY_BOUNDS.iter().map(|bound| seconds(*bound)).chain([f64::INFINITY]);
     bounds.zip(counts.buckets).collect()
 }

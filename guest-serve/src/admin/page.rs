@@ -22,7 +22,7 @@ pub(super) async fn script() -> Response {
     ([(header::CONTENT_TYPE, kind)], SCRIPT).into_response()
 }
 
-/// The page of those who have not given the token yet.
+/// The page of a browser that has not given the token yet.
 pub(super) fn login(error: Option<&str>) -> Response {
     let content = html! {
         @if let Some(error) = error { p.error role="alert" { (error) } }
@@ -49,7 +49,7 @@ pub(super) async fn start(State(admin): State<Admin>) -> Response {
             thead {
                 tr {
                     th { "guest" } th { "mount" }
-                    @for heading in ["version", "tenants", "calls", "failed", "limited", "memory"] {
+                    @for heading in ["version", "tenants", "calls", "failed", "refused", "memory"] {
                         th.number { (heading) }
                     }
                     th { "last error" }
@@ -62,9 +62,10 @@ pub(super) async fn start(State(admin): State<Admin>) -> Response {
         p #none hidden[!statuses.is_empty()] {
             "There is no guest. Make a folder with a module and a guest.toml in the folder above."
         }
-        p.faint {
-            a href="/api/guests" { "JSON" } " " a href="/metrics" { "metrics" }
-            form.inline method="post" action="/logout" { button.plain { "log out" } }
+        div.faint.links {
+            a href="/api/guests" { "JSON" }
+            a href="/metrics" { "metrics" }
+            form method="post" action="/logout" { button.plain { "log out" } }
         }
     };
     html_of(&page("Guests", &content, true))
@@ -81,7 +82,7 @@ fn row(monitor: &Monitor, status: &GuestStatus) -> Markup {
             th scope="row" { a href={ "/api/guests/" (status.name) } { (status.name) } }
             td { (deployment.map_or("", |deployment| deployment.config.mount.as_str())) }
             td.number { (deployment.map_or_else(|| "none".to_owned(), |deployment| deployment.version.to_string())) }
-            @for count in [counts.tenants, counts.calls(), counts.failed(), counts.limited] { td.number { (count) } }
+            @for count in [counts.tenants, counts.calls(), counts.failed(), counts.refused()] { td.number { (count) } }
             td.number { (size(counts.memory)) }
             td {
                 @if let Some(error) = &status.error { div.error { (error) } }

@@ -22,10 +22,10 @@ function row(guest) {
   const link = element("a", guest.name);
   link.href = `/api/guests/${encodeURIComponent(guest.name)}`;
   name.append(link);
-  const counts = guest.counts ?? { tenants: 0, calls: 0, failed: 0, limited: 0, memory: 0 };
+  const counts = guest.counts ?? { tenants: 0, calls: 0, failed: 0, refused: 0, memory: 0 };
   made.append(name, element("td", guest.deployment?.mount ?? ""));
   made.append(element("td", guest.deployment?.version ?? "none", "number"));
-  for (const count of [counts.tenants, counts.calls, counts.failed, counts.limited]) made.append(element("td", count, "number"));
+  for (const count of [counts.tenants, counts.calls, counts.failed, counts.refused]) made.append(element("td", count, "number"));
   made.append(element("td", size(counts.memory), "number"));
   const errors = element("td");
   if (guest.error) errors.append(element("div", guest.error, "error"));

@@ -1,17 +1,20 @@
 //! Calls of functions on instances that belong to one thread.
 
 mod share;
+mod watch;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use guest_functions::{Caller, FunctionError, Value};
-use guest_host::{Cause, InstanceConfig, Supervisor};
+use guest_host::{Cause, InstanceConfig};
 
 use crate::deployment::Deployment;
 use crate::registry::Table;
 use share::Shares;
+use watch::Watch;
+pub use watch::{Stop, ran};
 
 /// Bytes of a page of linear memory.
 const PAGE: u64 = 64 << 10;
@@ -29,6 +32,8 @@ pub struct Instances {
     uses: u64,
     /// The shares of a fast thread's time.
     shares: Option<Shares>,
+    /// Ends the calls of a slow thread.
+    watch: Option<Arc<Watch>>,
 }
 
 /// The instances of a lane.
@@ -39,10 +44,12 @@ pub enum Kind {
         /// How long.
         slice: Duration,
     },
-    /// A call may take as long as the guest's deadline says, unless the supervisor ends it.
+    /// A call may run for as long as the guest's deadline says.
     Slow {
         /// Ends calls when the server stops.
-        supervisor: Supervisor,
+        stop: Stop,
+        /// How much longer than the guest's deadline a call may take all in all: a thread of low priority waits for others.
+        longer: Duration,
     },
 }
 
@@ -83,8 +90,11 @@ impl Instances {
     /// No instance, and at most so many later on; with 0 each call has an instance of its own.
     #[must_use]
     pub fn new(most: usize, kind: Kind) -> Self {
-        let shares = matches!(kind, Kind::Fast { .. }).then(Shares::default);
-        Self { most, kind, held: HashMap::new(), uses: 0, shares }
+        let (shares, watch) = match &kind {
+            Kind::Fast { .. } => (Some(Shares::default()), None),
+            Kind::Slow { stop, .. } => (None, Some(Watch::new(stop.clone()))),
+        };
+        Self { most, kind, held: HashMap::new(), uses: 0, shares, watch }
     }
 
     /// Makes a call. The log lines of a call that ended go to the guest's monitor, those of one that was too slow nowhere.
@@ -98,6 +108,7 @@ impl Instances {
         {
             return Attempt::NoTime;
         }
+        let watch = self.watch.clone();
         let mut fresh = None;
         let held = match self.held(deployment, &mut fresh) {
             Ok(held) => held,
@@ -106,7 +117,11 @@ impl Instances {
             Err(error) => return Attempt::Ended(Err(error)),
         };
         let start = Instant::now();
-        let result = held.caller.call::<_, Value>(function, call.arguments.as_slice());
+        let mut make = || held.caller.call::<_, Value>(function, call.arguments.as_slice());
+        let result = match watch {
+            Some(watch) => watch.call(deployment.config.limits.deadline, make),
+            None => make(),
+        };
         held.measure();
         let took = start.elapsed();
         if let Err(FunctionError::Call(failure)) = &result
@@ -149,10 +164,10 @@ impl Instances {
     ) -> Result<&'h mut Held, FunctionError> {
         self.uses += 1;
         if self.most == 0 {
-            return Ok(fresh.insert(Held::new(deployment, &self.kind)?));
+            return Ok(fresh.insert(Held::new(deployment, &self.kind, self.watch.as_ref())?));
         }
         if !self.held.contains_key(&deployment.version) {
-            let held = Held::new(deployment, &self.kind)?;
+            let held = Held::new(deployment, &self.kind, self.watch.as_ref())?;
             self.make_room(deployment);
             self.held.insert(deployment.version, held);
         }
@@ -174,15 +189,15 @@ impl Instances {
 }
 
 impl Held {
-    fn new(deployment: &Arc<Deployment>, kind: &Kind) -> Result<Self, FunctionError> {
+    fn new(deployment: &Arc<Deployment>, kind: &Kind, watch: Option<&Arc<Watch>>) -> Result<Self, FunctionError> {
         let limits = &deployment.config.limits;
         let limited = |config: InstanceConfig| match kind {
             Kind::Fast { slice } => config
                 .with_deadline(Some(limits.deadline.min(*slice)))
                 .with_init_deadline(slice.saturating_mul(SLICES_TO_START)),
-            Kind::Slow { supervisor } => {
-                config.with_deadline(Some(limits.deadline)).with_supervisor(Some(supervisor.clone()))
-            }
+            Kind::Slow { longer, .. } => config
+                .with_deadline(Some(limits.deadline.saturating_add(*longer)))
+                .with_supervisor(watch.map(Watch::supervisor)),
         };
         let caller = deployment.module.caller_with(limited)?;
         deployment.monitor.instances(1, 0);

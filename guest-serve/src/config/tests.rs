@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 const ROUTE: &str = "[[routes]]\npath = \"/gcd\"\nfunction = \"gcd\"\n";
@@ -165,6 +167,33 @@ fn each_fault_is_told_with_its_place_and_with_what_to_write() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     for no_toml in ["x", "= 1", "module = \"a", "a = 1\na = 2"] {
         assert!(parse(no_toml).unwrap_err().starts_with("guest.toml:"), "{no_toml}");
+    }
+}
+
+/// A file with every key.
+const WHOLE: &str = "module = \"a.wasm\"\nmount = \"/a\"\nstatic = \"p\"\nsecrets = [\"A\"]\n[[routes]]\nmethod = \"GET\"\n\
+    path = \"/a/{tenant}\"\nfunction = \"f\"\nformat = \"values\"\n[limits]\nmemory = \"1MiB\"\ndeadline = \"5ms\"\n\
+    body = \"1KiB\"\nresponse = \"1KiB\"\nlog = \"1KiB\"\ncalls_per_second = 5\nwaiting = 5\nstatic = \"1KiB\"\n";
+
+proptest! {
+    #[test]
+    fn a_file_with_some_characters_changed_is_read_or_told_with_its_place(
+        changes in prop::collection::vec((0..WHOLE.len(), 0_usize..4, "\\PC{0,3}|[\\n\"={}\\[\\]/.0-9]{0,2}"), 1..4)
+    ) {
+        let mut text = WHOLE.to_owned();
+        for (at, length, new) in &changes {
+            let floor = |at: usize| (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            let (from, to) = (floor(*at), floor(*at + *length));
+            text.replace_range(from..to, new);
+        }
+        if let Err(error) = parse(&text) {
+            let mut parts = error.splitn(4, ':');
+            prop_assert_eq!(parts.next(), Some("guest.toml"));
+            let (line, column): (usize, usize) = (parts.next().unwrap().parse()?, parts.next().unwrap().parse()?);
+            // The end of the file is a place, too.
+            let found = text.split('\n').nth(line - 1);
+            prop_assert!(found.is_some_and(|found| column <= found.chars().count() + 1), "{} in {:?}", error, text);
+        }
     }
 }
 

@@ -41,7 +41,7 @@ pub struct CallOptions {
     pub instances: usize,
     /// How long a body may take.
     pub body_time: Duration,
-    /// How long a call may take on the slow lane, waiting included.
+    /// How much longer than the guest's deadline a call may take on the slow lane, waiting included.
     pub wait: Duration,
     /// The way to the programs, if there are any.
     pub programs: Option<Entrance>,
@@ -78,9 +78,11 @@ impl Calls {
         Self { options, reader, instances }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    /// The response to a request.
+    async fn answer(&self, request: &mut Request<Incoming>) -> Response<Full<Bytes>> {
         let table = Arc::clone(self.reader.borrow_mut().table());
-        let Some((deployment, rest)) = table.find(request.uri().path()) else {
+        let uri = request.uri().clone();
+        let Some((deployment, rest)) = table.find(uri.path()) else {
             return Refusal::NoGuest.response();
         };
         if let (Some(programs), Some(key)) = (&self.options.programs, socket(deployment, &request, rest)) {
@@ -91,7 +93,7 @@ impl Calls {
         }
         let (route, key) = match find(deployment, request.method(), rest) {
             Ok(found) => found,
-            Err(allowed) => return no_route(deployment, rest, &request, allowed),
+            Err(allowed) => return no_route(deployment, rest, request, allowed),
         };
         let tenant = match key.map(path::tenant) {
             Some(Ok(tenant)) => tenant,
@@ -150,7 +152,7 @@ impl Calls {
 
     async fn call(
         &self,
-        request: Request<Incoming>,
+        request: &mut Request<Incoming>,
         deployment: &Arc<Deployment>,
         route: usize,
         tenant: &str,
@@ -161,7 +163,7 @@ impl Calls {
         let admitted = self.options.rate.admit(&deployment.monitor, tenant, per_second, Instant::now());
         admitted.map_err(|after| Refusal::Rate { per_second, after })?;
         let signature = deployment.functions[route].signature();
-        let of_request = match has_query(&request, signature) {
+        let of_request = match has_query(request, signature) {
             true => Encoding::Json,
             false => encodings::of_body(request.headers())?,
         };
@@ -172,20 +174,24 @@ impl Calls {
         let value = self.make(call, record).await?;
         let mut bytes = Vec::new();
         wire::write(encoding, &value, &mut bytes);
-        match bytes.len() {
-            bytes if bytes > limits.response => Err(Refusal::ResponseTooLarge { bytes, most: limits.response }),
-            _ => Ok(Answer { encoding, bytes }),
+        if bytes.len() > limits.response {
+            return Err(Refusal::ResponseTooLarge { bytes: bytes.len(), most: limits.response });
         }
+        if encoding == Encoding::Json {
+            // For people at a terminal.
+            bytes.push(b'\n');
+        }
+        Ok(Answer { encoding, bytes })
     }
 
     async fn arguments(
         &self,
-        request: Request<Incoming>,
+        request: &mut Request<Incoming>,
         encoding: Encoding,
         signature: &Signature,
         most: usize,
     ) -> Result<Vec<Value>, Refusal> {
-        if has_query(&request, signature) {
+        if has_query(request, signature) {
             return path::arguments(signature, request.uri().query().unwrap_or_default());
         }
         let headers = request.headers();
@@ -210,10 +216,10 @@ impl Calls {
         record.slow = true;
         let (reply, result) = oneshot::channel();
         let guest = call.deployment.name.clone();
-        let waiting = call.deployment.config.limits.waiting;
+        let limits = call.deployment.config.limits;
         let tenant = call.tenant.clone();
-        self.options.slow.enter(&guest, &tenant, waiting, SlowCall { call, reply })?;
-        match timeout(self.options.wait, result).await {
+        self.options.slow.enter(&guest, &tenant, limits.waiting, SlowCall { call, reply })?;
+        match timeout(limits.deadline.saturating_add(self.options.wait), result).await {
             Ok(Ok(result)) => Ok(result?),
             // The call was dropped without an answer.
             Ok(Err(_)) => Err(Refusal::Stopping),
@@ -223,8 +229,10 @@ impl Calls {
 }
 
 impl Handler for Calls {
-    async fn respond(self: Rc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        self.answer(request).await
+    async fn respond(self: Rc<Self>, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let response = self.answer(&mut request).await;
+        body::finish(&mut request, response.status()).await;
+        response
     }
 
     fn tidy(&self) {

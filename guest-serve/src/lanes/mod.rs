@@ -9,9 +9,10 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 pub use queue::{Full, Turns};
-pub use slow::{SlowCall, SlowCalls};
+pub use slow::{SlowCall, SlowCalls, SlowOptions};
 
 use crate::folder::GuestName;
 
@@ -21,6 +22,24 @@ pub struct Lane<J> {
     entrance: Entrance<J>,
     threads: Vec<JoinHandle<()>>,
 }
+
+/// Does the jobs of one thread.
+pub trait Work<J> {
+    /// Does a job.
+    fn work(&mut self, job: J);
+
+    /// Is called about each second while there is no job.
+    fn rest(&mut self) {}
+}
+
+impl<J, W: FnMut(J)> Work<J> for W {
+    fn work(&mut self, job: J) {
+        self(job);
+    }
+}
+
+/// How long a thread waits for a job before it [rests](Work::rest).
+const REST: Duration = Duration::from_secs(1);
 
 /// Where jobs enter a lane. Cheap to clone.
 pub struct Entrance<J> {
@@ -33,6 +52,12 @@ struct Shared<J> {
     changed: Condvar,
 }
 
+enum Next<J> {
+    Job(J),
+    Rest,
+    End,
+}
+
 struct State<J> {
     turns: Turns<J>,
     closed: bool,
@@ -43,7 +68,7 @@ impl<J: Send + 'static> Lane<J> {
     ///
     /// # Errors
     /// If the system makes no thread.
-    pub fn start<W: FnMut(J)>(
+    pub fn start<W: Work<J>>(
         threads: usize,
         most: usize,
         make: impl Fn() -> W + Send + Sync + 'static,
@@ -119,26 +144,36 @@ impl<J> Shared<J> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next job; `None` when the lane is closed.
-    fn next(&self) -> Option<J> {
+    /// What there is to do next.
+    fn next(&self) -> Next<J> {
         let mut state = self.lock();
+        let mut rests = false;
         loop {
             if state.closed {
-                return None;
+                return Next::End;
             }
             if let Some(job) = state.turns.pop() {
-                return Some(job);
+                return Next::Job(job);
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            if rests {
+                return Next::Rest;
+            }
+            let (woken, waited) = self.changed.wait_timeout(state, REST).unwrap_or_else(PoisonError::into_inner);
+            (state, rests) = (woken, waited.timed_out());
         }
     }
 
-    fn work<W: FnMut(J)>(&self, make: &impl Fn() -> W) {
-        let mut work = make();
-        while let Some(job) = self.next() {
-            if catch_unwind(AssertUnwindSafe(|| work(job))).is_err() {
+    fn work<W: Work<J>>(&self, make: &impl Fn() -> W) {
+        let mut worker = make();
+        loop {
+            let done = match self.next() {
+                Next::Job(job) => catch_unwind(AssertUnwindSafe(|| worker.work(job))),
+                Next::Rest => catch_unwind(AssertUnwindSafe(|| worker.rest())),
+                Next::End => return,
+            };
+            if done.is_err() {
                 // A fault of this program: what it worked with may be in pieces.
-                work = make();
+                worker = make();
             }
         }
     }

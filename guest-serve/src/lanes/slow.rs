@@ -1,16 +1,14 @@
 //! Calls on the slow lane.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use guest_functions::{FunctionError, Value};
-use guest_host::{Supervise, Supervisor};
 use tokio::sync::oneshot;
 
-use super::{Entrance, Lane, low};
-use crate::call::{Attempt, Call, Instances, Kind};
+use super::{Entrance, Lane, Work};
+use crate::call::{Attempt, Call, Instances, Kind, Stop, ran};
+use crate::registry::{Reader, Registry};
 
 /// A call that waits for its turn.
 #[derive(Debug)]
@@ -24,32 +22,38 @@ pub struct SlowCall {
 /// The slow lane of a server. Dropping it ends its threads and the calls that run.
 #[derive(Debug)]
 pub struct SlowCalls {
-    stop: Arc<Stop>,
+    stop: Stop,
     lane: Lane<SlowCall>,
 }
 
-/// Ends the calls that run.
-#[derive(Debug, Default)]
-struct Stop(AtomicBool);
-
-impl Supervise for Stop {
-    fn is_interrupted(&self) -> bool {
-        self.0.load(Relaxed)
-    }
+/// How the slow lane is.
+#[derive(Debug, Clone, Copy)]
+pub struct SlowOptions {
+    /// Its threads.
+    pub threads: usize,
+    /// Calls that wait at most.
+    pub waiting: usize,
+    /// Instances that each thread keeps at most.
+    pub instances: usize,
+    /// Calls that end within this time belong to the fast lane.
+    pub slice: Duration,
+    /// How much longer than its guest's deadline a call may take all in all.
+    pub longer: Duration,
 }
 
 impl SlowCalls {
-    /// Starts threads, each with at most `instances` instances. Calls that end within `slice` belong to the fast lane. At
-    /// most `most` calls wait.
+    /// Starts the threads. Instances of guests that are not in the registry any more are dropped in time.
     ///
     /// # Errors
     /// If the system makes no thread.
-    pub fn start(threads: usize, most: usize, instances: usize, slice: Duration) -> io::Result<Self> {
-        let stop = Arc::new(Stop::default());
-        let supervisor = Supervisor::new(Arc::clone(&stop) as Arc<dyn Supervise>);
-        let lane = Lane::start(threads, most, move || {
-            let mut instances = Instances::new(instances, Kind::Slow { supervisor: supervisor.clone() });
-            move |job| make_call(&mut instances, job, slice)
+    pub fn start(registry: &Registry, options: &SlowOptions) -> io::Result<Self> {
+        let registry = registry.clone();
+        let SlowOptions { threads, waiting, instances, slice, longer } = *options;
+        let stop = Stop::default();
+        let of_threads = stop.clone();
+        let lane = Lane::start(threads, waiting, move || {
+            let instances = Instances::new(instances, Kind::Slow { stop: of_threads.clone(), longer });
+            Worker { instances, reader: registry.reader(), slice }
         })?;
         Ok(Self { stop, lane })
     }
@@ -63,24 +67,37 @@ impl SlowCalls {
 
 impl Drop for SlowCalls {
     fn drop(&mut self) {
-        self.stop.0.store(true, Relaxed);
+        self.stop.set();
     }
 }
 
-fn make_call(instances: &mut Instances, SlowCall { call, reply }: SlowCall, slice: Duration) {
-    // Nobody waits for it any more.
-    if reply.is_closed() {
-        return;
+/// What a thread has.
+struct Worker {
+    instances: Instances,
+    reader: Reader,
+    slice: Duration,
+}
+
+impl Work<SlowCall> for Worker {
+    fn work(&mut self, SlowCall { call, reply }: SlowCall) {
+        // Nobody waits for it any more.
+        if reply.is_closed() {
+            return;
+        }
+        let pace = &call.deployment.paces[call.route];
+        let start = ran();
+        let Attempt::Ended(result) = self.instances.call(&call) else {
+            return;
+        };
+        match ran().saturating_sub(start) < self.slice {
+            true => pace.was_fast(),
+            false => pace.was_slow(),
+        }
+        // It may have been given up meanwhile.
+        let _ = reply.send(result);
     }
-    let pace = &call.deployment.paces[call.route];
-    let start = low::ran();
-    let Attempt::Ended(result) = instances.call(&call) else {
-        return;
-    };
-    match low::ran().saturating_sub(start) < slice {
-        true => pace.was_fast(),
-        false => pace.was_slow(),
+
+    fn rest(&mut self) {
+        self.instances.keep_current(self.reader.table());
     }
-    // It may have been given up meanwhile.
-    let _ = reply.send(result);
 }

@@ -124,3 +124,21 @@ fn a_spinning_tenant_holds_up_nobody_for_longer_than_its_turn() {
     release.send(()).unwrap();
     assert_eq!(done.recv().unwrap(), "spins");
 }
+
+#[test]
+fn a_thread_without_jobs_rests() {
+    struct Rests(mpsc::Sender<()>);
+
+    impl Work<()> for Rests {
+        fn work(&mut self, (): ()) {}
+
+        fn rest(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+
+    let (sender, rested) = mpsc::channel();
+    let lane = Lane::start(1, 1, move || Rests(sender.clone())).unwrap();
+    rested.recv().unwrap();
+    drop(lane);
+}

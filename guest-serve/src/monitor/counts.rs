@@ -28,7 +28,7 @@ pub(super) struct Counters {
     by_status: Mutex<BTreeMap<u16, u64>>,
 }
 
-/// What was counted of a guest.
+/// The counts of a guest at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Counts {
@@ -84,7 +84,7 @@ impl Counters {
         if succeeded > 0 {
             by_status.insert(200, succeeded);
         }
-        // What is taken away may be counted before what was added.
+        // A decrement may be counted before the increment that belongs to it.
         let present = |count: &AtomicI64| u64::try_from(count.load(Relaxed)).unwrap_or(0);
         Counts {
             by_status,
@@ -106,9 +106,21 @@ impl Counts {
         self.by_status.values().sum()
     }
 
-    /// Requests whose status says that something is wrong, here or at the client's.
+    /// Requests that failed for the guest's or the server's sake.
     #[must_use]
     pub fn failed(&self) -> u64 {
-        self.by_status.range(400..).map(|(_, count)| count).sum()
+        self.by_status.iter().filter(|(status, _)| is_failure(**status)).map(|(_, count)| count).sum()
     }
+
+    /// Requests that were wrong, or that asked for more than the tenant may have.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.by_status.range(400..).map(|(_, count)| count).sum::<u64>() - self.failed()
+    }
+}
+
+/// Whether a request of this status failed for the guest's or the server's sake, and not for the client's.
+pub(super) const fn is_failure(status: u16) -> bool {
+    // 422 is the guest's own error.
+    status >= 500 || status == 422
 }

@@ -39,7 +39,7 @@ pub enum Event<'a> {
         guest: &'a str,
         /// The tenant.
         tenant: &'a str,
-        /// A word for the limit.
+        /// The limit, for people.
         reason: &'a str,
     },
     /// A tenant of a program lost the memory that it kept.

@@ -1,4 +1,4 @@
-//! What happened to each guest: counts, the last error, logs and events. It outlives the versions of a guest.
+//! The record of each guest: counts, the last error, logs and events. It outlives the versions of a guest.
 //!
 //! Threads that serve requests never wait for a disk here: a thread of its own writes logs and events, and lines that it cannot
 //! take are counted instead.
@@ -33,7 +33,7 @@ pub struct Monitor {
     sender: Sender,
 }
 
-/// What happened to a guest. All threads write to it.
+/// The record of a guest. All threads write to it.
 #[derive(Debug)]
 pub struct GuestMonitor {
     name: GuestName,
@@ -44,7 +44,7 @@ pub struct GuestMonitor {
     sender: Sender,
 }
 
-/// The last error of a guest's calls.
+/// The last error of a guest's calls. Faults of requests are none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LastError {
@@ -138,7 +138,7 @@ impl GuestMonitor {
     /// A request for a function has ended. Each is recorded once.
     pub fn ended(&self, ended: &Ended<'_>) {
         self.counters.ended(ended.status, ended.took, ended.slow);
-        if let Some((kind, message)) = ended.error {
+        if let Some((kind, message)) = ended.error.filter(|_| counts::is_failure(ended.status)) {
             self.failed(ended, kind, message);
         }
     }
@@ -170,7 +170,7 @@ impl GuestMonitor {
         self.sender.send(Job::Log(self.name.clone(), text));
     }
 
-    /// A tenant was refused, because it makes more calls than its rate or its queue takes. `reason` is a word for which.
+    /// A tenant was refused, because it makes more calls than its rate or its queue takes; `reason` says which.
     pub fn limited(&self, tenant: &str, reason: &str) {
         self.counters.limited();
         let mut last = self.limited.lock().unwrap_or_else(PoisonError::into_inner);
@@ -191,7 +191,7 @@ impl GuestMonitor {
         self.counters.instances(change, bytes);
     }
 
-    /// What was counted so far.
+    /// The counts so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counters.read()

@@ -25,12 +25,14 @@ fn requests_are_counted_by_status_and_time() {
     guest.instances(-3, -2 << 20);
     let counts = guest.counts();
     assert_eq!(counts.by_status, BTreeMap::from([(200, 3), (400, 1), (500, 1)]));
-    assert_eq!((counts.calls(), counts.failed(), counts.slow, counts.limited), (5, 2, 1, 1));
+    assert_eq!((counts.calls(), counts.failed(), counts.refused(), counts.slow, counts.limited), (5, 1, 1, 1, 1));
     assert_eq!((counts.buckets[0], counts.buckets[1], counts.buckets[3], counts.buckets[14]), (2, 1, 1, 1));
     assert_eq!((counts.microseconds, counts.tenants, counts.instances, counts.memory), (2_000_086, 2, 0, 0));
     let last = guest.last_error().unwrap();
     assert_eq!((last.kind.as_str(), last.message.as_str()), ("trap", "the guest trapped\\u001b"));
     assert_eq!(monitor.guest(&name("a")).counts(), counts, "there is one for each name");
+    guest.ended(&Ended { error: Some(("arguments", "no number")), ..ended(400, 1) });
+    assert_eq!(guest.last_error().unwrap().kind, "trap", "a wrong request is no error of the guest");
     monitor.forget(&name("a"));
     assert_eq!(monitor.guest(&name("a")).counts().calls(), 0);
 }

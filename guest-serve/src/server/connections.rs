@@ -154,8 +154,9 @@ impl<H: Handler> Connections<H> {
     pub(super) async fn serve(self, listener: std::net::TcpListener, mut handed: mpsc::UnboundedReceiver<Handed>) {
         let mut stage = self.shared.stage.subscribe();
         self.take_all(listener, &mut handed, stage.clone()).await;
-        // Whoever hands one over later drops it.
+        // Whoever hands one over later drops it, and so are those that were on their way.
         handed.close();
+        while handed.try_recv().is_ok() {}
         let ended = async {
             while self.shared.open[self.number].load(Relaxed) > 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;

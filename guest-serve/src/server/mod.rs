@@ -1,11 +1,12 @@
 //! The life of the process: read the folder, listen, serve, watch, stop.
 
 mod connections;
+mod descriptors;
 mod signals;
 pub mod threads;
 mod watching;
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -31,10 +32,13 @@ use watching::Watching;
 /// Compiled code, in the server's own folder.
 const CODE: &str = "code";
 
+/// The file that is locked while a server serves the folder.
+const LOCK: &str = "lock";
+
 /// The token, in the server's own folder.
 const TOKEN: &str = "token";
 
-/// What is served, and where.
+/// The folder that is served, and how.
 #[derive(Debug, Clone, clap::Args)]
 #[non_exhaustive]
 pub struct Options {
@@ -93,6 +97,7 @@ pub fn run(options: &Options) -> Result<Stopped, ServeError> {
     let admin = listen(options.admin, "--admin")?;
     let own = folder.own();
     make_private(&own)?;
+    let _lock = lock(&own.join(LOCK), folder.path())?;
     let token_file = options.token_file.clone().unwrap_or_else(|| own.join(TOKEN));
     let token = Token::of_file(&token_file)?;
     let code = CompileCache::Folder(own.join(CODE));
@@ -105,11 +110,12 @@ pub fn run(options: &Options) -> Result<Stopped, ServeError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|source| ServeError::System { what: "start the administration", source })?;
     let addresses = [&listener, &admin].map(|listener| listener.local_addr());
-    let rate = Rate::new(options.threads.tenants as usize);
-    let send_time = options.threads.send_time;
-    let programs = Programs::start(&own, &registry, &monitor, rate.clone(), send_time, &options.programs)?;
+    let connections = descriptors::room_for(options.threads.connections);
+    let threads = ThreadOptions { connections, ..options.threads.clone() };
+    let rate = Rate::new(threads.tenants as usize);
+    let programs = Programs::start(&own, &registry, &monitor, rate.clone(), threads.send_time, &options.programs)?;
     let entrance = Some(programs.entrance());
-    let threads = Threads::start_beside(listener, &registry, rate, entrance, &options.threads)?;
+    let threads = Threads::start_beside(listener, &registry, rate, entrance, &threads)?;
     let watching = Watching::start(&catalog)?;
     let [address, admin_address] =
         addresses.map(|address| address.map(|address| address.to_string()).unwrap_or_default());
@@ -184,6 +190,16 @@ fn make_private(path: &Path) -> Result<(), ServeError> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path).map_err(ServeError::io("make the folder", path))
+}
+
+/// Locks the folder until the file is dropped: two servers would write into each other's logs.
+fn lock(path: &Path, folder: &Path) -> Result<File, ServeError> {
+    let file = File::create(path).map_err(ServeError::io("write", path))?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(ServeError::Served { folder: folder.to_owned() }),
+        // Some file systems have no locks.
+        Err(TryLockError::Error(_)) | Ok(()) => Ok(file),
+    }
 }
 
 fn say(text: &str) -> Result<(), ServeError> {

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::connections::{Connections, Shared, Times};
 use crate::error::ServeError;
 use crate::http::{CallOptions, Calls, Handler};
-use crate::lanes::SlowCalls;
+use crate::lanes::{SlowCalls, SlowOptions};
 use crate::programs::Entrance;
 use crate::rate::Rate;
 use crate::registry::Registry;
@@ -35,19 +35,23 @@ pub struct ThreadOptions {
     #[arg(long, value_name = "TIME", default_value = "2ms", value_parser = text::duration)]
     pub slice: Duration,
 
-    /// Instances that each thread keeps, one of each guest. 0 makes an instance for each call.
-    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(0..=10_000))]
-    pub instances: u32,
+    /// Instances that each thread keeps at most, one of each guest [default: 256, or fewer, so that all threads have 4096]
+    ///
+    /// Those that were not called for longest are dropped beyond that, and made again for the next call. 0 makes an
+    /// instance for each call.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    pub instances: Option<u32>,
 
     /// Calls that wait for a slow thread at most; a quarter of them may be of one guest. Further ones get status 503.
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
     pub slow_waiting: u32,
 
-    /// How long a call may wait for a slow thread and run there. Then it gets status 503.
+    /// How long a call may wait for a slow thread, and for its processor, beside the deadline of guest.toml. Then it gets
+    /// status 503.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = text::duration)]
     pub wait: Duration,
 
-    /// Connections that may be open at the same time. Further ones wait.
+    /// Connections that may be open at the same time, as far as the system's limit of open files lets it. Further ones wait.
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
     pub connections: u32,
 
@@ -67,6 +71,11 @@ pub struct ThreadOptions {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = text::duration)]
     pub send_time: Duration,
 }
+
+/// Instances of all threads, and of each, by default. Each needs some of the areas of memory of which the system gives a
+/// process a limited number, 65,530 on Linux, and some gigabytes of addresses.
+const ALL_INSTANCES: usize = 4096;
+const MOST_INSTANCES: usize = 256;
 
 /// Threads that serve requests until they are stopped. Dropping it ends them, with the requests that run.
 #[derive(Debug)]
@@ -115,9 +124,17 @@ impl Threads {
     ) -> Result<Self, ServeError> {
         let fast = options.fast_threads();
         let slow = options.slow_threads.map_or(fast / 2, |threads| threads as usize).max(1);
-        let instances = options.instances as usize;
-        let slow =
-            SlowCalls::start(slow, options.slow_waiting as usize, instances, options.slice).map_err(no_thread)?;
+        let instances = options
+            .instances
+            .map_or_else(|| (ALL_INSTANCES / (fast + slow)).clamp(1, MOST_INSTANCES), |instances| instances as usize);
+        let slow = SlowOptions {
+            threads: slow,
+            waiting: options.slow_waiting as usize,
+            instances,
+            slice: options.slice,
+            longer: options.wait,
+        };
+        let slow = SlowCalls::start(registry, &slow).map_err(no_thread)?;
         let calls = CallOptions {
             registry: registry.clone(),
             rate,

@@ -60,6 +60,7 @@ fn guests_are_listed_put_and_removed() {
         (server.ask("DELETE", "/api/guests/..%2fetc"), (400, "invalid-name")),
         (server.ask("GET", "/api/guests/none/logs"), (404, "unknown-guest")),
         (server.ask("POST", "/api/guests/more"), (405, "wrong-method")),
+        (server.ask("GET", "/api/guests/%ff"), (400, "invalid-request")),
         (server.ask("GET", "/api/none"), (404, "no-route")),
     ] {
         assert_eq!(refused(&answer), (error.0, error.1.to_owned()), "{}", answer.text());
@@ -189,6 +190,7 @@ fn metrics_are_those_of_guests() {
         "serve_deployment_failed{guest=\"numbers\"} 0",
         "serve_deployment_failed{guest=\"broken\"} 1",
         "serve_request_seconds_count{guest=\"numbers\"} 0",
+        "serve_request_seconds_bucket{le=\"+Inf\",guest=\"numbers\"} 0",
         "serve_limited_total{guest=\"numbers\"} 0",
         "serve_tenants{guest=\"numbers\"} 0",
         "serve_instance_memory_bytes{guest=\"numbers\"} 0",

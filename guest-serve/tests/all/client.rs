@@ -35,6 +35,11 @@ impl Response {
         std::str::from_utf8(&self.body).unwrap()
     }
 
+    /// A result in JSON, without the end of its line.
+    pub(crate) fn result(&self) -> &str {
+        self.text().strip_suffix('\n').unwrap_or_else(|| panic!("{self:?}"))
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }

@@ -3,7 +3,7 @@
 use std::net::Shutdown;
 use std::time::Duration;
 
-use crate::guests::{GCD, GCD_ROUTE};
+use crate::guests::{GCD, GCD_ROUTE, TYPED_ROUTES, typed};
 use crate::server::Server;
 
 const REQUEST: &str = "POST /numbers/gcd HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\n[48, 18]";
@@ -20,7 +20,7 @@ fn pipelined_requests_are_answered_in_order() {
         .collect();
     client.send_raw(all);
     for number in 1..=100 {
-        assert_eq!(client.receive().unwrap().text(), number.to_string());
+        assert_eq!(client.receive().unwrap().result(), number.to_string());
     }
 }
 
@@ -32,7 +32,7 @@ fn a_client_that_closes_its_half_is_answered() {
     server.deploy("spins", config, spin);
     let mut client = server.client();
     client.send_raw(REQUEST).stream().shutdown(Shutdown::Write).unwrap();
-    assert_eq!(client.receive().unwrap().text(), "6");
+    assert_eq!(client.receive().unwrap().result(), "6");
     assert!(client.is_closed());
     // While its call waits and runs on the slow lane as well.
     let mut client = server.client();
@@ -56,7 +56,7 @@ fn a_client_that_sends_nothing_more_is_given_up() {
     assert!(client.is_closed(), "what follows is not the next request");
     // A connection that is kept open is idle for as long.
     let mut client = server.client();
-    assert_eq!(client.post("/numbers/gcd", "[48, 18]").text(), "6");
+    assert_eq!(client.post("/numbers/gcd", "[48, 18]").result(), "6");
     assert!(client.is_closed());
 }
 
@@ -68,12 +68,32 @@ fn a_request_that_comes_byte_by_byte_is_served() {
         client.send_raw([byte]);
         std::thread::sleep(Duration::from_micros(100));
     }
-    assert_eq!(client.receive().unwrap().text(), "6");
+    assert_eq!(client.receive().unwrap().result(), "6");
+}
+
+#[test]
+fn a_client_that_reads_nothing_is_given_up() {
+    const REQUESTS: usize = 400;
+    let server = Server::start(&["--send-time=50ms"]);
+    server.deploy("typed", &format!("{TYPED_ROUTES}calls_per_second = 1000\n"), &typed());
+    let mut client = server.client();
+    // Far more than what the system holds for a client.
+    let body = format!("\"{}\"", "x".repeat(60_000));
+    for _ in 0..REQUESTS {
+        client.send("POST", "/typed/echo", "", &body);
+    }
+    let read = (0..REQUESTS).take_while(|_| client.receive().is_ok_and(|response| response.status == 200)).count();
+    assert!(read < REQUESTS, "all of them were answered");
+    assert_eq!(server.post("/typed/echo", "\"x\"").result(), "\"x\"");
+    let threads = server.threads.as_ref().unwrap();
+    threads.close();
+    assert!(threads.wait(crate::client::PATIENCE), "no connection is left");
 }
 
 #[test]
 fn clients_that_vanish_leave_nothing() {
-    let config = "[[routes]]\npath = \"/spin\"\nfunction = \"spin\"\n[limits]\ncalls_per_second = 1000\n";
+    let config =
+        "[[routes]]\npath = \"/spin\"\nfunction = \"spin\"\n[limits]\ndeadline = \"10ms\"\ncalls_per_second = 1000\n";
     let spin = r#"(module (func (export "spin") (result i64) (loop $again (br $again)) (i64.const 0)))"#;
     let server = Server::start(&["--slow-threads=1"]);
     server.deploy("numbers", GCD_ROUTE, GCD);
@@ -84,7 +104,7 @@ fn clients_that_vanish_leave_nothing() {
     for _ in 0..5 {
         server.client().send("POST", "/spins/spin", "", "");
     }
-    assert_eq!(server.post("/numbers/gcd", "[48, 18]").text(), "6");
+    assert_eq!(server.post("/numbers/gcd", "[48, 18]").result(), "6");
     let threads = server.threads.as_ref().unwrap();
     threads.close();
     assert!(threads.wait(crate::client::PATIENCE), "no connection is left");

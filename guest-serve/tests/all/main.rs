@@ -1,7 +1,9 @@
 //! Tests of the server by its library and as a process.
 
 mod admin;
+mod book;
 mod catalog;
+mod changes;
 mod client;
 mod clients;
 mod deployments;

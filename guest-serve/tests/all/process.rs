@@ -72,11 +72,19 @@ impl Process {
     }
 
     /// Waits until its standard error has this text.
-    #[cfg(unix)]
     pub(crate) fn wait_for_stderr(&self, text: &str) {
+        self.wait_for_output("stderr", text);
+    }
+
+    /// Waits until its standard output has this text.
+    pub(crate) fn wait_for_stdout(&self, text: &str) {
+        self.wait_for_output("stdout", text);
+    }
+
+    fn wait_for_output(&self, name: &str, text: &str) {
         let until = Instant::now() + PATIENCE;
-        while !self.stderr().contains(text) {
-            assert!(Instant::now() < until, "{text} does not come: {:?}", self.stderr());
+        while !self.read(name).contains(text) {
+            assert!(Instant::now() < until, "{text} does not come: {:?}", self.read(name));
             thread::sleep(Duration::from_millis(5));
         }
     }

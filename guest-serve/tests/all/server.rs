@@ -34,7 +34,8 @@ struct Options {
 impl Server {
     /// A server without guests. There are two threads of either kind if the options say nothing else.
     pub(crate) fn start(options: &[&str]) -> Self {
-        let own = ["test", "--threads=2", "--slow-threads=2"];
+        // Slow threads may wait long for a processor where others have much to do.
+        let own = ["test", "--threads=2", "--slow-threads=2", "--wait=50s"];
         let given = |option: &&str| !options.iter().any(|other| other.split('=').next() == option.split('=').next());
         let words = own.into_iter().filter(given).chain(options.iter().copied());
         let options = Options::try_parse_from(words).unwrap().threads;
@@ -54,6 +55,11 @@ impl Server {
         let folder = GuestFolder::open(self.guests.path()).unwrap();
         let files = folder.read(&name.parse().unwrap(), &folder.secrets().unwrap()).unwrap();
         self.registry.replace(Deployment::load(&self.loader, files).unwrap()).unwrap();
+    }
+
+    /// Serves a guest no longer.
+    pub(crate) fn remove(&self, name: &str) {
+        assert!(self.registry.remove(&name.parse().unwrap()).is_some());
     }
 
     /// A server with one guest.

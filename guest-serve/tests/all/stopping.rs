@@ -28,6 +28,13 @@ fn what_it_cannot_use_ends_it_with_a_reason() {
     let error = fails(&["--token-file", token.to_str().unwrap()]);
     assert!(error.contains(" has no token: write at least 16 characters"), "{error}");
 
+    let server = Server::start(guests.path(), &[]);
+    let error = fails(&[]);
+    let folder = guests.path().canonicalize().unwrap();
+    let expected = format!("error: another server serves {}; stop it, or serve another folder\n", folder.display());
+    assert_eq!(error, expected);
+    drop(server);
+
     let (status, error) = Process::start(&guests.path().join("none"), &[]).end();
     assert!(status == Some(2) && error.contains("/none is not a folder; name the folder that contains"), "{error}");
     let (status, error) = Process::with_words(&["--listen", "x"]).end();

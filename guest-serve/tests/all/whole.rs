@@ -6,8 +6,8 @@ use std::thread;
 use serde_json::json;
 
 use crate::client::Client;
-use crate::guests::{GCD, GCD_ROUTE, Guests};
-use crate::process::{Request, Server};
+use crate::guests::{GCD, GCD_ROUTE, Guests, TYPED_ROUTES, typed};
+use crate::process::{Process, Request, Server};
 
 /// A function that never ends, and one that traps.
 const FAULTS: &str = r#"(module
@@ -38,7 +38,9 @@ fn a_guest_is_put_called_and_counted() {
         assert_eq!(Client::new(server.address).post(path, "").status, status, "{path}");
     }
     let numbers = server.wait_for("numbers", |guest| guest["counts"]["calls"] == 2);
-    assert_eq!((&numbers["counts"]["failed"], &numbers["counts"]["tenants"]), (&json!(1), &json!(1)));
+    let count = |of: &str| numbers["counts"][of].as_u64();
+    assert_eq!((count("failed"), count("refused"), count("tenants")), (Some(0), Some(1), Some(1)), "{numbers}");
+    assert_eq!(numbers["last_error"], json!(null), "a wrong request is no error of the guest");
     assert!(numbers["counts"]["instances"].as_u64() >= Some(1), "{numbers}");
     let faults = server.wait_for("faults", |guest| guest["counts"]["calls"] == 3);
     assert_eq!(faults["counts"]["tenants"], 2);
@@ -54,6 +56,33 @@ fn a_guest_is_put_called_and_counted() {
     }
     assert_eq!(server.ask("DELETE", "/api/guests/numbers").status, 200);
     assert_eq!(Client::new(server.address).post("/numbers/gcd", "[48, 18]").status, 404);
+}
+
+#[test]
+fn limits_and_log_lines_are_told_to_those_who_run_it() {
+    let guests = Guests::new();
+    guests.put("typed", &format!("{TYPED_ROUTES}calls_per_second = 1\nlog = \"4KiB\"\n"), &typed());
+    let server = Server::start(guests.path(), &["--threads=1"]);
+    let folder = guests.path().to_str().unwrap();
+    assert_eq!(Client::new(server.address).post("/typed/slowly", "5").status, 200);
+    let line = Process::with_words(&["logs", folder, "typed", "--follow"]);
+    line.wait_for_stdout("typed slowly: hello\n");
+    // The second one within a second, whenever that begins.
+    let refused = (0..1000).find_map(|_| {
+        let answer = Client::new(server.address).post("/typed/slowly", "5");
+        (answer.status == 429).then_some(answer)
+    });
+    let refused = refused.unwrap();
+    assert_eq!((refused.header("retry-after"), refused.error().0.as_str()), (Some("1"), "rate"));
+    let typed = server.wait_for("typed", |guest| guest["counts"]["limited"].as_u64() >= Some(1));
+    assert_eq!(typed["last_error"], json!(null));
+    server.process.wait_for_stderr("\"event\":\"limited\",\"guest\":\"typed\"");
+    let log = server.ask("GET", "/api/guests/typed/logs");
+    let first: serde_json::Value = serde_json::from_str(log.text().lines().next().unwrap()).unwrap();
+    assert_eq!(
+        (&first["line"], &first["tenant"], &first["function"]),
+        (&json!("hello"), &json!("typed"), &json!("slowly"))
+    );
 }
 
 #[test]
@@ -125,10 +154,10 @@ fn versions_change_under_requests_and_none_is_lost() {
 #[cfg(unix)]
 #[test]
 fn a_signal_lets_running_requests_end_and_a_second_one_does_not() {
-    let config = format!("{FAULTS_ROUTES}[limits]\ndeadline = \"1s\"\n");
+    let config = format!("{FAULTS_ROUTES}[limits]\ndeadline = \"200ms\"\n");
     for (signals, status, answered) in [(&["TERM"] as &[&str], 0, true), (&["TERM", "INT"], 1, false)] {
         let guests = Guests::new();
-        let slow = if answered { config.clone() } else { config.replace("1s", "60s") };
+        let slow = if answered { config.clone() } else { config.replace("200ms", "60s") };
         guests.put("faults", &slow, FAULTS);
         let options = ["--threads=1", "--shutdown-time=55s", "--wait=50s"];
         let server = Server::start(guests.path(), &options);

@@ -1,0 +1,112 @@
+//! Clients that send a request when they have the response to the last one.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::LocalSet;
+
+use crate::servers::Server;
+
+/// Requests to a path, and the end of the line that their responses have.
+#[derive(Clone, Copy)]
+pub(crate) struct Load {
+    pub(crate) path: &'static str,
+    expected: &'static str,
+}
+
+impl Load {
+    pub(crate) fn new(path: &'static str, expected: &'static str) -> Self {
+        Self { path, expected }
+    }
+}
+
+/// Clients under way.
+pub(crate) struct Turn {
+    is_over: Arc<AtomicBool>,
+    clients: Vec<JoinHandle<Vec<u64>>>,
+    /// Time that the threads that serve had run.
+    before: u64,
+}
+
+/// What a turn came to.
+pub(crate) struct Figures {
+    /// Requests that were answered.
+    pub(crate) requests: f64,
+    /// Nanoseconds of processor time that each took of the threads that serve.
+    pub(crate) time: f64,
+    /// Nanoseconds from each request to its response.
+    pub(crate) times: Vec<u64>,
+}
+
+impl Turn {
+    /// Starts clients on so many threads, with so many connections in all.
+    pub(crate) fn begin(server: &Server, load: Load, threads: usize, connections: usize) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let before = served_time();
+        let start = |number: usize| {
+            let (address, is_over) = (server.address, Arc::clone(&is_over));
+            let count = connections / threads + usize::from(number < connections % threads);
+            thread::spawn(move || clients(address, count, load, &is_over))
+        };
+        let clients = (0..threads).map(start).collect();
+        Self { is_over, clients, before }
+    }
+
+    /// Waits for the last responses.
+    pub(crate) fn end(self) -> Figures {
+        self.is_over.store(true, Relaxed);
+        let times: Vec<u64> =
+            self.clients.into_iter().flat_map(|clients| clients.join().expect("they were answered")).collect();
+        let requests = times.len().max(1) as f64;
+        Figures { requests, time: (served_time() - self.before) as f64 / requests, times }
+    }
+}
+
+/// The clients of a thread. Returns how long each request took.
+fn clients(address: SocketAddr, count: usize, load: Load, is_over: &Arc<AtomicBool>) -> Vec<u64> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let local = LocalSet::new();
+    let clients: Vec<_> = (0..count).map(|_| local.spawn_local(client(address, load, Arc::clone(is_over)))).collect();
+    runtime.block_on(local);
+    clients.into_iter().flat_map(|client| runtime.block_on(client).expect("it was answered")).collect()
+}
+
+async fn client(address: SocketAddr, load: Load, is_over: Arc<AtomicBool>) -> Vec<u64> {
+    let body = "[1071, 462]";
+    let request = format!("POST {} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", load.path, body.len());
+    let expected = format!("{}\n", load.expected);
+    let mut stream = TcpStream::connect(address).await.expect("the server listens");
+    stream.set_nodelay(true).expect("a connection");
+    let mut response = [0; 1024];
+    let mut times = Vec::new();
+    while !is_over.load(Relaxed) {
+        let start = Instant::now();
+        stream.write_all(request.as_bytes()).await.expect("the server reads");
+        let mut length = 0;
+        // The head ends with an empty line, and a response with a line of its own.
+        while !response[..length].ends_with(expected.as_bytes()) || response[..length].ends_with(b"\r\n") {
+            let read = stream.read(&mut response[length..]).await.expect("the server answers");
+            length += read;
+            assert!(read > 0, "{}", String::from_utf8_lossy(&response[..length]));
+        }
+        times.push(u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX));
+    }
+    times
+}
+
+/// Nanoseconds that the threads that serve have run, where the system says so.
+fn served_time() -> u64 {
+    let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let of = |task: fs::DirEntry| {
+        let serves = fs::read_to_string(task.path().join("comm")).ok()?.starts_with("requests-");
+        let times = fs::read_to_string(task.path().join("schedstat")).ok()?;
+        times.split(' ').next()?.parse::<u64>().ok().filter(|_| serves)
+    };
+    tasks.filter_map(of).sum()
+}
