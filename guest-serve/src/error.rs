@@ -36,13 +36,13 @@ pub enum ServeError {
     File {
         /// Where.
         place: Place,
-        /// What is wrong, and what to write.
+        /// The fault, and the text to write.
         message: String,
     },
     /// A file or a folder that cannot be read or written.
     #[error("cannot {what} {}: {source}", path.display())]
     Io {
-        /// What was to be done, such as `read`.
+        /// The operation, such as `read`.
         what: &'static str,
         /// The file or folder.
         path: PathBuf,
@@ -127,7 +127,7 @@ pub enum ServeError {
     /// Something that the process needs of the system, such as a thread.
     #[error("cannot {what}: {source}")]
     System {
-        /// What was to be done.
+        /// The operation.
         what: &'static str,
         /// Why it cannot.
         source: io::Error,

@@ -1,4 +1,4 @@
-//! Who may use the administration: programs that send the token, and browsers that gave it once.
+//! Access to the administration: for programs that send the token, and browsers that gave it once.
 
 use axum::body::Bytes;
 use axum::extract::{Request, State};

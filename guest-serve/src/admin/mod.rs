@@ -1,4 +1,4 @@
-//! The listener of those who run the server: an API, a page and metrics, behind a token.
+//! The administration, on a listener of its own: an API, a page and metrics, behind a token.
 
 mod access;
 mod answer;
@@ -30,7 +30,7 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// The administration of these guests for those who have the token. Responses without end end when `stopping` is true.
+    /// The administration of these guests, behind this token. Responses without end end when `stopping` is true.
     #[must_use]
     pub fn new(catalog: Catalog, token: Token, stopping: watch::Receiver<bool>) -> Self {
         Self { catalog, token, stopping }

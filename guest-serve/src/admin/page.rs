@@ -22,7 +22,7 @@ pub(super) async fn script() -> Response {
     ([(header::CONTENT_TYPE, kind)], SCRIPT).into_response()
 }
 
-/// The page of those who have not given the token yet.
+/// The page of a browser that has not given the token yet.
 pub(super) fn login(error: Option<&str>) -> Response {
     let content = html! {
         @if let Some(error) = error { p.error role="alert" { (error) } }

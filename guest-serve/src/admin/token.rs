@@ -62,13 +62,13 @@ impl Token {
         is_equal(self.0.as_bytes(), given.as_bytes())
     }
 
-    /// Whether this is what a browser has that gave the token once.
+    /// Whether this is the value of a browser that gave the token once.
     #[must_use]
     pub fn is_session(&self, given: &str) -> bool {
         is_equal(self.session().as_bytes(), given.as_bytes())
     }
 
-    /// What a browser keeps. It is not the token: browsers send it to all ports of a host, and so to the guests.
+    /// The value that a browser keeps. It is not the token: browsers send it to all ports of a host, and so to the guests.
     #[must_use]
     pub fn session(&self) -> String {
         hex(&Sha256::new().chain_update("guest-serve session\n").chain_update(&*self.0).finalize())

@@ -92,7 +92,7 @@ impl Catalog {
         &self.inner.folder
     }
 
-    /// What happened to the guests.
+    /// The record of the guests' calls.
     #[must_use]
     pub fn monitor(&self) -> &Monitor {
         &self.inner.monitor

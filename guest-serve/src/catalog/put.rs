@@ -14,7 +14,7 @@ use crate::folder::{GuestFiles, GuestFolder, GuestName};
 /// The folder of removed guests, in the server's own folder.
 const REMOVED: &str = "removed";
 
-/// What became of a part of a guest.
+/// The outcome of putting a part of a guest.
 #[derive(Debug)]
 pub enum Put {
     /// It was written, and the guest is served with it.

@@ -39,7 +39,7 @@ struct Serve {
     options: Options,
 }
 
-/// What the words ask for.
+/// A command line that was read.
 #[derive(Debug)]
 enum Asked {
     Serve(Box<Options>),

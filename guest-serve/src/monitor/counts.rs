@@ -28,7 +28,7 @@ pub(super) struct Counters {
     by_status: Mutex<BTreeMap<u16, u64>>,
 }
 
-/// What was counted of a guest.
+/// The counts of a guest at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Counts {
@@ -84,7 +84,7 @@ impl Counters {
         if succeeded > 0 {
             by_status.insert(200, succeeded);
         }
-        // What is taken away may be counted before what was added.
+        // A decrement may be counted before the increment that belongs to it.
         let present = |count: &AtomicI64| u64::try_from(count.load(Relaxed)).unwrap_or(0);
         Counts {
             by_status,

@@ -1,4 +1,4 @@
-//! What happened to each guest: counts, the last error, logs and events. It outlives the versions of a guest.
+//! The record of each guest: counts, the last error, logs and events. It outlives the versions of a guest.
 //!
 //! Threads that serve requests never wait for a disk here: a thread of its own writes logs and events, and lines that it cannot
 //! take are counted instead.
@@ -33,7 +33,7 @@ pub struct Monitor {
     sender: Sender,
 }
 
-/// What happened to a guest. All threads write to it.
+/// The record of a guest. All threads write to it.
 #[derive(Debug)]
 pub struct GuestMonitor {
     name: GuestName,
@@ -191,7 +191,7 @@ impl GuestMonitor {
         self.counters.instances(change, bytes);
     }
 
-    /// What was counted so far.
+    /// The counts so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counters.read()

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, SyncSender};
 use std::thread::JoinHandle;
 
@@ -14,8 +14,9 @@ use super::ring::Ring;
 use crate::error::ServeError;
 use crate::folder::GuestName;
 
-/// Jobs that wait for the disk. Those beyond are dropped.
+/// Jobs that wait for the disk, and bytes of their text. Those beyond are dropped.
 const WAITING: usize = 4096;
+const WAITING_BYTES: usize = 8 << 20;
 
 /// Files of logs that are open at a time.
 const OPEN: usize = 256;
@@ -31,23 +32,42 @@ pub(super) enum Job {
     Log(GuestName, String),
     /// An event, without the end of its line.
     Event(String),
-    /// Everything before it is written; the other end is told.
+    /// The thread ends: everything before it is written.
     Close,
+}
+
+impl Job {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Log(_, text) | Self::Event(text) => text.len(),
+            Self::Close => 0,
+        }
+    }
 }
 
 /// The end of the queue that takes jobs. Without a thread it drops them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sender {
-    queue: Option<(SyncSender<Job>, Arc<AtomicU64>)>,
+    queue: Option<(SyncSender<Job>, Arc<Waiting>)>,
+}
+
+/// The state of the queue beside its jobs.
+#[derive(Debug, Default)]
+struct Waiting {
+    bytes: AtomicUsize,
+    /// Jobs that were dropped and are not told yet.
+    dropped: AtomicU64,
 }
 
 impl Sender {
     /// Has a job done, unless too many wait.
     pub(super) fn send(&self, job: Job) {
-        if let Some((queue, dropped)) = &self.queue
-            && queue.try_send(job).is_err()
-        {
-            dropped.fetch_add(1, Ordering::Relaxed);
+        let Some((queue, waiting)) = &self.queue else { return };
+        let bytes = job.bytes();
+        let fits = waiting.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= WAITING_BYTES;
+        if !fits || queue.try_send(job).is_err() {
+            waiting.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            waiting.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -77,12 +97,13 @@ impl Writer {
         fs::create_dir_all(&logs).map_err(ServeError::io("make the folder", &logs))?;
         let path = Self::events(own);
         let events = Ring::open(&path, size).map_err(ServeError::io("write", &path))?;
-        let (queue, jobs) = mpsc::sync_channel(WAITING);
-        let dropped = Arc::new(AtomicU64::new(0));
+        let (queue, jobs) = mpsc::sync_channel::<Job>(WAITING);
+        let waiting = Arc::<Waiting>::default();
         let mut files =
-            Files { own: own.to_owned(), size, events, logs: HashMap::new(), dropped: Arc::clone(&dropped) };
+            Files { own: own.to_owned(), size, events, logs: HashMap::new(), waiting: Arc::clone(&waiting) };
         let thread = std::thread::Builder::new().name("serve-logs".to_owned()).spawn(move || {
             for job in jobs {
+                files.waiting.bytes.fetch_sub(job.bytes(), Ordering::Relaxed);
                 match job {
                     Job::Log(guest, lines) => files.log(&guest, &lines),
                     Job::Event(line) => files.event(&line),
@@ -92,7 +113,7 @@ impl Writer {
             }
         });
         let thread = thread.map_err(|source| ServeError::System { what: "start a thread for logs", source })?;
-        Ok((Sender { queue: Some((queue.clone(), dropped)) }, Self { queue, thread }))
+        Ok((Sender { queue: Some((queue.clone(), waiting)) }, Self { queue, thread }))
     }
 
     /// Waits until everything is written that was recorded before.
@@ -108,7 +129,7 @@ struct Files {
     size: u64,
     events: Ring,
     logs: HashMap<GuestName, Ring>,
-    dropped: Arc<AtomicU64>,
+    waiting: Arc<Waiting>,
 }
 
 impl Files {
@@ -125,7 +146,7 @@ impl Files {
         // The disk may be full: the next line tries again, with the file opened anew.
         if written.is_err() {
             self.logs.remove(guest);
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.waiting.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -138,10 +159,34 @@ impl Files {
 
     /// Says that something was dropped, once it can be said.
     fn tell_dropped(&mut self) {
-        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        let dropped = self.waiting.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
             let rest = serde_json::json!({"entries": dropped});
             self.event(&event::line(&event::now(), "event", "dropped", &rest));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_disk_cannot_take_is_dropped_and_counted() {
+        let (queue, jobs) = mpsc::sync_channel(3);
+        let waiting = Arc::<Waiting>::default();
+        let sender = Sender { queue: Some((queue, Arc::clone(&waiting))) };
+        let state = || (waiting.bytes.load(Ordering::Relaxed), waiting.dropped.load(Ordering::Relaxed));
+        sender.send(Job::Event("x".repeat(WAITING_BYTES)));
+        assert_eq!(state(), (WAITING_BYTES, 0));
+        sender.send(Job::Event("x".to_owned()));
+        assert_eq!(state(), (WAITING_BYTES, 1), "too many bytes");
+        waiting.bytes.fetch_sub(jobs.recv().unwrap().bytes(), Ordering::Relaxed);
+        (0..5).for_each(|_| sender.send(Job::Event("x".to_owned())));
+        assert_eq!(state(), (3, 3), "too many jobs");
+        drop(jobs);
+        sender.send(Job::Event("x".to_owned()));
+        assert_eq!(state(), (3, 4), "the thread has ended");
+        Sender::default().send(Job::Event("x".to_owned()));
     }
 }

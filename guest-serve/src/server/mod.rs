@@ -36,7 +36,7 @@ const LOCK: &str = "lock";
 /// The token, in the server's own folder.
 const TOKEN: &str = "token";
 
-/// What is served, and where.
+/// The folder that is served, and how.
 #[derive(Debug, Clone, clap::Args)]
 #[non_exhaustive]
 pub struct Options {

@@ -3,6 +3,7 @@
 mod admin;
 mod book;
 mod catalog;
+mod changes;
 mod client;
 mod clients;
 mod deployments;
