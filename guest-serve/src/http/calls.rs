@@ -85,7 +85,7 @@ impl Calls {
         let Some((deployment, rest)) = table.find(uri.path()) else {
             return Refusal::NoGuest.response();
         };
-        if let (Some(programs), Some(key)) = (&self.options.programs, socket(deployment, &request, rest)) {
+        if let (Some(programs), Some(key)) = (&self.options.programs, socket(deployment, request, rest)) {
             return match key.map_or_else(|| Ok(deployment.name.to_string()), path::tenant) {
                 Ok(key) => self.upgrade(programs.clone(), request, Arc::clone(deployment), key),
                 Err(refusal) => refusal.response(),
@@ -130,7 +130,7 @@ impl Calls {
     fn upgrade(
         &self,
         programs: Entrance,
-        request: Request<Incoming>,
+        request: &mut Request<Incoming>,
         deployment: Arc<Deployment>,
         key: String,
     ) -> Response<Full<Bytes>> {

@@ -45,7 +45,7 @@ impl Upgrade {
     ///
     /// # Errors
     /// What is wrong with the request.
-    pub fn of(request: Request<Body>) -> Result<Self, &'static str> {
+    pub fn of(request: &mut Request<Body>) -> Result<Self, &'static str> {
         let headers = request.headers();
         if headers.get(SEC_WEBSOCKET_VERSION).map(HeaderValue::as_bytes) != Some(b"13") {
             return Err("the WebSocket's version must be 13");
