@@ -34,8 +34,8 @@ struct Options {
 impl Server {
     /// A server without guests. There are two threads of either kind if the options say nothing else.
     pub(crate) fn start(options: &[&str]) -> Self {
-        // Slow threads may wait long for a processor where others have much to do.
-        let own = ["test", "--threads=2", "--slow-threads=2", "--wait=50s"];
+        // Threads, and clients beside them, may wait long for a processor where others have much to do.
+        let own = ["test", "--threads=2", "--slow-threads=2", "--wait=50s", "--head-time=50s"];
         let given = |option: &&str| !options.iter().any(|other| other.split('=').next() == option.split('=').next());
         let words = own.into_iter().filter(given).chain(options.iter().copied());
         let options = Options::try_parse_from(words).unwrap().threads;
