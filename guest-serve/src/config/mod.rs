@@ -31,6 +31,9 @@ pub struct GuestConfig {
     pub static_folder: Option<PathBuf>,
     /// Names of the secrets that it may read.
     pub secrets: BTreeSet<String>,
+    /// Signatures of functions of a module that has none of its own, as
+    /// [`ModuleConfig::declarations`](guest_functions::ModuleConfig::declarations) has them.
+    pub declarations: Vec<String>,
     /// Its routes, in the order of the file.
     pub routes: Vec<Route>,
     /// Its program, if it is one.
@@ -41,6 +44,8 @@ pub struct GuestConfig {
     pub(crate) module_place: Place,
     /// Where it names its folder of files.
     pub(crate) static_place: Place,
+    /// Where each of its declarations stands.
+    pub(crate) declaration_places: Vec<Place>,
     /// Where it names each of its secrets.
     pub(crate) secret_places: BTreeMap<String, Place>,
 }
@@ -83,7 +88,7 @@ impl Default for Limits {
 }
 
 /// The keys of the file, of a table of `routes`, and of `limits`.
-const KEYS: [&str; 7] = ["module", "mount", "static", "secrets", "routes", "program", "limits"];
+const KEYS: [&str; 8] = ["module", "mount", "static", "secrets", "declare", "routes", "program", "limits"];
 const LIMITS: [&str; 8] = ["memory", "deadline", "body", "response", "log", "calls_per_second", "waiting", "static"];
 
 impl GuestConfig {
@@ -105,6 +110,7 @@ impl GuestConfig {
                 return Err(secret.error(format!("`{}` is named twice; name it once", secret.text)));
             }
         }
+        let declarations = root.texts("declare")?;
         let routes = root.tables("routes", &route::KEYS)?;
         let routes = routes.iter().map(Route::read).collect::<Result<Vec<_>, _>>()?;
         for (at, route) in routes.iter().enumerate() {
@@ -134,6 +140,8 @@ impl GuestConfig {
                 .transpose()?,
             secrets: secret_places.keys().cloned().collect(),
             secret_places,
+            declaration_places: declarations.iter().map(|declaration| declaration.place()).collect(),
+            declarations: declarations.iter().map(|declaration| declaration.text.to_owned()).collect(),
             routes,
             program: match root.table("program", &program::KEYS)? {
                 Some(table) => Some(ProgramConfig::read(&table)?),

@@ -65,7 +65,6 @@ impl Upgrade {
     }
 
     /// The response, and a future that serves the connection behind it.
-    #[must_use]
     pub fn serve(
         self,
         entrance: Entrance,

@@ -33,11 +33,11 @@ impl Store for Moody {
     }
 
     fn save(&mut self, images: &[(&str, &Image)]) -> Result<(), InABadMood> {
-        if self.fails { Err(InABadMood) } else { Ok(self.inner.save(images).unwrap()) }
+        if self.fails { Err(InABadMood) } else { self.inner.save(images).map_err(|_| InABadMood) }
     }
 
     fn remove(&mut self, tenant: &str) -> Result<(), InABadMood> {
-        if self.fails { Err(InABadMood) } else { Ok(self.inner.remove(tenant).unwrap()) }
+        if self.fails { Err(InABadMood) } else { self.inner.remove(tenant).map_err(|_| InABadMood) }
     }
 }
 
