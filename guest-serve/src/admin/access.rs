@@ -23,7 +23,8 @@ pub(super) async fn check(State(admin): State<Admin>, request: Request, next: Ne
     }
     let is_known = cookies(headers).any(|given| admin.token.is_session(given));
     if !is_known {
-        let is_page = request.uri().path() == "/" && request.method() == Method::GET;
+        let path = request.uri().path();
+        let is_page = request.method() == Method::GET && (path == "/" || path.starts_with("/guests/"));
         return if is_page { page::login(None) } else { Refusal::NoToken.into_response() };
     }
     // Browsers send the cookie with requests of pages on other ports of this host, too, such as those of guests.

@@ -34,6 +34,10 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    pub(super) fn unknown_guest(name: &str) -> Self {
+        Self::UnknownGuest(guest_host::text::printable_within(name, 64).into_owned())
+    }
+
     /// The status, and a word that programs can tell errors apart by.
     fn status(&self) -> (StatusCode, &'static str) {
         match self {

@@ -37,7 +37,7 @@ pub(super) async fn list(State(admin): State<Admin>) -> Response {
 
 /// The name of a guest in a path, which may be none that a guest can have.
 #[derive(Debug)]
-pub(super) struct GuestPath(String);
+pub(super) struct GuestPath(pub(super) String);
 
 impl FromRequestParts<Admin> for GuestPath {
     type Rejection = Refusal;
@@ -56,12 +56,8 @@ fn guests(admin: &Admin) -> Value {
 }
 
 pub(super) async fn one(State(admin): State<Admin>, GuestPath(name): GuestPath) -> Result<Response, Refusal> {
-    let status = admin.catalog.status(&name).ok_or_else(|| unknown(&name))?;
+    let status = admin.catalog.status(&name).ok_or_else(|| Refusal::unknown_guest(&name))?;
     Ok(respond(StatusCode::OK, &of_guest(admin.catalog.monitor(), &status)))
-}
-
-fn unknown(name: &str) -> Refusal {
-    Refusal::UnknownGuest(guest_host::text::printable_within(name, 64).into_owned())
 }
 
 /// A guest as JSON.
@@ -146,7 +142,7 @@ pub(super) async fn remove(State(admin): State<Admin>, GuestPath(name): GuestPat
     let guest: GuestName = name.parse()?;
     match blocking(move || admin.catalog.remove(&guest)).await?? {
         true => Ok(respond(StatusCode::OK, &json!({ "removed": name }))),
-        false => Err(unknown(&name)),
+        false => Err(Refusal::unknown_guest(&name)),
     }
 }
 
@@ -180,7 +176,7 @@ pub(super) async fn logs(
     let guest: GuestName = name.parse()?;
     let path = Writer::log(&admin.catalog.folder().own(), &guest);
     if admin.catalog.status(&name).is_none() && !path.exists() {
-        return Err(unknown(&name));
+        return Err(Refusal::unknown_guest(&name));
     }
     let mut reader = RingReader::new(&path);
     let lines = reader.read().map_err(|source| Refusal::Log { path, source })?;

@@ -40,6 +40,7 @@ impl Admin {
     pub fn router(self) -> Router {
         Router::new()
             .route("/", get(page::start))
+            .route("/guests/{name}", get(page::guest))
             .route("/logout", post(access::logout))
             .route("/api/guests", get(api::list))
             .route("/api/guests/{name}", get(api::one).put(api::put_module).delete(api::remove))

@@ -6,8 +6,12 @@ use axum::response::{IntoResponse as _, Response};
 use maud::{DOCTYPE, Markup, html};
 
 use super::Admin;
+use super::answer::Refusal;
+use super::api::GuestPath;
 use crate::catalog::GuestStatus;
-use crate::monitor::Monitor;
+use crate::deployment::Deployment;
+use crate::monitor::ring::RingReader;
+use crate::monitor::{Monitor, Writer, hex, line_for_people};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -47,13 +51,7 @@ pub(super) async fn start(State(admin): State<Admin>) -> Response {
         p.error #folder-error role="alert" hidden[error.is_none()] { (error.unwrap_or_default()) }
         table {
             thead {
-                tr {
-                    th { "guest" } th { "mount" }
-                    @for heading in ["version", "tenants", "calls", "failed", "refused", "memory"] {
-                        th.number { (heading) }
-                    }
-                    th { "last error" }
-                }
+                (headings())
             }
             tbody #guests {
                 @for status in &statuses { (row(monitor, status)) }
@@ -71,6 +69,17 @@ pub(super) async fn start(State(admin): State<Admin>) -> Response {
     html_of(&page("Guests", &content, true))
 }
 
+/// The head of the table of guests.
+fn headings() -> Markup {
+    html! {
+        tr {
+            th { "guest" } th { "mount" }
+            @for heading in ["version", "tenants", "calls", "failed", "refused", "memory"] { th.number { (heading) } }
+            th { "last error" }
+        }
+    }
+}
+
 /// The row of a guest. The script makes the same.
 fn row(monitor: &Monitor, status: &GuestStatus) -> Markup {
     let deployment = status.deployment.as_deref();
@@ -79,7 +88,7 @@ fn row(monitor: &Monitor, status: &GuestStatus) -> Markup {
     let last = guest.and_then(|guest| guest.last_error());
     html! {
         tr.bad[status.error.is_some()] {
-            th scope="row" { a href={ "/api/guests/" (status.name) } { (status.name) } }
+            th scope="row" { a href={ "/guests/" (status.name) } { (status.name) } }
             td { (deployment.map_or("", |deployment| deployment.config.mount.as_str())) }
             td.number { (deployment.map_or_else(|| "none".to_owned(), |deployment| deployment.version.to_string())) }
             @for count in [counts.tenants, counts.calls(), counts.failed(), counts.refused()] { td.number { (count) } }
@@ -98,6 +107,69 @@ fn size(bytes: u64) -> String {
         0..1024 => format!("{bytes} B"),
         1024..0x10_0000 => format!("{} KiB", bytes >> 10),
         _ => format!("{} MiB", bytes >> 20),
+    }
+}
+
+/// The page of one guest: its routes, its limits, its errors and the end of its log.
+pub(super) async fn guest(State(admin): State<Admin>, GuestPath(name): GuestPath) -> Result<Response, Refusal> {
+    let status = admin.catalog.status(&name).ok_or_else(|| Refusal::unknown_guest(&name))?;
+    let monitor = admin.catalog.monitor();
+    let log = name.parse().ok().map(|name| Writer::log(&admin.catalog.folder().own(), &name));
+    let lines = log.and_then(|path| RingReader::new(&path).read().ok()).unwrap_or_default();
+    let newest = lines.lines().rev().take(LINES).collect::<Vec<_>>();
+    let content = html! {
+        p { a href="/" { "all guests" } }
+        table {
+            thead { (headings()) }
+            tbody { (row(monitor, &status)) }
+        }
+        @if let Some(deployment) = status.deployment.as_deref() { (served(deployment)) }
+        h2 { "Log" }
+        @if newest.is_empty() { p { "No call left a line." } } @else {
+            pre tabindex="0" { @for line in newest.iter().rev() { (line_for_people(line)) "\n" } }
+        }
+        p.faint { a href={ "/api/guests/" (name) } { "JSON" } " " a href={ "/api/guests/" (name) "/logs" } { "whole log" } }
+    };
+    Ok(html_of(&page(&name, &content, false)))
+}
+
+/// Lines of the log on the page of a guest.
+const LINES: usize = 100;
+
+/// The parts of a version.
+fn served(deployment: &Deployment) -> Markup {
+    let Deployment { config, files, .. } = deployment;
+    let limits = &config.limits;
+    let sizes = [
+        ("memory", limits.memory),
+        ("body", limits.body as u64),
+        ("response", limits.response as u64),
+        ("log", limits.log as u64),
+        ("static", limits.static_files),
+    ];
+    html! {
+        h2 { "Routes" }
+        @if config.routes.is_empty() { p { "None." } } @else {
+            table {
+                thead { tr { th { "method" } th { "path" } th { "function" } } }
+                tbody { @for route in &config.routes {
+                    tr {
+                        td { (route.method) }
+                        td { (config.mount.trim_end_matches('/')) (route.path) }
+                        td { (route.function) }
+                    }
+                } }
+            }
+        }
+        p { "Files: " (files.len()) ", " (size(files.bytes())) }
+        h2 { "Limits" }
+        table { tbody {
+            @for (name, bytes) in sizes { tr { th scope="row" { (name) } td.number { (size(bytes)) } } }
+            tr { th scope="row" { "deadline" } td.number { (format!("{:?}", limits.deadline)) } }
+            tr { th scope="row" { "calls_per_second" } td.number { (limits.calls_per_second) } }
+            tr { th scope="row" { "waiting" } td.number { (limits.waiting) } }
+        } }
+        p.faint { "Module " code { (hex(&deployment.hash)) } }
     }
 }
 

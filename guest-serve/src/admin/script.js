@@ -20,7 +20,7 @@ function row(guest) {
   const name = element("th");
   name.scope = "row";
   const link = element("a", guest.name);
-  link.href = `/api/guests/${encodeURIComponent(guest.name)}`;
+  link.href = `/guests/${encodeURIComponent(guest.name)}`;
   name.append(link);
   const counts = guest.counts ?? { tenants: 0, calls: 0, failed: 0, refused: 0, memory: 0 };
   made.append(name, element("td", guest.deployment?.mount ?? ""));

@@ -5,13 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use guest_host::text::printable;
-use serde_json::Value;
 
 use crate::error::ServeError;
 use crate::folder::{GuestFolder, GuestName};
-use crate::monitor::Writer;
 use crate::monitor::ring::RingReader;
+use crate::monitor::{Writer, line_for_people};
 
 /// How often the log is looked at.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -60,33 +58,7 @@ fn print(lines: &str, is_json: bool) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match is_json {
         true => stdout.write_all(lines.as_bytes())?,
-        false => lines.lines().try_for_each(|line| writeln!(stdout, "{}", for_people(line)))?,
+        false => lines.lines().try_for_each(|line| writeln!(stdout, "{}", line_for_people(line)))?,
     }
     stdout.flush()
-}
-
-/// A line of the file as people read it.
-fn for_people(line: &str) -> String {
-    let parsed: Value = serde_json::from_str(line).unwrap_or_default();
-    let text = |key: &str| parsed[key].as_str().map(printable);
-    match (text("time"), text("level"), text("tenant"), text("function"), text("line")) {
-        (Some(time), Some(level), Some(tenant), Some(function), Some(line)) => {
-            format!("{time} {level:<5} {tenant} {function}: {line}")
-        }
-        // Written by another version.
-        _ => printable(line).into_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_is_one_line_and_harmless() {
-        let line =
-            r#"{"time":"2026-01-01T00:00:00.000Z","level":"info","tenant":"blue","function":"f","line":"a\nb\u001b"}"#;
-        assert_eq!(for_people(line), "2026-01-01T00:00:00.000Z info  blue f: a\\nb\\u001b");
-        assert_eq!(for_people("other\u{1b}"), "other\\u001b");
-    }
 }

@@ -29,6 +29,9 @@ pub struct GuestConfig {
     pub static_folder: Option<PathBuf>,
     /// Names of the secrets that it may read.
     pub secrets: BTreeSet<String>,
+    /// Signatures of functions of a module that has none of its own, as
+    /// [`ModuleConfig::declarations`](guest_functions::ModuleConfig::declarations) has them.
+    pub declarations: Vec<String>,
     /// Its routes, in the order of the file.
     pub routes: Vec<Route>,
     /// Its limits.
@@ -37,6 +40,8 @@ pub struct GuestConfig {
     pub(crate) module_place: Place,
     /// Where it names its folder of files.
     pub(crate) static_place: Place,
+    /// Where each of its declarations stands.
+    pub(crate) declaration_places: Vec<Place>,
     /// Where it names each of its secrets.
     pub(crate) secret_places: BTreeMap<String, Place>,
 }
@@ -79,7 +84,7 @@ impl Default for Limits {
 }
 
 /// The keys of the file, of a table of `routes`, and of `limits`.
-const KEYS: [&str; 6] = ["module", "mount", "static", "secrets", "routes", "limits"];
+const KEYS: [&str; 7] = ["module", "mount", "static", "secrets", "declare", "routes", "limits"];
 const LIMITS: [&str; 8] = ["memory", "deadline", "body", "response", "log", "calls_per_second", "waiting", "static"];
 
 impl GuestConfig {
@@ -101,6 +106,7 @@ impl GuestConfig {
                 return Err(secret.error(format!("`{}` is named twice; name it once", secret.text)));
             }
         }
+        let declarations = root.texts("declare")?;
         let routes = root.tables("routes", &route::KEYS)?;
         let routes = routes.iter().map(Route::read).collect::<Result<Vec<_>, _>>()?;
         for (at, route) in routes.iter().enumerate() {
@@ -130,6 +136,8 @@ impl GuestConfig {
                 .transpose()?,
             secrets: secret_places.keys().cloned().collect(),
             secret_places,
+            declaration_places: declarations.iter().map(|declaration| declaration.place()).collect(),
+            declarations: declarations.iter().map(|declaration| declaration.text.to_owned()).collect(),
             routes,
             limits: match root.table("limits", &LIMITS)? {
                 Some(limits) => Limits::read(&limits)?,

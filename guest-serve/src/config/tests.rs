@@ -16,6 +16,7 @@ fn a_file_with_every_key_is_read() {
         mount = "/greet/hello"
         static = "public"
         secrets = ["API_KEY", "_other2"]
+        declare = ["upper(text: string) -> string"]
         [[routes]]
         method = "GET"
         path = "/rooms/{tenant}"
@@ -36,6 +37,7 @@ fn a_file_with_every_key_is_read() {
     assert_eq!((config.module.to_str(), config.mount.as_str()), (Some("build/hello.wasm"), "/greet/hello"));
     assert_eq!(config.static_folder, Some(PathBuf::from("public")));
     assert_eq!(config.secrets.iter().collect::<Vec<_>>(), ["API_KEY", "_other2"]);
+    assert_eq!(config.declarations, ["upper(text: string) -> string"]);
     let route = &config.routes[0];
     assert_eq!((route.method.as_str(), route.function.as_str(), route.format), ("GET", "room", Format::Values));
     assert_eq!((route.path.to_string(), route.path.has_tenant()), ("/rooms/{tenant}".to_owned(), true));
@@ -71,7 +73,7 @@ fn each_fault_is_told_with_its_place_and_with_what_to_write() {
         ("modul = \"a.wasm\"", "1:1: there is no key `modul` in guest.toml: did you mean `module`?".into()),
         (
             "\n  x = 1",
-            "2:3: there is no key `x` in guest.toml: use one of `module`, `mount`, `static`, `secrets`, `routes`, `limits`"
+            "2:3: there is no key `x` in guest.toml: use one of `module`, `mount`, `static`, `secrets`, `declare`, `routes`, `limits`"
                 .into(),
         ),
         ("module = 7", "1:10: `module` must be a string, not a number".into()),
@@ -90,6 +92,7 @@ fn each_fault_is_told_with_its_place_and_with_what_to_write() {
                 .into(),
         ),
         ("secrets = [\"A\", \"A\"]", "1:17: `A` is named twice; name it once".into()),
+        ("declare = \"f() -> i64\"", "1:11: `declare` must be a list of strings, not a string".into()),
         ("routes = 1", "1:10: `routes` must be tables `[[routes]]`, not a number".into()),
         ("[routes]\npath = \"/\"", "1:1: `routes` must be tables `[[routes]]`, not a table".into()),
         ("[[routes]]\n", "1:1: the route lacks `path`; add it".into()),

@@ -102,10 +102,24 @@ impl Deployment {
     pub fn load_after(loader: &Loader, guest: GuestFiles, before: Option<&Self>) -> Result<Arc<Self>, ServeError> {
         let GuestFiles { name, folder, config, module: bytes } = guest;
         let path = GuestFolder::shown(&name, &config.module);
-        let unfit = |source: FunctionError| ServeError::Module { path: path.clone(), source: Box::new(source) };
+        let unfit_module = |source: FunctionError| ServeError::Module { path: path.clone(), source: Box::new(source) };
         let hash = guest_functions::hash(&bytes);
         let settings = module_config(&config.limits);
-        let module = match loader.compiled(&hash) {
+        let settings = settings.with_declarations(config.declarations.iter().cloned());
+        let declared_at = |error: &FunctionError| match error {
+            FunctionError::Declaration { declaration, .. } => {
+                let mut declarations = config.declarations.iter().zip(&config.declaration_places);
+                declarations.find(|(other, _)| *other == declaration).map(|(_, place)| place)
+            }
+            _ => None,
+        };
+        let unfit = |error: FunctionError| match declared_at(&error) {
+            Some(place) => place.error(error.to_string()),
+            None => unfit_module(error),
+        };
+        // The functions of a module are those of its signatures and of its declarations.
+        let same = |other: &Arc<Self>| other.config.declarations == config.declarations;
+        let module = match loader.compiled(&hash).filter(same) {
             Some(other) => other.module.reconfigured(name.as_str(), settings),
             None => Module::load(&loader.engine, name.as_str(), &bytes, settings),
         };

@@ -1,5 +1,6 @@
 //! Events: what the server did with guests, as lines of JSON.
 
+use guest_host::text::printable;
 use serde_json::{Value, json};
 
 use super::MESSAGE;
@@ -85,4 +86,30 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 /// The time of now to the millisecond, as RFC 3339 has it.
 pub(super) fn now() -> String {
     format!("{:.3}", jiff::Timestamp::now())
+}
+
+/// A line of a log as people read it.
+pub(crate) fn line_for_people(line: &str) -> String {
+    let parsed: Value = serde_json::from_str(line).unwrap_or_default();
+    let text = |key: &str| parsed[key].as_str().map(printable);
+    match (text("time"), text("level"), text("tenant"), text("function"), text("line")) {
+        (Some(time), Some(level), Some(tenant), Some(function), Some(line)) => {
+            format!("{time} {level:<5} {tenant} {function}: {line}")
+        }
+        // Written by another version.
+        _ => printable(line).into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_one_line_and_harmless() {
+        let line =
+            r#"{"time":"2026-01-01T00:00:00.000Z","level":"info","tenant":"blue","function":"f","line":"a\nb\u001b"}"#;
+        assert_eq!(line_for_people(line), "2026-01-01T00:00:00.000Z info  blue f: a\\nb\\u001b");
+        assert_eq!(line_for_people("other\u{1b}"), "other\\u001b");
+    }
 }

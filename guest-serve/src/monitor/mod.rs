@@ -18,7 +18,7 @@ use serde_json::json;
 
 pub use counts::{Counts, LATENCY_BOUNDS};
 pub use event::Event;
-pub(crate) use event::hex;
+pub(crate) use event::{hex, line_for_people};
 pub use writer::Writer;
 
 use crate::error::ServeError;

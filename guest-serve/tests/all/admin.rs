@@ -131,9 +131,11 @@ fn a_browser_gives_the_token_once() {
     guests.put("numbers", GCD_ROUTE, GCD);
     guests.write("broken", "guest.toml", "mount = \"<script>\"");
     let server = Server::start(guests.path(), &[]);
-    let page = Request::new("GET", "/").ask(server.admin);
-    assert_eq!(page.status, 401);
-    assert!(page.text().contains("action=\"/login\"") && !page.text().contains("numbers"), "{}", page.text());
+    for path in ["/", "/guests/numbers"] {
+        let page = Request::new("GET", path).ask(server.admin);
+        assert_eq!(page.status, 401);
+        assert!(page.text().contains("action=\"/login\"") && !page.text().contains("numbers"), "{}", page.text());
+    }
     let login = |token: &str| {
         let body = format!("token={token}");
         Request::new("POST", "/login").body(body.as_bytes()).ask(server.admin)
@@ -156,6 +158,16 @@ fn a_browser_gives_the_token_once() {
         assert_eq!(Request::new("GET", path).ask(server.admin).status, 200);
     }
     assert_eq!(Request::new("GET", "/api/guests").header("Cookie", cookie).ask(server.admin).status, 200);
+
+    let page = |path: &str| Request::new("GET", path).header("Cookie", cookie).ask(server.admin);
+    let numbers = page("/guests/numbers");
+    assert_eq!(numbers.status, 200);
+    for part in ["/numbers/gcd", "<td>gcd</td>", "16 MiB", "50ms", "No call left a line."] {
+        assert!(numbers.text().contains(part), "{part} is not in {}", numbers.text());
+    }
+    let broken = page("/guests/broken");
+    assert!(broken.status == 200 && broken.text().contains("&lt;script&gt;"), "{}", broken.text());
+    assert_eq!(page("/guests/none").status, 404);
 
     // A page of a guest, on another port of the same host, cannot use the cookie to change something.
     let remove = |origin: Option<String>| {

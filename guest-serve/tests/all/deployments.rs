@@ -60,6 +60,27 @@ fn a_guest_is_found_by_its_mount_and_replaced_under_readers() {
 }
 
 #[test]
+fn functions_of_a_foreign_module_are_declared() {
+    let foreign = r#"(module (memory (export "memory") 1)
+        (func (export "malloc") (param i32) (result i32) (i32.const 1024))
+        (func (export "length") (param i32 i32) (result i64) (i64.extend_i32_u (local.get 1))))"#;
+    let route = "[[routes]]\npath = \"/length\"\nfunction = \"length\"\n";
+    let declared = |result: &str| format!("declare = [\"length(text: string) -> {result}\"]\n{route}");
+    let guests = Guests::new();
+    let loader = loader();
+    guests.put("bytes", route, foreign);
+    guests.put("texts", &declared("i64"), foreign);
+    guests.put("wrong", &declared("f64"), foreign);
+    // All have one module: code is shared where the functions are the same alone.
+    let bytes = load(&loader, &guests, "bytes").unwrap();
+    let texts = load(&loader, &guests, "texts").unwrap();
+    assert_eq!(bytes.functions[0].call::<_, i64>((0, 7)).unwrap(), 7);
+    assert_eq!(texts.functions[0].call::<_, i64>(("four",)).unwrap(), 4);
+    let error = load(&loader, &guests, "wrong").unwrap_err().to_string();
+    assert!(error.starts_with("wrong/guest.toml:1:12: `length(text: string) -> f64`: "), "{error}");
+}
+
+#[test]
 fn two_guests_cannot_have_one_mount() {
     let guests = Guests::new();
     for guest in ["one", "two"] {
