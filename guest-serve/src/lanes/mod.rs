@@ -53,7 +53,7 @@ struct Shared<J> {
 }
 
 enum Next<J> {
-    Job(J),
+    Job(GuestName, J),
     Rest,
     End,
 }
@@ -64,7 +64,8 @@ struct State<J> {
 }
 
 impl<J: Send + 'static> Lane<J> {
-    /// Starts threads, each of which does jobs by what `make` makes. At most `most` jobs wait.
+    /// Starts threads, each of which does jobs by what `make` makes. At most `most` jobs wait. No guest has all threads, if
+    /// there are several.
     ///
     /// # Errors
     /// If the system makes no thread.
@@ -73,7 +74,7 @@ impl<J: Send + 'static> Lane<J> {
         most: usize,
         make: impl Fn() -> W + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let state = Mutex::new(State { turns: Turns::new(most), closed: false });
+        let state = Mutex::new(State { turns: Turns::new(most, threads.saturating_sub(1).max(1)), closed: false });
         let entrance = Entrance { shared: Arc::new(Shared { state, changed: Condvar::new() }) };
         // The threads that there are end with it if there is none for the next.
         let mut lane = Self { entrance, threads: Vec::new() };
@@ -132,7 +133,7 @@ impl<J> Entrance<J> {
     fn close(&self) {
         let mut state = self.shared.lock();
         state.closed = true;
-        let waiting = std::mem::replace(&mut state.turns, Turns::new(0));
+        let waiting = std::mem::replace(&mut state.turns, Turns::new(0, 0));
         drop(state);
         self.shared.changed.notify_all();
         drop(waiting);
@@ -152,8 +153,8 @@ impl<J> Shared<J> {
             if state.closed {
                 return Next::End;
             }
-            if let Some(job) = state.turns.pop() {
-                return Next::Job(job);
+            if let Some((guest, job)) = state.turns.pop() {
+                return Next::Job(guest, job);
             }
             if rests {
                 return Next::Rest;
@@ -167,7 +168,12 @@ impl<J> Shared<J> {
         let mut worker = make();
         loop {
             let done = match self.next() {
-                Next::Job(job) => catch_unwind(AssertUnwindSafe(|| worker.work(job))),
+                Next::Job(guest, job) => {
+                    let done = catch_unwind(AssertUnwindSafe(|| worker.work(job)));
+                    // Nobody is woken: this thread looks for the next job itself.
+                    self.lock().turns.done(&guest);
+                    done
+                }
                 Next::Rest => catch_unwind(AssertUnwindSafe(|| worker.rest())),
                 Next::End => return,
             };

@@ -13,7 +13,10 @@ const PARTS: usize = 4;
 #[derive(Debug)]
 pub struct Turns<J> {
     most: usize,
+    most_running: usize,
     waiting: usize,
+    /// Jobs that run, by their guest.
+    running: HashMap<GuestName, usize>,
     guests: HashMap<GuestName, Tenants<J>>,
     /// Each guest with a job that waits, once.
     turns: VecDeque<GuestName>,
@@ -47,10 +50,11 @@ pub enum Full {
 }
 
 impl<J> Turns<J> {
-    /// No jobs, and at most so many; a quarter of them of one guest.
+    /// No jobs, and at most `most`; a quarter of them of one guest, of whose jobs `most_running` run at a time.
     #[must_use]
-    pub fn new(most: usize) -> Self {
-        Self { most, waiting: 0, guests: HashMap::new(), turns: VecDeque::new() }
+    pub fn new(most: usize, most_running: usize) -> Self {
+        let (guests, turns, running) = (HashMap::new(), VecDeque::new(), HashMap::new());
+        Self { most, most_running, waiting: 0, running, guests, turns }
     }
 
     /// How many jobs wait.
@@ -84,17 +88,30 @@ impl<J> Turns<J> {
         Ok(())
     }
 
-    /// Takes the job whose turn it is.
-    pub fn pop(&mut self) -> Option<J> {
-        let guest = self.turns.pop_front()?;
+    /// Takes the job whose turn it is. It runs until [`Turns::done`].
+    pub fn pop(&mut self) -> Option<(GuestName, J)> {
+        let may_run = |guest: &GuestName| self.running.get(guest).is_none_or(|running| *running < self.most_running);
+        let at = self.turns.iter().position(may_run)?;
+        let guest = self.turns.remove(at)?;
         let tenants = self.guests.get_mut(&guest)?;
-        let job = tenants.pop();
+        let job = tenants.pop()?;
         match tenants.waiting {
             0 => drop(self.guests.remove(&guest)),
-            _ => self.turns.push_back(guest),
+            _ => self.turns.push_back(guest.clone()),
         }
-        self.waiting -= usize::from(job.is_some());
-        job
+        self.waiting -= 1;
+        *self.running.entry(guest.clone()).or_default() += 1;
+        Some((guest, job))
+    }
+
+    /// A job of the guest runs no longer.
+    pub fn done(&mut self, guest: &GuestName) {
+        if let Some(running) = self.running.get_mut(guest) {
+            *running -= 1;
+            if *running == 0 {
+                self.running.remove(guest);
+            }
+        }
     }
 }
 

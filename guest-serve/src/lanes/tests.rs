@@ -11,7 +11,7 @@ fn guest(name: &str) -> GuestName {
 
 #[test]
 fn guests_and_their_tenants_have_turns() {
-    let mut turns = Turns::new(100);
+    let mut turns = Turns::new(100, usize::MAX);
     let (one, two) = (guest("one"), guest("two"));
     for number in 0..4 {
         turns.push(&one, "a", 10, format!("one a {number}")).unwrap();
@@ -20,14 +20,14 @@ fn guests_and_their_tenants_have_turns() {
     for number in 0..2 {
         turns.push(&two, "a", 10, format!("two a {number}")).unwrap();
     }
-    let order: Vec<String> = std::iter::from_fn(|| turns.pop()).collect();
+    let order: Vec<String> = std::iter::from_fn(|| turns.pop().map(|(_, job)| job)).collect();
     assert_eq!(order, ["one a 0", "two a 0", "one b 0", "two a 1", "one a 1", "one a 2", "one a 3"]);
     assert_eq!((turns.waiting(), turns.pop()), (0, None));
 }
 
 #[test]
 fn each_bound_refuses_by_its_name() {
-    let mut turns = Turns::new(8);
+    let mut turns = Turns::new(8, 1);
     let names = ["a", "b", "c", "d", "e"].map(guest);
     assert_eq!(turns.push(&names[0], "x", 0, 0), Err(Full::Tenant));
     turns.push(&names[0], "x", 1, 0).unwrap();
@@ -49,14 +49,14 @@ proptest! {
     fn nobody_is_passed_over(jobs in proptest::collection::vec((0..4_usize, 0..3_usize), 0..60)) {
         let guests = ["a", "b", "c", "d"].map(guest);
         let tenants = ["x", "y", "z"];
-        let mut turns = Turns::new(1000);
+        let mut turns = Turns::new(1000, usize::MAX);
         let mut left: HashMap<(usize, usize), usize> = HashMap::new();
         for job in &jobs {
             turns.push(&guests[job.0], tenants[job.1], 1000, *job).unwrap();
             *left.entry(*job).or_default() += 1;
         }
         let mut served: Vec<(usize, usize)> = Vec::new();
-        while let Some(job) = turns.pop() {
+        while let Some((_, job)) = turns.pop() {
             *left.get_mut(&job).unwrap() -= 1;
             let waits = |found: &dyn Fn(&(usize, usize)) -> bool| left.iter().any(|(job, left)| *left > 0 && found(job));
             for other in (0..4).filter(|other| *other != job.0 && waits(&|job| job.0 == *other)) {
@@ -141,4 +141,49 @@ fn a_thread_without_jobs_rests() {
     let lane = Lane::start(1, 1, move || Rests(sender.clone())).unwrap();
     rested.recv().unwrap();
     drop(lane);
+}
+
+#[test]
+fn a_guest_does_not_have_all_threads() {
+    let (sender, done) = mpsc::channel();
+    let (release, released) = mpsc::channel::<()>();
+    let released = Arc::new(Mutex::new(released));
+    let lane = Lane::start(2, 100, move || {
+        let (sender, released) = (sender.clone(), Arc::clone(&released));
+        move |job: &'static str| {
+            if job == "spins" {
+                released.lock().unwrap().recv().unwrap();
+            }
+            sender.send(job).unwrap();
+        }
+    })
+    .unwrap();
+    let enter = |name: &str, job| lane.entrance().enter(&guest(name), "x", 10, job).unwrap();
+    for _ in 0..3 {
+        enter("bad", "spins");
+    }
+    // None of the others is released before these are done.
+    for _ in 0..5 {
+        enter("good", "honest");
+        assert_eq!(done.recv().unwrap(), "honest");
+    }
+    for _ in 0..3 {
+        release.send(()).unwrap();
+        assert_eq!(done.recv().unwrap(), "spins");
+    }
+}
+
+#[test]
+fn a_guest_whose_jobs_run_waits_and_is_not_forgotten() {
+    let mut turns = Turns::new(100, 1);
+    let (one, two) = (guest("one"), guest("two"));
+    for job in 0..2 {
+        turns.push(&one, "x", 10, job).unwrap();
+    }
+    assert_eq!((turns.pop(), turns.pop()), (Some((one.clone(), 0)), None));
+    turns.push(&two, "x", 10, 2).unwrap();
+    assert_eq!((turns.pop(), turns.waiting()), (Some((two.clone(), 2)), 1));
+    turns.done(&one);
+    turns.done(&two);
+    assert_eq!((turns.pop(), turns.pop(), turns.waiting()), (Some((one, 1)), None, 0));
 }

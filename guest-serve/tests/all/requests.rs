@@ -50,6 +50,10 @@ fn arguments_come_as_json_cbor_or_query_and_the_result_as_the_client_likes() {
     assert_eq!((response.status, response.body.as_slice()), (200, &b"\x06"[..]));
     let response = client.send("GET", "/numbers/gcd?p0=48&p1=18", "", "").receive().unwrap();
     assert_eq!((response.status, response.result()), (200, "6"));
+    let head = server.client().send("HEAD", "/numbers/gcd?p0=48&p1=18", "Connection: close\r\n", "").head();
+    assert!(head.starts_with("HTTP/1.1 200") && head.contains("content-length: 2\r\n"), "{head}");
+    let response = client.send("GET", "/numbers/gcd?p0=48", "", "").receive().unwrap();
+    assert_eq!(response.error().1, "the argument `p1`: it is missing; write ?p1=VALUE");
     let expects = "POST /numbers/gcd HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 8\r\n\r\n";
     assert_eq!(client.send_raw(expects).receive().unwrap().status, 100);
     assert_eq!(client.send_raw("[48, 18]").receive().unwrap().result(), "6");
