@@ -10,7 +10,9 @@ use benches::ratios::{Ratios, Target};
 use benches::turns::{Contender, take_turns};
 use guest_host::guest_image::{Delta, Durability, ImageFile};
 use guest_host::wasmtime::ValRaw;
-use guest_host::{Engine, EngineConfig, Guest, Instance, InstanceConfig, MemoryState, PrepareOptions, RestorePolicy, RestoreStrategy};
+use guest_host::{
+    Engine, EngineConfig, Guest, Instance, InstanceConfig, MemoryState, PrepareOptions, RestorePolicy, RestoreStrategy,
+};
 
 /// A program that writes where it is told. Its memory has 256 KiB, all of which it may write.
 const PROGRAM: &str = r#"(module (memory (export "memory") 4 4)

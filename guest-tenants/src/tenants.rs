@@ -234,7 +234,11 @@ impl<S: Store> Tenants<S> {
     }
 
     /// Sees to it that the tenant is on an instance of `program`.
-    fn wake<F: std::error::Error + 'static>(&mut self, tenant: &str, program: &Program) -> Result<(), TenantError<S::Error, F>> {
+    fn wake<F: std::error::Error + 'static>(
+        &mut self,
+        tenant: &str,
+        program: &Program,
+    ) -> Result<(), TenantError<S::Error, F>> {
         let is_on = |awake: &mut Awake| awake.program.is_same(program) && awake.instance.status() == Standing::Ready;
         match self.awake.get_mut(tenant).map(is_on) {
             Some(true) => return Ok(()),
@@ -297,7 +301,10 @@ impl<S: Store> Tenants<S> {
 
     /// A pristine instance of the program. Where there are as many as there may be, the tenant that was not called for the
     /// longest time goes to sleep.
-    fn acquire<F: std::error::Error + 'static>(&mut self, program: &Program) -> Result<Instance, TenantError<S::Error, F>> {
+    fn acquire<F: std::error::Error + 'static>(
+        &mut self,
+        program: &Program,
+    ) -> Result<Instance, TenantError<S::Error, F>> {
         if let Some(at) = self.idle.iter().rposition(|(of, _)| of.is_same(program)) {
             return Ok(self.idle.remove(at).1);
         }

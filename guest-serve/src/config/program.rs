@@ -41,7 +41,9 @@ impl ProgramConfig {
             None => None,
         };
         if tcp.is_none() && websocket.is_none() {
-            return Err(table.place().error("`[program]` lacks connections; add `tcp` with an address, or `websocket` with a path"));
+            return Err(table
+                .place()
+                .error("`[program]` lacks connections; add `tcp` with an address, or `websocket` with a path"));
         }
         Ok(Self {
             tcp,

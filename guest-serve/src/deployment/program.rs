@@ -40,7 +40,9 @@ impl ProgramFunctions {
             }
         };
         let read = function(READ, &[Scalar::I64, Scalar::Bytes])?.ok_or_else(|| {
-            place.error(format!("the module has no function `{READ}`, so it is no program; write one with `guest_sdk::program!`"))
+            place.error(format!(
+                "the module has no function `{READ}`, so it is no program; write one with `guest_sdk::program!`"
+            ))
         })?;
         Ok(Self {
             program: Program::new(module.guest(), &module.config().instance),

@@ -75,7 +75,9 @@ impl Entrance {
         };
         // What the program wrote in its last answers. A client that does not read it has had its time.
         while let Some(Out::Bytes(bytes)) = outgoing.try_next() {
-            if why == Some(Closing::TooSlow) || !matches!(timeout(shared.send_time, sink.send(&bytes)).await, Ok(Ok(()))) {
+            if why == Some(Closing::TooSlow)
+                || !matches!(timeout(shared.send_time, sink.send(&bytes)).await, Ok(Ok(())))
+            {
                 break;
             }
         }

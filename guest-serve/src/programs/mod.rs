@@ -96,11 +96,12 @@ impl Programs {
     ) -> Result<Self, ServeError> {
         let path = own.join(STORE);
         let store = RedbStore::open(&path, STORE_CACHE);
-        let store = store.map_err(|error| ServeError::io("use the file of sleeping programs", &path)(std::io::Error::other(error)))?;
-        let count = options.program_threads.map_or_else(
-            || thread::available_parallelism().map_or(1, NonZeroUsize::get),
-            |threads| threads as usize,
-        );
+        let store = store.map_err(|error| {
+            ServeError::io("use the file of sleeping programs", &path)(std::io::Error::other(error))
+        })?;
+        let count = options
+            .program_threads
+            .map_or_else(|| thread::available_parallelism().map_or(1, NonZeroUsize::get), |threads| threads as usize);
         let asleep = usize::try_from(options.asleep_memory).unwrap_or(usize::MAX) / count;
         let instances = NonZeroUsize::new(options.program_instances as usize).unwrap_or(NonZeroUsize::MIN);
         let config = TenantsConfig::default().with_instances(instances).with_asleep_bytes(asleep);
@@ -109,7 +110,8 @@ impl Programs {
             let (sender, jobs) = mpsc::channel();
             let worker = Worker::new(config, store.clone(), monitor.clone());
             let thread = thread::Builder::new().name(format!("programs-{number}")).spawn(move || worker.run(&jobs));
-            workers.push(thread.map_err(|source| ServeError::System { what: "start the threads of programs", source })?);
+            workers
+                .push(thread.map_err(|source| ServeError::System { what: "start the threads of programs", source })?);
             senders.push(sender);
         }
         let shared = Shared {

@@ -39,7 +39,11 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    pub(super) fn start(registry: Registry, monitor: Monitor, entrance: Entrance) -> Result<Self, crate::error::ServeError> {
+    pub(super) fn start(
+        registry: Registry,
+        monitor: Monitor,
+        entrance: Entrance,
+    ) -> Result<Self, crate::error::ServeError> {
         let system = |source| crate::error::ServeError::System { what: "start the thread of TCP connections", source };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(system)?;
         let (stop, stopped) = oneshot::channel();
@@ -105,7 +109,9 @@ async fn follow(registry: &Registry, monitor: &Monitor, entrance: &Entrance) {
                 Err(error) => {
                     // Another process may give it up, so it is tried again; told once.
                     if !told {
-                        let error = format!("cannot listen on {address}: {error}; choose another address by `tcp` in guest.toml");
+                        let error = format!(
+                            "cannot listen on {address}: {error}; choose another address by `tcp` in guest.toml"
+                        );
                         let serving = Some(version);
                         monitor.event(&Event::Failed { guest: deployment.name.as_str(), error: &error, serving });
                     }

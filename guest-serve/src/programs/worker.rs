@@ -19,12 +19,7 @@ use crate::monitor::{Ended, Event as MonitorEvent, Monitor};
 #[derive(Debug)]
 pub(super) enum Job {
     /// An event of a connection.
-    Event {
-        deployment: Arc<Deployment>,
-        tenant: Arc<str>,
-        connection: i64,
-        event: Event,
-    },
+    Event { deployment: Arc<Deployment>, tenant: Arc<str>, connection: i64, event: Event },
     /// Keeps what tenants have, and ends.
     Stop,
 }
@@ -187,7 +182,12 @@ impl Worker {
     }
 
     /// A process that was killed could not tell its programs that their connections were closed.
-    fn close_those_of_an_earlier_process(&mut self, deployment: &Arc<Deployment>, tenant: &Arc<str>, batch: &mut Batch) {
+    fn close_those_of_an_earlier_process(
+        &mut self,
+        deployment: &Arc<Deployment>,
+        tenant: &Arc<str>,
+        batch: &mut Batch,
+    ) {
         if self.open.contains_key(tenant) || !is_durable(deployment) {
             return;
         }
@@ -317,10 +317,8 @@ impl Worker {
         let changed: BTreeSet<&Arc<str>> = effects.iter().map(|effect| &effect.tenant).collect();
         if !changed.is_empty() || !moved.is_empty() {
             // Those that are not in memory any more went to the store.
-            let images: Vec<(&str, Image)> = changed
-                .iter()
-                .filter_map(|tenant| Some((&***tenant, self.tenants.image(tenant)?.clone())))
-                .collect();
+            let images: Vec<(&str, Image)> =
+                changed.iter().filter_map(|tenant| Some((&***tenant, self.tenants.image(tenant)?.clone()))).collect();
             let borrowed: Vec<(&str, &Image)> = images.iter().map(|(tenant, image)| (*tenant, image)).collect();
             let note = |tenant: &Arc<str>| -> Vec<u8> {
                 self.open.get(tenant).into_iter().flatten().flat_map(|connection| connection.to_le_bytes()).collect()

@@ -13,8 +13,9 @@ use crate::process::{Request, Server};
 /// The sample guest.
 fn chat() -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/guests/chat-freelist.wasm");
-    std::fs::read(&path)
-        .unwrap_or_else(|error| panic!("the guest {} is missing ({error}): run `cargo xtask guests` first", path.display()))
+    std::fs::read(&path).unwrap_or_else(|error| {
+        panic!("the guest {} is missing ({error}): run `cargo xtask guests` first", path.display())
+    })
 }
 
 /// A port that is free now.
@@ -96,11 +97,10 @@ fn members_of_a_room_read_each_other_over_tcp() {
     assert_eq!(ada.hear(), "* guest 1 is Ada now");
     let mut grace = Member::enter(address);
     // What was said before.
-    assert_eq!([grace.hear(), grace.hear(), grace.hear()], [
-        "* guest 1 comes in",
-        "* guest 1 is Ada now",
-        "* guest 2 comes in"
-    ]);
+    assert_eq!(
+        [grace.hear(), grace.hear(), grace.hear()],
+        ["* guest 1 comes in", "* guest 1 is Ada now", "* guest 2 comes in"]
+    );
     assert_eq!(ada.hear(), "* guest 2 comes in");
     // A line in parts, and two lines at once.
     grace.stream.write_all(b"hel").unwrap();
@@ -144,7 +144,8 @@ fn each_room_has_a_program_of_its_own_over_websockets() {
     assert!(matches!(blue.read(), Ok(Message::Close(_)) | Err(_)));
     // A request that is no WebSocket finds nothing there.
     assert_eq!(Request::new("GET", "/chat/rooms/red").ask(server.address).status, 404);
-    let wrong = Request::new("GET", "/chat/rooms/red").header("Upgrade", "websocket").header("Sec-WebSocket-Version", 12);
+    let wrong =
+        Request::new("GET", "/chat/rooms/red").header("Upgrade", "websocket").header("Sec-WebSocket-Version", 12);
     assert_eq!(wrong.ask(server.address).status, 400);
     // When the server stops it says so.
     let process = server.process;
@@ -271,10 +272,7 @@ fn what_was_answered_is_there_after_the_process_was_killed_and_happened_once() {
         let server = Server::start(folder.path(), &[]);
         let lines = remembered(address, round);
         // In order, each once, and none missing up to the last that was heard. One more may have come to the disk.
-        let numbers: Vec<u64> = lines
-            .iter()
-            .filter_map(|line| line.split_once(": line ")?.1.parse().ok())
-            .collect();
+        let numbers: Vec<u64> = lines.iter().filter_map(|line| line.split_once(": line ")?.1.parse().ok()).collect();
         assert!(numbers.is_sorted_by(|one, other| one + 1 == *other), "{lines:?}");
         if round > 0 {
             let last = *numbers.last().unwrap_or(&0);

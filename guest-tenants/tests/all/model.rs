@@ -44,12 +44,24 @@ impl Store for Moody {
 #[derive(Debug, Clone)]
 enum Step {
     /// Adds to a cell; adding nothing fails after it has written.
-    Add { tenant: usize, cell: u32, by: u32 },
-    Calls { tenant: usize },
-    Sleep { tenant: usize },
-    Forget { tenant: usize },
+    Add {
+        tenant: usize,
+        cell: u32,
+        by: u32,
+    },
+    Calls {
+        tenant: usize,
+    },
+    Sleep {
+        tenant: usize,
+    },
+    Forget {
+        tenant: usize,
+    },
     SaveAll,
-    Mood { fails: bool },
+    Mood {
+        fails: bool,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {

@@ -15,7 +15,8 @@ fn tenants_are_there_when_the_file_is_opened_again() {
         // There is room for few of them.
         let mut tenants = Tenants::new(config(2, 3000), store);
         for tenant in 0..100 {
-            let added = tenants.call(&format!("tenant {tenant}"), &program, |instance| call(instance, "add", 0, tenant));
+            let added =
+                tenants.call(&format!("tenant {tenant}"), &program, |instance| call(instance, "add", 0, tenant));
             match added {
                 Ok(value) => assert_eq!(value, round * tenant),
                 Err(error) => assert!(tenant == 0 && matches!(error, TenantError::Failed(_)), "{error}"),
