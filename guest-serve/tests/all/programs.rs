@@ -151,9 +151,8 @@ fn each_room_has_a_program_of_its_own_over_websockets() {
     let process = server.process;
     process.signal("TERM");
     let closed = loop {
-        match red.read().unwrap() {
-            Message::Close(frame) => break frame.unwrap(),
-            _ => {}
+        if let Message::Close(frame) = red.read().unwrap() {
+            break frame.unwrap();
         }
     };
     assert_eq!(closed.code, CloseCode::Away);
