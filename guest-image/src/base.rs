@@ -17,6 +17,8 @@ use crate::values::GlobalValue;
 pub struct Base {
     /// Its identity.
     pub identity: Arc<Identity>,
+    /// What the host relies on in instances of the module, such as where its exchange region lies; part of the identity.
+    pub contract: Vec<u8>,
     /// Memory, as large as the guest saw it.
     pub memory: Vec<u8>,
     /// Values of the globals.
@@ -24,10 +26,11 @@ pub struct Base {
 }
 
 impl Base {
-    /// The snapshot with this memory and these globals.
+    /// The snapshot with this memory and these globals, of the module with the hash `module`, under this contract.
     #[must_use]
-    pub const fn new(identity: Arc<Identity>, memory: Vec<u8>, globals: Vec<GlobalValue>) -> Self {
-        Self { identity, memory, globals }
+    pub fn new(module: [u8; 32], contract: Vec<u8>, memory: Vec<u8>, globals: Vec<GlobalValue>) -> Self {
+        let identity = Arc::new(Identity::of(module, &contract, &memory, &globals));
+        Self { identity, contract, memory, globals }
     }
 
     /// The bytes of a card; of one behind the memory `None`, as those are zero.
@@ -40,12 +43,12 @@ impl Base {
 impl Delta {
     /// The difference between the same instance and another snapshot of the same module.
     ///
-    /// For instances that began otherwise, as when a new version of the host lays something out differently. The guest's
-    /// memory is as it was, so a guest goes on as if nothing had happened, unless it relies on what changed.
+    /// For instances that began with other memory under the same contract, as when a new version of the host saves something else in the
+    /// control block. The guest's memory is as it was, so it goes on as if nothing had happened.
     ///
     /// # Errors
-    /// [`ImageError`] if the delta does not belong to `from`, if `to` is of another module, or if `to` has a larger memory than the
-    /// instance, or other globals than `from`.
+    /// [`ImageError`] if the delta does not belong to `from`, if `to` is of another module or another contract, or if `to` has a larger
+    /// memory than the instance, or other globals than `from`.
     pub fn rebase(&self, from: &Base, to: &Base) -> Result<Self, ImageError> {
         from.identity.check(&self.identity)?;
         if from.identity.module != to.identity.module {
@@ -54,7 +57,7 @@ impl Delta {
         }
         self.check()?;
         let kinds = |base: &Base| base.globals.iter().map(|value| value.parts().0).collect::<Vec<_>>();
-        if self.memory_size < to.memory.len() as u64 || kinds(from) != kinds(to) {
+        if self.memory_size < to.memory.len() as u64 || kinds(from) != kinds(to) || from.contract != to.contract {
             return Err(ImageError::OtherSnapshot);
         }
         let mut cards = Cards::new();

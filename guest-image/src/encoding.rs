@@ -23,7 +23,7 @@
 //!
 //! The payload has, one behind the other: each run as the number of its first card and the number of its cards (4 bytes each), the
 //! cleared runs likewise, each global as its number (4), its type (4) and its bits (16), the host's state (40), and the bytes
-//! of the cards. A base has the bytes of its memory there.
+//! of the cards. A base has the bytes of its memory there, and behind them those of its contract.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -81,7 +81,7 @@ struct Parts<'a> {
     cleared: &'a [Run],
     globals: &'a mut dyn ExactSizeIterator<Item = (u32, GlobalValue)>,
     host: Option<&'a HostState>,
-    bytes: &'a [u8],
+    bytes: &'a [&'a [u8]],
 }
 
 impl Parts<'_> {
@@ -105,8 +105,8 @@ impl Parts<'_> {
         }
         let mut checksum = crc32fast::Hasher::new();
         checksum.update(&head[HEADER..]);
-        checksum.update(self.bytes);
-        let payload = (head.len() - HEADER + self.bytes.len()) as u64;
+        self.bytes.iter().for_each(|bytes| checksum.update(bytes));
+        let payload = (head.len() - HEADER + self.bytes.iter().map(|bytes| bytes.len()).sum::<usize>()) as u64;
         let mut header = [0; HEADER];
         let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
         put(0, &MAGIC);
@@ -128,7 +128,9 @@ impl Parts<'_> {
         header[HEADER - 4..].copy_from_slice(&own.to_le_bytes());
         head[..HEADER].copy_from_slice(&header);
         to.write_all(&head)?;
-        to.write_all(self.bytes)?;
+        for bytes in self.bytes {
+            to.write_all(bytes)?;
+        }
         Ok(HEADER as u64 + payload)
     }
 }
@@ -149,7 +151,7 @@ impl Base {
             cleared: &[],
             globals: &mut self.globals.iter().copied().enumerate().map(|(at, value)| (number_of(at), value)),
             host: None,
-            bytes: &self.memory,
+            bytes: &[&self.memory, &self.contract],
         }
         .write(to)
     }
@@ -171,7 +173,7 @@ impl Delta {
             cleared: &[],
             globals: &mut self.globals.iter().copied(),
             host: self.host.as_ref(),
-            bytes: self.cards.bytes(),
+            bytes: &[self.cards.bytes()],
         }
         .write(to)
     }
@@ -224,7 +226,7 @@ impl Change {
             cleared: &self.cleared,
             globals: &mut self.globals.iter().copied(),
             host: self.host.as_ref(),
-            bytes: self.cards.bytes(),
+            bytes: &[self.cards.bytes()],
         }
         .write(to)
     }
@@ -356,15 +358,20 @@ impl Header {
         let identity = Arc::new(self.identity);
         match self.kind {
             0 if self.runs == 0 && self.cleared == 0 && !self.has_host => {
-                if bytes.len() as u64 != self.memory_size {
-                    return Err(ImageError::Invalid { what: "it has not as many bytes as its memory" });
-                }
+                let size = usize::try_from(self.memory_size).unwrap_or(usize::MAX);
+                let Some((memory, contract)) = bytes.split_at_checked(size) else {
+                    return Err(ImageError::Invalid { what: "it has fewer bytes than its memory" });
+                };
                 let ordered = globals.iter().enumerate().all(|(at, (number, _))| at as u64 == u64::from(*number));
                 if !ordered {
                     return Err(ImageError::Invalid { what: "its globals are not in order" });
                 }
                 let globals = globals.into_iter().map(|(_, value)| value).collect();
-                Ok(Image::Base(Base::new(identity, bytes, globals)))
+                let base = Base::new(identity.module, contract.to_vec(), memory.to_vec(), globals);
+                match base.identity == identity {
+                    true => Ok(Image::Base(base)),
+                    false => Err(ImageError::Invalid { what: "its contents have another identity" }),
+                }
             }
             1 | 2 => {
                 let cards = Cards::from_owned(runs_of(runs), bytes)?;

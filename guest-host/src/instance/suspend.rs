@@ -15,7 +15,7 @@ use crate::guest::admission::Contract;
 use crate::guest::error::LoadError;
 use crate::host::memory_location::memory_and_data;
 use crate::restore::difference::Touched;
-use crate::restore::snapshot::RegionKind;
+use crate::restore::snapshot::{RegionKind, Snapshot};
 use crate::restore::{Promise, Target};
 use crate::spans::span;
 
@@ -94,7 +94,7 @@ impl Instance {
         if let Some(identity) = &live.suspension.identity {
             return Ok(identity.clone());
         }
-        let contract = contract(&self.guest)?;
+        let contract = contract(&self.guest, &live.snapshot)?;
         let Mechanism::InPlace { restore, .. } = &self.plan.mechanism else {
             return Err(SuspendError::NotInPlace);
         };
@@ -103,9 +103,6 @@ impl Instance {
             return Err(SuspendError::KeepsResidue { strategy: restore.name().to_owned() });
         }
         let globals = saved_globals(live);
-        let regions = &live.snapshot.regions;
-        let [stack, exchange] = [regions.shadow_stack(), regions.exchange()];
-        let contract = format!("{contract}, stack {stack:?}, exchange {exchange:?}");
         let memory = live.snapshot.memory();
         let identity = Arc::new(Identity::of(self.guest.hash(), contract.as_bytes(), memory, &globals));
         live.suspension.identity = Some(identity.clone());
@@ -120,8 +117,9 @@ impl Instance {
         let identity = self.identity()?;
         let status = self.phase.status();
         let live = self.phase.live_mut().ok_or(SuspendError::NotReady { status })?;
+        let contract = contract(&self.guest, &live.snapshot)?;
         let globals = saved_globals(live);
-        Ok(Base::new(identity, live.snapshot.memory().to_vec(), globals))
+        Ok(Base::new(identity.module, contract.into_bytes(), live.snapshot.memory().to_vec(), globals))
     }
 
     /// Writes into `delta` in what the instance differs from its snapshot now, and leaves the instance as it is. The memory that
@@ -339,13 +337,15 @@ fn val_of(value: GlobalValue) -> Val {
     }
 }
 
-/// The guest's contract and its version, if its instances can be suspended.
-fn contract(guest: &Guest) -> Result<String, SuspendError> {
-    match (&guest.admission().contract, guest.info().contract()) {
-        (_, ContractKind::ExtTinyGo) => Err(SuspendError::Contract),
-        (Ok(Contract::Native(native)), _) => Ok(format!("native {}", native.version)),
-        _ => Ok("bare".to_owned()),
-    }
+/// What the host relies on in instances of the guest: the contract and its version, and where the stack and the exchange region lie.
+fn contract(guest: &Guest, snapshot: &Snapshot) -> Result<String, SuspendError> {
+    let contract = match (&guest.admission().contract, guest.info().contract()) {
+        (_, ContractKind::ExtTinyGo) => return Err(SuspendError::Contract),
+        (Ok(Contract::Native(native)), _) => format!("native {}", native.version),
+        _ => "bare".to_owned(),
+    };
+    let [stack, exchange] = [snapshot.regions.shadow_stack(), snapshot.regions.exchange()];
+    Ok(format!("{contract}, stack {stack:?}, exchange {exchange:?}"))
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! Deltas against a model: a whole memory.
 
-use std::sync::Arc;
-
-use guest_image::{Base, CARD, Change, Delta, GlobalValue, Identity};
+use guest_image::{Base, CARD, Change, Delta, GlobalValue, ImageError};
 use proptest::prelude::*;
 
 pub(crate) const PAGE: usize = 1 << 16;
@@ -11,7 +9,7 @@ pub(crate) const PAGE: usize = 1 << 16;
 pub(crate) fn base(seed: u8) -> Base {
     let memory: Vec<u8> = (0..PAGE).map(|at| if at % 1000 < 500 { seed } else { 0 }).collect();
     let globals = vec![GlobalValue::I32(u32::from(seed)), GlobalValue::I64(5), GlobalValue::V128(9)];
-    Base::new(Arc::new(Identity::of([1; 32], b"test", &memory, &globals)), memory, globals)
+    Base::new([1; 32], b"test".to_vec(), memory, globals)
 }
 
 /// A state of an instance: its whole memory, and its globals.
@@ -153,6 +151,9 @@ fn a_change_of_another_snapshot_or_another_state_is_refused() {
     assert_eq!(back.cleared(), 1);
     assert!(back.apply(&pristine).is_err(), "it clears what is not there");
     assert!(delta.rebase(&other, &one).is_err());
-    let foreign = Base::new(Arc::new(Identity::of([9; 32], b"", &[], &[])), Vec::new(), Vec::new());
+    let foreign = Base::new([9; 32], b"test".to_vec(), Vec::new(), Vec::new());
+    // The exchange region is elsewhere, where the guest has other bytes.
+    let elsewhere = Base::new([1; 32], b"another contract".to_vec(), one.memory.clone(), one.globals.clone());
+    assert_eq!(delta.rebase(&one, &elsewhere), Err(ImageError::OtherSnapshot));
     assert!(delta.rebase(&one, &foreign).unwrap_err().to_string().contains("of the module 0101010101010101"));
 }

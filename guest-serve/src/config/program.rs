@@ -7,7 +7,10 @@ use super::table::Table;
 use crate::error::{Place, ServeError};
 
 /// The keys of the table `program`.
-pub(super) const KEYS: [&str; 5] = ["tcp", "websocket", "connections", "outgoing", "durable"];
+pub(super) const KEYS: [&str; 6] = ["tcp", "websocket", "message", "connections", "outgoing", "durable"];
+
+/// Bytes that a message can be allowed to have.
+const MOST: usize = 1 << 20;
 
 /// Where the connections of a program come from, and what they may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +20,9 @@ pub struct ProgramConfig {
     pub tcp: Option<SocketAddr>,
     /// The path of WebSockets, below the mount. With `{tenant}` in it, each value is a tenant with a program of its own.
     pub websocket: Option<RoutePath>,
+    /// Bytes of a message, at most: what a WebSocket takes, and what a program gets at once of a stream. Instances begin with room for
+    /// it, so a program whose messages may be of another size begins anew.
+    pub message: usize,
     /// Connections of one tenant that are open at the same time, at most.
     pub connections: u32,
     /// Bytes that wait to be sent to one connection, at most. A client that reads too slowly is disconnected.
@@ -48,6 +54,10 @@ impl ProgramConfig {
         Ok(Self {
             tcp,
             websocket,
+            message: match table.read("message", super::bytes)?.unwrap_or(8 << 10) {
+                message @ 1..=MOST => message,
+                _ => return Err(table.place().error("`message` must be from 1B to 1MiB")),
+            },
             connections: table.count("connections", 1..=1_000_000)?.unwrap_or(1000),
             outgoing: table.read("outgoing", super::bytes)?.unwrap_or(256 << 10),
             durable: table.flag("durable")?.unwrap_or(true),

@@ -134,7 +134,7 @@ impl Deployment {
         };
         let functions: Vec<_> = config.routes.iter().map(function).collect::<Result<_, _>>()?;
         let program = match &config.program {
-            Some(program) => Some(ProgramFunctions::find(&module, &program.place)?),
+            Some(program) => Some(ProgramFunctions::find(&module, program)?),
             None => None,
         };
         let files = match &config.static_folder {

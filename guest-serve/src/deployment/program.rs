@@ -4,7 +4,14 @@ use guest_abi::program::{CLOSED, CONNECTED, READ};
 use guest_functions::{Function, Module, Scalar, Type};
 use guest_tenants::Program;
 
-use crate::error::{Place, ServeError};
+use crate::config::ProgramConfig;
+use crate::error::ServeError;
+
+/// Bytes of the exchange region beside those of a message.
+const BESIDE: usize = 256;
+
+/// The least exchange region.
+const LEAST_EXCHANGE: usize = 16 << 10;
 
 /// The functions of a program, one for each event.
 #[derive(Debug)]
@@ -20,8 +27,9 @@ pub struct ProgramFunctions {
 }
 
 impl ProgramFunctions {
-    /// Finds the functions of a module. `place` is where its file says that it is a program.
-    pub(super) fn find(module: &Module, place: &Place) -> Result<Self, ServeError> {
+    /// Finds the functions of a module.
+    pub(super) fn find(module: &Module, config: &ProgramConfig) -> Result<Self, ServeError> {
+        let place = &config.place;
         let function = |name: &str, params: &[Scalar]| match module.function(name) {
             Err(_) => Ok(None),
             Ok(function) => {
@@ -44,8 +52,11 @@ impl ProgramFunctions {
                 "the module has no function `{READ}`, so it is no program; write one with `guest_sdk::program!`"
             ))
         })?;
+        // Other limits may change, and programs go on. The address of a client comes beside a message.
+        let exchange = u32::try_from((config.message + BESIDE).next_power_of_two().max(LEAST_EXCHANGE)).ok();
+        let instance = module.config().instance.clone().with_exchange_size(exchange);
         Ok(Self {
-            program: Program::new(module.guest(), &module.config().instance),
+            program: Program::new(module.guest(), &instance),
             connected: function(CONNECTED, &[Scalar::I64, Scalar::String])?,
             read,
             closed: function(CLOSED, &[Scalar::I64])?,

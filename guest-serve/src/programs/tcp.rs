@@ -28,9 +28,6 @@ const LOOK: Duration = Duration::from_millis(250);
 /// How long it waits where the system has no room for another connection.
 const NO_ROOM: Duration = Duration::from_millis(100);
 
-/// Bytes that are read at once.
-const CHUNK: usize = 16 << 10;
-
 /// The thread that takes TCP connections. Dropping it ends the thread.
 #[derive(Debug)]
 pub(super) struct Listeners {
@@ -144,25 +141,33 @@ async fn take_all(listener: TcpListener, registry: Registry, entrance: Entrance,
         let Some(deployment) = reader.table().get(&name).map(Arc::clone) else { continue };
         let entrance = entrance.clone();
         spawn_local(async move {
-            let (incoming, sink) = halves(stream);
+            let most = deployment.config.program.as_ref().map_or(1, |program| program.message);
+            let (incoming, sink) = halves(stream, most);
             let key = deployment.name.to_string();
             entrance.serve(deployment, &key, peer.to_string(), reader, incoming, sink).await;
         });
     }
 }
 
-fn halves(stream: TcpStream) -> (OwnedReadHalf, OwnedWriteHalf) {
+fn halves(stream: TcpStream, most: usize) -> (Stream, OwnedWriteHalf) {
     // An answer is sent at once.
     let _ = stream.set_nodelay(true);
-    stream.into_split()
+    let (half, sink) = stream.into_split();
+    (Stream { half, most }, sink)
 }
 
-impl Incoming for OwnedReadHalf {
+/// The bytes that arrive, as many at once as a message may have.
+struct Stream {
+    half: OwnedReadHalf,
+    most: usize,
+}
+
+impl Incoming for Stream {
     async fn next(&mut self) -> Option<Vec<u8>> {
         // Without a buffer while nothing arrives: most connections are idle.
-        self.readable().await.ok()?;
-        let mut bytes = vec![0; CHUNK];
-        let read = self.read(&mut bytes).await.ok().filter(|read| *read > 0)?;
+        self.half.readable().await.ok()?;
+        let mut bytes = vec![0; self.most];
+        let read = self.half.read(&mut bytes).await.ok().filter(|read| *read > 0)?;
         bytes.truncate(read);
         Some(bytes)
     }

@@ -77,7 +77,7 @@ impl Upgrade {
         let serve = async move {
             // A client that went away before.
             let Ok(upgraded) = on_upgrade.await else { return };
-            let most = deployment.config.limits.body;
+            let most = deployment.config.program.as_ref().map_or(0, |program| program.message);
             let config = WebSocketConfig::default().max_message_size(Some(most)).max_frame_size(Some(most));
             let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
             let (sink, incoming) = socket.split();

@@ -165,7 +165,7 @@ impl Worker {
                 }
             }
             Event::Closed => {
-                if self.close(tenant, connection, batch) {
+                if self.close(deployment, tenant, connection, batch) {
                     self.closed(deployment, tenant, connection, batch);
                 }
             }
@@ -188,7 +188,8 @@ impl Worker {
         tenant: &Arc<str>,
         batch: &mut Batch,
     ) {
-        if self.open.contains_key(tenant) || !is_durable(deployment) {
+        // What the disk has of a tenant whose connections changed in this batch is not told again.
+        if self.open.contains_key(tenant) || batch.moved.contains(tenant) || !is_durable(deployment) {
             return;
         }
         // What cannot be read is told by the call that follows.
@@ -227,11 +228,13 @@ impl Worker {
     }
 
     /// Forgets a connection. Says whether its program knows of it.
-    fn close(&mut self, tenant: &Arc<str>, connection: i64, batch: &mut Batch) -> bool {
+    fn close(&mut self, deployment: &Deployment, tenant: &Arc<str>, connection: i64, batch: &mut Batch) -> bool {
         if self.connections.remove(&connection).is_none() {
             return false;
         }
-        batch.moved.insert(Arc::clone(tenant));
+        if is_durable(deployment) {
+            batch.moved.insert(Arc::clone(tenant));
+        }
         if let Some(open) = self.open.get_mut(tenant) {
             open.remove(&connection);
             if open.is_empty() {
@@ -280,7 +283,7 @@ impl Worker {
                 self.fail(tenant, connection);
                 if function == CONNECTED {
                     // The program does not know of it, and so is not told when it is closed.
-                    self.close(tenant, connection, batch);
+                    self.close(deployment, tenant, connection, batch);
                 }
             }
         }

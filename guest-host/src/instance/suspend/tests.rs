@@ -213,10 +213,9 @@ fn a_rebased_image_is_resumed_where_instances_begin_otherwise() {
     // As a host would have it that prepares the module otherwise.
     let mut memory = base.memory.clone();
     memory[5000] = 50;
-    let identity = Arc::new(Identity { module: guest.hash(), snapshot: [5; 32] });
-    let old = Base::new(identity.clone(), memory, base.globals.clone());
+    let old = Base::new(guest.hash(), base.contract.clone(), memory, base.globals.clone());
     let mut from_old = image.clone();
-    from_old.identity = identity;
+    from_old.identity = old.identity.clone();
     assert!(one.resume(&from_old).is_err());
     one.resume(&from_old.rebase(&old, &base).unwrap()).unwrap();
     assert_eq!(call(&mut one, "kept", &[300]).unwrap() & 0xff, 3);
