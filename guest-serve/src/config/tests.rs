@@ -55,6 +55,31 @@ fn a_file_with_every_key_is_read() {
 }
 
 #[test]
+fn a_program_is_read_and_its_faults_are_told() {
+    let program = |text: &str| parse(&format!("[program]\n{text}")).map(|config| config.program.unwrap());
+    let all = "tcp = \"[::1]:7000\"\nwebsocket = \"/{tenant}\"\nmessage = \"1KiB\"\nconnections = 3\noutgoing = \"9B\"\ndurable = false";
+    let read = program(all).unwrap();
+    assert_eq!(read.tcp.map(|address| address.to_string()).as_deref(), Some("[::1]:7000"));
+    assert!(read.websocket.is_some_and(|path| path.has_tenant()));
+    assert_eq!((read.message, read.connections, read.outgoing, read.durable), (1024, 3, 9, false));
+    let least = program("websocket = \"/\"").unwrap();
+    let defaults = (8 << 10, 1000, 256 << 10, true);
+    assert_eq!((least.message, least.connections, least.outgoing, least.durable), defaults);
+    for (text, message) in [
+        ("connections = 1", "2:1: `[program]` lacks connections; add `tcp` with an address, or `websocket` with a path"),
+        ("tcp = \"7000\"", "2:7: `7000` is not an address and a port; write it as \"127.0.0.1:7000\""),
+        ("tcp = 7000", "2:7: `tcp` must be a string, not a number"),
+        ("websocket = \"ws\"", "2:13: `ws` is not a path; begin it with `/`"),
+        ("websocket = \"/\"\nmessage = \"2MiB\"", "2:1: `message` must be from 1B to 1MiB"),
+        ("websocket = \"/\"\nconnections = 0", "3:15: `connections` must be a whole number from 1 to 1000000"),
+        ("websocket = \"/\"\ndurable = 1", "3:11: `durable` must be `true` or `false`, not a number"),
+        ("websoket = \"/\"", "2:1: there is no key `websoket` in `[program]`: did you mean `websocket`?"),
+    ] {
+        assert_eq!(program(text).unwrap_err(), format!("guest.toml:{message}"), "{text}");
+    }
+}
+
+#[test]
 fn what_is_left_out_has_a_default() {
     let config = parse(ROUTE).unwrap();
     assert_eq!((config.module.to_str(), config.mount.as_str()), (Some("hello.wasm"), "/hello"));
@@ -73,7 +98,7 @@ fn each_fault_is_told_with_its_place_and_with_what_to_write() {
         ("modul = \"a.wasm\"", "1:1: there is no key `modul` in guest.toml: did you mean `module`?".into()),
         (
             "\n  x = 1",
-            "2:3: there is no key `x` in guest.toml: use one of `module`, `mount`, `static`, `secrets`, `declare`, `routes`, `limits`"
+            "2:3: there is no key `x` in guest.toml: use one of `module`, `mount`, `static`, `secrets`, `declare`, `routes`, `program`, `limits`"
                 .into(),
         ),
         ("module = 7", "1:10: `module` must be a string, not a number".into()),
@@ -155,8 +180,8 @@ fn each_fault_is_told_with_its_place_and_with_what_to_write() {
         ("[limits]\nwaiting = -1", "2:11: `waiting` must be a whole number from 0 to 100000".into()),
         (
             "mount = \"/x\"",
-            "1:1: the guest serves nothing; add a table `[[routes]]` with `path` and `function`, or `static` with a \
-             folder of files"
+            "1:1: the guest serves nothing; add a table `[[routes]]` with `path` and `function`, a table `[program]` with `tcp` \
+             or `websocket`, or `static` with a folder of files"
                 .into(),
         ),
     ];
