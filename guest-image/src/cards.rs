@@ -85,7 +85,9 @@ impl Cards {
     #[inline]
     pub fn push(&mut self, first: u32, bytes: &[u8]) {
         let whole = bytes.len().is_multiple_of(CARD);
-        let cards = u32::try_from(bytes.len() / CARD).ok().filter(|cards| first.checked_add(*cards).is_some());
+        let cards = u32::try_from(bytes.len() / CARD)
+            .ok()
+            .filter(|cards| first.checked_add(*cards).is_some_and(|end| end <= SPACE));
         let (true, Some(cards)) = (whole, cards) else {
             panic!("{} bytes at card {first} are no cards of an address space", bytes.len());
         };

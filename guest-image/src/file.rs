@@ -1,12 +1,15 @@
 //! A file that holds the state of one instance.
 //!
 //! A file has a header of [`BLOCK`] bytes and two areas of the same size, which the header tells. An area has a delta, and behind it
-//! changes, each of which follows the state before. A write appends a change to the area that has the last state. What no longer
+//! changes, each of which follows the state before. Behind the last one lies what an earlier time left there, among it memory of the
+//! guest. So that no guest can make up a change, a change has the number that it follows combined with the file's salt. A write appends a change to the area that has the last state. What no longer
 //! fits there goes as a delta to the start of the other area. So a write that does not come to its end leaves the last state as
 //! it is, and a write that does needs no new file. Only where a delta is larger than an area, a file with larger areas takes
 //! the place of the file.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,8 +29,8 @@ pub enum Durability {
     Unsynced,
 }
 
-/// A file that holds the state of one instance. It always has the last state that was written, or the one before: also if
-/// the process is killed while it writes, or the disk is full.
+/// A file that holds the state of one instance. It has the last state that was written, whatever happens: also if the process is
+/// killed while it writes the next, or the disk is full.
 ///
 /// A write takes as many bytes as changed since the last one; from time to time it takes the whole delta.
 ///
@@ -61,8 +64,12 @@ pub struct ImageFile {
     durability: Durability,
     /// Bytes of each of its areas; 0 if it has none yet.
     area_size: u64,
+    /// A number that no guest knows.
+    salt: u64,
     /// Where the last state is, and what it is.
     last: Option<Last>,
+    /// The greatest number of a write, also of one that failed: what it has written may be found.
+    tried: Option<u64>,
 }
 
 /// The last state of a file.
@@ -93,21 +100,22 @@ const BLOCK: u64 = 4096;
 const MAGIC: [u8; 8] = *b"wasmims\0";
 
 /// Bytes of the header that mean something.
-const HEAD: usize = 24;
+const HEAD: usize = 32;
 
 /// The start of a file whose areas have this size.
-fn head(area_size: u64) -> [u8; HEAD] {
+fn head(area_size: u64, salt: u64) -> [u8; HEAD] {
     let mut head = [0; HEAD];
     head[..8].copy_from_slice(&MAGIC);
     head[8..10].copy_from_slice(&FORMAT.to_le_bytes());
     head[12..20].copy_from_slice(&area_size.to_le_bytes());
-    let checksum = crc32fast::hash(&head[..20]);
-    head[20..].copy_from_slice(&checksum.to_le_bytes());
+    head[20..28].copy_from_slice(&salt.to_le_bytes());
+    let checksum = crc32fast::hash(&head[..28]);
+    head[28..].copy_from_slice(&checksum.to_le_bytes());
     head
 }
 
-/// The size of a file's areas.
-fn area_size(head: &[u8]) -> Result<u64, ImageError> {
+/// The size of a file's areas, and its salt.
+fn parse(head: &[u8]) -> Result<(u64, u64), ImageError> {
     let Some(bytes) = head.first_chunk::<HEAD>().filter(|bytes| bytes[..8] == MAGIC) else {
         return Err(ImageError::NoImage);
     };
@@ -115,11 +123,10 @@ fn area_size(head: &[u8]) -> Result<u64, ImageError> {
     if found != FORMAT {
         return Err(ImageError::Format { found, read: FORMAT });
     }
-    let mut size = [0; 8];
-    size.copy_from_slice(&bytes[12..20]);
-    let size = u64::from_le_bytes(size);
-    match self::head(size) == *bytes {
-        true => Ok(size),
+    let number = |at: usize| bytes[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let (size, salt) = (number(12), number(20));
+    match self::head(size, salt) == *bytes {
+        true => Ok((size, salt)),
         false => Err(ImageError::Damaged),
     }
 }
@@ -132,7 +139,7 @@ impl ImageFile {
     pub fn open(path: &Path, durability: Durability) -> Result<(Self, Option<Stored>), FileError> {
         let file = locked(path)?;
         let path = path.to_owned();
-        let mut opened = Self { path, file, durability, area_size: 0, last: None };
+        let mut opened = Self { path, file, durability, area_size: 0, salt: 0, last: None, tried: None };
         opened.read()?;
         let stored = opened.last.as_ref().map(|last| Stored { number: last.number, delta: last.delta.clone() });
         Ok((opened, stored))
@@ -145,7 +152,7 @@ impl ImageFile {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.area_size = area_size(&bytes).map_err(FileError::image(&self.path))?;
+        (self.area_size, self.salt) = parse(&bytes).map_err(FileError::image(&self.path))?;
         let mut found = Vec::new();
         for area in [0, 1] {
             found.push(self.read_area(area).map_err(io())?);
@@ -157,6 +164,7 @@ impl ImageFile {
             (_, _, Some(Err(error))) => return Err(FileError::image(&self.path)(error)),
             _ => return Err(FileError::image(&self.path)(ImageError::Damaged)),
         }
+        self.tried = self.last.as_ref().map(|last| last.number);
         Ok(())
     }
 
@@ -173,12 +181,12 @@ impl ImageFile {
         let mut used = delta.encoded_bytes();
         let mut reader = BufReader::new(reader);
         while let Ok(Image::Change { change, after, number: later }) = Image::read_from(&mut reader)? {
-            if after != number || later <= number {
+            if after != number ^ self.salt || later <= number {
                 break;
             }
             delta = match change.apply(&delta) {
                 Ok(delta) => delta,
-                Err(error) => return Ok(Err(error)),
+                Err(_) => break,
             };
             (number, used) = (later, used + change.encoded_bytes());
         }
@@ -189,17 +197,19 @@ impl ImageFile {
         BLOCK + area * self.area_size
     }
 
-    /// Writes a state under a number of the caller's, which is greater than that of the last one.
+    /// Writes a state under a number of the caller's, which is greater than those of all writes before, also of those that failed.
     ///
     /// # Errors
-    /// [`FileError`] if the number is not greater, or the system cannot write. The file has the state before, and can be written again.
+    /// [`FileError`] if the number is not greater, or the system cannot write. The file has the state before, or this one, and can be
+    /// written again.
     pub fn write(&mut self, number: u64, delta: &Delta) -> Result<(), FileError> {
+        if let Some(tried) = self.tried.filter(|tried| number <= *tried) {
+            return Err(FileError::image(&self.path)(ImageError::NotNext { after: number, number: tried }));
+        }
+        self.tried = Some(number);
         let Some(last) = &self.last else {
             return self.recreate(number, delta);
         };
-        if number <= last.number {
-            return Err(FileError::image(&self.path)(ImageError::NotNext { after: number, number: last.number }));
-        }
         let io = || FileError::io(&self.path, "write the image");
         let whole = delta.encoded_bytes();
         // A state of another module has no change that leads to it.
@@ -214,7 +224,7 @@ impl ImageFile {
         file.seek(SeekFrom::Start(self.start_of(area) + before)).map_err(io())?;
         let change = is_smaller.then(|| Change::between(&last.delta, delta)).and_then(Result::ok);
         let written = match change {
-            Some(change) => change.write_to(last.number, number, &mut file),
+            Some(change) => change.write_to(last.number ^ self.salt, number, &mut file),
             None => delta.write_to(number, &mut file),
         };
         let used = before + written.map_err(io())?;
@@ -236,38 +246,40 @@ impl ImageFile {
 
     /// Puts a file with areas for this delta in the place of this one.
     fn recreate(&mut self, number: u64, delta: &Delta) -> Result<(), FileError> {
-        // Whoever has the lock is the only one who writes to this name.
-        let path = beside(&self.path);
+        let io = || FileError::io(&self.path, "write the image");
         let used = delta.encoded_bytes();
         let area_size = (used + used / 2 + BLOCK).next_multiple_of(BLOCK);
-        match self.make(&path, area_size, number, delta) {
-            Ok(file) => {
-                (self.file, self.area_size) = (file, area_size);
-                self.last = Some(Last { number, delta: Arc::new(delta.clone()), area: 0, used });
-                Ok(())
-            }
-            Err(error) => {
-                let _ = fs::remove_file(&path);
-                Err(FileError::io(&self.path, "write the image")(error))
-            }
+        // Different for each file, and from the system's randomness.
+        let salt = RandomState::new().hash_one(number);
+        self.file = self.make(&head(area_size, salt), number, delta).map_err(io())?;
+        (self.area_size, self.salt) = (area_size, salt);
+        self.last = Some(Last { number, delta: Arc::new(delta.clone()), area: 0, used });
+        // From here on it is the file that has the name, whether or not that is on the disk yet.
+        match self.durability {
+            Durability::Synced => sync_folder(&self.path).map_err(io()),
+            Durability::Unsynced => Ok(()),
         }
     }
 
-    fn make(&self, path: &Path, area_size: u64, number: u64, delta: &Delta) -> io::Result<File> {
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
-        // Before anybody can find it under the name of the image.
+    /// Makes a file, and gives it the name of this one.
+    fn make(&self, head: &[u8], number: u64, delta: &Delta) -> io::Result<File> {
+        // Whoever has the lock of the image is the only one who writes to this name, unless the name is another's.
+        let path = beside(&self.path);
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
         file.try_lock().map_err(io::Error::from)?;
-        file.write_all(&head(area_size))?;
-        file.seek(SeekFrom::Start(BLOCK))?;
-        delta.write_to(number, &mut file)?;
-        if self.durability == Durability::Synced {
-            file.sync_all()?;
+        let written = file.set_len(0).and_then(|()| {
+            file.write_all(head)?;
+            file.seek(SeekFrom::Start(BLOCK))?;
+            delta.write_to(number, &mut file)?;
+            if self.durability == Durability::Synced {
+                file.sync_all()?;
+            }
+            fs::rename(&path, &self.path)
+        });
+        if written.is_err() {
+            let _ = fs::remove_file(&path);
         }
-        fs::rename(path, &self.path)?;
-        if self.durability == Durability::Synced {
-            sync_folder(&self.path)?;
-        }
-        Ok(file)
+        written.map(|()| file)
     }
 
     /// Removes the file.
@@ -327,8 +339,9 @@ fn is_at(_file: &File, _path: &Path) -> io::Result<bool> {
 
 /// The name of the file that is going to take the place of this one.
 fn beside(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".wasmimg-new");
     path.with_file_name(name)
 }
 

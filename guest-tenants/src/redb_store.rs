@@ -1,7 +1,9 @@
 //! Images in a file of redb.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use guest_host::guest_image::ImageError;
 use redb::{Database, Durability, ReadableDatabase as _, TableDefinition};
@@ -11,13 +13,74 @@ use crate::store::{Image, Store, decoded, encoded};
 const IMAGES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("images");
 const NOTES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("notes");
 
-/// Images in a file of [redb](https://www.redb.org). What was saved is on the disk once [`RedbStore::sync`] has returned; if the
-/// process is killed before, the file has the images of the sync before. A store that is dropped syncs.
+/// Images in a file of [redb](https://www.redb.org). What was saved is on the disk once [`RedbStore::sync`] or [`RedbStore::commit`] has
+/// returned; if the process is killed before, the file has the images of the time before. A store that is dropped syncs.
 ///
-/// Cheap to clone: clones are the same file, for the [`Tenants`](crate::Tenants) of other threads.
-#[derive(Debug, Clone)]
+/// After an error of the disk the file is opened again, and has what was on the disk.
+///
+/// A clone is the same file, for the [`Tenants`](crate::Tenants) of another thread. Notes that were not written yet are not cloned.
+#[derive(Debug)]
 pub struct RedbStore {
-    database: Arc<Database>,
+    shared: Arc<Shared>,
+    /// Notes that belong into the next transaction.
+    notes: BTreeMap<Box<str>, Vec<u8>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    cache: usize,
+    /// `None` after an error, until it is opened again.
+    database: RwLock<Option<Database>>,
+    /// Times that it was opened.
+    opened: AtomicU64,
+}
+
+impl Clone for RedbStore {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), notes: BTreeMap::new() }
+    }
+}
+
+impl Shared {
+    fn open(path: &Path, cache: usize) -> Result<Database, redb::Error> {
+        let database = Database::builder().set_cache_size(cache).create(path)?;
+        let transaction = database.begin_write()?;
+        transaction.open_table(IMAGES)?;
+        transaction.open_table(NOTES)?;
+        transaction.commit()?;
+        Ok(database)
+    }
+
+    /// Does something with the file, which is opened again if an error of the disk has closed it, and closed after one.
+    fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, RedbStoreError> {
+        let result = {
+            let mut database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+            if database.is_none() {
+                drop(database);
+                self.open_again()?;
+                database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+            }
+            match &*database {
+                Some(database) => work(database),
+                // Another thread has met the next error.
+                None => Err(redb::Error::PreviousIo),
+            }
+        };
+        if matches!(result, Err(redb::Error::Io(_) | redb::Error::PreviousIo)) {
+            *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        Ok(result?)
+    }
+
+    fn open_again(&self) -> Result<(), redb::Error> {
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        if database.is_none() {
+            *database = Some(Self::open(&self.path, self.cache)?);
+            self.opened.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
 }
 
 /// Why images in a file could not be read or written.
@@ -50,12 +113,9 @@ impl RedbStore {
     /// # Errors
     /// [`RedbStoreError::Redb`] if it cannot be opened, is open elsewhere, or is something else.
     pub fn open(path: &Path, cache: usize) -> Result<Self, RedbStoreError> {
-        let database = Database::builder().set_cache_size(cache).create(path)?;
-        let transaction = database.begin_write()?;
-        transaction.open_table(IMAGES)?;
-        transaction.open_table(NOTES)?;
-        transaction.commit()?;
-        Ok(Self { database: Arc::new(database) })
+        let database = RwLock::new(Some(Shared::open(path, cache)?));
+        let shared = Shared { path: path.to_owned(), cache, database, opened: AtomicU64::new(1) };
+        Ok(Self { shared: Arc::new(shared), notes: BTreeMap::new() })
     }
 
     /// Number of images in it.
@@ -64,7 +124,7 @@ impl RedbStore {
     /// [`RedbStoreError::Redb`] if the file cannot be read.
     pub fn len(&self) -> Result<u64, RedbStoreError> {
         use redb::ReadableTableMetadata as _;
-        Ok(self.database.begin_read()?.open_table(IMAGES)?.len()?)
+        self.shared.with(|database| Ok(database.begin_read()?.open_table(IMAGES)?.len()?))
     }
 
     /// Whether it has none.
@@ -75,8 +135,39 @@ impl RedbStore {
         Ok(self.len()? == 0)
     }
 
-    /// Keeps images and notes in one transaction, and waits until they are on the disk. A note is what the embedder knows of a tenant; an
-    /// empty one is forgotten.
+    /// Times that the file was opened. If it changes, images that were saved and not yet on the disk are lost.
+    #[must_use]
+    pub fn opened(&self) -> u64 {
+        self.shared.opened.load(Ordering::Relaxed)
+    }
+
+    /// Keeps what the embedder knows of a tenant, in the same transaction as the images that are written next. An empty note is
+    /// forgotten.
+    pub fn set_note(&mut self, tenant: &str, note: Vec<u8>) {
+        self.notes.insert(tenant.into(), note);
+    }
+
+    /// Forgets a note that was not written yet.
+    pub fn unset_note(&mut self, tenant: &str) {
+        self.notes.remove(tenant);
+    }
+
+    /// The note of a tenant, also one that was not written yet; empty if there is none.
+    ///
+    /// # Errors
+    /// [`RedbStoreError::Redb`] if the file cannot be read.
+    pub fn note(&self, tenant: &str) -> Result<Vec<u8>, RedbStoreError> {
+        if let Some(note) = self.notes.get(tenant) {
+            return Ok(note.clone());
+        }
+        self.shared.with(|database| {
+            let table = database.begin_read()?.open_table(NOTES)?;
+            Ok(table.get(tenant)?.map(|note| note.value().to_vec()).unwrap_or_default())
+        })
+    }
+
+    /// Keeps images, and the notes that were set, in one transaction, and waits until they are on the disk. All that was saved before is
+    /// there then, too.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -88,49 +179,41 @@ impl RedbStore {
     /// let mut store = RedbStore::open(&folder.path().join("tenants.redb"), 1 << 20)?;
     /// let identity = Arc::new(Identity::of([0; 32], b"", &[0; 65536], &[]));
     /// let image = Image { number: 1, delta: Delta::pristine(identity, 65536) };
-    /// store.commit(&[("ada", &image)], &[("ada", b"3 connections")])?;
+    /// store.set_note("ada", b"3 connections".to_vec());
+    /// store.commit(&[("ada", &image)])?;
     /// assert_eq!(store.load("ada")?, Some(image));
-    /// assert_eq!(store.note("ada")?.as_deref(), Some(&b"3 connections"[..]));
+    /// assert_eq!(store.note("ada")?, b"3 connections");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// [`RedbStoreError::Redb`] if it cannot be written; nothing of it is kept then.
-    pub fn commit(&mut self, images: &[(&str, &Image)], notes: &[(&str, &[u8])]) -> Result<(), RedbStoreError> {
-        self.write(images, notes, Durability::Immediate)
+    /// [`RedbStoreError::Redb`] if it cannot be written; nothing of it is kept then, and the notes are still set.
+    pub fn commit(&mut self, images: &[(&str, &Image)]) -> Result<(), RedbStoreError> {
+        self.write(images, Durability::Immediate)
     }
 
-    fn write(
-        &mut self,
-        images: &[(&str, &Image)],
-        notes: &[(&str, &[u8])],
-        durability: Durability,
-    ) -> Result<(), RedbStoreError> {
-        let mut transaction = self.database.begin_write()?;
-        transaction.set_durability(durability)?;
-        {
-            let mut table = transaction.open_table(IMAGES)?;
-            for (tenant, image) in images {
-                table.insert(*tenant, encoded(image).as_slice())?;
-            }
-            let mut table = transaction.open_table(NOTES)?;
-            for (tenant, note) in notes {
-                match note.is_empty() {
-                    true => drop(table.remove(*tenant)?),
-                    false => drop(table.insert(*tenant, *note)?),
+    fn write(&mut self, images: &[(&str, &Image)], durability: Durability) -> Result<(), RedbStoreError> {
+        let notes = &self.notes;
+        self.shared.with(|database| {
+            let mut transaction = database.begin_write()?;
+            transaction.set_durability(durability)?;
+            {
+                let mut table = transaction.open_table(IMAGES)?;
+                for (tenant, image) in images {
+                    table.insert(*tenant, encoded(image).as_slice())?;
+                }
+                let mut table = transaction.open_table(NOTES)?;
+                for (tenant, note) in notes {
+                    match note.is_empty() {
+                        true => drop(table.remove(&**tenant)?),
+                        false => drop(table.insert(&**tenant, note.as_slice())?),
+                    }
                 }
             }
-        }
-        Ok(transaction.commit()?)
-    }
-
-    /// The note of a tenant.
-    ///
-    /// # Errors
-    /// [`RedbStoreError::Redb`] if the file cannot be read.
-    pub fn note(&self, tenant: &str) -> Result<Option<Vec<u8>>, RedbStoreError> {
-        let table = self.database.begin_read()?.open_table(NOTES)?;
-        Ok(table.get(tenant)?.map(|note| note.value().to_vec()))
+            Ok(transaction.commit()?)
+        })?;
+        self.notes.clear();
+        Ok(())
     }
 
     /// Waits until everything that was saved is on the disk.
@@ -139,8 +222,7 @@ impl RedbStore {
     /// [`RedbStoreError::Redb`] if it cannot be written.
     pub fn sync(&mut self) -> Result<(), RedbStoreError> {
         // A transaction that waits makes those before it durable.
-        let transaction = self.database.begin_write()?;
-        Ok(transaction.commit()?)
+        self.write(&[], Durability::Immediate)
     }
 }
 
@@ -155,21 +237,51 @@ impl Store for RedbStore {
     type Error = RedbStoreError;
 
     fn load(&mut self, tenant: &str) -> Result<Option<Image>, Self::Error> {
-        let table = self.database.begin_read()?.open_table(IMAGES)?;
-        let found = table.get(tenant)?;
-        let image = found.map(|bytes| decoded(bytes.value())).transpose();
-        image.map_err(|source| RedbStoreError::Image { tenant: tenant.to_owned(), source })
+        let found = self.shared.with(|database| {
+            let table = database.begin_read()?.open_table(IMAGES)?;
+            Ok(table.get(tenant)?.map(|bytes| decoded(bytes.value())))
+        })?;
+        found.transpose().map_err(|source| RedbStoreError::Image { tenant: tenant.to_owned(), source })
     }
 
     fn save(&mut self, images: &[(&str, &Image)]) -> Result<(), Self::Error> {
-        self.write(images, &[], Durability::None)
+        self.write(images, Durability::None)
     }
 
     fn remove(&mut self, tenant: &str) -> Result<(), Self::Error> {
-        let mut transaction = self.database.begin_write()?;
-        transaction.set_durability(Durability::None)?;
-        transaction.open_table(IMAGES)?.remove(tenant)?;
-        transaction.open_table(NOTES)?.remove(tenant)?;
-        Ok(transaction.commit()?)
+        self.notes.remove(tenant);
+        self.shared.with(|database| {
+            let mut transaction = database.begin_write()?;
+            transaction.set_durability(Durability::None)?;
+            transaction.open_table(IMAGES)?.remove(tenant)?;
+            transaction.open_table(NOTES)?.remove(tenant)?;
+            Ok(transaction.commit()?)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use guest_host::guest_image::{Delta, Identity};
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_an_error_has_closed_is_opened_again_and_has_what_was_on_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = RedbStore::open(&folder.path().join("tenants.redb"), 1 << 20).unwrap();
+        let identity = Arc::new(Identity::of([0; 32], b"", &[0; 65_536], &[]));
+        let image = |number| Image { number, delta: Delta::pristine(Arc::clone(&identity), 65_536) };
+        store.set_note("ada", b"one".to_vec());
+        store.commit(&[("ada", &image(1))]).unwrap();
+        store.set_note("ada", b"two".to_vec());
+        let failed = store.shared.with(|_| -> Result<(), redb::Error> { Err(redb::Error::PreviousIo) });
+        assert!(failed.is_err() && store.shared.database.read().unwrap().is_none());
+        // A note that was not written is still set.
+        assert_eq!((store.note("ada").unwrap(), store.opened()), (b"two".to_vec(), 1));
+        assert_eq!(store.clone().note("ada").unwrap(), b"one");
+        assert_eq!((store.load("ada").unwrap(), store.opened()), (Some(image(1)), 2));
+        store.save(&[("ada", &image(2))]).unwrap();
+        assert_eq!(store.clone().note("ada").unwrap(), b"two");
     }
 }

@@ -246,6 +246,7 @@ impl<S: Store> Tenants<S> {
             Some(false) => self.put_to_sleep(tenant),
             None => {}
         }
+        self.trim()?;
         let found = self.take_asleep(tenant);
         let (image, saved) = match found {
             Some(asleep) => {
@@ -316,10 +317,12 @@ impl<S: Store> Tenants<S> {
                 self.trim()?;
             }
             let found = self.idle.iter().rposition(|(of, _)| of.is_same(program));
-            // One of another program makes room.
-            let (of, instance) = self.idle.remove(found.unwrap_or(0));
-            if of.is_same(program) {
-                return Ok(instance);
+            // One of another program makes room. There is none if the instance could not be made pristine.
+            if let Some(at) = found.or((!self.idle.is_empty()).then_some(0)) {
+                let (of, instance) = self.idle.remove(at);
+                if of.is_same(program) {
+                    return Ok(instance);
+                }
             }
         }
         self.status.instances_made += 1;

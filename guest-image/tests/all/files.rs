@@ -136,7 +136,7 @@ fn a_file_that_is_no_image_is_refused_and_left_as_it_is() {
         assert_eq!(std::fs::read(&path).unwrap(), bytes);
     };
     refuses(b"text", "no image");
-    refuses(&whole[..23], "no image");
+    refuses(&whole[..31], "no image");
     refuses(&whole[..4096], "no image");
     refuses(&whole[..4200], "ends after 104 of 136 bytes");
     refuses(&whole[..whole.len() - 1], "ends after");
@@ -252,6 +252,40 @@ fn on_a_full_disk_the_last_state_stays() {
         // With room again it goes on.
         file.write(number_in(failed), &delta(number_in(failed))).unwrap();
         let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert!(left.iter().all(|name| !name.to_string_lossy().ends_with(".new")), "{left:?}");
+        assert!(left.iter().all(|name| !name.to_string_lossy().ends_with("-new")), "{left:?}");
     }
+}
+
+/// A change that a guest has made up in its memory, with a right checksum and its own identity, which lies behind the last state.
+#[test]
+fn bytes_that_look_like_a_change_are_not_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("image");
+    let (mut file, _) = ImageFile::open(&path, Durability::Unsynced).unwrap();
+    let first = delta(1);
+    file.write(1, &first).unwrap();
+    drop(file);
+    let mut forged = Vec::new();
+    let later = delta(2);
+    guest_image::Change::between(&first, &later).unwrap().write_to(1, u64::MAX, &mut forged).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.extend(forged);
+    std::fs::write(&path, bytes).unwrap();
+    let (mut file, stored) = ImageFile::open(&path, Durability::Unsynced).unwrap();
+    assert_eq!(stored.unwrap().number, 1);
+    file.write(2, &later).unwrap();
+}
+
+#[test]
+fn a_file_of_another_with_a_similar_name_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut other, _) = ImageFile::open(&folder.path().join("room.new"), Durability::Unsynced).unwrap();
+    other.write(7, &delta(7)).unwrap();
+    let (mut file, _) = ImageFile::open(&folder.path().join("room"), Durability::Unsynced).unwrap();
+    for number in 1..30 {
+        file.write(number, &delta(number * 20)).unwrap();
+    }
+    drop(other);
+    let (_, stored) = ImageFile::open(&folder.path().join("room.new"), Durability::Unsynced).unwrap();
+    assert_eq!(stored.unwrap().number, 7);
 }

@@ -66,7 +66,10 @@ fn a_program_is_read_and_its_faults_are_told() {
     let defaults = (8 << 10, 1000, 256 << 10, true);
     assert_eq!((least.message, least.connections, least.outgoing, least.durable), defaults);
     for (text, message) in [
-        ("connections = 1", "2:1: `[program]` lacks connections; add `tcp` with an address, or `websocket` with a path"),
+        (
+            "connections = 1",
+            "2:1: `[program]` lacks connections; add `tcp` with an address, or `websocket` with a path",
+        ),
         ("tcp = \"7000\"", "2:7: `7000` is not an address and a port; write it as \"127.0.0.1:7000\""),
         ("tcp = 7000", "2:7: `tcp` must be a string, not a number"),
         ("websocket = \"ws\"", "2:13: `ws` is not a path; begin it with `/`"),

@@ -15,10 +15,19 @@ fn the_sample_has_every_key_and_the_defaults() {
     assert_eq!((config.mount.as_str(), config.routes[0].path.has_tenant()), ("/numbers", true));
     assert_eq!(config.limits.deadline, Duration::from_millis(50));
     // A key that nobody has is answered with all keys that there are.
-    for (table, text) in [("", "x = 1"), ("[[routes]]", "[[routes]]\nx = 1"), ("[limits]", "[limits]\nx = 1")] {
+    for (table, text) in [
+        ("", "x = 1"),
+        ("[[routes]]", "[[routes]]\nx = 1"),
+        ("[program]", "[program]\nx = 1"),
+        ("[limits]", "[limits]\nx = 1"),
+    ] {
         let error = GuestConfig::parse("numbers", Path::new("guest.toml"), text).unwrap_err().to_string();
         let (_, keys) = error.split_once("use one of ").unwrap();
-        for key in keys.split(", ").map(|key| key.trim_matches('`')).filter(|key| !["routes", "limits"].contains(key)) {
+        for key in keys
+            .split(", ")
+            .map(|key| key.trim_matches('`'))
+            .filter(|key| !["routes", "program", "limits"].contains(key))
+        {
             assert!(
                 sample.lines().any(|line| line.starts_with(&format!("{key} = "))),
                 "{table} {key} is not in the sample"
