@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -47,41 +48,44 @@ impl Entrance {
         let shared = &self.shared;
         let tenant = tenant_of(&deployment, key);
         let connection = shared.numbers.next();
-        let (outbox, mut outgoing) = queue(program.outgoing);
+        let (outbox, mut outgoing, closer) = queue(program.outgoing);
         shared.open.send_modify(|open| *open += 1);
         let _open = Open(self);
-        if !self.enter(&deployment, &tenant, connection, Event::Connected { peer, outbox }) {
+        let (done, was_connected) = oneshot::channel();
+        if !self.enter(&deployment, &tenant, connection, Event::Connected { peer, outbox, done }) {
             return sink.close(Closing::GoingAway).await;
         }
+        let _ = was_connected.await;
         let mut closing = shared.closing.subscribe();
         let why = {
+            let mut writes = pin!(self.write(&mut outgoing, &mut sink));
             let reads = self.read(&deployment, &tenant, key, connection, &mut incoming);
-            let writes = self.write(&mut outgoing, &mut sink);
             let replaced = async {
                 loop {
                     sleep(LOOK).await;
-                    let current = reader.table().get(&deployment.name).map(|current| current.hash);
-                    if current != Some(deployment.hash) {
+                    if !reader.table().get(&deployment.name).is_some_and(|current| goes_on(&deployment, current)) {
                         break;
                     }
                 }
             };
-            tokio::select! {
-                () = reads => None,
-                why = writes => why,
-                () = replaced => Some(Closing::GoingAway),
-                _ = closing.wait_for(|closing| *closing) => Some(Closing::GoingAway),
+            // What was written to the connection before is sent in any case, if the client reads.
+            let last = tokio::select! {
+                why = &mut writes => Err(why),
+                () = reads => Ok(Closing::Asked),
+                () = replaced => Ok(Closing::GoingAway),
+                _ = closing.wait_for(|closing| *closing) => Ok(Closing::GoingAway),
+            };
+            match last {
+                Err(why) => why,
+                Ok(why) => {
+                    closer.close(why);
+                    writes.await
+                }
             }
         };
-        // What the program wrote in its last answers. A client that does not read it has had its time.
-        while let Some(Out::Bytes(bytes)) = outgoing.try_next() {
-            if why == Some(Closing::TooSlow)
-                || !matches!(timeout(shared.send_time, sink.send(&bytes)).await, Ok(Ok(())))
-            {
-                break;
-            }
+        if let Some(why) = why {
+            let _ = timeout(shared.send_time, sink.close(why)).await;
         }
-        let _ = timeout(shared.send_time, sink.close(why.unwrap_or(Closing::Asked))).await;
         self.enter(&deployment, &tenant, connection, Event::Closed);
     }
 
@@ -109,20 +113,34 @@ impl Entrance {
         }
     }
 
-    /// Sends what is there, until the connection is to be closed, or cannot be written.
+    /// Sends what is there, until the connection is to be closed, for the reason that it returns; `None` if it cannot be written.
     async fn write(&self, outgoing: &mut Outgoing, sink: &mut impl Sink) -> Option<Closing> {
         while let Some(out) = outgoing.next().await {
             match out {
-                Out::Bytes(bytes) => match timeout(self.shared.send_time, sink.send(&bytes)).await {
-                    Ok(Ok(())) => outgoing.sent(bytes.len()),
-                    Ok(Err(_)) => return None,
-                    Err(_) => return Some(Closing::TooSlow),
-                },
+                Out::Bytes(bytes) => {
+                    let too_slow = outgoing.too_slow();
+                    let sent = tokio::select! {
+                        sent = timeout(self.shared.send_time, sink.send(&bytes)) => sent,
+                        () = too_slow => return Some(Closing::TooSlow),
+                    };
+                    match sent {
+                        Ok(Ok(())) => outgoing.sent(bytes.len()),
+                        Ok(Err(_)) => return None,
+                        Err(_) => return Some(Closing::TooSlow),
+                    }
+                }
                 Out::Close(why) => return Some(why),
             }
         }
         None
     }
+}
+
+/// Whether connections of a version go on under another one.
+fn goes_on(own: &Deployment, current: &Deployment) -> bool {
+    own.hash == current.hash
+        && own.config.program == current.config.program
+        && own.config.limits == current.config.limits
 }
 
 /// Counts a connection as open, as long as it exists.

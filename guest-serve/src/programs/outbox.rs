@@ -1,9 +1,9 @@
 //! What waits to be sent to a connection.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// Why the host closes a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(super) enum Out {
 #[derive(Debug)]
 pub(super) struct Outbox {
     sender: mpsc::UnboundedSender<Out>,
-    waiting: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
     most: usize,
 }
 
@@ -40,30 +40,68 @@ pub(super) struct Outbox {
 #[derive(Debug)]
 pub(super) struct Outgoing {
     receiver: mpsc::UnboundedReceiver<Out>,
-    waiting: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
 }
 
+/// Closes a connection from its own side.
+#[derive(Debug)]
+pub(super) struct Closer {
+    sender: mpsc::UnboundedSender<Out>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Bytes that wait.
+    waiting: AtomicUsize,
+    /// Whether it takes nothing more.
+    closed: AtomicBool,
+    /// Is told when the client reads too slowly.
+    too_slow: Notify,
+}
+
+/// Bytes that an entry of the queue takes beside its own.
+const ENTRY: usize = 64;
+
 /// A queue of at most so many bytes.
-pub(super) fn queue(most: usize) -> (Outbox, Outgoing) {
+pub(super) fn queue(most: usize) -> (Outbox, Outgoing, Closer) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let waiting = Arc::new(AtomicUsize::new(0));
-    (Outbox { sender, waiting: Arc::clone(&waiting), most }, Outgoing { receiver, waiting })
+    let shared = Arc::new(Shared::default());
+    let closer = Closer { sender: sender.clone(), shared: Arc::clone(&shared) };
+    (Outbox { sender, shared: Arc::clone(&shared), most }, Outgoing { receiver, shared }, closer)
 }
 
 impl Outbox {
-    /// Puts bytes there. Says whether there is room for them; there is always room for something where nothing waits.
+    /// Puts bytes there; there is always room for something where nothing waits. Says whether this was too much, so that the connection
+    /// ends at once. From then on, and after it was closed, it takes nothing.
     pub(super) fn write(&self, bytes: &Arc<[u8]>) -> bool {
-        let before = self.waiting.load(Relaxed);
-        if before > 0 && before.saturating_add(bytes.len()) > self.most {
+        if self.shared.closed.load(Relaxed) {
             return false;
         }
-        self.waiting.fetch_add(bytes.len(), Relaxed);
+        let before = self.shared.waiting.fetch_add(bytes.len() + ENTRY, Relaxed);
+        if before > 0 && before.saturating_add(bytes.len() + ENTRY) > self.most {
+            self.shared.closed.store(true, Relaxed);
+            self.shared.too_slow.notify_one();
+            return true;
+        }
         // A connection that has ended takes nothing, and its program is told.
         let _ = self.sender.send(Out::Bytes(Arc::clone(bytes)));
-        true
+        false
     }
 
+    /// Closes the connection, when what was put there before has been sent.
     pub(super) fn close(&self, why: Closing) {
+        if !self.shared.closed.swap(true, Relaxed) {
+            let _ = self.sender.send(Out::Close(why));
+        }
+    }
+}
+
+impl Closer {
+    /// As [`Outbox::close`].
+    pub(super) fn close(&self, why: Closing) {
+        self.shared.closed.store(true, Relaxed);
+        // The queue ends here; what its program's thread puts there meanwhile is not sent.
         let _ = self.sender.send(Out::Close(why));
     }
 }
@@ -71,17 +109,22 @@ impl Outbox {
 impl Outgoing {
     /// The next that is to be sent; `None` if there will be nothing.
     pub(super) async fn next(&mut self) -> Option<Out> {
-        self.receiver.recv().await
+        tokio::select! {
+            biased;
+            () = self.shared.too_slow.notified() => Some(Out::Close(Closing::TooSlow)),
+            out = self.receiver.recv() => out,
+        }
+    }
+
+    /// Waits until the client is too slow.
+    pub(super) fn too_slow(&self) -> impl Future<Output = ()> + use<> {
+        let shared = Arc::clone(&self.shared);
+        async move { shared.too_slow.notified().await }
     }
 
     /// Takes note that bytes were sent.
     pub(super) fn sent(&self, bytes: usize) {
-        self.waiting.fetch_sub(bytes, Relaxed);
-    }
-
-    /// What is there now, if anything is.
-    pub(super) fn try_next(&mut self) -> Option<Out> {
-        self.receiver.try_recv().ok()
+        self.shared.waiting.fetch_sub(bytes + ENTRY, Relaxed);
     }
 }
 
@@ -89,19 +132,31 @@ impl Outgoing {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_queue_takes_as_many_bytes_as_it_may_and_one_message_in_any_case() {
-        let (outbox, mut outgoing) = queue(10);
-        let bytes = |length: usize| Arc::from(vec![0; length]);
-        assert!(outbox.write(&bytes(20)) && !outbox.write(&bytes(1)));
-        assert!(matches!(outgoing.try_next(), Some(Out::Bytes(bytes)) if bytes.len() == 20));
-        outgoing.sent(20);
-        assert!(outbox.write(&bytes(4)) && outbox.write(&bytes(6)) && !outbox.write(&bytes(1)));
-        outbox.close(Closing::TooSlow);
-        for _ in 0..2 {
-            assert!(matches!(outgoing.try_next(), Some(Out::Bytes(_))));
-        }
-        assert!(matches!(outgoing.try_next(), Some(Out::Close(Closing::TooSlow))));
-        assert!(outgoing.try_next().is_none());
+    fn bytes(length: usize) -> Arc<[u8]> {
+        Arc::from(vec![0; length])
+    }
+
+    #[tokio::test]
+    async fn a_queue_takes_as_many_bytes_as_it_may_and_one_message_in_any_case() {
+        let (outbox, mut outgoing, _) = queue(200);
+        assert!(!outbox.write(&bytes(2000)));
+        assert!(matches!(outgoing.next().await, Some(Out::Bytes(bytes)) if bytes.len() == 2000));
+        outgoing.sent(2000);
+        assert!(!outbox.write(&bytes(4)) && !outbox.write(&bytes(6)));
+        assert!(outbox.write(&bytes(70)), "with what an entry takes");
+        // It ends at once, and says so once.
+        assert!(!outbox.write(&bytes(1)));
+        outbox.close(Closing::Asked);
+        assert!(matches!(outgoing.next().await, Some(Out::Close(Closing::TooSlow))));
+    }
+
+    #[tokio::test]
+    async fn what_was_put_there_before_comes_before_the_end() {
+        let (outbox, mut outgoing, closer) = queue(200);
+        assert!(!outbox.write(&bytes(1)));
+        closer.close(Closing::GoingAway);
+        assert!(!outbox.write(&bytes(1)));
+        assert!(matches!(outgoing.next().await, Some(Out::Bytes(_))));
+        assert!(matches!(outgoing.next().await, Some(Out::Close(Closing::GoingAway))));
     }
 }

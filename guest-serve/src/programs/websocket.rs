@@ -121,7 +121,9 @@ impl Sink for SplitSink<Socket, Message> {
             Closing::GoingAway => (CloseCode::Away, "the server stops, or has another version"),
         };
         let frame = CloseFrame { code, reason: reason.into() };
-        // One that the client has closed already needs nothing more.
-        let _ = SinkExt::send(self, Message::Close(Some(frame))).await;
+        // One that the client has closed is answered: that answer waits to be sent.
+        if SinkExt::send(self, Message::Close(Some(frame))).await.is_err() {
+            let _ = SinkExt::close(self).await;
+        }
     }
 }

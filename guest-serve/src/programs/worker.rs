@@ -1,6 +1,6 @@
 //! A thread that runs programs, one event after the other.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,12 @@ use guest_abi::program::{Action, ActionError, CLOSED, CONNECTED, READ, actions};
 use guest_functions::FunctionError;
 use guest_host::guest_image::ImageError;
 use guest_host::{Instance, ResumeError};
-use guest_tenants::{Image, RedbStore, RedbStoreError, TenantError, Tenants, TenantsConfig};
+use guest_tenants::{Image, RedbStore, RedbStoreError, Store as _, TenantError, Tenants, TenantsConfig};
 use tokio::sync::oneshot;
 
 use super::outbox::{Closing, Outbox};
 use crate::deployment::{Deployment, ProgramFunctions};
+use crate::folder::GuestName;
 use crate::monitor::{Ended, Event as MonitorEvent, Monitor};
 
 /// Work for the thread.
@@ -33,6 +34,8 @@ pub(super) enum Event {
         peer: String,
         /// Where to put what is sent to it.
         outbox: Outbox,
+        /// Is dropped when the program knows of it.
+        done: oneshot::Sender<()>,
     },
     /// Bytes have arrived.
     Read {
@@ -77,6 +80,7 @@ struct Effect {
     deployment: Arc<Deployment>,
     tenant: Arc<str>,
     connection: i64,
+    function: &'static str,
     actions: Vec<u8>,
 }
 
@@ -85,9 +89,9 @@ struct Effect {
 struct Batch {
     effects: Vec<Effect>,
     /// Dropped when the effects have been carried out.
-    read: Vec<oneshot::Sender<()>>,
-    /// Tenants whose connections changed.
-    moved: BTreeSet<Arc<str>>,
+    done: Vec<oneshot::Sender<()>>,
+    /// Whether connections changed.
+    moved: bool,
 }
 
 /// Events that share a write to the disk, at most.
@@ -101,11 +105,25 @@ pub(super) struct Worker {
     connections: HashMap<i64, Open>,
     /// The connections of each tenant that has some.
     open: HashMap<Arc<str>, BTreeSet<i64>>,
+    /// The latest version of each guest that had an event.
+    versions: HashMap<GuestName, u64>,
+    /// Tenants whose program may know of connections that are closed: events were undone.
+    undone: HashSet<Arc<str>>,
+    /// How often the store had been opened when the batch began.
+    opened: u64,
 }
 
 impl Worker {
     pub(super) fn new(config: TenantsConfig, store: RedbStore, monitor: Monitor) -> Self {
-        Self { tenants: Tenants::new(config, store), monitor, connections: HashMap::new(), open: HashMap::new() }
+        Self {
+            tenants: Tenants::new(config, store),
+            monitor,
+            connections: HashMap::new(),
+            open: HashMap::new(),
+            versions: HashMap::new(),
+            undone: HashSet::new(),
+            opened: 0,
+        }
     }
 
     /// Runs events until it is stopped.
@@ -114,6 +132,7 @@ impl Worker {
         while goes_on {
             let Ok(mut job) = jobs.recv() else { break };
             let mut batch = Batch::default();
+            self.opened = self.tenants.store().opened();
             // Those that came while the last ones were written.
             for _ in 0..TOGETHER {
                 let Job::Event { deployment, tenant, connection, event } = job else {
@@ -145,28 +164,34 @@ impl Worker {
         batch: &mut Batch,
     ) {
         let Some(program) = &deployment.program else { return };
+        let newest = self.versions.entry(deployment.name.clone()).or_default();
+        *newest = (*newest).max(deployment.version);
         match event {
-            Event::Connected { peer, outbox } => {
-                self.close_those_of_an_earlier_process(deployment, tenant, batch);
-                if self.open(deployment, tenant, connection, outbox, batch)
-                    && let Some(function) = &program.connected
-                {
-                    self.event(deployment, tenant, connection, CONNECTED, batch, |instance| {
-                        function.call_on(instance, (connection, peer.as_str()))
-                    });
+            Event::Connected { peer, outbox, done } => {
+                self.reconcile(deployment, tenant, batch);
+                if self.open(deployment, tenant, connection, outbox) {
+                    if let Some(function) = &program.connected {
+                        self.event(deployment, tenant, connection, CONNECTED, batch, |instance| {
+                            function.call_on(instance, (connection, peer.as_str()))
+                        });
+                    }
+                    self.note(tenant, batch);
                 }
+                batch.done.push(done);
             }
             Event::Read { bytes, done } => {
                 if self.connections.contains_key(&connection) {
+                    self.reconcile(deployment, tenant, batch);
                     self.event(deployment, tenant, connection, READ, batch, |instance| {
                         program.read.call_on(instance, (connection, bytes.as_slice()))
                     });
-                    batch.read.push(done);
+                    batch.done.push(done);
                 }
             }
             Event::Closed => {
-                if self.close(deployment, tenant, connection, batch) {
+                if self.close(tenant, connection) {
                     self.closed(deployment, tenant, connection, batch);
+                    self.note(tenant, batch);
                 }
             }
         }
@@ -181,37 +206,37 @@ impl Worker {
         }
     }
 
-    /// A process that was killed could not tell its programs that their connections were closed.
-    fn close_those_of_an_earlier_process(
-        &mut self,
-        deployment: &Arc<Deployment>,
-        tenant: &Arc<str>,
-        batch: &mut Batch,
-    ) {
-        // What the disk has of a tenant whose connections changed in this batch is not told again.
-        if self.open.contains_key(tenant) || batch.moved.contains(tenant) || !is_durable(deployment) {
+    /// Tells a program of connections that it knows of and that are closed: those of a process that was killed, and those whose end was
+    /// undone.
+    fn reconcile(&mut self, deployment: &Arc<Deployment>, tenant: &Arc<str>, batch: &mut Batch) {
+        if self.open.contains_key(tenant) && !self.undone.remove(tenant) {
             return;
         }
+        self.undone.remove(tenant);
         // What cannot be read is told by the call that follows.
-        let note = self.tenants.store().note(tenant).ok().flatten().unwrap_or_default();
-        let (connections, _) = note.as_chunks();
-        for connection in connections {
-            self.closed(deployment, tenant, i64::from_le_bytes(*connection), batch);
+        let note = self.tenants.store().note(tenant).unwrap_or_default();
+        let (known, _) = note.as_chunks();
+        let is_open = |connection: &i64| self.open.get(tenant).is_some_and(|open| open.contains(connection));
+        let gone: Vec<i64> =
+            known.iter().map(|bytes| i64::from_le_bytes(*bytes)).filter(|connection| !is_open(connection)).collect();
+        for connection in &gone {
+            self.closed(deployment, tenant, *connection, batch);
         }
-        if !connections.is_empty() {
-            batch.moved.insert(Arc::clone(tenant));
+        if !gone.is_empty() {
+            self.note(tenant, batch);
         }
     }
 
+    /// Keeps the tenant's connections, in the same transaction as its memory: a program may have to be told of them by a later process.
+    fn note(&mut self, tenant: &Arc<str>, batch: &mut Batch) {
+        let open = self.open.get(tenant).into_iter().flatten();
+        let note = open.flat_map(|connection| connection.to_le_bytes()).collect();
+        self.tenants.store_mut().set_note(tenant, note);
+        batch.moved = true;
+    }
+
     /// Takes note of a connection, unless its tenant has as many as it may have.
-    fn open(
-        &mut self,
-        deployment: &Deployment,
-        tenant: &Arc<str>,
-        connection: i64,
-        outbox: Outbox,
-        batch: &mut Batch,
-    ) -> bool {
+    fn open(&mut self, deployment: &Deployment, tenant: &Arc<str>, connection: i64, outbox: Outbox) -> bool {
         let most = deployment.config.program.as_ref().map_or(0, |program| program.connections as usize);
         let open = self.open.entry(Arc::clone(tenant)).or_default();
         if open.len() >= most {
@@ -220,20 +245,14 @@ impl Worker {
             return false;
         }
         open.insert(connection);
-        if is_durable(deployment) {
-            batch.moved.insert(Arc::clone(tenant));
-        }
         self.connections.insert(connection, Open { tenant: Arc::clone(tenant), outbox });
         true
     }
 
     /// Forgets a connection. Says whether its program knows of it.
-    fn close(&mut self, deployment: &Deployment, tenant: &Arc<str>, connection: i64, batch: &mut Batch) -> bool {
+    fn close(&mut self, tenant: &Arc<str>, connection: i64) -> bool {
         if self.connections.remove(&connection).is_none() {
             return false;
-        }
-        if is_durable(deployment) {
-            batch.moved.insert(Arc::clone(tenant));
         }
         if let Some(open) = self.open.get_mut(tenant) {
             open.remove(&connection);
@@ -257,8 +276,11 @@ impl Worker {
         let Some(program) = &deployment.program else { return };
         let began = Instant::now();
         let mut called = self.call(program, deployment, tenant, function, &call);
+        // An event of an older version does not take the memory of the newer one.
+        let is_newest = self.versions.get(&deployment.name).is_none_or(|newest| *newest == deployment.version);
         if let Err(TenantError::Resume(ResumeError::Image(ImageError::OtherModule { .. } | ImageError::OtherSnapshot))) =
             &called
+            && is_newest
             && self.tenants.forget(tenant).is_ok()
         {
             let reason = "it kept memory of another version of its program, and begins anew";
@@ -270,7 +292,7 @@ impl Worker {
             Ok(actions) => {
                 deployment.monitor.ended(&Ended { tenant, function, status: 200, took, slow: false, error: None });
                 let (deployment, tenant) = (Arc::clone(deployment), Arc::clone(tenant));
-                let effect = Effect { deployment, tenant, connection, actions };
+                let effect = Effect { deployment, tenant, connection, function, actions };
                 match is_durable(&effect.deployment) {
                     true => batch.effects.push(effect),
                     false => self.carry_out(&effect),
@@ -283,7 +305,7 @@ impl Worker {
                 self.fail(tenant, connection);
                 if function == CONNECTED {
                     // The program does not know of it, and so is not told when it is closed.
-                    self.close(deployment, tenant, connection, batch);
+                    self.close(tenant, connection);
                 }
             }
         }
@@ -316,39 +338,48 @@ impl Worker {
 
     /// Writes the memory of the programs to the disk, in one transaction, and then carries out what they want.
     fn commit(&mut self, batch: Batch) {
-        let Batch { effects, read, moved } = batch;
+        let Batch { effects, done, moved } = batch;
         let changed: BTreeSet<&Arc<str>> = effects.iter().map(|effect| &effect.tenant).collect();
-        if !changed.is_empty() || !moved.is_empty() {
-            // Those that are not in memory any more went to the store.
-            let images: Vec<(&str, Image)> =
-                changed.iter().filter_map(|tenant| Some((&***tenant, self.tenants.image(tenant)?.clone()))).collect();
+        if !changed.is_empty() || moved {
+            // Those that are not in memory any more went to the store, and are on the disk with the next transaction that waits.
+            let in_memory = changed.iter().filter_map(|tenant| Some((&***tenant, self.tenants.image(tenant)?.clone())));
+            let images: Vec<(&str, Image)> = in_memory.collect();
             let borrowed: Vec<(&str, &Image)> = images.iter().map(|(tenant, image)| (*tenant, image)).collect();
-            let note = |tenant: &Arc<str>| -> Vec<u8> {
-                self.open.get(tenant).into_iter().flatten().flat_map(|connection| connection.to_le_bytes()).collect()
+            let all_there = images.len() == changed.len();
+            // Without effects that wait, the disk need not be waited for either.
+            let written = match changed.is_empty() {
+                true => self.tenants.store_mut().save(&[]),
+                false => self.tenants.store_mut().commit(&borrowed),
             };
-            let notes: Vec<(&str, Vec<u8>)> = moved.iter().map(|tenant| (&**tenant, note(tenant))).collect();
-            let notes: Vec<(&str, &[u8])> = notes.iter().map(|(tenant, note)| (*tenant, note.as_slice())).collect();
-            if let Err(error) = self.tenants.store_mut().commit(&borrowed, &notes) {
-                return self.undo(&effects, &error.to_string());
+            let lost = !all_there && self.tenants.store().opened() != self.opened;
+            match written {
+                Ok(()) if !lost => {}
+                Ok(()) => return self.undo(&effects, "the file was opened again"),
+                Err(error) => return self.undo(&effects, &error.to_string()),
             }
             for (tenant, image) in &images {
                 self.tenants.mark_saved(tenant, image.number);
             }
         }
         effects.iter().for_each(|effect| self.carry_out(effect));
-        // Who waits for it may read on now.
-        drop(read);
+        // Who waits for it may go on now.
+        drop(done);
     }
 
     /// Goes back to what is on the disk, as events whose memory could not be written have not happened.
     #[cold]
     fn undo(&mut self, effects: &[Effect], error: &str) {
-        for Effect { deployment, tenant, connection, .. } in effects {
+        for Effect { deployment, tenant, connection, function, .. } in effects {
             let error = format!("the memory of the program cannot be written: {error}");
-            let ended = Ended { tenant, function: READ, status: 500, took: Duration::ZERO, slow: false, error: None };
+            let ended = Ended { tenant, function, status: 500, took: Duration::ZERO, slow: false, error: None };
             deployment.monitor.ended(&Ended { error: Some(("store", &error)), ..ended });
             self.tenants.discard(tenant);
+            self.tenants.store_mut().unset_note(tenant);
             self.fail(tenant, *connection);
+            if *function == CONNECTED {
+                self.close(tenant, *connection);
+            }
+            self.undone.insert(Arc::clone(tenant));
         }
     }
 
@@ -361,9 +392,8 @@ impl Worker {
                 Action::Write { to, bytes } => {
                     let bytes: Arc<[u8]> = bytes.into();
                     for open in to.iter().filter_map(own).filter(|_| !bytes.is_empty()) {
-                        if !open.outbox.write(&bytes) {
+                        if open.outbox.write(&bytes) {
                             deployment.monitor.limited(tenant, "a client reads too slowly, and was disconnected");
-                            open.outbox.close(Closing::TooSlow);
                         }
                     }
                 }

@@ -120,6 +120,26 @@ fn members_of_a_room_read_each_other_over_tcp() {
 }
 
 #[test]
+fn a_client_that_has_sent_all_gets_all_answers() {
+    let address = free_port();
+    let config = format!("[program]\ntcp = \"{address}\"\n[limits]\ncalls_per_second = 1000000\n");
+    let folder = folder("chat", &chat(), &config);
+    let server = Server::start(folder.path(), &[]);
+    let mut ada = Member::enter(address);
+    let lines: Vec<String> = (0..200).map(|number| format!("{number} {}", "x".repeat(900))).collect();
+    for line in &lines {
+        ada.say(line);
+    }
+    ada.stream.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(ada.hear(), "* guest 1 comes in");
+    for line in &lines {
+        assert_eq!(ada.hear(), format!("guest 1: {line}"));
+    }
+    assert_eq!(ada.hear(), "");
+    server.stop();
+}
+
+#[test]
 fn each_room_has_a_program_of_its_own_over_websockets() {
     let folder = folder("chat", &chat(), "[program]\nwebsocket = \"/rooms/{tenant}\"\n");
     let server = Server::start(folder.path(), &["--program-instances", "1"]);
@@ -141,7 +161,7 @@ fn each_room_has_a_program_of_its_own_over_websockets() {
     red.send(Message::text("only here\n")).unwrap();
     assert_eq!(text(&mut red), "guest 1: only here");
     blue.close(None).unwrap();
-    assert!(matches!(blue.read(), Ok(Message::Close(_)) | Err(_)));
+    assert!(matches!(blue.read(), Ok(Message::Close(_))), "it is answered");
     // A request that is no WebSocket finds nothing there.
     assert_eq!(Request::new("GET", "/chat/rooms/red").ask(server.address).status, 404);
     let wrong =
@@ -184,11 +204,27 @@ fn a_program_goes_on_when_the_server_starts_again() {
     let mut other = chat();
     // A custom section makes it another module.
     other.extend([0, 5, 4, b'n', b'e', b'w', b'!']);
+    let mut stays = Member::enter(address);
+    assert_eq!(grace.hear(), "* guest 3 comes in");
     put(folder.path(), "chat", &other, &config);
-    assert_eq!(grace.hear(), "");
+    server.process.wait_for_stderr("\"version\":2");
     let mut mary = Member::enter(address);
     assert_eq!(mary.hear(), "* guest 1 comes in");
     server.process.wait_for_stderr("it kept memory of another version of its program");
+    mary.say("fresh");
+    assert_eq!(mary.hear(), "guest 1: fresh");
+    // The end of the old version's connections is not the new version's affair.
+    assert_eq!(grace.hear(), "");
+    while !stays.hear().is_empty() {}
+    let mut paul = Member::enter(address);
+    assert_eq!([paul.hear(), paul.hear(), paul.hear()], ["* guest 1 comes in", "guest 1: fresh", "* guest 2 comes in"]);
+    assert_eq!(mary.hear(), "* guest 2 comes in");
+
+    // Other limits close the connections, and keep the memory.
+    put(folder.path(), "chat", &other, &format!("{config}[limits]\nmemory = \"256KiB\"\ncalls_per_second = 7\n"));
+    while !mary.hear().is_empty() {}
+    let mut rosa = Member::enter(address);
+    assert_eq!([rosa.hear(), rosa.hear()], ["* guest 1 comes in", "guest 1: fresh"]);
     server.stop();
 }
 
