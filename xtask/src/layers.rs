@@ -9,8 +9,6 @@ use crate::folders;
 
 /// A crate, and the folders and files of its `src`, lowest first.
 const LAYERS: [(&str, &[&str]); 11] = [
-    ("guest-tenants", &["store", "redb_store", "program", "error", "tenants"]),
-    ("guest-image", &["error", "cards", "values", "identity", "delta", "base", "change", "encoding", "file"]),
     (
         "guest-prepare",
         &[
@@ -79,6 +77,7 @@ const LAYERS: [(&str, &[&str]); 11] = [
             "rate",
             "call",
             "lanes",
+            "programs",
             "http",
             "admin",
             "server",
@@ -140,6 +139,8 @@ const LAYERS: [(&str, &[&str]); 11] = [
             "report",
         ],
     ),
+    ("guest-tenants", &["store", "redb_store", "program", "error", "tenants"]),
+    ("guest-image", &["error", "cards", "values", "identity", "delta", "base", "change", "encoding", "file"]),
     ("xtask", &["folders", "layers", "dependencies", "usage", "console", "cargo", "steps", "tasks", "cli"]),
 ];
 
