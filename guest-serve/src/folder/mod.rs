@@ -116,7 +116,7 @@ impl GuestFolder {
     /// [`ServeError::File`] and [`ServeError::Io`].
     pub fn secrets(&self) -> Result<Secrets, ServeError> {
         let path = self.root.join(Secrets::FILE);
-        match fs::read_to_string(&path) {
+        match read_text(&path) {
             Ok(text) => Secrets::parse(Path::new(Secrets::FILE), &text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Secrets::default()),
             Err(error) => Err(ServeError::io("read", &path)(error)),
@@ -129,12 +129,12 @@ impl GuestFolder {
     /// [`ServeError::File`], [`ServeError::NoModule`] and [`ServeError::Io`].
     pub fn read(&self, name: &GuestName, secrets: &Secrets) -> Result<GuestFiles, ServeError> {
         let path = self.config_file(name);
-        let text = fs::read_to_string(&path).map_err(ServeError::io("read", &path))?;
+        let text = read_text(&path).map_err(ServeError::io("read", &path))?;
         let config = GuestConfig::parse(name.as_str(), &Self::shown(name, config::FILE.as_ref()), &text)?;
         secrets.check(name.as_str(), &config)?;
         let folder = self.of(name);
         let module = folder.join(&config.module);
-        let module = match fs::read(&module) {
+        let module = match read(&module) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let module = Self::shown(name, &config.module);
@@ -144,4 +144,16 @@ impl GuestFolder {
         };
         Ok(GuestFiles { name: name.clone(), folder, config, module })
     }
+}
+/// Reads a file. What only has its name, such as a pipe, might never end.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    match fs::metadata(path)?.is_file() {
+        true => fs::read(path),
+        false => Err(io::Error::other("it is no file")),
+    }
+}
+
+/// Reads a file of text.
+fn read_text(path: &Path) -> io::Result<String> {
+    String::from_utf8(read(path)?).map_err(|_| io::Error::other("it is not UTF-8"))
 }

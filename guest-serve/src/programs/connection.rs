@@ -17,8 +17,8 @@ use crate::registry::Reader;
 
 /// The half of a connection from which bytes arrive.
 pub(super) trait Incoming {
-    /// The next message, or what has arrived of a stream; `None` at its end, and where the client broke the rules.
-    fn next(&mut self) -> impl Future<Output = Option<Vec<u8>>>;
+    /// The next message, or what has arrived of a stream; at its end, and where the client broke the rules, why the connection is closed.
+    fn next(&mut self) -> impl Future<Output = Result<Vec<u8>, Closing>>;
 }
 
 /// The half of a connection to which bytes are sent.
@@ -71,7 +71,7 @@ impl Entrance {
             // What was written to the connection before is sent in any case, if the client reads.
             let last = tokio::select! {
                 why = &mut writes => Err(why),
-                () = reads => Ok(Closing::Asked),
+                why = reads => Ok(why),
                 () = replaced => Ok(Closing::GoingAway),
                 _ = closing.wait_for(|closing| *closing) => Ok(Closing::GoingAway),
             };
@@ -89,7 +89,7 @@ impl Entrance {
         self.enter(&deployment, &tenant, connection, Event::Closed);
     }
 
-    /// Hands in what arrives, one after the other, until there is nothing more.
+    /// Hands in what arrives, one after the other, until there is nothing more, and returns why the connection is closed.
     async fn read(
         &self,
         deployment: &Arc<Deployment>,
@@ -97,16 +97,20 @@ impl Entrance {
         key: &str,
         connection: i64,
         incoming: &mut impl Incoming,
-    ) {
+    ) -> Closing {
         let per_second = deployment.config.limits.calls_per_second;
-        while let Some(bytes) = incoming.next().await {
+        loop {
+            let bytes = match incoming.next().await {
+                Ok(bytes) => bytes,
+                Err(why) => return why,
+            };
             // A client that sends too often waits; what it sends meanwhile stays with it.
             while let Err(after) = self.shared.rate.admit(&deployment.monitor, key, per_second, Instant::now()) {
                 sleep(after).await;
             }
             let (done, was_read) = oneshot::channel();
             if !self.enter(deployment, tenant, connection, Event::Read { bytes, done }) {
-                return;
+                return Closing::GoingAway;
             }
             // It is dropped, when the program has had the bytes.
             let _ = was_read.await;

@@ -18,6 +18,12 @@ pub(super) enum Closing {
     Failed,
     /// The server stops, or has another version of the program.
     GoingAway,
+    /// The client sent a message with more bytes than it may have.
+    TooLarge,
+    /// The client sent text that is not UTF-8.
+    NotText,
+    /// The client broke the rules otherwise.
+    BrokeRules,
 }
 
 /// Something that waits to be sent.

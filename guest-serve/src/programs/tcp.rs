@@ -163,13 +163,17 @@ struct Stream {
 }
 
 impl Incoming for Stream {
-    async fn next(&mut self) -> Option<Vec<u8>> {
+    async fn next(&mut self) -> Result<Vec<u8>, Closing> {
         // Without a buffer while nothing arrives: most connections are idle.
-        self.half.readable().await.ok()?;
+        self.half.readable().await.map_err(|_| Closing::Asked)?;
         let mut bytes = vec![0; self.most];
-        let read = self.half.read(&mut bytes).await.ok().filter(|read| *read > 0)?;
-        bytes.truncate(read);
-        Some(bytes)
+        match self.half.read(&mut bytes).await {
+            Ok(read @ 1..) => {
+                bytes.truncate(read);
+                Ok(bytes)
+            }
+            _ => Err(Closing::Asked),
+        }
     }
 }
 

@@ -15,11 +15,11 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::Entrance;
 use super::connection::{Incoming, Sink};
@@ -90,14 +90,18 @@ impl Upgrade {
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
 impl Incoming for SplitStream<Socket> {
-    async fn next(&mut self) -> Option<Vec<u8>> {
+    async fn next(&mut self) -> Result<Vec<u8>, Closing> {
         loop {
-            match StreamExt::next(self).await?.ok()? {
-                Message::Text(text) => return Some(text.as_bytes().to_vec()),
-                Message::Binary(bytes) => return Some(bytes.to_vec()),
-                Message::Close(_) => return None,
+            match StreamExt::next(self).await {
+                Some(Ok(Message::Text(text))) => return Ok(text.as_bytes().to_vec()),
+                Some(Ok(Message::Binary(bytes))) => return Ok(bytes.to_vec()),
+                Some(Ok(Message::Close(_))) | None => return Err(Closing::Asked),
                 // The library answers a ping when it writes next.
-                _ => {}
+                Some(Ok(_)) => {}
+                Some(Err(Error::Capacity(_))) => return Err(Closing::TooLarge),
+                Some(Err(Error::Utf8(_))) => return Err(Closing::NotText),
+                Some(Err(Error::Protocol(_))) => return Err(Closing::BrokeRules),
+                Some(Err(_)) => return Err(Closing::Asked),
             }
         }
     }
@@ -118,6 +122,9 @@ impl Sink for SplitSink<Socket, Message> {
             Closing::TooSlow => (CloseCode::Policy, "too slow"),
             Closing::TooMany => (CloseCode::Again, "too many connections"),
             Closing::Failed => (CloseCode::Error, "the program failed"),
+            Closing::TooLarge => (CloseCode::Size, "the message is too large"),
+            Closing::NotText => (CloseCode::Invalid, "the text is not UTF-8"),
+            Closing::BrokeRules => (CloseCode::Protocol, ""),
             Closing::GoingAway => (CloseCode::Away, "the server stops, or has another version"),
         };
         let frame = CloseFrame { code, reason: reason.into() };

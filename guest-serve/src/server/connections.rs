@@ -144,7 +144,7 @@ impl<H: Handler> Connections<H> {
     pub(super) fn new(number: usize, shared: Arc<Shared>, times: Times, most: usize, handler: Rc<H>) -> Self {
         let mut http = http1::Builder::new();
         // A client that has sent its last request may close its half.
-        http.timer(TokioTimer::new()).header_read_timeout(times.head).half_close(true).pipeline_flush(true);
+        http.timer(TokioTimer::new()).header_read_timeout(times.head).half_close(true);
         http.max_buf_size(HEAD);
         Self { number, shared, times, most, handler, http }
     }

@@ -7,8 +7,11 @@ use guest_sdk::program::{Actions, Connection, Program};
 /// The last lines, which a newcomer reads first.
 const REMEMBERED: usize = 20;
 
-/// Bytes of a line that has no end yet; a longer one is cut.
-const LONGEST: usize = 1024;
+/// Bytes of a line; what is longer becomes several.
+const LONGEST: usize = 256;
+
+/// Lines that a member may say at once. Each goes to everybody, so a message of many lines would take more memory than there is.
+const AT_ONCE: usize = 8;
 
 /// A chat room.
 #[derive(Debug, Default)]
@@ -67,7 +70,12 @@ impl Program for Room {
     }
 
     fn read(&mut self, connection: Connection, bytes: &[u8], actions: &mut Actions) {
+        let mut lines = 0;
         for byte in bytes {
+            if lines == AT_ONCE {
+                actions.write(connection, b"* the rest was too much at once\n");
+                return;
+            }
             // A member that is looked for each time: a line may change who there is.
             let Some(at) = self.members.iter().position(|member| member.connection == connection) else { return };
             let begun = &mut self.members[at].begun;
@@ -77,6 +85,7 @@ impl Program for Room {
             }
             let line = String::from_utf8_lossy(&std::mem::take(begun)).trim().to_owned();
             self.line(at, &line, actions);
+            lines += 1;
         }
     }
 
