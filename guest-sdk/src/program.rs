@@ -147,8 +147,8 @@ impl<P: Program + Default> Stage<P> {
     }
 }
 
-/// Makes a type a program: exports its functions for the events. The type is a [`Program`](crate::program::Program) and has a
-/// default, with which it begins. See [the module](crate::program).
+/// Makes a type a program: exports its functions for the events. The type is a [`Program`] and has a default, with which it begins.
+/// See [the module](mod@crate::program).
 #[macro_export]
 macro_rules! program {
     ($program:ty) => {

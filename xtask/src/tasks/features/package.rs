@@ -8,7 +8,7 @@ use cargo_metadata::Package as CargoPackage;
 use super::{graph::Graph, target::Target};
 
 /// Members of the workspace that are never part of a guest; a procedural macro runs in the compiler.
-const HOST_ONLY: [&str; 17] = [
+const HOST_ONLY: [&str; 18] = [
     "benches",
     "book-samples",
     "example-service",
@@ -18,6 +18,7 @@ const HOST_ONLY: [&str; 17] = [
     "guest-image",
     "guest-prepare",
     "guest-sdk-macros",
+    "guest-serve",
     "guest-tenants",
     "host-harness",
     "host-harness-cli",
