@@ -103,10 +103,12 @@ unsafe impl<M: Memory> Source for PageSource<M> {
         }
         // In steps, and then to a multiple of talc's unit: there talc ends a heap, and the next step finds its end again.
         let unit = CHUNK_UNIT as u32;
-        let step = (needed | (CLAIM_STEP - 1)).wrapping_add(top).wrapping_add(unit) & !(unit - 1);
-        if step > HEAP_END {
+        if needed > HEAP_END.saturating_sub(top) {
             return Err(());
         }
+        // The sum does not wrap, as the heap ends far enough from the end of the address space.
+        let step = (needed | (CLAIM_STEP - 1)).wrapping_add(top).wrapping_add(unit) & !(unit - 1);
+        let step = step.min(HEAP_END);
         if !claim_ahead(memory, talc.source.kind(), needed, step.wrapping_sub(top)) {
             return Err(());
         }
@@ -114,7 +116,7 @@ unsafe impl<M: Memory> Source for PageSource<M> {
         // talc's unit.
         let new_top = step.min(memory.control_block().limit.load(Relaxed));
         // Without progress talc would ask for ever. A gap that holds the request would have been found, so `new_top` is
-        // above `top` if the step has not wrapped; should talc ever search otherwise, the request fails.
+        // above `top`; should talc ever search otherwise, the request fails.
         if new_top <= top {
             return Err(());
         }

@@ -51,6 +51,8 @@ impl Entrance {
         let (outbox, mut outgoing, closer) = queue(program.outgoing);
         shared.open.send_modify(|open| *open += 1);
         let _open = Open(self);
+        // Who connects too often waits, as who writes too often does.
+        self.admit(&deployment, key).await;
         let (done, was_connected) = oneshot::channel();
         if !self.enter(&deployment, &tenant, connection, Event::Connected { peer, outbox, done }) {
             return sink.close(Closing::GoingAway).await;
@@ -89,6 +91,14 @@ impl Entrance {
         self.enter(&deployment, &tenant, connection, Event::Closed);
     }
 
+    /// Waits until the tenant may have another event.
+    async fn admit(&self, deployment: &Deployment, key: &str) {
+        let per_second = deployment.config.limits.calls_per_second;
+        while let Err(after) = self.shared.rate.admit(&deployment.monitor, key, per_second, Instant::now()) {
+            sleep(after).await;
+        }
+    }
+
     /// Hands in what arrives, one after the other, until there is nothing more, and returns why the connection is closed.
     async fn read(
         &self,
@@ -98,16 +108,13 @@ impl Entrance {
         connection: i64,
         incoming: &mut impl Incoming,
     ) -> Closing {
-        let per_second = deployment.config.limits.calls_per_second;
         loop {
             let bytes = match incoming.next().await {
                 Ok(bytes) => bytes,
                 Err(why) => return why,
             };
-            // A client that sends too often waits; what it sends meanwhile stays with it.
-            while let Err(after) = self.shared.rate.admit(&deployment.monitor, key, per_second, Instant::now()) {
-                sleep(after).await;
-            }
+            // What it sends meanwhile stays with the client.
+            self.admit(deployment, key).await;
             let (done, was_read) = oneshot::channel();
             if !self.enter(deployment, tenant, connection, Event::Read { bytes, done }) {
                 return Closing::GoingAway;
