@@ -59,8 +59,8 @@ impl Change {
             }
         }
         before.for_each(|(gone, _)| push_card(&mut cleared, gone));
-        let Delta { identity, memory_size, globals, host, .. } = later.clone_without_cards();
-        Ok(Self { identity, memory_size, cards, cleared, globals, host })
+        let (identity, globals) = (later.identity.clone(), later.globals.clone());
+        Ok(Self { identity, memory_size: later.memory_size, cards, cleared, globals, host: later.host })
     }
 
     /// Bytes that the change from `earlier` to `later` takes as an image, or a few more, without making it; `None` if they are of different
@@ -140,17 +140,5 @@ impl Change {
         };
         later.check()?;
         Ok(later)
-    }
-}
-
-impl Delta {
-    fn clone_without_cards(&self) -> Self {
-        Self {
-            identity: self.identity.clone(),
-            memory_size: self.memory_size,
-            cards: Cards::new(),
-            globals: self.globals.clone(),
-            host: self.host,
-        }
     }
 }

@@ -43,6 +43,7 @@ mod json;
 use std::fmt;
 
 use guest_abi::function::{Signature, Type};
+use guest_host::text::line_and_column;
 
 use crate::value::Value;
 
@@ -126,11 +127,8 @@ impl Place {
         if encoding == Encoding::Cbor {
             return Self::Byte { at };
         }
-        let before = bytes.get(..at).unwrap_or(bytes);
-        let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        // Characters, by the bytes that begin one.
-        let column = before[start..].iter().filter(|byte| **byte & 0xC0 != 0x80).count() + 1;
+        let before = String::from_utf8_lossy(bytes.get(..at).unwrap_or(bytes));
+        let (line, column) = line_and_column(&before, before.len());
         Self::Text { line, column }
     }
 }

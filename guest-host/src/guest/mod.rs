@@ -4,6 +4,7 @@ pub mod admission;
 pub(crate) mod error;
 
 use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -78,6 +79,12 @@ pub(crate) struct Compiled {
 }
 
 impl Compiled {
+    /// Ranges of memory that are put back whether or not they are marked.
+    #[inline]
+    pub(crate) fn always(&self) -> &[Range<u32>] {
+        self.prepared.barrier.as_ref().map_or(&[], |barrier| &barrier.always)
+    }
+
     /// Prepares the module and compiles it, unless there is code for it; says why where that is none.
     fn new(
         engine: &Engine,

@@ -381,7 +381,7 @@ impl Instance {
             store: &mut live.store,
             handles: &live.handles,
             snapshot: &live.snapshot,
-            always: self.plan.compiled.prepared.barrier.as_ref().map_or(&[], |barrier| &barrier.always),
+            always: self.plan.compiled.always(),
             residue: self.config.residue,
         };
         let restored = restore.restore(&mut target).and_then(|restored| {

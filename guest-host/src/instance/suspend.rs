@@ -16,7 +16,7 @@ use crate::guest::error::LoadError;
 use crate::host::memory_location::memory_and_data;
 use crate::restore::difference::Touched;
 use crate::restore::snapshot::{RegionKind, Snapshot};
-use crate::restore::{Promise, Target};
+use crate::restore::{Promise, RestoreError, Target};
 use crate::spans::span;
 
 /// Why an instance cannot be suspended.
@@ -72,7 +72,7 @@ pub enum ResumeError {
     Instance(#[from] LoadError),
 }
 
-/// What an instance keeps between suspensions.
+/// The state that an instance keeps from one suspension to the next.
 #[derive(Debug, Default)]
 pub(super) struct Suspension {
     /// Which snapshot it has, once that was asked.
@@ -140,8 +140,8 @@ impl Instance {
             return Err(SuspendError::NotReady { status: self.phase.status() });
         }
         let Live { store, handles, snapshot, suspension, .. } = live;
-        let always = self.plan.compiled.prepared.barrier.as_ref().map_or(&[][..], |barrier| &barrier.always);
-        let mut target = Target { store, handles, snapshot, always, residue: self.config.residue };
+        let (always, residue) = (self.plan.compiled.always(), self.config.residue);
+        let mut target = Target { store, handles, snapshot, always, residue };
         let size = target.logical_size();
         delta.memory_size = size as u64;
         target.difference(size, &mut suspension.touched, &mut delta.cards);
@@ -150,7 +150,7 @@ impl Instance {
         Ok(())
     }
 
-    /// What the instance differs in from its snapshot now. See [`Instance::delta_into`].
+    /// The difference between the instance and its snapshot. See [`Instance::delta_into`].
     ///
     /// # Errors
     /// [`SuspendError`].
@@ -247,7 +247,7 @@ impl Instance {
             let (name, global) = &live.handles.globals[index];
             let set = global.set(&mut live.store, value);
             set.map_err(|error| {
-                let error = crate::restore::RestoreError::Global { name: name.clone(), reason: error.to_string() };
+                let error = RestoreError::Global { name: name.clone(), reason: error.to_string() };
                 ResumeError::Instance(error.into())
             })?;
         }
@@ -337,7 +337,8 @@ fn val_of(value: GlobalValue) -> Val {
     }
 }
 
-/// What the host relies on in instances of the guest: the contract and its version, and where the stack and the exchange region lie.
+/// The properties of the guest's instances that the host relies on: the contract and its version, and the places of the stack
+/// and of the exchange region.
 fn contract(guest: &Guest, snapshot: &Snapshot) -> Result<String, SuspendError> {
     let contract = match (&guest.admission().contract, guest.info().contract()) {
         (_, ContractKind::ExtTinyGo) => return Err(SuspendError::Contract),

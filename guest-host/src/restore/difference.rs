@@ -160,22 +160,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::restore::aligned::AlignedBytes;
-    use crate::restore::snapshot::{RegionPlan, Regions, zeros_from};
-
-    fn snapshot(memory: &[u8]) -> Snapshot {
-        Snapshot {
-            memory: AlignedBytes::copy_of(memory),
-            zeros_from: zeros_from(memory),
-            globals: Vec::new(),
-            tables: Vec::new(),
-            control_block: None,
-            regions: Regions::new(RegionPlan::default()),
-            reset: [0..0, 0..0],
-            in_use: [0..0, 0..0],
-            stack_pointer: 0,
-        }
-    }
 
     #[test]
     fn ranges_become_cards_in_order() {
@@ -195,7 +179,7 @@ mod tests {
             dead in any::<[(u16, u16); 2]>(),
         ) {
             let saved: Vec<u8> = (0..16 * CARD).map(|at| (at / 100) as u8).collect();
-            let snapshot = snapshot(&saved);
+            let snapshot = Snapshot::of_memory(&saved);
             let (mut memory, mut touched) = ([&saved[..], &[0; 8 * CARD]].concat(), Touched::default());
             for (at, length, byte) in writes {
                 let range = at..(at + length).min(memory.len());

@@ -471,22 +471,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::restore::aligned::AlignedBytes;
-    use crate::restore::snapshot::{RegionPlan, zeros_from};
-
-    fn snapshot(memory: &[u8]) -> Snapshot {
-        Snapshot {
-            memory: AlignedBytes::copy_of(memory),
-            zeros_from: zeros_from(memory),
-            globals: Vec::new(),
-            tables: Vec::new(),
-            control_block: None,
-            regions: Regions::new(RegionPlan::default()),
-            reset: [0..0, 0..0],
-            in_use: [0..0, 0..0],
-            stack_pointer: 0,
-        }
-    }
 
     proptest! {
         /// The range may lie before the zeros that the snapshot ends with, among them, behind the snapshot, or across.
@@ -499,7 +483,7 @@ mod tests {
         ) {
             let mut saved = data;
             saved.resize(saved.len() + zeros, 0);
-            let snapshot = snapshot(&saved);
+            let snapshot = Snapshot::of_memory(&saved);
             let mut memory = vec![0xA5; saved.len() + grown];
             let [one, other] = ends.map(|end| end.index(memory.len() + 1));
             let range = one.min(other)..one.max(other);

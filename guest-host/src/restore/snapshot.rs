@@ -339,6 +339,24 @@ impl Regions {
 }
 
 #[cfg(test)]
+impl Snapshot {
+    /// Of an instance that has nothing but this memory.
+    pub(crate) fn of_memory(memory: &[u8]) -> Self {
+        Self {
+            memory: AlignedBytes::copy_of(memory),
+            zeros_from: zeros_from(memory),
+            globals: Vec::new(),
+            tables: Vec::new(),
+            control_block: None,
+            regions: Regions::new(RegionPlan::default()),
+            reset: [0..0, 0..0],
+            in_use: [0..0, 0..0],
+            stack_pointer: 0,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use guest_abi::control_block::offset;
 
