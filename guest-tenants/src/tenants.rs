@@ -28,18 +28,11 @@ impl Default for TenantsConfig {
 }
 
 impl TenantsConfig {
-    /// Sets [`Self::instances`].
-    #[must_use]
-    pub const fn with_instances(mut self, instances: NonZeroUsize) -> Self {
-        self.instances = instances;
-        self
-    }
-
-    /// Sets [`Self::asleep_bytes`].
-    #[must_use]
-    pub const fn with_asleep_bytes(mut self, bytes: usize) -> Self {
-        self.asleep_bytes = bytes;
-        self
+    guest_host::guest_prepare::setters! {
+        /// Sets [`Self::instances`].
+        with_instances(instances: NonZeroUsize);
+        /// Sets [`Self::asleep_bytes`].
+        with_asleep_bytes(asleep_bytes: usize);
     }
 }
 
@@ -119,8 +112,8 @@ impl<S: Store> Tenants<S> {
     /// Calls a tenant: wakes it if it sleeps, and lets `call` call its instance. A tenant that there was not yet begins as `program`
     /// does.
     ///
-    /// A call that fails, for whatever reason, changes nothing: the tenant is as before it. `call` should call the instance once; what it does with it
-    /// beside, such as giving it another state to read, it does before.
+    /// A call that fails, for whatever reason, changes nothing: the tenant is as before it. `call` should call the instance once.
+    /// Before that it may prepare the instance, for example give it another state to read.
     ///
     /// # Errors
     /// [`TenantError`].
@@ -158,18 +151,29 @@ impl<S: Store> Tenants<S> {
     /// The state of a tenant in memory, which is the one after its last call that succeeded.
     #[must_use]
     pub fn image(&self, tenant: &str) -> Option<&Image> {
-        let awake = self.awake.peek(tenant).map(|awake| &awake.image);
-        awake.or_else(|| self.asleep.peek(tenant).map(|asleep| &asleep.image))
+        image(&self.awake, &self.asleep, tenant)
     }
 
-    /// Takes note that somebody else has saved a tenant's state of this number where the store finds it.
-    pub fn mark_saved(&mut self, tenant: &str, number: u64) {
-        if let Some(awake) = self.awake.peek_mut(tenant) {
-            awake.saved |= awake.image.number == number;
+    /// Lets `save` write the states of these tenants to the store, as far as they are in memory. Returns how many these are.
+    ///
+    /// # Errors
+    /// Those of `save`; the states count as unsaved then.
+    pub fn save_by<'t, E>(
+        &mut self,
+        tenants: impl IntoIterator<Item = &'t str>,
+        save: impl FnOnce(&mut S, &[(&str, &Image)]) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        let in_memory = |tenant| Some((tenant, image(&self.awake, &self.asleep, tenant)?));
+        let images: Vec<(&str, &Image)> = tenants.into_iter().filter_map(in_memory).collect();
+        save(&mut self.store, &images)?;
+        let tenants: Vec<&str> = images.into_iter().map(|(tenant, _)| tenant).collect();
+        for tenant in &tenants {
+            let awake = self.awake.peek_mut(*tenant).map(|awake| &mut awake.saved);
+            if let Some(saved) = awake.or_else(|| self.asleep.peek_mut(*tenant).map(|asleep| &mut asleep.saved)) {
+                *saved = true;
+            }
         }
-        if let Some(asleep) = self.asleep.peek_mut(tenant) {
-            asleep.saved |= asleep.image.number == number;
-        }
+        Ok(tenants.len())
     }
 
     /// Puts a tenant to sleep, if it is awake.
@@ -382,6 +386,16 @@ impl<S: Store> Tenants<S> {
         }
         Ok(())
     }
+}
+
+/// The state of a tenant in memory.
+fn image<'i>(
+    awake: &'i LruCache<Box<str>, Awake>,
+    asleep: &'i LruCache<Box<str>, Asleep>,
+    tenant: &str,
+) -> Option<&'i Image> {
+    let awake = awake.peek(tenant).map(|awake| &awake.image);
+    awake.or_else(|| asleep.peek(tenant).map(|asleep| &asleep.image))
 }
 
 /// Images that go to the store at once, at most.

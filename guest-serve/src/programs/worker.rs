@@ -8,7 +8,7 @@ use guest_abi::program::{Action, ActionError, CLOSED, CONNECTED, READ, actions};
 use guest_functions::FunctionError;
 use guest_host::guest_image::ImageError;
 use guest_host::{Instance, ResumeError};
-use guest_tenants::{Image, RedbStore, RedbStoreError, Store as _, TenantError, Tenants, TenantsConfig};
+use guest_tenants::{RedbStore, RedbStoreError, Store as _, TenantError, Tenants, TenantsConfig};
 use tokio::sync::oneshot;
 
 use super::outbox::{Closing, Outbox};
@@ -85,8 +85,9 @@ struct Effect {
 }
 
 /// Events whose effects wait until the memory of their programs is on the disk.
-#[derive(Default)]
 struct Batch {
+    /// How often the store had been opened when it began.
+    opened: u64,
     effects: Vec<Effect>,
     /// Dropped when the effects have been carried out.
     done: Vec<oneshot::Sender<()>>,
@@ -109,8 +110,6 @@ pub(super) struct Worker {
     versions: HashMap<GuestName, u64>,
     /// Tenants whose program may know of connections that are closed: events were undone.
     undone: HashSet<Arc<str>>,
-    /// How often the store had been opened when the batch began.
-    opened: u64,
 }
 
 impl Worker {
@@ -122,7 +121,6 @@ impl Worker {
             open: HashMap::new(),
             versions: HashMap::new(),
             undone: HashSet::new(),
-            opened: 0,
         }
     }
 
@@ -131,8 +129,8 @@ impl Worker {
         let mut goes_on = true;
         while goes_on {
             let Ok(mut job) = jobs.recv() else { break };
-            let mut batch = Batch::default();
-            self.opened = self.tenants.store().opened();
+            let opened = self.tenants.store().opened();
+            let mut batch = Batch { opened, effects: Vec::new(), done: Vec::new(), moved: false };
             // Those that came while the last ones were written.
             for _ in 0..TOGETHER {
                 let Job::Event { deployment, tenant, connection, event } = job else {
@@ -209,10 +207,10 @@ impl Worker {
     /// Tells a program of connections that it knows of and that are closed: those of a process that was killed, and those whose end was
     /// undone.
     fn reconcile(&mut self, deployment: &Arc<Deployment>, tenant: &Arc<str>, batch: &mut Batch) {
-        if self.open.contains_key(tenant) && !self.undone.remove(tenant) {
+        let was_undone = self.undone.remove(tenant);
+        if self.open.contains_key(tenant) && !was_undone {
             return;
         }
-        self.undone.remove(tenant);
         // What cannot be read is told by the call that follows.
         let note = self.tenants.store().note(tenant).unwrap_or_default();
         let (known, _) = note.as_chunks();
@@ -338,27 +336,20 @@ impl Worker {
 
     /// Writes the memory of the programs to the disk, in one transaction, and then carries out what they want.
     fn commit(&mut self, batch: Batch) {
-        let Batch { effects, done, moved } = batch;
+        let Batch { opened, effects, done, moved } = batch;
         let changed: BTreeSet<&Arc<str>> = effects.iter().map(|effect| &effect.tenant).collect();
         if !changed.is_empty() || moved {
-            // Those that are not in memory any more went to the store, and are on the disk with the next transaction that waits.
-            let in_memory = changed.iter().filter_map(|tenant| Some((&***tenant, self.tenants.image(tenant)?.clone())));
-            let images: Vec<(&str, Image)> = in_memory.collect();
-            let borrowed: Vec<(&str, &Image)> = images.iter().map(|(tenant, image)| (*tenant, image)).collect();
-            let all_there = images.len() == changed.len();
-            // Without effects that wait, the disk need not be waited for either.
-            let written = match changed.is_empty() {
-                true => self.tenants.store_mut().save(&[]),
-                false => self.tenants.store_mut().commit(&borrowed),
-            };
-            let lost = !all_there && self.tenants.store().opened() != self.opened;
+            let names = changed.iter().map(|tenant| &***tenant);
+            let written = self.tenants.save_by(names, |store, images| match changed.is_empty() {
+                // Without effects that wait, the disk need not be waited for either.
+                true => store.save(images),
+                false => store.commit(images),
+            });
             match written {
-                Ok(()) if !lost => {}
-                Ok(()) => return self.undo(&effects, "the file was opened again"),
+                // Those that are not in memory any more went to the store before, and are on the disk with this transaction.
+                Ok(saved) if saved == changed.len() || self.tenants.store().opened() == opened => {}
+                Ok(_) => return self.undo(&effects, "the file was opened again"),
                 Err(error) => return self.undo(&effects, &error.to_string()),
-            }
-            for (tenant, image) in &images {
-                self.tenants.mark_saved(tenant, image.number);
             }
         }
         effects.iter().for_each(|effect| self.carry_out(effect));
