@@ -1,7 +1,7 @@
 //! Changes of guests that do not come through the folder, but are written there: only what can be served is.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::Catalog;
 use crate::config::{self, GuestConfig, Secrets};
 use crate::deployment::Deployment;
 use crate::error::ServeError;
-use crate::folder::{GuestFiles, GuestFolder, GuestName};
+use crate::folder::{GuestFiles, GuestFolder, GuestName, read, read_text, write};
 
 /// The folder of removed guests, in the server's own folder.
 const REMOVED: &str = "removed";
@@ -33,7 +33,7 @@ impl Catalog {
         let inner = &*self.inner;
         let path = inner.folder.config_file(name);
         let folder = inner.folder.of(name);
-        let text = match fs::read_to_string(&path) {
+        let text = match read_text(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let file = folder.join(format!("{name}.wasm"));
@@ -60,7 +60,7 @@ impl Catalog {
         self.secrets().check(name.as_str(), &config)?;
         let (folder, path) = (inner.folder.of(name), inner.folder.config_file(name));
         let file = folder.join(&config.module);
-        match fs::read(&file) {
+        match read(&file) {
             Ok(module) => self.put(GuestFiles::new(name, &folder, config, module), &path, text.as_bytes()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 write(&path, text.as_bytes())?;
@@ -113,21 +113,4 @@ impl Catalog {
 
 fn shown_config(name: &GuestName) -> PathBuf {
     GuestFolder::shown(name, config::FILE.as_ref())
-}
-
-/// Writes a file, so that whoever reads it finds all of it or what was there before.
-fn write(path: &Path, contents: &[u8]) -> Result<(), ServeError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(ServeError::io("make the folder", folder))?;
-    let written = || -> io::Result<()> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".put-");
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut file = builder.tempfile_in(folder)?;
-        file.write_all(contents)?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error).map(drop)
-    };
-    written().map_err(ServeError::io("write", path))
 }

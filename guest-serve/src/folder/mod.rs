@@ -4,7 +4,7 @@ mod name;
 mod stamp;
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::config::{self, GuestConfig, Secrets};
@@ -145,8 +145,26 @@ impl GuestFolder {
         Ok(GuestFiles { name: name.clone(), folder, config, module })
     }
 }
-/// Reads a file. What only has its name, such as a pipe, might never end.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+
+/// Writes a file, so that whoever reads it finds all of it or what was there before.
+pub(crate) fn write(path: &Path, contents: &[u8]) -> Result<(), ServeError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(ServeError::io("make the folder", folder))?;
+    let written = || -> io::Result<()> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".put-");
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = builder.tempfile_in(folder)?;
+        file.write_all(contents)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error).map(drop)
+    };
+    written().map_err(ServeError::io("write", path))
+}
+
+/// Reads a file. Something else in its place, such as a pipe, might never end.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     match fs::metadata(path)?.is_file() {
         true => fs::read(path),
         false => Err(io::Error::other("it is no file")),
@@ -154,6 +172,6 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Reads a file of text.
-fn read_text(path: &Path) -> io::Result<String> {
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
     String::from_utf8(read(path)?).map_err(|_| io::Error::other("it is not UTF-8"))
 }

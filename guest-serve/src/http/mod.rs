@@ -19,7 +19,7 @@ use hyper::{Request, Response, StatusCode};
 pub use calls::{CallOptions, Calls};
 pub use refusal::Refusal;
 
-/// The client of a connection, as an extension of its requests.
+/// The client of a connection, as an extension of requests for an upgrade.
 #[derive(Clone)]
 pub struct Peer {
     /// Its address.

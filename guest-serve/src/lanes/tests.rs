@@ -90,12 +90,12 @@ fn jobs_are_done_in_turn_by_the_threads_and_a_panic_ends_none() {
     assert!(done.recv().is_err(), "the threads ended");
 }
 
-#[test]
-fn a_spinning_tenant_holds_up_nobody_for_longer_than_its_turn() {
+/// A lane of this many threads; where jobs that spin are released, and what has ended.
+fn spinning(threads: usize) -> (Lane<&'static str>, mpsc::Sender<()>, mpsc::Receiver<&'static str>) {
     let (sender, done) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
     let released = Arc::new(Mutex::new(released));
-    let lane = Lane::start(1, 100, move || {
+    let lane = Lane::start(threads, 100, move || {
         let (sender, released) = (sender.clone(), Arc::clone(&released));
         move |job: &'static str| {
             if job == "spins" {
@@ -103,8 +103,13 @@ fn a_spinning_tenant_holds_up_nobody_for_longer_than_its_turn() {
             }
             sender.send(job).unwrap();
         }
-    })
-    .unwrap();
+    });
+    (lane.unwrap(), release, done)
+}
+
+#[test]
+fn a_spinning_tenant_holds_up_nobody_for_longer_than_its_turn() {
+    let (lane, release, done) = spinning(1);
     let entrance = lane.entrance();
     let enter = |guest_name: &str, job| entrance.enter(&guest(guest_name), "x", 2, job);
     enter("bad", "spins").unwrap();
@@ -145,19 +150,7 @@ fn a_thread_without_jobs_rests() {
 
 #[test]
 fn a_guest_does_not_have_all_threads() {
-    let (sender, done) = mpsc::channel();
-    let (release, released) = mpsc::channel::<()>();
-    let released = Arc::new(Mutex::new(released));
-    let lane = Lane::start(2, 100, move || {
-        let (sender, released) = (sender.clone(), Arc::clone(&released));
-        move |job: &'static str| {
-            if job == "spins" {
-                released.lock().unwrap().recv().unwrap();
-            }
-            sender.send(job).unwrap();
-        }
-    })
-    .unwrap();
+    let (lane, release, done) = spinning(2);
     let enter = |name: &str, job| lane.entrance().enter(&guest(name), "x", 10, job).unwrap();
     for _ in 0..3 {
         enter("bad", "spins");

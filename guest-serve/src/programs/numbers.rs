@@ -1,12 +1,12 @@
 //! Numbers of connections, which no other connection has ever had.
 
 use std::fs;
-use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::ServeError;
+use crate::folder;
 
 /// The file that has the number from which a later process may go on.
 const FILE: &str = "connections";
@@ -36,7 +36,7 @@ impl Numbers {
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         let now = i64::try_from(seconds.saturating_sub(FIRST)).unwrap_or(i64::MAX).saturating_mul(EACH);
         let first = now.max(last).min(i64::MAX - EACH);
-        write(own, &path, &(first + EACH).to_string()).map_err(ServeError::io("write", &path))?;
+        folder::write(&path, (first + EACH).to_string().as_bytes())?;
         Ok(Self { next: AtomicI64::new(first) })
     }
 
@@ -44,14 +44,6 @@ impl Numbers {
     pub(super) fn next(&self) -> i64 {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
-}
-
-/// Puts a file with this text in the place of the one that is there.
-fn write(folder: &Path, path: &Path, text: &str) -> io::Result<()> {
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path).map(drop).map_err(|error| error.error)
 }
 
 #[cfg(test)]

@@ -2,12 +2,13 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Message, WebSocket, client};
 
 use crate::client::PATIENCE;
+use crate::guests::Guests;
 use crate::process::{Request, Server};
 
 /// The sample guest.
@@ -24,17 +25,15 @@ fn free_port() -> SocketAddr {
 }
 
 /// A folder with a guest.
-fn folder(name: &str, module: &[u8], config: &str) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    put(folder.path(), name, module, config);
+fn folder(name: &str, module: &[u8], config: &str) -> Guests {
+    let folder = Guests::new();
+    put(&folder, name, module, config);
     folder
 }
 
-fn put(folder: &Path, name: &str, module: &[u8], config: &str) {
-    let own: PathBuf = folder.join(name);
-    std::fs::create_dir_all(&own).unwrap();
-    std::fs::write(own.join(format!("{name}.wasm")), module).unwrap();
-    std::fs::write(own.join("guest.toml"), config).unwrap();
+fn put(folder: &Guests, name: &str, module: &[u8], config: &str) {
+    folder.write(name, &format!("{name}.wasm"), module);
+    folder.write(name, "guest.toml", config);
 }
 
 /// A member of the room, who speaks lines.
@@ -207,7 +206,7 @@ fn a_program_goes_on_when_the_server_starts_again() {
     other.extend([0, 5, 4, b'n', b'e', b'w', b'!']);
     let mut stays = Member::enter(address);
     assert_eq!(grace.hear(), "* guest 3 comes in");
-    put(folder.path(), "chat", &other, &config);
+    put(&folder, "chat", &other, &config);
     server.process.wait_for_stderr("\"version\":2");
     let mut mary = Member::enter(address);
     assert_eq!(mary.hear(), "* guest 1 comes in");
@@ -222,7 +221,7 @@ fn a_program_goes_on_when_the_server_starts_again() {
     assert_eq!(mary.hear(), "* guest 2 comes in");
 
     // Other limits close the connections, and keep the memory.
-    put(folder.path(), "chat", &other, &format!("{config}[limits]\nmemory = \"256KiB\"\ncalls_per_second = 7\n"));
+    put(&folder, "chat", &other, &format!("{config}[limits]\nmemory = \"256KiB\"\ncalls_per_second = 7\n"));
     while !mary.hear().is_empty() {}
     let mut rosa = Member::enter(address);
     assert_eq!([rosa.hear(), rosa.hear()], ["* guest 1 comes in", "guest 1: fresh"]);
