@@ -1,5 +1,5 @@
-//! What sleeping and waking cost: one warm instance that goes from one tenant to the next, and images in files, beside plain
-//! copies of the same bytes.
+//! The cost of suspending and resuming: a warm instance that switches between tenants, and images in files. The baselines copy
+//! the same bytes, and write and read plain files.
 
 use std::fs;
 use std::hint::black_box;
@@ -14,7 +14,7 @@ use guest_host::{
     Engine, EngineConfig, Guest, Instance, InstanceConfig, MemoryState, PrepareOptions, RestorePolicy, RestoreStrategy,
 };
 
-/// A program that writes where it is told. Its memory has 256 KiB, all of which it may write.
+/// A program with 256 KiB of memory. `fill(at, byte, length)` fills any part of it.
 const PROGRAM: &str = r#"(module (memory (export "memory") 4 4)
     (global $count (mut i32) (i32.const 0))
     (func (export "fill") (param i32 i32 i32)

@@ -9,13 +9,13 @@ use guest_host::{Instance, Residue, RestorePolicy, RestoreStrategy};
 
 use crate::restores::{Case, STACK_OVERFLOW, Seen};
 
-/// What a specimen does to a delta before it is resumed.
+/// A fault that a specimen puts into a delta before it is resumed.
 pub type Break = fn(&mut Delta);
 
 /// Runs the guest and the calls that the input describes, with suspensions in between.
 ///
 /// # Errors
-/// What differs from the instance that is never suspended.
+/// The first difference from the instance that is never suspended.
 pub fn run(input: &[u8]) -> Result<String, String> {
     run_with(input, |_| {})
 }

@@ -65,7 +65,7 @@ impl Connections<'_> {
     }
 }
 
-/// What is wrong with a result.
+/// The fault of a result that is not a list of actions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ActionError {

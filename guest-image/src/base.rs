@@ -17,7 +17,8 @@ use crate::values::GlobalValue;
 pub struct Base {
     /// Its identity.
     pub identity: Arc<Identity>,
-    /// What the host relies on in instances of the module, such as where its exchange region lies; part of the identity.
+    /// The properties of the module's instances that the host relies on, such as the place of the exchange region; part of the
+    /// identity.
     pub contract: Vec<u8>,
     /// Memory, as large as the guest saw it.
     pub memory: Vec<u8>,

@@ -26,7 +26,7 @@ pub struct Delta {
     pub cards: Cards,
     /// Globals that differ, by their number in the snapshot, in order.
     pub globals: Vec<(u32, GlobalValue)>,
-    /// What the host keeps for the guest, if that differs.
+    /// The state of the host side, if it differs.
     pub host: Option<HostState>,
 }
 

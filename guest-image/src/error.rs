@@ -37,9 +37,9 @@ pub enum ImageError {
     /// An image of one kind where another belongs.
     #[error("this is {found}, and {expected} is needed")]
     Kind {
-        /// What it is.
+        /// The kind that was found.
         found: &'static str,
-        /// What is needed.
+        /// The kind that is needed.
         expected: &'static str,
     },
     /// An image of an instance of another module.
@@ -75,7 +75,7 @@ pub enum FileError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What was to be done.
+        /// The operation that failed.
         action: &'static str,
         /// The system's reason.
         source: std::io::Error,
@@ -85,7 +85,7 @@ pub enum FileError {
     Image {
         /// The file.
         path: PathBuf,
-        /// What is wrong with them.
+        /// The fault of the contents.
         source: ImageError,
     },
     /// A file that another process, or another part of this one, has open.

@@ -160,7 +160,7 @@ impl ImageFile {
         let newest = found.iter().flatten().max_by_key(|last| last.number).map(|last| last.area);
         match (newest, found.pop(), found.pop()) {
             (Some(1), Some(Ok(last)), _) | (Some(_), _, Some(Ok(last))) => self.last = Some(last),
-            // A file has a state from its beginning. What is wrong with that is told.
+            // The first state of a file is in area 0. If no state can be read, the caller gets the fault of that area.
             (_, _, Some(Err(error))) => return Err(FileError::image(&self.path)(error)),
             _ => return Err(FileError::image(&self.path)(ImageError::Damaged)),
         }
@@ -263,7 +263,7 @@ impl ImageFile {
 
     /// Makes a file, and gives it the name of this one.
     fn make(&self, head: &[u8], number: u64, delta: &Delta) -> io::Result<File> {
-        // Whoever has the lock of the image is the only one who writes to this name, unless the name is another's.
+        // Only the holder of the image's lock writes to this name. The lock below fails if the name belongs to another program.
         let path = beside(&self.path);
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
         file.try_lock().map_err(io::Error::from)?;

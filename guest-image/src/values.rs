@@ -42,7 +42,7 @@ impl GlobalValue {
     }
 }
 
-/// What the host keeps for a guest between two calls: that of WASI which a guest can change.
+/// The state that the host keeps for a guest from one call to the next: the part of WASI that a guest can change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct HostState {

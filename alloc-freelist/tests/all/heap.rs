@@ -29,7 +29,7 @@ fn the_heap_is_claimed_in_steps() {
     assert_eq!(memory.image().top, START + 4 * CLAIM_STEP);
 }
 
-/// Blocks of so many bytes, as many as the heap serves.
+/// Allocates blocks of `size` bytes until the heap refuses one.
 fn fill(allocator: &impl GlobalAlloc, size: usize) -> Vec<*mut u8> {
     let blocks = core::iter::from_fn(|| Some(alloc(allocator, size, 8)).filter(|block| !block.is_null()));
     blocks.collect()

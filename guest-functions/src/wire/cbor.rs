@@ -92,7 +92,7 @@ impl<'b> Cbor<'b> {
         Head::read(self.bytes, self.at).unwrap_or(Head { major: major::SIMPLE, argument: 0, behind: self.at })
     }
 
-    /// The bytes behind the first one, where the length of the head says that there are so many.
+    /// The `N` bytes that follow the first byte. The caller asks only if the head says that the item has them.
     fn fixed<const N: usize>(self) -> Option<[u8; N]> {
         self.bytes.get(self.at + 1..)?.first_chunk().copied()
     }

@@ -27,7 +27,7 @@ pub(super) trait Node<'b>: Copy {
     fn shown(self) -> String;
 }
 
-/// The kinds of items that are told apart before they are read.
+/// The kind of an item, which a reader needs before it reads the item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Null,

@@ -59,7 +59,7 @@ impl ContractState {
         self.wasi.forgetful = true;
     }
 
-    /// What the host keeps for the guest, if the guest changed it since the snapshot.
+    /// The state of the host side, if the guest changed it since the snapshot.
     pub(crate) fn changed_since_snapshot(&self) -> Option<HostState> {
         self.wasi.changed_since_snapshot()
     }

@@ -160,7 +160,7 @@ impl Wasi {
         self.changed = false;
     }
 
-    /// What the guest changed since the snapshot; `None` if nothing.
+    /// The state of WASI, if the guest changed it since the snapshot.
     pub(crate) fn changed_since_snapshot(&self) -> Option<HostState> {
         if !self.changed || self.now == self.saved {
             return None;
