@@ -141,7 +141,7 @@ const LAYERS: [(&str, &[&str]); 11] = [
     ),
     ("guest-tenants", &["store", "redb_store", "program", "error", "tenants"]),
     ("guest-image", &["error", "cards", "values", "identity", "delta", "base", "change", "encoding", "file"]),
-    ("xtask", &["folders", "layers", "dependencies", "usage", "console", "cargo", "steps", "tasks", "cli"]),
+    ("xtask", &["folders", "layers", "dependencies", "usage", "console", "ahead", "cargo", "steps", "tasks", "cli"]),
 ];
 
 /// The beginning of a path, in two pieces: this file is checked too.

@@ -1,5 +1,6 @@
 //! The tasks of this workspace: `cargo xtask --help`.
 
+mod ahead;
 mod cargo;
 mod cli;
 mod console;

@@ -7,8 +7,9 @@ use clap::ValueEnum;
 use guest_build::{TARGET, Toolchain};
 
 use super::{browser, docs, features, guests, licences, package, setup};
+use crate::ahead::Ahead;
 use crate::cargo::{DENY_WARNINGS, cargo, in_browser_tests, in_engines, in_guests, in_query};
-use crate::console::Console;
+use crate::console::{self, Console};
 use crate::steps::Steps;
 
 /// A step of `test`.
@@ -70,6 +71,11 @@ impl Check {
         }
     }
 
+    /// Whether it compiles a workspace of its own, before its turn if others come before.
+    const fn is_compiled_ahead(self) -> bool {
+        matches!(self, Self::Query | Self::Browser)
+    }
+
     /// Whether it needs a toolchain for wasm32.
     const fn is_for_wasm(self) -> bool {
         match self {
@@ -106,8 +112,12 @@ pub(super) fn run(console: &Console, arguments: &Arguments) -> Result<bool> {
     // Even where nothing is left to build, asking for each guest takes two minutes.
     let guests_are_built = checks.contains(&Check::Guests);
     let tests_are_run = checks.contains(&Check::Tests);
+    let mut ahead = compile_ahead(console, &checks);
     for check in checks {
         steps.run(check.name(), check.needs(), || {
+            if check.is_compiled_ahead() {
+                ahead.wait();
+            }
             // The tests build the harness too. Alone, the query engine's step brings it along.
             if check == Check::Query && !tests_are_run {
                 console.run(cargo().args(["build", "--workspace", "--bin", "host-harness"]))?;
@@ -118,6 +128,28 @@ pub(super) fn run(console: &Console, arguments: &Arguments) -> Result<bool> {
     console.end();
     print!("\n{}", steps.summary("test"));
     Ok(steps.passed())
+}
+
+/// Begins to compile what later steps need, while other steps run. Nothing where no other step does.
+fn compile_ahead(console: &Console, checks: &[Check]) -> Ahead {
+    let mut commands = Vec::new();
+    if checks.iter().any(|check| !check.is_compiled_ahead()) {
+        if checks.contains(&Check::Query) {
+            let mut tests = query_tests();
+            tests.arg("--no-run");
+            commands.extend([tests, query_clippy()]);
+        }
+        if checks.contains(&Check::Browser) {
+            let mut tests = in_browser_tests(cargo());
+            tests.args(["test", "--no-run"]);
+            commands.push(tests);
+        }
+    }
+    if !commands.is_empty() {
+        let told: Vec<_> = commands.iter().map(console::describe).collect();
+        console.say(&format!("meanwhile, at low priority: {}", told.join(", ")));
+    }
+    Ahead::start(commands)
 }
 
 fn one(console: &Console, check: Check, toolchain: Option<&Toolchain>, guests_are_built: bool) -> Result<()> {
@@ -213,18 +245,23 @@ fn tests(console: &Console) -> Result<()> {
 /// All of the query engine's workspace, for each package with the features of the whole workspace: with others, the engine would be
 /// compiled anew.
 fn query(console: &Console) -> Result<()> {
-    let in_query = |arguments: &[&str]| {
-        let mut cargo = in_query(cargo());
-        cargo.args(arguments);
-        cargo
-    };
-    let mut clippy = in_query(&["clippy", "--workspace", "--all-targets", "--keep-going"]);
-    clippy.args(DENY_WARNINGS);
-    let mut doc = in_query(&["doc", "--workspace", "--no-deps", "--document-private-items"]);
-    doc.env("RUSTDOCFLAGS", "-D warnings");
+    let mut doc = in_query(cargo());
+    doc.args(["doc", "--workspace", "--no-deps", "--document-private-items"]).env("RUSTDOCFLAGS", "-D warnings");
     // `test` has documentation's examples as well.
-    run_all(console, [in_query(&["test", "--workspace", "--no-fail-fast"]), clippy, doc])?;
+    run_all(console, [query_tests(), query_clippy(), doc])?;
     package::check_query(console)
+}
+
+fn query_tests() -> Command {
+    let mut tests = in_query(cargo());
+    tests.args(["test", "--workspace", "--no-fail-fast"]);
+    tests
+}
+
+fn query_clippy() -> Command {
+    let mut clippy = in_query(cargo());
+    clippy.args(["clippy", "--workspace", "--all-targets", "--keep-going"]).args(DENY_WARNINGS);
+    clippy
 }
 
 fn rustdoc(console: &Console) -> Result<()> {
