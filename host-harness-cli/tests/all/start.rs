@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::commands::new::FixedFolder;
 
 /// A page of the repository.
-fn page(path: &str) -> String {
+pub(crate) fn page(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     std::fs::read_to_string(root.join(path)).unwrap()
 }
@@ -27,21 +27,30 @@ fn commands(text: &str) -> Vec<String> {
 }
 
 /// A shell's folder, in which commands are run.
-struct Shell {
+pub(crate) struct Shell {
     folder: PathBuf,
     _place: FixedFolder,
 }
 
 impl Shell {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let place = FixedFolder::new();
         Self { folder: place.crates(), _place: place }
     }
 
+    /// Where it is.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Runs a command, which must succeed, and returns its standard output.
-    fn run(&mut self, line: &str) -> String {
+    pub(crate) fn run(&mut self, line: &str) -> String {
         let words: Vec<_> = line.split_whitespace().collect();
         match words.as_slice() {
+            ["cd", ".."] => {
+                self.folder.pop();
+                return String::new();
+            }
             ["cd", folder] => {
                 self.folder.push(folder);
                 return String::new();

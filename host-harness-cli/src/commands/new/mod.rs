@@ -22,10 +22,13 @@ pub(crate) struct New {
     #[arg(value_name = "PATH")]
     pub(crate) path: PathBuf,
     /// Make user-defined functions, which query engines call with arguments, instead of an extension.
-    #[arg(long, conflicts_with = "host")]
+    #[arg(long, group = "kind")]
     pub(crate) functions: bool,
+    /// Make a program, which keeps its memory between events of connections, such as a chat room, instead of an extension.
+    #[arg(long, group = "kind")]
+    pub(crate) program: bool,
     /// Make a service that embeds the runtime, instead of an extension.
-    #[arg(long)]
+    #[arg(long, group = "kind")]
     pub(crate) host: bool,
     /// Name of the crate, if it is not that of the folder.
     #[arg(long, value_name = "NAME")]
@@ -44,10 +47,11 @@ pub(crate) struct New {
 /// written. Nothing is left of the crate then.
 pub(crate) fn run(arguments: &New) -> Result<()> {
     let name = name_of(arguments)?;
-    let kind = match (arguments.functions, arguments.host) {
-        (true, _) => Kind::Functions,
-        (false, true) => Kind::Host,
-        (false, false) => Kind::Extension,
+    let kind = match (arguments.functions, arguments.program, arguments.host) {
+        (true, _, _) => Kind::Functions,
+        (_, true, _) => Kind::Program,
+        (_, _, true) => Kind::Host,
+        _ => Kind::Extension,
     };
     let sdk = Sdk::find(arguments.sdk.as_deref())?;
     let values = Values { name: &name, sdk: &sdk };

@@ -10,6 +10,8 @@ pub(super) enum Kind {
     Extension,
     /// User-defined functions, which compile to a guest.
     Functions,
+    /// A program, which compiles to a guest that keeps its memory between events.
+    Program,
     /// A service that embeds the runtime.
     Host,
 }
@@ -40,6 +42,18 @@ const FUNCTIONS: &[File] = files!("functions":
     ".github/workflows/ci.yml" = "ci.yml",
     ".gitignore" = "gitignore",
     "README.md" = "README.md",
+    "guest.toml" = "guest.toml",
+    "harness.toml" = "harness.toml",
+    "src/lib.rs" = "src/lib.rs",
+);
+
+const PROGRAM: &[File] = files!("program":
+    "Cargo.toml" = "Cargo.toml.template",
+    ".cargo/config.toml" = "cargo-config.toml",
+    ".github/workflows/ci.yml" = "ci.yml",
+    ".gitignore" = "gitignore",
+    "README.md" = "README.md",
+    "guest.toml" = "guest.toml",
     "harness.toml" = "harness.toml",
     "src/lib.rs" = "src/lib.rs",
 );
@@ -59,6 +73,7 @@ impl Kind {
         match self {
             Self::Extension => EXTENSION,
             Self::Functions => FUNCTIONS,
+            Self::Program => PROGRAM,
             Self::Host => HOST,
         }
     }
@@ -68,13 +83,14 @@ impl Kind {
         match self {
             Self::Extension => "the extension",
             Self::Functions => "the functions",
+            Self::Program => "the program",
             Self::Host => "the service",
         }
     }
 
     /// Whether it brings a workflow.
     pub(super) const fn has_ci(self) -> bool {
-        matches!(self, Self::Extension | Self::Functions)
+        !matches!(self, Self::Host)
     }
 
     /// The commands that come next, and what each does.
@@ -88,6 +104,10 @@ impl Kind {
             Self::Functions => &[
                 ("cargo test", "calls the functions natively"),
                 ("host-harness build", "compiles them, and prints the next command"),
+            ],
+            Self::Program => &[
+                ("cargo test", "calls the program natively"),
+                ("host-harness build", "compiles it; README.md says how to serve it"),
             ],
             Self::Host => &[
                 ("cargo test", "serves orders with a small guest"),
@@ -124,8 +144,8 @@ mod tests {
     fn no_template_has_a_value_that_is_not_filled_in() {
         for sdk in [Sdk::Version("0.1.0".to_owned()), Sdk::Checkout("/checkout".into())] {
             let values = Values { name: &Name::check("shop").unwrap(), sdk: &sdk };
-            for (path, template) in [Kind::Extension, Kind::Functions, Kind::Host].iter().flat_map(|kind| kind.files())
-            {
+            let kinds = [Kind::Extension, Kind::Functions, Kind::Program, Kind::Host];
+            for (path, template) in kinds.iter().flat_map(|kind| kind.files()) {
                 let filled = values.fill(template);
                 assert!(!filled.replace("${{", "").contains("{{"), "{path}: {filled}");
                 assert!(filled.ends_with('\n') && !filled.ends_with("\n\n"), "{path}: {filled}");

@@ -175,6 +175,24 @@ fn functions_are_tested_built_listed_and_called_as_they_were_written() {
         assert_eq!((call.status, call.stdout.as_str()), (Some(status), result), "{arguments}: {}", call.stderr);
     }
     folder.refuses("new d --functions --host", &["--functions", "--host"]);
+    folder.refuses("new d --functions --program", &["--functions", "--program"]);
+}
+
+#[test]
+fn a_program_is_tested_built_and_fits_its_memory_as_it_was_written() {
+    let (folder, place) = (Folder::new(), FixedFolder::new());
+    let made = place.crates().join("room");
+    let said = folder.run(&format!("new {} --program", made.display()));
+    assert_eq!((said.status, said.stderr.as_str()), (Some(0), ""));
+    let start = format!("Made the program `room` in {}. It depends on the checkout ", made.display());
+    assert!(said.stdout.starts_with(&start) && said.stdout.contains("\n  host-harness build  # "), "{}", said.stdout);
+    std::fs::copy(root().join("Cargo.lock"), made.join("Cargo.lock")).unwrap();
+    assert!(cargo(&made, "test --lib").contains("2 passed"));
+    cargo(&made, "fmt --check");
+    let built = folder.run(&format!("build --manifest-path {}/Cargo.toml", made.display()));
+    assert_eq!(built.status, Some(0), "{}", built.stderr);
+    let fits = folder.run(&format!("inspect {} --budget 256KiB", place.module("room-freelist.wasm").display()));
+    assert_eq!(fits.status, Some(0), "{}{}", fits.stdout, fits.stderr);
 }
 
 #[test]
