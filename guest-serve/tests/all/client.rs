@@ -54,10 +54,20 @@ impl Response {
 
 impl Client {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE).unwrap();
+        Self::try_new(address).unwrap_or_else(|| panic!("nobody listens at {address}"))
+    }
+
+    /// A connection, if somebody listens.
+    pub(crate) fn try_new(address: SocketAddr) -> Option<Self> {
+        let stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        Self { stream: BufReader::new(stream) }
+        Some(Self { stream: BufReader::new(stream) })
+    }
+
+    /// The stream, of which nothing was read.
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream.into_inner()
     }
 
     pub(crate) fn stream(&self) -> &TcpStream {

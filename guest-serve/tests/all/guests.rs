@@ -113,3 +113,36 @@ pub(crate) const TYPED_ROUTES: &str = r#"
     [limits]
     deadline = "1min"
 "#;
+
+/// A program that keeps a count and a digest of the numbers that it is sent, eight bytes each, and answers each with both. The number 0
+/// is a question alone. Other messages let it trap, with `spins` in place of that spin.
+pub(crate) fn ledger(otherwise: &str) -> String {
+    const NUMBER: Type = Type::of(Scalar::I64);
+    const BYTES: Type = Type::of(Scalar::Bytes);
+    let section = entry!("read", ["connection": NUMBER, "bytes": BYTES], BYTES);
+    let section: String = section.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    // The count is at 8, the digest at 16, and the one action of the answer begins at 1024.
+    format!(
+        r#"(module
+        (memory (export "memory") 3)
+        (data (i32.const 1024) "\01\01\00\00\00")
+        (data (i32.const 1037) "\10\00\00\00")
+        (func (export "__guest_exchange") (param i32) (result i32) (i32.const 65536))
+        (func (export "__guest_function_read") (param $connection i64) (param $at i32) (param $length i32) (result i64)
+            (local $number i64)
+            (if (i32.ne (local.get $length) (i32.const 8)) (then {otherwise}))
+            (local.set $number (i64.load (local.get $at)))
+            (if (i64.ne (local.get $number) (i64.const 0)) (then
+                (i64.store (i32.const 8) (i64.add (i64.load (i32.const 8)) (i64.const 1)))
+                (i64.store (i32.const 16) (i64.add
+                    (i64.mul (i64.load (i32.const 16)) (i64.const {LEDGER_FACTOR})) (local.get $number)))))
+            (i64.store (i32.const 1029) (local.get $connection))
+            (i64.store (i32.const 1041) (i64.load (i32.const 8)))
+            (i64.store (i32.const 1049) (i64.load (i32.const 16)))
+            (i64.or (i64.shl (i64.const 1024) (i64.const 32)) (i64.const 33)))
+        (@custom "guest-abi" "\01\00\00\00") (@custom "guest-functions" "{section}"))"#
+    )
+}
+
+/// The factor of the digest in [`ledger`].
+pub(crate) const LEDGER_FACTOR: u64 = 1_000_003;

@@ -14,5 +14,7 @@ mod process;
 mod programs;
 mod requests;
 mod server;
+#[cfg(target_os = "linux")]
+mod soak;
 mod stopping;
 mod whole;

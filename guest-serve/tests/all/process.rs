@@ -44,6 +44,12 @@ impl Process {
         fs::read_to_string(self.output.path().join(name)).unwrap()
     }
 
+    /// Its number.
+    #[cfg(unix)]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its standard output so far.
     pub(crate) fn stdout(&self) -> String {
         self.read("stdout")
