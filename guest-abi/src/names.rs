@@ -19,6 +19,8 @@ pub const IMPORT_INTENTS: &str = "intents";
 pub const IMPORT_LOG: &str = "log";
 /// `(code, ptr, len)`: the error with which the running call will return.
 pub const IMPORT_FAIL: &str = "fail";
+/// `(name_ptr, name_len, out_ptr, out_cap) -> i32`: the value of a secret.
+pub const IMPORT_SECRET: &str = "secret";
 /// `(msg_ptr, msg_len, file_ptr, file_len, line, column)`: a panic; does not return.
 pub const IMPORT_PANIC: &str = "panic";
 
@@ -48,6 +50,9 @@ pub const RESULT_FAILED: i64 = -1;
 
 /// Result of [`IMPORT_GET`] if no record has the key.
 pub const GET_ABSENT: i32 = -1;
+
+/// Result of [`IMPORT_SECRET`] if the guest may read no secret of this name.
+pub const SECRET_ABSENT: i32 = -1;
 
 /// First character of exports that are never extension functions.
 pub const RESERVED_PREFIX: char = '_';

@@ -320,6 +320,15 @@ pub enum InvalidData {
         /// The level.
         level: u32,
     },
+    /// A secret that was asked for while the guest is initialised.
+    #[error(
+        "the secret `{name}` was asked for while the guest is initialised, and the snapshot would keep it; read it in the calls that \
+         need it"
+    )]
+    SecretTooEarly {
+        /// Its name.
+        name: String,
+    },
     /// More intents than a call may leave.
     #[error("more than {limit} bytes of intents in one call")]
     TooManyIntents {

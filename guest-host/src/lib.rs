@@ -36,6 +36,7 @@ pub use guest_prepare::{self, PrepareOptions, module_info};
 pub use guest_state::{self, OrderedMap, OrderedMapMut, StoredState, StoredStateError};
 pub use host::call::{CallLimits, HostCall, LogLines, TraceEntry};
 pub use host::outcome::{AllocationSource, AllocationStats, CallStats, Outcome, Replaced};
+pub use host::secrets::Secrets;
 pub use host::supervisor::{Supervise, Supervisor};
 #[cfg(feature = "async")]
 pub use instance::AsyncInstance;
@@ -90,6 +91,7 @@ mod tests {
         is_shared::<InstanceConfig>();
         is_shared::<PoolConfig>();
         is_shared::<PrepareOptions>();
+        is_shared::<Secrets>();
         is_shared::<Failure>();
         is_shared::<LoadError>();
         is_shared::<PoolError>();

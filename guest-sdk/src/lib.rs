@@ -22,6 +22,7 @@ mod panics;
 pub mod program;
 mod raw;
 mod rows;
+mod secret;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 mod writer;
@@ -37,6 +38,7 @@ pub use guest_sdk_core::value::{Fields, Items, Value};
 pub use guest_sdk_core::{Error, ErrorCode, InitResult, Kind, Level, QName, Result, storage};
 pub use guest_sdk_macros::{State, aggregate, extension, function, init, table_function};
 pub use rows::{Row, Rows};
+pub use secret::secret;
 pub use writer::{ArrayWriter, IntentWriter, ObjectWriter};
 
 /// Builds a key: a storage, an entity and fields.

@@ -19,6 +19,7 @@ mod imports {
         pub(crate) fn intents(bytes: *const u8, len: usize);
         pub(crate) fn log(level: u32, text: *const u8, len: usize);
         pub(crate) fn fail(code: u32, message: *const u8, len: usize);
+        pub(crate) fn secret(name: *const u8, name_len: usize, out: *mut u8, out_cap: usize) -> i32;
         #[cfg(any(feature = "std", feature = "panic-handler"))]
         pub(crate) fn panic(
             message: *const u8,
@@ -33,7 +34,7 @@ mod imports {
 
 #[cfg(not(target_arch = "wasm32"))]
 mod imports {
-    pub(crate) use crate::testing::imports::{fail, get, intents, log, read};
+    pub(crate) use crate::testing::imports::{fail, get, intents, log, read, secret};
 }
 
 pub(crate) use imports::*;

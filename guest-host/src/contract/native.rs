@@ -1,4 +1,4 @@
-//! Host side of the native contract: the six functions that a guest imports, how an instance begins, and what a result means.
+//! Host side of the native contract: the seven functions that a guest imports, how an instance begins, and what a result means.
 
 use std::hash::Hasher;
 use std::ops::Range;
@@ -26,6 +26,9 @@ pub(super) const EXCHANGE_SIZE: u32 = names::DEFAULT_EXCHANGE_SIZE;
 
 /// Bytes below which the host does not halve the exchange region where nobody asked for a size: a quarter of the usual size.
 const LEAST_EXCHANGE_SIZE: u32 = EXCHANGE_SIZE / 4;
+
+/// Characters of a secret's name that an error has.
+const LONGEST_NAME: usize = 100;
 
 /// Runs what the contract wants run before the snapshot, and returns the exchange region.
 pub(super) async fn begin<M: Mode, X: ContractData>(begin: &mut Begin<'_, X>) -> Result<Range<usize>, BeginError> {
@@ -107,6 +110,7 @@ pub(super) fn define<X: ContractData>(linker: &mut Linker<HostData<X>>) -> wasmt
     linker.func_wrap(module, names::IMPORT_LOG, log)?;
     linker.func_wrap(module, names::IMPORT_FAIL, fail)?;
     linker.func_wrap(module, names::IMPORT_PANIC, panic)?;
+    linker.func_wrap(module, names::IMPORT_SECRET, secret)?;
     Ok(())
 }
 
@@ -296,6 +300,32 @@ fn fail<X: ContractData>(
         data.call.error_message.push_str(&message[..message.floor_char_boundary(limit)]);
         data.trace(HostCall::Fail, code.into(), |hasher| hasher.write(message.as_bytes()));
         Ok(())
+    })
+}
+
+/// The trace has the name, and whether there is a value; never anything of the value.
+fn secret<X: ContractData>(
+    mut caller: Caller<'_, HostData<X>>,
+    name_address: u32,
+    name_length: u32,
+    out_address: u32,
+    out_capacity: u32,
+) -> wasmtime::Result<i32> {
+    crossing(&mut caller, |mut memory, data| {
+        let out = range("room for a secret", out_address, out_capacity, memory.len())?;
+        let name = Passed::new(&memory, &mut data.dirty_ranges).text("name of a secret", name_address, name_length)?;
+        if data.is_starting {
+            let name = crate::text::cut(name, LONGEST_NAME).into_owned();
+            return Err(Fault::InvalidGuestData(InvalidData::SecretTooEarly { name }));
+        }
+        let is_there = data.secrets.get(name).is_some();
+        data.trace(HostCall::Secret, is_there.into(), |hasher| hasher.write(name.as_bytes()));
+        let Some(value) = data.secrets.get(name) else { return Ok(names::SECRET_ABSENT) };
+        if value.len() <= out.len() {
+            let written = memory.write(out.start..out.start + value.len(), &mut data.dirty_ranges);
+            written.copy_from_slice(value.as_bytes());
+        }
+        length(value.len())
     })
 }
 

@@ -75,6 +75,8 @@ pub enum HostCall {
     Fail,
     /// `panic`.
     Panic,
+    /// `secret`.
+    Secret,
     /// The function of the exttinygo contract with this name.
     ExtTinyGo(&'static str),
     /// The function of WASI preview 1 of this name.

@@ -9,6 +9,7 @@ use crate::host::call::{Call, CallLimits, HostCall, TraceEntry};
 use crate::host::dirty_ranges::DirtyRanges;
 use crate::host::limits::MemoryLimiter;
 use crate::host::memory_location::MemoryLocation;
+use crate::host::secrets::Secrets;
 use crate::host::supervisor::Supervisor;
 use crate::state::State;
 
@@ -28,6 +29,10 @@ pub(crate) struct HostData<X> {
     pub(crate) tracing: bool,
     /// Copies of what a host function must read while it writes into the same memory.
     pub(crate) scratch: Vec<u8>,
+    /// The secrets that the guest may read while a call runs.
+    pub(crate) secrets: Secrets,
+    /// Whether the instance has no snapshot yet. What the guest reads now, the snapshot would have.
+    pub(crate) is_starting: bool,
     /// When guest code that is asked about with each tick must end.
     pub(crate) until: Option<std::time::Instant>,
     /// The contract's own data. The host only says when a call or a restore begins.
@@ -63,6 +68,8 @@ impl<X: ContractData> HostData<X> {
             logical: None,
             tracing,
             scratch: Vec::new(),
+            secrets: Secrets::default(),
+            is_starting: true,
             until: None,
             contract,
         }

@@ -10,4 +10,5 @@ pub(crate) mod memory_location;
 pub(crate) mod mode;
 pub(crate) mod outcome;
 pub(crate) mod output;
+pub(crate) mod secrets;
 pub(crate) mod supervisor;

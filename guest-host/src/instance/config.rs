@@ -6,6 +6,7 @@ use crate::arguments::Arguments;
 use crate::contract::default_exchange_size;
 use crate::contract::wasi::WasiConfig;
 use crate::host::call::CallLimits;
+use crate::host::secrets::Secrets;
 use crate::host::supervisor::Supervisor;
 #[cfg(feature = "metrics")]
 use crate::metrics::Metrics;
@@ -60,6 +61,9 @@ pub struct InstanceConfig {
     pub limits: CallLimits,
     /// What it sees of the world through WASI.
     pub wasi: WasiConfig,
+    /// The secrets that it may read.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub secrets: Secrets,
     /// Whether [`CallStats`](crate::CallStats) include the allocator's counters, the page count, and how long the restore
     /// took, which costs some nanoseconds.
     pub count: bool,
@@ -100,6 +104,8 @@ impl InstanceConfig {
         with_limits(limits: CallLimits);
         /// Sets [`Self::wasi`].
         with_wasi(wasi: WasiConfig);
+        /// Sets [`Self::secrets`].
+        with_secrets(secrets: Secrets);
         /// Sets [`Self::count`].
         with_count(count: bool);
         /// Sets [`Self::trace`].
@@ -127,6 +133,7 @@ impl Default for InstanceConfig {
             arguments: Arguments::default(),
             limits: CallLimits::default(),
             wasi: WasiConfig::default(),
+            secrets: Secrets::default(),
             count: false,
             trace: false,
             supervisor: None,

@@ -226,5 +226,8 @@ impl Instance {
 pub(super) fn host_data(config: &InstanceConfig, state: Box<dyn State>) -> Data {
     let limit = usize::try_from(config.memory_limit).unwrap_or(usize::MAX);
     let supervisor = config.supervisor.clone();
-    Data::new(state, limit, supervisor, config.limits, config.trace, ContractState::new(&config.wasi))
+    let contract = ContractState::new(&config.wasi);
+    let mut data = Data::new(state, limit, supervisor, config.limits, config.trace, contract);
+    data.secrets = config.secrets.clone();
+    data
 }

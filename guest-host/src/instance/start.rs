@@ -42,6 +42,7 @@ pub(super) async fn start<M: Mode>(
     store: &mut Store<Data>,
 ) -> Result<Started, LoadError> {
     store.data_mut().logical = None;
+    store.data_mut().is_starting = true;
     store.data_mut().call.begin();
     store.data_mut().contract.start();
     store.data_mut().limiter.begin_call();
@@ -76,6 +77,7 @@ pub(super) async fn start<M: Mode>(
     let counting = Counting::of::<M>(&compiled.prepared, &instance, &handles, ask, store).await;
     let snapshot = take_snapshot(guest, compiled, config, in_place, &handles, exchange, store)?;
     store.data_mut().contract.snapshot();
+    store.data_mut().is_starting = false;
     store.data_mut().dirty_ranges = DirtyRanges::of(snapshot.regions.exchange());
     if let Some((memory, _)) = memory_and_data(store)
         && let (memory, Some(mut cards)) = memory.into_parts()

@@ -4,7 +4,7 @@
 use core::slice;
 
 use guest_abi::key::Key;
-use guest_abi::names::GET_ABSENT;
+use guest_abi::names::{GET_ABSENT, SECRET_ABSENT};
 use guest_abi::value::ValueRef;
 use guest_sdk_core::testing::{self, Failure, in_host};
 
@@ -72,6 +72,18 @@ pub(crate) unsafe fn log(level: u32, start: *const u8, len: usize) {
     let level = Level::from_number(level).unwrap_or(Level::Trace);
     // SAFETY: the SDK lends the bytes.
     testing::log(level, unsafe { bytes(start, len) });
+}
+
+pub(crate) unsafe fn secret(name: *const u8, name_len: usize, out: *mut u8, out_cap: usize) -> i32 {
+    // SAFETY: the SDK lends the name, and the room to nobody else.
+    let (name, out) = unsafe { (bytes(name, name_len), slice::from_raw_parts_mut(out, out_cap)) };
+    super::secrets::with(name, |value| {
+        let Some(value) = value else { return SECRET_ABSENT };
+        if let Some(out) = out.get_mut(..value.len()) {
+            out.copy_from_slice(value.as_bytes());
+        }
+        length(value.len())
+    })
 }
 
 pub(crate) unsafe fn fail(code: u32, start: *const u8, len: usize) {

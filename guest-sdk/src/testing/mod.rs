@@ -29,6 +29,7 @@
 
 mod host;
 pub(crate) mod imports;
+mod secrets;
 
 pub use guest_sdk_core::testing::{
     Crossings, Failure, Intent, Intents, LogLine, MemoryState, MemoryStateError, Operation, Outcome, RecordWriter,
@@ -37,3 +38,4 @@ pub use guest_sdk_core::testing::{
 #[cfg(feature = "state-file")]
 pub use guest_sdk_core::testing::{StateFileError, load_state_file};
 pub use host::Host;
+pub use secrets::set_secret;

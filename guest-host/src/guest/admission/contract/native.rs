@@ -20,6 +20,7 @@ pub fn native_imports() -> Vec<KnownImport> {
         known(names::IMPORT_LOG, 3, &[]),
         known(names::IMPORT_FAIL, 3, &[]),
         known(names::IMPORT_PANIC, 6, &[]),
+        known(names::IMPORT_SECRET, 4, &[ValueType::I32]),
     ]
 }
 
