@@ -44,9 +44,8 @@ impl Catalog {
             Err(error) => return Err(ServeError::io("read", &path)(error)),
         };
         let config = GuestConfig::parse(name.as_str(), &shown_config(name), &text)?;
-        self.secrets().check(name.as_str(), &config)?;
         let file = folder.join(&config.module);
-        self.put(GuestFiles::new(name, &folder, config, module.clone()), &file, &module)
+        self.put(GuestFiles::new(name, &folder, config, module.clone(), &self.secrets())?, &file, &module)
     }
 
     /// Puts a text in the place of a guest's `guest.toml`. A guest without module is begun with it.
@@ -57,11 +56,15 @@ impl Catalog {
         let _work = self.work();
         let inner = &*self.inner;
         let config = GuestConfig::parse(name.as_str(), &shown_config(name), text)?;
-        self.secrets().check(name.as_str(), &config)?;
+        let secrets = self.secrets();
+        secrets.named(name.as_str(), &config)?;
         let (folder, path) = (inner.folder.of(name), inner.folder.config_file(name));
         let file = folder.join(&config.module);
         match read(&file) {
-            Ok(module) => self.put(GuestFiles::new(name, &folder, config, module), &path, text.as_bytes()),
+            Ok(module) => {
+                let guest = GuestFiles::new(name, &folder, config, module, &secrets)?;
+                self.put(guest, &path, text.as_bytes())
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 write(&path, text.as_bytes())?;
                 Ok(Put::Lacks(config.module.display().to_string()))
@@ -105,7 +108,7 @@ impl Catalog {
         Ok(true)
     }
 
-    /// The secrets as they are now. See [`Secrets::check`].
+    /// The secrets as they are now. See [`Secrets::named`].
     pub(super) fn secrets(&self) -> Secrets {
         self.inner.folder.secrets().unwrap_or_else(|error| Secrets::unreadable(error.to_string()))
     }

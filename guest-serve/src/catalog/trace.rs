@@ -1,6 +1,5 @@
 //! The files of a guest by their stamps: whether something changed, without reading it.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -22,7 +21,7 @@ pub(super) struct Trace {
     config: Option<Stamp>,
     module: Option<Stamp>,
     files: Option<Vec<Listed>>,
-    secrets: Option<BTreeMap<String, String>>,
+    secrets: Option<guest_host::Secrets>,
     secrets_fault: Option<String>,
 }
 

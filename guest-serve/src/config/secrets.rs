@@ -10,7 +10,7 @@ use crate::error::ServeError;
 /// The secrets of all guests. They are shown nowhere.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets {
-    by_guest: BTreeMap<String, BTreeMap<String, String>>,
+    by_guest: BTreeMap<String, guest_host::Secrets>,
     /// Why they could not be read.
     fault: Option<String>,
 }
@@ -34,11 +34,11 @@ impl Secrets {
         let root = source.parse()?;
         let mut by_guest = BTreeMap::new();
         for (guest, table) in Table::all_tables(&source, root.get_ref(), "a table with the name of a guest")? {
-            let mut secrets = BTreeMap::new();
-            for (key, value) in Table::all_texts(&source, table)? {
+            let secrets = Table::all_texts(&source, table)?;
+            for (key, _) in &secrets {
                 check_name(key.text).map_err(|message| key.error(message))?;
-                secrets.insert(key.text.to_owned(), value.text.to_owned());
             }
+            let secrets = secrets.iter().map(|(key, value)| (key.text, value.text)).collect();
             by_guest.insert(guest.to_owned(), secrets);
         }
         Ok(Self { by_guest, fault: None })
@@ -58,24 +58,24 @@ impl Secrets {
 
     /// The secrets of a guest, by name.
     #[must_use]
-    pub fn of(&self, guest: &str) -> Option<&BTreeMap<String, String>> {
+    pub fn of(&self, guest: &str) -> Option<&guest_host::Secrets> {
         self.by_guest.get(guest)
     }
 
-    /// Checks that there is each secret that a guest names.
+    /// The secrets that a guest names.
     ///
     /// # Errors
-    /// [`ServeError::File`] with a place in `guest.toml`.
-    pub fn check(&self, guest: &str, config: &GuestConfig) -> Result<(), ServeError> {
+    /// [`ServeError::File`] with a place in `guest.toml` if there is one of them not.
+    pub fn named(&self, guest: &str, config: &GuestConfig) -> Result<guest_host::Secrets, ServeError> {
         let of_guest = self.of(guest);
-        let is_missing = |name: &String| of_guest.is_none_or(|of| !of.contains_key(name));
-        let Some((missing, place)) = config.secret_places.iter().find(|(name, _)| is_missing(name)) else {
-            return Ok(());
+        let value = |name: &str| of_guest?.get(name);
+        let Some((missing, place)) = config.secret_places.iter().find(|(name, _)| value(name).is_none()) else {
+            return Ok(config.secrets.iter().filter_map(|name| Some((name.as_str(), value(name)?))).collect());
         };
         if let Some(fault) = &self.fault {
             return Err(place.error(format!("the guest reads secrets, and they cannot be read: {fault}")));
         }
-        let names: Vec<&str> = of_guest.map(|of| of.keys().map(String::as_str).collect()).unwrap_or_default();
+        let names: Vec<&str> = of_guest.map(|of| of.names().collect()).unwrap_or_default();
         let file = Self::FILE;
         Err(place.error(match names.as_slice() {
             [] => format!(

@@ -249,7 +249,7 @@ fn secrets_are_checked_by_name_and_shown_nowhere() {
     assert!(!format!("{secrets:?}").contains('k'));
     let check = |names: &str| {
         let config = parse(&format!("static = \"p\"\nsecrets = {names}")).unwrap();
-        secrets.check("hello", &config).map_err(|error| error.to_string())
+        secrets.named("hello", &config).map(drop).map_err(|error| error.to_string())
     };
     assert_eq!(check("[\"API_KEY\"]"), Ok(()));
     assert_eq!(
@@ -263,11 +263,11 @@ fn secrets_are_checked_by_name_and_shown_nowhere() {
     );
     let config = parse("static = \"p\"\nsecrets = [\"A\"]").unwrap();
     assert_eq!(
-        Secrets::default().check("hello", &config).unwrap_err().to_string(),
+        Secrets::default().named("hello", &config).unwrap_err().to_string(),
         "guest.toml:2:12: there is no secret `A`: secrets.toml has none for this guest; add a table `[hello]` with it"
     );
     assert_eq!(
-        Secrets::unreadable("secrets.toml:1:1: no".to_owned()).check("hello", &config).unwrap_err().to_string(),
+        Secrets::unreadable("secrets.toml:1:1: no".to_owned()).named("hello", &config).unwrap_err().to_string(),
         "guest.toml:2:12: the guest reads secrets, and they cannot be read: secrets.toml:1:1: no"
     );
     for (text, expected) in [

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use guest_functions::{Function, FunctionError, Module, ModuleConfig};
-use guest_host::{CallLimits, Engine, InstanceConfig, PoolConfig};
+use guest_host::{CallLimits, Engine, InstanceConfig, PoolConfig, Secrets};
 
 use crate::config::{GuestConfig, Limits};
 use crate::error::ServeError;
@@ -73,7 +73,7 @@ impl Loader {
     /// # Errors
     /// [`ServeError::Module`].
     pub fn check(&self, path: &Path, bytes: &[u8]) -> Result<(), ServeError> {
-        let checked = Module::load(&self.engine, "module", bytes, module_config(&Limits::default()));
+        let checked = Module::load(&self.engine, "module", bytes, module_config(&Limits::default(), Secrets::default()));
         checked.map(drop).map_err(|source| ServeError::Module { path: path.to_owned(), source: Box::new(source) })
     }
 
@@ -104,11 +104,11 @@ impl Deployment {
     /// # Errors
     /// As for [`Deployment::load`].
     pub fn load_after(loader: &Loader, guest: GuestFiles, before: Option<&Self>) -> Result<Arc<Self>, ServeError> {
-        let GuestFiles { name, folder, config, module: bytes } = guest;
+        let GuestFiles { name, folder, config, module: bytes, secrets } = guest;
         let path = GuestFolder::shown(&name, &config.module);
         let unfit_module = |source: FunctionError| ServeError::Module { path: path.clone(), source: Box::new(source) };
         let hash = guest_functions::hash(&bytes);
-        let settings = module_config(&config.limits);
+        let settings = module_config(&config.limits, secrets);
         let settings = settings.with_declarations(config.declarations.iter().cloned());
         let declared_at = |error: &FunctionError| match error {
             FunctionError::Declaration { declaration, .. } => {
@@ -164,7 +164,11 @@ impl Deployment {
     /// Whether both serve the same: the versions differ in their numbers alone.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        self.hash == other.hash && self.config == other.config && self.files.is_same(&other.files)
+        let secrets = |version: &Self| version.module.config().instance.secrets.clone();
+        self.hash == other.hash
+            && self.config == other.config
+            && self.files.is_same(&other.files)
+            && secrets(self) == secrets(other)
     }
 
     /// The part of a request's path behind the mount, if it is below it: empty, or with `/` at its beginning.
@@ -183,14 +187,15 @@ const EXCHANGE_FOR_BODY: u64 = 4;
 /// The least exchange region.
 const LEAST_EXCHANGE: u64 = 64 << 10;
 
-/// How a module is loaded under these limits.
-fn module_config(limits: &Limits) -> ModuleConfig {
+/// How a module is loaded under these limits, and with these secrets.
+fn module_config(limits: &Limits, secrets: Secrets) -> ModuleConfig {
     let exchange = (limits.body as u64).saturating_mul(EXCHANGE_FOR_BODY).max(LEAST_EXCHANGE).min(limits.memory / 4);
     let instance = InstanceConfig::default()
         .with_memory_limit(limits.memory)
         .with_deadline(Some(limits.deadline))
         .with_exchange_size(u32::try_from(exchange.max(1)).ok())
-        .with_limits(CallLimits::default().with_log_bytes(limits.log));
+        .with_limits(CallLimits::default().with_log_bytes(limits.log))
+        .with_secrets(secrets);
     // Each thread has instances of its own.
     ModuleConfig::default().with_instance(instance).with_pool(PoolConfig::default().with_warm(0))
 }

@@ -33,13 +33,24 @@ pub struct GuestFiles {
     pub config: GuestConfig,
     /// The bytes of its module.
     pub module: Vec<u8>,
+    /// The secrets that it may read.
+    pub secrets: guest_host::Secrets,
 }
 
 impl GuestFiles {
     /// The files of a version that is not in the folder yet.
-    #[must_use]
-    pub fn new(name: &GuestName, folder: &Path, config: GuestConfig, module: Vec<u8>) -> Self {
-        Self { name: name.clone(), folder: folder.to_owned(), config, module }
+    ///
+    /// # Errors
+    /// [`ServeError::File`] if it names a secret that it does not have.
+    pub fn new(
+        name: &GuestName,
+        folder: &Path,
+        config: GuestConfig,
+        module: Vec<u8>,
+        secrets: &Secrets,
+    ) -> Result<Self, ServeError> {
+        let secrets = secrets.named(name.as_str(), &config)?;
+        Ok(Self { name: name.clone(), folder: folder.to_owned(), config, module, secrets })
     }
 }
 
@@ -131,7 +142,7 @@ impl GuestFolder {
         let path = self.config_file(name);
         let text = read_text(&path).map_err(ServeError::io("read", &path))?;
         let config = GuestConfig::parse(name.as_str(), &Self::shown(name, config::FILE.as_ref()), &text)?;
-        secrets.check(name.as_str(), &config)?;
+        let secrets = secrets.named(name.as_str(), &config)?;
         let folder = self.of(name);
         let module = folder.join(&config.module);
         let module = match read(&module) {
@@ -142,7 +153,7 @@ impl GuestFolder {
             }
             Err(error) => return Err(ServeError::io("read the module", &module)(error)),
         };
-        Ok(GuestFiles { name: name.clone(), folder, config, module })
+        Ok(GuestFiles { name: name.clone(), folder, config, module, secrets })
     }
 }
 

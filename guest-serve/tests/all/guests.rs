@@ -62,6 +62,14 @@ macro_rules! entry {
     }};
 }
 
+pub(crate) use entry;
+
+/// The text of a section with such entries.
+pub(crate) fn section(entries: &[Vec<u8>]) -> String {
+    let bytes: String = entries.concat().iter().map(|byte| format!("\\{byte:02x}")).collect();
+    format!(r#"(@custom "guest-abi" "\01\00\00\00") (@custom "guest-functions" "{bytes}")"#)
+}
+
 /// A guest with signatures: `echo` returns its text or document, `refuse` fails with an error of its own, and `slowly` logs a line, counts to
 /// a number and returns it.
 pub(crate) fn typed() -> String {
@@ -72,7 +80,7 @@ pub(crate) fn typed() -> String {
         entry!("refuse", [], NUMBER),
         entry!("slowly", ["number": NUMBER], NUMBER),
     ];
-    let section: String = section.concat().iter().map(|byte| format!("\\{byte:02x}")).collect();
+    let section = self::section(&section);
     let echo = "(param i32 i32) (result i64)
         (i64.or (i64.shl (i64.extend_i32_u (local.get 0)) (i64.const 32)) (i64.extend_i32_u (local.get 1)))";
     format!(
@@ -92,7 +100,7 @@ pub(crate) fn typed() -> String {
                 (local.set 1 (i64.add (local.get 1) (i64.const 1)))
                 (br_if $again (i64.lt_u (local.get 1) (local.get 0))))
             (local.get 1))
-        (@custom "guest-abi" "\01\00\00\00") (@custom "guest-functions" "{section}"))"#
+        {section})"#
     )
 }
 

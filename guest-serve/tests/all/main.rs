@@ -13,6 +13,7 @@ mod process;
 #[cfg(unix)]
 mod programs;
 mod requests;
+mod secrets;
 mod server;
 #[cfg(target_os = "linux")]
 mod soak;
