@@ -12,6 +12,8 @@ pub mod document;
 mod error_code;
 pub mod exttinygo;
 pub mod function;
+#[cfg(feature = "alloc")]
+pub mod http;
 pub mod intent;
 pub mod key;
 mod level;

@@ -15,6 +15,7 @@ mod entry;
 #[cfg(target_arch = "wasm32")]
 mod exports;
 pub mod function;
+pub mod http;
 mod intent_sink;
 mod once;
 #[cfg(target_arch = "wasm32")]

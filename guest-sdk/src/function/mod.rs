@@ -62,6 +62,7 @@
 pub(crate) mod address;
 pub(crate) mod aggregate;
 mod answer;
+mod byte_rows;
 pub(crate) mod call;
 mod column;
 mod document;
@@ -78,6 +79,7 @@ mod types;
 pub use aggregate::{Aggregate, Done};
 #[doc(hidden)]
 pub use answer::Answer;
+pub(crate) use byte_rows::ByteRows;
 pub use call::Function;
 pub use items::{Item, ItemValue};
 pub use list::{List, ListItem, ListIter};
