@@ -43,9 +43,10 @@ impl Catalog {
             }
             Err(error) => return Err(ServeError::io("read", &path)(error)),
         };
-        let config = GuestConfig::parse(name.as_str(), &shown_config(name), &text)?;
+        let mut config = GuestConfig::parse(name.as_str(), &shown_config(name), &text)?;
+        self.secrets().give(name.as_str(), &mut config)?;
         let file = folder.join(&config.module);
-        self.put(GuestFiles::new(name, &folder, config, module.clone(), &self.secrets())?, &file, &module)
+        self.put(GuestFiles::new(name, &folder, config, module.clone()), &file, &module)
     }
 
     /// Puts a text in the place of a guest's `guest.toml`. A guest without module is begun with it.
@@ -55,16 +56,12 @@ impl Catalog {
     pub fn put_config(&self, name: &GuestName, text: &str) -> Result<Put, ServeError> {
         let _work = self.work();
         let inner = &*self.inner;
-        let config = GuestConfig::parse(name.as_str(), &shown_config(name), text)?;
-        let secrets = self.secrets();
-        secrets.named(name.as_str(), &config)?;
+        let mut config = GuestConfig::parse(name.as_str(), &shown_config(name), text)?;
+        self.secrets().give(name.as_str(), &mut config)?;
         let (folder, path) = (inner.folder.of(name), inner.folder.config_file(name));
         let file = folder.join(&config.module);
         match read(&file) {
-            Ok(module) => {
-                let guest = GuestFiles::new(name, &folder, config, module, &secrets)?;
-                self.put(guest, &path, text.as_bytes())
-            }
+            Ok(module) => self.put(GuestFiles::new(name, &folder, config, module), &path, text.as_bytes()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 write(&path, text.as_bytes())?;
                 Ok(Put::Lacks(config.module.display().to_string()))
@@ -108,7 +105,7 @@ impl Catalog {
         Ok(true)
     }
 
-    /// The secrets as they are now. See [`Secrets::named`].
+    /// The secrets as they are now. See [`Secrets::give`].
     pub(super) fn secrets(&self) -> Secrets {
         self.inner.folder.secrets().unwrap_or_else(|error| Secrets::unreadable(error.to_string()))
     }

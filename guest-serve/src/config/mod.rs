@@ -31,6 +31,8 @@ pub struct GuestConfig {
     pub static_folder: Option<PathBuf>,
     /// Names of the secrets that it may read.
     pub secrets: BTreeSet<String>,
+    /// The secrets themselves. See [`Secrets::give`].
+    pub secret_values: guest_host::Secrets,
     /// Signatures of functions of a module that has none of its own, as
     /// [`ModuleConfig::declarations`](guest_functions::ModuleConfig::declarations) has them.
     pub declarations: Vec<String>,
@@ -139,6 +141,7 @@ impl GuestConfig {
                 .map(|folder| inner_path(folder.text).map_err(|message| folder.error(message)))
                 .transpose()?,
             secrets: secret_places.keys().cloned().collect(),
+            secret_values: guest_host::Secrets::default(),
             secret_places,
             declaration_places: declarations.iter().map(|declaration| declaration.place()).collect(),
             declarations: declarations.iter().map(|declaration| declaration.text.to_owned()).collect(),

@@ -16,6 +16,9 @@ const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PA
 /// The segment that stands for the tenant's key.
 const TENANT: &str = "{tenant}";
 
+/// The last segment that stands for whatever follows.
+const REST: &str = "{*rest}";
+
 /// A route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -41,6 +44,8 @@ pub enum Format {
     /// JSON or CBOR: the body is the arguments, the response the result.
     #[default]
     Values,
+    /// The function gets the request, and gives the response. See [`guest_abi::http`].
+    Http,
 }
 
 /// The path of a route, below the mount. See [`RoutePath::capture`].
@@ -57,6 +62,8 @@ pub enum Segment {
     Literal(String),
     /// Any segment: the key of a tenant.
     Tenant,
+    /// Any number of segments at the end, also none.
+    Rest,
 }
 
 /// A path that a route has.
@@ -85,8 +92,9 @@ impl Route {
         let format = match table.text("format")? {
             None => Format::default(),
             Some(found) if found.text == "values" => Format::Values,
+            Some(found) if found.text == "http" => Format::Http,
             Some(found) => {
-                let message = format!("there is no format `{}`: {}", found.text, nearest(found.text, &["values"]));
+                let message = format!("there is no format `{}`: {}", found.text, nearest(found.text, &["values", "http"]));
                 return Err(found.error(message));
             }
         };
@@ -109,13 +117,20 @@ fn list(methods: &[Method]) -> String {
 }
 
 impl RoutePath {
-    /// Reads a path such as `/rooms/{tenant}`.
+    /// Reads a path such as `/rooms/{tenant}` or `/files/{*rest}`.
     ///
     /// # Errors
     /// A message for people.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut segments = Vec::new();
         for segment in segments_of(text)? {
+            if segments.contains(&Segment::Rest) {
+                return Err(format!("`{text}` has segments behind `{REST}`, which stands for all of them; leave them out"));
+            }
+            if segment == REST {
+                segments.push(Segment::Rest);
+                continue;
+            }
             if segment == TENANT {
                 if segments.contains(&Segment::Tenant) {
                     return Err(format!("`{text}` has `{TENANT}` twice; a route has one tenant"));
@@ -141,6 +156,13 @@ impl RoutePath {
         self.segments.contains(&Segment::Tenant)
     }
 
+    /// Where several routes have a path, that with the least precedence serves it: one that is written so comes before one with a
+    /// tenant's key, and that before one with `{*rest}`, of which the longer comes first.
+    pub(crate) fn precedence(&self) -> (Option<usize>, bool) {
+        let has_rest = self.segments.contains(&Segment::Rest);
+        (has_rest.then_some(usize::MAX - self.segments.len()), self.has_tenant())
+    }
+
     /// The tenant in `rest`, the part of a request's path behind the mount; `None` if the route has another path.
     ///
     /// ```
@@ -149,11 +171,14 @@ impl RoutePath {
     /// let rooms = RoutePath::parse("/rooms/{tenant}").unwrap();
     /// assert_eq!(rooms.capture("/rooms/blue").unwrap().tenant, Some("blue"));
     /// assert!(rooms.capture("/rooms").is_none() && rooms.capture("/rooms/").is_none());
+    ///
+    /// let files = RoutePath::parse("/files/{*rest}").unwrap();
+    /// assert!(["/files", "/files/", "/files/a/b"].iter().all(|path| files.capture(path).is_some()));
     /// ```
     #[must_use]
     pub fn capture<'p>(&self, rest: &'p str) -> Option<Capture<'p>> {
         let rest = match rest {
-            "" | "/" => return self.segments.is_empty().then_some(Capture { tenant: None }),
+            "" | "/" => return matches!(*self.segments, [] | [Segment::Rest]).then_some(Capture { tenant: None }),
             rest => rest.strip_prefix('/')?,
         };
         let mut tenant = None;
@@ -162,10 +187,11 @@ impl RoutePath {
             match expected.next()? {
                 Segment::Literal(literal) if literal == found => {}
                 Segment::Tenant if !found.is_empty() => tenant = Some(found),
+                Segment::Rest => return Some(Capture { tenant }),
                 _ => return None,
             }
         }
-        expected.next().is_none().then_some(Capture { tenant })
+        matches!(expected.next(), None | Some(Segment::Rest)).then_some(Capture { tenant })
     }
 
     /// Whether both have the same segments: a request that has the one has the other.
@@ -182,6 +208,7 @@ impl fmt::Display for RoutePath {
         self.segments.iter().try_for_each(|segment| match segment {
             Segment::Literal(literal) => write!(f, "/{literal}"),
             Segment::Tenant => write!(f, "/{TENANT}"),
+            Segment::Rest => write!(f, "/{REST}"),
         })
     }
 }
@@ -189,8 +216,8 @@ impl fmt::Display for RoutePath {
 /// Checks the path of a mount.
 pub(super) fn check_mount(text: &str) -> Result<(), String> {
     for segment in segments_of(text)? {
-        if segment == TENANT {
-            return Err(format!("`{text}` has `{TENANT}`; it can stand in the path of a route alone"));
+        if segment == TENANT || segment == REST {
+            return Err(format!("`{text}` has `{segment}`; it can stand in the path of a route alone"));
         }
         check_segment(text, segment)?;
     }
@@ -217,7 +244,7 @@ fn check_segment(text: &str, segment: &str) -> Result<(), String> {
         "." | ".." => Err(format!("`{text}` has a segment `{segment}`, which clients resolve; leave it out")),
         _ if segment.bytes().all(is_known) => Ok(()),
         _ if segment.contains(['{', '}']) => {
-            Err(format!("`{text}`: a segment of braces can be `{TENANT}` alone, not `{segment}`"))
+            Err(format!("`{text}`: a segment of braces can be `{TENANT}` or `{REST}` alone, not `{segment}`"))
         }
         _ => Err(format!("`{text}`: a segment has letters, digits and `-._~`, and `{segment}` has others")),
     }

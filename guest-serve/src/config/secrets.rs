@@ -62,15 +62,16 @@ impl Secrets {
         self.by_guest.get(guest)
     }
 
-    /// The secrets that a guest names.
+    /// Gives a guest the secrets that it names.
     ///
     /// # Errors
-    /// [`ServeError::File`] with a place in `guest.toml` if there is one of them not.
-    pub fn named(&self, guest: &str, config: &GuestConfig) -> Result<guest_host::Secrets, ServeError> {
+    /// [`ServeError::File`] with a place in `guest.toml` if one of them does not exist.
+    pub fn give(&self, guest: &str, config: &mut GuestConfig) -> Result<(), ServeError> {
         let of_guest = self.of(guest);
         let value = |name: &str| of_guest?.get(name);
         let Some((missing, place)) = config.secret_places.iter().find(|(name, _)| value(name).is_none()) else {
-            return Ok(config.secrets.iter().filter_map(|name| Some((name.as_str(), value(name)?))).collect());
+            config.secret_values = config.secrets.iter().filter_map(|name| Some((name.as_str(), value(name)?))).collect();
+            return Ok(());
         };
         if let Some(fault) = &self.fault {
             return Err(place.error(format!("the guest reads secrets, and they cannot be read: {fault}")));

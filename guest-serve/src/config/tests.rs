@@ -248,8 +248,8 @@ fn secrets_are_checked_by_name_and_shown_nowhere() {
     let secrets = read("[hello]\nAPI_KEY = \"k\"\n[other]\nTOKEN = \"t\"\n").unwrap();
     assert!(!format!("{secrets:?}").contains('k'));
     let check = |names: &str| {
-        let config = parse(&format!("static = \"p\"\nsecrets = {names}")).unwrap();
-        secrets.named("hello", &config).map(drop).map_err(|error| error.to_string())
+        let mut config = parse(&format!("static = \"p\"\nsecrets = {names}")).unwrap();
+        secrets.give("hello", &mut config).map_err(|error| error.to_string())
     };
     assert_eq!(check("[\"API_KEY\"]"), Ok(()));
     assert_eq!(
@@ -261,13 +261,13 @@ fn secrets_are_checked_by_name_and_shown_nowhere() {
         check("[\"TOKEN\"]"),
         Err("guest.toml:2:12: there is no secret `TOKEN` in `[hello]` of secrets.toml: use one of `API_KEY`".into())
     );
-    let config = parse("static = \"p\"\nsecrets = [\"A\"]").unwrap();
+    let mut config = parse("static = \"p\"\nsecrets = [\"A\"]").unwrap();
     assert_eq!(
-        Secrets::default().named("hello", &config).unwrap_err().to_string(),
+        Secrets::default().give("hello", &mut config).unwrap_err().to_string(),
         "guest.toml:2:12: there is no secret `A`: secrets.toml has none for this guest; add a table `[hello]` with it"
     );
     assert_eq!(
-        Secrets::unreadable("secrets.toml:1:1: no".to_owned()).named("hello", &config).unwrap_err().to_string(),
+        Secrets::unreadable("secrets.toml:1:1: no".to_owned()).give("hello", &mut config).unwrap_err().to_string(),
         "guest.toml:2:12: the guest reads secrets, and they cannot be read: secrets.toml:1:1: no"
     );
     for (text, expected) in [

@@ -1,5 +1,6 @@
 //! Versions of guests: configuration, compiled module and files, which do not change.
 
+mod http;
 mod pace;
 mod program;
 
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use guest_functions::{Function, FunctionError, Module, ModuleConfig};
 use guest_host::{CallLimits, Engine, InstanceConfig, PoolConfig, Secrets};
 
-use crate::config::{GuestConfig, Limits};
+use crate::config::{Format, GuestConfig, Limits};
 use crate::error::ServeError;
 use crate::files::{self, StaticFiles};
 use crate::folder::{GuestFiles, GuestFolder, GuestName};
@@ -73,7 +74,7 @@ impl Loader {
     /// # Errors
     /// [`ServeError::Module`].
     pub fn check(&self, path: &Path, bytes: &[u8]) -> Result<(), ServeError> {
-        let checked = Module::load(&self.engine, "module", bytes, module_config(&Limits::default(), Secrets::default()));
+        let checked = Module::load(&self.engine, "module", bytes, module_config(&Limits::default(), &Secrets::default()));
         checked.map(drop).map_err(|source| ServeError::Module { path: path.to_owned(), source: Box::new(source) })
     }
 
@@ -104,11 +105,11 @@ impl Deployment {
     /// # Errors
     /// As for [`Deployment::load`].
     pub fn load_after(loader: &Loader, guest: GuestFiles, before: Option<&Self>) -> Result<Arc<Self>, ServeError> {
-        let GuestFiles { name, folder, config, module: bytes, secrets } = guest;
+        let GuestFiles { name, folder, config, module: bytes } = guest;
         let path = GuestFolder::shown(&name, &config.module);
         let unfit_module = |source: FunctionError| ServeError::Module { path: path.clone(), source: Box::new(source) };
         let hash = guest_functions::hash(&bytes);
-        let settings = module_config(&config.limits, secrets);
+        let settings = module_config(&config.limits, &config.secret_values);
         let settings = settings.with_declarations(config.declarations.iter().cloned());
         let declared_at = |error: &FunctionError| match error {
             FunctionError::Declaration { declaration, .. } => {
@@ -130,9 +131,14 @@ impl Deployment {
         let module = module.map_err(unfit)?;
         module.caller().map_err(unfit)?;
         let function = |route: &crate::config::Route| {
-            module.function(&route.function).map_err(|error| route.function_place.error(error.to_string()))
+            let function = module.function(&route.function);
+            let function = function.map_err(|error| route.function_place.error(error.to_string()))?;
+            if route.format == Format::Http {
+                http::check(route, function.signature())?;
+            }
+            Ok(function)
         };
-        let functions: Vec<_> = config.routes.iter().map(function).collect::<Result<_, _>>()?;
+        let functions: Vec<_> = config.routes.iter().map(function).collect::<Result<_, ServeError>>()?;
         let program = match &config.program {
             Some(program) => Some(ProgramFunctions::find(&module, program)?),
             None => None,
@@ -164,11 +170,7 @@ impl Deployment {
     /// Whether both serve the same: the versions differ in their numbers alone.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        let secrets = |version: &Self| version.module.config().instance.secrets.clone();
-        self.hash == other.hash
-            && self.config == other.config
-            && self.files.is_same(&other.files)
-            && secrets(self) == secrets(other)
+        self.hash == other.hash && self.config == other.config && self.files.is_same(&other.files)
     }
 
     /// The part of a request's path behind the mount, if it is below it: empty, or with `/` at its beginning.
@@ -188,14 +190,14 @@ const EXCHANGE_FOR_BODY: u64 = 4;
 const LEAST_EXCHANGE: u64 = 64 << 10;
 
 /// How a module is loaded under these limits, and with these secrets.
-fn module_config(limits: &Limits, secrets: Secrets) -> ModuleConfig {
+fn module_config(limits: &Limits, secrets: &Secrets) -> ModuleConfig {
     let exchange = (limits.body as u64).saturating_mul(EXCHANGE_FOR_BODY).max(LEAST_EXCHANGE).min(limits.memory / 4);
     let instance = InstanceConfig::default()
         .with_memory_limit(limits.memory)
         .with_deadline(Some(limits.deadline))
         .with_exchange_size(u32::try_from(exchange.max(1)).ok())
         .with_limits(CallLimits::default().with_log_bytes(limits.log))
-        .with_secrets(secrets);
+        .with_secrets(secrets.clone());
     // Each thread has instances of its own.
     ModuleConfig::default().with_instance(instance).with_pool(PoolConfig::default().with_warm(0))
 }

@@ -33,24 +33,13 @@ pub struct GuestFiles {
     pub config: GuestConfig,
     /// The bytes of its module.
     pub module: Vec<u8>,
-    /// The secrets that it may read.
-    pub secrets: guest_host::Secrets,
 }
 
 impl GuestFiles {
     /// The files of a version that is not in the folder yet.
-    ///
-    /// # Errors
-    /// [`ServeError::File`] if it names a secret that it does not have.
-    pub fn new(
-        name: &GuestName,
-        folder: &Path,
-        config: GuestConfig,
-        module: Vec<u8>,
-        secrets: &Secrets,
-    ) -> Result<Self, ServeError> {
-        let secrets = secrets.named(name.as_str(), &config)?;
-        Ok(Self { name: name.clone(), folder: folder.to_owned(), config, module, secrets })
+    #[must_use]
+    pub fn new(name: &GuestName, folder: &Path, config: GuestConfig, module: Vec<u8>) -> Self {
+        Self { name: name.clone(), folder: folder.to_owned(), config, module }
     }
 }
 
@@ -141,8 +130,8 @@ impl GuestFolder {
     pub fn read(&self, name: &GuestName, secrets: &Secrets) -> Result<GuestFiles, ServeError> {
         let path = self.config_file(name);
         let text = read_text(&path).map_err(ServeError::io("read", &path))?;
-        let config = GuestConfig::parse(name.as_str(), &Self::shown(name, config::FILE.as_ref()), &text)?;
-        let secrets = secrets.named(name.as_str(), &config)?;
+        let mut config = GuestConfig::parse(name.as_str(), &Self::shown(name, config::FILE.as_ref()), &text)?;
+        secrets.give(name.as_str(), &mut config)?;
         let folder = self.of(name);
         let module = folder.join(&config.module);
         let module = match read(&module) {
@@ -153,7 +142,7 @@ impl GuestFolder {
             }
             Err(error) => return Err(ServeError::io("read the module", &module)(error)),
         };
-        Ok(GuestFiles { name: name.clone(), folder, config, module, secrets })
+        Ok(GuestFiles { name: name.clone(), folder, config, module })
     }
 }
 

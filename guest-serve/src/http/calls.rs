@@ -16,9 +16,11 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
+use super::exchange::{self, Target};
 use super::refusal::Refusal;
 use super::{Handler, Peer, body, encodings, path, response};
 use crate::call::{Attempt, Call, Instances, Kind};
+use crate::config::Format;
 use crate::deployment::Deployment;
 use crate::lanes::{Entrance as SlowEntrance, SlowCall};
 use crate::monitor::Ended;
@@ -53,12 +55,6 @@ pub struct Calls {
     options: CallOptions,
     reader: RefCell<Reader>,
     instances: RefCell<Instances>,
-}
-
-/// The end of a call: its result, in bytes, and the lane that made it.
-struct Answer {
-    encoding: Encoding,
-    bytes: Vec<u8>,
 }
 
 /// The facts of a request that are recorded when it has ended.
@@ -104,13 +100,14 @@ impl Calls {
         drop(table);
         let function = deployment.config.routes[route].function.as_str();
         let mut record = Record::default();
-        let answered = self.call(request, &deployment, route, &tenant, &mut record).await;
+        let answered = self.call(request, &deployment, route, &tenant, rest, &mut record).await;
         let took = record.read.map(|read| read.elapsed()).unwrap_or_default();
         let mut ended = Ended { tenant: &tenant, function, status: 200, took, slow: record.slow, error: None };
         match answered {
-            Ok(Answer { encoding, bytes }) => {
+            Ok(response) => {
+                ended.status = response.status().as_u16();
                 deployment.monitor.ended(&ended);
-                response(StatusCode::OK, encoding.media_type(), bytes)
+                response
             }
             Err(refusal) => {
                 let (status, kind) = refusal.status();
@@ -156,12 +153,17 @@ impl Calls {
         deployment: &Arc<Deployment>,
         route: usize,
         tenant: &str,
+        rest: &str,
         record: &mut Record,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Response<Full<Bytes>>, Refusal> {
         let limits = &deployment.config.limits;
         let per_second = limits.calls_per_second;
         let admitted = self.options.rate.admit(&deployment.monitor, tenant, per_second, Instant::now());
         admitted.map_err(|after| Refusal::Rate { per_second, after })?;
+        if deployment.config.routes[route].format == Format::Http {
+            let target = Target { mount: &deployment.config.mount, rest, tenant };
+            return self.exchange(request, deployment, route, target, record).await;
+        }
         let signature = deployment.functions[route].signature();
         let of_request = match has_query(request, signature) {
             true => Encoding::Json,
@@ -181,7 +183,28 @@ impl Calls {
             // For people at a terminal.
             bytes.push(b'\n');
         }
-        Ok(Answer { encoding, bytes })
+        Ok(response(StatusCode::OK, encoding.media_type(), bytes))
+    }
+
+    /// Gives a function the request, and returns its response.
+    async fn exchange(
+        &self,
+        request: &mut Request<Incoming>,
+        deployment: &Arc<Deployment>,
+        route: usize,
+        target: Target<'_>,
+        record: &mut Record,
+    ) -> Result<Response<Full<Bytes>>, Refusal> {
+        let limits = &deployment.config.limits;
+        let body = body::read(request, limits.body, self.options.body_time).await?;
+        record.read = Some(Instant::now());
+        let arguments = vec![Value::Bytes(exchange::write(request, target, &body))];
+        let tenant = target.tenant.into();
+        match self.make(Call { deployment: Arc::clone(deployment), route, tenant, arguments }, record).await? {
+            Value::Bytes(bytes) => exchange::read(bytes, request.method(), limits.response),
+            // The function's type was checked when it was deployed.
+            _ => Err(Refusal::Response("it is not bytes".to_owned())),
+        }
     }
 
     async fn arguments(
@@ -258,16 +281,16 @@ fn has_query(request: &Request<Incoming>, signature: &Signature) -> bool {
 fn find<'p>(deployment: &Deployment, method: &Method, rest: &'p str) -> Result<(usize, Option<&'p str>), Vec<Method>> {
     let method = if *method == Method::HEAD { &Method::GET } else { method };
     let mut allowed = Vec::new();
-    // A route that is written so comes before one with a tenant's key in its place.
-    let mut found = None;
+    let mut found: Option<(usize, Option<&str>)> = None;
     for (at, route) in deployment.config.routes.iter().enumerate() {
         let Some(capture) = route.path.capture(rest) else { continue };
         if route.method != *method {
             allowed.push(route.method.clone());
-        } else if capture.tenant.is_none() {
-            return Ok((at, None));
         } else {
-            found.get_or_insert((at, capture.tenant));
+            let before = found.map(|(before, _)| deployment.config.routes[before].path.precedence());
+            if before.is_none_or(|before| route.path.precedence() < before) {
+                found = Some((at, capture.tenant));
+            }
         }
     }
     found.ok_or(allowed)

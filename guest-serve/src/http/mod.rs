@@ -3,6 +3,7 @@
 mod body;
 mod calls;
 mod encodings;
+mod exchange;
 mod path;
 mod refusal;
 
@@ -19,7 +20,7 @@ use hyper::{Request, Response, StatusCode};
 pub use calls::{CallOptions, Calls};
 pub use refusal::Refusal;
 
-/// The client of a connection, as an extension of requests for an upgrade.
+/// The client of a connection, as an extension of requests.
 #[derive(Clone)]
 pub struct Peer {
     /// Its address.

@@ -1,5 +1,6 @@
 //! Parts of a request's path and query.
 
+use guest_abi::http::decode;
 use guest_functions::wire::InputError;
 use guest_functions::{Signature, Value, ValueError};
 
@@ -53,24 +54,6 @@ impl From<InputError> for Refusal {
     fn from(error: InputError) -> Self {
         Self::Arguments(error.to_string())
     }
-}
-
-/// The text behind percent encoding, where `+` may stand for a space.
-fn decode(text: &str, plus: bool) -> Option<String> {
-    if !text.contains(['%', '+']) {
-        return Some(text.to_owned());
-    }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        let mut digit = || rest.next().and_then(|digit| char::from(digit).to_digit(16));
-        bytes.push(match byte {
-            b'%' => u8::try_from(digit()? << 4 | digit()?).ok()?,
-            b'+' if plus => b' ',
-            byte => byte,
-        });
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

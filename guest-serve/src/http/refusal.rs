@@ -84,6 +84,9 @@ pub enum Refusal {
     /// The call failed.
     #[error("{}", failure(.0))]
     Failed(#[from] FunctionError),
+    /// A response of a function that HTTP does not have.
+    #[error("the function gave no response that can be sent: {0}")]
+    Response(String),
     /// A result with more bytes than a response may have.
     #[error("the result has {bytes} bytes, and a response may have {most}")]
     ResponseTooLarge {
@@ -121,6 +124,7 @@ impl Refusal {
             Self::Rate { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate"),
             Self::Busy(LaneFull::Closed) | Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
             Self::Busy(_) | Self::WaitedTooLong => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            Self::Response(_) => (StatusCode::INTERNAL_SERVER_ERROR, "invalid-response"),
             Self::ResponseTooLarge { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "response-too-large"),
             Self::Failed(error) => of_call(error),
         }

@@ -18,7 +18,6 @@ use tokio::task::spawn_local;
 use tokio_io_timeout::TimeoutStream;
 
 use crate::http::{Handler, Peer};
-use crate::programs::is_upgrade;
 
 /// How long a connection may do nothing.
 #[derive(Debug, Clone, Copy)]
@@ -223,8 +222,7 @@ impl<H: Handler> Connections<H> {
         let peer = address.ok().map(|address| Peer { address, open: Arc::clone(&open) as Arc<dyn Send + Sync> });
         let (handler, mut stage) = (Rc::clone(&self.handler), self.shared.stage.subscribe());
         let service = service_fn(move |mut request: Request<Incoming>| {
-            // Only what goes on behind the last request asks for it.
-            if let Some(peer) = peer.as_ref().filter(|_| is_upgrade(request.headers())) {
+            if let Some(peer) = &peer {
                 request.extensions_mut().insert(peer.clone());
             }
             let response = Rc::clone(&handler).respond(request);

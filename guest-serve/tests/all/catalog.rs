@@ -206,7 +206,7 @@ fn static_files_and_secrets_make_new_versions() {
     fs::write(&secrets, "[site]\nKEY = \"k\"\n").unwrap();
     served.look();
     assert_eq!((served.error("site"), served.version("site")), (String::new(), Some(3)));
-    let value = || served.deployment("site").unwrap().module.config().instance.secrets.get("KEY").map(str::to_owned);
+    let value = || served.deployment("site").unwrap().config.secret_values.get("KEY").map(str::to_owned);
     assert_eq!(value().as_deref(), Some("k"));
     // One that the guest does not name makes no version.
     fs::write(&secrets, "[site]\nKEY = \"k\"\nOTHER = \"o\"\n").unwrap();

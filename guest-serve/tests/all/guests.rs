@@ -104,6 +104,38 @@ pub(crate) fn typed() -> String {
     )
 }
 
+/// A guest of HTTP functions: `reply` gives the bytes behind `@@` in the request as its response, and `mirror` one whose body is the bytes of the
+/// request.
+pub(crate) fn http() -> String {
+    const BYTES: Type = Type::of(Scalar::Bytes);
+    let section = section(&[entry!("reply", ["request": BYTES], BYTES), entry!("mirror", ["request": BYTES], BYTES)]);
+    // {"status": 200, "body": a byte string whose length follows in four bytes
+    let mirrored = r"\a2\66status\18\c8\64body\5a";
+    format!(
+        r#"(module
+        (memory (export "memory") 16)
+        (data (i32.const 16) "{mirrored}")
+        (func (export "__guest_exchange") (param i32) (result i32) (i32.const 65536))
+        (func $pack (param i32 i32) (result i64)
+            (i64.or (i64.shl (i64.extend_i32_u (local.get 0)) (i64.const 32)) (i64.extend_i32_u (local.get 1))))
+        (func (export "__guest_function_reply") (param $at i32) (param $length i32) (result i64) (local $end i32)
+            (local.set $end (i32.add (local.get $at) (local.get $length)))
+            (loop $next
+                (local.set $at (i32.add (local.get $at) (i32.const 1)))
+                (br_if $next (i32.ne (i32.load16_u (i32.sub (local.get $at) (i32.const 1))) (i32.const 0x4040))))
+            (local.set $at (i32.add (local.get $at) (i32.const 1)))
+            (call $pack (local.get $at) (i32.sub (local.get $end) (local.get $at))))
+        (func (export "__guest_function_mirror") (param i32 i32) (result i64)
+            (i32.store8 (i32.const 32) (i32.shr_u (local.get 1) (i32.const 24)))
+            (i32.store8 (i32.const 33) (i32.shr_u (local.get 1) (i32.const 16)))
+            (i32.store8 (i32.const 34) (i32.shr_u (local.get 1) (i32.const 8)))
+            (i32.store8 (i32.const 35) (local.get 1))
+            (memory.copy (i32.const 36) (local.get 0) (local.get 1))
+            (call $pack (i32.const 16) (i32.add (local.get 1) (i32.const 20))))
+        {section})"#
+    )
+}
+
 /// The routes of [`typed`].
 pub(crate) const TYPED_ROUTES: &str = r#"
     [[routes]]

@@ -8,6 +8,7 @@ mod client;
 mod clients;
 mod deployments;
 mod guests;
+mod http_functions;
 mod neighbours;
 mod process;
 #[cfg(unix)]
