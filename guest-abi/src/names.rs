@@ -21,6 +21,10 @@ pub const IMPORT_LOG: &str = "log";
 pub const IMPORT_FAIL: &str = "fail";
 /// `(name_ptr, name_len, out_ptr, out_cap) -> i32`: the value of a secret.
 pub const IMPORT_SECRET: &str = "secret";
+/// `(out_ptr, out_cap) -> i32`: the next bytes of the stream of the call; 0 at its end.
+pub const IMPORT_STREAM_READ: &str = "stream_read";
+/// `(ptr, len)`: writes bytes to the stream of the call.
+pub const IMPORT_STREAM_WRITE: &str = "stream_write";
 /// `(msg_ptr, msg_len, file_ptr, file_len, line, column)`: a panic; does not return.
 pub const IMPORT_PANIC: &str = "panic";
 

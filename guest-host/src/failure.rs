@@ -16,6 +16,7 @@ use guest_abi::ErrorCode;
 use guest_abi::cbor::WireError;
 
 use crate::arguments::MissingArguments;
+use crate::host::stream::StreamError;
 use crate::state::StateError;
 use crate::text::cut;
 
@@ -181,6 +182,9 @@ pub enum Cause {
     /// Data from the guest that violates the contract.
     #[error("the guest passed invalid data: {0}")]
     InvalidGuestData(#[source] InvalidData),
+    /// The stream of the call went no further.
+    #[error("the stream ended: {0}")]
+    Stream(#[source] StreamError),
     /// The host's own state could not serve a read.
     #[error("the state could not serve a read: {0}")]
     State(#[source] StateError),
@@ -254,6 +258,7 @@ impl Cause {
             Self::GuestError { .. } => "guest-error",
             Self::InvalidGuestData(_) => "invalid-guest-data",
             Self::State(_) => "state",
+            Self::Stream(_) => "stream",
             Self::Arguments(_) => "arguments",
             Self::ArgumentsTooLarge { .. } => "arguments-too-large",
             Self::MissingExport { .. } => "missing-export",
@@ -329,6 +334,9 @@ pub enum InvalidData {
         /// Its name.
         name: String,
     },
+    /// A stream that was read or written in a call that has none.
+    #[error("the guest reads or writes a stream, and this call has none")]
+    NoStream,
     /// More intents than a call may leave.
     #[error("more than {limit} bytes of intents in one call")]
     TooManyIntents {
@@ -446,6 +454,9 @@ pub(crate) enum Fault {
     /// The supervisor ended the call.
     Interrupted,
     State(StateError),
+    /// Only calls that await have a stream.
+    #[cfg_attr(not(feature = "async"), expect(dead_code, reason = "only calls that await have a stream"))]
+    Stream(StreamError),
     Exit {
         code: i32,
     },
@@ -466,6 +477,7 @@ impl Fault {
             Self::InvalidGuestData(error) => Cause::InvalidGuestData(error),
             Self::Interrupted => Cause::Interrupted,
             Self::State(error) => Cause::State(error),
+            Self::Stream(error) => Cause::Stream(error),
             Self::Exit { code } => Cause::Exit { code },
             Self::Arguments(missing) => Cause::Arguments(missing),
             Self::ArgumentsTooLarge { needed, available } => Cause::ArgumentsTooLarge { needed, available },

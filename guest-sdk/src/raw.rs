@@ -20,6 +20,8 @@ mod imports {
         pub(crate) fn log(level: u32, text: *const u8, len: usize);
         pub(crate) fn fail(code: u32, message: *const u8, len: usize);
         pub(crate) fn secret(name: *const u8, name_len: usize, out: *mut u8, out_cap: usize) -> i32;
+        pub(crate) fn stream_read(out: *mut u8, out_cap: usize) -> i32;
+        pub(crate) fn stream_write(bytes: *const u8, len: usize);
         #[cfg(any(feature = "std", feature = "panic-handler"))]
         pub(crate) fn panic(
             message: *const u8,
@@ -34,7 +36,7 @@ mod imports {
 
 #[cfg(not(target_arch = "wasm32"))]
 mod imports {
-    pub(crate) use crate::testing::imports::{fail, get, intents, log, read, secret};
+    pub(crate) use crate::testing::imports::{fail, get, intents, log, read, secret, stream_read, stream_write};
 }
 
 pub(crate) use imports::*;

@@ -13,6 +13,7 @@ mod crossing;
 mod exttinygo;
 mod native;
 mod numbers;
+mod streams;
 pub mod wasi;
 
 use std::ops::Range;

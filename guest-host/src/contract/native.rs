@@ -1,4 +1,4 @@
-//! Host side of the native contract: the seven functions that a guest imports, how an instance begins, and what a result means.
+//! Host side of the native contract: the functions that a guest imports, how an instance begins, and what a result means.
 
 use std::hash::Hasher;
 use std::ops::Range;
@@ -111,7 +111,7 @@ pub(super) fn define<X: ContractData>(linker: &mut Linker<HostData<X>>) -> wasmt
     linker.func_wrap(module, names::IMPORT_FAIL, fail)?;
     linker.func_wrap(module, names::IMPORT_PANIC, panic)?;
     linker.func_wrap(module, names::IMPORT_SECRET, secret)?;
-    Ok(())
+    super::streams::define(linker)
 }
 
 /// Defines the imports that read the state anew, as functions that await it.
@@ -135,7 +135,7 @@ pub(super) fn define_awaiting<X: ContractData>(linker: &mut Linker<HostData<X>>)
             })
         },
     )?;
-    Ok(())
+    super::streams::define_awaiting(linker)
 }
 
 impl<'m> Passed<'m, '_> {

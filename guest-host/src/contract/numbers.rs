@@ -93,6 +93,18 @@ impl Numbers {
         Ok(())
     }
 
+    /// Calls it with these arguments, and returns the results.
+    #[cfg(feature = "async")]
+    pub(crate) async fn call_async(&self, store: &mut Store<Data>, arguments: &[Val]) -> Result<Vec<Val>, CallError> {
+        if arguments.len() != self.params {
+            return Err(CallError::slots(self.params));
+        }
+        let mut results = vec![Val::I32(0); self.results.len()];
+        self.function.call_async(&mut *store, arguments, &mut results).await?;
+        reported(store)?;
+        Ok(results)
+    }
+
     fn arguments(&self) -> Result<&[ValRaw], CallError> {
         match &self.arguments {
             Ok(arguments) => Ok(arguments),

@@ -77,6 +77,10 @@ pub enum HostCall {
     Panic,
     /// `secret`.
     Secret,
+    /// `stream_read`.
+    StreamRead,
+    /// `stream_write`.
+    StreamWrite,
     /// The function of the exttinygo contract with this name.
     ExtTinyGo(&'static str),
     /// The function of WASI preview 1 of this name.

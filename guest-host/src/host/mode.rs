@@ -99,6 +99,16 @@ impl<X> HostData<X> {
     /// Guest code must end when the deadline has passed, from now on. A time that the clock cannot tell never comes.
     fn arm(&mut self, deadline: Deadline) {
         self.until = deadline.limit.and_then(|limit| Instant::now().checked_add(limit));
+        #[cfg(feature = "async")]
+        {
+            self.between = deadline.limit;
+        }
+    }
+
+    /// The guest goes on after it waited for a stream: it has all its time again.
+    #[cfg(feature = "async")]
+    pub(crate) fn go_on(&mut self) {
+        self.arm(Deadline { ticks: 0, limit: self.between });
     }
 }
 

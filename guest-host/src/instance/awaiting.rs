@@ -5,6 +5,7 @@ use std::ops::Deref;
 
 use guest_image::Delta;
 
+use super::call_bytes::{Asked, called_with_bytes};
 use super::invoke::lost;
 use super::live::UnnamedFailure;
 use super::suspend::{ResumeError, SuspendError};
@@ -45,7 +46,7 @@ use crate::state::awaited::{AsyncState, Awaited};
 /// # }
 /// ```
 pub struct AsyncInstance {
-    instance: Instance,
+    pub(super) instance: Instance,
 }
 
 impl Guest {
@@ -82,10 +83,11 @@ impl AsyncInstance {
         let instance = &mut self.instance;
         let began = instance.tally.as_mut().map(|tally| tally.begin(function));
         let mut called = within!(debug_span, "invoke", guest = instance.guest.name(),
-            function = instance.guest.function_name(function); instance.attempt_async(function, false));
+            function = instance.guest.function_name(function);
+            instance.attempt_async(function, false, &mut Asked::Configured));
         if instance.may_retry(&called) {
             instance.count_restored();
-            called = instance.attempt_async(function, true).await;
+            called = instance.attempt_async(function, true, &mut Asked::Configured).await;
         }
         instance.outcome(function, began, called)
     }
@@ -155,14 +157,19 @@ impl fmt::Debug for AsyncInstance {
 
 impl Instance {
     /// One call and the restore that follows it, as [`Instance::attempt`] has them.
-    async fn attempt_async(&mut self, function: Function, retried: bool) -> Result<(), Box<UnnamedFailure>> {
+    pub(super) async fn attempt_async(
+        &mut self,
+        function: Function,
+        retried: bool,
+        asked: &mut Asked<'_>,
+    ) -> Result<(), Box<UnnamedFailure>> {
         self.last_stats.begin(retried);
         if !self.phase.is_ready()
             && let Err(error) = self.replace_uncalled::<Awaiting>(self.why_replaced()).await
         {
             return Err(self.not_replaced(&error));
         }
-        let called = self.call_async(function).await;
+        let called = self.call_async(function, asked).await;
         let restore =
             called.is_err() || self.config.policy == RestorePolicy::EveryCall || self.wants_restore::<Awaiting>().await;
         if restore {
@@ -179,16 +186,21 @@ impl Instance {
     }
 
     /// Calls the function. Until this has ended, the instance counts as one whose call is under way.
-    async fn call_async(&mut self, function: Function) -> Result<(), Box<UnnamedFailure>> {
+    async fn call_async(&mut self, function: Function, asked: &mut Asked<'_>) -> Result<(), Box<UnnamedFailure>> {
         let pristine = self.begin_call(function)?;
         let deadline = self.deadline;
         let Some(live) = self.phase.live_mut() else {
             return Err(lost());
         };
         Awaiting::arm(&mut live.store, deadline);
-        let called = match &live.functions[function.index] {
-            Some(function) => function.call_async(&mut live.store).await,
-            None => return Err(lost()),
+        let called = match (&live.functions[function.index], asked) {
+            (Some(function), Asked::Configured) => function.call_async(&mut live.store).await,
+            (Some(function), Asked::Bytes { argument, result }) => {
+                let exchange = live.snapshot.regions.exchange();
+                let called = called_with_bytes(function, &mut live.store, exchange, argument).await;
+                called.map(|found| **result = found)
+            }
+            (None, _) => return Err(lost()),
         };
         self.end_call(called)?;
         if self.asks_guest() {

@@ -64,6 +64,11 @@ impl GuestCallError {
         matches!(&*self.0, CallError::Failed(fault) if matches!(**fault, Fault::Guest { .. }))
     }
 
+    #[cfg(feature = "async")]
+    pub(super) fn into_inner(self) -> CallError {
+        *self.0
+    }
+
     fn fault(fault: Fault) -> Self {
         Self(Box::new(CallError::Failed(Box::new(fault))))
     }

@@ -2,12 +2,14 @@
 //!
 //! `config` says how to keep it, `choice` what the host picks where the configuration leaves that open, and `plan` what that
 //! takes. `make` makes an instance, `start` leads to the snapshot, and `phase` says where the instance is. `invoke` calls and
-//! restores; `call_numbers` and `call_with` do so for embedders that pass arguments themselves; `diagnose` says why a call failed;
+//! restores; `call_numbers` and `call_with` do so for embedders that pass arguments themselves, and `call_bytes` with a stream; `diagnose` says why a call failed;
 //! `counting` knows what it allocated; `keep` says when an instance is replaced that could be restored. `observe` has what an
 //! embedder can see of it. `suspend` makes images of it and goes on from them.
 
 #[cfg(feature = "async")]
 mod awaiting;
+#[cfg(feature = "async")]
+mod call_bytes;
 mod call_numbers;
 mod call_with;
 mod choice;

@@ -86,6 +86,16 @@ pub(crate) unsafe fn secret(name: *const u8, name_len: usize, out: *mut u8, out_
     })
 }
 
+pub(crate) unsafe fn stream_read(out: *mut u8, out_cap: usize) -> i32 {
+    // SAFETY: the SDK lends the room to nobody else.
+    length(super::stream::read(unsafe { slice::from_raw_parts_mut(out, out_cap) }))
+}
+
+pub(crate) unsafe fn stream_write(start: *const u8, len: usize) {
+    // SAFETY: the SDK lends the bytes.
+    super::stream::write(unsafe { bytes(start, len) });
+}
+
 pub(crate) unsafe fn fail(code: u32, start: *const u8, len: usize) {
     // SAFETY: the SDK lends the bytes.
     testing::fail(code, unsafe { bytes(start, len) });

@@ -30,6 +30,7 @@
 mod host;
 pub(crate) mod imports;
 mod secrets;
+mod stream;
 
 pub use guest_sdk_core::testing::{
     Crossings, Failure, Intent, Intents, LogLine, MemoryState, MemoryStateError, Operation, Outcome, RecordWriter,
@@ -39,3 +40,4 @@ pub use guest_sdk_core::testing::{
 pub use guest_sdk_core::testing::{StateFileError, load_state_file};
 pub use host::Host;
 pub use secrets::set_secret;
+pub use stream::{set_stream, take_stream};

@@ -21,6 +21,8 @@ pub fn native_imports() -> Vec<KnownImport> {
         known(names::IMPORT_FAIL, 3, &[]),
         known(names::IMPORT_PANIC, 6, &[]),
         known(names::IMPORT_SECRET, 4, &[ValueType::I32]),
+        known(names::IMPORT_STREAM_READ, 2, &[ValueType::I32]),
+        known(names::IMPORT_STREAM_WRITE, 2, &[]),
     ]
 }
 

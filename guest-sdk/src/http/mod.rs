@@ -22,12 +22,16 @@
 //! ```
 #![expect(unsafe_code, reason = "arguments are addresses of memory that the host writes")]
 
+mod stream;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use guest_abi::column::Column;
 use guest_abi::function::{Scalar, Type};
 pub use guest_abi::http::{Header, Request, decode, pairs};
+
+pub use stream::{ResponseStream, Streamed, read_body};
 
 use crate::function::{ByteRows, Datum, DatumType, Output, Param};
 use crate::{Error, ErrorCode, Result};
