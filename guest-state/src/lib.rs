@@ -6,6 +6,7 @@ mod error;
 pub mod input;
 mod merge;
 mod ordered_map;
+mod overlay;
 pub mod record;
 mod state;
 #[cfg(feature = "state-file")]
@@ -14,5 +15,6 @@ mod stored;
 
 pub use error::MemoryStateError;
 pub use ordered_map::{OrderedMap, OrderedMapMut};
+pub use overlay::Overlay;
 pub use state::MemoryState;
 pub use stored::{StoredState, StoredStateError};

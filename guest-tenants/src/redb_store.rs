@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use guest_host::guest_image::ImageError;
-use redb::{Database, Durability, ReadableDatabase as _, TableDefinition};
+use redb::{Database, Durability, ReadTransaction, ReadableDatabase as _, TableDefinition, WriteTransaction};
 
 use crate::store::{Image, Store, decoded, encoded};
 
@@ -19,6 +19,9 @@ const NOTES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("notes");
 /// After an error of the disk the file is opened again, and has what was on the disk.
 ///
 /// A clone is the same file, for the [`Tenants`](crate::Tenants) of another thread. Notes that were not written yet are not cloned.
+///
+/// Embedders may have tables of their own in the file: [`RedbStore::commit_with`] and [`RedbReader`]. The names `images` and `notes` are
+/// taken.
 #[derive(Debug)]
 pub struct RedbStore {
     shared: Arc<Shared>,
@@ -80,6 +83,32 @@ impl Shared {
             self.opened.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
+    }
+}
+
+/// Reads tables of the embedder's own in the file of a [`RedbStore`]. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct RedbReader {
+    shared: Arc<Shared>,
+}
+
+impl RedbReader {
+    /// Lets `read` read the file as it is now: all that was saved, also what is not on the disk yet. The file keeps the space of what
+    /// others replace as long as the transaction lives.
+    ///
+    /// # Errors
+    /// [`RedbStoreError::Redb`] if the file cannot be read.
+    pub fn read<T>(
+        &self,
+        read: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, RedbStoreError> {
+        self.shared.with(|database| read(&database.begin_read()?))
+    }
+
+    /// As [`RedbStore::opened`].
+    #[must_use]
+    pub fn opened(&self) -> u64 {
+        self.shared.opened.load(Ordering::Relaxed)
     }
 }
 
@@ -189,10 +218,65 @@ impl RedbStore {
     /// # Errors
     /// [`RedbStoreError::Redb`] if it cannot be written; nothing of it is kept then, and the notes are still set.
     pub fn commit(&mut self, images: &[(&str, &Image)]) -> Result<(), RedbStoreError> {
-        self.write(images, Durability::Immediate)
+        self.commit_with(images, |_| Ok(()))
     }
 
-    fn write(&mut self, images: &[(&str, &Image)], durability: Durability) -> Result<(), RedbStoreError> {
+    /// As [`RedbStore::commit`]. `beside` writes tables of the embedder's own in the same transaction: either all of it is kept, or
+    /// nothing.
+    ///
+    /// ```
+    /// use guest_tenants::{RedbStore, redb::TableDefinition};
+    ///
+    /// const COUNTS: TableDefinition<'_, &str, u64> = TableDefinition::new("counts");
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let mut store = RedbStore::open(&folder.path().join("tenants.redb"), 1 << 20)?;
+    /// store.commit_with(&[], |transaction| {
+    ///     transaction.open_table(COUNTS)?.insert("ada", 3)?;
+    ///     Ok(())
+    /// })?;
+    /// let count = store.reader().read(|transaction| {
+    ///     use guest_tenants::redb::ReadableTable as _;
+    ///     Ok(transaction.open_table(COUNTS)?.get("ada")?.map(|count| count.value()))
+    /// })?;
+    /// assert_eq!(count, Some(3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`RedbStore::commit`], and the error of `beside`.
+    pub fn commit_with(
+        &mut self,
+        images: &[(&str, &Image)],
+        beside: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
+    ) -> Result<(), RedbStoreError> {
+        self.write(images, Durability::Immediate, beside)
+    }
+
+    /// As [`RedbStore::commit_with`], without waiting for the disk, as [`Store::save`] does.
+    ///
+    /// # Errors
+    /// As for [`RedbStore::commit_with`].
+    pub fn save_with(
+        &mut self,
+        images: &[(&str, &Image)],
+        beside: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
+    ) -> Result<(), RedbStoreError> {
+        self.write(images, Durability::None, beside)
+    }
+
+    /// Reads tables of the embedder's own, also beside the writes of other threads.
+    #[must_use]
+    pub fn reader(&self) -> RedbReader {
+        RedbReader { shared: Arc::clone(&self.shared) }
+    }
+
+    fn write(
+        &mut self,
+        images: &[(&str, &Image)],
+        durability: Durability,
+        beside: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
+    ) -> Result<(), RedbStoreError> {
         let notes = &self.notes;
         self.shared.with(|database| {
             let mut transaction = database.begin_write()?;
@@ -210,6 +294,7 @@ impl RedbStore {
                     }
                 }
             }
+            beside(&transaction)?;
             Ok(transaction.commit()?)
         })?;
         self.notes.clear();
@@ -222,7 +307,7 @@ impl RedbStore {
     /// [`RedbStoreError::Redb`] if it cannot be written.
     pub fn sync(&mut self) -> Result<(), RedbStoreError> {
         // A transaction that waits makes those before it durable.
-        self.write(&[], Durability::Immediate)
+        self.write(&[], Durability::Immediate, |_| Ok(()))
     }
 }
 
@@ -245,7 +330,7 @@ impl Store for RedbStore {
     }
 
     fn save(&mut self, images: &[(&str, &Image)]) -> Result<(), Self::Error> {
-        self.write(images, Durability::None)
+        self.save_with(images, |_| Ok(()))
     }
 
     fn remove(&mut self, tenant: &str) -> Result<(), Self::Error> {
@@ -283,5 +368,32 @@ mod tests {
         assert_eq!((store.load("ada").unwrap(), store.opened()), (Some(image(1)), 2));
         store.save(&[("ada", &image(2))]).unwrap();
         assert_eq!(store.clone().note("ada").unwrap(), b"two");
+    }
+
+    #[test]
+    fn what_is_written_beside_images_is_kept_with_them_or_not_at_all() {
+        const COUNTS: TableDefinition<'_, &str, u64> = TableDefinition::new("counts");
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = RedbStore::open(&folder.path().join("tenants.redb"), 1 << 20).unwrap();
+        let identity = Arc::new(Identity::of([0; 32], b"", &[0; 65_536], &[]));
+        let image = |number| Image { number, delta: Delta::pristine(Arc::clone(&identity), 65_536) };
+        let count = |transaction: &WriteTransaction, count| {
+            transaction.open_table(COUNTS)?.insert("ada", count)?;
+            Ok(())
+        };
+        store.save_with(&[("ada", &image(1))], |transaction| count(transaction, 1)).unwrap();
+        let refused = store.commit_with(&[("ada", &image(2))], |transaction| {
+            count(transaction, 2)?;
+            Err(redb::Error::Corrupted("no".to_owned()))
+        });
+        assert!(refused.is_err());
+        let read = |reader: &RedbReader| {
+            use redb::ReadableTable as _;
+            reader.read(|transaction| Ok(transaction.open_table(COUNTS)?.get("ada")?.unwrap().value())).unwrap()
+        };
+        let reader = store.reader();
+        assert_eq!((store.load("ada").unwrap(), read(&reader), reader.opened()), (Some(image(1)), 1, 1));
+        store.commit_with(&[("ada", &image(2))], |transaction| count(transaction, 2)).unwrap();
+        assert_eq!((store.load("ada").unwrap(), read(&reader)), (Some(image(2)), 2));
     }
 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use guest_abi::intent::{Operation, encode_header};
 use guest_abi::key::Key;
 use guest_abi::value::{ObjectEncoder, ValueRef};
-use guest_state::{MemoryState, MemoryStateError, OrderedMap, OrderedMapMut, StoredState, StoredStateError, record};
+use guest_state::{
+    MemoryState, MemoryStateError, OrderedMap, OrderedMapMut, Overlay, StoredState, StoredStateError, record,
+};
 use guest_state_redb::{InTransaction, RedbMap};
 use proptest::prelude::*;
 use redb::Database;
@@ -239,8 +241,16 @@ proptest! {
             let mut tree = StoredState::new(BTreeMap::new());
             let mut owned = StoredState::of("owner", &mut shared);
             let mut redb = StoredState::new(InTransaction::open(&transaction, "records").unwrap());
-            let mut tested: [(&str, &mut dyn Tested); 3] = [("tree", &mut tree), ("owned", &mut owned), ("redb", &mut redb)];
-            for step in &steps {
+            let mut overlay = StoredState::of("owner", Overlay::new(BTreeMap::new()));
+            for (number, step) in steps.iter().enumerate() {
+                // What was written goes below, at some time.
+                if number % 5 == 4 {
+                    let mut below = overlay.map().below().clone();
+                    below.extend(overlay.map().written().clone());
+                    *overlay.map_mut() = Overlay::new(below);
+                }
+                let mut tested: [(&str, &mut dyn Tested); 4] =
+                    [("tree", &mut tree), ("owned", &mut owned), ("redb", &mut redb), ("overlay", &mut overlay)];
                 let expected = run(&mut memory, step);
                 for (name, tested) in &mut tested {
                     prop_assert_eq!(&run(*tested, step), &expected, "{}", name);

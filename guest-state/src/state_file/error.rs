@@ -1,4 +1,4 @@
-//! Why a state file was not loaded.
+//! Why a state file was not loaded, or a value not read.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -80,3 +80,24 @@ impl std::error::Error for StateFileError {
         }
     }
 }
+
+/// Why JSON is not a value of the value model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JsonValueError {
+    /// Line of the error, from 1.
+    pub line: usize,
+    /// Column of the error in characters, from 1.
+    pub column: usize,
+    /// The problem there.
+    pub reason: String,
+}
+
+impl fmt::Display for JsonValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, column, reason } = self;
+        write!(f, "line {line}, column {column}: {reason}")
+    }
+}
+
+impl std::error::Error for JsonValueError {}

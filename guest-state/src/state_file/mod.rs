@@ -13,9 +13,10 @@ use guest_abi::value::{ObjectEncoder, ValueRef};
 use serde_json::value::RawValue;
 
 use self::json::{Field, Parsed, Wrong};
+use crate::merge::definite;
 use crate::{MemoryState, input};
 
-pub use error::StateFileError;
+pub use error::{JsonValueError, StateFileError};
 pub use json::{key_to_json, to_json};
 
 /// The mark with which some editors begin a UTF-8 file.
@@ -80,6 +81,34 @@ pub fn parse_state(text: &str, path: &Path) -> Result<MemoryState, StateFileErro
         })?;
     }
     Ok(state)
+}
+
+/// Reads an object in the form that values have in a state file, and returns it with definite lengths, as guests read it.
+///
+/// ```
+/// use guest_state::state_file::value_from_json;
+///
+/// assert_eq!(value_from_json(r#"{"Amount": 400}"#)?, b"\xA1\x66Amount\x19\x01\x90");
+/// let error = value_from_json("{\"Items\": [\n1, null]}").unwrap_err();
+/// assert_eq!(error.to_string(), "line 2, column 4: at `Items.1`: null is not a value; leave the field out");
+/// # Ok::<(), guest_state::state_file::JsonValueError>(())
+/// ```
+///
+/// # Errors
+/// [`JsonValueError`] with line and column.
+pub fn value_from_json(text: &str) -> Result<Vec<u8>, JsonValueError> {
+    let error = |(line, column): (usize, usize), reason| JsonValueError { line, column, reason };
+    let raw: &RawValue = serde_json::from_str(text).map_err(|syntax| {
+        let at = offset(text, syntax.line(), syntax.column());
+        error(line_and_column(text, at), json::reason(&syntax))
+    })?;
+    let wrong = |wrong: Wrong<'_>| error(place(text, wrong.at), wrong.to_string());
+    let fields = object(raw, "the value").map_err(wrong)?;
+    let mut value = Vec::new();
+    let mut writer = ObjectEncoder::begin(&mut value);
+    json::write_value(&fields, &mut writer).map_err(wrong)?;
+    writer.end();
+    definite(ValueRef::new(&value)).map_err(|invalid| error((1, 1), invalid.to_string()))
 }
 
 /// Where the text begins with something else than an array, and what that is; `None` also for what is no JSON at all.

@@ -192,3 +192,23 @@ fn places_count_lines_and_characters() {
     assert_eq!(line_and_column("a\n\u{e9}b", 4), (2, 2));
     assert_eq!(offset("a\n\u{e9}b", 2, 3), 4);
 }
+
+#[test]
+fn a_value_alone_is_read_or_refused_with_its_place() {
+    assert_eq!(value_from_json(" {} \n").unwrap(), [0xA0]);
+    let typed = value_from_json(r#"{"a": {"$bytes": "AP8="}, "b": [{"$f32": 1.5}]}"#).unwrap();
+    assert_eq!(json::to_json(ValueRef::new(&typed)).unwrap().to_string(), r#"{"a":{"$bytes":"AP8="},"b":[1.5]}"#);
+    let deep = format!("{}1{}", "{\"a\":".repeat(99), "}".repeat(99));
+    for (text, place, words) in [
+        ("", "line 1, column 1", "EOF"),
+        ("{\n\"a\": 1,}", "line 2, column 9", "trailing comma"),
+        ("[1]", "line 1, column 1", "the value must be an object, not an array"),
+        ("{\"$bytes\": \"AP8=\"}", "line 1, column 1", "not bytes"),
+        ("{\"a\": 1, \"a\": 2}", "line 1, column 10", "field `a` occurs twice"),
+        ("{} {}", "line 1, column 4", "trailing characters"),
+        (deep.as_str(), "line 1, column", "nested"),
+    ] {
+        let error = value_from_json(text).unwrap_err().to_string();
+        assert!(error.starts_with(place) && error.contains(words), "{text}: {error}");
+    }
+}
