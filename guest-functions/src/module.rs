@@ -376,6 +376,11 @@ impl Caller {
         &self.instance
     }
 
+    /// The instance, for its extension functions and their state.
+    pub fn instance_mut(&mut self) -> &mut Instance {
+        &mut self.instance
+    }
+
     /// Calls a function of the module, as [`Function::call`] does.
     ///
     /// # Errors

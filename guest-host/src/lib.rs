@@ -37,9 +37,9 @@ pub use guest_state::{self, OrderedMap, OrderedMapMut, StoredState, StoredStateE
 pub use host::call::{CallLimits, HostCall, LogLines, TraceEntry};
 pub use host::outcome::{AllocationSource, AllocationStats, CallStats, Outcome, Replaced};
 pub use host::secrets::Secrets;
+pub use host::stream::StreamError;
 #[cfg(feature = "async")]
 pub use host::stream::{GuestStream, MOST_AT_ONCE, StreamFuture};
-pub use host::stream::StreamError;
 pub use host::supervisor::{Supervise, Supervisor};
 #[cfg(feature = "async")]
 pub use instance::AsyncInstance;

@@ -15,5 +15,6 @@ pub mod lanes;
 pub mod monitor;
 pub mod programs;
 pub mod rate;
+pub mod records;
 pub mod registry;
 pub mod server;

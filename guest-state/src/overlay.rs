@@ -116,7 +116,10 @@ mod tests {
             assert_eq!(read(&overlay, b'a', most).len(), 2 * most);
         }
         assert_eq!(read(&Overlay::new(map("", b'-')), b'a', 9), "");
-        assert_eq!((overlay.get(b"d").unwrap(), overlay.get(b"f").unwrap()), (Some(b"+".to_vec()), Some(b"-".to_vec())));
+        assert_eq!(
+            (overlay.get(b"d").unwrap(), overlay.get(b"f").unwrap()),
+            (Some(b"+".to_vec()), Some(b"-".to_vec()))
+        );
         assert_eq!((overlay.below().len(), overlay.into_written().len()), (3, 4));
     }
 }

@@ -98,10 +98,7 @@ impl RedbReader {
     ///
     /// # Errors
     /// [`RedbStoreError::Redb`] if the file cannot be read.
-    pub fn read<T>(
-        &self,
-        read: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
-    ) -> Result<T, RedbStoreError> {
+    pub fn read<T>(&self, read: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>) -> Result<T, RedbStoreError> {
         self.shared.with(|database| read(&database.begin_read()?))
     }
 
@@ -388,7 +385,6 @@ mod tests {
         });
         assert!(refused.is_err());
         let read = |reader: &RedbReader| {
-            use redb::ReadableTable as _;
             reader.read(|transaction| Ok(transaction.open_table(COUNTS)?.get("ada")?.unwrap().value())).unwrap()
         };
         let reader = store.reader();

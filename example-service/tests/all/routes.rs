@@ -65,7 +65,9 @@ fn each_failure_has_its_status_and_kind() {
     assert!(service.post("/tenants/acme/taly", "").body.contains("did you mean `tally`?"));
     let message = |response: &Response| response.json()["error"]["message"].as_str().unwrap().to_owned();
     assert_eq!(message(&service.post("/tenants/acme/tally", &large)), "the body is larger than 1024 bytes");
-    assert!(message(&service.post("/tenants/acme/tally", "{")).starts_with("the body is not an event: line 1, column "));
+    assert!(
+        message(&service.post("/tenants/acme/tally", "{")).starts_with("the body is not an event: line 1, column ")
+    );
     assert!(message(&service.post("/tenants/other/tally", "")).contains("make it by PUT /tenants/other"));
 
     let others = [

@@ -34,7 +34,10 @@ fn what_is_written_is_read_and_every_cut_is_found() {
 #[test]
 fn a_header_is_found_by_name() {
     let request = request();
-    assert_eq!((request.header("cookie"), request.header("Host"), request.header("host")), (Some("a"), None, Some("x")));
+    assert_eq!(
+        (request.header("cookie"), request.header("Host"), request.header("host")),
+        (Some("a"), None, Some("x"))
+    );
 }
 
 #[test]

@@ -46,11 +46,7 @@ mod awaiting {
         Ok(())
     }
 
-    async fn read<X: ContractData>(
-        caller: &mut Caller<'_, HostData<X>>,
-        out: u32,
-        room: u32,
-    ) -> wasmtime::Result<i32> {
+    async fn read<X: ContractData>(caller: &mut Caller<'_, HostData<X>>, out: u32, room: u32) -> wasmtime::Result<i32> {
         let most = room.min(MOST_AT_ONCE as u32);
         crossing(caller, |memory, data| {
             // Before it waits, so that nothing that was read is lost.

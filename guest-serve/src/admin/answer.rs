@@ -23,7 +23,7 @@ pub(super) enum Refusal {
     OtherSite,
     #[error("there is no guest `{0}`")]
     UnknownGuest(String),
-    #[error("{0}")]
+    #[error("{1}")]
     Request(StatusCode, String),
     #[error(transparent)]
     Serve(#[from] ServeError),

@@ -85,7 +85,7 @@ fn of_guest(monitor: &Monitor, status: &GuestStatus) -> Value {
 
 fn of_deployment(deployment: &Deployment) -> Value {
     let config = &deployment.config;
-    let route = |route: &Route| json!({ "method": route.method.as_str(), "path": route.path.to_string(), "function": route.function });
+    let route = |route: &Route| json!({ "method": route.method.as_str(), "path": route.path.to_string(), route.callee.key(): route.function });
     let limits = &config.limits;
     json!({
         "version": deployment.version, "mount": config.mount, "module": hex(&deployment.hash),
@@ -146,7 +146,7 @@ pub(super) async fn remove(State(admin): State<Admin>, GuestPath(name): GuestPat
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Refusal::GivenUp)
 }
 

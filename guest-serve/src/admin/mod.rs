@@ -7,11 +7,13 @@ mod connections;
 mod follow;
 mod metrics;
 mod page;
+mod records;
 mod token;
 
 use axum::Router;
 use axum::middleware;
 use axum::routing::{get, post, put};
+use guest_tenants::RedbReader;
 use tokio::sync::watch;
 
 pub use connections::Connections;
@@ -27,13 +29,21 @@ pub struct Admin {
     token: Token,
     /// Whether the server stops: responses without end end then.
     stopping: watch::Receiver<bool>,
+    /// The records of tenants.
+    records: Option<RedbReader>,
 }
 
 impl Admin {
     /// The administration of these guests, behind this token. Responses without end end when `stopping` is true.
     #[must_use]
     pub fn new(catalog: Catalog, token: Token, stopping: watch::Receiver<bool>) -> Self {
-        Self { catalog, token, stopping }
+        Self { catalog, token, stopping, records: None }
+    }
+
+    /// The same with the records of tenants in this file.
+    #[must_use]
+    pub fn with_records(self, records: RedbReader) -> Self {
+        Self { records: Some(records), ..self }
     }
 
     /// The routes.
@@ -46,6 +56,7 @@ impl Admin {
             .route("/api/guests/{name}", get(api::one).put(api::put_module).delete(api::remove))
             .route("/api/guests/{name}/config", put(api::put_config))
             .route("/api/guests/{name}/logs", get(api::logs))
+            .route("/api/guests/{name}/records", get(records::list))
             .route("/metrics", get(metrics::text))
             .fallback(async || Refusal::NoRoute)
             .method_not_allowed_fallback(async || Refusal::WrongMethod)

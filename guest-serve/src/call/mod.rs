@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use guest_functions::{Caller, FunctionError, Value};
-use guest_host::{Cause, InstanceConfig};
+use guest_host::{Cause, InstanceConfig, MemoryState};
 
-use crate::deployment::Deployment;
+use crate::deployment::{Deployment, RouteFunction};
+use crate::records::CallState;
 use crate::registry::Table;
 use share::Shares;
 use watch::Watch;
@@ -62,15 +63,33 @@ pub struct Call {
     pub route: usize,
     /// The tenant.
     pub tenant: Box<str>,
-    /// The arguments.
-    pub arguments: Vec<Value>,
+    /// What its function gets.
+    pub input: Input,
+}
+
+/// What a function gets, by its kind.
+#[derive(Debug)]
+pub enum Input {
+    /// The arguments of a typed function.
+    Arguments(Vec<Value>),
+    /// What an extension function reads.
+    State(CallState),
+}
+
+/// What a function gives, by its kind.
+#[derive(Debug)]
+pub enum Output {
+    /// The result of a typed function.
+    Value(Value),
+    /// The intents of an extension function, in their wire form.
+    Intents(Vec<u8>),
 }
 
 /// How an attempt to make a call went.
 #[derive(Debug)]
 pub enum Attempt {
     /// The call ended.
-    Ended(Result<Value, FunctionError>),
+    Ended(Result<Output, FunctionError>),
     /// The call did not end within the slice, and left nothing.
     TooSlow,
     /// The call was not made: the guest has used its share of the thread's time.
@@ -117,7 +136,7 @@ impl Instances {
             Err(error) => return Attempt::Ended(Err(error)),
         };
         let start = Instant::now();
-        let mut make = || held.caller.call::<_, Value>(function, call.arguments.as_slice());
+        let mut make = || make(&mut held.caller, function, &call.input);
         let result = match watch {
             Some(watch) => watch.call(deployment.config.limits.deadline, make),
             None => make(),
@@ -133,7 +152,7 @@ impl Instances {
         }
         let mut log = held.caller.instance().last_log().peekable();
         if log.peek().is_some() {
-            deployment.monitor.log(&call.tenant, &function.signature().name, log);
+            deployment.monitor.log(&call.tenant, &deployment.config.routes[call.route].function, log);
         }
         self.used(deployment, took);
         Attempt::Ended(result)
@@ -185,6 +204,24 @@ impl Instances {
             let oldest = self.held.iter().min_by_key(|(_, held)| held.last_used).map(|(version, _)| *version);
             oldest.map(|version| self.held.remove(&version));
         }
+    }
+}
+
+/// Makes a call on an instance.
+fn make(caller: &mut Caller, function: &RouteFunction, input: &Input) -> Result<Output, FunctionError> {
+    match (function, input) {
+        (RouteFunction::Typed(function), Input::Arguments(arguments)) => {
+            caller.call::<_, Value>(function, arguments.as_slice()).map(Output::Value)
+        }
+        (RouteFunction::Extension(function), Input::State(state)) => {
+            let instance = caller.instance_mut();
+            instance.set_state(state.clone());
+            let intents = instance.invoke(*function).map(|outcome| outcome.intent_bytes().to_vec());
+            // Between calls the instance has nothing of a tenant, and keeps no view of its records.
+            instance.set_state(MemoryState::new());
+            Ok(Output::Intents(intents?))
+        }
+        _ => unreachable!("a call has the input of its function's kind"),
     }
 }
 

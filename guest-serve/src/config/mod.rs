@@ -1,6 +1,7 @@
 //! `guest.toml`: where a guest is mounted, what it serves and what it may use.
 
 mod program;
+mod records;
 mod route;
 mod secrets;
 mod table;
@@ -10,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use program::ProgramConfig;
-pub use route::{Format, Route, RoutePath, Segment};
+pub use records::RecordsConfig;
+pub use route::{Callee, Format, Route, RoutePath, Segment};
 pub use secrets::Secrets;
 use table::{Source, Table};
 
@@ -40,6 +42,8 @@ pub struct GuestConfig {
     pub routes: Vec<Route>,
     /// Its program, if it is one.
     pub program: Option<ProgramConfig>,
+    /// The records of its tenants.
+    pub records: RecordsConfig,
     /// Its limits.
     pub limits: Limits,
     /// Where it names its module, or the beginning of the file.
@@ -90,7 +94,7 @@ impl Default for Limits {
 }
 
 /// The keys of the file, of a table of `routes`, and of `limits`.
-const KEYS: [&str; 8] = ["module", "mount", "static", "secrets", "declare", "routes", "program", "limits"];
+const KEYS: [&str; 9] = ["module", "mount", "static", "secrets", "declare", "routes", "program", "records", "limits"];
 const LIMITS: [&str; 8] = ["memory", "deadline", "body", "response", "log", "calls_per_second", "waiting", "static"];
 
 impl GuestConfig {
@@ -150,6 +154,10 @@ impl GuestConfig {
                 Some(table) => Some(ProgramConfig::read(&table)?),
                 None => None,
             },
+            records: match root.table("records", &records::KEYS)? {
+                Some(table) => RecordsConfig::read(&table)?,
+                None => RecordsConfig::default(),
+            },
             limits: match root.table("limits", &LIMITS)? {
                 Some(limits) => Limits::read(&limits)?,
                 None => Limits::default(),
@@ -157,7 +165,7 @@ impl GuestConfig {
         };
         if config.routes.is_empty() && config.static_folder.is_none() && config.program.is_none() {
             return Err(source.start().error(
-                "the guest serves nothing; add a table `[[routes]]` with `path` and `function`, a table `[program]` with `tcp` or \
+                "the guest serves nothing; add a table `[[routes]]` with `path` and `function` or `extension`, a table `[program]` with `tcp` or \
                  `websocket`, or `static` with a folder of files",
             ));
         }

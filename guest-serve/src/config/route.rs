@@ -8,7 +8,7 @@ use super::table::{Table, nearest};
 use crate::error::{Place, ServeError};
 
 /// The keys of a route.
-pub(super) const KEYS: [&str; 4] = ["method", "path", "function", "format"];
+pub(super) const KEYS: [&str; 5] = ["method", "path", "function", "extension", "format"];
 
 /// Methods that a route can have.
 const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
@@ -29,12 +29,35 @@ pub struct Route {
     pub path: RoutePath,
     /// The function that it calls.
     pub function: String,
+    /// The kind of this function.
+    pub callee: Callee,
     /// How requests and responses are written.
     pub format: Format,
     /// Where the route begins in the file.
     pub(crate) place: Place,
     /// Where its function stands in the file.
     pub(crate) function_place: Place,
+}
+
+/// The kind of the function that a route calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Callee {
+    /// A typed function: from arguments to a result.
+    Function,
+    /// An extension function: it reads an event and records, and leaves intents.
+    Extension,
+}
+
+impl Callee {
+    /// The key of `guest.toml` that names such a function.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Function => "function",
+            Self::Extension => "extension",
+        }
+    }
 }
 
 /// How requests and responses of a route are written.
@@ -88,23 +111,40 @@ impl Route {
             })?,
         };
         let path = table.needed("path", "the route")?;
-        let function = table.needed("function", "the route")?;
+        let (callee, function) = match (table.text("function")?, table.text("extension")?) {
+            (Some(function), None) => (Callee::Function, function),
+            (None, Some(extension)) => (Callee::Extension, extension),
+            (Some(_), Some(extension)) => {
+                let message = "the route has `function` and `extension`; it calls one: remove the other";
+                return Err(extension.error(message));
+            }
+            (None, None) => {
+                let message = "the route lacks `function`, or `extension` for an extension function; add one of them";
+                return Err(table.place().error(message));
+            }
+        };
         let format = match table.text("format")? {
             None => Format::default(),
             Some(found) if found.text == "values" => Format::Values,
+            Some(found) if found.text == "http" && callee == Callee::Extension => {
+                return Err(found.error("an extension function gives no response of its own; leave out `format`"));
+            }
             Some(found) if found.text == "http" => Format::Http,
             Some(found) => {
-                let message = format!("there is no format `{}`: {}", found.text, nearest(found.text, &["values", "http"]));
+                let message =
+                    format!("there is no format `{}`: {}", found.text, nearest(found.text, &["values", "http"]));
                 return Err(found.error(message));
             }
         };
         if function.text.is_empty() {
-            return Err(function.error("`function` is empty; write the name of a function of the module"));
+            let key = callee.key();
+            return Err(function.error(format!("`{key}` is empty; write the name of a function of the module")));
         }
         Ok(Self {
             method,
             path: RoutePath::parse(path.text).map_err(|message| path.error(message))?,
             function: function.text.to_owned(),
+            callee,
             format,
             place: table.place(),
             function_place: function.place(),
@@ -125,7 +165,9 @@ impl RoutePath {
         let mut segments = Vec::new();
         for segment in segments_of(text)? {
             if segments.contains(&Segment::Rest) {
-                return Err(format!("`{text}` has segments behind `{REST}`, which stands for all of them; leave them out"));
+                return Err(format!(
+                    "`{text}` has segments behind `{REST}`, which stands for all of them; leave them out"
+                ));
             }
             if segment == REST {
                 segments.push(Segment::Rest);

@@ -70,7 +70,8 @@ impl Secrets {
         let of_guest = self.of(guest);
         let value = |name: &str| of_guest?.get(name);
         let Some((missing, place)) = config.secret_places.iter().find(|(name, _)| value(name).is_none()) else {
-            config.secret_values = config.secrets.iter().filter_map(|name| Some((name.as_str(), value(name)?))).collect();
+            config.secret_values =
+                config.secrets.iter().filter_map(|name| Some((name.as_str(), value(name)?))).collect();
             return Ok(());
         };
         if let Some(fault) = &self.fault {

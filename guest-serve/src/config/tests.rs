@@ -55,6 +55,17 @@ fn a_file_with_every_key_is_read() {
 }
 
 #[test]
+fn a_route_may_call_an_extension_function_whose_records_have_limits() {
+    let route = "[[routes]]\npath = \"/\"\nextension = \"f\"\n";
+    let plain = parse(route).unwrap();
+    assert_eq!((plain.routes[0].callee, plain.routes[0].function.as_str()), (Callee::Extension, "f"));
+    assert_eq!(plain.records, RecordsConfig::default());
+    let all = "[records]\ndurable = false\nbytes = \"1KiB\"\nintents = 5\nidempotency_keys = 0\n";
+    let records = RecordsConfig { durable: false, bytes: 1024, intents: 5, idempotency_keys: 0 };
+    assert_eq!(parse(&format!("{route}{all}")).unwrap().records, records);
+}
+
+#[test]
 fn a_program_is_read_and_its_faults_are_told() {
     let program = |text: &str| parse(&format!("[program]\n{text}")).map(|config| config.program.unwrap());
     let all = "tcp = \"[::1]:7000\"\nwebsocket = \"/{tenant}\"\nmessage = \"1KiB\"\nconnections = 3\noutgoing = \"9B\"\ndurable = false";
@@ -101,7 +112,7 @@ fn each_fault_is_told_with_its_place_and_with_what_to_write() {
         ("modul = \"a.wasm\"", "1:1: there is no key `modul` in guest.toml: did you mean `module`?".into()),
         (
             "\n  x = 1",
-            "2:3: there is no key `x` in guest.toml: use one of `module`, `mount`, `static`, `secrets`, `declare`, `routes`, `program`, `limits`"
+            "2:3: there is no key `x` in guest.toml: use one of `module`, `mount`, `static`, `secrets`, `declare`, `routes`, `program`, `records`, `limits`"
                 .into(),
         ),
         ("module = 7", "1:10: `module` must be a string, not a number".into()),
@@ -124,7 +135,7 @@ fn each_fault_is_told_with_its_place_and_with_what_to_write() {
         ("routes = 1", "1:10: `routes` must be tables `[[routes]]`, not a number".into()),
         ("[routes]\npath = \"/\"", "1:1: `routes` must be tables `[[routes]]`, not a table".into()),
         ("[[routes]]\n", "1:1: the route lacks `path`; add it".into()),
-        ("[[routes]]\npath = \"/a\"\n", "2:1: the route lacks `function`; add it".into()),
+        ("[[routes]]\npath = \"/a\"\n", "2:1: the route lacks `function`, or `extension` for an extension function; add one of them".into()),
         ("[[routes]]\npth = \"/a\"\n", "2:1: there is no key `pth` in `[[routes]]`: did you mean `path`?".into()),
         ("[[routes]]\nmethod = \"post\"", "2:10: `post` is not a method: did you mean `POST`?".into()),
         (
@@ -142,7 +153,7 @@ fn each_fault_is_told_with_its_place_and_with_what_to_write() {
         ),
         (
             "[[routes]]\nfunction = \"f\"\npath = \"/{room}\"",
-            "3:8: `/{room}`: a segment of braces can be `{tenant}` alone, not `{room}`".into(),
+            "3:8: `/{room}`: a segment of braces can be `{tenant}` or `{*rest}` alone, not `{room}`".into(),
         ),
         (
             "[[routes]]\nfunction = \"f\"\npath = \"/{tenant}/{tenant}\"",
@@ -152,6 +163,17 @@ fn each_fault_is_told_with_its_place_and_with_what_to_write() {
             "[[routes]]\npath = \"/\"\nfunction = \"\"",
             "3:12: `function` is empty; write the name of a function of the module".into(),
         ),
+        (
+            "[[routes]]\npath = \"/\"\nextension = \"\"",
+            "3:13: `extension` is empty; write the name of a function of the module".into(),
+        ),
+        (
+            "[[routes]]\npath = \"/\"\nextension = \"f\"\nfunction = \"f\"",
+            "3:13: the route has `function` and `extension`; it calls one: remove the other".into(),
+        ),
+        ("[records]\ndurable = 1", "2:11: `durable` must be `true` or `false`, not a number".into()),
+        ("[records]\nintents = 0", "2:11: `intents` must be a whole number from 1 to 1000000".into()),
+        ("[records]\nbyte = \"1B\"", "2:1: there is no key `byte` in `[records]`: did you mean `bytes`?".into()),
         (
             "[[routes]]\npath = \"/\"\nfunction = \"f\"\nformat = \"value\"",
             "4:10: there is no format `value`: did you mean `values`?".into(),
@@ -183,8 +205,8 @@ fn each_fault_is_told_with_its_place_and_with_what_to_write() {
         ("[limits]\nwaiting = -1", "2:11: `waiting` must be a whole number from 0 to 100000".into()),
         (
             "mount = \"/x\"",
-            "1:1: the guest serves nothing; add a table `[[routes]]` with `path` and `function`, a table `[program]` with `tcp` \
-             or `websocket`, or `static` with a folder of files"
+            "1:1: the guest serves nothing; add a table `[[routes]]` with `path` and `function` or `extension`, a table \
+             `[program]` with `tcp` or `websocket`, or `static` with a folder of files"
                 .into(),
         ),
     ];

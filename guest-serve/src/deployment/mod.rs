@@ -3,22 +3,24 @@
 mod http;
 mod pace;
 mod program;
+mod route;
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use guest_functions::{Function, FunctionError, Module, ModuleConfig};
+use guest_functions::{FunctionError, Module, ModuleConfig};
 use guest_host::{CallLimits, Engine, InstanceConfig, PoolConfig, Secrets};
 
-use crate::config::{Format, GuestConfig, Limits};
+use crate::config::{GuestConfig, Limits};
 use crate::error::ServeError;
 use crate::files::{self, StaticFiles};
 use crate::folder::{GuestFiles, GuestFolder, GuestName};
 use crate::monitor::{GuestMonitor, Monitor};
 pub use pace::Pace;
 pub use program::ProgramFunctions;
+pub use route::RouteFunction;
 
 /// A version of a guest. Calls that began with it end with it, also when a newer one took its place.
 #[derive(Debug)]
@@ -31,7 +33,7 @@ pub struct Deployment {
     /// Its compiled module, with the limits of the configuration.
     pub module: Module,
     /// The functions of the routes, in the order of [`GuestConfig::routes`].
-    pub functions: Vec<Function>,
+    pub functions: Vec<RouteFunction>,
     /// The functions for events of connections, if it is a program.
     pub program: Option<ProgramFunctions>,
     /// The lanes of these functions.
@@ -74,7 +76,8 @@ impl Loader {
     /// # Errors
     /// [`ServeError::Module`].
     pub fn check(&self, path: &Path, bytes: &[u8]) -> Result<(), ServeError> {
-        let checked = Module::load(&self.engine, "module", bytes, module_config(&Limits::default(), &Secrets::default()));
+        let checked =
+            Module::load(&self.engine, "module", bytes, module_config(&Limits::default(), &Secrets::default()));
         checked.map(drop).map_err(|source| ServeError::Module { path: path.to_owned(), source: Box::new(source) })
     }
 
@@ -130,15 +133,8 @@ impl Deployment {
         };
         let module = module.map_err(unfit)?;
         module.caller().map_err(unfit)?;
-        let function = |route: &crate::config::Route| {
-            let function = module.function(&route.function);
-            let function = function.map_err(|error| route.function_place.error(error.to_string()))?;
-            if route.format == Format::Http {
-                http::check(route, function.signature())?;
-            }
-            Ok(function)
-        };
-        let functions: Vec<_> = config.routes.iter().map(function).collect::<Result<_, ServeError>>()?;
+        let functions: Vec<_> =
+            config.routes.iter().map(|route| RouteFunction::find(&module, route)).collect::<Result<_, _>>()?;
         let program = match &config.program {
             Some(program) => Some(ProgramFunctions::find(&module, program)?),
             None => None,

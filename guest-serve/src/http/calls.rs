@@ -19,9 +19,9 @@ use tokio::time::timeout;
 use super::exchange::{self, Target};
 use super::refusal::Refusal;
 use super::{Handler, Peer, body, encodings, path, response};
-use crate::call::{Attempt, Call, Instances, Kind};
+use crate::call::{Attempt, Call, Input, Instances, Kind, Output};
 use crate::config::Format;
-use crate::deployment::Deployment;
+use crate::deployment::{Deployment, RouteFunction};
 use crate::lanes::{Entrance as SlowEntrance, SlowCall};
 use crate::monitor::Ended;
 use crate::programs::{Entrance, Upgrade, is_upgrade};
@@ -45,23 +45,23 @@ pub struct CallOptions {
     pub body_time: Duration,
     /// How much longer than the guest's deadline a call may take on the slow lane, waiting included.
     pub wait: Duration,
-    /// The way to the programs, if there are any.
+    /// The way to the programs and the records of tenants, if there are any.
     pub programs: Option<Entrance>,
 }
 
 /// Answers requests on one thread.
 #[derive(Debug)]
 pub struct Calls {
-    options: CallOptions,
+    pub(super) options: CallOptions,
     reader: RefCell<Reader>,
     instances: RefCell<Instances>,
 }
 
 /// The facts of a request that are recorded when it has ended.
 #[derive(Default)]
-struct Record {
+pub(super) struct Record {
     /// When the last byte of the request was read.
-    read: Option<Instant>,
+    pub(super) read: Option<Instant>,
     slow: bool,
 }
 
@@ -164,7 +164,10 @@ impl Calls {
             let target = Target { mount: &deployment.config.mount, rest, tenant };
             return self.exchange(request, deployment, route, target, record).await;
         }
-        let signature = deployment.functions[route].signature();
+        let RouteFunction::Typed(function) = &deployment.functions[route] else {
+            return self.extension(request, deployment, route, tenant, record).await;
+        };
+        let signature = function.signature();
         let of_request = match has_query(request, signature) {
             true => Encoding::Json,
             false => encodings::of_body(request.headers())?,
@@ -172,8 +175,11 @@ impl Calls {
         let encoding = encodings::of_response(request.headers(), of_request);
         let arguments = self.arguments(request, of_request, signature, limits.body).await?;
         record.read = Some(Instant::now());
-        let call = Call { deployment: Arc::clone(deployment), route, tenant: tenant.into(), arguments };
-        let value = self.make(call, record).await?;
+        let input = Input::Arguments(arguments);
+        let call = Call { deployment: Arc::clone(deployment), route, tenant: tenant.into(), input };
+        let Output::Value(value) = self.make(call, record).await? else {
+            unreachable!("a typed function has a result");
+        };
         let mut bytes = Vec::new();
         wire::write(encoding, &value, &mut bytes);
         if bytes.len() > limits.response {
@@ -198,10 +204,10 @@ impl Calls {
         let limits = &deployment.config.limits;
         let body = body::read(request, limits.body, self.options.body_time).await?;
         record.read = Some(Instant::now());
-        let arguments = vec![Value::Bytes(exchange::write(request, target, &body))];
+        let input = Input::Arguments(vec![Value::Bytes(exchange::write(request, target, &body))]);
         let tenant = target.tenant.into();
-        match self.make(Call { deployment: Arc::clone(deployment), route, tenant, arguments }, record).await? {
-            Value::Bytes(bytes) => exchange::read(bytes, request.method(), limits.response),
+        match self.make(Call { deployment: Arc::clone(deployment), route, tenant, input }, record).await? {
+            Output::Value(Value::Bytes(bytes)) => exchange::read(bytes, request.method(), limits.response),
             // The function's type was checked when it was deployed.
             _ => Err(Refusal::Response("it is not bytes".to_owned())),
         }
@@ -227,7 +233,7 @@ impl Calls {
     }
 
     /// Makes a call: on this thread, and on the slow lane if it does not end within the slice or calls before it did not.
-    async fn make(&self, call: Call, record: &mut Record) -> Result<Value, Refusal> {
+    pub(super) async fn make(&self, call: Call, record: &mut Record) -> Result<Output, Refusal> {
         let pace = &call.deployment.paces[call.route];
         if !pace.is_slow() {
             match self.instances.borrow_mut().call(&call) {
@@ -236,6 +242,11 @@ impl Calls {
                 Attempt::NoTime => {}
             }
         }
+        self.make_slowly(call, record).await
+    }
+
+    /// Makes a call on the slow lane.
+    pub(super) async fn make_slowly(&self, call: Call, record: &mut Record) -> Result<Output, Refusal> {
         record.slow = true;
         let (reply, result) = oneshot::channel();
         let guest = call.deployment.name.clone();

@@ -76,7 +76,8 @@ pub(super) fn read(bytes: Vec<u8>, method: &Method, most: usize) -> Result<Respo
             let length = value.to_str().ok().and_then(|text| text.parse::<usize>().ok());
             if length.is_none_or(|length| length != found.body.len() && !may_differ) {
                 let body = found.body.len();
-                let message = format!("its header `content-length` is not {body}, as many bytes as its body has; leave it out");
+                let message =
+                    format!("its header `content-length` is not {body}, as many bytes as its body has; leave it out");
                 return Err(Refusal::Response(message));
             }
             response.headers_mut().insert(name, value);
@@ -113,12 +114,15 @@ fn check_size(headers: &[Header<'_>]) -> Result<(), String> {
 
 fn header(&(name, value): &Header<'_>) -> Result<(HeaderName, HeaderValue), String> {
     let shown = || printable_within(name, LONGEST_NAME);
-    let known = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{}` is not the name of a header", shown()))?;
+    let known =
+        HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("`{}` is not the name of a header", shown()))?;
     if OF_CONNECTION.contains(&known) {
         return Err(format!("the header `{known}` is of the connection, which is the server's; leave it out"));
     }
     let value = HeaderValue::from_bytes(value);
-    let value = value.map_err(|_| format!("the value of its header `{known}` has a line break or another character that HTTP has not"));
+    let value = value.map_err(|_| {
+        format!("the value of its header `{known}` has a line break or another character that HTTP has not")
+    });
     Ok((known, value?))
 }
 

@@ -4,6 +4,7 @@ mod body;
 mod calls;
 mod encodings;
 mod exchange;
+mod extensions;
 mod path;
 mod refusal;
 

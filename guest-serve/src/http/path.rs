@@ -3,6 +3,7 @@
 use guest_abi::http::decode;
 use guest_functions::wire::InputError;
 use guest_functions::{Signature, Value, ValueError};
+use serde_json::Value as Json;
 
 use super::refusal::Refusal;
 
@@ -49,6 +50,25 @@ pub(super) fn arguments(signature: &Signature, query: &str) -> Result<Vec<Value>
     found.into_iter().zip(&signature.params).map(given).collect()
 }
 
+/// The object in a query, as JSON: a value that is a number, a truth value or a text in JSON is that, and every other is a text as it
+/// stands.
+pub(super) fn object(query: &str) -> Result<String, Refusal> {
+    let mut object = String::from("{");
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
+        let (Some(name), Some(text)) = (decode(name, true), decode(text, true)) else {
+            return Err(Refusal::Query("the query is not UTF-8, or has a `%` without two digits".to_owned()));
+        };
+        let is_json =
+            !matches!(serde_json::from_str(&text), Err(_) | Ok(Json::Null | Json::Array(_) | Json::Object(_)));
+        let value = if is_json { text } else { Json::from(text).to_string() };
+        let separator = if object.len() > 1 { "," } else { "" };
+        object = format!("{object}{separator}{}:{value}", Json::from(name));
+    }
+    object.push('}');
+    Ok(object)
+}
+
 /// That a body is not the arguments.
 impl From<InputError> for Refusal {
     fn from(error: InputError) -> Self {
@@ -69,6 +89,16 @@ mod tests {
             assert!(tenant(wrong).is_err(), "{wrong}");
         }
         assert!(tenant(&"a".repeat(256)).is_ok() && tenant(&"a".repeat(257)).is_err());
+    }
+
+    #[test]
+    fn a_query_is_an_object_of_numbers_and_texts() {
+        assert_eq!(object("").unwrap(), "{}");
+        assert_eq!(
+            object("Year=2023&a&b=01&c=%2201%22&d=true&e=null&f=[1]&g=-1.5e3&h=x+%22y%22&i=%20").unwrap(),
+            r#"{"Year":2023,"a":"","b":"01","c":"01","d":true,"e":"null","f":"[1]","g":-1.5e3,"h":"x \"y\"","i":" "}"#
+        );
+        assert!(object("a=%").is_err() && object("%FF=1").is_err());
     }
 
     #[test]

@@ -87,6 +87,21 @@ pub enum Refusal {
     /// A response of a function that HTTP does not have.
     #[error("the function gave no response that can be sent: {0}")]
     Response(String),
+    /// An idempotency key that no request can have.
+    #[error("the header Idempotency-Key has 1 to 255 visible characters of ASCII, once")]
+    IdempotencyKey,
+    /// An idempotency key that another request has had.
+    #[error("another request had this idempotency key; send each request with a key of its own")]
+    OtherRequest,
+    /// Intents that cannot be applied. Nothing was written.
+    #[error("{0}")]
+    Intents(String),
+    /// More records than the tenant may have. Nothing was written.
+    #[error("{0}")]
+    RecordsFull(String),
+    /// The store failed, and nothing was written.
+    #[error("the store failed: {0}")]
+    Store(String),
     /// A result with more bytes than a response may have.
     #[error("the result has {bytes} bytes, and a response may have {most}")]
     ResponseTooLarge {
@@ -125,6 +140,11 @@ impl Refusal {
             Self::Busy(LaneFull::Closed) | Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
             Self::Busy(_) | Self::WaitedTooLong => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::Response(_) => (StatusCode::INTERNAL_SERVER_ERROR, "invalid-response"),
+            Self::IdempotencyKey => (StatusCode::BAD_REQUEST, "idempotency-key"),
+            Self::OtherRequest => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key"),
+            Self::Intents(_) => (StatusCode::UNPROCESSABLE_ENTITY, "intents"),
+            Self::RecordsFull(_) => (StatusCode::INSUFFICIENT_STORAGE, "records-full"),
+            Self::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store"),
             Self::ResponseTooLarge { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "response-too-large"),
             Self::Failed(error) => of_call(error),
         }

@@ -3,11 +3,11 @@
 use std::io;
 use std::time::Duration;
 
-use guest_functions::{FunctionError, Value};
+use guest_functions::FunctionError;
 use tokio::sync::oneshot;
 
 use super::{Entrance, Lane, Work};
-use crate::call::{Attempt, Call, Instances, Kind, Stop, ran};
+use crate::call::{Attempt, Call, Instances, Kind, Output, Stop, ran};
 use crate::registry::{Reader, Registry};
 
 /// A call that waits for its turn.
@@ -16,7 +16,7 @@ pub struct SlowCall {
     /// The call.
     pub call: Call,
     /// Where its end is awaited.
-    pub reply: oneshot::Sender<Result<Value, FunctionError>>,
+    pub reply: oneshot::Sender<Result<Output, FunctionError>>,
 }
 
 /// The slow lane of a server. Dropping it ends its threads and the calls that run.

@@ -46,7 +46,7 @@ impl Entrance {
     ) {
         let Some(program) = &deployment.config.program else { return };
         let shared = &self.shared;
-        let tenant = tenant_of(&deployment, key);
+        let tenant = tenant_of(&deployment.name, key);
         let connection = shared.numbers.next();
         let (outbox, mut outgoing, closer) = queue(program.outgoing);
         shared.open.send_modify(|open| *open += 1);

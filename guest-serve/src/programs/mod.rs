@@ -19,14 +19,17 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use guest_tenants::{RedbStore, TenantsConfig};
+use guest_tenants::{RedbReader, RedbStore, TenantsConfig};
 use tokio::sync::watch;
 
 use crate::deployment::Deployment;
 use crate::error::ServeError;
+use crate::folder::GuestName;
 use crate::monitor::Monitor;
 use crate::rate::Rate;
+use crate::records::{Home, Job as RecordsJob, make_tables};
 use crate::registry::Registry;
+use crate::server::threads::ThreadOptions;
 use numbers::Numbers;
 use tcp::Listeners;
 pub use websocket::{Upgrade, is_upgrade};
@@ -65,6 +68,8 @@ struct Shared {
     workers: Vec<mpsc::Sender<Job>>,
     numbers: Numbers,
     rate: Rate,
+    /// The records of all tenants.
+    records: RedbReader,
     /// How long a client may read nothing of what is sent to it.
     send_time: Duration,
     /// Whether connections are closed.
@@ -91,11 +96,14 @@ impl Programs {
         registry: &Registry,
         monitor: &Monitor,
         rate: Rate,
-        send_time: Duration,
+        threads: &ThreadOptions,
         options: &ProgramOptions,
     ) -> Result<Self, ServeError> {
         let path = own.join(STORE);
-        let store = RedbStore::open(&path, STORE_CACHE);
+        let store = RedbStore::open(&path, STORE_CACHE).and_then(|mut store| {
+            store.commit_with(&[], make_tables)?;
+            Ok(store)
+        });
         let store = store.map_err(|error| {
             ServeError::io("use the file of sleeping programs", &path)(std::io::Error::other(error))
         })?;
@@ -108,7 +116,8 @@ impl Programs {
         let (mut senders, mut workers) = (Vec::new(), Vec::new());
         for number in 0..count {
             let (sender, jobs) = mpsc::channel();
-            let worker = Worker::new(config, store.clone(), monitor.clone());
+            let records = Home::new(store.reader(), registry, instances.get(), threads.slice, threads.wait);
+            let worker = Worker::new(config, store.clone(), records, monitor.clone());
             let thread = thread::Builder::new().name(format!("programs-{number}")).spawn(move || worker.run(&jobs));
             workers
                 .push(thread.map_err(|source| ServeError::System { what: "start the threads of programs", source })?);
@@ -118,7 +127,8 @@ impl Programs {
             workers: senders,
             numbers: Numbers::open(own)?,
             rate,
-            send_time,
+            records: store.reader(),
+            send_time: threads.send_time,
             closing: watch::Sender::new(false),
             open: watch::Sender::new(0),
         };
@@ -134,6 +144,15 @@ impl Programs {
     #[must_use]
     pub fn entrance(&self) -> Entrance {
         self.entrance.clone().expect("it is open")
+    }
+
+    /// Reads the records of tenants.
+    ///
+    /// # Panics
+    /// After [`Programs::close`].
+    #[must_use]
+    pub fn records(&self) -> RedbReader {
+        self.entrance().records_reader().clone()
     }
 
     /// Closes all connections, tells the programs, and keeps their memory. Waits at most so long for connections to end; says whether
@@ -175,6 +194,16 @@ impl Entrance {
         &workers[(hasher.hash_one(tenant) % workers.len() as u64) as usize]
     }
 
+    /// Hands in work with the records of a tenant. Says whether there is a thread that takes it.
+    pub(crate) fn records(&self, tenant: &str, job: RecordsJob) -> bool {
+        self.worker(tenant).send(Job::Records(job)).is_ok()
+    }
+
+    /// Reads the records of all tenants.
+    pub(crate) fn records_reader(&self) -> &RedbReader {
+        &self.shared.records
+    }
+
     /// Hands an event in. Says whether there is a thread that takes it.
     fn enter(&self, deployment: &Arc<Deployment>, tenant: &Arc<str>, connection: i64, event: Event) -> bool {
         let job = Job::Event { deployment: Arc::clone(deployment), tenant: Arc::clone(tenant), connection, event };
@@ -183,6 +212,6 @@ impl Entrance {
 }
 
 /// The name of a tenant among all tenants: that of its guest, and its key.
-fn tenant_of(deployment: &Deployment, key: &str) -> Arc<str> {
-    format!("{}/{key}", deployment.name).into()
+pub(crate) fn tenant_of(guest: &GuestName, key: &str) -> Arc<str> {
+    format!("{guest}/{key}").into()
 }

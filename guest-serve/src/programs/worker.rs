@@ -1,4 +1,4 @@
-//! A thread that runs programs, one event after the other.
+//! A thread that runs programs, one event after the other, and calls of extension functions beside them.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, mpsc};
@@ -8,19 +8,22 @@ use guest_abi::program::{Action, ActionError, CLOSED, CONNECTED, READ, actions};
 use guest_functions::FunctionError;
 use guest_host::guest_image::ImageError;
 use guest_host::{Instance, ResumeError};
-use guest_tenants::{RedbStore, RedbStoreError, Store as _, TenantError, Tenants, TenantsConfig};
+use guest_tenants::{RedbStore, RedbStoreError, TenantError, Tenants, TenantsConfig};
 use tokio::sync::oneshot;
 
 use super::outbox::{Closing, Outbox};
 use crate::deployment::{Deployment, ProgramFunctions};
 use crate::folder::GuestName;
 use crate::monitor::{Ended, Event as MonitorEvent, Monitor};
+use crate::records::{Home, Job as RecordsJob};
 
 /// Work for the thread.
 #[derive(Debug)]
 pub(super) enum Job {
     /// An event of a connection.
     Event { deployment: Arc<Deployment>, tenant: Arc<str>, connection: i64, event: Event },
+    /// A call of an extension function.
+    Records(RecordsJob),
     /// Keeps what tenants have, and ends.
     Stop,
 }
@@ -95,13 +98,18 @@ struct Batch {
     moved: bool,
 }
 
-/// Events that share a write to the disk, at most.
+/// Events and calls that share a write to the disk, at most.
 const TOGETHER: usize = 256;
+
+/// How long the thread waits for something to do before it tidies.
+const REST: Duration = Duration::from_secs(1);
 
 /// A thread that runs programs.
 #[derive(Debug)]
 pub(super) struct Worker {
     tenants: Tenants<RedbStore>,
+    /// The records of the tenants.
+    records: Home,
     monitor: Monitor,
     connections: HashMap<i64, Open>,
     /// The connections of each tenant that has some.
@@ -113,9 +121,10 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(config: TenantsConfig, store: RedbStore, monitor: Monitor) -> Self {
+    pub(super) fn new(config: TenantsConfig, store: RedbStore, records: Home, monitor: Monitor) -> Self {
         Self {
             tenants: Tenants::new(config, store),
+            records,
             monitor,
             connections: HashMap::new(),
             open: HashMap::new(),
@@ -128,19 +137,31 @@ impl Worker {
     pub(super) fn run(mut self, jobs: &mpsc::Receiver<Job>) {
         let mut goes_on = true;
         while goes_on {
-            let Ok(mut job) = jobs.recv() else { break };
+            let mut job = match jobs.recv_timeout(REST) {
+                Ok(job) => job,
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    self.rest();
+                    continue;
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            };
             let opened = self.tenants.store().opened();
             let mut batch = Batch { opened, effects: Vec::new(), done: Vec::new(), moved: false };
             // Those that came while the last ones were written.
             for _ in 0..TOGETHER {
-                let Job::Event { deployment, tenant, connection, event } = job else {
-                    goes_on = false;
-                    break;
-                };
-                self.take(&deployment, &tenant, connection, event, &mut batch);
+                match job {
+                    Job::Event { deployment, tenant, connection, event } => {
+                        self.take(&deployment, &tenant, connection, event, &mut batch);
+                    }
+                    Job::Records(job) => self.records.take(job),
+                    Job::Stop => {
+                        goes_on = false;
+                        break;
+                    }
+                }
                 match jobs.try_recv() {
-                    Ok(next) => job = next,
-                    Err(_) => break,
+                    Ok(next) if !self.records.is_full() => job = next,
+                    _ => break,
                 }
             }
             self.commit(batch);
@@ -149,6 +170,14 @@ impl Worker {
         let synced = saved.and_then(|()| self.tenants.store_mut().sync().map_err(|error| error.to_string()));
         if let Err(error) = synced {
             eprintln!("the memory of programs was not kept: {error}");
+        }
+    }
+
+    /// Tidies while there is nothing to do.
+    fn rest(&mut self) {
+        if self.records.rest() {
+            // If it fails, the next transaction tells.
+            let _ = self.tenants.store_mut().sync();
         }
     }
 
@@ -338,13 +367,19 @@ impl Worker {
     fn commit(&mut self, batch: Batch) {
         let Batch { opened, effects, done, moved } = batch;
         let changed: BTreeSet<&Arc<str>> = effects.iter().map(|effect| &effect.tenant).collect();
-        if !changed.is_empty() || moved {
+        let records = &mut self.records;
+        if changed.is_empty() && !moved && !records.is_changed() {
+            records.end(Ok(()));
+        } else {
             let names = changed.iter().map(|tenant| &***tenant);
-            let written = self.tenants.save_by(names, |store, images| match changed.is_empty() {
-                // Without effects that wait, the disk need not be waited for either.
-                true => store.save(images),
-                false => store.commit(images),
+            // Without effects and records that wait, the disk need not be waited for either.
+            let waits = !changed.is_empty() || records.waits();
+            let written = self.tenants.save_by(names, |store, images| match waits {
+                true => store.commit_with(images, |transaction| records.write(transaction, waits)),
+                false => store.save_with(images, |transaction| records.write(transaction, waits)),
             });
+            let error = written.as_ref().err().map(ToString::to_string);
+            self.records.end(error.as_deref().map_or(Ok(()), Err));
             match written {
                 // Those that are not in memory any more went to the store before, and are on the disk with this transaction.
                 Ok(saved) if saved == changed.len() || self.tenants.store().opened() == opened => {}

@@ -113,7 +113,7 @@ pub fn run(options: &Options) -> Result<Stopped, ServeError> {
     let connections = descriptors::room_for(options.threads.connections);
     let threads = ThreadOptions { connections, ..options.threads.clone() };
     let rate = Rate::new(threads.tenants as usize);
-    let programs = Programs::start(&own, &registry, &monitor, rate.clone(), threads.send_time, &options.programs)?;
+    let programs = Programs::start(&own, &registry, &monitor, rate.clone(), &threads, &options.programs)?;
     let entrance = Some(programs.entrance());
     let threads = Threads::start_beside(listener, &registry, rate, entrance, &threads)?;
     let watching = Watching::start(&catalog)?;
@@ -145,7 +145,8 @@ async fn serve(
     let listener = listener.map_err(system("start the administration"))?;
     let mut signals = Signals::new().map_err(system("wait for signals"))?;
     let (stop, stopping) = watch::channel(false);
-    let connections = Connections::new(Admin::new(catalog, token, stopping).router());
+    let admin = Admin::new(catalog, token, stopping).with_records(programs.records());
+    let connections = Connections::new(admin.router());
     tokio::select! {
         never = connections.take_all(listener) => match never {},
         () = signals.next() => {}

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use guest_serve::config::{GuestConfig, Limits};
+use guest_serve::config::{GuestConfig, Limits, RecordsConfig};
 
 const PAGE: &str = include_str!("../../../docs/src/serve.md");
 
@@ -11,7 +11,7 @@ const PAGE: &str = include_str!("../../../docs/src/serve.md");
 fn the_sample_has_every_key_and_the_defaults() {
     let sample = PAGE.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     let config = GuestConfig::parse("numbers", Path::new("guest.toml"), sample).unwrap();
-    assert_eq!(config.limits, Limits::default());
+    assert_eq!((config.limits, config.records), (Limits::default(), RecordsConfig::default()));
     assert_eq!((config.mount.as_str(), config.routes[0].path.has_tenant()), ("/numbers", true));
     assert_eq!(config.limits.deadline, Duration::from_millis(50));
     // A key that nobody has is answered with all keys that there are.
@@ -19,6 +19,7 @@ fn the_sample_has_every_key_and_the_defaults() {
         ("", "x = 1"),
         ("[[routes]]", "[[routes]]\nx = 1"),
         ("[program]", "[program]\nx = 1"),
+        ("[records]", "[records]\nx = 1"),
         ("[limits]", "[limits]\nx = 1"),
     ] {
         let error = GuestConfig::parse("numbers", Path::new("guest.toml"), text).unwrap_err().to_string();
@@ -26,7 +27,7 @@ fn the_sample_has_every_key_and_the_defaults() {
         for key in keys
             .split(", ")
             .map(|key| key.trim_matches('`'))
-            .filter(|key| !["routes", "program", "limits"].contains(key))
+            .filter(|key| !["routes", "program", "records", "limits"].contains(key))
         {
             assert!(
                 sample.lines().any(|line| line.starts_with(&format!("{key} = "))),

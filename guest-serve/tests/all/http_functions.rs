@@ -95,7 +95,10 @@ fn a_response_that_http_does_not_have_is_an_error_of_the_guest() {
         assert!(text.contains(message), "{text}");
         assert_eq!(response.header("set-cookie"), None);
     }
-    assert_eq!(client.send("POST", "/site", "", answer(200, &[], b"ten bytes!")).receive().unwrap().text(), "ten bytes!");
+    assert_eq!(
+        client.send("POST", "/site", "", answer(200, &[], b"ten bytes!")).receive().unwrap().text(),
+        "ten bytes!"
+    );
     assert_eq!(server.counts("site").failed(), 7);
 }
 
@@ -139,5 +142,8 @@ fn a_function_of_other_types_is_refused_with_its_place() {
     let files = folder.read(&"numbers".parse().unwrap(), &folder.secrets().unwrap()).unwrap();
     let error = Deployment::load(&loader, files).unwrap_err().to_string();
     assert!(error.starts_with("numbers/guest.toml:3:12: `gcd("), "{error}");
-    assert!(error.contains("is not a function for `format = \"http\"`: it must take bytes and return bytes"), "{error}");
+    assert!(
+        error.contains("is not a function for `format = \"http\"`: it must take bytes and return bytes"),
+        "{error}"
+    );
 }

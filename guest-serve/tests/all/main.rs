@@ -9,10 +9,13 @@ mod clients;
 mod deployments;
 mod guests;
 mod http_functions;
+mod ledger;
 mod neighbours;
 mod process;
 #[cfg(unix)]
 mod programs;
+#[cfg(unix)]
+mod records;
 mod requests;
 mod secrets;
 mod server;

@@ -220,4 +220,17 @@ impl Server {
             thread::sleep(Duration::from_millis(20));
         }
     }
+
+    /// Waits until a guest's log has so many lines, and returns it.
+    pub(crate) fn wait_for_log(&self, name: &str, lines: usize) -> String {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let log = self.ask("GET", &format!("/api/guests/{name}/logs")).text().to_owned();
+            if log.lines().count() >= lines {
+                return log;
+            }
+            assert!(Instant::now() < until, "they do not come: {log}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
 }

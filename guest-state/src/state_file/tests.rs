@@ -201,7 +201,7 @@ fn a_value_alone_is_read_or_refused_with_its_place() {
     let deep = format!("{}1{}", "{\"a\":".repeat(99), "}".repeat(99));
     for (text, place, words) in [
         ("", "line 1, column 1", "EOF"),
-        ("{\n\"a\": 1,}", "line 2, column 9", "trailing comma"),
+        ("{\n\"a\": 1,}", "line 2, column 8", "key must be"),
         ("[1]", "line 1, column 1", "the value must be an object, not an array"),
         ("{\"$bytes\": \"AP8=\"}", "line 1, column 1", "not bytes"),
         ("{\"a\": 1, \"a\": 2}", "line 1, column 10", "field `a` occurs twice"),

@@ -1,0 +1,65 @@
+//! Records of tenants.
+
+use std::collections::HashMap;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::json;
+
+use super::Admin;
+use super::answer::{Refusal, respond};
+use super::api::{GuestPath, blocking};
+use crate::folder::GuestName;
+use crate::monitor::hex;
+use crate::programs::tenant_of;
+use crate::records;
+
+/// Records that a listing has, if nothing else is asked for, and at most.
+const RECORDS: usize = 100;
+const MOST_RECORDS: usize = 1000;
+
+/// The records of a tenant, also of a guest that was removed: `storage`, `entity`, `tenant`, `limit`, and `after` of the listing
+/// before.
+pub(super) async fn list(
+    State(admin): State<Admin>,
+    GuestPath(name): GuestPath,
+    query: Result<Query<HashMap<String, String>>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Query(mut options) = query.map_err(|error| Refusal::Request(error.status(), error.body_text()))?;
+    let guest: GuestName = name.parse()?;
+    let Some(reader) = admin.records else { return Err(Refusal::NoRoute) };
+    let bad = |message: &str| Refusal::Request(StatusCode::BAD_REQUEST, message.to_owned());
+    let storage = options.remove("storage").ok_or_else(|| bad("name a storage: ?storage=sys.Record"))?;
+    let entity = options.remove("entity").unwrap_or_default();
+    // That of a guest whose routes have no tenant.
+    let tenant = tenant_of(&guest, options.get("tenant").unwrap_or(&name));
+    let after =
+        options.get("after").map(|text| bytes_of_hex(text).ok_or_else(|| bad("`after` is not that of a listing")));
+    let after = after.transpose()?;
+    let most = options.get("limit").map(|text| text.parse().map_err(|_| bad("`limit` must be a number")));
+    let most = most.transpose()?.unwrap_or(RECORDS).clamp(1, MOST_RECORDS);
+    let listed = blocking(move || records::list(&reader, &tenant, (&storage, &entity), after.as_deref(), most)).await?;
+    let (records, last) = listed.map_err(|error| bad(&error.to_string()))?;
+    Ok(respond(StatusCode::OK, &json!({ "records": records, "after": last.map(|last| hex(&last)) })))
+}
+
+/// Reads what [`hex`] writes.
+fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let pairs = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
+    if rest.is_empty() { pairs.collect() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hexadecimal_digits_are_read_back() {
+        assert_eq!(bytes_of_hex(&hex(&[0, 0xAF, 0x10])), Some(vec![0, 0xAF, 0x10]));
+        assert_eq!((bytes_of_hex("0"), bytes_of_hex("0g"), bytes_of_hex("")), (None, None, Some(Vec::new())));
+    }
+}

@@ -1,0 +1,53 @@
+//! Records of a tenant for people and programs outside.
+
+use guest_host::StoredState;
+use guest_host::guest_abi::key::Key;
+use guest_host::guest_abi::value::ValueRef;
+use guest_host::guest_state::state_file::to_json;
+use guest_host::{StateError, guest_abi::cbor::Reader};
+use guest_tenants::RedbReader;
+use serde_json::{Value, json};
+
+use super::state::view;
+
+/// Bytes behind which a listing has no further record.
+const ENOUGH: usize = 1 << 20;
+
+/// The records of a tenant in a storage, of one entity: at most `most`, from the one behind that whose key map is `after`. They are
+/// as state files have them; the second value is the key map of the last one, if there are more.
+pub(crate) fn list(
+    reader: &RedbReader,
+    tenant: &str,
+    (storage, entity): (&str, &str),
+    after: Option<&[u8]>,
+    most: usize,
+) -> Result<(Vec<Value>, Option<Vec<u8>>), StateError> {
+    // No field of the key: all records.
+    let key = Key::of_parts(storage, entity, &[0xA0]).map_err(StateError::new)?;
+    if let Some(after) = after {
+        let mut row = Reader::new(after);
+        row.key_map().map_err(StateError::new)?;
+        if !row.is_at_end() {
+            return Err(StateError::new("`after` is not that of a listing"));
+        }
+    }
+    let state = StoredState::of(tenant, view(reader).map_err(StateError::new)?);
+    let (mut rows, mut bytes, mut more) = (Vec::new(), 0, false);
+    state.rows(&key, after.map(ValueRef::new), |map, value| {
+        more = rows.len() >= most || bytes > ENOUGH;
+        if !more {
+            bytes += map.len() + value.len();
+            rows.push((map.to_vec(), value.to_vec()));
+        }
+        !more
+    })?;
+    let last = rows.last().filter(|_| more).map(|(map, _)| map.clone());
+    let record = |(map, value): (Vec<u8>, Vec<u8>)| {
+        let (key, value) = (to_json(ValueRef::new(&map)), to_json(ValueRef::new(&value)));
+        Ok(json!({
+            "storage": storage, "entity": entity,
+            "key": key.map_err(StateError::new)?, "value": value.map_err(StateError::new)?,
+        }))
+    };
+    Ok((rows.into_iter().map(record).collect::<Result<_, StateError>>()?, last))
+}
