@@ -6,10 +6,12 @@ mod catalog;
 mod changes;
 mod client;
 mod clients;
+mod counters;
 mod deployments;
 mod guests;
 mod http_functions;
-mod ledger;
+#[cfg(unix)]
+mod kills;
 mod neighbours;
 mod process;
 #[cfg(unix)]

@@ -8,17 +8,17 @@ use std::thread;
 use serde_json::{Value, json};
 
 use crate::client::{Client, Response};
+use crate::counters::{counter_routes, counters};
 use crate::guests::Guests;
-use crate::ledger::{ledger, ledger_routes};
 use crate::process::{Request, Server};
 
 /// Limits that no test meets by chance.
 const WIDE: &str = "[limits]\ncalls_per_second = 1000000\nwaiting = 1000\n";
 
-/// A folder with the guest `ledger`, whose `guest.toml` ends with this text.
+/// A folder with the guest `counters`, whose `guest.toml` ends with this text.
 fn folder(more: &str) -> Guests {
     let folder = Guests::new();
-    folder.put("ledger", &format!("{}{more}", ledger_routes()), &ledger());
+    folder.put("counters", &format!("{}{more}", counter_routes()), &counters());
     folder
 }
 
@@ -33,7 +33,7 @@ fn get(address: SocketAddr, path: &str) -> Response {
 
 /// The counter of a tenant, as a query returns it.
 fn counted(address: SocketAddr, tenant: &str) -> u64 {
-    let answer = get(address, &format!("/ledger/counted/{tenant}"));
+    let answer = get(address, &format!("/counters/counted/{tenant}"));
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()["n"].as_u64().unwrap_or(0)
 }
@@ -47,7 +47,7 @@ fn calls_of_a_tenant_count_one_after_the_other_and_each_tenant_for_itself() {
         let clients: Vec<_> = (0..8)
             .map(|client: usize| {
                 scope.spawn(move || {
-                    let path = format!("/ledger/count/{}", tenants[client % 2]);
+                    let path = format!("/counters/count/{}", tenants[client % 2]);
                     let mut connection = Client::new(address);
                     let count = |_| (client % 2, connection.post(&path, "").json()["n"].as_u64().unwrap());
                     (0..50).map(count).collect::<Vec<_>>()
@@ -61,9 +61,9 @@ fn calls_of_a_tenant_count_one_after_the_other_and_each_tenant_for_itself() {
         assert!(found.into_iter().eq(1..=200), "each number once");
         assert_eq!(counted(address, tenants[tenant]), 200);
     }
-    assert_eq!(get(address, "/ledger/counted/green").text(), "null\n");
+    assert_eq!(get(address, "/counters/counted/green").text(), "null\n");
     assert_eq!(
-        Request::new("HEAD", "/ledger/counted/red").send(address).head().lines().next(),
+        Request::new("HEAD", "/counters/counted/red").send(address).head().lines().next(),
         Some("HTTP/1.1 200 OK")
     );
     server.stop();
@@ -77,27 +77,27 @@ fn the_event_comes_from_the_body_or_the_query_and_the_result_goes_out_in_the_enc
     let folder = folder(WIDE);
     let server = Server::start(folder.path(), &[]);
     let address = server.address;
-    let post = |body: &str| Client::new(address).post("/ledger/echo/a", body);
+    let post = |body: &str| Client::new(address).post("/counters/echo/a", body);
     for body in [r#"{"a":1,"b":[true,"x",{"c":{"$bytes":"AP8="}}],"d":-0.5}"#, "{}"] {
         assert_eq!(post(body).result(), body);
     }
     assert_eq!((post("").result(), post(" \n").result()), ("{}", "{}"));
     assert_eq!(
-        get(address, "/ledger/echo/a?Year=2023&Name=Ada+L&zip=01&id=%2201%22").json(),
+        get(address, "/counters/echo/a?Year=2023&Name=Ada+L&zip=01&id=%2201%22").json(),
         json!({"Year": 2023, "Name": "Ada L", "zip": "01", "id": "01"})
     );
     let cbor = |body: &[u8]| {
-        Request::new("POST", "/ledger/echo/a").header("Content-Type", "application/cbor").body(body).ask(address)
+        Request::new("POST", "/counters/echo/a").header("Content-Type", "application/cbor").body(body).ask(address)
     };
     // Lengths become definite.
     assert_eq!(cbor(b"\xBF\x61a\x01\xFF").body, b"\xA1\x61a\x01");
-    let json = Request::new("POST", "/ledger/echo/a")
+    let json = Request::new("POST", "/counters/echo/a")
         .header("Content-Type", "application/cbor")
         .header("Accept", "application/json")
         .body(b"\xA1\x61a\x43abc")
         .ask(address);
     assert_eq!((json.header("content-type"), json.result()), (Some("application/json"), r#"{"a":{"$bytes":"YWJj"}}"#));
-    let none = Request::new("GET", "/ledger/counted/none").header("Accept", "application/cbor").ask(address);
+    let none = Request::new("GET", "/counters/counted/none").header("Accept", "application/cbor").ask(address);
     assert_eq!(none.body, b"\xF6");
 
     let wrong = |answer: Response, part: &str| {
@@ -108,12 +108,12 @@ fn the_event_comes_from_the_body_or_the_query_and_the_result_goes_out_in_the_enc
     wrong(post("{\n\"a\": null}"), "line 2, column 6: at `a`: null is not a value; leave the field out");
     wrong(post("[1]"), "the value must be an object, not an array");
     wrong(post("{"), "line 1, column");
-    wrong(Request::new("POST", "/ledger/echo/a").body(b"\xFF").ask(address), "not UTF-8");
-    wrong(get(address, "/ledger/echo/a?a=1&a=2"), "field `a` occurs twice");
+    wrong(Request::new("POST", "/counters/echo/a").body(b"\xFF").ask(address), "not UTF-8");
+    wrong(get(address, "/counters/echo/a?a=1&a=2"), "field `a` occurs twice");
     for body in [b"\xA1\x61a\xF6".as_slice(), b"\x81\x01", b"\xA0\x00", b"\xA1\x61a", b"\xA1\x01\x01", b""] {
         wrong(cbor(body), "the body is not a map of values that records can have");
     }
-    let other = Request::new("POST", "/ledger/echo/a").header("Content-Type", "text/html").body(b"x").ask(address);
+    let other = Request::new("POST", "/counters/echo/a").header("Content-Type", "text/html").body(b"x").ask(address);
     assert_eq!(other.status, 415);
     server.stop();
 }
@@ -129,22 +129,22 @@ fn a_call_that_fails_or_cannot_be_applied_leaves_nothing() {
         assert_eq!((answer.status, found.as_str()), (status, kind), "{message}");
         assert!(message.contains(part), "{message}");
     };
-    fails(post("/ledger/orphan/a", r#"{"a":1}"#), 422, "intents", "`sys.Record` `x` that does not exist");
-    fails(post("/ledger/refuse/a", r#"{"a":1}"#), 422, "guest-error", "counted");
-    fails(post("/ledger/loud/a", r#"{"a":1}"#), 422, "intents", "writes to `sys.Event`");
-    fails(get(address, "/ledger/counts/a"), 422, "intents", "give the route another method");
-    let records = |path: &str| server.ask("GET", &format!("/api/guests/ledger/records?{path}"));
+    fails(post("/counters/orphan/a", r#"{"a":1}"#), 422, "intents", "`sys.Record` `x` that does not exist");
+    fails(post("/counters/refuse/a", r#"{"a":1}"#), 422, "guest-error", "counted");
+    fails(post("/counters/loud/a", r#"{"a":1}"#), 422, "intents", "writes to `sys.Event`");
+    fails(get(address, "/counters/counts/a"), 422, "intents", "give the route another method");
+    let records = |path: &str| server.ask("GET", &format!("/api/guests/counters/records?{path}"));
     let list = |tenant: &str| records(&format!("tenant={tenant}&storage=sys.Record&entity=b")).json();
     assert_eq!(list("a"), json!({"records": [], "after": null}));
     assert_eq!(counted(address, "a"), 0);
 
     // The limit is of a tenant's records together; a record that becomes smaller makes room.
     let large = |size: usize| format!("{{\"a\":\"{}\"}}", "x".repeat(size));
-    assert_eq!(post("/ledger/keep/a", &large(1900)).status, 200);
-    assert_eq!(post("/ledger/count/a", "").json(), json!({"n": 1}));
-    fails(post("/ledger/keep/a", &large(2100)), 507, "records-full", "and may have 2048");
-    assert_eq!(post("/ledger/keep/b", &large(1900)).status, 200, "another tenant");
-    assert_eq!(post("/ledger/keep/a", &large(10)).status, 200);
+    assert_eq!(post("/counters/keep/a", &large(1900)).status, 200);
+    assert_eq!(post("/counters/count/a", "").json(), json!({"n": 1}));
+    fails(post("/counters/keep/a", &large(2100)), 507, "records-full", "and may have 2048");
+    assert_eq!(post("/counters/keep/b", &large(1900)).status, 200, "another tenant");
+    assert_eq!(post("/counters/keep/a", &large(10)).status, 200);
     assert_eq!(
         list("a")["records"],
         json!([{"storage": "sys.Record", "entity": "b", "key": {}, "value": {"a": "xxxxxxxxxx"}}])
@@ -158,7 +158,7 @@ fn a_call_that_fails_or_cannot_be_applied_leaves_nothing() {
         assert_eq!(answer.status, 400);
         assert!(answer.text().contains(part), "{}", answer.text());
     }
-    let without_token = Request::new("GET", "/api/guests/ledger/records?storage=sys.Record").ask(server.admin);
+    let without_token = Request::new("GET", "/api/guests/counters/records?storage=sys.Record").ask(server.admin);
     assert_eq!(without_token.status, 401);
     server.stop();
 }
@@ -168,25 +168,25 @@ fn a_request_that_is_sent_again_with_its_key_is_carried_out_once() {
     let folder = folder(&format!("[records]\nidempotency_keys = 3\n{WIDE}"));
     let server = Server::start(folder.path(), &[]);
     let address = server.address;
-    let first = named(address, "/ledger/count/a", "one", "{}");
-    let again = named(address, "/ledger/count/a", "one", "{}");
+    let first = named(address, "/counters/count/a", "one", "{}");
+    let again = named(address, "/counters/count/a", "one", "{}");
     assert_eq!((first.result(), again.result(), counted(address, "a")), (r#"{"n":1}"#, r#"{"n":1}"#, 1));
-    for (path, body) in [("/ledger/count/a", "{ }"), ("/ledger/echo/a", "{}")] {
+    for (path, body) in [("/counters/count/a", "{ }"), ("/counters/echo/a", "{}")] {
         let other = named(address, path, "one", body);
         assert_eq!((other.status, other.error().0.as_str()), (422, "idempotency-key"), "{path}");
     }
-    assert_eq!(named(address, "/ledger/count/b", "one", "{}").result(), r#"{"n":1}"#, "keys are of a tenant");
+    assert_eq!(named(address, "/counters/count/b", "one", "{}").result(), r#"{"n":1}"#, "keys are of a tenant");
     // What failed has left nothing, and is carried out again.
-    assert_eq!(named(address, "/ledger/refuse/a", "two", "{}").error().0, "guest-error");
-    assert_eq!(named(address, "/ledger/echo/a", "two", r#"{"x":1}"#).result(), r#"{"x":1}"#);
+    assert_eq!(named(address, "/counters/refuse/a", "two", "{}").error().0, "guest-error");
+    assert_eq!(named(address, "/counters/echo/a", "two", r#"{"x":1}"#).result(), r#"{"x":1}"#);
     for key in ["", "a b", "ä", &"x".repeat(256)] {
-        let refused = named(address, "/ledger/count/a", key, "{}");
+        let refused = named(address, "/counters/count/a", key, "{}");
         assert_eq!((refused.status, refused.error().0.as_str()), (400, "idempotency-key"), "{key}");
     }
     assert_eq!(counted(address, "a"), 1);
     // Many at once: one is carried out, and all have its response.
     let answers: BTreeSet<String> = thread::scope(|scope| {
-        let ask = || named(address, "/ledger/count/a", &"k".repeat(255), "{}").result().to_owned();
+        let ask = || named(address, "/counters/count/a", &"k".repeat(255), "{}").result().to_owned();
         let clients: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
         clients.into_iter().map(|client| client.join().unwrap()).collect()
     });
@@ -196,10 +196,10 @@ fn a_request_that_is_sent_again_with_its_key_is_carried_out_once() {
     // They are kept across starts: the last three of the tenant.
     let server = Server::start(folder.path(), &[]);
     let address = server.address;
-    assert_eq!(named(address, "/ledger/count/a", "one", "{}").result(), r#"{"n":1}"#);
-    assert_eq!(named(address, "/ledger/count/a", "four", "{}").result(), r#"{"n":3}"#);
-    assert_eq!(named(address, "/ledger/echo/a", "two", r#"{"x":1}"#).result(), r#"{"x":1}"#);
-    assert_eq!(named(address, "/ledger/count/a", "one", "{}").result(), r#"{"n":4}"#, "it was the oldest");
+    assert_eq!(named(address, "/counters/count/a", "one", "{}").result(), r#"{"n":1}"#);
+    assert_eq!(named(address, "/counters/count/a", "four", "{}").result(), r#"{"n":3}"#);
+    assert_eq!(named(address, "/counters/echo/a", "two", r#"{"x":1}"#).result(), r#"{"x":1}"#);
+    assert_eq!(named(address, "/counters/count/a", "one", "{}").result(), r#"{"n":4}"#, "it was the oldest");
     server.stop();
 }
 
@@ -212,20 +212,20 @@ fn a_slow_call_holds_up_its_own_tenant_alone_and_sees_what_was_before_it() {
     let numbers: BTreeSet<u64> = thread::scope(|scope| {
         let clients: Vec<_> = (0..10)
             .map(|client| {
-                let path = format!("/ledger/{}/a", names[client % names.len()]);
+                let path = format!("/counters/{}/a", names[client % names.len()]);
                 scope.spawn(move || Client::new(address).post(&path, "").json()["n"].as_u64().unwrap())
             })
             .collect();
         // The thread of both tenants goes on.
-        assert_eq!(Client::new(address).post("/ledger/count/b", "").json(), json!({"n": 1}));
+        assert_eq!(Client::new(address).post("/counters/count/b", "").json(), json!({"n": 1}));
         clients.into_iter().map(|client| client.join().unwrap()).collect()
     });
     assert!(numbers.into_iter().eq(1..=10), "each number once");
     assert_eq!(counted(address, "a"), 10);
-    let guest = server.ask("GET", "/api/guests/ledger").json();
+    let guest = server.ask("GET", "/api/guests/counters").json();
     assert!(guest["counts"]["slow"].as_u64() >= Some(4), "{guest}");
     // A line for each call, and none for those that were made again.
-    let log = server.wait_for_log("ledger", 11);
+    let log = server.wait_for_log("counters", 11);
     assert_eq!(log.lines().count(), 11, "{log}");
     server.stop();
 }
@@ -236,15 +236,15 @@ fn a_call_that_never_ends_is_given_up_and_the_next_of_its_tenant_begins() {
     let server = Server::start(folder.path(), &["--program-threads=1", "--wait=50s"]);
     let address = server.address;
     let mut spins = Client::new(address);
-    spins.send("POST", "/ledger/spin/a", "", "");
+    spins.send("POST", "/counters/spin/a", "", "");
     let late = spins.receive().unwrap();
     assert_eq!((late.status, late.error().0.as_str()), (504, "deadline-exceeded"));
-    assert_eq!(Client::new(address).post("/ledger/count/a", "").json(), json!({"n": 1}));
+    assert_eq!(Client::new(address).post("/counters/count/a", "").json(), json!({"n": 1}));
     // A client that goes away gives its turn up.
     let mut gone = Client::new(address);
-    gone.send("POST", "/ledger/spin/a", "", "");
+    gone.send("POST", "/counters/spin/a", "", "");
     drop(gone);
-    while Client::new(address).post("/ledger/count/a", "").status != 200 {}
+    while Client::new(address).post("/counters/count/a", "").status != 200 {}
     assert!(counted(address, "a") >= 2);
     server.stop();
 }
@@ -252,13 +252,13 @@ fn a_call_that_never_ends_is_given_up_and_the_next_of_its_tenant_begins() {
 #[test]
 fn a_route_of_an_extension_function_is_checked_with_its_place() {
     let folder = Guests::new();
-    folder.put("ledger", "[[routes]]\npath = \"/\"\nextension = \"cuont\"\n", &ledger());
+    folder.put("counters", "[[routes]]\npath = \"/\"\nextension = \"cuont\"\n", &counters());
     let numbers = r#"(module (func (export "one") (result i64) (i64.const 1)))"#;
     folder.put("numbers", "[[routes]]\npath = \"/\"\nextension = \"one\"\n", numbers);
     let server = Server::start(folder.path(), &[]);
     server
         .process
-        .wait_for_stderr("ledger/guest.toml:3:13: the guest has no extension function `cuont`; did you mean `count`");
+        .wait_for_stderr("counters/guest.toml:3:13: the guest has no extension function `cuont`; did you mean `count`");
     server.process.wait_for_stderr("numbers/guest.toml:3:13: the module has no extension functions");
     server.stop();
 }

@@ -3,7 +3,7 @@
 /// `count` and `slow_count` add one to the record `c` and return it, the latter after a while; `counted` returns it. `echo` returns its
 /// event, and `keep` makes it the record `b`. `orphan` writes a record and updates another that there is not, `refuse` writes one and
 /// fails, `spin` never ends, and `loud` writes to the event.
-pub(crate) fn ledger() -> String {
+pub(crate) fn counters() -> String {
     // An intent up to its value: of the operation, the storage, the entity, and a key without fields.
     let intent = |operation: u8, storage: &str, entity: &str| {
         let text = |text: &str| format!("\\{:02x}{text}", 0x60 + text.len());
@@ -81,7 +81,7 @@ pub(crate) fn ledger() -> String {
 }
 
 /// A route of each function for each tenant: that of `counted` is a query, as is a second one of `count`.
-pub(crate) fn ledger_routes() -> String {
+pub(crate) fn counter_routes() -> String {
     let route = |method: &str, path: &str, function: &str| {
         format!("[[routes]]\nmethod = \"{method}\"\npath = \"/{path}/{{tenant}}\"\nextension = \"{function}\"\n")
     };
