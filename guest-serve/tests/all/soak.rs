@@ -11,6 +11,7 @@
 mod adversaries;
 mod honest;
 mod ledger;
+mod records;
 mod running;
 
 use std::time::Duration;
@@ -35,12 +36,17 @@ fn nothing_acknowledged_is_lost_and_nothing_happens_twice() {
     let guests = Guests::new();
     guests.put("numbers", &format!("{GCD_ROUTE}[limits]\ncalls_per_second = 100000\n"), GCD);
     ledger::put(&guests);
+    records::put(&guests);
     adversaries::put(&guests);
     let running = Running::new(guests, &OPTIONS);
     std::thread::scope(|scope| {
         for number in 0..4 {
             let running = &running;
             scope.spawn(move || honest::ask(running, number));
+        }
+        for tenant in 0..4 {
+            let running = &running;
+            scope.spawn(move || records::count(running, tenant));
         }
         for room in 0..ROOMS {
             let running = &running;

@@ -22,7 +22,7 @@ const SAMPLES: usize = 200_000;
 #[derive(Debug, Default)]
 pub(super) struct Figures {
     pub(super) kills: u64,
-    /// Numbers in ledgers that were acknowledged.
+    /// Numbers in ledgers and in records that were acknowledged.
     pub(super) lines: u64,
     /// Calls of functions that were answered.
     pub(super) requests: u64,
