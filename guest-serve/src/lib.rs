@@ -18,3 +18,4 @@ pub mod rate;
 pub mod records;
 pub mod registry;
 pub mod server;
+pub mod streams;

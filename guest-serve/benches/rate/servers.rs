@@ -5,7 +5,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use clap::Parser;
 use guest_functions::wire::{Encoding, arguments, write};
 use guest_functions::{Signature, Value};
@@ -13,11 +12,11 @@ use guest_host::wasmtime::{self, InstancePre, Linker, Module, Store};
 use guest_host::{Engine, EngineConfig};
 use guest_serve::deployment::{Deployment, Loader};
 use guest_serve::folder::GuestFolder;
-use guest_serve::http::{Handler, response};
+use guest_serve::http::{Handler, ResponseBody, response};
 use guest_serve::monitor::Monitor;
 use guest_serve::registry::Registry;
 use guest_serve::server::threads::{ThreadOptions, Threads};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Either};
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use tempfile::TempDir;
@@ -198,10 +197,10 @@ struct Direct<F> {
 }
 
 impl<F: Fn(&str, &[Value]) -> Value + 'static> Handler for Direct<F> {
-    async fn respond(self: Rc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn respond(self: Rc<Self>, request: Request<Incoming>) -> Response<ResponseBody> {
         let path = request.uri().path().to_owned();
         let bytes = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-        match arguments(Encoding::Json, &self.signature, &bytes) {
+        let response = match arguments(Encoding::Json, &self.signature, &bytes) {
             Ok(arguments) => {
                 let mut body = Vec::new();
                 write(Encoding::Json, &(self.compute)(&path, &arguments), &mut body);
@@ -209,6 +208,7 @@ impl<F: Fn(&str, &[Value]) -> Value + 'static> Handler for Direct<F> {
                 response(StatusCode::OK, Encoding::Json.media_type(), body)
             }
             Err(error) => response(StatusCode::BAD_REQUEST, "text/plain", error.to_string().into_bytes()),
-        }
+        };
+        response.map(Either::Left)
     }
 }

@@ -62,8 +62,10 @@ pub struct GuestConfig {
 pub struct Limits {
     /// Bytes of linear memory that an instance may have.
     pub memory: u64,
-    /// How long a call may take.
+    /// How long a call may take. With a stream, how long its code may run before it waits for the client again.
     pub deadline: Duration,
+    /// How long a call with a stream may take in all.
+    pub total: Duration,
     /// Bytes that a request's body may have.
     pub body: usize,
     /// Bytes that a response may have.
@@ -74,6 +76,8 @@ pub struct Limits {
     pub calls_per_second: u32,
     /// Requests of one tenant that wait at most.
     pub waiting: usize,
+    /// Calls of one tenant with streams at the same time.
+    pub streams: usize,
     /// Bytes that the files of the folder `static` may have together. They are held in memory.
     pub static_files: u64,
 }
@@ -83,11 +87,13 @@ impl Default for Limits {
         Self {
             memory: 16 << 20,
             deadline: Duration::from_millis(50),
+            total: Duration::from_secs(30),
             body: 64 << 10,
             response: 1 << 20,
             log: 64 << 10,
             calls_per_second: 100,
             waiting: 64,
+            streams: 8,
             static_files: 16 << 20,
         }
     }
@@ -95,7 +101,18 @@ impl Default for Limits {
 
 /// The keys of the file, of a table of `routes`, and of `limits`.
 const KEYS: [&str; 9] = ["module", "mount", "static", "secrets", "declare", "routes", "program", "records", "limits"];
-const LIMITS: [&str; 8] = ["memory", "deadline", "body", "response", "log", "calls_per_second", "waiting", "static"];
+const LIMITS: [&str; 10] = [
+    "memory",
+    "deadline",
+    "total",
+    "body",
+    "response",
+    "log",
+    "calls_per_second",
+    "waiting",
+    "streams",
+    "static",
+];
 
 impl GuestConfig {
     /// Reads the text of the file at `path` for the guest `name`.
@@ -181,11 +198,13 @@ impl Limits {
         Ok(Self {
             memory: memory.unwrap_or(default.memory),
             deadline: deadline.unwrap_or(default.deadline),
+            total: table.read("total", guest_host::text::duration)?.unwrap_or(default.total),
             body: table.read("body", bytes)?.unwrap_or(default.body),
             response: table.read("response", bytes)?.unwrap_or(default.response),
             log: table.read("log", bytes)?.unwrap_or(default.log),
             calls_per_second: table.count("calls_per_second", 1..=1_000_000)?.unwrap_or(default.calls_per_second),
             waiting: table.count("waiting", 0..=100_000)?.map_or(default.waiting, |waiting| waiting as usize),
+            streams: table.count("streams", 1..=100_000)?.map_or(default.streams, |streams| streams as usize),
             static_files: table.read("static", guest_host::text::size)?.unwrap_or(default.static_files),
         })
     }

@@ -8,7 +8,7 @@ use super::table::{Table, nearest};
 use crate::error::{Place, ServeError};
 
 /// The keys of a route.
-pub(super) const KEYS: [&str; 5] = ["method", "path", "function", "extension", "format"];
+pub(super) const KEYS: [&str; 6] = ["method", "path", "function", "extension", "format", "stream"];
 
 /// Methods that a route can have.
 const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
@@ -33,6 +33,8 @@ pub struct Route {
     pub callee: Callee,
     /// How requests and responses are written.
     pub format: Format,
+    /// Whether the function reads and writes bodies piece by piece.
+    pub stream: bool,
     /// Where the route begins in the file.
     pub(crate) place: Place,
     /// Where its function stands in the file.
@@ -136,6 +138,11 @@ impl Route {
                 return Err(found.error(message));
             }
         };
+        let stream = table.flag("stream")?.unwrap_or(false);
+        if stream && format != Format::Http {
+            let message = "`stream = true` is for functions that give responses; add `format = \"http\"`, or leave out `stream`";
+            return Err(table.place().error(message));
+        }
         if function.text.is_empty() {
             let key = callee.key();
             return Err(function.error(format!("`{key}` is empty; write the name of a function of the module")));
@@ -146,6 +153,7 @@ impl Route {
             function: function.text.to_owned(),
             callee,
             format,
+            stream,
             place: table.place(),
             function_place: function.place(),
         })

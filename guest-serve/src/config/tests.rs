@@ -22,14 +22,22 @@ fn a_file_with_every_key_is_read() {
         path = "/rooms/{tenant}"
         function = "room"
         format = "values"
+        stream = false
+        [[routes]]
+        path = "/upload/{*rest}"
+        function = "upload"
+        format = "http"
+        stream = true
         [limits]
         memory = "256KiB"
         deadline = "20ms"
+        total = "1min"
         body = "1KiB"
         response = "2KiB"
         log = "0"
         calls_per_second = 7
         waiting = 0
+        streams = 3
         static = "3MiB"
         "#,
     )
@@ -41,14 +49,19 @@ fn a_file_with_every_key_is_read() {
     let route = &config.routes[0];
     assert_eq!((route.method.as_str(), route.function.as_str(), route.format), ("GET", "room", Format::Values));
     assert_eq!((route.path.to_string(), route.path.has_tenant()), ("/rooms/{tenant}".to_owned(), true));
+    assert!(!route.stream);
+    let route = &config.routes[1];
+    assert_eq!((route.format, route.stream, route.path.to_string()), (Format::Http, true, "/upload/{*rest}".to_owned()));
     let limits = Limits {
         memory: 256 << 10,
         deadline: Duration::from_millis(20),
+        total: Duration::from_secs(60),
         body: 1 << 10,
         response: 2 << 10,
         log: 0,
         calls_per_second: 7,
         waiting: 0,
+        streams: 3,
         static_files: 3 << 20,
     };
     assert_eq!(config.limits, limits);
@@ -137,6 +150,19 @@ fn each_fault_is_told_with_its_place_and_with_what_to_write() {
         ("[[routes]]\n", "1:1: the route lacks `path`; add it".into()),
         ("[[routes]]\npath = \"/a\"\n", "2:1: the route lacks `function`, or `extension` for an extension function; add one of them".into()),
         ("[[routes]]\npth = \"/a\"\n", "2:1: there is no key `pth` in `[[routes]]`: did you mean `path`?".into()),
+        (
+            "[[routes]]\npath = \"/a\"\nfunction = \"f\"\nformat = \"htp\"",
+            "4:10: there is no format `htp`: did you mean `http`?".into(),
+        ),
+        (
+            "[[routes]]\npath = \"/a\"\nfunction = \"f\"\nstream = true",
+            "2:1: `stream = true` is for functions that give responses; add `format = \"http\"`, or leave out `stream`".into(),
+        ),
+        (
+            "[[routes]]\nfunction = \"f\"\npath = \"/{*rest}/a\"",
+            "3:8: `/{*rest}/a` has segments behind `{*rest}`, which stands for all of them; leave them out".into(),
+        ),
+        ("mount = \"/a/{*rest}\"", "1:9: `/a/{*rest}` has `{*rest}`; it can stand in the path of a route alone".into()),
         ("[[routes]]\nmethod = \"post\"", "2:10: `post` is not a method: did you mean `POST`?".into()),
         (
             "[[routes]]\nmethod = \"TRACE\"",
@@ -225,8 +251,8 @@ fn each_fault_is_told_with_its_place_and_with_what_to_write() {
 
 /// A file with every key.
 const WHOLE: &str = "module = \"a.wasm\"\nmount = \"/a\"\nstatic = \"p\"\nsecrets = [\"A\"]\n[[routes]]\nmethod = \"GET\"\n\
-    path = \"/a/{tenant}\"\nfunction = \"f\"\nformat = \"values\"\n[limits]\nmemory = \"1MiB\"\ndeadline = \"5ms\"\n\
-    body = \"1KiB\"\nresponse = \"1KiB\"\nlog = \"1KiB\"\ncalls_per_second = 5\nwaiting = 5\nstatic = \"1KiB\"\n";
+    path = \"/a/{tenant}\"\nfunction = \"f\"\nformat = \"http\"\nstream = true\n[limits]\nmemory = \"1MiB\"\ndeadline = \"5ms\"\n\
+    body = \"1KiB\"\nresponse = \"1KiB\"\nlog = \"1KiB\"\ncalls_per_second = 5\nwaiting = 5\nstreams = 5\ntotal = \"5s\"\nstatic = \"1KiB\"\n";
 
 proptest! {
     #[test]

@@ -1,6 +1,8 @@
 //! Functions of routes with `format = "http"`.
 
-use guest_functions::{Scalar, Signature, Type};
+use guest_abi::function::EXPORT_ROW;
+use guest_functions::{Module, Scalar, Signature, Type};
+use guest_host::Function;
 
 use crate::config::Route;
 use crate::error::ServeError;
@@ -15,6 +17,20 @@ pub(super) fn check(route: &Route, signature: &Signature) -> Result<(), ServeErr
         false => Err(route.function_place.error(format!(
             "`{signature}` is not a function for `format = \"http\"`: it must take bytes and return bytes; write it with \
              `guest_sdk::http`, or leave out `format`"
+        ))),
+    }
+}
+
+/// The function of a route with streams, as the host calls it; `None` for another route.
+pub(super) fn stream(route: &Route, module: &Module) -> Result<Option<Function>, ServeError> {
+    if !route.stream {
+        return Ok(None);
+    }
+    match module.guest().export(&format!("{EXPORT_ROW}{}", route.function)) {
+        Some(function) => Ok(Some(function)),
+        None => Err(route.function_place.error(format!(
+            "`{}` cannot have `stream = true`, as its module was not made with `guest-sdk`; leave it out",
+            route.function
         ))),
     }
 }

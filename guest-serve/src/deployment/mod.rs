@@ -34,6 +34,8 @@ pub struct Deployment {
     pub module: Module,
     /// The functions of the routes, in the order of [`GuestConfig::routes`].
     pub functions: Vec<RouteFunction>,
+    /// The functions of routes with streams, in the order of the routes.
+    pub streams: Vec<Option<guest_host::Function>>,
     /// The functions for events of connections, if it is a program.
     pub program: Option<ProgramFunctions>,
     /// The lanes of these functions.
@@ -135,6 +137,7 @@ impl Deployment {
         module.caller().map_err(unfit)?;
         let functions: Vec<_> =
             config.routes.iter().map(|route| RouteFunction::find(&module, route)).collect::<Result<_, _>>()?;
+        let streams = config.routes.iter().map(|route| http::stream(route, &module)).collect::<Result<_, _>>()?;
         let program = match &config.program {
             Some(program) => Some(ProgramFunctions::find(&module, program)?),
             None => None,
@@ -157,6 +160,7 @@ impl Deployment {
             program,
             paces: functions.iter().map(|_| Pace::default()).collect(),
             functions,
+            streams,
             hash,
         });
         loader.remember(&deployment);

@@ -38,11 +38,16 @@ pub(super) async fn read(request: &mut Request<Incoming>, most: usize, longest: 
 /// Reads what is left of the body of a request that was answered without it, within limits: a connection that is closed
 /// while its client still sends is reset, and the client may never see the response.
 pub(super) async fn finish(request: &mut Request<Incoming>, status: StatusCode) {
-    let waits = request.headers().contains_key(EXPECT);
-    let body = request.body_mut();
-    let mut left = DRAINED;
     // A client that waits for the word to go on gets the response instead of it, and a slow one had its time.
-    if body.is_end_stream() || waits || status == StatusCode::REQUEST_TIMEOUT || body.size_hint().lower() > left {
+    if !request.headers().contains_key(EXPECT) && status != StatusCode::REQUEST_TIMEOUT {
+        drain(request.body_mut()).await;
+    }
+}
+
+/// Reads what is left of a body, within limits.
+pub(crate) async fn drain(body: &mut Incoming) {
+    let mut left = DRAINED;
+    if body.is_end_stream() || body.size_hint().lower() > left {
         return;
     }
     let drained = async {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use axum::body::Bytes;
 use guest_functions::wire::{self, Encoding};
 use guest_functions::{Signature, Value};
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use hyper::{Method, Request, Response, StatusCode};
@@ -27,6 +27,7 @@ use crate::monitor::Ended;
 use crate::programs::{Entrance, Upgrade, is_upgrade};
 use crate::rate::Rate;
 use crate::registry::{Reader, Registry};
+use crate::streams::{Entrance as Streams, Job, ResponseBody};
 
 /// What all threads that answer requests have in common.
 #[derive(Debug, Clone)]
@@ -37,6 +38,8 @@ pub struct CallOptions {
     pub rate: Rate,
     /// The slow lane.
     pub slow: SlowEntrance<SlowCall>,
+    /// The thread of calls with streams.
+    pub streams: Streams,
     /// How long a call may hold up other requests of its thread.
     pub slice: Duration,
     /// Instances that a thread keeps at most.
@@ -57,6 +60,15 @@ pub struct Calls {
     instances: RefCell<Instances>,
 }
 
+/// A request for a function with streams.
+struct Streaming {
+    deployment: Arc<Deployment>,
+    route: usize,
+    tenant: String,
+    /// The request without its body, as the function gets it.
+    request: Vec<u8>,
+}
+
 /// The facts of a request that are recorded when it has ended.
 #[derive(Default)]
 pub(super) struct Record {
@@ -74,36 +86,41 @@ impl Calls {
         Self { options, reader, instances }
     }
 
-    /// The response to a request.
-    async fn answer(&self, request: &mut Request<Incoming>) -> Response<Full<Bytes>> {
+    /// The response to a request, or the route with streams that it has.
+    async fn answer(&self, request: &mut Request<Incoming>) -> Result<Response<Full<Bytes>>, Streaming> {
         let table = Arc::clone(self.reader.borrow_mut().table());
         let uri = request.uri().clone();
         let Some((deployment, rest)) = table.find(uri.path()) else {
-            return Refusal::NoGuest.response();
+            return Ok(Refusal::NoGuest.response());
         };
         if let (Some(programs), Some(key)) = (&self.options.programs, socket(deployment, request, rest)) {
-            return match key.map_or_else(|| Ok(deployment.name.to_string()), path::tenant) {
+            return Ok(match key.map_or_else(|| Ok(deployment.name.to_string()), path::tenant) {
                 Ok(key) => self.upgrade(programs.clone(), request, Arc::clone(deployment), key),
                 Err(refusal) => refusal.response(),
-            };
+            });
         }
         let (route, key) = match find(deployment, request.method(), rest) {
             Ok(found) => found,
-            Err(allowed) => return no_route(deployment, rest, request, allowed),
+            Err(allowed) => return Ok(no_route(deployment, rest, request, allowed)),
         };
         let tenant = match key.map(path::tenant) {
             Some(Ok(tenant)) => tenant,
-            Some(Err(refusal)) => return refusal.response(),
+            Some(Err(refusal)) => return Ok(refusal.response()),
             None => deployment.name.to_string(),
         };
         let deployment = Arc::clone(deployment);
         drop(table);
+        if deployment.config.routes[route].stream {
+            let target = Target { mount: &deployment.config.mount, rest, tenant: &tenant };
+            let bytes = exchange::write(request, target, b"");
+            return Err(Streaming { deployment, route, tenant, request: bytes });
+        }
         let function = deployment.config.routes[route].function.as_str();
         let mut record = Record::default();
         let answered = self.call(request, &deployment, route, &tenant, rest, &mut record).await;
         let took = record.read.map(|read| read.elapsed()).unwrap_or_default();
         let mut ended = Ended { tenant: &tenant, function, status: 200, took, slow: record.slow, error: None };
-        match answered {
+        Ok(match answered {
             Ok(response) => {
                 ended.status = response.status().as_u16();
                 deployment.monitor.ended(&ended);
@@ -120,6 +137,43 @@ impl Calls {
                 }
                 refusal.response()
             }
+        })
+    }
+
+    /// Has a function with streams called, and returns its response as soon as that has begun.
+    async fn stream(&self, mut request: Request<Incoming>, streaming: Streaming) -> Response<ResponseBody> {
+        let Streaming { deployment, route, tenant, request: bytes } = streaming;
+        let refuse = |refusal: &Refusal| {
+            let (status, kind) = refusal.status();
+            let (function, message) = (deployment.config.routes[route].function.as_str(), refusal.to_string());
+            let (status, error) = (status.as_u16(), Some((kind, message.as_str())));
+            let ended = Ended { tenant: &tenant, function, status, took: Duration::ZERO, slow: false, error };
+            deployment.monitor.ended(&ended);
+            if refusal.is_limit() {
+                deployment.monitor.limited(&tenant, &message);
+            }
+            refusal.response().map(Either::Left)
+        };
+        let per_second = deployment.config.limits.calls_per_second;
+        let admitted = self.options.rate.admit(&deployment.monitor, &tenant, per_second, Instant::now());
+        let admitted = admitted.map_err(|after| Refusal::Rate { per_second, after });
+        let permit = match admitted.and_then(|()| self.options.streams.permit(&deployment, &tenant)) {
+            Ok(permit) => permit,
+            Err(refusal) => {
+                let response = refuse(&refusal);
+                body::finish(&mut request, response.status()).await;
+                return response;
+            }
+        };
+        let (reply, response) = oneshot::channel();
+        let method = request.method().clone();
+        let (body, of_job) = (request.into_body(), Arc::clone(&deployment));
+        let tenant = tenant.as_str().into();
+        let job = Job { deployment: of_job, route, tenant, method, request: bytes, body, reply, permit };
+        let entered = self.options.streams.enter(job);
+        match entered {
+            Ok(()) => response.await.unwrap_or_else(|_| Refusal::Stopping.response().map(Either::Left)),
+            Err(refusal) => refuse(&refusal),
         }
     }
 
@@ -263,10 +317,14 @@ impl Calls {
 }
 
 impl Handler for Calls {
-    async fn respond(self: Rc<Self>, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let response = self.answer(&mut request).await;
-        body::finish(&mut request, response.status()).await;
-        response
+    async fn respond(self: Rc<Self>, mut request: Request<Incoming>) -> Response<ResponseBody> {
+        match self.answer(&mut request).await {
+            Ok(response) => {
+                body::finish(&mut request, response.status()).await;
+                response.map(Either::Left)
+            }
+            Err(streaming) => self.stream(request, streaming).await,
+        }
     }
 
     fn tidy(&self) {

@@ -60,26 +60,39 @@ pub(super) fn write(request: &Request<Incoming>, target: Target<'_>, body: &[u8]
 }
 
 /// The response of a function, whose body has at most `most` bytes.
-pub(super) fn read(bytes: Vec<u8>, method: &Method, most: usize) -> Result<Response<Full<Bytes>>, Refusal> {
+pub(crate) fn read(bytes: Vec<u8>, method: &Method, most: usize) -> Result<Response<Full<Bytes>>, Refusal> {
     let bytes = Bytes::from(bytes);
     let found = http::Response::read(&bytes).map_err(|error| Refusal::Response(error.to_string()))?;
     if found.body.len() > most {
         return Err(Refusal::ResponseTooLarge { bytes: found.body.len(), most });
     }
-    let mut response = Response::new(Full::new(bytes.slice_ref(found.body)));
-    *response.status_mut() = status(&found).map_err(Refusal::Response)?;
-    check_size(&found.headers).map_err(Refusal::Response)?;
+    let length = match *method == Method::HEAD && found.body.is_empty() {
+        true => Length::Unsaid,
+        false => Length::Is(found.body.len()),
+    };
+    let head = head(&found, length).map_err(Refusal::Response)?;
+    Ok(head.map(|()| Full::new(bytes.slice_ref(found.body))))
+}
+
+/// The length of a body.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Length {
+    Is(usize),
+    /// It is that of a body that is not sent.
+    Unsaid,
+    /// Nobody knows it yet.
+    Unknown,
+}
+
+/// The response with its status and headers, if HTTP has them.
+pub(crate) fn head(found: &http::Response<'_>, length: Length) -> Result<Response<()>, String> {
+    let mut response = Response::new(());
+    *response.status_mut() = status(found)?;
+    check_size(&found.headers)?;
     for header in &found.headers {
-        let (name, value) = self::header(header).map_err(Refusal::Response)?;
+        let (name, value) = self::header(header)?;
         if name == header::CONTENT_LENGTH {
-            let may_differ = *method == Method::HEAD && found.body.is_empty();
-            let length = value.to_str().ok().and_then(|text| text.parse::<usize>().ok());
-            if length.is_none_or(|length| length != found.body.len() && !may_differ) {
-                let body = found.body.len();
-                let message =
-                    format!("its header `content-length` is not {body}, as many bytes as its body has; leave it out");
-                return Err(Refusal::Response(message));
-            }
+            check_length(&value, length)?;
             response.headers_mut().insert(name, value);
         } else {
             response.headers_mut().append(name, value);
@@ -88,13 +101,30 @@ pub(super) fn read(bytes: Vec<u8>, method: &Method, most: usize) -> Result<Respo
     Ok(response)
 }
 
+fn check_length(value: &HeaderValue, length: Length) -> Result<(), String> {
+    let said = value.to_str().ok().and_then(|text| text.parse::<usize>().ok());
+    match (said, length) {
+        (Some(said), Length::Is(length)) if said == length => Ok(()),
+        (Some(_), Length::Unsaid) => Ok(()),
+        (_, Length::Unknown) => Err("it has the header `content-length`, and its body is still to come; leave it out".to_owned()),
+        (_, Length::Is(length)) => {
+            Err(format!("its header `content-length` is not {length}, as many bytes as its body has; leave it out"))
+        }
+        (None, Length::Unsaid) => Err("its header `content-length` is no number; leave it out".to_owned()),
+    }
+}
+
+/// Whether responses of this status have no body.
+pub(crate) fn is_without_body(status: StatusCode) -> bool {
+    [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::NOT_MODIFIED].contains(&status)
+}
+
 fn status(response: &http::Response<'_>) -> Result<StatusCode, String> {
     let number = response.status;
     let status = StatusCode::from_u16(number).ok().filter(|_| (200..=599).contains(&number));
     let status = status.ok_or_else(|| format!("its status {number} is not from 200 to 599"))?;
-    let has_none = [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
     match response.body.len() {
-        bytes @ 1.. if has_none => Err(format!("with the status {number} it has no body, and this has {bytes} bytes")),
+        bytes @ 1.. if is_without_body(status) => Err(format!("with the status {number} it has no body, and this has {bytes} bytes")),
         _ => Ok(status),
     }
 }

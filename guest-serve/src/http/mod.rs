@@ -1,9 +1,9 @@
 //! Requests of clients and the responses to them.
 
-mod body;
+pub(crate) mod body;
 mod calls;
 mod encodings;
-mod exchange;
+pub(crate) mod exchange;
 mod extensions;
 mod path;
 mod refusal;
@@ -21,6 +21,8 @@ use hyper::{Request, Response, StatusCode};
 pub use calls::{CallOptions, Calls};
 pub use refusal::Refusal;
 
+pub use crate::streams::ResponseBody;
+
 /// The client of a connection, as an extension of requests.
 #[derive(Clone)]
 pub struct Peer {
@@ -33,7 +35,7 @@ pub struct Peer {
 /// Responds to requests on one thread.
 pub trait Handler: 'static {
     /// The response to a request.
-    fn respond(self: Rc<Self>, request: Request<Incoming>) -> impl Future<Output = Response<Full<Bytes>>> + 'static;
+    fn respond(self: Rc<Self>, request: Request<Incoming>) -> impl Future<Output = Response<ResponseBody>> + 'static;
 
     /// Is called each second or so.
     fn tidy(&self) {}

@@ -102,6 +102,21 @@ pub enum Refusal {
     /// The store failed, and nothing was written.
     #[error("the store failed: {0}")]
     Store(String),
+    /// As many calls with streams are open as may.
+    #[error("as many streams of {} are open as may; try again later", if *of_tenant { "the tenant" } else { "all guests" })]
+    TooManyStreams {
+        /// Whether they are the tenant's own.
+        of_tenant: bool,
+    },
+    /// A call with a stream that took too long in all.
+    #[error("the call took longer than {total:?} in all")]
+    TotalTime {
+        /// How long it may take.
+        total: Duration,
+    },
+    /// A client that closed its connection while the response was sent.
+    #[error("the client closed the connection")]
+    ClientGone,
     /// A result with more bytes than a response may have.
     #[error("the result has {bytes} bytes, and a response may have {most}")]
     ResponseTooLarge {
@@ -139,6 +154,9 @@ impl Refusal {
             Self::Rate { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate"),
             Self::Busy(LaneFull::Closed) | Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
             Self::Busy(_) | Self::WaitedTooLong => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            Self::TooManyStreams { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            Self::TotalTime { .. } => (StatusCode::GATEWAY_TIMEOUT, "deadline-exceeded"),
+            Self::ClientGone => (StatusCode::BAD_REQUEST, "client-gone"),
             Self::Response(_) => (StatusCode::INTERNAL_SERVER_ERROR, "invalid-response"),
             Self::IdempotencyKey => (StatusCode::BAD_REQUEST, "idempotency-key"),
             Self::OtherRequest => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key"),
@@ -153,7 +171,7 @@ impl Refusal {
     /// Whether the tenant asked for more than it may have.
     #[must_use]
     pub fn is_limit(&self) -> bool {
-        matches!(self, Self::Rate { .. } | Self::Busy(LaneFull::Tenant | LaneFull::Guest))
+        matches!(self, Self::Rate { .. } | Self::Busy(LaneFull::Tenant | LaneFull::Guest) | Self::TooManyStreams { of_tenant: true })
     }
 
     /// The response.

@@ -5,7 +5,7 @@
 const LOWEST: i32 = 19;
 
 /// Gives the calling thread the lowest priority, where the system has one for threads.
-pub(super) fn lower_priority() {
+pub(crate) fn lower_priority() {
     // Linux has it for each thread, and takes no process for the calling thread. Lowering is always allowed.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::setpriority_process(None, LOWEST);

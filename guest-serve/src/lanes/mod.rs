@@ -11,6 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+pub(crate) use low::lower_priority;
 pub use queue::{Full, Turns};
 pub use slow::{SlowCall, SlowCalls, SlowOptions};
 

@@ -17,6 +17,7 @@ use crate::lanes::{SlowCalls, SlowOptions};
 use crate::programs::Entrance;
 use crate::rate::Rate;
 use crate::registry::Registry;
+use crate::streams::Streams;
 
 /// Options of the threads.
 #[derive(Debug, Clone, clap::Args)]
@@ -45,6 +46,10 @@ pub struct ThreadOptions {
     /// Calls that wait for a slow thread at most; a quarter of them may be of one guest. Further ones get status 503.
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
     pub slow_waiting: u32,
+
+    /// Calls with `stream = true` at the same time at most. Further ones get status 503.
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub streams: u32,
 
     /// How long a call may wait for a slow thread, and for its processor, beside the deadline of guest.toml. Then it gets
     /// status 503.
@@ -84,6 +89,7 @@ pub struct Threads {
     threads: Vec<JoinHandle<()>>,
     /// Ends after the threads that wait for it.
     _slow: Option<SlowCalls>,
+    _streams: Option<Streams>,
 }
 
 impl ThreadOptions {
@@ -135,10 +141,12 @@ impl Threads {
             longer: options.wait,
         };
         let slow = SlowCalls::start(registry, &slow).map_err(no_thread)?;
+        let streams = Streams::start(registry, options.streams as usize).map_err(no_thread)?;
         let calls = CallOptions {
             registry: registry.clone(),
             rate,
             slow: slow.entrance(),
+            streams: streams.entrance(),
             slice: options.slice,
             instances,
             body_time: options.body_time,
@@ -147,6 +155,7 @@ impl Threads {
         };
         let mut threads = Self::start_with(listener, options, move || Calls::new(calls.clone()))?;
         threads._slow = Some(slow);
+        threads._streams = Some(streams);
         Ok(threads)
     }
 
@@ -166,7 +175,7 @@ impl Threads {
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::unbounded_channel()).unzip();
         let shared = Arc::new(Shared::new(senders));
         // The threads that there are end with it if there is none for the next.
-        let mut threads = Self { shared: Arc::clone(&shared), threads: Vec::new(), _slow: None };
+        let mut threads = Self { shared: Arc::clone(&shared), threads: Vec::new(), _slow: None, _streams: None };
         let make = Arc::new(make);
         for (number, handed) in receivers.into_iter().enumerate() {
             let listener = listener.try_clone().map_err(no_thread)?;

@@ -8,7 +8,7 @@ use guest_serve::monitor::Monitor;
 use crate::guests::{GCD, GCD_ROUTE, Guests, http};
 use crate::server::Server;
 
-/// Routes to `mirror`, by their paths and methods.
+/// Routes with `format = "http"`, by their methods, paths and functions.
 fn routes(routes: &[(&str, &str, &str)]) -> String {
     let route = |(method, path, function): &(&str, &str, &str)| {
         format!("[[routes]]\nmethod = \"{method}\"\npath = \"{path}\"\nfunction = \"{function}\"\nformat = \"http\"\n")

@@ -24,4 +24,5 @@ mod server;
 #[cfg(target_os = "linux")]
 mod soak;
 mod stopping;
+mod streams;
 mod whole;

@@ -83,6 +83,18 @@ impl Server {
         self.monitor.guest(&name.parse().unwrap()).counts()
     }
 
+    /// The message of the last error of a guest's calls.
+    pub(crate) fn last_error(&self, name: &str) -> Option<String> {
+        self.monitor.guest(&name.parse().unwrap()).last_error().map(|error| error.message)
+    }
+
+    /// Why a guest that was written into the folder cannot be deployed.
+    pub(crate) fn load_error(&self, name: &str) -> String {
+        let folder = GuestFolder::open(self.guests.path()).unwrap();
+        let files = folder.read(&name.parse().unwrap(), &folder.secrets().unwrap());
+        files.and_then(|files| Deployment::load(&self.loader, files)).unwrap_err().to_string()
+    }
+
     /// Ends the server, and returns the log of a guest.
     pub(crate) fn end(self, name: &str) -> String {
         drop(self.threads);
