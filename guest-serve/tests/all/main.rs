@@ -13,6 +13,7 @@ mod http_functions;
 #[cfg(unix)]
 mod kills;
 mod neighbours;
+mod pages;
 mod process;
 #[cfg(unix)]
 mod programs;
