@@ -268,7 +268,10 @@ mod tests {
         let failure = block_on(instance.call_bytes(function("echo"), &[0; 1025], pieces(1, Duration::ZERO).0));
         let too_large = Cause::ArgumentsTooLarge { needed: 1025, available: 1024 };
         assert_eq!(failure.unwrap_err().cause.to_string(), too_large.to_string());
-        assert_eq!(block_on(instance.call_bytes(function("echo"), &[1; 1024], pieces(1, Duration::ZERO).0)).unwrap(), [1; 1024]);
+        assert_eq!(
+            block_on(instance.call_bytes(function("echo"), &[1; 1024], pieces(1, Duration::ZERO).0)).unwrap(),
+            [1; 1024]
+        );
     }
 
     #[test]

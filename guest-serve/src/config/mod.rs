@@ -101,18 +101,8 @@ impl Default for Limits {
 
 /// The keys of the file, of a table of `routes`, and of `limits`.
 const KEYS: [&str; 9] = ["module", "mount", "static", "secrets", "declare", "routes", "program", "records", "limits"];
-const LIMITS: [&str; 10] = [
-    "memory",
-    "deadline",
-    "total",
-    "body",
-    "response",
-    "log",
-    "calls_per_second",
-    "waiting",
-    "streams",
-    "static",
-];
+const LIMITS: [&str; 10] =
+    ["memory", "deadline", "total", "body", "response", "log", "calls_per_second", "waiting", "streams", "static"];
 
 impl GuestConfig {
     /// Reads the text of the file at `path` for the guest `name`.

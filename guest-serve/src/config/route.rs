@@ -140,7 +140,8 @@ impl Route {
         };
         let stream = table.flag("stream")?.unwrap_or(false);
         if stream && format != Format::Http {
-            let message = "`stream = true` is for functions that give responses; add `format = \"http\"`, or leave out `stream`";
+            let message =
+                "`stream = true` is for functions that give responses; add `format = \"http\"`, or leave out `stream`";
             return Err(table.place().error(message));
         }
         if function.text.is_empty() {

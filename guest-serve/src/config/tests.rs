@@ -51,7 +51,10 @@ fn a_file_with_every_key_is_read() {
     assert_eq!((route.path.to_string(), route.path.has_tenant()), ("/rooms/{tenant}".to_owned(), true));
     assert!(!route.stream);
     let route = &config.routes[1];
-    assert_eq!((route.format, route.stream, route.path.to_string()), (Format::Http, true, "/upload/{*rest}".to_owned()));
+    assert_eq!(
+        (route.format, route.stream, route.path.to_string()),
+        (Format::Http, true, "/upload/{*rest}".to_owned())
+    );
     let limits = Limits {
         memory: 256 << 10,
         deadline: Duration::from_millis(20),

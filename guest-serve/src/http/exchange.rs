@@ -106,7 +106,9 @@ fn check_length(value: &HeaderValue, length: Length) -> Result<(), String> {
     match (said, length) {
         (Some(said), Length::Is(length)) if said == length => Ok(()),
         (Some(_), Length::Unsaid) => Ok(()),
-        (_, Length::Unknown) => Err("it has the header `content-length`, and its body is still to come; leave it out".to_owned()),
+        (_, Length::Unknown) => {
+            Err("it has the header `content-length`, and its body is still to come; leave it out".to_owned())
+        }
         (_, Length::Is(length)) => {
             Err(format!("its header `content-length` is not {length}, as many bytes as its body has; leave it out"))
         }
@@ -124,7 +126,9 @@ fn status(response: &http::Response<'_>) -> Result<StatusCode, String> {
     let status = StatusCode::from_u16(number).ok().filter(|_| (200..=599).contains(&number));
     let status = status.ok_or_else(|| format!("its status {number} is not from 200 to 599"))?;
     match response.body.len() {
-        bytes @ 1.. if is_without_body(status) => Err(format!("with the status {number} it has no body, and this has {bytes} bytes")),
+        bytes @ 1.. if is_without_body(status) => {
+            Err(format!("with the status {number} it has no body, and this has {bytes} bytes"))
+        }
         _ => Ok(status),
     }
 }

@@ -171,7 +171,12 @@ impl Refusal {
     /// Whether the tenant asked for more than it may have.
     #[must_use]
     pub fn is_limit(&self) -> bool {
-        matches!(self, Self::Rate { .. } | Self::Busy(LaneFull::Tenant | LaneFull::Guest) | Self::TooManyStreams { of_tenant: true })
+        matches!(
+            self,
+            Self::Rate { .. }
+                | Self::Busy(LaneFull::Tenant | LaneFull::Guest)
+                | Self::TooManyStreams { of_tenant: true }
+        )
     }
 
     /// The response.

@@ -23,8 +23,8 @@ use crate::deployment::Deployment;
 use crate::http::Refusal;
 use crate::registry::Registry;
 pub use body::{Aborted, StreamBody};
-pub(crate) use open::Permit;
 use open::Open;
+pub(crate) use open::Permit;
 use worker::Worker;
 
 /// The body of a response: all of it, or what a guest streams.

@@ -128,9 +128,7 @@ impl Output {
     async fn send(&self, bytes: Vec<u8>) -> Result<(), Refusal> {
         let (parts, bytes) = self.state().prepare(bytes)?;
         match parts {
-            Some(parts) if !bytes.is_empty() => {
-                parts.send(Part::Bytes(bytes)).await.map_err(|_| Refusal::ClientGone)
-            }
+            Some(parts) if !bytes.is_empty() => parts.send(Part::Bytes(bytes)).await.map_err(|_| Refusal::ClientGone),
             // Nobody asked for the body.
             _ => Ok(()),
         }

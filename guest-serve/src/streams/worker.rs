@@ -50,7 +50,11 @@ impl Worker {
     }
 
     /// Makes calls until it is stopped, which ends those that run.
-    pub(super) async fn run(self: Rc<Self>, mut jobs: mpsc::UnboundedReceiver<Job>, mut stopped: oneshot::Receiver<()>) {
+    pub(super) async fn run(
+        self: Rc<Self>,
+        mut jobs: mpsc::UnboundedReceiver<Job>,
+        mut stopped: oneshot::Receiver<()>,
+    ) {
         let mut tidy = tokio::time::interval(TIDY);
         loop {
             tokio::select! {
@@ -68,9 +72,8 @@ impl Worker {
     fn tidy(&self) {
         let mut reader = self.reader.borrow_mut();
         let table = reader.table();
-        let is_current = |held: &Held| {
-            table.get(&held.deployment.name).is_some_and(|now| now.version == held.deployment.version)
-        };
+        let is_current =
+            |held: &Held| table.get(&held.deployment.name).is_some_and(|now| now.version == held.deployment.version);
         self.idle.borrow_mut().retain(|_, idle| idle.first().is_some_and(is_current));
     }
 

@@ -95,7 +95,8 @@ fn a_text_that_is_larger_than_memory_comes_back_in_capital_letters() {
     let (_guests, server) = served();
     let text = "a text of some length\n".repeat(200_000);
     let length = text.len();
-    let head = format!("POST /pages/shout HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+    let head =
+        format!("POST /pages/shout HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
     let client = Client::new(server.address);
     let mut sender = client.stream().try_clone().unwrap();
     let upper = text.to_ascii_uppercase();

@@ -318,7 +318,9 @@ fn a_tenant_has_so_many_streams_and_a_client_that_vanishes_frees_its_own() {
 fn a_head_has_no_body_and_streams_end_with_the_server() {
     let server = Server::start(&["--threads=1", "--streams=1"]);
     let route = |name: &str, method: &str| {
-        format!("[[routes]]\nmethod = \"{method}\"\npath = \"/{name}\"\nfunction = \"{name}\"\nformat = \"http\"\nstream = true\n")
+        format!(
+            "[[routes]]\nmethod = \"{method}\"\npath = \"/{name}\"\nfunction = \"{name}\"\nformat = \"http\"\nstream = true\n"
+        )
     };
     let config = route("twice", "GET") + &route("pump", "GET") + &route("spin", "POST");
     server.deploy("site", &format!("{config}[limits]\ndeadline = \"1min\"\ncalls_per_second = 1000000\n"), &guest());
