@@ -2,7 +2,6 @@
 #![expect(unsafe_code, reason = "the value is an import")]
 
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use crate::raw;
 
@@ -34,8 +33,7 @@ pub fn secret(name: &str) -> Option<String> {
         usize::try_from(length).ok()
     };
     // Not into room on the stack at first: no copy of it is left there.
-    let mut value = Vec::new();
-    value.resize(read(&mut [])?, 0);
+    let mut value = alloc::vec![0; read(&mut [])?];
     let length = read(&mut value)?;
     // A host that changes it in between is none that keeps the contract.
     if length != value.len() {

@@ -28,6 +28,8 @@ pub(super) use awaiting::define_awaiting;
 
 #[cfg(feature = "async")]
 mod awaiting {
+    use std::hash::Hasher as _;
+
     use super::*;
     use crate::host::call::HostCall;
     use crate::host::stream::{GuestStream, MOST_AT_ONCE, StreamError};
@@ -70,8 +72,10 @@ mod awaiting {
             }
             let start = range("room for a piece of the stream", out, most, memory.len())?.start;
             memory.write(start..start + found.len(), &mut data.dirty_ranges).copy_from_slice(&found);
-            data.trace(HostCall::StreamRead, found.len() as i64, |hasher| std::hash::Hasher::write(hasher, &found));
-            Ok(found.len() as i32)
+            // At most as many as a piece has.
+            let length = i32::try_from(found.len()).unwrap_or(i32::MAX);
+            data.trace(HostCall::StreamRead, length.into(), |hasher| hasher.write(&found));
+            Ok(length)
         })
     }
 
@@ -82,7 +86,7 @@ mod awaiting {
     ) -> wasmtime::Result<()> {
         crossing(caller, |memory, data| {
             let bytes = Passed::new(&memory, &mut data.dirty_ranges).bytes("piece of a stream", address, length)?;
-            data.trace(HostCall::StreamWrite, 0, |hasher| std::hash::Hasher::write(hasher, bytes));
+            data.trace(HostCall::StreamWrite, 0, |hasher| hasher.write(bytes));
             stream(data).map(drop)
         })?;
         let (mut address, mut left) = (address, length);

@@ -93,7 +93,8 @@ pub(super) async fn called_with_bytes(
 
 fn place(store: &mut Store<Data>, exchange: Range<usize>, argument: &[u8]) -> Result<i32, CallError> {
     if argument.is_empty() {
-        return Ok(ALIGNMENT as i32);
+        // No slice begins at address 0, not even an empty one.
+        return Ok(i32::try_from(ALIGNMENT).unwrap_or_default());
     }
     let start = exchange.start.next_multiple_of(ALIGNMENT);
     let end = start.saturating_add(argument.len());
