@@ -3,7 +3,7 @@
 use guest_abi::names;
 use wasmtime::{Caller, Linker};
 
-use super::crossing::{Passed, crossing, range};
+use super::crossing::crossing;
 use crate::failure::{Fault, InvalidData};
 use crate::host::data::{ContractData, HostData};
 
@@ -31,6 +31,7 @@ mod awaiting {
     use std::hash::Hasher as _;
 
     use super::*;
+    use crate::contract::crossing::{Passed, range};
     use crate::host::call::HostCall;
     use crate::host::stream::{GuestStream, MOST_AT_ONCE, StreamError};
 

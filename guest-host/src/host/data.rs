@@ -10,6 +10,7 @@ use crate::host::dirty_ranges::DirtyRanges;
 use crate::host::limits::MemoryLimiter;
 use crate::host::memory_location::MemoryLocation;
 use crate::host::secrets::Secrets;
+#[cfg(feature = "async")]
 use crate::host::stream::GuestStream;
 use crate::host::supervisor::Supervisor;
 use crate::state::State;
@@ -35,8 +36,10 @@ pub(crate) struct HostData<X> {
     /// Whether the instance has no snapshot yet. What the guest reads now, the snapshot would have.
     pub(crate) is_starting: bool,
     /// The stream that the guest may read and write in the call that runs.
+    #[cfg(feature = "async")]
     pub(crate) stream: Option<Box<dyn GuestStream>>,
     /// How long guest code may run between two awaited host functions.
+    #[cfg(feature = "async")]
     pub(crate) between: Option<std::time::Duration>,
     /// When guest code that is asked about with each tick must end.
     pub(crate) until: Option<std::time::Instant>,
@@ -75,7 +78,9 @@ impl<X: ContractData> HostData<X> {
             scratch: Vec::new(),
             secrets: Secrets::default(),
             is_starting: true,
+            #[cfg(feature = "async")]
             stream: None,
+            #[cfg(feature = "async")]
             between: None,
             until: None,
             contract,

@@ -1,5 +1,6 @@
 //! A stream that a guest reads and writes while a call runs.
 
+#[cfg(feature = "async")]
 use std::pin::Pin;
 
 /// A stream that a guest reads and writes piece by piece while a call runs, such as the body of a request and that of its response.
@@ -29,6 +30,7 @@ use std::pin::Pin;
 ///     }
 /// }
 /// ```
+#[cfg(feature = "async")]
 pub trait GuestStream: Send {
     /// The next bytes, from 1 to `most` of them; none at the end. `most` is at least 1.
     fn read(&mut self, most: usize) -> StreamFuture<'_, Vec<u8>>;
@@ -39,9 +41,11 @@ pub trait GuestStream: Send {
 }
 
 /// What a [`GuestStream`] does, as a future.
+#[cfg(feature = "async")]
 pub type StreamFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StreamError>> + Send + 'a>>;
 
 /// Bytes of a piece of a stream, at most.
+#[cfg(feature = "async")]
 pub const MOST_AT_ONCE: usize = 64 << 10;
 
 /// Why a stream went no further. It ends the call with [`Cause::Stream`](crate::Cause::Stream).
