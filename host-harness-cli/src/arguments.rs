@@ -42,8 +42,8 @@ use crate::config;
 use crate::gate::{Gate, Outputs};
 use crate::output::Destination;
 use crate::values::{
-    Deadline, Instructions, clock, count, duration, exchange_size, file, instructions, manifest, memory_size, policy,
-    randomness, size, variable,
+    Deadline, Instructions, Secret, clock, count, duration, exchange_size, file, instructions, manifest, memory_size,
+    policy, randomness, secret, size, variable,
 };
 
 /// Runs, restores, measures and verifies WebAssembly guests.
@@ -191,6 +191,10 @@ pub(crate) struct Common {
     pub(crate) exchange_size: Option<u32>,
     #[command(flatten)]
     pub(crate) call: CallArguments,
+    /// Secret that the guest may read, with the value of the environment variable of this name; may be given more than once. Reports do not
+    /// have it.
+    #[arg(long, global = true, value_name = "NAME", value_parser = secret, allow_hyphen_values = true)]
+    pub(crate) secret: Vec<Secret>,
     /// Environment variable that the guest sees through WASI, as NAME=VALUE; may be given more than once. It sees no other.
     #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = variable, allow_hyphen_values = true)]
     pub(crate) wasi_env: Vec<(String, String)>,
@@ -247,6 +251,7 @@ impl Common {
         config.arguments = self.call.arguments();
         config.wasi.environment.clone_from(&self.wasi_env);
         config.wasi.arguments.clone_from(&self.wasi_arg);
+        config.secrets = self.secret.iter().map(|Secret { name, value }| (name.as_str(), value.as_str())).collect();
         (config.wasi.clock, config.wasi.randomness) = (self.wasi_clock, self.wasi_random);
         config
     }

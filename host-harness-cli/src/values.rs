@@ -86,6 +86,30 @@ pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// A secret of a guest.
+#[derive(Clone)]
+pub(crate) struct Secret {
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Secret").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Reads a secret from the environment variable of its name: others can see the command line.
+pub(crate) fn secret(name: &str) -> Result<Secret, String> {
+    match std::env::var(name) {
+        Ok(value) => Ok(Secret { name: name.to_owned(), value }),
+        Err(std::env::VarError::NotUnicode(_)) => Err(format!("the environment variable `{name}` is not UTF-8")),
+        Err(std::env::VarError::NotPresent) => {
+            Err(format!("there is no environment variable `{name}`; set it to the value of the secret"))
+        }
+    }
+}
+
 /// Reads what a guest's clocks tell.
 pub(crate) fn clock(text: &str) -> Result<Clock, String> {
     match text.split_once('=') {

@@ -10,7 +10,7 @@ use guest_functions::wire::{self, Encoding};
 use guest_functions::{Signature, Value};
 use http_body_util::{Either, Full};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use hyper::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::oneshot;
 use tokio::task::spawn_local;
@@ -167,9 +167,10 @@ impl Calls {
         };
         let (reply, response) = oneshot::channel();
         let method = request.method().clone();
+        let sends = !request.headers().contains_key(EXPECT);
         let (body, of_job) = (request.into_body(), Arc::clone(&deployment));
         let tenant = tenant.as_str().into();
-        let job = Job { deployment: of_job, route, tenant, method, request: bytes, body, reply, permit };
+        let job = Job { deployment: of_job, route, tenant, method, request: bytes, body, sends, reply, permit };
         let entered = self.options.streams.enter(job);
         match entered {
             Ok(()) => response.await.unwrap_or_else(|_| Refusal::Stopping.response().map(Either::Left)),

@@ -47,6 +47,8 @@ pub(crate) struct Job {
     /// The request without its body, as the function gets it.
     pub(crate) request: Vec<u8>,
     pub(crate) body: Incoming,
+    /// Whether the client sends the body without waiting for a word of the server's.
+    pub(crate) sends: bool,
     /// Where the head of the response is awaited.
     pub(crate) reply: Reply,
     pub(crate) permit: Permit,

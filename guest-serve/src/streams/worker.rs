@@ -23,8 +23,11 @@ use crate::registry::Reader;
 /// How often instances of versions that are not served any more are dropped.
 const TIDY: Duration = Duration::from_secs(1);
 
-/// Instances of a version that wait for the next call.
-const MOST_IDLE: usize = 4;
+/// Instances of a version that wait for the next call, at most.
+const MOST_OF_VERSION: usize = 4;
+
+/// Instances that wait for the next call, at most.
+const MOST_IDLE: usize = 256;
 
 /// Bytes of a page of linear memory.
 const PAGE: u64 = 64 << 10;
@@ -79,7 +82,7 @@ impl Worker {
 
     /// Makes a call, and records its end.
     async fn serve(self: Rc<Self>, job: Job) {
-        let Job { deployment, route, tenant, method, request, body: incoming, reply, permit } = job;
+        let Job { deployment, route, tenant, method, request, body: incoming, sends, reply, permit } = job;
         let start = Instant::now();
         let limits = deployment.config.limits;
         let (output, left_over) = (Output::new(method, limits.response, reply), LeftOver::default());
@@ -119,7 +122,7 @@ impl Worker {
         drop(permit);
         output.send_last(last).await;
         // A connection with bytes that nobody has read is reset, and the client may never see the response.
-        if let Some(mut incoming) = left_over.take() {
+        if let Some(mut incoming) = left_over.take().filter(|_| sends) {
             body::drain(&mut incoming).await;
         }
     }
@@ -137,9 +140,10 @@ impl Worker {
     fn keep(&self, mut held: Held) {
         held.measure();
         let mut idle = self.idle.borrow_mut();
-        let idle = idle.entry(held.deployment.version).or_default();
-        if idle.len() < MOST_IDLE {
-            idle.push(held);
+        let all = idle.values().map(Vec::len).sum::<usize>();
+        let of_version = idle.entry(held.deployment.version).or_default();
+        if all < MOST_IDLE && of_version.len() < MOST_OF_VERSION {
+            of_version.push(held);
         }
     }
 }

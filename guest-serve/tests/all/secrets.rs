@@ -139,3 +139,48 @@ fn nobody_else_sees_a_secret() {
     }
     assert_eq!(found, [guests.path().join("secrets.toml")]);
 }
+
+/// A program that writes its secret to whoever sends something.
+fn program() -> String {
+    const BYTES: Type = Type::of(Scalar::Bytes);
+    let section = section(&[entry!("read", ["connection": Type::of(Scalar::I64), "bytes": BYTES], BYTES)]);
+    format!(
+        r#"(module
+        (import "extension" "secret" (func $secret (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 4)
+        (data (i32.const 512) "KEY")
+        (func (export "__guest_exchange") (param i32) (result i32) (i32.const 65536))
+        (func (export "__guest_function_read") (param i64 i32 i32) (result i64) (local $length i32)
+            (i32.store8 (i32.const 4096) (i32.const 1))
+            (i32.store (i32.const 4097) (i32.const 1))
+            (i64.store (i32.const 4101) (local.get 0))
+            (local.set $length (call $secret (i32.const 512) (i32.const 3) (i32.const 4113) (i32.const 1000)))
+            (i32.store (i32.const 4109) (local.get $length))
+            (i64.or (i64.const 0x100000000000) (i64.extend_i32_u (i32.add (i32.const 17) (local.get $length)))))
+        {section})"#
+    )
+}
+
+#[cfg(unix)]
+#[test]
+fn a_program_reads_its_secret_and_the_changed_one() {
+    use std::io::{Read as _, Write as _};
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+
+    let address: SocketAddr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let guests = Guests::new();
+    secrets(&guests, &format!("[teller]\nKEY = \"{VALUE}\"\n"));
+    guests.put("teller", &format!("secrets = [\"KEY\"]\n[program]\ntcp = \"{address}\"\n"), &program());
+    let server = Process::start(guests.path(), &["--program-threads=1"]);
+    let ask = || {
+        let mut client = TcpStream::connect(address).ok()?;
+        client.set_read_timeout(Some(crate::client::PATIENCE)).unwrap();
+        client.write_all(b"?").ok()?;
+        let mut found = [0; 100];
+        let length = client.read(&mut found).ok()?;
+        Some(String::from_utf8(found[..length].to_vec()).unwrap())
+    };
+    server.wait_for("teller", |_| ask().as_deref() == Some(VALUE));
+    secrets(&guests, "[teller]\nKEY = \"other\"\n");
+    server.wait_for("teller", |_| ask().as_deref() == Some("other"));
+}

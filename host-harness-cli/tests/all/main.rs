@@ -12,6 +12,7 @@ mod input;
 mod little_memory;
 mod progress;
 mod schema;
+mod secrets;
 mod serve_guide;
 mod start;
 mod wasi;
