@@ -147,7 +147,7 @@ fn program() -> String {
     format!(
         r#"(module
         (import "extension" "secret" (func $secret (param i32 i32 i32 i32) (result i32)))
-        (memory (export "memory") 4)
+        (memory (export "memory") 8)
         (data (i32.const 512) "KEY")
         (func (export "__guest_exchange") (param i32) (result i32) (i32.const 65536))
         (func (export "__guest_function_read") (param i64 i32 i32) (result i64) (local $length i32)
