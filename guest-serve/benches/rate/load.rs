@@ -11,18 +11,23 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
-use crate::servers::Server;
-
 /// Requests to a path, and the end of the line that their responses have.
 #[derive(Clone, Copy)]
 pub(crate) struct Load {
+    /// With the number of each client in the place of `{client}`.
     pub(crate) path: &'static str,
+    body: &'static str,
     expected: &'static str,
 }
 
 impl Load {
+    /// With two numbers as the body.
     pub(crate) fn new(path: &'static str, expected: &'static str) -> Self {
-        Self { path, expected }
+        Self { path, body: "[1071, 462]", expected }
+    }
+
+    pub(crate) fn with_body(self, body: &'static str) -> Self {
+        Self { body, ..self }
     }
 }
 
@@ -46,13 +51,13 @@ pub(crate) struct Figures {
 
 impl Turn {
     /// Starts clients on so many threads, with so many connections in all.
-    pub(crate) fn begin(server: &Server, load: Load, threads: usize, connections: usize) -> Self {
+    pub(crate) fn begin(address: SocketAddr, load: Load, threads: usize, connections: usize) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let before = served_time();
         let start = |number: usize| {
-            let (address, is_over) = (server.address, Arc::clone(&is_over));
+            let is_over = Arc::clone(&is_over);
             let count = connections / threads + usize::from(number < connections % threads);
-            thread::spawn(move || clients(address, count, load, &is_over))
+            thread::spawn(move || clients(address, number * connections, count, load, &is_over))
         };
         let clients = (0..threads).map(start).collect();
         Self { is_over, clients, before }
@@ -69,17 +74,18 @@ impl Turn {
 }
 
 /// The clients of a thread. Returns how long each request took.
-fn clients(address: SocketAddr, count: usize, load: Load, is_over: &Arc<AtomicBool>) -> Vec<u64> {
+fn clients(address: SocketAddr, first: usize, count: usize, load: Load, is_over: &Arc<AtomicBool>) -> Vec<u64> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let local = LocalSet::new();
-    let clients: Vec<_> = (0..count).map(|_| local.spawn_local(client(address, load, Arc::clone(is_over)))).collect();
+    let start = |number| local.spawn_local(client(address, first + number, load, Arc::clone(is_over)));
+    let clients: Vec<_> = (0..count).map(start).collect();
     runtime.block_on(local);
     clients.into_iter().flat_map(|client| runtime.block_on(client).expect("it was answered")).collect()
 }
 
-async fn client(address: SocketAddr, load: Load, is_over: Arc<AtomicBool>) -> Vec<u64> {
-    let body = "[1071, 462]";
-    let request = format!("POST {} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", load.path, body.len());
+async fn client(address: SocketAddr, number: usize, load: Load, is_over: Arc<AtomicBool>) -> Vec<u64> {
+    let (body, path) = (load.body, load.path.replace("{client}", &number.to_string()));
+    let request = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     let expected = format!("{}\n", load.expected);
     let mut stream = TcpStream::connect(address).await.expect("the server listens");
     stream.set_nodelay(true).expect("a connection");

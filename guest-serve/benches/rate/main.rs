@@ -12,7 +12,10 @@
 //! The server without guests, and the one with bare instances of the engine, read and write the same JSON by the same code,
 //! and keep no books about rates and calls.
 
+#[path = "../../tests/all/counters.rs"]
+mod counters;
 mod load;
+mod records;
 mod servers;
 
 use std::thread;
@@ -30,6 +33,7 @@ const TURNS: usize = 7;
 /// How long each turn of each server is.
 const TURN: Duration = Duration::from_millis(700);
 
+/// The number in the middle.
 fn median(numbers: impl Iterator<Item = f64>) -> f64 {
     let mut numbers: Vec<f64> = numbers.collect();
     numbers.sort_by(f64::total_cmp);
@@ -52,12 +56,14 @@ fn main() {
         rates(&servers, cores, load);
     }
     neighbours(&servers[1], cores);
+    drop(servers);
+    records::rates(cores);
 }
 
 /// Prints a table of how many requests the servers answer.
 fn rates(servers: &[Server], cores: usize, load: Load) {
     let measure = |server: &Server| {
-        let turn = Turn::begin(server, load, cores, CONNECTIONS);
+        let turn = Turn::begin(server.address, load, cores, CONNECTIONS);
         thread::sleep(TURN);
         turn.end()
     };
@@ -92,10 +98,10 @@ fn neighbours(server: &Server, cores: usize) {
     ];
     println!("\n{:<44}{:>12}{:>12}{:>12}", "honest requests, microseconds", "median", "99%", "most");
     for (name, other) in others {
-        let other = other.map(|load| Turn::begin(server, load, cores, CONNECTIONS - HONEST));
+        let other = other.map(|load| Turn::begin(server.address, load, cores, CONNECTIONS - HONEST));
         // The others are at it.
         thread::sleep(TURN / 4);
-        let honest = Turn::begin(server, Load::new("/guest/gcd", "21"), cores, HONEST);
+        let honest = Turn::begin(server.address, Load::new("/guest/gcd", "21"), cores, HONEST);
         thread::sleep(TURN * 4);
         let mut times = honest.end().times;
         other.map(Turn::end);

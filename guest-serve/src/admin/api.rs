@@ -92,6 +92,10 @@ fn of_deployment(deployment: &Deployment) -> Value {
         "routes": config.routes.iter().map(route).collect::<Vec<_>>(),
         "files": { "count": deployment.files.len(), "bytes": deployment.files.bytes() },
         "secrets": config.secrets,
+        "records": {
+            "durable": config.records.durable, "bytes": config.records.bytes, "intents": config.records.intents,
+            "idempotency_keys": config.records.idempotency_keys,
+        },
         "limits": {
             "memory": limits.memory, "deadline_us": u64::try_from(limits.deadline.as_micros()).unwrap_or(u64::MAX),
             "body": limits.body, "response": limits.response, "log": limits.log,

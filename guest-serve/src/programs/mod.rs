@@ -155,10 +155,10 @@ impl Programs {
         self.entrance().records_reader().clone()
     }
 
-    /// Closes all connections, tells the programs, and keeps their memory. Waits at most so long for connections to end; says whether
-    /// all have.
-    pub fn close(&mut self, longest: Duration) -> bool {
-        let Some(entrance) = self.entrance.take() else { return true };
+    /// Closes all connections, and tells the programs. Waits at most so long for connections to end; says whether all have. Calls of
+    /// extension functions go on.
+    pub fn hang_up(&self, longest: Duration) -> bool {
+        let Some(entrance) = &self.entrance else { return true };
         entrance.shared.closing.send_replace(true);
         let until = Instant::now() + longest;
         let mut ended = *entrance.shared.open.borrow() == 0;
@@ -166,6 +166,13 @@ impl Programs {
             thread::sleep(Duration::from_millis(5));
             ended = *entrance.shared.open.borrow() == 0;
         }
+        ended
+    }
+
+    /// [Hangs up](Programs::hang_up), and keeps what tenants have. Says whether all connections have ended.
+    pub fn close(&mut self, longest: Duration) -> bool {
+        let ended = self.hang_up(longest);
+        let Some(entrance) = self.entrance.take() else { return ended };
         drop(self.listeners.take());
         for worker in &entrance.shared.workers {
             // A thread that has ended has nothing left to keep.

@@ -15,7 +15,7 @@ use super::kept::{self, Kept};
 use super::meter::{MeterError, Metered};
 use super::response::{Left, Response, left};
 use super::state::View;
-use super::tables::{ACCOUNTS, RECORDS, RESPONSES};
+use super::tables::{ACCOUNTS, RECORDS, RESPONSES, Responses};
 use super::{CallState, WriteCall};
 use crate::config::RecordsConfig;
 use crate::http::Refusal;
@@ -24,7 +24,6 @@ use crate::http::Refusal;
 const ENOUGH: usize = 8 << 20;
 
 type Accounts = ReadOnlyTable<&'static str, (u64, u64, u64, u64)>;
-type Responses = ReadOnlyTable<(&'static str, &'static str), (u64, u8, &'static [u8; 32], &'static [u8])>;
 
 /// The calls that share a transaction: what they left, and what there was before.
 #[derive(Debug)]

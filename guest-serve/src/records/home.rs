@@ -227,3 +227,6 @@ fn refuse(reply: oneshot::Sender<Settled>, refusal: Refusal) {
     // Nobody may wait for it any more.
     let _ = reply.send(Settled::Ended(Err(refusal)));
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use guest_tenants::redb::{self, WriteTransaction};
 
 use super::account::Account;
 use super::response::Response;
-use super::tables::{RESPONSE_KEYS, RESPONSES};
+use super::tables::{RESPONSE_KEYS, RESPONSES, Responses, StoredResponse};
 use crate::config::RecordsConfig;
 
 /// Characters of an idempotency key.
@@ -51,7 +51,7 @@ pub(super) struct Kept {
 
 impl Kept {
     /// From the table.
-    pub(super) fn of((_, encoding, hash, bytes): (u64, u8, &[u8; 32], &[u8])) -> Self {
+    pub(super) fn of((_, encoding, hash, bytes): StoredResponse<'_>) -> Self {
         let encoding = if encoding == CBOR { Encoding::Cbor } else { Encoding::Json };
         Self { hash: *hash, response: Response { encoding, bytes: bytes.to_vec() } }
     }
@@ -100,10 +100,6 @@ pub(super) fn write<'k>(
 }
 
 /// The response that is kept under a key.
-pub(super) fn find(
-    table: &redb::ReadOnlyTable<(&'static str, &'static str), (u64, u8, &'static [u8; 32], &'static [u8])>,
-    tenant: &str,
-    key: &str,
-) -> Result<Option<Kept>, redb::Error> {
+pub(super) fn find(table: &Responses, tenant: &str, key: &str) -> Result<Option<Kept>, redb::Error> {
     Ok(table.get((tenant, key))?.map(|found| Kept::of(found.value())))
 }

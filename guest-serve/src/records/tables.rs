@@ -1,7 +1,7 @@
 //! The tables of records, in the file of the programs' memory.
 
 use guest_state_redb::InTransaction;
-use guest_tenants::redb::{self, TableDefinition, WriteTransaction};
+use guest_tenants::redb::{self, ReadOnlyTable, TableDefinition, WriteTransaction};
 
 /// The records of all tenants, each under the name of its tenant.
 pub(super) const RECORDS: &str = "records";
@@ -9,9 +9,15 @@ pub(super) const RECORDS: &str = "records";
 /// What a tenant has: see [`Account`](super::account::Account).
 pub(super) const ACCOUNTS: TableDefinition<'_, &str, (u64, u64, u64, u64)> = TableDefinition::new("record_accounts");
 
-/// Responses by tenant and idempotency key: their number, their encoding, the hash of the request, and their bytes.
-pub(super) const RESPONSES: TableDefinition<'_, (&str, &str), (u64, u8, &[u8; 32], &[u8])> =
+/// A response: its number, its encoding, the hash of the request, and its bytes.
+pub(super) type StoredResponse<'r> = (u64, u8, &'r [u8; 32], &'r [u8]);
+
+/// Responses by tenant and idempotency key.
+pub(super) const RESPONSES: TableDefinition<'_, (&str, &str), StoredResponse<'static>> =
     TableDefinition::new("responses");
+
+/// The table of responses at one moment.
+pub(super) type Responses = ReadOnlyTable<(&'static str, &'static str), StoredResponse<'static>>;
 
 /// The idempotency keys of a tenant by the number of the response.
 pub(super) const RESPONSE_KEYS: TableDefinition<'_, (&str, u64), &str> = TableDefinition::new("response_keys");

@@ -156,8 +156,10 @@ async fn serve(
     threads.close();
     let waiting = tokio::task::spawn_blocking(move || {
         // Connections of programs are requests that run: those that are WebSockets.
-        let programs_ended = programs.close(shutdown_time / 2);
-        threads.wait(shutdown_time) && programs_ended
+        let hung_up = programs.hang_up(shutdown_time / 2);
+        let ended = threads.wait(shutdown_time);
+        // Requests that ran may have left records until now.
+        programs.close(Duration::ZERO) && hung_up && ended
     });
     let end = async {
         let (ended, ()) = tokio::join!(waiting, connections.close());

@@ -56,10 +56,11 @@ fn calls_of_a_tenant_count_one_after_the_other_and_each_tenant_for_itself() {
             .collect();
         clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
     });
-    for tenant in 0..2 {
-        let found: BTreeSet<u64> = numbers.iter().filter(|(of, _)| *of == tenant).map(|(_, number)| *number).collect();
+    for (of, tenant) in tenants.iter().enumerate() {
+        let found: BTreeSet<u64> =
+            numbers.iter().filter(|(other, _)| *other == of).map(|(_, number)| *number).collect();
         assert!(found.into_iter().eq(1..=200), "each number once");
-        assert_eq!(counted(address, tenants[tenant]), 200);
+        assert_eq!(counted(address, tenant), 200);
     }
     assert_eq!(get(address, "/counters/counted/green").text(), "null\n");
     assert_eq!(
@@ -246,6 +247,40 @@ fn a_call_that_never_ends_is_given_up_and_the_next_of_its_tenant_begins() {
     drop(gone);
     while Client::new(address).post("/counters/count/a", "").status != 200 {}
     assert!(counted(address, "a") >= 2);
+    server.stop();
+}
+
+#[test]
+fn a_slow_request_that_is_sent_again_meanwhile_is_carried_out_once() {
+    let folder = folder(&format!("{WIDE}deadline = \"50s\"\n"));
+    let server = Server::start(folder.path(), &["--program-threads=1", "--wait=50s"]);
+    let address = server.address;
+    let answers: BTreeSet<String> = thread::scope(|scope| {
+        let ask = || named(address, "/counters/slow_count/a", "one", "").result().to_owned();
+        let clients: Vec<_> = (0..3).map(|_| scope.spawn(ask)).collect();
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    assert_eq!((answers.len(), answers.first().map(String::as_str)), (1, Some(r#"{"n":1}"#)));
+    assert_eq!(counted(address, "a"), 1);
+    server.stop();
+}
+
+#[test]
+fn a_request_that_runs_when_the_server_stops_leaves_its_records() {
+    let folder = folder(WIDE);
+    let server = Server::start(folder.path(), &["--threads=1", "--shutdown-time=55s", "--body-time=50s"]);
+    let mut client = Client::new(server.address);
+    client.send_raw("POST /counters/count/a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{");
+    // The thread of the connection takes requests in their order.
+    assert_eq!(counted(server.address, "a"), 0);
+    server.process.signal("TERM");
+    server.process.wait_for_stderr("stopping: ");
+    let answer = client.send_raw("}").receive().unwrap();
+    assert_eq!((answer.status, answer.result()), (200, r#"{"n":1}"#));
+    let (status, error) = server.process.end();
+    assert_eq!(status, Some(0), "{error}");
+    let server = Server::start(folder.path(), &[]);
+    assert_eq!(counted(server.address, "a"), 1);
     server.stop();
 }
 

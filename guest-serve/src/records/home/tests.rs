@@ -1,0 +1,173 @@
+//! Calls that share a transaction, which is written or fails.
+
+use std::fs;
+use std::path::Path;
+
+use clap::Parser;
+use guest_functions::wire::Encoding;
+use guest_host::Engine;
+use guest_tenants::RedbStore;
+use tempfile::TempDir;
+
+use super::super::{IdempotencyKey, make_tables};
+use super::*;
+use crate::deployment::{Deployment, Loader};
+use crate::folder::GuestFolder;
+use crate::monitor::Monitor;
+use crate::programs::{ProgramOptions, Programs, tenant_of};
+use crate::rate::Rate;
+use crate::server::threads::ThreadOptions;
+
+/// `add` makes the record `c`, and `update` changes it, which fails if there is none.
+const GUEST: &str = r#"(module
+    (import "extension" "intents" (func $intents (param i32 i32)))
+    (memory (export "memory") 8)
+    (data (i32.const 0) "\85\00\6asys.Record\61c\a0\a1\61n\01") (data (i32.const 64) "\85\01\6asys.Record\61c\a0\a1\61n\02")
+    (func (export "__guest_exchange") (param i32) (result i32) (i32.const 65536))
+    (func (export "add") (result i64) (call $intents (i32.const 0) (i32.const 20)) (i64.const 0))
+    (func (export "update") (result i64) (call $intents (i32.const 64) (i32.const 20)) (i64.const 0))
+    (@custom "guest-abi" "\01\00\00\00"))"#;
+
+const ADD: usize = 0;
+const UPDATE: usize = 1;
+
+#[derive(Parser)]
+struct Options {
+    #[command(flatten)]
+    threads: ThreadOptions,
+    #[command(flatten)]
+    programs: ProgramOptions,
+}
+
+struct Tested {
+    home: Home,
+    store: RedbStore,
+    deployment: Arc<Deployment>,
+    programs: Programs,
+    _folder: TempDir,
+}
+
+fn deployment(folder: &Path, options: &ThreadOptions) -> Arc<Deployment> {
+    let guest = folder.join("guest");
+    fs::create_dir(&guest).unwrap();
+    let route = |name: &str| format!("[[routes]]\npath = \"/{name}\"\nextension = \"{name}\"\n");
+    fs::write(guest.join("guest.toml"), ["add", "update"].map(route).concat()).unwrap();
+    fs::write(guest.join("guest.wasm"), wat::parse_str(GUEST).unwrap()).unwrap();
+    let loader = Loader::new(Engine::new(&options.engine()).unwrap(), Monitor::default());
+    let folder = GuestFolder::open(folder).unwrap();
+    Deployment::load(&loader, folder.read(&"guest".parse().unwrap(), &folder.secrets().unwrap()).unwrap()).unwrap()
+}
+
+impl Tested {
+    fn new() -> Self {
+        let Options { threads, programs } = Options::parse_from(["test", "--program-threads=1", "--slice=10s"]);
+        let folder = tempfile::tempdir().unwrap();
+        let registry = Registry::default();
+        let mut store = RedbStore::open(&folder.path().join("records.redb"), 1 << 20).unwrap();
+        store.commit_with(&[], make_tables).unwrap();
+        Self {
+            home: Home::new(store.reader(), &registry, 4, threads.slice, threads.wait),
+            store,
+            deployment: deployment(folder.path(), &threads),
+            // Nothing enters its own threads.
+            programs: Programs::start(folder.path(), &registry, &Monitor::default(), Rate::new(9), &threads, &programs)
+                .unwrap(),
+            _folder: folder,
+        }
+    }
+
+    fn call(&mut self, tenant: &str, route: usize, key: Option<&str>) -> oneshot::Receiver<Settled> {
+        let (reply, settled) = oneshot::channel();
+        self.take(tenant, route, key, reply);
+        settled
+    }
+
+    fn take(&mut self, tenant: &str, route: usize, key: Option<&str>, reply: oneshot::Sender<Settled>) {
+        let call = WriteCall {
+            deployment: Arc::clone(&self.deployment),
+            route,
+            tenant: tenant_of(&self.deployment.name, tenant),
+            key: tenant.into(),
+            event: Arc::from([0xA0]),
+            encoding: Encoding::Json,
+            idempotency_key: key.map(|key| IdempotencyKey::new(key.as_bytes(), &[]).unwrap()),
+            entered: Instant::now(),
+            entrance: self.programs.entrance(),
+        };
+        self.home.take(Job::Call(Waiting { call: Box::new(call), reply }));
+    }
+
+    /// Writes what the calls left, as the thread does.
+    fn commit(&mut self) {
+        if self.home.is_changed() {
+            let (waits, home) = (self.home.waits(), &mut self.home);
+            self.store.commit_with(&[], |transaction| home.write(transaction, waits)).unwrap();
+        }
+        self.home.end(Ok(()));
+    }
+}
+
+/// The end of a call: its response, or the kind of its error.
+fn end(settled: &mut oneshot::Receiver<Settled>) -> String {
+    match settled.try_recv().expect("it has ended") {
+        Settled::Ended(Ok(response)) => String::from_utf8(response.bytes).unwrap(),
+        Settled::Ended(Err(refusal)) => refusal.status().1.to_owned(),
+        Settled::Slow(_) => "slow".to_owned(),
+    }
+}
+
+#[test]
+fn calls_find_what_was_left_before_them_and_are_answered_when_it_is_written() {
+    let mut tested = Tested::new();
+    let mut calls = [
+        tested.call("a", UPDATE, None),
+        tested.call("a", ADD, None),
+        tested.call("a", UPDATE, None),
+        tested.call("b", UPDATE, None),
+    ];
+    assert!(calls.iter_mut().all(|settled| settled.try_recv().is_err()), "nothing is written yet");
+    tested.commit();
+    assert_eq!(calls.each_mut().map(end), ["intents", "null\n", "null\n", "intents"]);
+    let mut later = tested.call("a", UPDATE, None);
+    tested.commit();
+    assert_eq!(end(&mut later), "null\n");
+}
+
+#[test]
+fn nothing_is_left_of_calls_whose_transaction_fails() {
+    let mut tested = Tested::new();
+    let mut calls =
+        [tested.call("a", ADD, Some("key")), tested.call("a", UPDATE, None), tested.call("b", UPDATE, None)];
+    tested.home.end(Err("the disk is full"));
+    assert_eq!(calls.each_mut().map(end), ["store", "store", "store"]);
+    // The record and the response are not there, and the next transaction is as if nothing had been.
+    let mut calls =
+        [tested.call("a", UPDATE, None), tested.call("a", ADD, Some("key")), tested.call("a", ADD, Some("key"))];
+    tested.commit();
+    assert_eq!(calls.each_mut().map(end), ["intents", "null\n", "null\n"]);
+}
+
+#[test]
+fn a_transaction_is_not_written_to_a_file_that_was_opened_again() {
+    let mut tested = Tested::new();
+    let mut call = tested.call("a", ADD, None);
+    let batch = tested.home.batch.take().unwrap();
+    let refused = tested.store.commit_with(&[], |transaction| batch.write(2, transaction));
+    let error = refused.unwrap_err().to_string();
+    assert!(error.contains("opened again"), "{error}");
+    tested.home.end(Err(&error));
+    assert_eq!(end(&mut call), "store");
+}
+
+#[test]
+fn a_call_that_nobody_waits_for_is_not_made() {
+    let mut tested = Tested::new();
+    drop(tested.call("a", ADD, None));
+    // That one began, as its client waited then.
+    let (reply, settled) = oneshot::channel();
+    drop(settled);
+    tested.take("b", ADD, None, reply);
+    let mut calls = [tested.call("a", UPDATE, None), tested.call("b", UPDATE, None)];
+    tested.commit();
+    assert_eq!(calls.each_mut().map(end), ["null\n", "intents"]);
+}
