@@ -91,7 +91,9 @@ pub(crate) fn rates(cores: usize) {
             turn.end().requests / TURN.as_secs_f64()
         };
         // Instances are made.
-        paths.iter().for_each(|path| drop(measure(path)));
+        for path in paths {
+            measure(path);
+        }
         let turns: Vec<[f64; 2]> = (0..TURNS).map(|_| paths.map(measure)).collect();
         let (durable, not) = (turns.iter().map(|turn| turn[0]), turns.iter().map(|turn| turn[1]));
         let ratio = turns.iter().map(|turn| turn[0] / turn[1]);

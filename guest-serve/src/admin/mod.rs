@@ -13,13 +13,13 @@ mod token;
 use axum::Router;
 use axum::middleware;
 use axum::routing::{get, post, put};
-use guest_tenants::RedbReader;
 use tokio::sync::watch;
 
 pub use connections::Connections;
 pub use token::Token;
 
 use crate::catalog::Catalog;
+use crate::programs::Entrance;
 use answer::Refusal;
 
 /// Everything that requests share. Cheap to clone.
@@ -29,8 +29,8 @@ pub struct Admin {
     token: Token,
     /// Whether the server stops: responses without end end then.
     stopping: watch::Receiver<bool>,
-    /// The records of tenants.
-    records: Option<RedbReader>,
+    /// The way to the records of tenants.
+    records: Option<Entrance>,
 }
 
 impl Admin {
@@ -40,9 +40,9 @@ impl Admin {
         Self { catalog, token, stopping, records: None }
     }
 
-    /// The same with the records of tenants in this file.
+    /// The same with the records of tenants.
     #[must_use]
-    pub fn with_records(self, records: RedbReader) -> Self {
+    pub fn with_records(self, records: Entrance) -> Self {
         Self { records: Some(records), ..self }
     }
 
@@ -56,7 +56,7 @@ impl Admin {
             .route("/api/guests/{name}", get(api::one).put(api::put_module).delete(api::remove))
             .route("/api/guests/{name}/config", put(api::put_config))
             .route("/api/guests/{name}/logs", get(api::logs))
-            .route("/api/guests/{name}/records", get(records::list))
+            .route("/api/guests/{name}/records", get(records::list).delete(records::forget))
             .route("/metrics", get(metrics::text))
             .fallback(async || Refusal::NoRoute)
             .method_not_allowed_fallback(async || Refusal::WrongMethod)

@@ -29,7 +29,7 @@ pub(super) async fn list(
 ) -> Result<Response, Refusal> {
     let Query(mut options) = query.map_err(|error| Refusal::Request(error.status(), error.body_text()))?;
     let guest: GuestName = name.parse()?;
-    let Some(reader) = admin.records else { return Err(Refusal::NoRoute) };
+    let Some(entrance) = admin.records else { return Err(Refusal::NoRoute) };
     let bad = |message: &str| Refusal::Request(StatusCode::BAD_REQUEST, message.to_owned());
     let storage = options.remove("storage").ok_or_else(|| bad("name a storage: ?storage=sys.Record"))?;
     let entity = options.remove("entity").unwrap_or_default();
@@ -40,9 +40,28 @@ pub(super) async fn list(
     let after = after.transpose()?;
     let most = options.get("limit").map(|text| text.parse().map_err(|_| bad("`limit` must be a number")));
     let most = most.transpose()?.unwrap_or(RECORDS).clamp(1, MOST_RECORDS);
-    let listed = blocking(move || records::list(&reader, &tenant, (&storage, &entity), after.as_deref(), most)).await?;
+    let listed = blocking(move || {
+        records::list(entrance.records_reader(), &tenant, (&storage, &entity), after.as_deref(), most)
+    })
+    .await?;
     let (records, last) = listed.map_err(|error| bad(&error.to_string()))?;
     Ok(respond(StatusCode::OK, &json!({ "records": records, "after": last.map(|last| hex(&last)) })))
+}
+
+/// Forgets the records of a tenant, also of a guest that was removed.
+pub(super) async fn forget(
+    State(admin): State<Admin>,
+    GuestPath(name): GuestPath,
+    query: Result<Query<HashMap<String, String>>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Query(options) = query.map_err(|error| Refusal::Request(error.status(), error.body_text()))?;
+    let guest: GuestName = name.parse()?;
+    let Some(entrance) = admin.records else { return Err(Refusal::NoRoute) };
+    let bad = |message: &str| Refusal::Request(StatusCode::BAD_REQUEST, message.to_owned());
+    let key = options.get("tenant").ok_or_else(|| bad("name the tenant whose records are removed: ?tenant=KEY"))?;
+    let removed = records::forget(&entrance, tenant_of(&guest, key)).await;
+    let removed = removed.map_err(|refusal| Refusal::Request(refusal.status().0, refusal.to_string()))?;
+    Ok(respond(StatusCode::OK, &json!({ "removed": removed })))
 }
 
 /// Reads what [`hex`] writes.

@@ -202,7 +202,7 @@ fn each_fault_is_told_with_its_place_and_with_what_to_write() {
         ),
         (
             "[[routes]]\npath = \"/\"\nextension = \"f\"\nformat = \"http\"",
-            "2:1: an extension function gives a result, and no response of HTTP; leave out `format`".into(),
+            "4:10: an extension function gives no response of its own; leave out `format`".into(),
         ),
         ("[records]\ndurable = 1", "2:11: `durable` must be `true` or `false`, not a number".into()),
         ("[records]\nintents = 0", "2:11: `intents` must be a whole number from 1 to 1000000".into()),

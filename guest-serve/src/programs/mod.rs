@@ -146,15 +146,6 @@ impl Programs {
         self.entrance.clone().expect("it is open")
     }
 
-    /// Reads the records of tenants.
-    ///
-    /// # Panics
-    /// After [`Programs::close`].
-    #[must_use]
-    pub fn records(&self) -> RedbReader {
-        self.entrance().records_reader().clone()
-    }
-
     /// Closes all connections, and tells the programs. Waits at most so long for connections to end; says whether all have. Calls of
     /// extension functions go on.
     pub fn hang_up(&self, longest: Duration) -> bool {

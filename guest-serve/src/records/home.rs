@@ -9,10 +9,11 @@ use guest_tenants::redb::{self, WriteTransaction};
 use tokio::sync::oneshot;
 
 use super::batch::Batch;
+use super::forget::forget;
 use super::response::Response;
 use super::state::view;
 use super::ticket::Ticket;
-use super::{Job, Settled, Waiting, WriteCall};
+use super::{Forgotten, Job, Settled, Waiting, WriteCall};
 use crate::call::{Attempt, Call, Input, Instances, Kind, Output};
 use crate::http::Refusal;
 use crate::lanes::Full;
@@ -34,6 +35,8 @@ pub(crate) struct Home {
     ended: Vec<(oneshot::Sender<Settled>, Result<Response, Refusal>)>,
     /// Calls that are made elsewhere when the transaction is written, so that they read what is in it.
     leaving: Vec<Waiting>,
+    /// Tenants that are forgotten with the transaction. Calls that share it came before.
+    forgotten: Vec<Forgotten>,
     /// The next calls of tenants that have a call elsewhere.
     parked: HashMap<Arc<str>, VecDeque<Waiting>>,
     /// Since when there are records that may not be on the disk.
@@ -59,6 +62,7 @@ impl Home {
             batch: None,
             ended: Vec::new(),
             leaving: Vec::new(),
+            forgotten: Vec::new(),
             parked: HashMap::new(),
             unsynced: None,
             waits: None,
@@ -79,6 +83,7 @@ impl Home {
                 self.go_on(&call.tenant);
             }
             Job::GivenUp(tenant) => self.go_on(&tenant),
+            Job::Forget(forgotten) => self.forgotten.push(forgotten),
         }
     }
 
@@ -164,21 +169,26 @@ impl Home {
 
     /// Whether there is something to write.
     pub(crate) fn is_changed(&self) -> bool {
-        self.batch.as_ref().is_some_and(Batch::is_changed)
+        !self.forgotten.is_empty() || self.batch.as_ref().is_some_and(Batch::is_changed)
     }
 
     /// Whether the transaction must be on the disk before its [end](Home::end).
     pub(crate) fn waits(&self) -> bool {
-        self.batch.as_ref().is_some_and(Batch::waits) || self.unsynced.is_some_and(|since| since.elapsed() > UNSYNCED)
+        !self.forgotten.is_empty()
+            || self.batch.as_ref().is_some_and(Batch::waits)
+            || self.unsynced.is_some_and(|since| since.elapsed() > UNSYNCED)
     }
 
     /// Writes what the calls left, in a transaction that waits for the disk or does not.
     pub(crate) fn write(&mut self, transaction: &WriteTransaction, waits: bool) -> Result<(), redb::Error> {
         self.waits = Some(waits);
-        match self.batch.take().filter(Batch::is_changed) {
-            Some(batch) => batch.write(self.reader.opened(), transaction),
-            None => Ok(()),
+        if let Some(batch) = self.batch.take().filter(Batch::is_changed) {
+            batch.write(self.reader.opened(), transaction)?;
         }
+        for forgotten in &mut self.forgotten {
+            forgotten.records = forget(transaction, &forgotten.tenant)?;
+        }
+        Ok(())
     }
 
     /// Sends the responses when the transaction was written, could not be written, or was not needed.
@@ -198,6 +208,9 @@ impl Home {
             };
             // Nobody may wait for it any more.
             let _ = reply.send(Settled::Ended(result));
+        }
+        for Forgotten { records, reply, .. } in self.forgotten.drain(..) {
+            let _ = reply.send(failed.map_or(Ok(records), |error| Err(Refusal::Store(error.to_owned()))));
         }
         for Waiting { call, reply } in std::mem::take(&mut self.leaving) {
             let current = match failed {

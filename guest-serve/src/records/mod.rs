@@ -7,6 +7,7 @@
 
 mod account;
 mod batch;
+mod forget;
 mod home;
 mod kept;
 mod listing;
@@ -43,6 +44,25 @@ pub(crate) enum Job {
     Ended { waiting: Waiting, intents: Vec<u8> },
     /// A call that was elsewhere came to nothing: the next of the tenant may begin.
     GivenUp(Arc<str>),
+    /// Removes all that the tenant has.
+    Forget(Forgotten),
+}
+
+/// A tenant that is to be forgotten, and where the number of its records is awaited.
+#[derive(Debug)]
+pub(crate) struct Forgotten {
+    tenant: Arc<str>,
+    records: u64,
+    reply: oneshot::Sender<Result<u64, Refusal>>,
+}
+
+/// Removes the records and the kept responses of a tenant. Returns the number of records, once that is on the disk.
+pub(crate) async fn forget(entrance: &Entrance, tenant: Arc<str>) -> Result<u64, Refusal> {
+    let (reply, forgotten) = oneshot::channel();
+    let job = Job::Forget(Forgotten { tenant: Arc::clone(&tenant), records: 0, reply });
+    // If the server stops, nobody answers.
+    let _ = entrance.records(&tenant, job);
+    forgotten.await.map_err(|_| Refusal::Stopping)?
 }
 
 /// A call of an extension function that may leave records.

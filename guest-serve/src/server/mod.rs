@@ -145,7 +145,7 @@ async fn serve(
     let listener = listener.map_err(system("start the administration"))?;
     let mut signals = Signals::new().map_err(system("wait for signals"))?;
     let (stop, stopping) = watch::channel(false);
-    let admin = Admin::new(catalog, token, stopping).with_records(programs.records());
+    let admin = Admin::new(catalog, token, stopping).with_records(programs.entrance());
     let connections = Connections::new(admin.router());
     tokio::select! {
         never = connections.take_all(listener) => match never {},

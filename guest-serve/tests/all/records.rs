@@ -159,6 +159,15 @@ fn a_call_that_fails_or_cannot_be_applied_leaves_nothing() {
         assert_eq!(answer.status, 400);
         assert!(answer.text().contains(part), "{}", answer.text());
     }
+    // A tenant is forgotten with its records and their bytes, and no other one is.
+    let forget = |query: &str| server.ask("DELETE", &format!("/api/guests/counters/records{query}"));
+    assert_eq!((forget("").status, forget("?tenant=none").json()), (400, json!({"removed": 0})));
+    assert_eq!(named(address, "/counters/count/a", "key", "").json(), json!({"n": 2}));
+    assert_eq!(forget("?tenant=a").json(), json!({"removed": 2}));
+    assert_eq!((list("a")["records"].clone(), counted(address, "a")), (json!([]), 0));
+    assert_eq!(list("b")["records"].as_array().unwrap().len(), 1);
+    assert_eq!(named(address, "/counters/count/a", "key", "").json(), json!({"n": 1}), "nor is its key known");
+    assert_eq!(post("/counters/keep/a", &large(1900)).status, 200);
     let without_token = Request::new("GET", "/api/guests/counters/records?storage=sys.Record").ask(server.admin);
     assert_eq!(without_token.status, 401);
     server.stop();
