@@ -75,6 +75,7 @@ const LAYERS: [(&str, &[&str]); 11] = [
             "registry",
             "catalog",
             "rate",
+            "records",
             "call",
             "lanes",
             "programs",

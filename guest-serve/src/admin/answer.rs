@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::error::ServeError;
+use crate::programs::CallError;
 
 /// Why a request was not served.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,8 @@ pub(super) enum Refusal {
     Serve(#[from] ServeError),
     #[error("the work was given up; try again")]
     GivenUp,
+    #[error(transparent)]
+    Records(CallError),
     #[error("cannot read {}: {source}", path.display())]
     Log { path: PathBuf, source: std::io::Error },
 }
@@ -52,6 +55,8 @@ impl Refusal {
             Self::Serve(ServeError::File { .. } | ServeError::Module { .. } | ServeError::NoModule { .. }) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "invalid-guest")
             }
+            Self::Records(CallError::Stopping) => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+            Self::Records(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store"),
             Self::Serve(_) | Self::GivenUp | Self::Log { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "server"),
         }
     }

@@ -59,8 +59,7 @@ pub(super) async fn forget(
     let Some(entrance) = admin.records else { return Err(Refusal::NoRoute) };
     let bad = |message: &str| Refusal::Request(StatusCode::BAD_REQUEST, message.to_owned());
     let key = options.get("tenant").ok_or_else(|| bad("name the tenant whose records are removed: ?tenant=KEY"))?;
-    let removed = records::forget(&entrance, tenant_of(&guest, key)).await;
-    let removed = removed.map_err(|refusal| Refusal::Request(refusal.status().0, refusal.to_string()))?;
+    let removed = entrance.forget_records(tenant_of(&guest, key)).await.map_err(Refusal::Records)?;
     Ok(respond(StatusCode::OK, &json!({ "removed": removed })))
 }
 

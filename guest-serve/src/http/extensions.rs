@@ -19,8 +19,8 @@ use super::refusal::Refusal;
 use super::{body, encodings, path, response};
 use crate::call::{Call, Input, Output};
 use crate::deployment::Deployment;
-use crate::programs::{Entrance, tenant_of};
-use crate::records::{self, CallState, IdempotencyKey, Response, Settled, WriteCall, query_response};
+use crate::programs::{Entrance, Settled, WriteCall, tenant_of};
+use crate::records::{self, CallState, IdempotencyKey, RecordsError, Response, query_response};
 
 /// The header by which a client names a request.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -48,7 +48,8 @@ impl Calls {
         let event: Arc<[u8]> = event(of_request, &bytes)?.into();
         let tenant = tenant_of(&deployment.name, key);
         let Response { encoding, bytes } = if is_query {
-            let view = records::view(entrance.records_reader()).map_err(|error| Refusal::Store(error.to_string()))?;
+            let view =
+                records::view(entrance.records_reader()).map_err(|error| RecordsError::Store(error.to_string()))?;
             let input = Input::State(CallState::new(&tenant, event, view));
             let call = Call { deployment: Arc::clone(deployment), route, tenant: key.into(), input };
             let Output::Intents(intents) = self.make(call, record).await? else {
@@ -56,14 +57,12 @@ impl Calls {
             };
             query_response(&intents, encoding, deployment.config.limits.response)?
         } else {
+            let idempotency_key = idempotency_key(request, of_request, &bytes)?;
             let call = WriteCall {
+                request: records::Request { tenant, event, encoding, idempotency_key },
                 deployment: Arc::clone(deployment),
                 route,
-                tenant,
                 key: key.into(),
-                event,
-                encoding,
-                idempotency_key: idempotency_key(request, of_request, &bytes)?,
                 entered: Instant::now(),
                 entrance: Entrance::clone(entrance),
             };
@@ -77,7 +76,7 @@ impl Calls {
         let mut settled = call.enter().await;
         loop {
             let ticket = match settled {
-                Ok(Settled::Ended(result)) => return result,
+                Ok(Settled::Ended(result)) => return Ok(result?),
                 Ok(Settled::Slow(ticket)) => ticket,
                 // The call was dropped without an answer.
                 Err(_) => return Err(Refusal::Stopping),

@@ -11,6 +11,8 @@ use hyper::{Response, StatusCode};
 use serde_json::json;
 
 use crate::lanes::Full as LaneFull;
+use crate::programs::CallError;
+use crate::records::RecordsError;
 
 /// Why a request was not served.
 #[derive(Debug, thiserror::Error)]
@@ -90,18 +92,9 @@ pub enum Refusal {
     /// An idempotency key that no request can have.
     #[error("the header Idempotency-Key has 1 to 255 visible characters of ASCII, once")]
     IdempotencyKey,
-    /// An idempotency key that another request has had.
-    #[error("another request had this idempotency key; send each request with a key of its own")]
-    OtherRequest,
-    /// Intents that cannot be applied. Nothing was written.
-    #[error("{0}")]
-    Intents(String),
-    /// More records than the tenant may have. Nothing was written.
-    #[error("{0}")]
-    RecordsFull(String),
-    /// The store failed, and nothing was written.
-    #[error("the store failed: {0}")]
-    Store(String),
+    /// Records that were not written.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
     /// As many calls with streams are open as may.
     #[error("as many streams of {} are open as may; try again later", if *of_tenant { "the tenant" } else { "all guests" })]
     TooManyStreams {
@@ -159,10 +152,7 @@ impl Refusal {
             Self::ClientGone => (StatusCode::BAD_REQUEST, "client-gone"),
             Self::Response(_) => (StatusCode::INTERNAL_SERVER_ERROR, "invalid-response"),
             Self::IdempotencyKey => (StatusCode::BAD_REQUEST, "idempotency-key"),
-            Self::OtherRequest => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key"),
-            Self::Intents(_) => (StatusCode::UNPROCESSABLE_ENTITY, "intents"),
-            Self::RecordsFull(_) => (StatusCode::INSUFFICIENT_STORAGE, "records-full"),
-            Self::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store"),
+            Self::Records(error) => of_records(error),
             Self::ResponseTooLarge { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "response-too-large"),
             Self::Failed(error) => of_call(error),
         }
@@ -217,6 +207,29 @@ fn of_call(error: &FunctionError) -> (StatusCode, &'static str) {
         }
         // Of starting the guest.
         _ => (StatusCode::INTERNAL_SERVER_ERROR, "no-instance"),
+    }
+}
+
+fn of_records(error: &RecordsError) -> (StatusCode, &'static str) {
+    match error {
+        RecordsError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store"),
+        RecordsError::Intents(_) => (StatusCode::UNPROCESSABLE_ENTITY, "intents"),
+        RecordsError::Full(_) => (StatusCode::INSUFFICIENT_STORAGE, "records-full"),
+        RecordsError::OtherRequest => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key"),
+        RecordsError::ResponseTooLarge { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "response-too-large"),
+    }
+}
+
+/// Why a call on the thread of its tenant has no response.
+impl From<CallError> for Refusal {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Failed(error) => Self::Failed(error),
+            CallError::Records(error) => Self::Records(error),
+            CallError::Busy(full) => Self::Busy(full),
+            CallError::WaitedTooLong => Self::WaitedTooLong,
+            CallError::Stopping => Self::Stopping,
+        }
     }
 }
 

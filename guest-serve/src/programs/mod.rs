@@ -4,6 +4,7 @@
 //! in the result. All events of a tenant go to one thread, which has the instances; between two events the tenant may sleep. A
 //! call that fails is undone, and its connection is closed.
 
+mod calls;
 mod connection;
 mod numbers;
 mod outbox;
@@ -27,9 +28,11 @@ use crate::error::ServeError;
 use crate::folder::GuestName;
 use crate::monitor::Monitor;
 use crate::rate::Rate;
-use crate::records::{Home, Job as RecordsJob, make_tables};
+use crate::records::make_tables;
 use crate::registry::Registry;
-use crate::server::threads::ThreadOptions;
+pub use calls::CallError;
+use calls::{CallJob, Home};
+pub(crate) use calls::{Settled, WriteCall};
 use numbers::Numbers;
 use tcp::Listeners;
 pub use websocket::{Upgrade, is_upgrade};
@@ -55,6 +58,17 @@ pub struct ProgramOptions {
     /// Memory that sleeping programs may take. Those that slept longest are in a file in FOLDER/.serve.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = guest_host::text::size)]
     pub asleep_memory: u64,
+}
+
+/// How long calls and clients may take.
+#[derive(Debug, Clone, Copy)]
+pub struct CallTimes {
+    /// How long a call may hold up other calls of its thread.
+    pub slice: Duration,
+    /// How much longer than the guest's deadline a call may wait for its turn.
+    pub wait: Duration,
+    /// How long a client may read nothing of what is sent to it.
+    pub send: Duration,
 }
 
 /// The way into the threads of programs. Cheap to clone; the clones are the same.
@@ -96,7 +110,7 @@ impl Programs {
         registry: &Registry,
         monitor: &Monitor,
         rate: Rate,
-        threads: &ThreadOptions,
+        times: CallTimes,
         options: &ProgramOptions,
     ) -> Result<Self, ServeError> {
         let path = own.join(STORE);
@@ -116,7 +130,7 @@ impl Programs {
         let (mut senders, mut workers) = (Vec::new(), Vec::new());
         for number in 0..count {
             let (sender, jobs) = mpsc::channel();
-            let records = Home::new(store.reader(), registry, instances.get(), threads.slice, threads.wait);
+            let records = Home::new(store.reader(), registry, instances.get(), times.slice, times.wait);
             let worker = Worker::new(config, store.clone(), records, monitor.clone());
             let thread = thread::Builder::new().name(format!("programs-{number}")).spawn(move || worker.run(&jobs));
             workers
@@ -128,7 +142,7 @@ impl Programs {
             numbers: Numbers::open(own)?,
             rate,
             records: store.reader(),
-            send_time: threads.send_time,
+            send_time: times.send,
             closing: watch::Sender::new(false),
             open: watch::Sender::new(0),
         };
@@ -192,9 +206,9 @@ impl Entrance {
         &workers[(hasher.hash_one(tenant) % workers.len() as u64) as usize]
     }
 
-    /// Hands in work with the records of a tenant. Says whether there is a thread that takes it.
-    pub(crate) fn records(&self, tenant: &str, job: RecordsJob) -> bool {
-        self.worker(tenant).send(Job::Records(job)).is_ok()
+    /// Hands in work for the thread of a tenant. If the server stops, nobody takes it: what it holds is dropped.
+    fn enter_call(&self, tenant: &str, job: CallJob) {
+        let _ = self.worker(tenant).send(Job::Call(job));
     }
 
     /// Reads the records of all tenants.

@@ -11,11 +11,11 @@ use guest_host::{Instance, ResumeError};
 use guest_tenants::{RedbStore, RedbStoreError, TenantError, Tenants, TenantsConfig};
 use tokio::sync::oneshot;
 
+use super::calls::{CallJob, Home};
 use super::outbox::{Closing, Outbox};
 use crate::deployment::{Deployment, ProgramFunctions};
 use crate::folder::GuestName;
 use crate::monitor::{Ended, Event as MonitorEvent, Monitor};
-use crate::records::{Home, Job as RecordsJob};
 
 /// Work for the thread.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(super) enum Job {
     /// An event of a connection.
     Event { deployment: Arc<Deployment>, tenant: Arc<str>, connection: i64, event: Event },
     /// A call of an extension function.
-    Records(RecordsJob),
+    Call(CallJob),
     /// Keeps what tenants have, and ends.
     Stop,
 }
@@ -153,7 +153,7 @@ impl Worker {
                     Job::Event { deployment, tenant, connection, event } => {
                         self.take(&deployment, &tenant, connection, event, &mut batch);
                     }
-                    Job::Records(job) => self.records.take(job),
+                    Job::Call(job) => self.records.take(job),
                     Job::Stop => {
                         goes_on = false;
                         break;

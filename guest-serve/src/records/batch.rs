@@ -16,9 +16,8 @@ use super::meter::{MeterError, Metered};
 use super::response::{Left, Response, left};
 use super::state::View;
 use super::tables::{ACCOUNTS, RECORDS, RESPONSES, Responses};
-use super::{CallState, WriteCall};
-use crate::config::RecordsConfig;
-use crate::http::Refusal;
+use super::{CallState, RecordsError, Request};
+use crate::config::{GuestConfig, RecordsConfig};
 
 /// Bytes of intents behind which a batch takes no further calls.
 const ENOUGH: usize = 8 << 20;
@@ -27,7 +26,7 @@ type Accounts = ReadOnlyTable<&'static str, (u64, u64, u64, u64)>;
 
 /// The calls that share a transaction: what they left, and what there was before.
 #[derive(Debug)]
-pub(super) struct Batch {
+pub(crate) struct Batch {
     /// Times that the file had been opened.
     opened: u64,
     view: Arc<View>,
@@ -52,57 +51,61 @@ struct Changed {
 
 impl Batch {
     /// A batch of no calls.
-    pub(super) fn open(reader: &RedbReader) -> Result<Self, Refusal> {
+    pub(crate) fn open(reader: &RedbReader) -> Result<Self, RecordsError> {
         let opened = reader.opened();
         let tables = reader.read(|transaction| {
             let snapshot = Snapshot::open(transaction, RECORDS)?;
             Ok((snapshot, transaction.open_table(ACCOUNTS)?, transaction.open_table(RESPONSES)?))
         });
-        let (snapshot, accounts, responses) = tables.map_err(|error| Refusal::Store(error.to_string()))?;
+        let (snapshot, accounts, responses) = tables.map_err(|error| RecordsError::Store(error.to_string()))?;
         let view = Arc::new(View::new(Arc::new(snapshot)));
         Ok(Self { opened, view, accounts, responses, changed: HashMap::new(), bytes: 0, waits: false })
     }
 
     /// What a call of the tenant reads.
-    pub(super) fn state(&self, call: &WriteCall) -> CallState {
-        CallState::new(&call.tenant, Arc::clone(&call.event), Arc::clone(&self.view))
+    pub(crate) fn state(&self, request: &Request) -> CallState {
+        CallState::new(&request.tenant, Arc::clone(&request.event), Arc::clone(&self.view))
     }
 
-    /// The response to an earlier request with the call's idempotency key.
-    pub(super) fn response(&self, call: &WriteCall) -> Result<Option<Response>, Refusal> {
-        let Some(key) = &call.idempotency_key else { return Ok(None) };
-        let in_batch = self.changed.get(&call.tenant).and_then(|changed| {
+    /// The response to an earlier request with the same idempotency key.
+    pub(crate) fn response(&self, request: &Request) -> Result<Option<Response>, RecordsError> {
+        let Some(key) = &request.idempotency_key else { return Ok(None) };
+        let in_batch = self.changed.get(&request.tenant).and_then(|changed| {
             let found = changed.responses.iter().find(|(other, _)| *other == key.text);
             found.map(|(_, kept)| kept.clone())
         });
         let found = match in_batch {
             Some(kept) => Some(kept),
-            None => kept::find(&self.responses, &call.tenant, &key.text).map_err(store)?,
+            None => kept::find(&self.responses, &request.tenant, &key.text).map_err(store)?,
         };
         match found {
-            Some(kept) if kept.hash != key.hash => Err(Refusal::OtherRequest),
+            Some(kept) if kept.hash != key.hash => Err(RecordsError::OtherRequest),
             found => Ok(found.map(|kept| kept.response)),
         }
     }
 
     /// Takes what a call left: all of it, or with an error none.
-    pub(super) fn take(&mut self, call: &WriteCall, intents: &[u8]) -> Result<Response, Refusal> {
-        let config = &call.deployment.config;
-        let Left { response, others } = left(intents, call.encoding, config.limits.response)?;
+    pub(crate) fn take(
+        &mut self,
+        request: &Request,
+        config: &GuestConfig,
+        intents: &[u8],
+    ) -> Result<Response, RecordsError> {
+        let Left { response, others } = left(intents, request.encoding, config.limits.response)?;
         if others > config.records.intents as usize {
             let most = config.records.intents;
-            return Err(Refusal::Intents(format!("the call leaves {others} intents, and may leave {most}")));
+            return Err(RecordsError::Intents(format!("the call leaves {others} intents, and may leave {most}")));
         }
-        let kept = call.idempotency_key.as_ref().filter(|_| config.records.idempotency_keys > 0);
+        let kept = request.idempotency_key.as_ref().filter(|_| config.records.idempotency_keys > 0);
         if others == 0 && kept.is_none() {
             return Ok(response);
         }
-        let mut account = self.account(&call.tenant)?;
+        let mut account = self.account(&request.tenant)?;
         if others > 0 {
-            self.apply(call, intents, &mut account)?;
+            self.apply(request, config.records.bytes, intents, &mut account)?;
         }
         let empty = || Changed { config: config.records, account, responses: Vec::new() };
-        let changed = self.changed.entry(Arc::clone(&call.tenant)).or_insert_with(empty);
+        let changed = self.changed.entry(Arc::clone(&request.tenant)).or_insert_with(empty);
         (changed.config, changed.account) = (config.records, account);
         if let Some(key) = kept {
             changed.responses.push((key.text.clone(), Kept { hash: key.hash, response: response.clone() }));
@@ -113,24 +116,29 @@ impl Batch {
     }
 
     /// Applies the intents of a call to the records of its tenant.
-    fn apply(&mut self, call: &WriteCall, intents: &[u8], account: &mut Account) -> Result<(), Refusal> {
+    fn apply(
+        &mut self,
+        request: &Request,
+        most: u64,
+        intents: &[u8],
+        account: &mut Account,
+    ) -> Result<(), RecordsError> {
         let mut prefix = Vec::new();
-        encode::element(&mut prefix, &*call.tenant);
+        encode::element(&mut prefix, &*request.tenant);
         // No call reads now, so nothing is copied.
         let view = Arc::make_mut(&mut self.view);
-        let most = call.deployment.config.records.bytes;
         let metered = Metered::new(view, prefix.len(), &mut account.records, most);
         let applied =
-            StoredState::of(&call.tenant, metered).apply_if(intents, |intent| intent.key.storage != storage::RESULT);
+            StoredState::of(&request.tenant, metered).apply_if(intents, |intent| intent.key.storage != storage::RESULT);
         match applied {
             Ok(_) => Ok(()),
-            Err(StoredStateError::State(error)) => Err(Refusal::Intents(error.to_string())),
-            Err(StoredStateError::Map(error @ MeterError::Full { .. })) => Err(Refusal::RecordsFull(error.to_string())),
-            Err(error) => Err(Refusal::Store(error.to_string())),
+            Err(StoredStateError::State(error)) => Err(RecordsError::Intents(error.to_string())),
+            Err(StoredStateError::Map(error @ MeterError::Full { .. })) => Err(RecordsError::Full(error.to_string())),
+            Err(error) => Err(RecordsError::Store(error.to_string())),
         }
     }
 
-    fn account(&self, tenant: &str) -> Result<Account, Refusal> {
+    fn account(&self, tenant: &str) -> Result<Account, RecordsError> {
         match self.changed.get(tenant) {
             Some(changed) => Ok(changed.account),
             None => {
@@ -141,22 +149,22 @@ impl Batch {
     }
 
     /// Whether there is something to write.
-    pub(super) fn is_changed(&self) -> bool {
+    pub(crate) fn is_changed(&self) -> bool {
         !self.changed.is_empty()
     }
 
     /// Whether a call waits until it is on the disk.
-    pub(super) const fn waits(&self) -> bool {
+    pub(crate) const fn waits(&self) -> bool {
         self.waits
     }
 
     /// Whether it should take no further calls.
-    pub(super) const fn is_full(&self) -> bool {
+    pub(crate) const fn is_full(&self) -> bool {
         self.bytes > ENOUGH
     }
 
     /// Writes what the calls left. `opened` is how often the file has been opened now.
-    pub(super) fn write(self, opened: u64, transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    pub(crate) fn write(self, opened: u64, transaction: &WriteTransaction) -> Result<(), redb::Error> {
         if opened != self.opened {
             // What the calls have read may not be in it.
             return Err(redb::Error::Io(std::io::Error::other("it was opened again after an error")));
@@ -174,6 +182,6 @@ impl Batch {
     }
 }
 
-fn store(error: impl Into<redb::Error>) -> Refusal {
-    Refusal::Store(error.into().to_string())
+fn store(error: impl Into<redb::Error>) -> RecordsError {
+    RecordsError::Store(error.into().to_string())
 }

@@ -6,7 +6,7 @@ use guest_tenants::redb::{self, TableDefinition, WriteTransaction};
 use super::tables::{ACCOUNTS, RECORDS, RESPONSE_KEYS, RESPONSES};
 
 /// Removes the records and the kept responses of a tenant. Returns the number of records.
-pub(super) fn forget(transaction: &WriteTransaction, tenant: &str) -> Result<u64, redb::Error> {
+pub(crate) fn forget(transaction: &WriteTransaction, tenant: &str) -> Result<u64, redb::Error> {
     let mut first = Vec::new();
     encode::element(&mut first, tenant);
     let mut behind = first.clone();

@@ -8,8 +8,8 @@ use guest_host::guest_abi::value::ValueRef;
 use guest_host::guest_state::record::definite;
 use guest_host::guest_state::state_file::to_json;
 
+use super::RecordsError;
 use super::state::is_event;
-use crate::http::Refusal;
 
 /// A null in CBOR.
 const NULL: u8 = 0xF6;
@@ -30,17 +30,17 @@ pub(super) struct Left {
 
 impl Response {
     /// A response with this result, which has at most `most` bytes.
-    fn new(encoding: Encoding, result: Option<ValueRef<'_>>, most: usize) -> Result<Self, Refusal> {
+    fn new(encoding: Encoding, result: Option<ValueRef<'_>>, most: usize) -> Result<Self, RecordsError> {
         let mut bytes = match (encoding, result) {
             (Encoding::Cbor, None) => vec![NULL],
             (Encoding::Cbor, Some(result)) => definite(result).map_err(malformed)?,
             (_, None) => b"null".to_vec(),
             (_, Some(result)) => {
-                to_json(result).map_err(|error| Refusal::Intents(error.to_string()))?.to_string().into_bytes()
+                to_json(result).map_err(|error| RecordsError::Intents(error.to_string()))?.to_string().into_bytes()
             }
         };
         if bytes.len() > most {
-            return Err(Refusal::ResponseTooLarge { bytes: bytes.len(), most });
+            return Err(RecordsError::ResponseTooLarge { bytes: bytes.len(), most });
         }
         if encoding == Encoding::Json {
             // For people at a terminal.
@@ -50,19 +50,21 @@ impl Response {
     }
 }
 
-fn malformed(error: WireError) -> Refusal {
-    Refusal::Intents(format!("malformed intents: {error}"))
+fn malformed(error: WireError) -> RecordsError {
+    RecordsError::Intents(format!("malformed intents: {error}"))
 }
 
 /// What a call left.
-pub(super) fn left(stream: &[u8], encoding: Encoding, most: usize) -> Result<Left, Refusal> {
+pub(super) fn left(stream: &[u8], encoding: Encoding, most: usize) -> Result<Left, RecordsError> {
     let (mut result, mut others) = (None, 0);
     for intent in intents(stream) {
         let intent = intent.map_err(malformed)?;
         match intent.key.storage {
             storage::RESULT => result = Some(intent.value),
             event if is_event(event) => {
-                return Err(Refusal::Intents(format!("the call writes to `{event}`, which is the event of a call")));
+                return Err(RecordsError::Intents(format!(
+                    "the call writes to `{event}`, which is the event of a call"
+                )));
             }
             _ => others += 1,
         }
@@ -71,14 +73,14 @@ pub(super) fn left(stream: &[u8], encoding: Encoding, most: usize) -> Result<Lef
 }
 
 /// The response to a query, which may leave nothing but its result.
-pub(crate) fn query_response(stream: &[u8], encoding: Encoding, most: usize) -> Result<Response, Refusal> {
+pub(crate) fn query_response(stream: &[u8], encoding: Encoding, most: usize) -> Result<Response, RecordsError> {
     let Left { response, others } = left(stream, encoding, most)?;
     match others {
         0 => Ok(response),
         _ => {
             let message =
                 "a query leaves nothing but a result, and this one wrote records; give the route another method";
-            Err(Refusal::Intents(message.to_owned()))
+            Err(RecordsError::Intents(message.to_owned()))
         }
     }
 }

@@ -13,7 +13,7 @@ use guest_tenants::{RedbReader, RedbStoreError};
 use super::tables::RECORDS;
 
 /// The records of all tenants: those that were committed, and what calls have written since.
-pub(super) type View = Overlay<Arc<Snapshot>>;
+pub(crate) type View = Overlay<Arc<Snapshot>>;
 
 /// The records as they were committed last.
 pub(crate) fn view(reader: &RedbReader) -> Result<Arc<View>, RedbStoreError> {

@@ -113,7 +113,7 @@ pub fn run(options: &Options) -> Result<Stopped, ServeError> {
     let connections = descriptors::room_for(options.threads.connections);
     let threads = ThreadOptions { connections, ..options.threads.clone() };
     let rate = Rate::new(threads.tenants as usize);
-    let programs = Programs::start(&own, &registry, &monitor, rate.clone(), &threads, &options.programs)?;
+    let programs = Programs::start(&own, &registry, &monitor, rate.clone(), threads.times(), &options.programs)?;
     let entrance = Some(programs.entrance());
     let threads = Threads::start_beside(listener, &registry, rate, entrance, &threads)?;
     let watching = Watching::start(&catalog)?;

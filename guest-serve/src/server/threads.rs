@@ -14,7 +14,7 @@ use super::connections::{Connections, Shared, Times};
 use crate::error::ServeError;
 use crate::http::{CallOptions, Calls, Handler};
 use crate::lanes::{SlowCalls, SlowOptions};
-use crate::programs::Entrance;
+use crate::programs::{CallTimes, Entrance};
 use crate::rate::Rate;
 use crate::registry::Registry;
 use crate::streams::Streams;
@@ -100,6 +100,12 @@ impl ThreadOptions {
         let tick = (self.slice / 4).clamp(Duration::from_micros(500), Duration::from_millis(10));
         // Instances live long, and how many there are nobody knows before.
         EngineConfig::default().with_allocation(InstanceAllocation::OnDemand).with_tick(tick)
+    }
+
+    /// How long calls and clients may take.
+    #[must_use]
+    pub const fn times(&self) -> CallTimes {
+        CallTimes { slice: self.slice, wait: self.wait, send: self.send_time }
     }
 
     /// How many threads take requests.

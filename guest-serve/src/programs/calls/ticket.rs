@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::state::View;
-use super::{CallState, Job, Settled, Waiting, WriteCall};
+use super::{CallJob, Settled, Waiting, WriteCall};
 use crate::call::{Call, Input};
+use crate::records::{CallState, View};
 
 /// A call that is made elsewhere, on what its tenant has now. The tenant's next calls wait until it [ends](Ticket::end) or is
 /// dropped.
@@ -24,7 +24,8 @@ impl Ticket {
     /// The call; `None` when it has ended.
     pub(crate) fn call(&self) -> Option<Call> {
         let call = self.call.as_ref()?;
-        let state = CallState::new(&call.tenant, Arc::clone(&call.event), Arc::clone(&self.view));
+        let request = &call.request;
+        let state = CallState::new(&request.tenant, Arc::clone(&request.event), Arc::clone(&self.view));
         Some(Call {
             deployment: Arc::clone(&call.deployment),
             route: call.route,
@@ -37,9 +38,8 @@ impl Ticket {
     pub(crate) fn end(mut self, intents: Vec<u8>) -> oneshot::Receiver<Settled> {
         let (reply, settled) = oneshot::channel();
         if let Some(call) = self.call.take() {
-            let (tenant, entrance) = (Arc::clone(&call.tenant), call.entrance.clone());
-            // If the server stops, nobody answers.
-            let _ = entrance.records(&tenant, Job::Ended { waiting: Waiting { call, reply }, intents });
+            let (tenant, entrance) = (Arc::clone(&call.request.tenant), call.entrance.clone());
+            entrance.enter_call(&tenant, CallJob::Ended { waiting: Waiting { call, reply }, intents });
         }
         settled
     }
@@ -48,8 +48,8 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(call) = self.call.take() {
-            // If the server stops, nobody waits.
-            let _ = call.entrance.records(&call.tenant, Job::GivenUp(Arc::clone(&call.tenant)));
+            let tenant = &call.request.tenant;
+            call.entrance.enter_call(tenant, CallJob::GivenUp(Arc::clone(tenant)));
         }
     }
 }

@@ -8,15 +8,10 @@ use guest_tenants::RedbReader;
 use guest_tenants::redb::{self, WriteTransaction};
 use tokio::sync::oneshot;
 
-use super::batch::Batch;
-use super::forget::forget;
-use super::response::Response;
-use super::state::view;
-use super::ticket::Ticket;
-use super::{Forgotten, Job, Settled, Waiting, WriteCall};
+use super::{CallError, CallJob, Forgotten, Settled, Ticket, Waiting, WriteCall};
 use crate::call::{Attempt, Call, Input, Instances, Kind, Output};
-use crate::http::Refusal;
 use crate::lanes::Full;
+use crate::records::{Batch, RecordsError, Response, forget, view};
 use crate::registry::{Reader, Registry};
 
 /// How long records that no response waited for may not be on the disk.
@@ -32,7 +27,7 @@ pub(crate) struct Home {
     wait: Duration,
     batch: Option<Batch>,
     /// Calls that ended, and wait for the transaction.
-    ended: Vec<(oneshot::Sender<Settled>, Result<Response, Refusal>)>,
+    ended: Vec<(oneshot::Sender<Settled>, Result<Response, CallError>)>,
     /// Calls that are made elsewhere when the transaction is written, so that they read what is in it.
     leaving: Vec<Waiting>,
     /// Tenants that are forgotten with the transaction. Calls that share it came before.
@@ -70,20 +65,20 @@ impl Home {
     }
 
     /// Does a job. Its response waits for the [end](Home::end) of the transaction.
-    pub(crate) fn take(&mut self, job: Job) {
+    pub(crate) fn take(&mut self, job: CallJob) {
         match job {
-            Job::Call(waiting) => match self.parked.get_mut(&waiting.call.tenant) {
+            CallJob::Call(waiting) => match self.parked.get_mut(&waiting.call.request.tenant) {
                 None => self.call(waiting),
                 Some(queue) if queue.len() < waiting.call.deployment.config.limits.waiting => queue.push_back(waiting),
-                Some(_) => refuse(waiting.reply, Refusal::Busy(Full::Tenant)),
+                Some(_) => refuse(waiting.reply, CallError::Busy(Full::Tenant)),
             },
-            Job::Ended { waiting: Waiting { call, reply }, intents } => {
-                let result = self.batch().and_then(|batch| batch.take(&call, &intents));
+            CallJob::Ended { waiting: Waiting { call, reply }, intents } => {
+                let result = self.settle(&call, &intents);
                 self.ended.push((reply, result));
-                self.go_on(&call.tenant);
+                self.go_on(&call.request.tenant);
             }
-            Job::GivenUp(tenant) => self.go_on(&tenant),
-            Job::Forget(forgotten) => self.forgotten.push(forgotten),
+            CallJob::GivenUp(tenant) => self.go_on(&tenant),
+            CallJob::Forget(forgotten) => self.forgotten.push(forgotten),
         }
     }
 
@@ -107,12 +102,12 @@ impl Home {
             return;
         }
         if call.entered.elapsed() > call.deployment.config.limits.deadline.saturating_add(self.wait) {
-            return refuse(waiting.reply, Refusal::WaitedTooLong);
+            return refuse(waiting.reply, CallError::WaitedTooLong);
         }
         let result = match self.attempt(call) {
             Some(result) => result,
             None => {
-                self.parked.entry(Arc::clone(&call.tenant)).or_default();
+                self.parked.entry(Arc::clone(&call.request.tenant)).or_default();
                 return self.leaving.push(waiting);
             }
         };
@@ -120,13 +115,13 @@ impl Home {
     }
 
     /// Makes a call here; `None` if it is to be made elsewhere.
-    fn attempt(&mut self, call: &WriteCall) -> Option<Result<Response, Refusal>> {
+    fn attempt(&mut self, call: &WriteCall) -> Option<Result<Response, CallError>> {
         let batch = match self.batch() {
             Ok(batch) => batch,
-            Err(refusal) => return Some(Err(refusal)),
+            Err(error) => return Some(Err(error.into())),
         };
-        if let Some(known) = batch.response(call).transpose() {
-            return Some(known);
+        if let Some(known) = batch.response(&call.request).transpose() {
+            return Some(known.map_err(CallError::from));
         }
         let pace = &call.deployment.paces[call.route];
         if pace.is_slow() {
@@ -136,15 +131,13 @@ impl Home {
             deployment: Arc::clone(&call.deployment),
             route: call.route,
             tenant: call.key.clone(),
-            input: Input::State(batch.state(call)),
+            input: Input::State(batch.state(&call.request)),
         };
         let attempt = self.instances.call(&made);
         // With it goes its view of the records.
         drop(made);
         match attempt {
-            Attempt::Ended(Ok(Output::Intents(intents))) => {
-                Some(self.batch().and_then(|batch| batch.take(call, &intents)))
-            }
+            Attempt::Ended(Ok(Output::Intents(intents))) => Some(self.settle(call, &intents)),
             Attempt::Ended(Ok(Output::Value(_))) => unreachable!("an extension function leaves intents"),
             Attempt::Ended(Err(error)) => Some(Err(error.into())),
             Attempt::TooSlow => {
@@ -155,7 +148,12 @@ impl Home {
         }
     }
 
-    fn batch(&mut self) -> Result<&mut Batch, Refusal> {
+    /// Takes what a call left.
+    fn settle(&mut self, call: &WriteCall, intents: &[u8]) -> Result<Response, CallError> {
+        Ok(self.batch()?.take(&call.request, &call.deployment.config, intents)?)
+    }
+
+    fn batch(&mut self) -> Result<&mut Batch, RecordsError> {
         match &mut self.batch {
             Some(batch) => Ok(batch),
             none => Ok(none.insert(Batch::open(&self.reader)?)),
@@ -204,13 +202,13 @@ impl Home {
         for (reply, result) in self.ended.drain(..) {
             let result = match failed {
                 None => result,
-                Some(error) => Err(Refusal::Store(error.to_owned())),
+                Some(error) => Err(unwritten(error)),
             };
             // Nobody may wait for it any more.
             let _ = reply.send(Settled::Ended(result));
         }
         for Forgotten { records, reply, .. } in self.forgotten.drain(..) {
-            let _ = reply.send(failed.map_or(Ok(records), |error| Err(Refusal::Store(error.to_owned()))));
+            let _ = reply.send(failed.map_or(Ok(records), |error| Err(unwritten(error))));
         }
         for Waiting { call, reply } in std::mem::take(&mut self.leaving) {
             let current = match failed {
@@ -221,9 +219,10 @@ impl Home {
                 // If nobody waits for it, it is dropped, and the next call of the tenant begins.
                 Ok(view) => drop(reply.send(Settled::Slow(Ticket::new(call, view)))),
                 Err(error) => {
-                    refuse(reply, Refusal::Store(error));
+                    refuse(reply, unwritten(&error));
                     // Not here, where the transaction has ended.
-                    let _ = call.entrance.records(&call.tenant, Job::GivenUp(Arc::clone(&call.tenant)));
+                    let tenant = &call.request.tenant;
+                    call.entrance.enter_call(tenant, CallJob::GivenUp(Arc::clone(tenant)));
                 }
             }
         }
@@ -236,9 +235,13 @@ impl Home {
     }
 }
 
-fn refuse(reply: oneshot::Sender<Settled>, refusal: Refusal) {
+fn refuse(reply: oneshot::Sender<Settled>, error: CallError) {
     // Nobody may wait for it any more.
-    let _ = reply.send(Settled::Ended(Err(refusal)));
+    let _ = reply.send(Settled::Ended(Err(error)));
+}
+
+fn unwritten(error: &str) -> CallError {
+    RecordsError::Store(error.to_owned()).into()
 }
 
 #[cfg(test)]

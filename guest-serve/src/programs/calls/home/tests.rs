@@ -5,18 +5,17 @@ use std::path::Path;
 
 use clap::Parser;
 use guest_functions::wire::Encoding;
-use guest_host::Engine;
+use guest_host::{Engine, EngineConfig};
 use guest_tenants::RedbStore;
 use tempfile::TempDir;
 
-use super::super::{IdempotencyKey, make_tables};
 use super::*;
 use crate::deployment::{Deployment, Loader};
 use crate::folder::GuestFolder;
 use crate::monitor::Monitor;
-use crate::programs::{ProgramOptions, Programs, tenant_of};
+use crate::programs::{CallTimes, ProgramOptions, Programs, tenant_of};
 use crate::rate::Rate;
-use crate::server::threads::ThreadOptions;
+use crate::records::{IdempotencyKey, Request, make_tables};
 
 /// `add` makes the record `c`, and `update` changes it, which fails if there is none.
 const GUEST: &str = r#"(module
@@ -34,8 +33,6 @@ const UPDATE: usize = 1;
 #[derive(Parser)]
 struct Options {
     #[command(flatten)]
-    threads: ThreadOptions,
-    #[command(flatten)]
     programs: ProgramOptions,
 }
 
@@ -47,30 +44,32 @@ struct Tested {
     _folder: TempDir,
 }
 
-fn deployment(folder: &Path, options: &ThreadOptions) -> Arc<Deployment> {
+fn deployment(folder: &Path) -> Arc<Deployment> {
     let guest = folder.join("guest");
     fs::create_dir(&guest).unwrap();
     let route = |name: &str| format!("[[routes]]\npath = \"/{name}\"\nextension = \"{name}\"\n");
     fs::write(guest.join("guest.toml"), ["add", "update"].map(route).concat()).unwrap();
     fs::write(guest.join("guest.wasm"), wat::parse_str(GUEST).unwrap()).unwrap();
-    let loader = Loader::new(Engine::new(&options.engine()).unwrap(), Monitor::default());
+    let loader = Loader::new(Engine::new(&EngineConfig::default()).unwrap(), Monitor::default());
     let folder = GuestFolder::open(folder).unwrap();
     Deployment::load(&loader, folder.read(&"guest".parse().unwrap(), &folder.secrets().unwrap()).unwrap()).unwrap()
 }
 
 impl Tested {
     fn new() -> Self {
-        let Options { threads, programs } = Options::parse_from(["test", "--program-threads=1", "--slice=10s"]);
+        let Options { programs } = Options::parse_from(["test", "--program-threads=1"]);
+        let long = Duration::from_secs(50);
+        let times = CallTimes { slice: long, wait: long, send: long };
         let folder = tempfile::tempdir().unwrap();
         let registry = Registry::default();
         let mut store = RedbStore::open(&folder.path().join("records.redb"), 1 << 20).unwrap();
         store.commit_with(&[], make_tables).unwrap();
         Self {
-            home: Home::new(store.reader(), &registry, 4, threads.slice, threads.wait),
+            home: Home::new(store.reader(), &registry, 4, times.slice, times.wait),
             store,
-            deployment: deployment(folder.path(), &threads),
+            deployment: deployment(folder.path()),
             // Nothing enters its own threads.
-            programs: Programs::start(folder.path(), &registry, &Monitor::default(), Rate::new(9), &threads, &programs)
+            programs: Programs::start(folder.path(), &registry, &Monitor::default(), Rate::new(9), times, &programs)
                 .unwrap(),
             _folder: folder,
         }
@@ -83,18 +82,21 @@ impl Tested {
     }
 
     fn take(&mut self, tenant: &str, route: usize, key: Option<&str>, reply: oneshot::Sender<Settled>) {
-        let call = WriteCall {
-            deployment: Arc::clone(&self.deployment),
-            route,
+        let request = Request {
             tenant: tenant_of(&self.deployment.name, tenant),
-            key: tenant.into(),
             event: Arc::from([0xA0]),
             encoding: Encoding::Json,
             idempotency_key: key.map(|key| IdempotencyKey::new(key.as_bytes(), &[]).unwrap()),
+        };
+        let call = WriteCall {
+            request,
+            deployment: Arc::clone(&self.deployment),
+            route,
+            key: tenant.into(),
             entered: Instant::now(),
             entrance: self.programs.entrance(),
         };
-        self.home.take(Job::Call(Waiting { call: Box::new(call), reply }));
+        self.home.take(CallJob::Call(Waiting { call: Box::new(call), reply }));
     }
 
     /// Writes what the calls left, as the thread does.
@@ -107,11 +109,13 @@ impl Tested {
     }
 }
 
-/// The end of a call: its response, or the kind of its error.
+/// The end of a call: its response, or its error.
 fn end(settled: &mut oneshot::Receiver<Settled>) -> String {
     match settled.try_recv().expect("it has ended") {
         Settled::Ended(Ok(response)) => String::from_utf8(response.bytes).unwrap(),
-        Settled::Ended(Err(refusal)) => refusal.status().1.to_owned(),
+        Settled::Ended(Err(CallError::Records(RecordsError::Intents(_)))) => "intents".to_owned(),
+        Settled::Ended(Err(CallError::Records(RecordsError::Store(_)))) => "store".to_owned(),
+        Settled::Ended(Err(error)) => error.to_string(),
         Settled::Slow(_) => "slow".to_owned(),
     }
 }
