@@ -7,10 +7,11 @@
 //!
 //! ```console
 //! $ cargo bench -p guest-serve --bench rate
+//! $ cargo bench -p guest-serve --bench rate -- records
 //! ```
 //!
 //! The server without guests, and the one with bare instances of the engine, read and write the same JSON by the same code,
-//! and keep no books about rates and calls.
+//! and keep no books about rates and calls. With the word `records`, calls that leave records take their place, durable and not.
 
 #[path = "../../tests/all/counters.rs"]
 mod counters;
@@ -41,8 +42,11 @@ fn median(numbers: impl Iterator<Item = f64>) -> f64 {
 }
 
 fn main() {
-    let folder = Folder::new();
     let cores = thread::available_parallelism().map_or(1, usize::from).div_ceil(2);
+    if std::env::args().any(|word| word == "records") {
+        return records::rates(cores);
+    }
+    let folder = Folder::new();
     let pooled = || EngineConfig::default().with_allocation(InstanceAllocation::pooling(64));
     let servers = [
         Server::native(&folder, cores, "without guests"),
@@ -56,8 +60,6 @@ fn main() {
         rates(&servers, cores, load);
     }
     neighbours(&servers[1], cores);
-    drop(servers);
-    records::rates(cores);
 }
 
 /// Prints a table of how many requests the servers answer.
