@@ -86,6 +86,11 @@ pub(crate) enum Command {
     /// Runs the program host-harness-serve, which is installed by itself. It has options of its own.
     #[command(disable_help_flag = true)]
     Serve(ProgramArguments),
+    /// Serve the programs of many small tenants over NATS JetStream, by any number of processes.
+    ///
+    /// Runs the program host-harness-serve-nats, which is installed by itself. It has options of its own.
+    #[command(disable_help_flag = true)]
+    ServeNats(ProgramArguments),
     /// Find documents in JSON Lines by typed functions: filter, rank and project them.
     ///
     /// Prints the lines that --where keeps as they are, with --score the best of them first, or what --select makes of them. Each

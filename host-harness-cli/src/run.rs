@@ -188,6 +188,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         }
         Command::Query(_) => return Err(commands::program::QUERY.options_before()),
         Command::Serve(_) => return Err(commands::program::SERVE.options_before()),
+        Command::ServeNats(_) => return Err(commands::program::SERVE_NATS.options_before()),
         Command::Functions(arguments) => return commands::functions::list(arguments, common).map(|()| true),
         Command::Call(arguments) => return commands::call::call(arguments, common).map(|()| true),
         Command::Find(arguments) => return commands::find::run(arguments, common).map(|()| true),
@@ -247,7 +248,7 @@ fn guests_and_states(command: &Command) -> Vec<PathBuf> {
         Command::Verify(arguments) => with(&arguments.guests, &arguments.work.state),
         Command::Compare(arguments) => with(&arguments.guest.inputs(), &commands::compare::state_file(arguments)),
         Command::Replay(arguments) => commands::replay::inputs(arguments),
-        Command::Schema | Command::New(_) | Command::Watch(_) | Command::Query(_) | Command::Serve(_) => Vec::new(),
+        Command::Schema | Command::New(_) | Command::Watch(_) | Command::Query(_) | Command::Serve(_) | Command::ServeNats(_) => Vec::new(),
     }
 }
 

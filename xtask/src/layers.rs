@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::folders;
 
 /// A crate, and the folders and files of its `src`, lowest first.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     (
         "guest-prepare",
         &[
@@ -142,6 +142,27 @@ const LAYERS: [(&str, &[&str]); 11] = [
     ),
     ("guest-tenants", &["store", "redb_store", "program", "error", "tenants"]),
     ("guest-image", &["error", "cards", "values", "identity", "delta", "base", "change", "encoding", "file"]),
+    (
+        "guest-serve-nats",
+        &[
+            "error",
+            "names",
+            "record",
+            "records",
+            "executor",
+            "connect",
+            "outputs",
+            "applier",
+            "placement",
+            "entries",
+            "lease",
+            "feed",
+            "partition",
+            "keeper",
+            "server",
+            "cli",
+        ],
+    ),
     ("xtask", &["folders", "layers", "dependencies", "usage", "console", "ahead", "cargo", "steps", "tasks", "cli"]),
 ];
 

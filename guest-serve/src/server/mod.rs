@@ -2,9 +2,9 @@
 
 mod connections;
 mod descriptors;
-mod signals;
+pub mod signals;
 pub mod threads;
-mod watching;
+pub mod watching;
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
@@ -69,7 +69,10 @@ pub struct Options {
 }
 
 /// Reads the size of a log.
-fn log_size(text: &str) -> Result<u64, String> {
+///
+/// # Errors
+/// The fault, and what to write.
+pub fn log_size(text: &str) -> Result<u64, String> {
     match size(text)? {
         0..4096 => Err(format!("`{text}` is too small for a log; give at least 4KiB")),
         size => Ok(size),
@@ -97,7 +100,7 @@ pub fn run(options: &Options) -> Result<Stopped, ServeError> {
     let admin = listen(options.admin, "--admin")?;
     let own = folder.own();
     make_private(&own)?;
-    let _lock = lock(&own.join(LOCK), folder.path())?;
+    let _lock = lock(&own, folder.path())?;
     let token_file = options.token_file.clone().unwrap_or_else(|| own.join(TOKEN));
     let token = Token::of_file(&token_file)?;
     let code = CompileCache::Folder(own.join(CODE));
@@ -187,7 +190,10 @@ fn listen(address: SocketAddr, option: &'static str) -> Result<TcpListener, Serv
 }
 
 /// Makes a folder for this user alone: it has the token, and code that is run.
-fn make_private(path: &Path) -> Result<(), ServeError> {
+///
+/// # Errors
+/// [`ServeError::Io`].
+pub fn make_private(path: &Path) -> Result<(), ServeError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -195,8 +201,13 @@ fn make_private(path: &Path) -> Result<(), ServeError> {
     builder.create(path).map_err(ServeError::io("make the folder", path))
 }
 
-/// Locks the folder until the file is dropped: two servers would write into each other's logs.
-fn lock(path: &Path, folder: &Path) -> Result<File, ServeError> {
+/// Locks a server's own folder until the file is dropped: two servers would write into each other's logs. `folder` is what the
+/// error calls it.
+///
+/// # Errors
+/// [`ServeError::Served`] if another server has it, and [`ServeError::Io`].
+pub fn lock(own: &Path, folder: &Path) -> Result<File, ServeError> {
+    let path = &own.join(LOCK);
     let file = File::create(path).map_err(ServeError::io("write", path))?;
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => Err(ServeError::Served { folder: folder.to_owned() }),

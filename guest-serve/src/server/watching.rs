@@ -18,13 +18,17 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 /// The thread.
 #[derive(Debug)]
-pub(super) struct Watching {
+pub struct Watching {
     stop: Sender<()>,
     thread: JoinHandle<()>,
 }
 
 impl Watching {
-    pub(super) fn start(catalog: &Catalog) -> Result<Self, ServeError> {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// [`ServeError::System`] if the system has no thread.
+    pub fn start(catalog: &Catalog) -> Result<Self, ServeError> {
         let catalog = catalog.clone();
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::Builder::new().name("serve-watch".to_owned()).spawn(move || {
@@ -40,7 +44,7 @@ impl Watching {
     }
 
     /// Looks no more, and waits for the end of a look.
-    pub(super) fn stop(self) {
+    pub fn stop(self) {
         drop(self.stop);
         let _ = self.thread.join();
     }

@@ -1,4 +1,4 @@
-//! Commands that programs of their own run, as cargo runs its subcommands: `query` and `serve`.
+//! Commands that programs of their own run, as cargo runs its subcommands: `query`, `serve` and `serve-nats`.
 //!
 //! They are packages of their own because of what they depend on: a query engine is several hundred packages.
 
@@ -38,11 +38,20 @@ pub(crate) const SERVE: Program = Program {
     example: "FOLDER --listen ...",
 };
 
+/// `serve-nats`.
+pub(crate) const SERVE_NATS: Program = Program {
+    command: "serve-nats",
+    program: "host-harness-serve-nats",
+    package: "guest-serve-nats",
+    folder: "guest-serve-nats",
+    example: "FOLDER --nats ...",
+};
+
 /// The program, and the words behind its command, where that is the first word. They are the program's, so that no option among
 /// them is taken for one of ours.
 pub(crate) fn of(words: &[OsString]) -> Option<(&'static Program, &[OsString])> {
     let [_, first, rest @ ..] = words else { return None };
-    [&QUERY, &SERVE].into_iter().find(|program| first == program.command).map(|program| (program, rest))
+    [&QUERY, &SERVE, &SERVE_NATS].into_iter().find(|program| first == program.command).map(|program| (program, rest))
 }
 
 impl Program {
@@ -106,6 +115,7 @@ mod tests {
         assert_eq!(words_of("host-harness query --format csv"), Some(("host-harness-query", 2)));
         assert_eq!(words_of("host-harness query"), Some(("host-harness-query", 0)));
         assert_eq!(words_of("host-harness serve guests"), Some(("host-harness-serve", 1)));
+        assert_eq!(words_of("host-harness serve-nats send a b"), Some(("host-harness-serve-nats", 3)));
         assert_eq!([words_of("host-harness --quiet query"), words_of("host-harness")], [None, None]);
     }
 

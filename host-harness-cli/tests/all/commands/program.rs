@@ -40,6 +40,10 @@ mod on_unix {
                 "`cargo install host-harness-query`; in a checkout, `cargo install --locked --path query/host-harness-query`",
             ),
             ("serve", "`cargo install guest-serve`; in a checkout, `cargo install --locked --path guest-serve`"),
+            (
+                "serve-nats",
+                "`cargo install guest-serve-nats`; in a checkout, `cargo install --locked --path guest-serve-nats`",
+            ),
         ] {
             let output = alone(&folder).args([command, "x"]).output().unwrap();
             let told = String::from_utf8(output.stderr).unwrap();

@@ -8,7 +8,7 @@ use cargo_metadata::Package as CargoPackage;
 use super::{graph::Graph, target::Target};
 
 /// Members of the workspace that are never part of a guest; a procedural macro runs in the compiler.
-const HOST_ONLY: [&str; 18] = [
+const HOST_ONLY: [&str; 19] = [
     "benches",
     "book-samples",
     "example-service",
@@ -19,6 +19,7 @@ const HOST_ONLY: [&str; 18] = [
     "guest-prepare",
     "guest-sdk-macros",
     "guest-serve",
+    "guest-serve-nats",
     "guest-tenants",
     "host-harness",
     "host-harness-cli",

@@ -1,0 +1,221 @@
+//! Applies events of tenants: each once, in order, whoever else tries to.
+//!
+//! For the events of one tenant:
+//!
+//! 1. Load the record. Publish its outputs, as whoever wrote it may have ended before that.
+//! 2. Leave out the events that it says were applied. If none is left, that is all.
+//! 3. Call the program for the rest, on memory alone.
+//! 4. Write the new record in the place of the one that was loaded. If another one was written meanwhile, begin again.
+//! 5. Publish the outputs, and begin again.
+//!
+//! The caller acknowledges the events then. A process that ends in between leaves either the old record or the new one, and
+//! whoever has the events next goes on from there.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use guest_serve::registry::Registry;
+use lru::LruCache;
+
+use crate::error::Unavailable;
+use crate::executor::{Event, Executor, Stopped};
+use crate::names::Tenant;
+use crate::outputs::{Chain, Outputs};
+use crate::record::{Body, Output, Place, Record};
+use crate::records::{LoadError, Records, SaveError};
+
+/// Between two attempts while NATS does not answer.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Applies events of tenants. Cheap to share.
+#[derive(Debug)]
+pub struct Applier<R> {
+    records: R,
+    outputs: Outputs,
+    executor: Executor,
+    registry: Registry,
+    cache: Mutex<Cache>,
+}
+
+/// Records that were read or written last, so that they need not be read again. One that is not the last any more costs an attempt.
+#[derive(Debug)]
+struct Cache {
+    records: LruCache<Tenant, Known>,
+    bytes: usize,
+    most: usize,
+}
+
+/// A record, and what is known beside it.
+#[derive(Debug, Clone)]
+struct Known {
+    record: Arc<Record>,
+    revision: u64,
+    chain: Chain,
+}
+
+/// Why events were not applied.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// NATS did not answer. Events may be applied, and trying again finds out.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// The process stops.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+impl<R: Records> Applier<R> {
+    /// Applies events by the guests of a registry. Keeps at most so many bytes of records in memory.
+    #[must_use]
+    pub fn new(records: R, outputs: Outputs, executor: Executor, registry: Registry, cache: usize) -> Self {
+        let cache = Cache { records: LruCache::unbounded(), bytes: 0, most: cache };
+        Self { records, outputs, executor, registry, cache: Mutex::new(cache) }
+    }
+
+    /// Applies events of a tenant, in the order of their sequences, and publishes what they write. Tries again while NATS does not answer.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn apply(&self, tenant: &Tenant, events: &[Event]) -> Result<(), Stopped> {
+        loop {
+            match self.try_apply(tenant, events).await {
+                Ok(()) => return Ok(()),
+                Err(ApplyError::Stopped(stopped)) => return Err(stopped),
+                Err(ApplyError::Unavailable(_)) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    }
+
+    /// As [`Applier::apply`], once.
+    ///
+    /// # Errors
+    /// [`ApplyError`].
+    pub async fn try_apply(&self, tenant: &Tenant, events: &[Event]) -> Result<(), ApplyError> {
+        loop {
+            let mut known = match self.known(tenant).await {
+                Ok(known) => known,
+                Err(LoadError::Unavailable(error)) => return Err(error.into()),
+                Err(LoadError::Record(error)) => {
+                    // It stays as it is, for people to look at.
+                    for Event { sequence, bytes, .. } in events {
+                        let reason = format!("the record of the tenant cannot be used: {error}");
+                        self.outputs.refuse(tenant.token(), *sequence, "damaged-record", &reason, bytes.clone()).await?;
+                    }
+                    return Ok(());
+                }
+            };
+            if !known.record.outputs.is_empty() {
+                self.outputs.publish(tenant, &known.record.outputs, &mut known.chain).await?;
+                // Once is enough, as long as this process has it.
+                known.record = Arc::new(Record { outputs: Vec::new(), ..Record::clone(&known.record) });
+            }
+            let rest: Vec<Event> = events.iter().filter(|event| event.sequence > known.record.applied).cloned().collect();
+            if rest.is_empty() {
+                self.cache().put(tenant, known);
+                return Ok(());
+            }
+            let record = self.next(tenant, &known.record, rest).await?;
+            match self.records.save(tenant, &record, known.revision).await {
+                Ok(revision) => self.cache().put(tenant, Known { record: Arc::new(record), revision, ..known }),
+                // The next round reads what was written.
+                Err(SaveError::Newer) => {}
+                Err(SaveError::Unavailable(error)) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// The record after some of the events, at least one.
+    async fn next(&self, tenant: &Tenant, record: &Arc<Record>, events: Vec<Event>) -> Result<Record, Stopped> {
+        let deployment = self.registry.table().get(tenant.guest()).cloned();
+        if let Some(deployment) = deployment {
+            return self.executor.apply(&deployment, tenant, record, events).await;
+        }
+        let mut record = Record::clone(record);
+        let message = format!("there is no guest `{}` in the folder", tenant.guest());
+        for Event { sequence, bytes, .. } in events.into_iter().take(1) {
+            let body = Body::Failed { kind: "no-guest".to_owned(), message: message.clone(), event: bytes };
+            record.outputs.push(Output { place: Place { event: sequence, index: 0 }, body });
+            record.applied = sequence;
+        }
+        Ok(record)
+    }
+
+    /// Publishes an event that names no tenant among those that failed.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn refuse(&self, subject: &str, event: Event) -> Result<(), Unavailable> {
+        let reason = "guest and tenant are not names: see \"Subjects\" in the documentation";
+        self.outputs.refuse(&plain(subject), event.sequence, "invalid-tenant", reason, event.bytes).await
+    }
+
+    /// The last record of a tenant, as far as this process knows. It is taken out of the cache.
+    async fn known(&self, tenant: &Tenant) -> Result<Known, LoadError> {
+        if let Some(known) = self.cache().take(tenant) {
+            return Ok(known);
+        }
+        let (record, revision) = self.records.load(tenant).await?;
+        Ok(Known { record: Arc::new(record), revision, chain: Chain::default() })
+    }
+
+    fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Cache {
+    fn take(&mut self, tenant: &Tenant) -> Option<Known> {
+        let known = self.records.pop(tenant)?;
+        self.bytes -= known.record.resident_bytes();
+        Some(known)
+    }
+
+    fn put(&mut self, tenant: &Tenant, known: Known) {
+        self.take(tenant);
+        self.bytes += known.record.resident_bytes();
+        self.records.put(tenant.clone(), known);
+        while self.bytes > self.most
+            && let Some((_, known)) = self.records.pop_lru()
+        {
+            self.bytes -= known.record.resident_bytes();
+        }
+    }
+}
+
+/// Two words that a subject can have, of whatever words there are.
+fn plain(words: &str) -> String {
+    let (guest, tenant) = words.split_once('.').unwrap_or((words, "unknown"));
+    let word = |word: &str| -> String {
+        let of = |byte: char| if byte.is_ascii_alphanumeric() || "-_=".contains(byte) { byte } else { '_' };
+        word.chars().take(128).map(of).collect()
+    };
+    format!("{}.{}", word(guest), word(tenant))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_subject_says_there_are_two_words() {
+        for (words, plain_words) in [("Chat.blue", "Chat.blue"), ("*.a/b", "_.a_b"), ("chat", "chat.unknown"), ("a.b.c", "a.b_c")] {
+            assert_eq!(plain(words), plain_words);
+        }
+        assert_eq!(plain(&format!("a.{}", "ä".repeat(200))).len(), 130);
+    }
+
+    #[test]
+    fn the_cache_keeps_to_its_bytes_and_forgets_what_was_used_longest_ago() {
+        let tenant = |number: usize| Tenant::new("chat".parse().unwrap(), &number.to_string()).unwrap();
+        let known = || Known { record: Arc::default(), revision: 1, chain: Chain::default() };
+        let each = Record::default().resident_bytes();
+        let mut cache = Cache { records: LruCache::unbounded(), bytes: 0, most: 3 * each };
+        (0..3).for_each(|number| cache.put(&tenant(number), known()));
+        let again = cache.take(&tenant(0)).unwrap();
+        cache.put(&tenant(0), again);
+        cache.put(&tenant(3), known());
+        assert_eq!((cache.bytes, cache.records.len()), (3 * each, 3));
+        assert!(cache.take(&tenant(1)).is_none() && cache.take(&tenant(0)).is_some());
+        assert_eq!(cache.bytes, 2 * each);
+    }
+}

@@ -1,0 +1,245 @@
+//! The connection to NATS, and the streams and buckets there.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use async_nats::jetstream::context::{ContextBuilder, GetStreamErrorKind};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream, SubjectTransform};
+use async_nats::jetstream::{Context, ErrorCode, kv};
+use async_nats::{Client, ConnectOptions, Event};
+use guest_host::text;
+
+use crate::error::NatsError;
+use crate::names::Prefix;
+
+/// How long an answer of NATS may take, before the request counts as lost.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Between two attempts to connect again, at most.
+const LONGEST_DELAY: Duration = Duration::from_secs(1);
+
+/// For how long the server knows the ids of messages.
+const DUPLICATES: Duration = Duration::from_secs(120);
+
+/// Which NATS, and where there.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "NATS")]
+#[non_exhaustive]
+pub struct NatsOptions {
+    /// Address of a NATS server with JetStream, or several separated by commas. `tls://` asks for encryption, and
+    /// `nats://USER:PASSWORD@HOST` has a user.
+    #[arg(long = "nats", value_name = "URL", default_value = "nats://127.0.0.1:4222")]
+    pub url: String,
+    /// A file with credentials, as `nsc` writes it.
+    #[arg(long, value_name = "FILE")]
+    pub credentials: Option<PathBuf>,
+    /// Where subjects and streams begin. Processes with the same prefix share the tenants.
+    #[arg(long, value_name = "WORD", default_value = "serve", value_parser = prefix)]
+    pub prefix: Prefix,
+}
+
+/// How the streams are made, where they do not exist yet.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Streams, where they are made")]
+#[non_exhaustive]
+pub struct StreamOptions {
+    /// Partitions of the tenants. Each is owned by one process, so there should be several for each process that there will ever be.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub partitions: u32,
+    /// Servers of a cluster that keep each stream.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=5))]
+    pub replicas: u32,
+    /// Events that wait, at most. Further ones are refused until there is room.
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = text::size)]
+    pub events_size: u64,
+    /// Outputs that are kept, at most. Older ones are dropped.
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = text::size)]
+    pub outputs_size: u64,
+    /// How long outputs are kept.
+    #[arg(long, value_name = "TIME", default_value = "60min", value_parser = text::duration)]
+    pub outputs_time: Duration,
+}
+
+fn prefix(word: &str) -> Result<Prefix, String> {
+    word.parse().map_err(|error: NatsError| error.to_string())
+}
+
+/// A connection to NATS.
+#[derive(Debug, Clone)]
+pub struct Nats {
+    /// The connection.
+    pub client: Client,
+    /// JetStream.
+    pub context: Context,
+    /// Where subjects and streams begin.
+    pub prefix: Prefix,
+}
+
+/// The streams and buckets.
+#[derive(Debug, Clone)]
+pub struct Streams {
+    /// Events that were not applied yet.
+    pub events: Stream,
+    /// Partitions of the events.
+    pub partitions: u32,
+    /// What programs write, and events that failed.
+    pub outputs: Stream,
+    /// The records of tenants.
+    pub tenants: kv::Store,
+    /// Processes and partitions.
+    pub owners: kv::Store,
+}
+
+impl Nats {
+    /// Connects. A connection that breaks later is made again, however long that takes.
+    ///
+    /// # Errors
+    /// [`NatsError`] if no server answers, or one that lacks something.
+    pub async fn connect(options: &NatsOptions, name: &str) -> Result<Self, NatsError> {
+        let url = options.url.clone();
+        let away = Arc::new(AtomicBool::new(false));
+        let mut connect = ConnectOptions::new()
+            .name(name)
+            .connection_timeout(PATIENCE)
+            .ping_interval(PATIENCE)
+            .reconnect_delay_callback(|attempt| LONGEST_DELAY.min(Duration::from_millis(1 << attempt.min(10))))
+            .event_callback(move |event| {
+                let away = Arc::clone(&away);
+                async move {
+                    // Once each time, also where it could not be reached on several addresses.
+                    match event {
+                        Event::Disconnected if !away.swap(true, Relaxed) => {
+                            eprintln!("NATS is away: events wait until it is back");
+                        }
+                        Event::Connected if away.swap(false, Relaxed) => eprintln!("NATS is back"),
+                        _ => {}
+                    }
+                }
+            });
+        if let Some(path) = &options.credentials {
+            let read = connect.credentials_file(path).await;
+            connect = read.map_err(|source| NatsError::Credentials { path: path.clone(), source })?;
+        }
+        let addresses: Vec<&str> = url.split(',').map(str::trim).collect();
+        let connected = connect.connect(addresses.as_slice()).await;
+        let client = connected.map_err(|source| NatsError::Connect { url: url.clone(), source: source.into() })?;
+        let info = client.server_info();
+        if !info.jetstream {
+            return Err(NatsError::NoJetStream { url });
+        }
+        if !client.is_server_compatible(2, 10, 0) {
+            return Err(NatsError::TooOld { url, version: info.version });
+        }
+        let context = ContextBuilder::new().timeout(PATIENCE).ack_timeout(PATIENCE).build(client.clone());
+        Ok(Self { client, context, prefix: options.prefix.clone() })
+    }
+
+    /// Bytes that a message may have.
+    #[must_use]
+    pub fn message_size(&self) -> usize {
+        // Headers count, too.
+        self.client.server_info().max_payload.saturating_sub(4 << 10)
+    }
+
+    /// Opens the streams and buckets, and makes those that do not exist yet.
+    ///
+    /// # Errors
+    /// [`NatsError::Stream`], and [`NatsError::OtherStream`] if one of them is something else.
+    pub async fn streams(&self, options: &StreamOptions) -> Result<Streams, NatsError> {
+        let prefix = &self.prefix;
+        let limit = |size: u64| i64::try_from(size).unwrap_or(i64::MAX);
+        let events = Config {
+            name: prefix.events(),
+            subjects: vec![prefix.inputs()],
+            subject_transform: Some(SubjectTransform {
+                source: prefix.inputs(),
+                destination: prefix.partitioned(options.partitions),
+            }),
+            // An event is removed when it is acknowledged; and no two consumers have the events of one partition.
+            retention: RetentionPolicy::WorkQueue,
+            discard: DiscardPolicy::New,
+            max_bytes: limit(options.events_size),
+            max_message_size: i32::try_from(self.message_size() / 4).unwrap_or(i32::MAX),
+            duplicate_window: DUPLICATES,
+            storage: StorageType::File,
+            num_replicas: options.replicas as usize,
+            ..Config::default()
+        };
+        let outputs = Config {
+            name: prefix.outputs(),
+            subjects: vec![format!("{prefix}.out.*.*"), format!("{prefix}.failed.*.*")],
+            retention: RetentionPolicy::Limits,
+            discard: DiscardPolicy::Old,
+            max_bytes: limit(options.outputs_size),
+            max_age: options.outputs_time,
+            duplicate_window: DUPLICATES.min(options.outputs_time),
+            storage: StorageType::File,
+            num_replicas: options.replicas as usize,
+            allow_direct: true,
+            ..Config::default()
+        };
+        let events = self.stream(events).await?;
+        let transform = events.cached_info().config.subject_transform.as_ref();
+        let partitions = transform.and_then(|transform| prefix.partitions_of(&transform.destination));
+        let partitions = partitions.ok_or_else(|| NatsError::OtherStream {
+            name: prefix.events(),
+            fault: "does not divide subjects into partitions".to_owned(),
+        })?;
+        if events.cached_info().config.retention != RetentionPolicy::WorkQueue {
+            let fault = "does not drop what is acknowledged".to_owned();
+            return Err(NatsError::OtherStream { name: prefix.events(), fault });
+        }
+        Ok(Streams {
+            events,
+            partitions,
+            outputs: self.stream(outputs).await?,
+            tenants: self.bucket(prefix.tenants(), options.replicas).await?,
+            owners: self.bucket(prefix.owners(), options.replicas).await?,
+        })
+    }
+
+    /// The stream of a name, which is made if there is none.
+    async fn stream(&self, config: Config) -> Result<Stream, NatsError> {
+        let name = config.name.clone();
+        let fault = |what, source| NatsError::Stream { what, kind: "stream", name: name.clone(), source };
+        match self.context.get_stream(&name).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) if is_missing(&error.kind()) => {}
+            Err(error) => return Err(fault("open", error.into())),
+        }
+        match self.context.create_stream(config).await {
+            Ok(stream) => Ok(stream),
+            // Another process may have made it meanwhile, with other options.
+            Err(error) => self.context.get_stream(&name).await.map_err(|_| fault("make", error.into())),
+        }
+    }
+
+    /// The bucket of a name, which is made if there is none.
+    async fn bucket(&self, name: String, replicas: u32) -> Result<kv::Store, NatsError> {
+        if let Ok(store) = self.context.get_key_value(&name).await {
+            return Ok(store);
+        }
+        let config = kv::Config {
+            bucket: name.clone(),
+            history: 1,
+            storage: StorageType::File,
+            num_replicas: replicas as usize,
+            ..kv::Config::default()
+        };
+        match self.context.create_key_value(config).await {
+            Ok(store) => Ok(store),
+            Err(error) => self.context.get_key_value(&name).await.map_err(|_| NatsError::Stream {
+                what: "make",
+                kind: "bucket",
+                name,
+                source: error.into(),
+            }),
+        }
+    }
+}
+
+fn is_missing(error: &GetStreamErrorKind) -> bool {
+    matches!(error, GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
+}

@@ -1,0 +1,169 @@
+//! The life of the process: read the folder, connect, take part, stop.
+
+use std::io::{self, Write as _};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use guest_host::{CompileCache, Engine, EngineConfig, InstanceAllocation, text};
+use guest_serve::catalog::{Catalog, Look};
+use guest_serve::deployment::Loader;
+use guest_serve::error::ServeError;
+use guest_serve::folder::GuestFolder;
+use guest_serve::monitor::Monitor;
+use guest_serve::registry::Registry;
+use guest_serve::server::signals::Signals;
+use guest_serve::server::watching::Watching;
+use guest_serve::server::{self, Stopped};
+use tokio::sync::watch;
+
+use crate::applier::Applier;
+use crate::connect::{Nats, NatsOptions, StreamOptions};
+use crate::error::NatsError;
+use crate::executor::{Executor, Sizes};
+use crate::keeper::Keeper;
+use crate::lease::Lease;
+use crate::outputs::Outputs;
+use crate::partition::Shared;
+
+/// Compiled code, in the process's own folder.
+const CODE: &str = "code";
+
+/// How exact deadlines are.
+const TICK: Duration = Duration::from_millis(2);
+
+/// The folder whose programs are served, and how.
+#[derive(Debug, Clone, clap::Args)]
+#[non_exhaustive]
+pub struct Options {
+    /// The folder of the guests.
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+    /// The process's own folder: logs, events and compiled code. Each process needs another one [default: FOLDER/.serve]
+    #[arg(long, value_name = "FOLDER")]
+    pub own: Option<PathBuf>,
+    /// Bytes of the log that is kept of each guest, and of the events, at least 4KiB.
+    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = server::log_size)]
+    pub log_size: u64,
+    /// How long events that have begun may go on after SIGTERM or Ctrl-C. A second signal ends them at once.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = text::duration)]
+    pub shutdown_time: Duration,
+    /// Which NATS, and where there.
+    #[command(flatten)]
+    pub nats: NatsOptions,
+    /// How this process takes part.
+    #[command(flatten)]
+    pub part: PartOptions,
+    /// How the streams are made.
+    #[command(flatten)]
+    pub streams: StreamOptions,
+}
+
+/// How a process takes part.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Programs")]
+#[non_exhaustive]
+pub struct PartOptions {
+    /// After which time without a sign of this process others take its partitions.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = lease)]
+    pub lease: Duration,
+    /// Threads that run programs [default: as many as there are processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub program_threads: Option<u32>,
+    /// Instances that each of these threads keeps.
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub program_instances: u32,
+    /// Memory of records that need not be read from NATS again.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = text::size)]
+    pub cache_memory: u64,
+}
+
+/// Reads the time of a lease.
+fn lease(word: &str) -> Result<Duration, String> {
+    let time = text::duration(word)?;
+    match (Duration::from_millis(500)..=Duration::from_secs(600)).contains(&time) {
+        true => Ok(time),
+        false => Err(format!("`{word}` is no time for a lease; give from 500ms to 10min")),
+    }
+}
+
+/// Serves until a signal stops the process.
+///
+/// # Errors
+/// [`NatsError`] if NATS, the folder or something of the system cannot be used. Errors of guests keep nothing from being
+/// served, and neither does a NATS server that is away later.
+pub fn run(options: &Options) -> Result<Stopped, NatsError> {
+    let system = |what| move |source| ServeError::System { what, source };
+    let folder = GuestFolder::open(&options.folder)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(system("start the threads of the connection"))?;
+    // Before anything is written, so that a process that cannot serve leaves nothing.
+    let label = format!("process {}", std::process::id());
+    let nats = runtime.block_on(Nats::connect(&options.nats, &label))?;
+    let own = options.own.clone().unwrap_or_else(|| folder.own());
+    server::make_private(&own)?;
+    let _lock = server::lock(&own, &own)?;
+    let engine = EngineConfig::default().with_allocation(InstanceAllocation::OnDemand).with_tick(TICK);
+    let engine = engine.with_compile_cache(CompileCache::Folder(own.join(CODE)));
+    let engine = Engine::new(&engine).map_err(ServeError::from)?;
+    let (monitor, writer) = Monitor::start(&own, options.log_size)?;
+    let registry = Registry::default();
+    let catalog = Catalog::new(folder, Loader::new(engine, monitor.clone()), registry.clone(), monitor.clone());
+    catalog.look(Look::AtOnce);
+
+    let streams = runtime.block_on(nats.streams(&options.streams))?;
+    let part = &options.part;
+    let threads = part.program_threads.and_then(|threads| NonZeroUsize::new(threads as usize));
+    let threads = threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    let instances = NonZeroUsize::new(part.program_instances as usize).unwrap_or(NonZeroUsize::MIN);
+    let executor = Executor::start(threads, instances, Sizes::of(nats.message_size()), &monitor)?;
+    let outputs = Outputs::new(nats.context.clone(), streams.outputs.clone(), nats.prefix.clone());
+    let cache = usize::try_from(part.cache_memory).unwrap_or(usize::MAX);
+    let applier = Applier::new(streams.tenants.clone(), outputs, executor, registry, cache);
+    let watching = Watching::start(&catalog)?;
+    say(&format!("serving {} of {} over {} partitions\n", options.nats.prefix, options.nats.url, streams.partitions))?;
+    let shared = Arc::new(Shared { nats, streams, applier, lease: Lease::default() });
+    let keeper = Keeper::new(shared, part.lease, label);
+    let stopped = runtime.block_on(serve(|stop| keeper.run(stop), options.shutdown_time)).map_err(system("wait for signals"));
+    watching.stop();
+    // What was given up may have a thread still.
+    runtime.shutdown_background();
+    writer.close();
+    Ok(stopped?)
+}
+
+/// Takes part until a signal comes, and stops.
+async fn serve<F>(run: impl FnOnce(watch::Receiver<bool>) -> F, shutdown_time: Duration) -> io::Result<Stopped>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut signals = Signals::new()?;
+    let (stop, stopping) = watch::channel(false);
+    let mut taking_part = tokio::spawn(run(stopping));
+    tokio::select! {
+        () = signals.next() => {}
+        // It ends when it is stopped; a fault was printed.
+        _ = &mut taking_part => return Ok(Stopped::Forced("the process does not take part any more")),
+    }
+    eprintln!("stopping: no new events; those that have begun may end");
+    stop.send_replace(true);
+    Ok(tokio::select! {
+        biased;
+        _ = taking_part => {
+            eprintln!("stopped");
+            Stopped::InOrder
+        }
+        () = tokio::time::sleep(shutdown_time) => {
+            Stopped::Forced("events were still running when the time for stopping was over")
+        }
+        () = signals.next() => Stopped::Forced("events were still running when a second signal came"),
+    })
+}
+
+fn say(text: &str) -> Result<(), ServeError> {
+    let mut stdout = io::stdout();
+    let said = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    said.map_err(|source| ServeError::System { what: "write to standard output", source })
+}

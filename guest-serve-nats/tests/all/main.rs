@@ -1,0 +1,10 @@
+//! Tests with a real NATS server and with processes of the program.
+
+mod applying;
+mod check;
+mod client;
+mod faults;
+mod guests;
+mod nats;
+mod process;
+mod serving;

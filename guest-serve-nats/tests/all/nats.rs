@@ -1,0 +1,107 @@
+//! A NATS server of the test, on a loopback address, which ends with the test.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Parser as _;
+use guest_serve_nats::connect::{Nats, NatsOptions, StreamOptions, Streams};
+use tempfile::TempDir;
+
+/// How long anything may take where others have much to do.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The variable that names the program.
+const VARIABLE: &str = "NATS_SERVER";
+
+/// The program: the one of the variable, the first on the path, or the one that `cargo xtask test` has installed.
+fn program() -> PathBuf {
+    if let Some(named) = std::env::var_os(VARIABLE) {
+        return named.into();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let installed = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../tools/nats/bin");
+    let name = format!("nats-server{}", std::env::consts::EXE_SUFFIX);
+    let mut folders = std::env::split_paths(&path).chain([installed]);
+    folders.find_map(|folder| Some(folder.join(&name)).filter(|program| program.is_file())).unwrap_or_else(|| {
+        panic!("there is no nats-server on the path: run `cargo xtask test --only tests`, which installs it, or name one in {VARIABLE}")
+    })
+}
+
+/// A server, and its files.
+pub(crate) struct Server {
+    child: Option<Child>,
+    files: TempDir,
+    port: u16,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        // The port has to be the same when it comes back.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut server = Self { child: None, files: tempfile::tempdir().unwrap(), port };
+        server.begin();
+        server
+    }
+
+    /// Starts it on its files.
+    pub(crate) fn begin(&mut self) {
+        let port = self.port.to_string();
+        let mut command = Command::new(program());
+        command.args(["-a", "127.0.0.1", "-p", &port, "-js", "-sd"]).arg(self.files.path());
+        let log = self.files.path().join("log");
+        command.arg("-l").arg(&log).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.child = Some(command.spawn().unwrap());
+        let until = Instant::now() + PATIENCE;
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            assert!(Instant::now() < until, "it does not listen: {:?}", std::fs::read_to_string(&log));
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Ends it at once, as if the machine had lost it.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Sends it a signal.
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, name: &str) {
+        crate::process::signal(self.child.as_ref().unwrap().id(), name);
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// A connection to it, and the streams.
+    pub(crate) async fn connect(&self, partitions: u32) -> (Nats, Streams) {
+        #[derive(clap::Parser)]
+        struct Options {
+            #[command(flatten)]
+            nats: NatsOptions,
+            #[command(flatten)]
+            streams: StreamOptions,
+        }
+        let partitions = partitions.to_string();
+        let options = Options::parse_from(["test", "--nats", &self.url(), "--partitions", &partitions]);
+        let nats = Nats::connect(&options.nats, "test").await.unwrap();
+        let streams = nats.streams(&options.streams).await.unwrap();
+        (nats, streams)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // It may have ended already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The program as its users have it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use guest_serve_nats::names::Prefix;
+
+use crate::client::{publish, tenant, wait_for_outputs};
+use crate::guests::{Guests, greeter};
+use crate::nats::{PATIENCE, Server};
+use crate::process::{Process, run};
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn an_event_is_sent_and_its_output_is_read() {
+    let server = Server::start();
+    let guests = Guests::new();
+    guests.put("greeter", "", &greeter());
+    let url = server.url();
+    let mut process = Process::start(guests.path(), &url, &["--partitions", "4"]);
+    let send = |words: &[&str]| run(&[&["send", "greeter", "blue", "--nats", &url], words].concat());
+    let first = send(&["hello"]);
+    assert_eq!((text(&first.stdout), first.status.code()), ("1\n".to_owned(), Some(0)), "{first:?}");
+    // An id that comes twice counts once.
+    assert_eq!([send(&["again", "--id", "7"]), send(&["again", "--id", "7"])].map(|sent| text(&sent.stdout)), ["2\n", "2\n"]);
+    assert!(send(&[&"x".repeat(2000)]).status.success());
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let read = run(&["outputs", "greeter", "blue", "--nats", &url]);
+        assert!(read.status.success(), "{read:?}");
+        if text(&read.stdout) == "c1\nhello\nagain\n" && text(&read.stderr).starts_with("failed: message-too-large: ") {
+            break;
+        }
+        assert!(Instant::now() < until, "{read:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    process.stop();
+    assert!(process.stderr().ends_with("stopped\n"), "{}", process.stderr());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_share_the_partitions_and_take_over() {
+    let server = Server::start();
+    let (nats, streams) = server.connect(8).await;
+    let guests = Guests::new();
+    let url = server.url();
+    // Members, and how many partitions each has.
+    let owners = || async {
+        let mut counts = BTreeMap::new();
+        for partition in 0..8 {
+            let entry = streams.owners.get(format!("partition.{partition}")).await.unwrap();
+            *counts.entry(text(&entry.unwrap_or_default())).or_insert(0) += 1;
+        }
+        counts.into_values().collect::<Vec<usize>>()
+    };
+    let owners = &owners;
+    let wait_for = |expected: &'static [usize]| async move {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let mut counts = owners().await;
+            counts.sort_unstable();
+            if counts == expected {
+                break;
+            }
+            assert!(Instant::now() < until, "{counts:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let mut first = Process::start(guests.path(), &url, &[]);
+    wait_for(&[8]).await;
+    let mut second = Process::start(guests.path(), &url, &[]);
+    wait_for(&[4, 4]).await;
+    let mut third = Process::start(guests.path(), &url, &[]);
+    wait_for(&[2, 3, 3]).await;
+    let key = |number: usize| tenant("count", &number.to_string());
+    for number in 0..24 {
+        publish(&nats, &key(number), "a").await;
+    }
+    wait_for_outputs(&nats, &streams, 24).await;
+    // One is killed, and the others notice; one stops in order.
+    first.kill();
+    wait_for(&[4, 4]).await;
+    second.stop();
+    wait_for(&[8]).await;
+    for number in 0..24 {
+        publish(&nats, &key(number), "b").await;
+    }
+    let out = wait_for_outputs(&nats, &streams, 48).await;
+    assert!(out.iter().filter(|out| out.bytes.ends_with(b"b")).all(|out| out.bytes[..4] == [2, 0, 0, 0]));
+    third.stop();
+    let told = [second.stderr(), third.stderr()].concat();
+    assert!(told.contains("which has not renewed its lease"), "{told}");
+    // What is applied is not kept.
+    let mut events = streams.events.clone();
+    assert_eq!(events.info().await.unwrap().state.messages, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subject_that_names_no_tenant_is_refused_and_holds_up_nobody() {
+    let server = Server::start();
+    let (nats, streams) = server.connect(1).await;
+    let guests = Guests::new();
+    for subject in ["serve.in.Count.blue", "serve.in.count.bl/ue"] {
+        nats.context.publish(subject, "odd".into()).await.unwrap().await.unwrap();
+    }
+    publish(&nats, &tenant("count", "blue"), "a").await;
+    let _process = Process::start(guests.path(), &server.url(), &[]);
+    let mut found: Vec<_> =
+        wait_for_outputs(&nats, &streams, 3).await.into_iter().map(|out| (out.tenant, out.failed)).collect();
+    found.sort();
+    let refused = || Some("invalid-tenant".to_owned());
+    let expected = [("Count.blue", refused()), ("count.bl_ue", refused()), ("count.blue", None)];
+    assert_eq!(found, expected.map(|(tenant, failed)| (tenant.to_owned(), failed)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_used_is_told() {
+    let server = Server::start();
+    let guests = Guests::new();
+    let folder = guests.path().to_str().unwrap();
+    let url = server.url();
+    let fails = |words: &[&str], status: i32, told: &str| {
+        let output = run(words);
+        let error = text(&output.stderr);
+        assert!(output.status.code() == Some(status) && error.contains(told), "{words:?}: {output:?}");
+    };
+    fails(&[folder, "--nats", "nats://127.0.0.1:1"], 2, "start `nats-server -js`, or name another server by --nats");
+    fails(&["/none", "--nats", &url], 2, "/none is not a folder");
+    fails(&[folder, "--nats", &url, "--credentials", "/none"], 2, "cannot read the credentials /none");
+    fails(&["send", "count", "a.b", "x", "--nats", &url], 2, "is not the key of a tenant");
+    // Nobody has made the streams yet.
+    fails(&["send", "count", "blue", "x", "--nats", &url], 1, "send it again with the same --id");
+    fails(&["outputs", "count", "blue", "--nats", &url], 2, "cannot read the stream `serve-out`");
+    // A stream of that name that is somebody else's.
+    let (nats, _) = server.connect(2).await;
+    let prefix: Prefix = "other".parse().unwrap();
+    let config = async_nats::jetstream::stream::Config {
+        name: prefix.events(),
+        subjects: vec!["elsewhere".to_owned()],
+        ..Default::default()
+    };
+    nats.context.create_stream(config).await.unwrap();
+    fails(&[folder, "--nats", &url, "--prefix", "other"], 2, "does not divide subjects into partitions");
+    // The number of partitions is that of the stream, whatever an option says.
+    let own = tempfile::tempdir().unwrap();
+    let own = own.path().to_str().unwrap();
+    let process = Process::start(guests.path(), &url, &["--partitions", "64", "--own", own]);
+    process.wait_for_stderr("member ");
+    fails(&[folder, "--nats", &url, "--own", own], 2, "another server serves");
+}
