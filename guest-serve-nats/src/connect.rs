@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use async_nats::jetstream::context::{ContextBuilder, GetStreamErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream, SubjectTransform};
-use async_nats::jetstream::{Context, ErrorCode, kv};
+use async_nats::jetstream::kv::{self, CreateErrorKind};
+use async_nats::jetstream::{Context, ErrorCode};
 use async_nats::{Client, ConnectOptions, Event};
 use guest_host::text;
 
@@ -22,6 +23,9 @@ const LONGEST_DELAY: Duration = Duration::from_secs(1);
 
 /// For how long the server knows the ids of messages.
 const DUPLICATES: Duration = Duration::from_secs(120);
+
+/// The key that has the time at which the stream of events was made, in the bucket of processes and partitions.
+const CREATED: &str = "events";
 
 /// Which NATS, and where there.
 #[derive(Debug, Clone, clap::Args)]
@@ -191,13 +195,36 @@ impl Nats {
             let fault = "does not drop what is acknowledged".to_owned();
             return Err(NatsError::OtherStream { name: prefix.events(), fault });
         }
-        Ok(Streams {
+        let streams = Streams {
             events,
             partitions,
             outputs: self.stream(outputs).await?,
             tenants: self.bucket(prefix.tenants(), options.replicas).await?,
             owners: self.bucket(prefix.owners(), options.replicas).await?,
-        })
+        };
+        self.check(&streams).await?;
+        Ok(streams)
+    }
+
+    /// Checks that the records of tenants count the events of this stream, and of no earlier one of its name.
+    async fn check(&self, streams: &Streams) -> Result<(), NatsError> {
+        let created = streams.events.cached_info().created.to_string();
+        let (owners, name) = (&streams.owners, self.prefix.owners());
+        let fault =
+            |what, source| NatsError::Stream { what, kind: "bucket", name: name.clone(), source };
+        match owners.create(CREATED, created.clone().into()).await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == CreateErrorKind::AlreadyExists => {}
+            Err(error) => return Err(fault("write", error.into())),
+        }
+        let known = owners.get(CREATED).await.map_err(|error| fault("read", error.into()))?;
+        match known.is_none_or(|known| known == created) {
+            true => Ok(()),
+            false => {
+                let prefix = &self.prefix;
+                Err(NatsError::Remade { events: prefix.events(), tenants: prefix.tenants(), owners: prefix.owners() })
+            }
+        }
     }
 
     /// The stream of a name, which is made if there is none.

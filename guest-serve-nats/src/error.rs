@@ -65,6 +65,19 @@ pub enum NatsError {
         /// In what it differs.
         fault: String,
     },
+    /// A stream of events that was made again, while the records of tenants count the events of the one before.
+    #[error(
+        "the stream `{events}` was removed and made again, and the tenants in the bucket `{tenants}` would take its events for old \
+         ones; give --prefix another name, or remove the buckets `{tenants}` and `{owners}`, too: then all tenants begin anew"
+    )]
+    Remade {
+        /// The stream of events.
+        events: String,
+        /// The bucket of tenants.
+        tenants: String,
+        /// The bucket of processes and partitions.
+        owners: String,
+    },
     /// A message that the server did not take.
     #[error("the event was not acknowledged: {0}; send it again with the same --id")]
     NotAcknowledged(#[source] Source),

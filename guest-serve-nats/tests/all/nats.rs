@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser as _;
 use guest_serve_nats::connect::{Nats, NatsOptions, StreamOptions, Streams};
+use guest_serve_nats::names::Prefix;
 use tempfile::TempDir;
 
 /// How long anything may take where others have much to do.
@@ -16,17 +17,17 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// The variable that names the program.
 const VARIABLE: &str = "NATS_SERVER";
 
-/// The program: the one of the variable, the first on the path, or the one that `cargo xtask test` has installed.
+/// The program: the one of the variable, the one that `cargo xtask test` has installed, or the first on the path.
 fn program() -> PathBuf {
     if let Some(named) = std::env::var_os(VARIABLE) {
         return named.into();
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let installed = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../tools/nats/bin");
+    let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/nats/bin");
     let name = format!("nats-server{}", std::env::consts::EXE_SUFFIX);
-    let mut folders = std::env::split_paths(&path).chain([installed]);
+    let mut folders = [installed].into_iter().chain(std::env::split_paths(&path));
     folders.find_map(|folder| Some(folder.join(&name)).filter(|program| program.is_file())).unwrap_or_else(|| {
-        panic!("there is no nats-server on the path: run `cargo xtask test --only tests`, which installs it, or name one in {VARIABLE}")
+        panic!("there is no nats-server: run `cargo xtask test --only tests`, which installs it, or name one in {VARIABLE}")
     })
 }
 
@@ -81,6 +82,10 @@ impl Server {
 
     /// A connection to it, and the streams.
     pub(crate) async fn connect(&self, partitions: u32) -> (Nats, Streams) {
+        self.connect_as("serve".parse().unwrap(), partitions).await
+    }
+
+    pub(crate) async fn connect_as(&self, prefix: Prefix, partitions: u32) -> (Nats, Streams) {
         #[derive(clap::Parser)]
         struct Options {
             #[command(flatten)]
@@ -89,7 +94,8 @@ impl Server {
             streams: StreamOptions,
         }
         let partitions = partitions.to_string();
-        let options = Options::parse_from(["test", "--nats", &self.url(), "--partitions", &partitions]);
+        let mut options = Options::parse_from(["test", "--nats", &self.url(), "--partitions", &partitions]);
+        options.nats.prefix = prefix;
         let nats = Nats::connect(&options.nats, "test").await.unwrap();
         let streams = nats.streams(&options.streams).await.unwrap();
         (nats, streams)

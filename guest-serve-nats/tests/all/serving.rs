@@ -144,6 +144,11 @@ async fn what_cannot_be_used_is_told() {
     };
     nats.context.create_stream(config).await.unwrap();
     fails(&[folder, "--nats", &url, "--prefix", "other"], 2, "does not divide subjects into partitions");
+    // A stream of events that was made again.
+    let again: Prefix = "again".parse().unwrap();
+    let (made, _) = server.connect_as(again.clone(), 2).await;
+    made.context.delete_stream(again.events()).await.unwrap();
+    fails(&[folder, "--nats", &url, "--prefix", "again"], 2, "was removed and made again");
     // The number of partitions is that of the stream, whatever an option says.
     let own = tempfile::tempdir().unwrap();
     let own = own.path().to_str().unwrap();

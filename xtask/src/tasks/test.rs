@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use guest_build::{TARGET, Toolchain};
 
-use super::{browser, docs, features, guests, licences, package, setup};
+use super::{browser, docs, features, guests, licences, nats, package, setup};
 use crate::ahead::Ahead;
 use crate::cargo::{DENY_WARNINGS, cargo, in_browser_tests, in_engines, in_guests, in_query};
 use crate::console::{self, Console};
@@ -239,7 +239,15 @@ fn clippy_for_wasm(console: &Console, toolchain: &Toolchain) -> Result<()> {
 fn tests(console: &Console) -> Result<()> {
     console.begin(&format!("tests, native and in {TARGET}"));
     let arguments = ["test", "--workspace", "--lib", "--bins", "--tests", "--examples", "--no-fail-fast"];
-    run_all(console, in_both(&arguments))
+    let mut commands = in_both(&arguments);
+    match nats::find_or_install() {
+        Ok(server) => commands[0].env(nats::VARIABLE, server),
+        Err(error) => {
+            console.warn(&format!("the tests of {} are left out: {error:#}", nats::TESTED));
+            commands[0].args(["--exclude", nats::TESTED])
+        }
+    };
+    run_all(console, commands)
 }
 
 /// All of the query engine's workspace, for each package with the features of the whole workspace: with others, the engine would be

