@@ -99,7 +99,9 @@ impl<R: Records> Applier<R> {
                     // It stays as it is, for people to look at.
                     for Event { sequence, bytes, .. } in events {
                         let reason = format!("the record of the tenant cannot be used: {error}");
-                        self.outputs.refuse(tenant.token(), *sequence, "damaged-record", &reason, bytes.clone()).await?;
+                        self.outputs
+                            .refuse(tenant.token(), *sequence, "damaged-record", &reason, bytes.clone())
+                            .await?;
                     }
                     return Ok(());
                 }
@@ -109,7 +111,8 @@ impl<R: Records> Applier<R> {
                 // Once is enough, as long as this process has it.
                 known.record = Arc::new(Record { outputs: Vec::new(), ..Record::clone(&known.record) });
             }
-            let rest: Vec<Event> = events.iter().filter(|event| event.sequence > known.record.applied).cloned().collect();
+            let rest: Vec<Event> =
+                events.iter().filter(|event| event.sequence > known.record.applied).cloned().collect();
             if rest.is_empty() {
                 self.cache().put(tenant, known);
                 return Ok(());
@@ -198,7 +201,9 @@ mod tests {
 
     #[test]
     fn whatever_a_subject_says_there_are_two_words() {
-        for (words, plain_words) in [("Chat.blue", "Chat.blue"), ("*.a/b", "_.a_b"), ("chat", "chat.unknown"), ("a.b.c", "a.b_c")] {
+        for (words, plain_words) in
+            [("Chat.blue", "Chat.blue"), ("*.a/b", "_.a_b"), ("chat", "chat.unknown"), ("a.b.c", "a.b_c")]
+        {
             assert_eq!(plain(words), plain_words);
         }
         assert_eq!(plain(&format!("a.{}", "ä".repeat(200))).len(), 130);

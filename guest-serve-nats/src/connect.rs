@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use async_nats::jetstream::context::{ContextBuilder, GetStreamErrorKind};
-use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream, SubjectTransform};
 use async_nats::jetstream::kv::{self, CreateErrorKind};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream, SubjectTransform};
 use async_nats::jetstream::{Context, ErrorCode};
 use async_nats::{Client, ConnectOptions, Event};
 use guest_host::text;
@@ -210,8 +210,7 @@ impl Nats {
     async fn check(&self, streams: &Streams) -> Result<(), NatsError> {
         let created = streams.events.cached_info().created.to_string();
         let (owners, name) = (&streams.owners, self.prefix.owners());
-        let fault =
-            |what, source| NatsError::Stream { what, kind: "bucket", name: name.clone(), source };
+        let fault = |what, source| NatsError::Stream { what, kind: "bucket", name: name.clone(), source };
         match owners.create(CREATED, created.clone().into()).await {
             Ok(_) => return Ok(()),
             Err(error) if error.kind() == CreateErrorKind::AlreadyExists => {}

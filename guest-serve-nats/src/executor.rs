@@ -96,7 +96,12 @@ impl Executor {
     ///
     /// # Errors
     /// [`ServeError::System`] if the system has no thread.
-    pub fn start(threads: NonZeroUsize, instances: NonZeroUsize, sizes: Sizes, monitor: &Monitor) -> Result<Self, ServeError> {
+    pub fn start(
+        threads: NonZeroUsize,
+        instances: NonZeroUsize,
+        sizes: Sizes,
+        monitor: &Monitor,
+    ) -> Result<Self, ServeError> {
         let (mut senders, mut handles) = (Vec::new(), Vec::new());
         for number in 0..threads.get() {
             let (sender, jobs) = mpsc::channel();
@@ -107,7 +112,8 @@ impl Executor {
                 }
             };
             let handle = thread::Builder::new().name(format!("programs-{number}")).spawn(run);
-            handles.push(handle.map_err(|source| ServeError::System { what: "start the threads of programs", source })?);
+            handles
+                .push(handle.map_err(|source| ServeError::System { what: "start the threads of programs", source })?);
             senders.push(sender);
         }
         Ok(Self { threads: Arc::new(Threads { senders, handles }) })
@@ -225,11 +231,15 @@ impl Wants {
         let mut found = 0;
         for action in actions(result) {
             match action? {
-                Action::Write { to, bytes } if to.iter().any(|connection| connection == CONNECTION) && !bytes.is_empty() => {
+                Action::Write { to, bytes }
+                    if to.iter().any(|connection| connection == CONNECTION) && !bytes.is_empty() =>
+                {
                     found += bytes.len();
                     wants.writes.push(bytes.to_vec());
                 }
-                Action::Close { connections } => wants.closes |= connections.iter().any(|connection| connection == CONNECTION),
+                Action::Close { connections } => {
+                    wants.closes |= connections.iter().any(|connection| connection == CONNECTION)
+                }
                 _ => {}
             }
         }
@@ -276,7 +286,8 @@ impl Worker {
         let mut record = Record { outputs: Vec::new(), ..before.clone() };
         let name = tenant.token().replacen('.', "/", 1);
         let Some(program) = &deployment.program else {
-            let fault = || Fault { kind: "no-program", message: format!("the guest `{}` has no [program]", deployment.name) };
+            let fault =
+                || Fault { kind: "no-program", message: format!("the guest `{}` has no [program]", deployment.name) };
             for event in events {
                 fail(&mut record, event, fault());
             }
@@ -312,7 +323,10 @@ impl Worker {
         }
         let most = applying.deployment.config.program.as_ref().map_or(0, |program| program.message);
         if event.bytes.len() > most {
-            let message = format!("the event has {} bytes, and the program takes {most}: see `message` in [program]", event.bytes.len());
+            let message = format!(
+                "the event has {} bytes, and the program takes {most}: see `message` in [program]",
+                event.bytes.len()
+            );
             return fail(&mut applying.record, event, Fault { kind: "message-too-large", message });
         }
         let was_open = applying.record.open;
@@ -358,7 +372,9 @@ impl Worker {
                 }
                 let fault = match not_called {
                     NotCalled::Fault(fault) => fault,
-                    NotCalled::Begun => Fault { kind: "no-instance", message: "the program cannot begin anew".to_owned() },
+                    NotCalled::Begun => {
+                        Fault { kind: "no-instance", message: "the program cannot begin anew".to_owned() }
+                    }
                 };
                 fail(&mut applying.record, event, fault);
             }
@@ -407,12 +423,17 @@ impl Worker {
         let called = self.call_once(applying, function, call);
         // An event of an older version does not take the memory of the newer one.
         let is_newest = self.versions.get(&deployment.name).is_none_or(|newest| *newest == deployment.version);
-        if let Err(TenantError::Resume(ResumeError::Image(ImageError::OtherModule { .. } | ImageError::OtherSnapshot))) = &called
+        if let Err(TenantError::Resume(ResumeError::Image(ImageError::OtherModule { .. } | ImageError::OtherSnapshot))) =
+            &called
             && is_newest
             && self.tenants.forget(&applying.name).is_ok()
         {
             let reason = "it kept memory of another version of its program, and begins anew";
-            self.monitor.event(&MonitorEvent::Begun { guest: deployment.name.as_str(), tenant: &applying.name, reason });
+            self.monitor.event(&MonitorEvent::Begun {
+                guest: deployment.name.as_str(),
+                tenant: &applying.name,
+                reason,
+            });
             return Err(NotCalled::Begun);
         }
         let (tenant, took) = (applying.name.as_str(), began.elapsed());

@@ -129,7 +129,14 @@ impl Outputs {
     ///
     /// # Errors
     /// [`Unavailable`].
-    pub async fn refuse(&self, words: &str, sequence: u64, kind: &str, reason: &str, event: Vec<u8>) -> Result<(), Unavailable> {
+    pub async fn refuse(
+        &self,
+        words: &str,
+        sequence: u64,
+        kind: &str,
+        reason: &str,
+        event: Vec<u8>,
+    ) -> Result<(), Unavailable> {
         let mut headers = HeaderMap::new();
         headers.insert(NATS_MESSAGE_ID, format!("{words}.{sequence}.0").as_str());
         put_failure(&mut headers, sequence, kind, reason);

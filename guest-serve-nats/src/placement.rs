@@ -61,7 +61,9 @@ pub fn steps(view: &View, own: &str, lease: Duration) -> Steps {
         match owner {
             None => free.push((partition, 0)),
             Some(owner) if owner.id == own => mine.push(partition),
-            Some(owner) if !view.members.iter().any(|member| member.id == owner.id) => free.push((partition, owner.revision)),
+            Some(owner) if !view.members.iter().any(|member| member.id == owner.id) => {
+                free.push((partition, owner.revision))
+            }
             Some(_) => {}
         }
     }

@@ -126,7 +126,10 @@ impl Record {
     #[must_use]
     pub fn resident_bytes(&self) -> usize {
         let image = self.image.as_ref().map_or(0, |image| image.delta.resident_bytes());
-        size_of::<Self>() + image + self.recent.capacity() * 8 + self.outputs.iter().map(|output| size_of::<Output>() + output.body.len()).sum::<usize>()
+        size_of::<Self>()
+            + image
+            + self.recent.capacity() * 8
+            + self.outputs.iter().map(|output| size_of::<Output>() + output.body.len()).sum::<usize>()
     }
 
     /// The bytes of the record.
@@ -279,7 +282,12 @@ mod tests {
 
     #[test]
     fn a_record_is_read_as_it_was_written() {
-        for record in [sample(), Record::default(), Record { outputs: Vec::new(), ..sample() }, Record { image: None, ..sample() }] {
+        for record in [
+            sample(),
+            Record::default(),
+            Record { outputs: Vec::new(), ..sample() },
+            Record { image: None, ..sample() },
+        ] {
             assert_eq!(Record::decode(&record.encode()).unwrap(), record);
         }
         assert!(matches!(Record::decode(b"GSN2 and more"), Err(RecordError::NoRecord)));

@@ -17,7 +17,12 @@ pub trait Records: Send + Sync + 'static {
     fn load(&self, tenant: &Tenant) -> impl Future<Output = Result<(Record, u64), LoadError>> + Send;
 
     /// Writes the record that follows `revision`, and returns its own revision.
-    fn save(&self, tenant: &Tenant, record: &Record, revision: u64) -> impl Future<Output = Result<u64, SaveError>> + Send;
+    fn save(
+        &self,
+        tenant: &Tenant,
+        record: &Record,
+        revision: u64,
+    ) -> impl Future<Output = Result<u64, SaveError>> + Send;
 }
 
 /// Why a record cannot be read.

@@ -126,7 +126,8 @@ pub fn run(options: &Options) -> Result<Stopped, NatsError> {
     say(&format!("serving {} of {} over {} partitions\n", options.nats.prefix, options.nats.url, streams.partitions))?;
     let shared = Arc::new(Shared { nats, streams, applier, lease: Lease::default() });
     let keeper = Keeper::new(shared, part.lease, label);
-    let stopped = runtime.block_on(serve(|stop| keeper.run(stop), options.shutdown_time)).map_err(system("wait for signals"));
+    let stopped =
+        runtime.block_on(serve(|stop| keeper.run(stop), options.shutdown_time)).map_err(system("wait for signals"));
     watching.stop();
     // What was given up may have a thread still.
     runtime.shutdown_background();

@@ -248,7 +248,12 @@ fn guests_and_states(command: &Command) -> Vec<PathBuf> {
         Command::Verify(arguments) => with(&arguments.guests, &arguments.work.state),
         Command::Compare(arguments) => with(&arguments.guest.inputs(), &commands::compare::state_file(arguments)),
         Command::Replay(arguments) => commands::replay::inputs(arguments),
-        Command::Schema | Command::New(_) | Command::Watch(_) | Command::Query(_) | Command::Serve(_) | Command::ServeNats(_) => Vec::new(),
+        Command::Schema
+        | Command::New(_)
+        | Command::Watch(_)
+        | Command::Query(_)
+        | Command::Serve(_)
+        | Command::ServeNats(_) => Vec::new(),
     }
 }
 

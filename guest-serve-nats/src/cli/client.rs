@@ -18,7 +18,12 @@ use crate::outputs::{KIND, MESSAGE};
 
 /// Send an event to a tenant of a program, and print its sequence when NATS has it.
 #[derive(Debug, Parser)]
-#[command(name = "host-harness serve-nats send", bin_name = "host-harness serve-nats send", version, max_term_width = 100)]
+#[command(
+    name = "host-harness serve-nats send",
+    bin_name = "host-harness serve-nats send",
+    version,
+    max_term_width = 100
+)]
 pub(super) struct SendEvent {
     /// The guest.
     #[arg(value_name = "GUEST", value_parser = guest)]
@@ -115,9 +120,12 @@ impl Outputs {
         let mut messages = consumer.messages().await.map_err(|error| fault(error.into()))?;
         while let Some(message) = messages.next().await {
             let message = message.map_err(|error| fault(error.into()))?;
-            let header = |name| message.headers.as_ref().and_then(|headers| headers.get(name)).map(|value| value.as_str());
+            let header =
+                |name| message.headers.as_ref().and_then(|headers| headers.get(name)).map(|value| value.as_str());
             match header(KIND) {
-                Some(kind) => eprintln!("failed: {}: {}", printable(kind), printable(header(MESSAGE).unwrap_or_default())),
+                Some(kind) => {
+                    eprintln!("failed: {}: {}", printable(kind), printable(header(MESSAGE).unwrap_or_default()))
+                }
                 None => {
                     let mut line = message.payload.to_vec();
                     if !line.ends_with(b"\n") {

@@ -54,7 +54,9 @@ impl Asked {
     /// Reads words, the first of which is the program's name.
     fn parse(words: &[OsString]) -> Result<Self, clap::Error> {
         match words {
-            [_, first, ..] if first == SEND => SendEvent::try_parse_from(&words[1..]).map(|send| Self::Send(Box::new(send))),
+            [_, first, ..] if first == SEND => {
+                SendEvent::try_parse_from(&words[1..]).map(|send| Self::Send(Box::new(send)))
+            }
             [_, first, ..] if first == OUTPUTS => {
                 Outputs::try_parse_from(&words[1..]).map(|outputs| Self::Outputs(Box::new(outputs)))
             }

@@ -99,7 +99,12 @@ impl Records for Lossy {
 }
 
 /// A process that knows the tenant applies an event after another one has applied events in between.
-async fn an_old_owner_goes_on<R: Records>(records: [R; 2], nats: &Nats, streams: &Streams, tenant: &Tenant) -> Result<(), String> {
+async fn an_old_owner_goes_on<R: Records>(
+    records: [R; 2],
+    nats: &Nats,
+    streams: &Streams,
+    tenant: &Tenant,
+) -> Result<(), String> {
     let guests = Guests::new();
     let registry = registry(&guests);
     let [old, new] = records.map(|records| applier(records, nats, streams, &registry, sizes()));
@@ -216,7 +221,10 @@ async fn an_event_that_fails_is_recorded_and_changes_nothing() {
     let kinds =
         [("unreachable", 2), ("deadline-exceeded", 3), ("message-too-large", 4), ("no-guest", 6), ("no-guest", 7)];
     assert_eq!(failed, kinds);
-    assert_eq!(out.iter().filter(|out| out.failed.is_some()).map(Out::text).collect::<Vec<_>>(), ["!", "?", &long, "c", "d"]);
+    assert_eq!(
+        out.iter().filter(|out| out.failed.is_some()).map(Out::text).collect::<Vec<_>>(),
+        ["!", "?", &long, "c", "d"]
+    );
     let succeeded: Vec<Out> = out.into_iter().filter(|out| out.failed.is_none()).collect();
     let acknowledged = BTreeMap::from([(1, "a".to_owned()), (5, "b".to_owned())]);
     let histories = histories(BTreeMap::from([(blue.token().to_owned(), acknowledged)]), &succeeded);
@@ -236,8 +244,12 @@ async fn a_program_is_told_of_its_connection() {
         applier.apply(&blue, &[event(sequence, text)]).await.unwrap();
     }
     let out = outputs(&nats, &streams).await;
-    let read: Vec<_> = out.iter().map(|out| (out.place.unwrap().event, out.failed.as_deref().map_or(out.text(), str::to_owned))).collect();
-    let expected = [(1, "outputs-too-large"), (2, "c1"), (2, "a"), (3, "outputs-too-large"), (4, "b"), (6, "c2"), (6, "c")];
+    let read: Vec<_> = out
+        .iter()
+        .map(|out| (out.place.unwrap().event, out.failed.as_deref().map_or(out.text(), str::to_owned)))
+        .collect();
+    let expected =
+        [(1, "outputs-too-large"), (2, "c1"), (2, "a"), (3, "outputs-too-large"), (4, "b"), (6, "c2"), (6, "c")];
     assert_eq!(read, expected.map(|(event, text)| (event, text.to_owned())));
 }
 

@@ -68,9 +68,9 @@ pub(crate) async fn outputs(nats: &Nats, streams: &Streams) -> Vec<Out> {
         let header = |name| {
             message.headers.as_ref().and_then(|headers| headers.get(name)).map(|value| value.as_str().to_owned())
         };
-        let place = words.split_once('.').and_then(|(guest, key)| {
-            place_of(&Tenant::new(guest.parse().ok()?, key).ok()?, &header("Nats-Msg-Id")?)
-        });
+        let place = words
+            .split_once('.')
+            .and_then(|(guest, key)| place_of(&Tenant::new(guest.parse().ok()?, key).ok()?, &header("Nats-Msg-Id")?));
         found.push(Out { tenant: words.to_owned(), failed: header(KIND), place, bytes: message.payload.to_vec() });
     }
     found
@@ -90,7 +90,10 @@ pub(crate) async fn wait_for_outputs(nats: &Nats, streams: &Streams, count: usiz
 }
 
 /// What came out of the guest `count`, by tenant, with what was acknowledged. Ids are checked as well: they are in order.
-pub(crate) fn histories(acknowledged: BTreeMap<String, BTreeMap<u64, String>>, outputs: &[Out]) -> BTreeMap<String, History> {
+pub(crate) fn histories(
+    acknowledged: BTreeMap<String, BTreeMap<u64, String>>,
+    outputs: &[Out],
+) -> BTreeMap<String, History> {
     let mut histories: BTreeMap<String, History> = acknowledged
         .into_iter()
         .map(|(tenant, acknowledged)| (tenant, History { acknowledged, outputs: Vec::new() }))

