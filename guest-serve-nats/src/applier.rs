@@ -20,7 +20,7 @@ use lru::LruCache;
 use crate::error::Unavailable;
 use crate::executor::{Event, Executor, Stopped};
 use crate::names::Tenant;
-use crate::outputs::{Chain, Outputs};
+use crate::outputs::Outputs;
 use crate::record::{Body, Output, Place, Record};
 use crate::records::{LoadError, Records, SaveError};
 
@@ -45,12 +45,11 @@ struct Cache {
     most: usize,
 }
 
-/// A record, and what is known beside it.
+/// A record, and its revision.
 #[derive(Debug, Clone)]
 struct Known {
     record: Arc<Record>,
     revision: u64,
-    chain: Chain,
 }
 
 /// Why events were not applied.
@@ -107,9 +106,11 @@ impl<R: Records> Applier<R> {
                 }
             };
             if !known.record.outputs.is_empty() {
-                self.outputs.publish(tenant, &known.record.outputs, &mut known.chain).await?;
+                let mut chain = known.record.chain;
+                self.outputs.publish(tenant, &known.record.outputs, &mut chain).await?;
                 // Once is enough, as long as this process has it.
-                known.record = Arc::new(Record { outputs: Vec::new(), ..Record::clone(&known.record) });
+                let record = Arc::make_mut(&mut known.record);
+                (record.outputs, record.chain) = (Vec::new(), chain);
             }
             let rest: Vec<Event> =
                 events.iter().filter(|event| event.sequence > known.record.applied).cloned().collect();
@@ -119,7 +120,7 @@ impl<R: Records> Applier<R> {
             }
             let record = self.next(tenant, &known.record, rest).await?;
             match self.records.save(tenant, &record, known.revision).await {
-                Ok(revision) => self.cache().put(tenant, Known { record: Arc::new(record), revision, ..known }),
+                Ok(revision) => self.cache().put(tenant, Known { record: Arc::new(record), revision }),
                 // The next round reads what was written.
                 Err(SaveError::Newer) => {}
                 Err(SaveError::Unavailable(error)) => return Err(error.into()),
@@ -158,7 +159,7 @@ impl<R: Records> Applier<R> {
             return Ok(known);
         }
         let (record, revision) = self.records.load(tenant).await?;
-        Ok(Known { record: Arc::new(record), revision, chain: Chain::default() })
+        Ok(Known { record: Arc::new(record), revision })
     }
 
     fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
@@ -212,7 +213,7 @@ mod tests {
     #[test]
     fn the_cache_keeps_to_its_bytes_and_forgets_what_was_used_longest_ago() {
         let tenant = |number: usize| Tenant::new("chat".parse().unwrap(), &number.to_string()).unwrap();
-        let known = || Known { record: Arc::default(), revision: 1, chain: Chain::default() };
+        let known = || Known { record: Arc::default(), revision: 1 };
         let each = Record::default().resident_bytes();
         let mut cache = Cache { records: LruCache::unbounded(), bytes: 0, most: 3 * each };
         (0..3).for_each(|number| cache.put(&tenant(number), known()));

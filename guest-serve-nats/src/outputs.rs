@@ -11,7 +11,7 @@ use async_nats::jetstream::stream::{DirectGetErrorKind, Stream};
 
 use crate::error::Unavailable;
 use crate::names::{Prefix, Tenant};
-use crate::record::{Body, Output, Place};
+use crate::record::{Body, Chain, Output, Place};
 
 /// Header of a message that tells the kind of a failure.
 pub const KIND: &str = "Serve-Error-Kind";
@@ -24,13 +24,6 @@ pub const EVENT: &str = "Serve-Event";
 
 /// Characters of an error in a header.
 const LONGEST: usize = 1000;
-
-/// The last messages of a tenant's subjects, as far as they are known.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Chain {
-    written: Option<u64>,
-    failed: Option<u64>,
-}
 
 /// Publishes outputs. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -60,7 +53,7 @@ impl Outputs {
         Self { context, stream, prefix }
     }
 
-    /// Publishes outputs of a tenant, in order, but for those that are published.
+    /// Publishes outputs of a tenant, in order, but for those that are published. `chain` is what the record says, or a later one.
     ///
     /// # Errors
     /// [`Unavailable`]; some may be published then.
@@ -81,34 +74,25 @@ impl Outputs {
         tenant: &Tenant,
         subject: &str,
         output: &Output,
-        last: &mut Option<u64>,
+        last: &mut u64,
     ) -> Result<bool, Unavailable> {
-        let follows = match *last {
-            Some(follows) => follows,
-            None => {
-                let (sequence, place) = self.last(tenant, subject).await?;
-                *last = Some(sequence);
-                if place.is_some_and(|place| place >= output.place) {
-                    return Ok(true);
-                }
-                sequence
-            }
-        };
-        // Known again once this is published.
-        *last = None;
-        let (headers, payload) = message(tenant, output, follows);
+        let (headers, payload) = message(tenant, output, *last);
         let published = self.context.publish_with_headers(subject.to_owned(), headers, payload.into()).await;
         let acknowledged = match published {
             Ok(waiting) => waiting.await,
             Err(error) => Err(error),
         };
         match acknowledged {
-            Ok(ack) if ack.duplicate => Ok(true),
+            // Of a duplicate, it is the first one's: there may be later ones, and the next output finds out.
             Ok(ack) => {
-                *last = Some(ack.sequence);
+                *last = ack.sequence;
                 Ok(true)
             }
-            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(false),
+            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => {
+                let (sequence, place) = self.last(tenant, subject).await?;
+                *last = sequence;
+                Ok(place.is_some_and(|place| place >= output.place))
+            }
             Err(error) => Err(Unavailable::of(error)),
         }
     }

@@ -8,6 +8,8 @@
 //! | 4 | CRC-32 of everything behind it |
 //! | 1 | whether the program knows of its connection |
 //! | 8 | sequence of the last event that was applied |
+//! | 8 | sequence of the last output that was published before |
+//! | 8 | sequence of the last failure that was published before |
 //! | 1 | number of the last ids of events |
 //! | 8 for each | a hash of the id |
 //! | 4 | number of outputs |
@@ -40,8 +42,20 @@ pub struct Record {
     /// Hashes of the ids of the last events that had one and did not fail, the latest last. NATS forgets ids after a while, and of events that are
     /// gone when it ends, and a client may send an event again.
     pub recent: Vec<u64>,
+    /// The last messages of its subjects before these outputs.
+    pub chain: Chain,
     /// What the last events wrote. It may be published already.
     pub outputs: Vec<Output>,
+}
+
+/// The last messages of a tenant's subjects, by their sequences in the stream; 0 where there is none. They may be out of date: then
+/// NATS says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Chain {
+    /// What its program wrote.
+    pub written: u64,
+    /// Its events that failed.
+    pub failed: u64,
 }
 
 /// A message of a tenant that is published.
@@ -141,6 +155,8 @@ impl Record {
         bytes.extend_from_slice(&[0; 4]);
         bytes.push(u8::from(self.open));
         bytes.extend_from_slice(&self.applied.to_le_bytes());
+        let Chain { written, failed } = self.chain;
+        [written, failed].into_iter().for_each(|sequence| bytes.extend_from_slice(&sequence.to_le_bytes()));
         bytes.push(u8::try_from(self.recent.len()).unwrap_or(u8::MAX));
         self.recent.iter().take(u8::MAX.into()).for_each(|id| bytes.extend_from_slice(&id.to_le_bytes()));
         put_length(&mut bytes, self.outputs.len());
@@ -182,6 +198,7 @@ impl Record {
             _ => return Err(RecordError::Invalid("a flag is neither 0 nor 1")),
         };
         let applied = u64::from_le_bytes(reader.array()?);
+        let [written, failed] = [u64::from_le_bytes(reader.array()?), u64::from_le_bytes(reader.array()?)];
         let recent = reader.byte()?;
         let recent = (0..recent).map(|_| reader.array().map(u64::from_le_bytes)).collect::<Result<_, _>>()?;
         let count = u32::from_le_bytes(reader.array()?);
@@ -201,7 +218,7 @@ impl Record {
                 Some(Image { number, delta })
             }
         };
-        Ok(Self { applied, open, image, recent, outputs })
+        Ok(Self { applied, open, image, recent, chain: Chain { written, failed }, outputs })
     }
 }
 
@@ -276,6 +293,7 @@ mod tests {
             open: true,
             image: Some(image(4, &[5; guest_host::guest_image::CARD])),
             recent: vec![1, u64::MAX],
+            chain: Chain { written: 5, failed: 6 },
             outputs: vec![output(8, 0, Body::Written(b"one".to_vec())), output(9, 1, failed)],
         }
     }

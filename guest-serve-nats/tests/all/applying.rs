@@ -15,8 +15,8 @@ use guest_serve_nats::connect::{Nats, Streams};
 use guest_serve_nats::error::Unavailable;
 use guest_serve_nats::executor::{Event, Executor, Sizes, hash_of_id};
 use guest_serve_nats::names::Tenant;
-use guest_serve_nats::outputs::{Chain, Outputs};
-use guest_serve_nats::record::{Body, Output, Place, Record};
+use guest_serve_nats::outputs::Outputs;
+use guest_serve_nats::record::{Body, Chain, Output, Place, Record};
 use guest_serve_nats::records::{LoadError, Records, SaveError};
 
 use crate::check::check;

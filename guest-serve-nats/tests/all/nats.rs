@@ -14,6 +14,9 @@ use tempfile::TempDir;
 /// How long anything may take where others have much to do.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Sizes of streams that have room on any disk.
+pub(crate) const SIZES: [&str; 4] = ["--events-size", "64MiB", "--outputs-size", "64MiB"];
+
 /// The variable that names the program.
 const VARIABLE: &str = "NATS_SERVER";
 
@@ -78,6 +81,16 @@ impl Server {
         crate::process::signal(self.child.as_ref().unwrap().id(), name);
     }
 
+    /// Bytes of memory that it takes.
+    #[cfg(target_os = "linux")]
+    #[allow(dead_code, reason = "the benchmark asks")]
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.child.as_ref().unwrap().id());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }
@@ -96,7 +109,8 @@ impl Server {
             streams: StreamOptions,
         }
         let partitions = partitions.to_string();
-        let mut options = Options::parse_from(["test", "--nats", &self.url(), "--partitions", &partitions]);
+        let words = ["test", "--nats", &self.url(), "--partitions", &partitions];
+        let mut options = Options::parse_from(words.into_iter().chain(SIZES));
         options.nats.prefix = prefix;
         let nats = Nats::connect(&options.nats, "test").await.unwrap();
         let streams = nats.streams(&options.streams).await.unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::nats::PATIENCE;
+use crate::nats::{PATIENCE, SIZES};
 
 /// The program.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_host-harness-serve-nats");
@@ -39,7 +39,7 @@ impl Process {
         let file = |name: &str| File::create(own.path().join(name)).unwrap();
         let mut command = Command::new(PROGRAM);
         command.arg(folder).args(["--nats", url, "--own"]).arg(own.path().join("own"));
-        command.args(["--program-threads", "1", "--lease", "1500ms"]).args(options);
+        command.args(["--program-threads", "1", "--lease", "1500ms"]).args(SIZES).args(options);
         let child = command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr")).spawn().unwrap();
         Self { child, own }
     }
