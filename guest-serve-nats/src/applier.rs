@@ -11,9 +11,11 @@
 //! The caller acknowledges the events then. A process that ends in between leaves either the old record or the new one, and
 //! whoever has the events next goes on from there.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use guest_serve::folder::GuestName;
 use guest_serve::registry::Registry;
 use lru::LruCache;
 
@@ -23,6 +25,7 @@ use crate::names::Tenant;
 use crate::outputs::Outputs;
 use crate::record::{Body, Output, Place, Record};
 use crate::records::{LoadError, Records, SaveError};
+use crate::versions::Versions;
 
 /// Between two attempts while NATS does not answer.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -34,6 +37,9 @@ pub struct Applier<R> {
     outputs: Outputs,
     executor: Executor,
     registry: Registry,
+    versions: Versions,
+    /// Guests of which this process was told to have an earlier version than others.
+    behind: Mutex<HashSet<GuestName>>,
     cache: Mutex<Cache>,
 }
 
@@ -58,6 +64,9 @@ pub enum ApplyError {
     /// NATS did not answer. Events may be applied, and trying again finds out.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+    /// The record was written by a later version of the guest than this process has.
+    #[error("the guest `{0}` has a later version on other processes: put that into the folder")]
+    Behind(GuestName),
     /// The process stops.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -66,12 +75,20 @@ pub enum ApplyError {
 impl<R: Records> Applier<R> {
     /// Applies events by the guests of a registry. Keeps at most so many bytes of records in memory.
     #[must_use]
-    pub fn new(records: R, outputs: Outputs, executor: Executor, registry: Registry, cache: usize) -> Self {
+    pub fn new(
+        records: R,
+        outputs: Outputs,
+        executor: Executor,
+        registry: Registry,
+        versions: Versions,
+        cache: usize,
+    ) -> Self {
         let cache = Cache { records: LruCache::unbounded(), bytes: 0, most: cache };
-        Self { records, outputs, executor, registry, cache: Mutex::new(cache) }
+        Self { records, outputs, executor, registry, versions, behind: Mutex::default(), cache: Mutex::new(cache) }
     }
 
-    /// Applies events of a tenant, in the order of their sequences, and publishes what they write. Tries again while NATS does not answer.
+    /// Applies events of a tenant, in the order of their sequences, and publishes what they write. Tries again while NATS does not answer,
+    /// and while this process has an earlier version of the guest than others.
     ///
     /// # Errors
     /// [`Stopped`].
@@ -80,7 +97,14 @@ impl<R: Records> Applier<R> {
             match self.try_apply(tenant, events).await {
                 Ok(()) => return Ok(()),
                 Err(ApplyError::Stopped(stopped)) => return Err(stopped),
-                Err(ApplyError::Unavailable(_)) => tokio::time::sleep(PAUSE).await,
+                Err(error) => {
+                    if let ApplyError::Behind(guest) = &error
+                        && self.behind.lock().unwrap_or_else(PoisonError::into_inner).insert(guest.clone())
+                    {
+                        eprintln!("{error}; its events wait");
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
         }
     }
@@ -129,10 +153,15 @@ impl<R: Records> Applier<R> {
     }
 
     /// The record after some of the events, at least one.
-    async fn next(&self, tenant: &Tenant, record: &Arc<Record>, events: Vec<Event>) -> Result<Record, Stopped> {
+    async fn next(&self, tenant: &Tenant, record: &Arc<Record>, events: Vec<Event>) -> Result<Record, ApplyError> {
         let deployment = self.registry.table().get(tenant.guest()).cloned();
         if let Some(deployment) = deployment {
-            return self.executor.apply(&deployment, tenant, record, events).await;
+            let version = self.versions.number(&deployment).await?;
+            if version < record.version {
+                return Err(ApplyError::Behind(tenant.guest().clone()));
+            }
+            let record = self.executor.apply(&deployment, tenant, record, events).await?;
+            return Ok(Record { version, ..record });
         }
         let mut record = Record::clone(record);
         let message = format!("there is no guest `{}` in the folder", tenant.guest());
@@ -142,6 +171,17 @@ impl<R: Records> Applier<R> {
             record.applied = sequence;
         }
         Ok(record)
+    }
+
+    /// Takes note of the versions that this process has, so that others know which are the latest.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    pub async fn note_versions(&self) -> Result<(), Unavailable> {
+        for deployment in self.registry.table().deployments().filter(|deployment| deployment.program.is_some()) {
+            self.versions.number(deployment).await?;
+        }
+        Ok(())
     }
 
     /// Publishes an event that names no tenant among those that failed.

@@ -133,6 +133,7 @@ impl<R: Records> Keeper<R> {
                 running.stop.send_replace(true);
             }
         }
+        self.shared.applier.note_versions().await?;
         self.tidy().await
     }
 

@@ -17,3 +17,4 @@ pub mod placement;
 pub mod record;
 pub mod records;
 pub mod server;
+pub mod versions;

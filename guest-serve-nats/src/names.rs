@@ -6,7 +6,7 @@
 //! | stream `PREFIX-events`, subjects `PREFIX.events.PARTITION.GUEST.TENANT` | events that were not applied yet |
 //! | stream `PREFIX-out`, subjects `PREFIX.out.GUEST.TENANT` and `PREFIX.failed.GUEST.TENANT` | what programs write, and events that failed |
 //! | bucket `PREFIX-tenants`, keys `GUEST.TENANT` | the record of each tenant |
-//! | bucket `PREFIX-owners`, keys `member.ID` and `partition.NUMBER` | processes, and which of them owns a partition; `events` says when the stream was made |
+//! | bucket `PREFIX-owners`, keys `member.ID` and `partition.NUMBER` | processes, and which of them owns a partition; `version.GUEST.HASH` numbers the versions of a guest; `events` says when the stream was made |
 //! | consumer `pPARTITION-eEPOCH` of the stream of events | the events of a partition, for one term of ownership |
 
 use std::fmt;

@@ -8,6 +8,7 @@
 //! | 4 | CRC-32 of everything behind it |
 //! | 1 | whether the program knows of its connection |
 //! | 8 | sequence of the last event that was applied |
+//! | 8 | number of the version of the guest that wrote it |
 //! | 8 | sequence of the last output that was published before |
 //! | 8 | sequence of the last failure that was published before |
 //! | 1 | number of the last ids of events |
@@ -35,6 +36,8 @@ const HEAD: usize = 8;
 pub struct Record {
     /// Sequence of the last event that was applied. Earlier ones of the tenant were applied, too.
     pub applied: u64,
+    /// Number of the version of the guest that wrote it.
+    pub version: u64,
     /// Whether the program knows of its connection.
     pub open: bool,
     /// The program's memory; `None` at its beginning.
@@ -155,6 +158,7 @@ impl Record {
         bytes.extend_from_slice(&[0; 4]);
         bytes.push(u8::from(self.open));
         bytes.extend_from_slice(&self.applied.to_le_bytes());
+        bytes.extend_from_slice(&self.version.to_le_bytes());
         let Chain { written, failed } = self.chain;
         [written, failed].into_iter().for_each(|sequence| bytes.extend_from_slice(&sequence.to_le_bytes()));
         bytes.push(u8::try_from(self.recent.len()).unwrap_or(u8::MAX));
@@ -198,6 +202,7 @@ impl Record {
             _ => return Err(RecordError::Invalid("a flag is neither 0 nor 1")),
         };
         let applied = u64::from_le_bytes(reader.array()?);
+        let version = u64::from_le_bytes(reader.array()?);
         let [written, failed] = [u64::from_le_bytes(reader.array()?), u64::from_le_bytes(reader.array()?)];
         let recent = reader.byte()?;
         let recent = (0..recent).map(|_| reader.array().map(u64::from_le_bytes)).collect::<Result<_, _>>()?;
@@ -218,7 +223,7 @@ impl Record {
                 Some(Image { number, delta })
             }
         };
-        Ok(Self { applied, open, image, recent, chain: Chain { written, failed }, outputs })
+        Ok(Self { applied, version, open, image, recent, chain: Chain { written, failed }, outputs })
     }
 }
 
@@ -290,6 +295,7 @@ mod tests {
         let output = |event, index, body| Output { place: Place { event, index }, body };
         Record {
             applied: 9,
+            version: 3,
             open: true,
             image: Some(image(4, &[5; guest_host::guest_image::CARD])),
             recent: vec![1, u64::MAX],

@@ -27,6 +27,7 @@ use crate::keeper::Keeper;
 use crate::lease::Lease;
 use crate::outputs::Outputs;
 use crate::partition::Shared;
+use crate::versions::Versions;
 
 /// Compiled code, in the process's own folder.
 const CODE: &str = "code";
@@ -121,7 +122,8 @@ pub fn run(options: &Options) -> Result<Stopped, NatsError> {
     let executor = Executor::start(threads, instances, Sizes::of(nats.message_size()), &monitor)?;
     let outputs = Outputs::new(nats.context.clone(), streams.outputs.clone(), nats.prefix.clone());
     let cache = usize::try_from(part.cache_memory).unwrap_or(usize::MAX);
-    let applier = Applier::new(streams.tenants.clone(), outputs, executor, registry, cache);
+    let versions = Versions::new(streams.owners.clone());
+    let applier = Applier::new(streams.tenants.clone(), outputs, executor, registry, versions, cache);
     let watching = Watching::start(&catalog)?;
     say(&format!("serving {} of {} over {} partitions\n", options.nats.prefix, options.nats.url, streams.partitions))?;
     let shared = Arc::new(Shared { nats, streams, applier, lease: Lease::default() });

@@ -150,6 +150,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
             "record",
             "records",
             "executor",
+            "versions",
             "connect",
             "outputs",
             "applier",

@@ -36,7 +36,7 @@ const UNDER_WAY: usize = 256;
 const EVENTS: usize = 20_000;
 
 /// Tenants that sleep.
-const ASLEEP: usize = 100_000;
+const ASLEEP: usize = 50_000;
 
 fn tenant(number: usize) -> Tenant {
     Tenant::new("count".parse().expect("a name"), &format!("tenant-{number}")).expect("a key")

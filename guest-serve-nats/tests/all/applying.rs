@@ -10,7 +10,7 @@ use guest_serve::deployment::{Deployment, Loader};
 use guest_serve::folder::GuestFolder;
 use guest_serve::monitor::Monitor;
 use guest_serve::registry::Registry;
-use guest_serve_nats::applier::Applier;
+use guest_serve_nats::applier::{Applier, ApplyError};
 use guest_serve_nats::connect::{Nats, Streams};
 use guest_serve_nats::error::Unavailable;
 use guest_serve_nats::executor::{Event, Executor, Sizes, hash_of_id};
@@ -18,6 +18,7 @@ use guest_serve_nats::names::Tenant;
 use guest_serve_nats::outputs::Outputs;
 use guest_serve_nats::record::{Body, Chain, Output, Place, Record};
 use guest_serve_nats::records::{LoadError, Records, SaveError};
+use guest_serve_nats::versions::Versions;
 
 use crate::check::check;
 use crate::client::{Out, histories, outputs, tenant};
@@ -40,7 +41,8 @@ fn registry(guests: &Guests) -> Registry {
 fn applier<R: Records>(records: R, nats: &Nats, streams: &Streams, registry: &Registry, sizes: Sizes) -> Applier<R> {
     let one = NonZeroUsize::MIN;
     let executor = Executor::start(one, one, sizes, &Monitor::default()).unwrap();
-    Applier::new(records, publisher(nats, streams), executor, registry.clone(), 1 << 20)
+    let versions = Versions::new(streams.owners.clone());
+    Applier::new(records, publisher(nats, streams), executor, registry.clone(), versions, 1 << 20)
 }
 
 fn publisher(nats: &Nats, streams: &Streams) -> Outputs {
@@ -305,18 +307,29 @@ async fn a_record_that_is_damaged_stays_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_program_of_another_version_begins_anew() {
+async fn a_program_of_a_later_version_begins_anew_and_an_earlier_one_waits() {
     let server = Server::start();
     let (nats, streams) = server.connect(4).await;
     let guests = Guests::new();
     guests.put("greeter", "", &greeter());
     let blue = tenant("greeter", "blue");
-    let old = applier(streams.tenants.clone(), &nats, &streams, &registry(&guests), sizes());
+    let first = registry(&guests);
+    let old = applier(streams.tenants.clone(), &nats, &streams, &first, sizes());
     old.apply(&blue, &[event(1, "a")]).await.unwrap();
     let other = greeter().replace("(module", "(module (@custom \"version\" \"2\")");
     guests.put("greeter", "", &other);
-    let new = applier(streams.tenants.clone(), &nats, &streams, &registry(&guests), sizes());
+    let second = registry(&guests);
+    let new = applier(streams.tenants.clone(), &nats, &streams, &second, sizes());
     new.apply(&blue, &[event(2, "b")]).await.unwrap();
+    // The old one would lose what the new one keeps, and so waits for the new version.
+    assert!(matches!(old.try_apply(&blue, &[event(3, "c")]).await, Err(ApplyError::Behind(_))));
+    let latest = second.table().get(blue.guest()).cloned().unwrap();
+    let earlier = first.replace(latest).unwrap().unwrap();
+    old.apply(&blue, &[event(3, "c")]).await.unwrap();
+    // Where it is changed back, the earlier version is the latest.
+    first.replace(earlier).unwrap();
+    old.apply(&blue, &[event(4, "d")]).await.unwrap();
+    assert!(matches!(new.try_apply(&blue, &[event(5, "e")]).await, Err(ApplyError::Behind(_))));
     let out: Vec<String> = outputs(&nats, &streams).await.iter().map(Out::text).collect();
-    assert_eq!(out, ["c1", "a", "c1", "b"]);
+    assert_eq!(out, ["c1", "a", "c1", "b", "c", "c1", "d"]);
 }

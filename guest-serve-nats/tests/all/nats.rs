@@ -1,5 +1,6 @@
 //! A NATS server of the test, on a loopback address, which ends with the test.
 
+use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -56,13 +57,17 @@ impl Server {
     pub(crate) fn begin(&mut self) {
         let port = self.port.to_string();
         let mut command = Command::new(program());
-        command.args(["-a", "127.0.0.1", "-p", &port, "-js", "-sd"]).arg(self.files.path());
+        let config = self.files.path().join("config");
+        // Without it, the server takes less where little of the disk is free.
+        let folder = self.files.path().display();
+        fs::write(&config, format!("jetstream {{ store_dir: \"{folder}\", max_file_store: 2GB }}\n")).unwrap();
+        command.args(["-a", "127.0.0.1", "-p", &port, "-c"]).arg(config);
         let log = self.files.path().join("log");
         command.arg("-l").arg(&log).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         self.child = Some(command.spawn().unwrap());
         let until = Instant::now() + PATIENCE;
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            assert!(Instant::now() < until, "it does not listen: {:?}", std::fs::read_to_string(&log));
+            assert!(Instant::now() < until, "it does not listen: {:?}", fs::read_to_string(&log));
             thread::sleep(Duration::from_millis(10));
         }
     }
@@ -82,11 +87,13 @@ impl Server {
     }
 
     /// Bytes of memory that it takes.
-    #[cfg(target_os = "linux")]
     #[allow(dead_code, reason = "the benchmark asks")]
     pub(crate) fn resident_bytes(&self) -> u64 {
+        if !cfg!(target_os = "linux") {
+            return 0;
+        }
         let status = format!("/proc/{}/status", self.child.as_ref().unwrap().id());
-        let status = std::fs::read_to_string(status).unwrap();
+        let status = fs::read_to_string(status).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
