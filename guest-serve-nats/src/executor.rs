@@ -5,7 +5,7 @@ use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use guest_abi::program::{Action, ActionError, CLOSED, CONNECTED, READ, actions};
 use guest_functions::FunctionError;
@@ -27,6 +27,9 @@ pub const CONNECTION: i64 = 0;
 
 /// What the program is told of the other side.
 const PEER: &str = "nats";
+
+/// How long events of a tenant are applied before the record is written. Slow ones need not all be done again.
+const LONGEST: Duration = Duration::from_millis(500);
 
 /// An event of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -295,12 +298,12 @@ impl Worker {
         };
         self.tenants.store_mut().0 = record.image.clone();
         let mut applying = Applying { deployment, program, name, record };
-        let mut bytes = 0;
+        let (mut bytes, began) = (0, Instant::now());
         for event in events {
             let first = applying.record.outputs.len();
             self.event(&mut applying, event);
             bytes += applying.record.outputs[first..].iter().map(|output| output.body.len()).sum::<usize>();
-            if bytes >= self.sizes.outputs {
+            if bytes >= self.sizes.outputs || began.elapsed() >= LONGEST {
                 break;
             }
         }

@@ -17,11 +17,11 @@ use crate::names::{Prefix, consumer, epoch_of};
 /// Events that are taken at once, at most.
 pub const TOGETHER: usize = 256;
 
-/// Bytes of these events, at most, but for the last.
-const BYTES: usize = 4 << 20;
+/// Bytes of these events, at most, but for the last; and of those that NATS has sent beside.
+const BYTES: usize = 2 << 20;
 
 /// Events that were delivered and not acknowledged, at most.
-const PENDING: i64 = 4 * TOGETHER as i64;
+const PENDING: i64 = 1024;
 
 /// After which time an event is delivered again. The feed ends then, so it is long.
 const REDELIVERY: Duration = Duration::from_secs(60);
@@ -55,21 +55,11 @@ impl Feed {
     /// # Errors
     /// [`FeedError`].
     pub async fn open(stream: &Stream, prefix: &Prefix, partition: u32, epoch: u64) -> Result<Self, FeedError> {
-        let mut names = stream.consumer_names();
-        while let Some(name) = names.try_next().await.map_err(Unavailable::of)? {
-            match epoch_of(partition, &name) {
-                Some(other) if other > epoch => return Err(FeedError::Lost),
-                // Its own, too: a new one begins with everything that was not acknowledged.
-                Some(_) => match stream.delete_consumer(&name).await {
-                    Ok(_) => {}
-                    Err(error) if is(&error.kind(), ErrorCode::CONSUMER_NOT_FOUND) => {}
-                    Err(error) => return Err(Unavailable::of(error).into()),
-                },
-                None => {}
-            }
-        }
+        let own = consumer(partition, epoch);
+        // A new one begins with everything that was not acknowledged.
+        delete(stream, &own).await?;
         let config = pull::Config {
-            durable_name: Some(consumer(partition, epoch)),
+            durable_name: Some(own),
             filter_subject: prefix.partition(partition),
             deliver_policy: DeliverPolicy::All,
             ack_policy: AckPolicy::Explicit,
@@ -77,12 +67,17 @@ impl Feed {
             max_ack_pending: PENDING,
             ..pull::Config::default()
         };
-        let consumer = stream.create_consumer(config).await.map_err(|error| match error.kind() {
+        let consumer = match stream.create_consumer(config.clone()).await {
+            Ok(consumer) => consumer,
             // The server lets no two consumers have the same events.
-            kind if is(&kind, ErrorCode::CONSUMER_WQ_CONSUMER_NOT_UNIQUE) => FeedError::Lost,
-            _ => Unavailable::of(error).into(),
-        })?;
-        let messages = consumer.stream().max_messages_per_batch(TOGETHER).heartbeat(HEARTBEAT).messages();
+            Err(error) if is(&error.kind(), ErrorCode::CONSUMER_WQ_CONSUMER_NOT_UNIQUE) => {
+                delete_earlier(stream, partition, epoch).await?;
+                stream.create_consumer(config).await.map_err(Unavailable::of)?
+            }
+            Err(error) => return Err(Unavailable::of(error).into()),
+        };
+        let messages = consumer.stream().max_messages_per_batch(TOGETHER).max_bytes_per_batch(BYTES);
+        let messages = messages.heartbeat(HEARTBEAT).messages();
         Ok(Self { messages: messages.await.map_err(Unavailable::of)?, order: Order::default() })
     }
 
@@ -117,6 +112,27 @@ impl Feed {
         };
         let is_next = message.info().is_ok_and(|info| self.order.is_next(info.consumer_sequence, info.delivered));
         if is_next { Ok(message) } else { Err(FeedError::Gap) }
+    }
+}
+
+/// Ends the feeds of earlier terms.
+async fn delete_earlier(stream: &Stream, partition: u32, epoch: u64) -> Result<(), FeedError> {
+    let mut names = stream.consumer_names();
+    while let Some(name) = names.try_next().await.map_err(Unavailable::of)? {
+        match epoch_of(partition, &name) {
+            Some(other) if other > epoch => return Err(FeedError::Lost),
+            Some(_) => delete(stream, &name).await?,
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// Deletes a consumer, if it exists.
+async fn delete(stream: &Stream, name: &str) -> Result<(), Unavailable> {
+    match stream.delete_consumer(name).await {
+        Err(error) if !is(&error.kind(), ErrorCode::CONSUMER_NOT_FOUND) => Err(Unavailable::of(error)),
+        _ => Ok(()),
     }
 }
 

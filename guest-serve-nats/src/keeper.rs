@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::kv::{Operation, Store, UpdateErrorKind, Watch};
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, stream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -15,6 +15,9 @@ use crate::error::Unavailable;
 use crate::partition::{self, Shared};
 use crate::placement;
 use crate::records::Records;
+
+/// Partitions that are taken at the same time, at most.
+const TOGETHER: usize = 64;
 
 /// Leases for which the mark of a member that was removed is kept: all have seen it then.
 const KEPT: u32 = 20;
@@ -123,11 +126,7 @@ impl<R: Records> Keeper<R> {
                 Err(_) => self.read(&key).await?,
             }
         }
-        for (partition, revision) in steps.take {
-            if let Written::As(epoch) = self.write(&partition_key(partition), &id, revision).await? {
-                self.start(partition, epoch);
-            }
-        }
+        self.take(&id, steps.take).await?;
         for partition in steps.give {
             if let Some(running) = self.running.get(&partition) {
                 running.stop.send_replace(true);
@@ -135,6 +134,30 @@ impl<R: Records> Keeper<R> {
         }
         self.shared.applier.note_versions().await?;
         self.tidy().await
+    }
+
+    /// Takes partitions whose entries still have these revisions, and runs them.
+    async fn take(&mut self, id: &str, partitions: Vec<(u32, u64)>) -> Result<(), Unavailable> {
+        let take = |(partition, revision): (u32, u64)| {
+            let owners = self.owners.clone();
+            async move { (partition, owners.update(partition_key(partition), id.to_owned().into(), revision).await) }
+        };
+        let taken: Vec<_> = stream::iter(partitions).map(take).buffer_unordered(TOGETHER).collect().await;
+        let mut failed = Ok(());
+        for (partition, taken) in taken {
+            let key = partition_key(partition);
+            match taken {
+                Ok(epoch) => {
+                    self.entries.wrote(&key, epoch, id);
+                    self.start(partition, epoch);
+                }
+                // Another process was faster.
+                Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => self.read(&key).await?,
+                // If it was written all the same, it is read, and runs then.
+                Err(error) => failed = Err(Unavailable::of(error)),
+            }
+        }
+        failed
     }
 
     /// Removes the marks of members that were removed long ago, so that they do not add up.

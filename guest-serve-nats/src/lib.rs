@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 pub mod applier;
+pub mod calls;
 pub mod cli;
 pub mod connect;
 pub mod entries;

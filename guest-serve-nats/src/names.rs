@@ -3,6 +3,7 @@
 //! | name | holds |
 //! |---|---|
 //! | subject `PREFIX.in.GUEST.TENANT` | where clients publish events |
+//! | subject `PREFIX.call.GUEST.TENANT.FUNCTION` | where clients ask for a call of a function |
 //! | stream `PREFIX-events`, subjects `PREFIX.events.PARTITION.GUEST.TENANT` | events that were not applied yet |
 //! | stream `PREFIX-out`, subjects `PREFIX.out.GUEST.TENANT` and `PREFIX.failed.GUEST.TENANT` | what programs write, and events that failed |
 //! | bucket `PREFIX-tenants`, keys `GUEST.TENANT` | the record of each tenant |
@@ -116,6 +117,21 @@ impl Prefix {
         format!("{self}.failed.{}", tenant.token())
     }
 
+    /// The subjects of requests for functions, as a pattern.
+    #[must_use]
+    pub fn calls(&self) -> String {
+        format!("{self}.call.*.*.*")
+    }
+
+    /// The tenant and the function that the subject of a request names.
+    #[must_use]
+    pub fn call_of<'s>(&self, subject: &'s str) -> Option<(Tenant, &'s str)> {
+        let words = subject.strip_prefix(&*self.0)?.strip_prefix(".call.")?;
+        let (guest, rest) = words.split_once('.')?;
+        let (key, function) = rest.split_once('.')?;
+        Some((Tenant::new(guest.parse().ok()?, key).ok()?, function))
+    }
+
     /// The guest and the tenant that an event's subject names; `Err` has both words where no tenant can have the name.
     ///
     /// # Errors
@@ -155,6 +171,12 @@ impl Tenant {
         &self.guest
     }
 
+    /// Its key.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.token[self.guest.as_str().len() + 1..]
+    }
+
     /// `GUEST.TENANT`, as subjects and keys have it.
     #[must_use]
     pub fn token(&self) -> &str {
@@ -190,6 +212,9 @@ mod tests {
         ] {
             assert_eq!(prefix.tenant_of(subject).unwrap_err(), words);
         }
+        let (tenant, function) = prefix.call_of("serve.call.numbers.blue.gcd").unwrap();
+        assert_eq!((tenant.guest().as_str(), tenant.key(), function), ("numbers", "blue", "gcd"));
+        assert_eq!([prefix.call_of("serve.call.numbers.blue"), prefix.call_of("serve.call.A.blue.gcd")], [None, None]);
         assert!(Tenant::new("chat".parse().unwrap(), &"x".repeat(128)).is_ok());
         for key in ["", "a.b", "a b", "*", ">", "ä", &"x".repeat(129)] {
             assert!(matches!(Tenant::new("chat".parse().unwrap(), key), Err(NatsError::TenantKey(_))), "{key}");

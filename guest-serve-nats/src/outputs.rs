@@ -149,6 +149,11 @@ fn message(tenant: &Tenant, output: &Output, follows: u64) -> (HeaderMap, Vec<u8
 
 fn put_failure(headers: &mut HeaderMap, sequence: u64, kind: &str, reason: &str) {
     headers.insert(EVENT, sequence.to_string().as_str());
+    put_error(headers, kind, reason);
+}
+
+/// Puts an error into headers.
+pub(crate) fn put_error(headers: &mut HeaderMap, kind: &str, reason: &str) {
     headers.insert(KIND, kind);
     // A header is one line.
     headers.insert(MESSAGE, &*guest_host::text::printable_within(reason, LONGEST));

@@ -1,6 +1,9 @@
 //! The life of the process: read the folder, connect, take part, stop.
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::io::{self, Write as _};
+use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,11 +11,14 @@ use std::thread;
 use std::time::Duration;
 
 use guest_host::{CompileCache, Engine, EngineConfig, InstanceAllocation, text};
+use guest_serve::admin::{Admin, Connections, Token};
 use guest_serve::catalog::{Catalog, Look};
 use guest_serve::deployment::Loader;
 use guest_serve::error::ServeError;
 use guest_serve::folder::GuestFolder;
+use guest_serve::lanes::{SlowCalls, SlowOptions};
 use guest_serve::monitor::Monitor;
+use guest_serve::rate::Rate;
 use guest_serve::registry::Registry;
 use guest_serve::server::signals::Signals;
 use guest_serve::server::watching::Watching;
@@ -20,6 +26,7 @@ use guest_serve::server::{self, Stopped};
 use tokio::sync::watch;
 
 use crate::applier::Applier;
+use crate::calls::Calls;
 use crate::connect::{Nats, NatsOptions, StreamOptions};
 use crate::error::NatsError;
 use crate::executor::{Executor, Sizes};
@@ -31,6 +38,15 @@ use crate::versions::Versions;
 
 /// Compiled code, in the process's own folder.
 const CODE: &str = "code";
+
+/// Calls of functions that wait for a thread, at most.
+const WAITING: usize = 4096;
+
+/// How long a call may wait for a thread, beside its deadline.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// Tenants whose rate of calls is remembered, at most.
+const TENANTS: usize = 65_536;
 
 /// How exact deadlines are.
 const TICK: Duration = Duration::from_millis(2);
@@ -45,6 +61,10 @@ pub struct Options {
     /// The process's own folder: logs, events and compiled code. Each process needs another one [default: FOLDER/.serve]
     #[arg(long, value_name = "FOLDER")]
     pub own: Option<PathBuf>,
+    /// Address and port of an administration of this process: the page, the API and the metrics of `host-harness serve` [default:
+    /// none]
+    #[arg(long, value_name = "ADDRESS")]
+    pub admin: Option<SocketAddr>,
     /// Bytes of the log that is kept of each guest, and of the events, at least 4KiB.
     #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = server::log_size)]
     pub log_size: u64,
@@ -101,6 +121,7 @@ pub fn run(options: &Options) -> Result<Stopped, NatsError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(system("start the threads of the connection"))?;
     // Before anything is written, so that a process that cannot serve leaves nothing.
+    let listener = options.admin.map(|address| server::listen(address, "--admin")).transpose()?;
     let label = format!("process {}", std::process::id());
     let nats = runtime.block_on(Nats::connect(&options.nats, &label))?;
     let own = options.own.clone().unwrap_or_else(|| folder.own());
@@ -123,13 +144,45 @@ pub fn run(options: &Options) -> Result<Stopped, NatsError> {
     let outputs = Outputs::new(nats.context.clone(), streams.outputs.clone(), nats.prefix.clone());
     let cache = usize::try_from(part.cache_memory).unwrap_or(usize::MAX);
     let versions = Versions::new(streams.owners.clone());
+    let slow = SlowOptions {
+        threads: threads.get(),
+        waiting: WAITING,
+        instances: part.program_instances as usize,
+        slice: TICK,
+        longer: WAIT,
+    };
+    let functions = SlowCalls::start(&registry, &slow).map_err(system("start the threads of functions"))?;
+    let calls = Calls {
+        nats: nats.clone(),
+        registry: registry.clone(),
+        entrance: functions.entrance(),
+        rate: Rate::new(TENANTS),
+        wait: WAIT,
+    };
     let applier = Applier::new(streams.tenants.clone(), outputs, executor, registry, versions, cache);
     let watching = Watching::start(&catalog)?;
-    say(&format!("serving {} of {} over {} partitions\n", options.nats.prefix, options.nats.url, streams.partitions))?;
+    let mut text = format!("serving {} of {} over {} partitions\n", nats.prefix, options.nats.url, streams.partitions);
+    let administration = match listener {
+        None => None,
+        Some(listener) => {
+            let file = own.join(server::TOKEN);
+            let token = Token::of_file(&file)?;
+            let address = listener.local_addr().map_err(system("start the administration"))?;
+            text += &format!("administration on http://{address}, token in {}\n", file.display());
+            Some(Administration { listener, catalog, token })
+        }
+    };
+    say(&text)?;
     let shared = Arc::new(Shared { nats, streams, applier, lease: Lease::default() });
     let keeper = Keeper::new(shared, part.lease, label);
+    let run = |stop: watch::Receiver<bool>| async move {
+        let (answered, ()) = tokio::join!(calls.run(stop.clone()), keeper.run(stop));
+        if let Err(error) = answered {
+            eprintln!("requests for functions are not answered: {error}");
+        }
+    };
     let stopped =
-        runtime.block_on(serve(|stop| keeper.run(stop), options.shutdown_time)).map_err(system("wait for signals"));
+        runtime.block_on(serve(run, administration, options.shutdown_time)).map_err(system("wait for signals"));
     watching.stop();
     // What was given up may have a thread still.
     runtime.shutdown_background();
@@ -137,15 +190,43 @@ pub fn run(options: &Options) -> Result<Stopped, NatsError> {
     Ok(stopped?)
 }
 
+/// The administration of the process.
+struct Administration {
+    listener: TcpListener,
+    catalog: Catalog,
+    token: Token,
+}
+
+impl Administration {
+    /// Takes connections, until this is dropped.
+    async fn run(self, stopping: watch::Receiver<bool>) -> io::Result<Infallible> {
+        self.listener.set_nonblocking(true)?;
+        let listener = tokio::net::TcpListener::from_std(self.listener)?;
+        let connections = Connections::new(Admin::new(self.catalog, self.token, stopping).router());
+        Ok(connections.take_all(listener).await)
+    }
+}
+
 /// Takes part until a signal comes, and stops.
-async fn serve<F>(run: impl FnOnce(watch::Receiver<bool>) -> F, shutdown_time: Duration) -> io::Result<Stopped>
+async fn serve<F>(
+    run: impl FnOnce(watch::Receiver<bool>) -> F,
+    administration: Option<Administration>,
+    shutdown_time: Duration,
+) -> io::Result<Stopped>
 where
     F: Future<Output = ()> + Send + 'static,
 {
     let mut signals = Signals::new()?;
     let (stop, stopping) = watch::channel(false);
-    let mut taking_part = tokio::spawn(run(stopping));
+    let mut taking_part = tokio::spawn(run(stopping.clone()));
+    let administration = async {
+        match administration {
+            Some(administration) => administration.run(stopping).await,
+            None => pending().await,
+        }
+    };
     tokio::select! {
+        failed = administration => match failed? {},
         () = signals.next() => {}
         // It ends when it is stopped; a fault was printed.
         _ = &mut taking_part => return Ok(Stopped::Forced("the process does not take part any more")),

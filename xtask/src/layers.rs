@@ -159,6 +159,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
             "lease",
             "feed",
             "partition",
+            "calls",
             "keeper",
             "server",
             "cli",

@@ -2,7 +2,7 @@
 //! server and processes of this machine, on the loopback address.
 //!
 //! ```console
-//! $ cargo bench -p guest-serve-nats --bench load
+//! $ cargo bench -p guest-serve-nats --bench load -- writes events asleep take-over
 //! ```
 
 #[allow(dead_code, reason = "the tests use more of it")]
@@ -57,10 +57,20 @@ fn record(cards: u32) -> Record {
 
 #[tokio::main]
 async fn main() {
-    writes().await;
-    events().await;
-    asleep().await;
-    take_over().await;
+    let asked: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let is_asked = |name: &str| asked.is_empty() || asked.iter().any(|word| word == name);
+    if is_asked("writes") {
+        writes().await;
+    }
+    if is_asked("events") {
+        events().await;
+    }
+    if is_asked("asleep") {
+        asleep().await;
+    }
+    if is_asked("take-over") {
+        take_over().await;
+    }
 }
 
 /// How long one write of a record takes, and how many there are in a second if many are under way.

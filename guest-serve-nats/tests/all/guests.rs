@@ -26,11 +26,16 @@ impl Guests {
 
     /// Writes a program with these limits, whose module is in text form.
     pub(crate) fn put(&self, name: &str, limits: &str, wat: &str) {
-        let folder = self.path().join(name);
-        fs::create_dir_all(&folder).unwrap();
         let program =
             format!("[program]\nwebsocket = \"/{{tenant}}\"\nmessage = \"1KiB\"\n[limits]\nbody = \"1KiB\"\n{limits}");
-        fs::write(folder.join("guest.toml"), program).unwrap();
+        self.write(name, &program, wat);
+    }
+
+    /// Writes a guest, whose module is in text form.
+    pub(crate) fn write(&self, name: &str, config: &str, wat: &str) {
+        let folder = self.path().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("guest.toml"), config).unwrap();
         fs::write(folder.join(format!("{name}.wasm")), wat::parse_str(wat).unwrap()).unwrap();
     }
 }

@@ -48,6 +48,11 @@ impl Process {
         fs::read_to_string(self.own.path().join(name)).unwrap()
     }
 
+    /// Its standard output so far.
+    pub(crate) fn stdout(&self) -> String {
+        self.read("stdout")
+    }
+
     /// Its standard error so far.
     pub(crate) fn stderr(&self) -> String {
         self.read("stderr")

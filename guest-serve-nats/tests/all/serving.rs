@@ -1,6 +1,7 @@
 //! The program as its users have it.
 
 use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use guest_serve_nats::names::Prefix;
@@ -20,7 +21,7 @@ fn an_event_is_sent_and_its_output_is_read() {
     let guests = Guests::new();
     guests.put("greeter", "", &greeter());
     let url = server.url();
-    let mut process = Process::start(guests.path(), &url, &["--partitions", "4"]);
+    let mut process = Process::start(guests.path(), &url, &["--partitions", "4", "--admin", "127.0.0.1:0"]);
     let send = |words: &[&str]| run(&[&["send", "greeter", "blue", "--nats", &url], words].concat());
     let first = send(&["hello"]);
     assert_eq!((text(&first.stdout), first.status.code()), ("1\n".to_owned(), Some(0)), "{first:?}");
@@ -40,6 +41,21 @@ fn an_event_is_sent_and_its_output_is_read() {
         assert!(Instant::now() < until, "{read:?}");
         std::thread::sleep(Duration::from_millis(50));
     }
+    // What it counted is on its page.
+    let stdout = process.stdout();
+    let (address, token) =
+        stdout.split_once("administration on http://").unwrap().1.trim().split_once(", token in ").unwrap();
+    let token = std::fs::read_to_string(token).unwrap();
+    let mut admin = std::net::TcpStream::connect(address).unwrap();
+    let head = format!(
+        "GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
+        token.trim()
+    );
+    admin.write_all(head.as_bytes()).unwrap();
+    let mut metrics = String::new();
+    admin.read_to_string(&mut metrics).unwrap();
+    // One for the connection, and two events; the third was not called.
+    assert!(metrics.contains("serve_requests_total{guest=\"greeter\",status=\"200\"} 3\n"), "{metrics}");
     process.stop();
     assert!(process.stderr().ends_with("stopped\n"), "{}", process.stderr());
 }
@@ -117,6 +133,48 @@ async fn a_subject_that_names_no_tenant_is_refused_and_holds_up_nobody() {
     let refused = || Some("invalid-tenant".to_owned());
     let expected = [("Count.blue", refused()), ("count.bl_ue", refused()), ("count.blue", None)];
     assert_eq!(found, expected.map(|(tenant, failed)| (tenant.to_owned(), failed)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_answer_requests_whichever_process_has_them() {
+    let server = Server::start();
+    let guests = Guests::new();
+    let routes =
+        ["add", "spin"].map(|name| format!("[[routes]]\npath = \"/{name}\"\nfunction = \"{name}\"\n")).concat();
+    guests.write(
+        "numbers",
+        &format!("{routes}[limits]\ndeadline = \"50ms\"\nbody = \"1KiB\"\ncalls_per_second = 1000000\n"),
+        r#"(module (func (export "add") (param i64 i64) (result i64) (i64.add (local.get 0) (local.get 1)))
+            (func (export "spin") (result i64) (loop $ever (br $ever)) (i64.const 0))
+            (func (export "other") (result i64) (i64.const 0)))"#,
+    );
+    let url = server.url();
+    let mut processes = [0, 1].map(|_| Process::start(guests.path(), &url, &[]));
+    processes.iter().for_each(|process| drop(process.member()));
+    let (nats, _) = server.connect(8).await;
+    let ask = async |words: &str, body: &str| {
+        let answer = nats.client.request(format!("serve.call.{words}"), body.to_owned().into()).await.unwrap();
+        let header =
+            |name| answer.headers.as_ref().and_then(|headers| headers.get(name)).map(|value| value.as_str().to_owned());
+        header("Serve-Error-Kind").unwrap_or_else(|| text(&answer.payload))
+    };
+    for number in 0..50 {
+        assert_eq!(ask("numbers.blue.add", &format!("[{number}, 2]")).await, (number + 2).to_string());
+    }
+    for (words, body, answer) in [
+        ("numbers.blue.spin", "", "deadline-exceeded"),
+        ("numbers.blue.add", "[1]", "arguments"),
+        ("numbers.blue.add", "{\"a\": true}", "arguments"),
+        ("numbers.blue.add", &" ".repeat(2000), "body"),
+        ("numbers.blue.other", "", "no-route"),
+        ("none.blue.add", "[1, 2]", "no-guest"),
+        ("Numbers.blue.add", "[1, 2]", "invalid-tenant"),
+    ] {
+        assert_eq!(ask(words, body).await, answer, "{words} {body}");
+    }
+    processes[0].stop();
+    assert_eq!(ask("numbers.blue.add", "[40, 2]").await, "42");
+    processes[1].stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]

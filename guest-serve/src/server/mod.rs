@@ -36,7 +36,7 @@ const CODE: &str = "code";
 const LOCK: &str = "lock";
 
 /// The token, in the server's own folder.
-const TOKEN: &str = "token";
+pub const TOKEN: &str = "token";
 
 /// The folder that is served, and how.
 #[derive(Debug, Clone, clap::Args)]
@@ -185,7 +185,11 @@ async fn serve(
     Ok(stopped)
 }
 
-fn listen(address: SocketAddr, option: &'static str) -> Result<TcpListener, ServeError> {
+/// Listens on an address, which `option` names.
+///
+/// # Errors
+/// [`ServeError::Listen`].
+pub fn listen(address: SocketAddr, option: &'static str) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).map_err(|source| ServeError::Listen { address, option, source })
 }
 
