@@ -28,7 +28,7 @@ use crate::console::Console;
 use crate::folders;
 
 /// The categories of the registry that the packages stand in: it leaves out one that it does not know.
-const CATEGORIES: [&str; 14] = [
+const CATEGORIES: [&str; 15] = [
     "api-bindings",
     "command-line-utilities",
     "database",
@@ -38,6 +38,7 @@ const CATEGORIES: [&str; 14] = [
     "development-tools::testing",
     "encoding",
     "memory-management",
+    "network-programming",
     "no-std",
     "no-std::no-alloc",
     "virtualization",
