@@ -86,7 +86,7 @@ pub(crate) enum Command {
     /// Runs the program host-harness-serve, which is installed by itself. It has options of its own.
     #[command(disable_help_flag = true)]
     Serve(ProgramArguments),
-    /// Serve the programs of many small tenants over NATS JetStream, by any number of processes.
+    /// Serve the programs and functions of many small tenants over NATS JetStream, by any number of processes.
     ///
     /// Runs the program host-harness-serve-nats, which is installed by itself. It has options of its own.
     #[command(disable_help_flag = true)]

@@ -23,7 +23,7 @@ const BAD_INPUT: u8 = 2;
 const SEND: &str = "send";
 const OUTPUTS: &str = "outputs";
 
-/// Serve the programs of many small tenants over NATS JetStream, by any number of processes.
+/// Serve the programs and functions of many small tenants over NATS JetStream, by any number of processes.
 ///
 /// FOLDER has a folder for each guest, as for `host-harness serve`. Processes with the same prefix share the tenants: each has
 /// some of the partitions, and takes over those of processes that end.
