@@ -7,8 +7,9 @@ use async_nats::header::HeaderMap;
 use async_nats::{Message, Subscriber};
 use futures_util::StreamExt as _;
 use guest_functions::wire::{self, Encoding};
-use guest_serve::call::Call;
-use guest_serve::deployment::Deployment;
+use guest_serve::call::{Call, Input, Output};
+use guest_serve::config::{Format, Route};
+use guest_serve::deployment::{Deployment, RouteFunction};
 use guest_serve::http::Refusal;
 use guest_serve::lanes::{Entrance, SlowCall};
 use guest_serve::monitor::Ended;
@@ -102,7 +103,8 @@ impl Calls {
         let table = self.registry.table();
         let deployment = table.get(tenant.guest()).ok_or(Refusal::NoGuest)?;
         let guest = || deployment.name.to_string();
-        let route = deployment.config.routes.iter().position(|route| route.function == function);
+        let is_called = |route: &Route| route.function == function && route.format == Format::Values;
+        let route = deployment.config.routes.iter().position(is_called);
         let route = route.ok_or_else(|| Refusal::NoRoute { guest: guest() })?;
         let began = Instant::now();
         let name = tenant.key();
@@ -136,17 +138,25 @@ impl Calls {
         if request.payload.len() > limits.body {
             return Err(Refusal::BodyTooLarge { most: limits.body });
         }
-        let signature = deployment.functions[route].signature();
+        let RouteFunction::Typed(function) = &deployment.functions[route] else {
+            // Its intents need records, which are a server's own.
+            return Err(Refusal::NoRoute { guest: deployment.name.to_string() });
+        };
+        let signature = function.signature();
         let arguments = match signature.params.is_empty() && request.payload.is_empty() {
             true => Vec::new(),
             false => wire::arguments(encoding, signature, &request.payload)?,
         };
         let (reply, result) = oneshot::channel();
         let guest = deployment.name.clone();
-        let call = Call { deployment, route, tenant: key.into(), arguments };
+        let call = Call { deployment, route, tenant: key.into(), input: Input::Arguments(arguments) };
         self.entrance.enter(&guest, key, limits.waiting, SlowCall { call, reply })?;
         let value = match timeout(limits.deadline.saturating_add(self.wait), result).await {
-            Ok(Ok(result)) => result?,
+            Ok(Ok(result)) => match result? {
+                Output::Value(value) => value,
+                // It is no extension function.
+                Output::Intents(_) => return Err(Refusal::NoGuest),
+            },
             Ok(Err(_)) => return Err(Refusal::Stopping),
             Err(_) => return Err(Refusal::WaitedTooLong),
         };
