@@ -155,7 +155,7 @@ impl Calls {
             Ok(Ok(result)) => match result? {
                 Output::Value(value) => value,
                 // It is no extension function.
-                Output::Intents(_) => return Err(Refusal::NoGuest),
+                Output::Intents(_) => return Err(Refusal::NoRoute { guest: guest.to_string() }),
             },
             Ok(Err(_)) => return Err(Refusal::Stopping),
             Err(_) => return Err(Refusal::WaitedTooLong),

@@ -58,6 +58,12 @@ pub struct StreamOptions {
     /// Events that wait, at most. Further ones are refused until there is room.
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = text::size)]
     pub events_size: u64,
+    /// Events of one tenant that wait, at most, so that no tenant takes the room of others. Further ones are refused.
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub tenant_events: u32,
+    /// Outputs of one tenant that are kept, at most. Older ones are dropped.
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub tenant_outputs: u32,
     /// Outputs that are kept, at most. Older ones are dropped.
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = text::size)]
     pub outputs_size: u64,
@@ -164,6 +170,8 @@ impl Nats {
             // An event is removed when it is acknowledged; and no two consumers have the events of one partition.
             retention: RetentionPolicy::WorkQueue,
             discard: DiscardPolicy::New,
+            discard_new_per_subject: true,
+            max_messages_per_subject: options.tenant_events.into(),
             max_bytes: limit(options.events_size),
             max_message_size: i32::try_from(self.message_size() / 4).unwrap_or(i32::MAX),
             duplicate_window: DUPLICATES,
@@ -176,6 +184,7 @@ impl Nats {
             subjects: vec![format!("{prefix}.out.*.*"), format!("{prefix}.failed.*.*")],
             retention: RetentionPolicy::Limits,
             discard: DiscardPolicy::Old,
+            max_messages_per_subject: options.tenant_outputs.into(),
             max_bytes: limit(options.outputs_size),
             max_age: options.outputs_time,
             duplicate_window: DUPLICATES.min(options.outputs_time),

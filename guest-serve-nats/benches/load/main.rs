@@ -33,7 +33,7 @@ use process::Process;
 /// Requests that a client has under way.
 const UNDER_WAY: usize = 256;
 
-const EVENTS: usize = 20_000;
+const EVENTS: usize = 10_000;
 
 /// Tenants that sleep.
 const ASLEEP: usize = 50_000;

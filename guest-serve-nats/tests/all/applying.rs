@@ -200,6 +200,10 @@ async fn whoever_comes_after_a_process_that_ended_publishes_what_it_did_not() {
     let out = outputs(&nats, &streams).await;
     assert_eq!(texts(&out[..3]), ["one", "two", "three"]);
     assert_eq!((out.len(), out[3].place), (4, Some(Place { event: 9, index: 0 })));
+    // Outputs are kept for a while only: the next one follows none.
+    streams.outputs.purge().await.unwrap();
+    next.apply(&tenant, &events([10])).await.unwrap();
+    assert_eq!(outputs(&nats, &streams).await[0].place, Some(Place { event: 10, index: 0 }));
 }
 
 #[tokio::test(flavor = "multi_thread")]

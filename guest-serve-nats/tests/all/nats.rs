@@ -108,6 +108,11 @@ impl Server {
     }
 
     pub(crate) async fn connect_as(&self, prefix: Prefix, partitions: u32) -> (Nats, Streams) {
+        self.connect_with(prefix, partitions, &[]).await
+    }
+
+    /// A connection to it, and the streams, which are made with these options.
+    pub(crate) async fn connect_with(&self, prefix: Prefix, partitions: u32, more: &[&str]) -> (Nats, Streams) {
         #[derive(clap::Parser)]
         struct Options {
             #[command(flatten)]
@@ -117,7 +122,7 @@ impl Server {
         }
         let partitions = partitions.to_string();
         let words = ["test", "--nats", &self.url(), "--partitions", &partitions];
-        let mut options = Options::parse_from(words.into_iter().chain(SIZES));
+        let mut options = Options::parse_from(words.into_iter().chain(SIZES).chain(more.iter().copied()));
         options.nats.prefix = prefix;
         let nats = Nats::connect(&options.nats, "test").await.unwrap();
         let streams = nats.streams(&options.streams).await.unwrap();

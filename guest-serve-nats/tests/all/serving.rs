@@ -136,6 +136,26 @@ async fn a_subject_that_names_no_tenant_is_refused_and_holds_up_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_takes_no_room_of_others() {
+    let server = Server::start();
+    let (nats, streams) = server.connect_with("serve".parse().unwrap(), 4, &["--tenant-events", "3"]).await;
+    let (greedy, modest) = (tenant("count", "greedy"), tenant("count", "modest"));
+    let publish_once =
+        async |text: &'static str| nats.context.publish(nats.prefix.input(&greedy), text.into()).await.unwrap().await;
+    for event in ["a", "b", "c"] {
+        publish_once(event).await.unwrap();
+    }
+    assert!(publish_once("d").await.unwrap_err().to_string().contains("maximum messages per subject exceeded"));
+    publish(&nats, &modest, "a").await;
+    // There is room again, when they were applied.
+    let guests = Guests::new();
+    let _process = Process::start(guests.path(), &server.url(), &[]);
+    wait_for_outputs(&nats, &streams, 4).await;
+    publish(&nats, &greedy, "d").await;
+    wait_for_outputs(&nats, &streams, 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn functions_answer_requests_whichever_process_has_them() {
     let server = Server::start();
     let guests = Guests::new();

@@ -1,10 +1,7 @@
-//! Threads that apply events to the records of tenants. Nothing here knows of NATS: a record and events give a record.
+//! One thread: wakes a tenant, calls its program for each event, and takes what it keeps and writes.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::num::NonZeroUsize;
-use std::sync::{Arc, mpsc};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use guest_abi::program::{Action, ActionError, CLOSED, CONNECTED, READ, actions};
@@ -12,149 +9,19 @@ use guest_functions::FunctionError;
 use guest_host::guest_image::ImageError;
 use guest_host::{Instance, ResumeError};
 use guest_serve::deployment::{Deployment, ProgramFunctions};
-use guest_serve::error::ServeError;
 use guest_serve::folder::GuestName;
 use guest_serve::monitor::{Ended, Event as MonitorEvent, Monitor};
 use guest_tenants::{Image, Store, TenantError, Tenants, TenantsConfig};
-use sha2::{Digest as _, Sha256};
-use tokio::sync::oneshot;
 
+use super::{CONNECTION, Event, Job, Sizes};
 use crate::names::Tenant;
 use crate::record::{Body, Output, Place, Record};
-
-/// The connection over which a program is reached: there is one, which is open from its first event on.
-pub const CONNECTION: i64 = 0;
 
 /// What the program is told of the other side.
 const PEER: &str = "nats";
 
 /// How long events of a tenant are applied before the record is written. Slow ones need not all be done again.
 const LONGEST: Duration = Duration::from_millis(500);
-
-/// An event of a tenant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// Its place in the stream of events.
-    pub sequence: u64,
-    /// A hash of the id that its sender gave it: see [`hash_of_id`].
-    pub id: Option<u64>,
-    /// What the program reads.
-    pub bytes: Vec<u8>,
-}
-
-/// The hash of an event's id: it is kept, so it is the same in all versions.
-#[must_use]
-pub fn hash_of_id(id: &str) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(Sha256::digest(id));
-    u64::from_le_bytes([a, b, c, d, e, f, g, h])
-}
-
-/// Bytes that a record and its parts may have, so that it fits into a message of NATS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sizes {
-    /// Of an image, encoded.
-    pub image: u64,
-    /// Of the outputs of a record: further events are for the next one.
-    pub outputs: usize,
-    /// Of the outputs of one event.
-    pub event: usize,
-}
-
-impl Sizes {
-    /// Those for messages of so many bytes: half is for the image, and three eighths for outputs.
-    #[must_use]
-    pub const fn of(message: usize) -> Self {
-        Self { image: message as u64 / 2, outputs: message / 8, event: message / 4 }
-    }
-}
-
-/// Threads that apply events. Cheap to clone; the clones are the same.
-#[derive(Debug, Clone)]
-pub struct Executor {
-    threads: Arc<Threads>,
-}
-
-#[derive(Debug)]
-struct Threads {
-    senders: Vec<mpsc::Sender<Job>>,
-    handles: Vec<JoinHandle<()>>,
-}
-
-#[derive(Debug)]
-struct Job {
-    deployment: Arc<Deployment>,
-    tenant: Tenant,
-    record: Arc<Record>,
-    events: Vec<Event>,
-    done: oneshot::Sender<Record>,
-}
-
-/// The executor has stopped.
-#[derive(Debug, thiserror::Error)]
-#[error("the threads of programs have ended")]
-pub struct Stopped;
-
-impl Executor {
-    /// Starts threads, each with so many instances.
-    ///
-    /// # Errors
-    /// [`ServeError::System`] if the system has no thread.
-    pub fn start(
-        threads: NonZeroUsize,
-        instances: NonZeroUsize,
-        sizes: Sizes,
-        monitor: &Monitor,
-    ) -> Result<Self, ServeError> {
-        let (mut senders, mut handles) = (Vec::new(), Vec::new());
-        for number in 0..threads.get() {
-            let (sender, jobs) = mpsc::channel();
-            let mut worker = Worker::new(instances, sizes, monitor.clone());
-            let run = move || {
-                for job in jobs {
-                    worker.run(job);
-                }
-            };
-            let handle = thread::Builder::new().name(format!("programs-{number}")).spawn(run);
-            handles
-                .push(handle.map_err(|source| ServeError::System { what: "start the threads of programs", source })?);
-            senders.push(sender);
-        }
-        Ok(Self { threads: Arc::new(Threads { senders, handles }) })
-    }
-
-    /// Applies events to the record of a tenant, in order. The new record has the outputs of those that it took, which are
-    /// those up to [`Record::applied`]: at least the first.
-    ///
-    /// # Errors
-    /// [`Stopped`].
-    pub async fn apply(
-        &self,
-        deployment: &Arc<Deployment>,
-        tenant: &Tenant,
-        record: &Arc<Record>,
-        events: Vec<Event>,
-    ) -> Result<Record, Stopped> {
-        let (done, result) = oneshot::channel();
-        let (deployment, record) = (Arc::clone(deployment), Arc::clone(record));
-        let senders = &self.threads.senders;
-        let hasher: BuildHasherDefault<DefaultHasher> = BuildHasherDefault::default();
-        // Less than the number of threads.
-        let thread = (hasher.hash_one(tenant) % senders.len() as u64) as usize;
-        let job = Job { deployment, tenant: tenant.clone(), record, events, done };
-        senders[thread].send(job).map_err(|_| Stopped)?;
-        result.await.map_err(|_| Stopped)
-    }
-}
-
-impl Drop for Threads {
-    fn drop(&mut self) {
-        self.senders.clear();
-        for handle in self.handles.drain(..) {
-            // A fault in it was printed.
-            let _ = handle.join();
-        }
-    }
-}
 
 /// The image of the tenant whose events are applied.
 #[derive(Debug, Default)]
@@ -254,7 +121,7 @@ impl Wants {
 }
 
 /// A thread that applies events.
-struct Worker {
+pub(super) struct Worker {
     tenants: Tenants<Given>,
     sizes: Sizes,
     monitor: Monitor,
@@ -272,12 +139,12 @@ struct Applying<'a> {
 }
 
 impl Worker {
-    fn new(instances: NonZeroUsize, sizes: Sizes, monitor: Monitor) -> Self {
+    pub(super) fn new(instances: NonZeroUsize, sizes: Sizes, monitor: Monitor) -> Self {
         let config = TenantsConfig::default().with_instances(instances).with_asleep_bytes(0);
         Self { tenants: Tenants::new(config, Given::default()), sizes, monitor, versions: HashMap::new() }
     }
 
-    fn run(&mut self, Job { deployment, tenant, record, events, done }: Job) {
+    pub(super) fn run(&mut self, Job { deployment, tenant, record, events, done }: Job) {
         let record = self.apply(&deployment, &tenant, &record, events);
         // Whoever asked may have been stopped.
         let _ = done.send(record);
