@@ -16,6 +16,9 @@ use crate::partition::{self, Shared};
 use crate::placement;
 use crate::records::Records;
 
+/// How long a process that stops waits for an answer.
+const LAST: Duration = Duration::from_secs(2);
+
 /// Partitions that are taken at the same time, at most.
 const TOGETHER: usize = 64;
 
@@ -251,8 +254,8 @@ impl<R: Records> Keeper<R> {
         if let Some(Membership { id, revision }) = self.member.take() {
             let key = member_key(&id);
             // If NATS is away, others find out by themselves. Partitions are free once their owner is gone.
-            let _ = timeout(self.lease, self.owners.delete_expect_revision(&key, Some(revision))).await;
-            let _ = timeout(self.lease, self.shared.nats.client.flush()).await;
+            let _ = timeout(LAST, self.owners.delete_expect_revision(&key, Some(revision))).await;
+            let _ = timeout(LAST, self.shared.nats.client.flush()).await;
         }
     }
 

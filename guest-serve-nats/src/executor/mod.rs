@@ -4,6 +4,7 @@ mod worker;
 
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
@@ -98,10 +99,14 @@ impl Executor {
         let (mut senders, mut handles) = (Vec::new(), Vec::new());
         for number in 0..threads.get() {
             let (sender, jobs) = mpsc::channel();
-            let mut worker = Worker::new(instances, sizes, monitor.clone());
+            let monitor = monitor.clone();
             let run = move || {
+                let mut worker = Worker::new(instances, sizes, monitor.clone());
                 for job in jobs {
-                    worker.run(job);
+                    if catch_unwind(AssertUnwindSafe(|| worker.run(job))).is_err() {
+                        // A fault of this program: what it worked with may be in pieces. Whoever asked tries again.
+                        worker = Worker::new(instances, sizes, monitor.clone());
+                    }
                 }
             };
             let handle = thread::Builder::new().name(format!("programs-{number}")).spawn(run);

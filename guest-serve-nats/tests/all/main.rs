@@ -3,8 +3,10 @@
 mod applying;
 mod check;
 mod client;
+#[cfg(unix)]
 mod faults;
 mod guests;
 mod nats;
 mod process;
+#[cfg(unix)]
 mod serving;
