@@ -38,6 +38,21 @@ fn the_sample_has_every_key_and_the_defaults() {
 }
 
 #[test]
+fn the_files_of_new_crates_are_read() {
+    let templates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host-harness-cli/templates");
+    for kind in ["extension", "functions", "program"] {
+        let text =
+            std::fs::read_to_string(templates.join(kind).join("guest.toml")).unwrap().replace("{{name}}", "shop");
+        let config =
+            GuestConfig::parse("shop", Path::new("guest.toml"), &text).unwrap_or_else(|error| panic!("{error}"));
+        let source = std::fs::read_to_string(templates.join(kind).join("src/lib.rs")).unwrap();
+        for route in &config.routes {
+            assert!(source.contains(&format!("fn {}(", route.function)), "{kind} has no {}", route.function);
+        }
+    }
+}
+
+#[test]
 fn the_fault_on_the_page_is_the_one_that_is_reported() {
     let text = "[[routes]]\npath = \"/gcd\"\nfunction = \"gcd\"\n\n[limits]\nmemry = \"1MiB\"\n";
     let error = GuestConfig::parse("numbers", Path::new("numbers/guest.toml"), text).unwrap_err().to_string();

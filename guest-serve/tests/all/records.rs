@@ -214,6 +214,22 @@ fn a_request_that_is_sent_again_with_its_key_is_carried_out_once() {
 }
 
 #[test]
+fn responses_are_kept_within_a_part_of_the_bytes_of_a_tenant() {
+    let folder = folder(&format!("[records]\nbytes = \"2KiB\"\n{WIDE}"));
+    let server = Server::start(folder.path(), &[]);
+    let echo = |key: &str, size: usize| {
+        let body = format!("{{\"a\":\"{}\"}}", "x".repeat(size));
+        named(server.address, "/counters/echo/a", key, &body).status
+    };
+    // Each takes more than half of a quarter of them.
+    assert_eq!([echo("one", 300), echo("two", 300), echo("two", 301)], [200, 200, 422]);
+    assert_eq!(echo("one", 301), 200, "it was forgotten");
+    assert_eq!(echo("two", 301), 200, "as that one was kept");
+    assert_eq!([echo("large", 3000), echo("large", 3001)], [200, 422], "the last one is kept in any case");
+    server.stop();
+}
+
+#[test]
 fn a_slow_call_holds_up_its_own_tenant_alone_and_sees_what_was_before_it() {
     let folder = folder(&format!("{WIDE}deadline = \"50s\"\n"));
     let server = Server::start(folder.path(), &["--program-threads=1", "--wait=50s"]);

@@ -31,6 +31,7 @@ const EXTENSION: &[File] = files!("extension":
     ".github/workflows/ci.yml" = "ci.yml",
     ".gitignore" = "gitignore",
     "README.md" = "README.md",
+    "guest.toml" = "guest.toml",
     "harness.toml" = "harness.toml",
     "src/lib.rs" = "src/lib.rs",
     "state.json" = "state.json",
