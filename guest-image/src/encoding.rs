@@ -325,6 +325,14 @@ impl Image {
         }
     }
 
+    /// The number of the state that the image in `bytes` is of, or leads to. It looks at the header alone.
+    ///
+    /// # Errors
+    /// [`ImageError`] if they do not begin with the header of an image.
+    pub fn number_of(bytes: &[u8]) -> Result<u64, ImageError> {
+        Ok(Header::parse(bytes.first_chunk().ok_or(ImageError::NoImage)?)?.number)
+    }
+
     /// Its kind, in words.
     pub(crate) const fn kind(&self) -> &'static str {
         match self {

@@ -2,6 +2,8 @@
 #![deny(missing_docs)]
 
 mod error;
+mod fresh;
+mod meter;
 mod program;
 mod store;
 mod tenants;
@@ -10,11 +12,12 @@ mod tenants;
 mod redb_store;
 
 pub use error::TenantError;
-pub use program::Program;
+pub use meter::{Counts, Meter};
+pub use program::{Program, call_elsewhere};
 /// redb, in the version that [`RedbStore`] writes its file with.
 #[cfg(feature = "redb")]
 pub use redb;
 #[cfg(feature = "redb")]
-pub use redb_store::{RedbReader, RedbStore, RedbStoreError};
+pub use redb_store::{Listed, RedbReader, RedbStore, RedbStoreError, Usage};
 pub use store::{Image, MemoryStore, MemoryStoreError, Store};
-pub use tenants::{Status, Tenants, TenantsConfig};
+pub use tenants::{Found, Status, Tenants, TenantsConfig};

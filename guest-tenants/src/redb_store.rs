@@ -1,5 +1,7 @@
 //! Images in a file of redb.
 
+mod groups;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,6 +11,8 @@ use guest_host::guest_image::ImageError;
 use redb::{Database, Durability, ReadTransaction, ReadableDatabase as _, TableDefinition, WriteTransaction};
 
 use crate::store::{Image, Store, decoded, encoded};
+use groups::Changes;
+pub use groups::{Listed, Usage};
 
 const IMAGES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("images");
 const NOTES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("notes");
@@ -20,8 +24,8 @@ const NOTES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("notes");
 ///
 /// A clone is the same file, for the [`Tenants`](crate::Tenants) of another thread. Notes that were not written yet are not cloned.
 ///
-/// Embedders may have tables of their own in the file: [`RedbStore::commit_with`] and [`RedbReader`]. The names `images` and `notes` are
-/// taken.
+/// Embedders may have tables of their own in the file: [`RedbStore::commit_with`] and [`RedbReader`]. The names `images`, `notes` and
+/// `groups` are taken.
 #[derive(Debug)]
 pub struct RedbStore {
     shared: Arc<Shared>,
@@ -51,6 +55,7 @@ impl Shared {
         let transaction = database.begin_write()?;
         transaction.open_table(IMAGES)?;
         transaction.open_table(NOTES)?;
+        groups::begin(&transaction)?;
         transaction.commit()?;
         Ok(database)
     }
@@ -280,9 +285,13 @@ impl RedbStore {
             transaction.set_durability(durability)?;
             {
                 let mut table = transaction.open_table(IMAGES)?;
+                let mut changes = Changes::default();
                 for (tenant, image) in images {
-                    table.insert(*tenant, encoded(image).as_slice())?;
+                    let bytes = encoded(image);
+                    let before = table.insert(*tenant, bytes.as_slice())?.map(|before| before.value().len());
+                    changes.add(tenant, before, Some(bytes.len()));
                 }
+                changes.write(&transaction)?;
                 let mut table = transaction.open_table(NOTES)?;
                 for (tenant, note) in notes {
                     match note.is_empty() {
@@ -326,6 +335,10 @@ impl Store for RedbStore {
         found.transpose().map_err(|source| RedbStoreError::Image { tenant: tenant.to_owned(), source })
     }
 
+    fn contains(&mut self, tenant: &str) -> Result<bool, Self::Error> {
+        self.shared.with(|database| Ok(database.begin_read()?.open_table(IMAGES)?.get(tenant)?.is_some()))
+    }
+
     fn save(&mut self, images: &[(&str, &Image)]) -> Result<(), Self::Error> {
         self.save_with(images, |_| Ok(()))
     }
@@ -335,7 +348,10 @@ impl Store for RedbStore {
         self.shared.with(|database| {
             let mut transaction = database.begin_write()?;
             transaction.set_durability(Durability::None)?;
-            transaction.open_table(IMAGES)?.remove(tenant)?;
+            let mut changes = Changes::default();
+            let before = transaction.open_table(IMAGES)?.remove(tenant)?.map(|before| before.value().len());
+            changes.add(tenant, before, None);
+            changes.write(&transaction)?;
             transaction.open_table(NOTES)?.remove(tenant)?;
             Ok(transaction.commit()?)
         })
@@ -391,5 +407,23 @@ mod tests {
         assert_eq!((store.load("ada").unwrap(), read(&reader), reader.opened()), (Some(image(1)), 1, 1));
         store.commit_with(&[("ada", &image(2))], |transaction| count(transaction, 2)).unwrap();
         assert_eq!((store.load("ada").unwrap(), read(&reader)), (Some(image(2)), 2));
+    }
+
+    #[test]
+    fn images_of_a_file_without_counts_are_counted_when_it_is_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tenants.redb");
+        let database = Database::builder().create(&path).unwrap();
+        let transaction = database.begin_write().unwrap();
+        for (tenant, bytes) in [("a/1", 10), ("a/2", 20), ("b/1", 5)] {
+            transaction.open_table(IMAGES).unwrap().insert(tenant, vec![0; bytes].as_slice()).unwrap();
+        }
+        transaction.commit().unwrap();
+        drop(database);
+        let store = RedbStore::open(&path, 1 << 20).unwrap();
+        let reader = store.reader();
+        let usage = |group| reader.usage(group).map(|usage| (usage.tenants, usage.bytes)).unwrap();
+        assert_eq!((usage("a"), usage("b"), usage("c")), ((2, 30), (1, 5), (0, 0)));
+        assert_eq!(reader.list("a/", None, 10).unwrap()[1].number, None, "it is no image");
     }
 }

@@ -24,6 +24,14 @@ pub trait Store {
     /// It could not be read.
     fn load(&mut self, tenant: &str) -> Result<Option<Image>, Self::Error>;
 
+    /// Whether there is an image of a tenant.
+    ///
+    /// # Errors
+    /// It could not be read.
+    fn contains(&mut self, tenant: &str) -> Result<bool, Self::Error> {
+        Ok(self.load(tenant)?.is_some())
+    }
+
     /// Keeps images, each in the place of the tenant's earlier one: all of them, or with an error none.
     ///
     /// # Errors
@@ -71,6 +79,10 @@ impl Store for MemoryStore {
 
     fn load(&mut self, tenant: &str) -> Result<Option<Image>, Self::Error> {
         self.images.get(tenant).map(|bytes| decoded(bytes)).transpose()
+    }
+
+    fn contains(&mut self, tenant: &str) -> Result<bool, Self::Error> {
+        Ok(self.images.contains_key(tenant))
     }
 
     fn save(&mut self, images: &[(&str, &Image)]) -> Result<(), Self::Error> {

@@ -1,13 +1,18 @@
 //! Tenants of one thread: awake on instances, asleep in memory, or in a store.
 
+mod known;
+
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use guest_host::guest_image::Delta;
 use guest_host::{Instance, Status as Standing};
 use lru::LruCache;
 
 use crate::error::TenantError;
-use crate::program::Program;
+use crate::fresh::Fresh;
+use crate::meter::{Meter, Place, Tally};
+use crate::program::{Program, resume};
 use crate::store::{Image, Store};
 
 /// How many tenants are awake, and how much memory sleeping ones may take.
@@ -74,6 +79,8 @@ pub struct Tenants<S> {
     asleep: LruCache<Box<str>, Asleep>,
     /// Pristine instances, the one that was used last at the end.
     idle: Vec<(Program, Instance)>,
+    /// Tenants of which the store has nothing yet.
+    fresh: Fresh,
     /// What a call changed, until it is compared.
     scratch: Option<Delta>,
     status: Status,
@@ -87,18 +94,37 @@ struct Awake {
     image: Image,
     /// Whether the store has it.
     saved: bool,
+    _tally: Tally,
 }
 
 #[derive(Debug)]
 struct Asleep {
     image: Image,
     saved: bool,
+    _tally: Tally,
 }
 
 impl Asleep {
+    fn new(image: Image, saved: bool, meter: &Arc<Meter>) -> Self {
+        let _tally = Tally::new(meter, Place::Asleep { bytes: image.delta.resident_bytes() });
+        Self { image, saved, _tally }
+    }
+
     fn bytes(&self) -> usize {
         self.image.delta.resident_bytes()
     }
+}
+
+/// A tenant that is in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Found {
+    /// Whether it is on an instance.
+    pub is_awake: bool,
+    /// Number of its state.
+    pub number: u64,
+    /// Bytes of its image, as a store has it.
+    pub bytes: u64,
 }
 
 impl<S: Store> Tenants<S> {
@@ -106,7 +132,16 @@ impl<S: Store> Tenants<S> {
     #[must_use]
     pub fn new(config: TenantsConfig, store: S) -> Self {
         let (awake, asleep) = (LruCache::unbounded(), LruCache::unbounded());
-        Self { config, store, awake, asleep, idle: Vec::new(), scratch: None, status: Status::default() }
+        Self {
+            config,
+            store,
+            awake,
+            asleep,
+            idle: Vec::new(),
+            fresh: Fresh::default(),
+            scratch: None,
+            status: Status::default(),
+        }
     }
 
     /// Calls a tenant: wakes it if it sleeps, and lets `call` call its instance. A tenant that there was not yet begins as `program`
@@ -172,6 +207,7 @@ impl<S: Store> Tenants<S> {
             if let Some(saved) = awake.or_else(|| self.asleep.peek_mut(*tenant).map(|asleep| &mut asleep.saved)) {
                 *saved = true;
             }
+            self.fresh.remove(tenant);
         }
         Ok(tenants.len())
     }
@@ -195,6 +231,7 @@ impl<S: Store> Tenants<S> {
             return Ok(());
         }
         self.store.save(&images).map_err(TenantError::Store)?;
+        images.iter().for_each(|(tenant, _)| self.fresh.remove(tenant));
         self.status.saved += images.len() as u64;
         self.awake.iter_mut().for_each(|(_, awake)| awake.saved = true);
         self.asleep.iter_mut().for_each(|(_, asleep)| asleep.saved = true);
@@ -204,6 +241,12 @@ impl<S: Store> Tenants<S> {
     /// Goes back to the state that the store has of a tenant, or to its beginning: for embedders who save states themselves, when they
     /// could not.
     pub fn discard(&mut self, tenant: &str) {
+        self.take_off(tenant);
+        self.fresh.remove(tenant);
+    }
+
+    /// Takes what memory has of a tenant out of it.
+    fn take_off(&mut self, tenant: &str) {
         if let Some(awake) = self.awake.pop(tenant) {
             self.give_back(awake.program, awake.instance);
         }
@@ -255,24 +298,32 @@ impl<S: Store> Tenants<S> {
         let (image, saved) = match found {
             Some(asleep) => {
                 self.status.woken += 1;
+                program.meter().woke();
                 (Some(asleep.image), asleep.saved)
             }
             None => {
                 let image = self.store.load(tenant).map_err(TenantError::Store)?;
-                self.status.loaded += u64::from(image.is_some());
+                if image.is_some() {
+                    self.status.loaded += 1;
+                    program.meter().loaded();
+                }
                 (image, true)
             }
         };
         match self.rise(program, image.as_ref()) {
             Ok((instance, pristine)) => {
                 let saved = saved && image.is_some();
+                if image.is_none() {
+                    self.fresh.add(tenant, program.meter());
+                }
                 let image = image.unwrap_or(Image { number: 0, delta: pristine });
-                self.awake.put(tenant.into(), Awake { program: program.clone(), instance, image, saved });
+                let _tally = Tally::new(program.meter(), Place::Awake);
+                self.awake.put(tenant.into(), Awake { program: program.clone(), instance, image, saved, _tally });
                 Ok(())
             }
             Err(error) => {
                 if let Some(image) = image.filter(|_| !saved) {
-                    self.keep(tenant.into(), Asleep { image, saved });
+                    self.keep(tenant.into(), Asleep::new(image, saved, program.meter()));
                 }
                 Err(error)
             }
@@ -286,16 +337,7 @@ impl<S: Store> Tenants<S> {
         image: Option<&Image>,
     ) -> Result<(Instance, Delta), TenantError<S::Error, F>> {
         let mut instance = self.acquire(program)?;
-        let mut start = || {
-            let identity = instance.identity().map_err(TenantError::Suspend)?;
-            let size = instance.memory().map_or(0, |(_, snapshot)| snapshot.memory().len() as u64);
-            let pristine = Delta::pristine(identity, size);
-            // Also where it is pristine: what runs out of memory must not be tried again as if nothing had been before.
-            let delta = image.map_or(&pristine, |image| &image.delta);
-            instance.resume(delta).map_err(TenantError::Resume)?;
-            Ok(pristine)
-        };
-        match start() {
+        match resume(&mut instance, image) {
             Ok(pristine) => Ok((instance, pristine)),
             Err(error) => {
                 self.give_back(program.clone(), instance);
@@ -335,11 +377,12 @@ impl<S: Store> Tenants<S> {
 
     /// Takes a tenant off its instance.
     fn lay_down(&mut self, tenant: Box<str>, awake: Awake) {
-        let Awake { program, instance, mut image, saved } = awake;
+        let Awake { program, instance, mut image, saved, _tally } = awake;
         self.status.slept += 1;
-        self.give_back(program, instance);
+        program.meter().slept();
         image.delta.shrink_to_fit();
-        self.keep(tenant, Asleep { image, saved });
+        self.keep(tenant, Asleep::new(image, saved, program.meter()));
+        self.give_back(program, instance);
     }
 
     /// Takes an instance that no tenant is on. It is restored now, so that nothing of a tenant is left on it.
@@ -376,6 +419,9 @@ impl<S: Store> Tenants<S> {
             let images: Vec<_> = unsaved.map(|(tenant, asleep)| (&**tenant, &asleep.image)).collect();
             let saved = if images.is_empty() { Ok(()) } else { self.store.save(&images) };
             let count = images.len() as u64;
+            if saved.is_ok() {
+                images.iter().for_each(|(tenant, _)| self.fresh.remove(tenant));
+            }
             if let Err(error) = saved {
                 for (tenant, asleep) in leaving.into_iter().rev() {
                     self.keep(tenant, asleep);

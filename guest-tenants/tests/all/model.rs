@@ -1,8 +1,9 @@
 //! Tenants against a model: what each one keeps, whatever moves where.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use guest_tenants::{Image, MemoryStore, Store, TenantError, Tenants};
+use guest_tenants::{Image, MemoryStore, Meter, Store, TenantError, Tenants, call_elsewhere};
 use proptest::prelude::*;
 
 use super::{call, config, engine, is_unreachable, program};
@@ -52,6 +53,13 @@ enum Step {
     Calls {
         tenant: usize,
     },
+    /// Adds to a cell on an instance elsewhere, which ends after a number of other steps.
+    Elsewhere {
+        tenant: usize,
+        cell: u32,
+        by: u32,
+        steps: usize,
+    },
     Sleep {
         tenant: usize,
     },
@@ -70,6 +78,8 @@ fn step() -> impl Strategy<Value = Step> {
         12 => (tenant.clone(), 0..250_u32, 0..4_u32)
             .prop_map(|(tenant, cell, by)| Step::Add { tenant, cell: cell * 256, by }),
         3 => tenant.clone().prop_map(|tenant| Step::Calls { tenant }),
+        4 => (tenant.clone(), 0..250_u32, 0..4_u32, 0..6_usize)
+            .prop_map(|(tenant, cell, by, steps)| Step::Elsewhere { tenant, cell: cell * 256, by, steps }),
         2 => tenant.clone().prop_map(|tenant| Step::Sleep { tenant }),
         1 => tenant.prop_map(|tenant| Step::Forget { tenant }),
         1 => Just(Step::SaveAll),
@@ -84,6 +94,13 @@ struct Kept {
     calls: u32,
 }
 
+/// A tenant whose call runs elsewhere.
+struct Away {
+    tenant: usize,
+    image: Option<Image>,
+    ends: usize,
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
     #[test]
@@ -93,11 +110,51 @@ proptest! {
         asleep_bytes in prop_oneof![Just(0), 0..4000_usize, Just(1 << 20)],
     ) {
         let engine = engine();
-        let programs = ["one", "other"].map(|name| program(&engine, name));
+        let meter = Arc::new(Meter::default());
+        let programs = ["one", "other"].map(|name| program(&engine, name).with_meter(Arc::clone(&meter)));
+        let mut others = [0, 1].map(|number: usize| programs[number].instantiate_with(|config| config).unwrap());
+        let mut away: Vec<Away> = Vec::new();
         let mut tenants = Tenants::new(config(instances, asleep_bytes), Moody::default());
         let mut model: HashMap<usize, Kept> = HashMap::new();
-        for step in steps {
+        for (at, step) in steps.into_iter().enumerate() {
+            for index in (0..away.len()).rev() {
+                if away[index].ends <= at {
+                    let Away { tenant, image, .. } = away.remove(index);
+                    tenants.bring_back(&format!("tenant {tenant}"), &programs[tenant % 2], image);
+                }
+            }
+            // Nobody calls a tenant that is away.
+            let is_here = |tenant: usize| away.iter().all(|away| away.tenant != tenant);
             match step {
+                Step::Add { tenant, .. } | Step::Calls { tenant } | Step::Forget { tenant } | Step::Elsewhere { tenant, .. }
+                    if !is_here(tenant) => {}
+                Step::Elsewhere { tenant, cell, by, steps } => {
+                    let name = format!("tenant {tenant}");
+                    match tenants.take_along(&name, &programs[tenant % 2]) {
+                        Ok(image) => {
+                            let called = call_elsewhere(&mut others[tenant % 2], image.as_ref(), |instance| {
+                                call(instance, "add", cell, by)
+                            });
+                            let called: Result<_, TenantError<InABadMood>> = called;
+                            let image = match called {
+                                Ok((value, image)) => {
+                                    let kept = model.entry(tenant).or_default();
+                                    let cell = kept.cells.entry(cell).or_default();
+                                    *cell += by;
+                                    kept.calls += 1;
+                                    prop_assert!(by > 0 && value == *cell && image.is_some());
+                                    image
+                                }
+                                Err(error) => {
+                                    prop_assert!(by == 0 && matches!(error, TenantError::Failed(_)), "{}", error);
+                                    None
+                                }
+                            };
+                            away.push(Away { tenant, image, ends: at + steps });
+                        }
+                        Err(error) => prop_assert!(matches!(error, TenantError::Store(InABadMood)), "{}", error),
+                    }
+                }
                 Step::Add { tenant, cell, by } => {
                     let kept = model.entry(tenant).or_default();
                     let added = tenants.call(&format!("tenant {tenant}"), &programs[tenant % 2], |instance| {
@@ -135,6 +192,22 @@ proptest! {
             }
             let status = tenants.status();
             prop_assert!(status.awake + status.idle <= instances);
+            let counts = meter.counts();
+            prop_assert_eq!((counts.awake, counts.asleep), (status.awake as u64, status.asleep as u64));
+            prop_assert_eq!(counts.asleep_bytes, status.asleep_bytes as u64);
+            prop_assert_eq!((counts.woken, counts.loaded, counts.slept), (status.woken, status.loaded, status.slept));
+            let fresh: Vec<&str> = tenants.fresh("", None).collect();
+            prop_assert_eq!(counts.fresh, fresh.len() as u64);
+        }
+        for Away { tenant, image, .. } in away {
+            tenants.bring_back(&format!("tenant {tenant}"), &programs[tenant % 2], image);
+        }
+        // Whoever is in memory and not in the store is fresh.
+        for tenant in 0..12 {
+            let name = format!("tenant {tenant}");
+            let is_stored = tenants.store_mut().inner.contains(&name).unwrap();
+            let is_fresh = tenants.fresh("tenant ", None).any(|fresh| fresh == name);
+            prop_assert_eq!(is_fresh, tenants.find(&name).is_some() && !is_stored);
         }
         // All of them once more, from whereever they are.
         tenants.store_mut().fails = false;
