@@ -6,9 +6,10 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::folder::GuestName;
 use crate::monitor::GuestMonitor;
 
 /// Parts of the map, each with a lock of its own. A power of two.
@@ -72,19 +73,29 @@ impl Rate {
         per_second: u32,
         now: Instant,
     ) -> Result<(), Duration> {
-        let Shared { start, hasher, most_per_part, parts } = &*self.shared;
+        let Shared { start, hasher, most_per_part, .. } = &*self.shared;
         let key = hasher.hash_one((monitor.name(), tenant));
-        // The lower bits choose the place in the map.
-        let part = &parts[(key >> 32) as usize % PARTS];
         let now = u64::try_from(now.saturating_duration_since(*start).as_nanos()).unwrap_or(u64::MAX);
         let each = FULL / u64::from(per_second.max(1));
-        let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut part = self.part(key);
         if let Some(bucket) = part.buckets.get_mut(&key) {
             return bucket.take(each, now);
         }
         part.make_room(*most_per_part, now);
         monitor.tenants(1);
         part.buckets.entry(key).or_insert_with(|| Bucket { full_at: now, monitor: Arc::clone(monitor) }).take(each, now)
+    }
+
+    /// Forgets the calls of a guest's tenant.
+    pub fn forget(&self, guest: &GuestName, tenant: &str) {
+        let key = self.shared.hasher.hash_one((guest, tenant));
+        self.part(key).buckets.remove(&key);
+    }
+
+    /// The part of an entry.
+    fn part(&self, key: u64) -> MutexGuard<'_, Part> {
+        // The lower bits choose the place in the map.
+        self.shared.parts[(key >> 32) as usize % PARTS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tenants with an entry.
@@ -158,6 +169,8 @@ mod tests {
         assert_eq!(burst(&rate, &guest, "x", 10, start + Duration::from_millis(300)), 3);
         assert_eq!(burst(&rate, &guest, "x", 10, start + Duration::from_secs(60)), 10, "no more than a second's worth");
         assert_eq!(burst(&rate, &guest, "z", 1, start), 1);
+        rate.forget(guest.name(), "x");
+        assert_eq!((burst(&rate, &guest, "x", 10, start), burst(&rate, &guest, "y", 10, start)), (10, 0));
         // A moment before the last one takes nothing away.
         assert_eq!(burst(&rate, &guest, "x", 10, start), 0);
     }

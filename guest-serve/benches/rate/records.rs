@@ -65,7 +65,7 @@ impl Server {
             registry.replace(deployment).expect("its mount is free");
         }
         let rate = Rate::new(CONNECTIONS * 4);
-        let programs = Programs::start(folder.path(), &registry, &monitor, rate.clone(), threads.times(), &programs);
+        let programs = Programs::start(folder.path(), &registry, &monitor, rate.clone(), &threads.common(), &programs);
         let programs = programs.expect("the folder is new");
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it listens");

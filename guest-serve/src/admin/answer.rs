@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::error::ServeError;
-use crate::programs::CallError;
+use crate::programs::{CallError, ManageError};
 
 /// Why a request was not served.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,10 @@ pub(super) enum Refusal {
     OtherSite,
     #[error("there is no guest `{0}`")]
     UnknownGuest(String),
+    #[error("there is no tenant `{0}`")]
+    UnknownTenant(String),
+    #[error(transparent)]
+    Programs(#[from] ManageError),
     #[error("{1}")]
     Request(StatusCode, String),
     #[error(transparent)]
@@ -49,6 +53,8 @@ impl Refusal {
             Self::NoToken | Self::WrongToken => (StatusCode::UNAUTHORIZED, "no-token"),
             Self::OtherSite => (StatusCode::FORBIDDEN, "other-site"),
             Self::UnknownGuest(_) => (StatusCode::NOT_FOUND, "unknown-guest"),
+            Self::UnknownTenant(_) => (StatusCode::NOT_FOUND, "unknown-tenant"),
+            Self::Programs(ManageError::Busy | ManageError::Stopping) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::Request(status, _) => (*status, "invalid-request"),
             Self::Serve(ServeError::Name(_)) => (StatusCode::BAD_REQUEST, "invalid-name"),
             Self::Serve(ServeError::Mount { .. }) => (StatusCode::CONFLICT, "mount"),
@@ -57,7 +63,9 @@ impl Refusal {
             }
             Self::Records(CallError::Stopping) => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
             Self::Records(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store"),
-            Self::Serve(_) | Self::GivenUp | Self::Log { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "server"),
+            Self::Serve(_) | Self::Programs(ManageError::Store(_)) | Self::GivenUp | Self::Log { .. } => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "server")
+            }
         }
     }
 }

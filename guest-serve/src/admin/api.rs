@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::Admin;
 use super::answer::{Refusal, respond};
 use super::follow::Follow;
+use super::tenants;
 use crate::catalog::{GuestStatus, Put};
 use crate::config::Route;
 use crate::deployment::Deployment;
@@ -51,17 +52,17 @@ impl FromRequestParts<Admin> for GuestPath {
 /// All guests.
 fn guests(admin: &Admin) -> Value {
     let monitor = admin.catalog.monitor();
-    let guests: Vec<Value> = admin.catalog.statuses().iter().map(|status| of_guest(monitor, status)).collect();
-    json!({ "guests": guests, "error": admin.catalog.folder_error() })
+    let guests: Vec<Value> = admin.catalog.statuses().iter().map(|status| of_guest(admin, monitor, status)).collect();
+    json!({ "guests": guests, "error": admin.catalog.folder_error(), "store_error": monitor.store_error() })
 }
 
 pub(super) async fn one(State(admin): State<Admin>, GuestPath(name): GuestPath) -> Result<Response, Refusal> {
     let status = admin.catalog.status(&name).ok_or_else(|| Refusal::unknown_guest(&name))?;
-    Ok(respond(StatusCode::OK, &of_guest(admin.catalog.monitor(), &status)))
+    Ok(respond(StatusCode::OK, &of_guest(&admin, admin.catalog.monitor(), &status)))
 }
 
 /// A guest as JSON.
-fn of_guest(monitor: &Monitor, status: &GuestStatus) -> Value {
+fn of_guest(admin: &Admin, monitor: &Monitor, status: &GuestStatus) -> Value {
     let mut guest = json!({ "name": status.name, "error": status.error, "deployment": null });
     if let Some(deployment) = &status.deployment {
         guest["deployment"] = of_deployment(deployment);
@@ -73,6 +74,10 @@ fn of_guest(monitor: &Monitor, status: &GuestStatus) -> Value {
             "calls": counts.calls(), "failed": counts.failed(), "refused": counts.refused(), "slow": counts.slow, "limited": counts.limited,
             "tenants": counts.tenants, "instances": counts.instances, "memory": counts.memory,
         });
+        let is_program = status.deployment.as_ref().is_some_and(|deployment| deployment.config.program.is_some());
+        if is_program && let Some(places) = tenants::places(admin, monitor, &name) {
+            guest["program"] = tenants::of_places(&places);
+        }
         guest["last_error"] = of_guest.last_error().map_or(Value::Null, |error| {
             json!({
                 "time": error.time, "tenant": error.tenant, "function": error.function, "kind": error.kind,
@@ -142,10 +147,27 @@ async fn put(change: impl FnOnce() -> Result<Put, ServeError> + Send + 'static) 
     }
 }
 
-pub(super) async fn remove(State(admin): State<Admin>, GuestPath(name): GuestPath) -> Result<Response, Refusal> {
+/// Removes a guest; with `?memory` also the memory of its program's tenants, and of a guest that was removed before.
+pub(super) async fn remove(
+    State(admin): State<Admin>,
+    GuestPath(name): GuestPath,
+    query: Result<Query<HashMap<String, String>>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Query(options) = query.map_err(|error| Refusal::Request(error.status(), error.body_text()))?;
+    let forgets = options.get("memory").is_some_and(|memory| memory != "false");
     let guest: GuestName = name.parse()?;
-    match blocking(move || admin.catalog.remove(&guest)).await?? {
-        true => Ok(respond(StatusCode::OK, &json!({ "removed": name }))),
+    let version = admin.catalog.status(&name).and_then(|status| status.deployment).map_or(0, |last| last.version);
+    let catalog = admin.catalog.clone();
+    let removed = guest.clone();
+    let was_there = blocking(move || catalog.remove(&removed)).await??;
+    let mut answer = json!({ "removed": name });
+    let mut forgotten = 0;
+    if forgets {
+        forgotten = tenants::programs(&admin)?.forget_all(&guest, version).await?;
+        answer["forgotten"] = forgotten.into();
+    }
+    match was_there || forgotten > 0 {
+        true => Ok(respond(StatusCode::OK, &answer)),
         false => Err(Refusal::unknown_guest(&name)),
     }
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
+use guest_tenants::Counts as TenantCounts;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, NoLabelSet};
@@ -15,8 +16,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::Admin;
-use crate::catalog::Catalog;
+use super::{Admin, tenants};
+use crate::catalog::GuestStatus;
 use crate::monitor::{Counts, LATENCY_BOUNDS};
 
 /// The content type of the format.
@@ -24,7 +25,7 @@ const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset
 
 pub(super) async fn text(State(admin): State<Admin>) -> Response {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Guests(admin.catalog.clone())));
+    registry.register_collector(Box::new(Guests(admin)));
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = encode(&mut text, &registry);
@@ -33,7 +34,7 @@ pub(super) async fn text(State(admin): State<Admin>) -> Response {
 
 /// The guests at the moment of a scrape.
 #[derive(Debug)]
-struct Guests(Catalog);
+struct Guests(Admin);
 
 /// A counter or a gauge by guest: its name, what it counts, and where it is.
 type Count = (&'static str, &'static str, fn(&Counts) -> u64);
@@ -44,13 +45,14 @@ const COUNTERS: [Count; 2] = [
 ];
 
 const GAUGES: [Count; 2] = [
-    ("serve_tenants", "Tenants that are known", |counts| counts.tenants),
+    ("serve_active_tenants", "Tenants that made a call lately", |counts| counts.tenants),
     ("serve_instances", "Instances of guests", |counts| counts.instances),
 ];
 
 impl Collector for Guests {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let counts = self.0.monitor().counts();
+        let catalog = &self.0.catalog;
+        let counts = catalog.monitor().counts();
         let help = "Requests for functions, by the status of the response";
         let mut family = encoder.encode_descriptor("serve_requests", help, None, MetricType::Counter)?;
         for (guest, counts) in &counts {
@@ -89,7 +91,8 @@ impl Collector for Guests {
             gauge(counts.memory).encode(family.encode_family(&[("guest", guest.as_str())])?)?;
         }
 
-        let statuses = self.0.statuses();
+        let statuses = catalog.statuses();
+        self.programs(&mut encoder, &statuses)?;
         let help = "The number of the version that is served, or 0 for none";
         let mut family = encoder.encode_descriptor("serve_version", help, None, MetricType::Gauge)?;
         for status in &statuses {
@@ -100,6 +103,52 @@ impl Collector for Guests {
         let mut family = encoder.encode_descriptor("serve_deployment_failed", help, None, MetricType::Gauge)?;
         for status in &statuses {
             gauge(status.error.is_some().into()).encode(family.encode_family(&[("guest", status.name.as_str())])?)?;
+        }
+        Ok(())
+    }
+}
+
+/// A counter of tenants of programs: its name, what it counts, and where it is.
+type TenantCount = (&'static str, &'static str, fn(&TenantCounts) -> u64);
+
+const TENANT_COUNTERS: [TenantCount; 3] = [
+    ("serve_tenants_woken", "Tenants that were woken from memory", |counts| counts.woken),
+    ("serve_tenants_loaded", "Tenants that were read from the disk", |counts| counts.loaded),
+    ("serve_tenants_slept", "Tenants that fell asleep", |counts| counts.slept),
+];
+
+impl Guests {
+    /// Tenants of programs.
+    fn programs(&self, encoder: &mut DescriptorEncoder<'_>, statuses: &[GuestStatus]) -> fmt::Result {
+        let monitor = self.0.catalog.monitor();
+        let deployments = statuses.iter().filter_map(|status| status.deployment.as_ref());
+        let programs: Vec<_> =
+            deployments.filter(|deployment| deployment.config.program.is_some()).map(|guest| &guest.name).collect();
+        let places: Vec<_> =
+            programs.iter().filter_map(|guest| Some((*guest, tenants::places(&self.0, monitor, guest)?))).collect();
+        let help = "Tenants of programs: awake, asleep in memory, or on the disk alone";
+        let mut family = encoder.encode_descriptor("serve_tenants", help, None, MetricType::Gauge)?;
+        for (guest, places) in &places {
+            for (state, tenants) in [("awake", places.awake), ("asleep", places.asleep), ("disk", places.disk)] {
+                let labels = [("guest", guest.as_str()), ("state", state)];
+                gauge(tenants).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        let help = "Bytes of the images of programs' tenants that sleep in memory, and of those on the disk";
+        let mut family =
+            encoder.encode_descriptor("serve_tenant_images", help, Some(&Unit::Bytes), MetricType::Gauge)?;
+        for (guest, places) in &places {
+            for (place, bytes) in [("memory", places.memory_bytes), ("disk", places.disk_bytes)] {
+                let labels = [("guest", guest.as_str()), ("place", place)];
+                gauge(bytes).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        for (name, help, count) in TENANT_COUNTERS {
+            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for guest in &programs {
+                let counts = monitor.guest(guest).meter().counts();
+                ConstCounter::new(count(&counts)).encode(family.encode_family(&[("guest", guest.as_str())])?)?;
+            }
         }
         Ok(())
     }

@@ -8,11 +8,12 @@ mod follow;
 mod metrics;
 mod page;
 mod records;
+mod tenants;
 mod token;
 
 use axum::Router;
 use axum::middleware;
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use tokio::sync::watch;
 
 pub use connections::Connections;
@@ -29,21 +30,21 @@ pub struct Admin {
     token: Token,
     /// Whether the server stops: responses without end end then.
     stopping: watch::Receiver<bool>,
-    /// The way to the records of tenants.
-    records: Option<Entrance>,
+    /// The way to the programs, and the records of tenants.
+    programs: Option<Entrance>,
 }
 
 impl Admin {
     /// The administration of these guests, behind this token. Responses without end end when `stopping` is true.
     #[must_use]
     pub fn new(catalog: Catalog, token: Token, stopping: watch::Receiver<bool>) -> Self {
-        Self { catalog, token, stopping, records: None }
+        Self { catalog, token, stopping, programs: None }
     }
 
-    /// The same with the records of tenants.
+    /// The same with the tenants of programs, and the records of tenants.
     #[must_use]
-    pub fn with_records(self, records: Entrance) -> Self {
-        Self { records: Some(records), ..self }
+    pub fn with_programs(self, programs: Entrance) -> Self {
+        Self { programs: Some(programs), ..self }
     }
 
     /// The routes.
@@ -56,6 +57,8 @@ impl Admin {
             .route("/api/guests/{name}", get(api::one).put(api::put_module).delete(api::remove))
             .route("/api/guests/{name}/config", put(api::put_config))
             .route("/api/guests/{name}/logs", get(api::logs))
+            .route("/api/guests/{name}/tenants", get(tenants::list))
+            .route("/api/guests/{name}/tenants/{key}", delete(tenants::forget))
             .route("/api/guests/{name}/records", get(records::list).delete(records::forget))
             .route("/metrics", get(metrics::text))
             .fallback(async || Refusal::NoRoute)

@@ -1,6 +1,9 @@
 //! The start page: all guests in a table, which a script keeps up to date. Without it the page is as of its loading.
 
-use axum::extract::State;
+use std::collections::HashMap;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use maud::{DOCTYPE, Markup, html};
@@ -8,10 +11,12 @@ use maud::{DOCTYPE, Markup, html};
 use super::Admin;
 use super::answer::Refusal;
 use super::api::GuestPath;
+use super::tenants;
 use crate::catalog::GuestStatus;
 use crate::deployment::Deployment;
 use crate::monitor::ring::RingReader;
 use crate::monitor::{Monitor, Writer, hex, line_for_people};
+use crate::programs::{Page, Places};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -46,15 +51,17 @@ pub(super) async fn start(State(admin): State<Admin>) -> Response {
     let statuses = admin.catalog.statuses();
     let folder = admin.catalog.folder().path().display().to_string();
     let error = admin.catalog.folder_error();
+    let store_error = monitor.store_error();
     let content = html! {
         p.faint { (folder) }
         p.error #folder-error role="alert" hidden[error.is_none()] { (error.unwrap_or_default()) }
+        p.error #store-error role="alert" hidden[store_error.is_none()] { (store_error.unwrap_or_default()) }
         table {
             thead {
                 (headings())
             }
             tbody #guests {
-                @for status in &statuses { (row(monitor, status)) }
+                @for status in &statuses { (row(&admin, monitor, status)) }
             }
         }
         p #none hidden[!statuses.is_empty()] {
@@ -75,17 +82,20 @@ fn headings() -> Markup {
         tr {
             th { "guest" } th { "mount" }
             @for heading in ["version", "tenants", "calls", "failed", "refused", "memory"] { th.number { (heading) } }
+            th { "program" }
             th { "last error" }
         }
     }
 }
 
 /// The row of a guest. The script makes the same.
-fn row(monitor: &Monitor, status: &GuestStatus) -> Markup {
+fn row(admin: &Admin, monitor: &Monitor, status: &GuestStatus) -> Markup {
     let deployment = status.deployment.as_deref();
     let guest = status.name.parse().ok().map(|name| monitor.guest(&name));
     let counts = guest.as_ref().map(|guest| guest.counts()).unwrap_or_default();
     let last = guest.and_then(|guest| guest.last_error());
+    let places = deployment.filter(|deployment| deployment.config.program.is_some());
+    let places = places.and_then(|deployment| tenants::places(admin, monitor, &deployment.name));
     html! {
         tr.bad[status.error.is_some()] {
             th scope="row" { a href={ "/guests/" (status.name) } { (status.name) } }
@@ -93,12 +103,19 @@ fn row(monitor: &Monitor, status: &GuestStatus) -> Markup {
             td.number { (deployment.map_or_else(|| "none".to_owned(), |deployment| deployment.version.to_string())) }
             @for count in [counts.tenants, counts.calls(), counts.failed(), counts.refused()] { td.number { (count) } }
             td.number { (size(counts.memory)) }
+            td { (places.as_ref().map(placed).unwrap_or_default()) }
             td {
                 @if let Some(error) = &status.error { div.error { (error) } }
                 @if let Some(last) = last { div { (last.time) " " (last.kind) ": " (last.message) } }
             }
         }
     }
+}
+
+/// Where the tenants of a program are, for people.
+fn placed(places: &Places) -> String {
+    let Places { awake, asleep, disk, memory_bytes, disk_bytes } = places;
+    format!("{awake} awake, {asleep} asleep in {}, {disk} on disk; file: {}", size(*memory_bytes), size(*disk_bytes))
 }
 
 /// Bytes for people.
@@ -111,18 +128,31 @@ fn size(bytes: u64) -> String {
 }
 
 /// The page of one guest: its routes, its limits, its errors and the end of its log.
-pub(super) async fn guest(State(admin): State<Admin>, GuestPath(name): GuestPath) -> Result<Response, Refusal> {
+pub(super) async fn guest(
+    State(admin): State<Admin>,
+    GuestPath(name): GuestPath,
+    query: Result<Query<HashMap<String, String>>, QueryRejection>,
+) -> Result<Response, Refusal> {
     let status = admin.catalog.status(&name).ok_or_else(|| Refusal::unknown_guest(&name))?;
     let monitor = admin.catalog.monitor();
     let log = name.parse().ok().map(|name| Writer::log(&admin.catalog.folder().own(), &name));
     let lines = log.and_then(|path| RingReader::new(&path).read().ok()).unwrap_or_default();
+    let after = query.ok().and_then(|Query(options)| options.get("after").cloned());
+    let program = status.deployment.as_deref().filter(|deployment| deployment.config.program.is_some());
+    let tenants = match (program, &admin.programs) {
+        (Some(deployment), Some(programs)) => {
+            Some(tenants::page(programs, &deployment.name, after.as_deref(), TENANTS).await)
+        }
+        _ => None,
+    };
     let newest = lines.lines().rev().take(LINES).collect::<Vec<_>>();
     let content = html! {
         p { a href="/" { "all guests" } }
         table {
             thead { (headings()) }
-            tbody { (row(monitor, &status)) }
+            tbody { (row(&admin, monitor, &status)) }
         }
+        @if let Some(tenants) = &tenants { (listed(&name, tenants)) }
         @if let Some(deployment) = status.deployment.as_deref() { (served(deployment)) }
         h2 { "Log" }
         @if newest.is_empty() { p { "No call left a line." } } @else {
@@ -131,6 +161,47 @@ pub(super) async fn guest(State(admin): State<Admin>, GuestPath(name): GuestPath
         p.faint { a href={ "/api/guests/" (name) } { "JSON" } " " a href={ "/api/guests/" (name) "/logs" } { "whole log" } }
     };
     Ok(html_of(&page(&name, &content, false)))
+}
+
+/// Tenants on the page of a guest.
+const TENANTS: usize = 50;
+
+/// Tenants of a program, or why they cannot be listed.
+fn listed(guest: &str, page: &Result<Page, Refusal>) -> Markup {
+    html! {
+        h2 { "Tenants" }
+        @match page {
+            Err(error) => { p.error { (error) } }
+            Ok(page) if page.tenants.is_empty() => { p { "None." } }
+            Ok(page) => {
+                table {
+                    thead { tr {
+                        th { "key" } th { "state" }
+                        @for heading in ["bytes", "changes", "connections"] { th.number { (heading) } }
+                    } }
+                    tbody { @for tenant in &page.tenants { tr {
+                        th scope="row" { (guest_host::text::printable_within(&tenant.key, 256)) }
+                        td { (tenant.state) }
+                        td.number { (tenant.bytes) }
+                        td.number { (tenant.changes.map_or_else(|| "damaged".to_owned(), |changes| changes.to_string())) }
+                        td.number { (tenant.connections) }
+                    } } }
+                }
+                @if let Some(after) = &page.after {
+                    p { a href={ "/guests/" (guest) "?after=" (percent_encoded(after)) } { "further tenants" } }
+                }
+            }
+        }
+    }
+}
+
+/// A value of a query.
+fn percent_encoded(text: &str) -> String {
+    let encoded = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encoded).collect()
 }
 
 /// Lines of the log on the page of a guest.

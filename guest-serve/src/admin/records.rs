@@ -29,7 +29,7 @@ pub(super) async fn list(
 ) -> Result<Response, Refusal> {
     let Query(mut options) = query.map_err(|error| Refusal::Request(error.status(), error.body_text()))?;
     let guest: GuestName = name.parse()?;
-    let Some(entrance) = admin.records else { return Err(Refusal::NoRoute) };
+    let Some(entrance) = admin.programs else { return Err(Refusal::NoRoute) };
     let bad = |message: &str| Refusal::Request(StatusCode::BAD_REQUEST, message.to_owned());
     let storage = options.remove("storage").ok_or_else(|| bad("name a storage: ?storage=sys.Record"))?;
     let entity = options.remove("entity").unwrap_or_default();
@@ -56,7 +56,7 @@ pub(super) async fn forget(
 ) -> Result<Response, Refusal> {
     let Query(options) = query.map_err(|error| Refusal::Request(error.status(), error.body_text()))?;
     let guest: GuestName = name.parse()?;
-    let Some(entrance) = admin.records else { return Err(Refusal::NoRoute) };
+    let Some(entrance) = admin.programs else { return Err(Refusal::NoRoute) };
     let bad = |message: &str| Refusal::Request(StatusCode::BAD_REQUEST, message.to_owned());
     let key = options.get("tenant").ok_or_else(|| bad("name the tenant whose records are removed: ?tenant=KEY"))?;
     let removed = entrance.forget_records(tenant_of(&guest, key)).await.map_err(Refusal::Records)?;

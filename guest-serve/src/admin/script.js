@@ -27,6 +27,11 @@ function row(guest) {
   made.append(element("td", guest.deployment?.version ?? "none", "number"));
   for (const count of [counts.tenants, counts.calls, counts.failed, counts.refused]) made.append(element("td", count, "number"));
   made.append(element("td", size(counts.memory), "number"));
+  const program = guest.program;
+  const places = program
+    ? `${program.awake} awake, ${program.asleep} asleep in ${size(program.memory_bytes)}, ${program.disk} on disk; file: ${size(program.disk_bytes)}`
+    : "";
+  made.append(element("td", places));
   const errors = element("td");
   if (guest.error) errors.append(element("div", guest.error, "error"));
   const last = guest.last_error;
@@ -44,6 +49,9 @@ async function update() {
     document.getElementById("guests").replaceChildren(...answer.guests.map(row));
     document.getElementById("none").hidden = answer.guests.length > 0;
     told.textContent = answer.error ?? "";
+    const store = document.getElementById("store-error");
+    store.textContent = answer.store_error ?? "";
+    store.hidden = store.textContent === "";
   } catch {
     told.textContent = "the server does not answer; the table is as of its last answer";
   }

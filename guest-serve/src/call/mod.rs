@@ -13,15 +13,15 @@ use guest_host::{Cause, InstanceConfig, MemoryState};
 use crate::deployment::{Deployment, RouteFunction};
 use crate::records::CallState;
 use crate::registry::Table;
-use share::Shares;
-use watch::Watch;
+pub(crate) use share::Shares;
+pub(crate) use watch::Watch;
 pub use watch::{Stop, ran};
 
 /// Bytes of a page of linear memory.
 const PAGE: u64 = 64 << 10;
 
-/// Slices that a guest may take to start on a thread that serves requests.
-const SLICES_TO_START: u32 = 10;
+/// Slices that a guest may take to start on a thread that others wait for.
+pub(crate) const SLICES_TO_START: u32 = 10;
 
 /// The instances of a thread: one of each deployment that was called, made when it is first called. Those that were not
 /// called for longest are dropped where there are too many.

@@ -11,7 +11,7 @@ const RECENT: Duration = Duration::from_secs(10);
 
 /// A thread's time.
 #[derive(Debug, Default)]
-pub(super) struct Shares {
+pub(crate) struct Shares {
     /// The begin of the window, and the time that each guest has used in it.
     begin: Option<Instant>,
     used: HashMap<u64, Duration>,
@@ -22,7 +22,7 @@ pub(super) struct Shares {
 
 impl Shares {
     /// Whether there is time for a call of the guest.
-    pub(super) fn has_time(&mut self, guest: u64, now: Instant) -> bool {
+    pub(crate) fn has_time(&mut self, guest: u64, now: Instant) -> bool {
         match self.last {
             Some((last, _)) if last == guest => {}
             last => self.last_other = last,
@@ -37,7 +37,7 @@ impl Shares {
     }
 
     /// A call of the guest took so long.
-    pub(super) fn add(&mut self, guest: u64, time: Duration) {
+    pub(crate) fn add(&mut self, guest: u64, time: Duration) {
         *self.used.entry(guest).or_default() += time;
     }
 }

@@ -21,7 +21,7 @@ impl Stop {
 /// Watches over the calls of one slow thread. A deadline there is of the time that the thread runs, as others may keep it
 /// waiting.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(crate) struct Watch {
     stop: Stop,
     /// Nanoseconds that the thread has run when the call must have ended.
     until: AtomicU64,
@@ -31,16 +31,16 @@ pub(super) struct Watch {
 const NONE: u64 = u64::MAX;
 
 impl Watch {
-    pub(super) fn new(stop: Stop) -> Arc<Self> {
+    pub(crate) fn new(stop: Stop) -> Arc<Self> {
         Arc::new(Self { stop, until: AtomicU64::new(NONE) })
     }
 
-    pub(super) fn supervisor(self: &Arc<Self>) -> Supervisor {
+    pub(crate) fn supervisor(self: &Arc<Self>) -> Supervisor {
         Supervisor::new(Arc::clone(self) as Arc<dyn Supervise>)
     }
 
     /// Makes a call, which may run for so long.
-    pub(super) fn call<T>(
+    pub(crate) fn call<T>(
         &self,
         deadline: Duration,
         call: impl FnOnce() -> Result<T, FunctionError>,

@@ -1,5 +1,6 @@
 //! The command line of `host-harness-serve`.
 
+mod forget;
 mod logs;
 
 use std::ffi::OsString;
@@ -9,7 +10,9 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use guest_host::text::printable;
 
+use crate::error::ServeError;
 use crate::server::{self, Options, Stopped};
+use forget::Forget;
 use logs::Logs;
 
 /// The server did not stop in order.
@@ -20,6 +23,9 @@ const BAD_INPUT: u8 = 2;
 
 /// The word for the log of a guest, where it is the first.
 const LOGS: &str = "logs";
+
+/// The word for forgetting what programs kept.
+const FORGET: &str = "forget";
 
 /// Serve the functions of many small tenants over HTTP.
 ///
@@ -32,7 +38,8 @@ const LOGS: &str = "logs";
     version,
     max_term_width = 100,
     args_override_self = true,
-    after_help = "`host-harness serve logs FOLDER GUEST` prints the log of a guest; `serve logs --help` has its options."
+    after_help = "`host-harness serve logs FOLDER GUEST` prints the log of a guest; `serve logs --help` has its options.\n\
+        `host-harness serve forget FOLDER GUEST` forgets what its program kept, while no server serves the folder."
 )]
 struct Serve {
     #[command(flatten)]
@@ -44,6 +51,7 @@ struct Serve {
 enum Asked {
     Serve(Box<Options>),
     Logs(Logs),
+    Forget(Forget),
 }
 
 impl Asked {
@@ -51,6 +59,7 @@ impl Asked {
     fn parse(words: &[OsString]) -> Result<Self, clap::Error> {
         match words {
             [_, first, ..] if first == LOGS => Logs::try_parse_from(&words[1..]).map(Self::Logs),
+            [_, first, ..] if first == FORGET => Forget::try_parse_from(&words[1..]).map(Self::Forget),
             _ => Serve::try_parse_from(words).map(|serve| Self::Serve(Box::new(serve.options))),
         }
     }
@@ -66,15 +75,20 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
             let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
             ExitCode::from(if is_help { 0 } else { BAD_INPUT })
         }
-        Ok(Asked::Logs(logs)) => match logs::run(&logs) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(&error.to_string(), BAD_INPUT),
-        },
+        Ok(Asked::Logs(logs)) => ended(logs::run(&logs)),
+        Ok(Asked::Forget(forget)) => ended(forget::run(&forget)),
         Ok(Asked::Serve(options)) => match server::run(&options) {
             Ok(Stopped::InOrder) => ExitCode::SUCCESS,
             Ok(Stopped::Forced(reason)) => fail(reason, FAILED),
             Err(error) => fail(&error.to_string(), BAD_INPUT),
         },
+    }
+}
+
+fn ended(result: Result<(), ServeError>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string(), BAD_INPUT),
     }
 }
 
@@ -100,6 +114,7 @@ mod tests {
     fn the_definition_of_options_is_sound() {
         Serve::command().debug_assert();
         Logs::command().debug_assert();
+        Forget::command().debug_assert();
     }
 
     #[test]
@@ -117,6 +132,8 @@ mod tests {
             (&["guests", "--listen", "8080"], "--listen"),
             (&["guests", "--shutdown-time", "3"], "such as 500us, 100ms or 1s"),
             (&["logs", "guests"], "<GUEST>"),
+            (&["forget", "guests"], "<GUEST>"),
+            (&["forget", "--help"], "[TENANT]"),
             (&["--help"], "serve logs --help"),
             (&["logs", "--help"], "host-harness serve logs"),
         ] {

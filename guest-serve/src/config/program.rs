@@ -7,7 +7,7 @@ use super::table::Table;
 use crate::error::{Place, ServeError};
 
 /// The keys of the table `program`.
-pub(super) const KEYS: [&str; 6] = ["tcp", "websocket", "message", "connections", "outgoing", "durable"];
+pub(super) const KEYS: [&str; 7] = ["tcp", "websocket", "message", "tenants", "connections", "outgoing", "durable"];
 
 /// Bytes that a message can be allowed to have.
 const MOST: usize = 1 << 20;
@@ -23,6 +23,8 @@ pub struct ProgramConfig {
     /// Bytes of a message, at most: what a WebSocket takes, and what a program gets at once of a stream. Instances begin with room for
     /// it, so a program whose messages may be of another size begins anew.
     pub message: usize,
+    /// Tenants that there are at most: with memory that is kept, or with connections.
+    pub tenants: u32,
     /// Connections of one tenant that are open at the same time, at most.
     pub connections: u32,
     /// Bytes that wait to be sent to one connection, at most. A client that reads too slowly is disconnected.
@@ -58,6 +60,7 @@ impl ProgramConfig {
                 message @ 1..=MOST => message,
                 _ => return Err(table.place().error("`message` must be from 1B to 1MiB")),
             },
+            tenants: table.count("tenants", 1..=u32::MAX)?.unwrap_or(10_000),
             connections: table.count("connections", 1..=1_000_000)?.unwrap_or(1000),
             outgoing: table.read("outgoing", super::bytes)?.unwrap_or(256 << 10),
             durable: table.flag("durable")?.unwrap_or(true),

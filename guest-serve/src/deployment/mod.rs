@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use guest_functions::{FunctionError, Module, ModuleConfig};
 use guest_host::{CallLimits, Engine, InstanceConfig, PoolConfig, Secrets};
@@ -58,13 +59,22 @@ pub struct Loader {
     /// The last deployment of each module.
     compiled: Mutex<HashMap<[u8; 32], Weak<Deployment>>>,
     versions: AtomicU64,
+    /// How long an event of a program may hold up those of others.
+    slice: Duration,
 }
 
 impl Loader {
     /// A loader of deployments on an engine.
     #[must_use]
     pub fn new(engine: Engine, monitor: Monitor) -> Self {
-        Self { engine, monitor, compiled: Mutex::default(), versions: AtomicU64::new(0) }
+        Self { engine, monitor, compiled: Mutex::default(), versions: AtomicU64::new(0), slice: Duration::MAX }
+    }
+
+    /// Events of programs that take longer than a slice belong to the slow lane. Without it they have all the time of the guest's
+    /// deadline.
+    #[must_use]
+    pub fn with_slice(self, slice: Duration) -> Self {
+        Self { slice, ..self }
     }
 
     /// The engine.
@@ -139,7 +149,9 @@ impl Deployment {
             config.routes.iter().map(|route| RouteFunction::find(&module, route)).collect::<Result<_, _>>()?;
         let streams = config.routes.iter().map(|route| http::stream(route, &module)).collect::<Result<_, _>>()?;
         let program = match &config.program {
-            Some(program) => Some(ProgramFunctions::find(&module, program)?),
+            Some(program) => {
+                Some(ProgramFunctions::find(&module, program, loader.monitor.guest(&name).meter(), loader.slice)?)
+            }
             None => None,
         };
         let files = match &config.static_folder {

@@ -1,9 +1,13 @@
 //! The functions of a program, one for each event.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use guest_abi::program::{CLOSED, CONNECTED, READ};
 use guest_functions::{Function, Module, Scalar, Type};
-use guest_tenants::Program;
+use guest_tenants::{Meter, Program};
 
+use crate::call::SLICES_TO_START;
 use crate::config::ProgramConfig;
 use crate::error::ServeError;
 
@@ -27,8 +31,13 @@ pub struct ProgramFunctions {
 }
 
 impl ProgramFunctions {
-    /// Finds the functions of a module.
-    pub(super) fn find(module: &Module, config: &ProgramConfig) -> Result<Self, ServeError> {
+    /// Finds the functions of a module. Its tenants are counted in `meter`, and a call may take `slice` at most.
+    pub(super) fn find(
+        module: &Module,
+        config: &ProgramConfig,
+        meter: &Arc<Meter>,
+        slice: Duration,
+    ) -> Result<Self, ServeError> {
         let place = &config.place;
         let function = |name: &str, params: &[Scalar]| match module.function(name) {
             Err(_) => Ok(None),
@@ -55,8 +64,11 @@ impl ProgramFunctions {
         // Other limits may change, and programs go on. The address of a client comes beside a message.
         let exchange = u32::try_from((config.message + BESIDE).next_power_of_two().max(LEAST_EXCHANGE)).ok();
         let instance = module.config().instance.clone().with_exchange_size(exchange);
+        let deadline = instance.deadline.map_or(slice, |deadline| deadline.min(slice));
+        let to_start = slice.saturating_mul(SLICES_TO_START).min(instance.init_deadline);
+        let instance = instance.with_deadline(Some(deadline)).with_init_deadline(to_start);
         Ok(Self {
-            program: Program::new(module.guest(), &instance),
+            program: Program::new(module.guest(), &instance).with_meter(Arc::clone(meter)),
             connected: function(CONNECTED, &[Scalar::I64, Scalar::String])?,
             read,
             closed: function(CLOSED, &[Scalar::I64])?,

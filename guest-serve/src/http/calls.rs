@@ -95,6 +95,11 @@ impl Calls {
         };
         if let (Some(programs), Some(key)) = (&self.options.programs, socket(deployment, request, rest)) {
             return Ok(match key.map_or_else(|| Ok(deployment.name.to_string()), path::tenant) {
+                Ok(key) if !programs.admits(deployment, &key).await => {
+                    let refusal = Refusal::TooManyTenants;
+                    deployment.monitor.limited(&key, &refusal.to_string());
+                    refusal.response()
+                }
                 Ok(key) => self.upgrade(programs.clone(), request, Arc::clone(deployment), key),
                 Err(refusal) => refusal.response(),
             });

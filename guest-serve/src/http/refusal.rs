@@ -11,6 +11,7 @@ use hyper::{Response, StatusCode};
 use serde_json::json;
 
 use crate::lanes::Full as LaneFull;
+use crate::monitor::NO_INSTANCE;
 use crate::programs::CallError;
 use crate::records::RecordsError;
 
@@ -80,6 +81,9 @@ pub enum Refusal {
     /// The server stops.
     #[error("the server stops")]
     Stopping,
+    /// A tenant of a program beyond those that the guest may have.
+    #[error("the guest has as many tenants as it may have; try again later")]
+    TooManyTenants,
     /// A request that cannot become a WebSocket.
     #[error("{0}")]
     NoWebSocket(&'static str),
@@ -146,6 +150,7 @@ impl Refusal {
             Self::MediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type"),
             Self::Rate { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate"),
             Self::Busy(LaneFull::Closed) | Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+            Self::TooManyTenants => (StatusCode::SERVICE_UNAVAILABLE, "tenants"),
             Self::Busy(_) | Self::WaitedTooLong => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::TooManyStreams { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::TotalTime { .. } => (StatusCode::GATEWAY_TIMEOUT, "deadline-exceeded"),
@@ -206,7 +211,7 @@ fn of_call(error: &FunctionError) -> (StatusCode, &'static str) {
             (StatusCode::BAD_REQUEST, "arguments")
         }
         // Of starting the guest.
-        _ => (StatusCode::INTERNAL_SERVER_ERROR, "no-instance"),
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, NO_INSTANCE),
     }
 }
 

@@ -52,6 +52,18 @@ pub enum Event<'a> {
         /// Why.
         reason: &'a str,
     },
+    /// The file of programs and records cannot be read or written, or can be again.
+    Store {
+        /// Why; `None` if it can be used again.
+        error: Option<&'a str>,
+    },
+    /// Instances of a guest cannot be made, or can be again.
+    Instances {
+        /// The guest.
+        guest: &'a str,
+        /// Why; `None` if they can be made again.
+        error: Option<&'a str>,
+    },
     /// The folder of guests cannot be read.
     Folder {
         /// Why.
@@ -78,6 +90,8 @@ impl Event<'_> {
             Self::Begun { guest, tenant, reason } => {
                 ("begun", json!({"guest": guest, "tenant": cut(tenant), "reason": reason}))
             }
+            Self::Store { error } => ("store", json!({"error": error.map(cut)})),
+            Self::Instances { guest, error } => ("instances", json!({"guest": guest, "error": error.map(cut)})),
             Self::Folder { error } => ("failed", json!({"guest": null, "error": cut(error)})),
         };
         line(&now(), "event", event, &rest)

@@ -5,6 +5,7 @@
 
 mod counts;
 mod event;
+mod fault;
 pub mod ring;
 mod writer;
 
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use guest_abi::Level;
+use guest_tenants::Meter;
 use serde_json::json;
 
 pub use counts::{Counts, LATENCY_BOUNDS};
@@ -24,12 +26,15 @@ pub use writer::Writer;
 use crate::error::ServeError;
 use crate::folder::GuestName;
 use counts::Counters;
+use fault::Fault;
 use writer::{Job, Sender};
 
 /// The monitors of all guests. Cheap to clone; the clones are the same.
 #[derive(Debug, Clone, Default)]
 pub struct Monitor {
     guests: Arc<Mutex<BTreeMap<GuestName, Arc<GuestMonitor>>>>,
+    /// Of the file of programs and records.
+    store: Arc<Fault>,
     sender: Sender,
 }
 
@@ -39,6 +44,10 @@ pub struct GuestMonitor {
     name: GuestName,
     counters: Counters,
     last_error: Mutex<Option<LastError>>,
+    /// Of making instances.
+    instances: Fault,
+    /// Counts the tenants of its program.
+    meter: Arc<Meter>,
     /// When the last event about a tenant that was limited was written.
     limited: Mutex<Option<Instant>>,
     sender: Sender,
@@ -80,6 +89,9 @@ pub struct Ended<'a> {
 /// Between two events about tenants of a guest that were limited. There may be thousands each second.
 const LIMITED_EVENTS: Duration = Duration::from_secs(10);
 
+/// The kind of an error where no instance could be made.
+pub(crate) const NO_INSTANCE: &str = "no-instance";
+
 /// Characters of a message that are kept.
 const MESSAGE: usize = 1000;
 
@@ -91,7 +103,7 @@ impl Monitor {
     /// [`ServeError::Io`] if the folder cannot be made, and [`ServeError::System`] if there is no thread.
     pub fn start(folder: &Path, log_size: u64) -> Result<(Self, Writer), ServeError> {
         let (sender, writer) = Writer::start(folder, log_size)?;
-        Ok((Self { guests: Arc::default(), sender }, writer))
+        Ok((Self { sender, ..Self::default() }, writer))
     }
 
     /// The monitor of a guest, which begins now if there was none.
@@ -103,6 +115,8 @@ impl Monitor {
                 name: name.clone(),
                 counters: Counters::default(),
                 last_error: Mutex::default(),
+                instances: Fault::default(),
+                meter: Arc::default(),
                 limited: Mutex::default(),
                 sender: self.sender.clone(),
             })
@@ -122,6 +136,21 @@ impl Monitor {
         guests.iter().map(|(name, guest)| (name.clone(), guest.counts())).collect()
     }
 
+    /// The file of programs and records was read or written, or could not be. An event tells when that begins, and when it ends.
+    pub fn store(&self, result: Result<(), &str>) {
+        match result {
+            Ok(()) if self.store.worked() => self.event(&Event::Store { error: None }),
+            Err(error) if self.store.failed(error) => self.event(&Event::Store { error: Some(error) }),
+            _ => {}
+        }
+    }
+
+    /// Why the file of programs and records cannot be used at the moment.
+    #[must_use]
+    pub fn store_error(&self) -> Option<String> {
+        self.store.error()
+    }
+
     /// Writes an event to the file of events and to standard error.
     pub fn event(&self, event: &Event<'_>) {
         self.sender.send(Job::Event(event.line()));
@@ -135,16 +164,31 @@ impl GuestMonitor {
         &self.name
     }
 
+    /// Where the tenants of its program are counted.
+    #[must_use]
+    pub fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+
     /// A request for a function has ended. Each is recorded once.
     pub fn ended(&self, ended: &Ended<'_>) {
         self.counters.ended(ended.status, ended.took, ended.slow);
         if let Some((kind, message)) = ended.error.filter(|_| counts::is_failure(ended.status)) {
             self.failed(ended, kind, message);
+        } else if ended.error.is_none() && self.instances.worked() {
+            self.tell_instances(None);
         }
+    }
+
+    fn tell_instances(&self, error: Option<&str>) {
+        self.sender.send(Job::Event(Event::Instances { guest: self.name.as_str(), error }.line()));
     }
 
     #[cold]
     fn failed(&self, ended: &Ended<'_>, kind: &str, message: &str) {
+        if kind == NO_INSTANCE && self.instances.failed(message) {
+            self.tell_instances(Some(message));
+        }
         let error = LastError {
             time: event::now(),
             tenant: ended.tenant.to_owned(),

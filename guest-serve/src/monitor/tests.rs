@@ -48,6 +48,13 @@ fn logs_and_events_are_lines_of_json_on_disk() {
     guest.limited("blue", "rate");
     monitor.event(&Event::Deployed { guest: "a", version: 3, mount: "/a", module: [0xAB; 32] });
     monitor.event(&Event::Failed { guest: "b", error: "no", serving: None });
+    monitor.store(Ok(()));
+    for error in [Err("full"), Err("full"), Ok(()), Ok(())] {
+        monitor.store(error);
+    }
+    for error in [Some((NO_INSTANCE, "no memory")), Some((NO_INSTANCE, "no memory")), Some(("trap", "x")), None, None] {
+        guest.ended(&Ended { error, ..ended(if error.is_some() { 500 } else { 200 }, 1) });
+    }
     writer.close();
     let lines = |path: &Path| -> Vec<serde_json::Value> {
         let text = RingReader::new(path).read().unwrap();
@@ -61,7 +68,10 @@ fn logs_and_events_are_lines_of_json_on_disk() {
     );
     let events = lines(&Writer::events(folder.path()));
     let kinds: Vec<_> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
-    assert_eq!(kinds, ["limited", "deployed", "failed"], "one event stands for many refusals");
+    assert_eq!(kinds[..3], ["limited", "deployed", "failed"], "one event stands for many refusals");
+    assert_eq!(kinds[3..], ["store", "store", "instances", "instances"], "told when it begins and when it ends");
+    assert_eq!((&events[3]["error"], &events[4]["error"]), (&json!("full"), &json!(null)));
+    assert_eq!((&events[5]["error"], &events[6]["error"]), (&json!("no memory"), &json!(null)));
     assert_eq!(events[1]["module"], "ab".repeat(32));
     assert!(events[0]["time"].as_str().unwrap().ends_with('Z'), "{}", events[0]);
 }

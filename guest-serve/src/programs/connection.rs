@@ -9,7 +9,7 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use super::outbox::{Closing, Out, Outgoing, queue};
+use super::outbox::{Closer, Closing, Out, Outgoing, queue};
 use super::worker::Event;
 use super::{Entrance, tenant_of};
 use crate::deployment::Deployment;
@@ -17,14 +17,30 @@ use crate::registry::Reader;
 
 /// The half of a connection from which bytes arrive.
 pub(super) trait Incoming {
+    /// Whether a client that is silent is asked by a ping whether it is there. The system asks for others.
+    const PINGS: bool;
+
     /// The next message, or what has arrived of a stream; at its end, and where the client broke the rules, why the connection is closed.
-    fn next(&mut self) -> impl Future<Output = Result<Vec<u8>, Closing>>;
+    /// It may be dropped before it is ready, and nothing is lost.
+    fn next(&mut self) -> impl Future<Output = Result<Heard, Closing>>;
+}
+
+/// Something that a client sent.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// Bytes for the program.
+    Bytes(Vec<u8>),
+    /// A sign that it is there.
+    Alive,
 }
 
 /// The half of a connection to which bytes are sent.
 pub(super) trait Sink {
     /// Sends bytes.
     fn send(&mut self, bytes: &[u8]) -> impl Future<Output = io::Result<()>>;
+
+    /// Asks whether the client is there.
+    fn ping(&mut self) -> impl Future<Output = io::Result<()>>;
 
     /// Tells the client that there is nothing more.
     fn close(&mut self, why: Closing) -> impl Future<Output = ()>;
@@ -57,11 +73,13 @@ impl Entrance {
         if !self.enter(&deployment, &tenant, connection, Event::Connected { peer, outbox, done }) {
             return sink.close(Closing::GoingAway).await;
         }
-        let _ = was_connected.await;
         let mut closing = shared.closing.subscribe();
         let why = {
             let mut writes = pin!(self.write(&mut outgoing, &mut sink));
-            let reads = self.read(&deployment, &tenant, key, connection, &mut incoming);
+            let reads = async {
+                let _ = was_connected.await;
+                self.read(&deployment, &tenant, key, connection, &mut incoming, &closer).await
+            };
             let replaced = async {
                 loop {
                     sleep(LOOK).await;
@@ -107,9 +125,10 @@ impl Entrance {
         key: &str,
         connection: i64,
         incoming: &mut impl Incoming,
+        closer: &Closer,
     ) -> Closing {
         loop {
-            let bytes = match incoming.next().await {
+            let bytes = match self.hear(incoming, closer).await {
                 Ok(bytes) => bytes,
                 Err(why) => return why,
             };
@@ -121,6 +140,24 @@ impl Entrance {
             }
             // It is dropped, when the program has had the bytes.
             let _ = was_read.await;
+        }
+    }
+
+    /// The next bytes. A client that is silent is asked whether it is there, and must answer.
+    async fn hear<I: Incoming>(&self, incoming: &mut I, closer: &Closer) -> Result<Vec<u8>, Closing> {
+        let mut was_asked = false;
+        loop {
+            match timeout(self.shared.keep_alive, incoming.next()).await {
+                Ok(Ok(Heard::Bytes(bytes))) => return Ok(bytes),
+                Ok(Ok(Heard::Alive)) => was_asked = false,
+                Ok(Err(why)) => return Err(why),
+                Err(_) if !I::PINGS => {}
+                Err(_) if was_asked => return Err(Closing::Silent),
+                Err(_) => {
+                    was_asked = true;
+                    closer.ping();
+                }
+            }
         }
     }
 
@@ -140,6 +177,11 @@ impl Entrance {
                         Err(_) => return Some(Closing::TooSlow),
                     }
                 }
+                Out::Ping => match timeout(self.shared.send_time, sink.ping()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return None,
+                    Err(_) => return Some(Closing::TooSlow),
+                },
                 Out::Close(why) => return Some(why),
             }
         }

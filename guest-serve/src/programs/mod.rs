@@ -4,10 +4,16 @@
 //! in the result. All events of a tenant go to one thread, which has the instances; between two events the tenant may sleep. A
 //! call that fails is undone, and its connection is closed.
 
+mod away;
+mod batch;
 mod calls;
 mod connection;
+mod event;
+mod load;
+mod manage;
 mod numbers;
 mod outbox;
+mod steps;
 mod tcp;
 mod websocket;
 mod worker;
@@ -26,17 +32,22 @@ use tokio::sync::watch;
 use crate::deployment::Deployment;
 use crate::error::ServeError;
 use crate::folder::GuestName;
+use crate::lanes::SlowOptions;
 use crate::monitor::Monitor;
 use crate::rate::Rate;
 use crate::records::make_tables;
 use crate::registry::Registry;
+use crate::server::room::Room;
+use away::SlowPrograms;
 pub use calls::CallError;
 use calls::{CallJob, Home};
 pub(crate) use calls::{Settled, WriteCall};
+use load::Load;
+pub(crate) use manage::{ManageError, Page, Places};
 use numbers::Numbers;
 use tcp::Listeners;
 pub use websocket::{Upgrade, is_upgrade};
-use worker::{Event, Job, Worker};
+use worker::{Event, Job, SlowLane, Worker};
 
 /// The file of sleeping tenants, in the server's own folder.
 const STORE: &str = "tenants.redb";
@@ -55,20 +66,25 @@ pub struct ProgramOptions {
     /// Instances of programs that each of these threads keeps. Further tenants sleep.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub program_instances: u32,
-    /// Memory that sleeping programs may take. Those that slept longest are in a file in FOLDER/.serve.
+    /// Memory that sleeping programs may take, and as much again those whose events are on slow threads. Those that slept longest
+    /// are in a file in FOLDER/.serve.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = guest_host::text::size)]
     pub asleep_memory: u64,
+    /// How long a client of a program may be silent before it is asked whether it is still there: by a ping of a WebSocket, or
+    /// by the system over TCP. One that does not answer for as long again is disconnected.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = guest_host::text::duration)]
+    pub keep_alive: Duration,
 }
 
-/// How long calls and clients may take.
+/// What programs have in common with requests.
 #[derive(Debug, Clone, Copy)]
-pub struct CallTimes {
-    /// How long a call may hold up other calls of its thread.
-    pub slice: Duration,
-    /// How much longer than the guest's deadline a call may wait for its turn.
-    pub wait: Duration,
+pub struct Common {
+    /// The slow lane, and what belongs to it.
+    pub slow: SlowOptions,
     /// How long a client may read nothing of what is sent to it.
     pub send: Duration,
+    /// Connections of clients that there are at most.
+    pub connections: u32,
 }
 
 /// The way into the threads of programs. Cheap to clone; the clones are the same.
@@ -82,10 +98,16 @@ struct Shared {
     workers: Vec<mpsc::Sender<Job>>,
     numbers: Numbers,
     rate: Rate,
-    /// The records of all tenants.
+    /// The records of all tenants, and their images.
     records: RedbReader,
+    /// The file of sleeping tenants.
+    store: RedbStore,
     /// How long a client may read nothing of what is sent to it.
     send_time: Duration,
+    /// How long a client may be silent before it is asked whether it is there.
+    keep_alive: Duration,
+    /// Room for connections.
+    room: Arc<Room>,
     /// Whether connections are closed.
     closing: watch::Sender<bool>,
     /// Connections that are open.
@@ -97,11 +119,14 @@ struct Shared {
 pub struct Programs {
     entrance: Option<Entrance>,
     listeners: Option<Listeners>,
-    workers: Vec<JoinHandle<()>>,
+    workers: Vec<JoinHandle<bool>>,
+    /// Ends after the threads that wait for it.
+    slow: Option<SlowPrograms>,
 }
 
 impl Programs {
-    /// Starts the threads. Tenants that slept when the server stopped go on; `own` is the server's own folder.
+    /// Starts the threads. Tenants that slept when the server stopped go on; `own` is the server's own folder, and `common` has
+    /// what programs and requests have in common.
     ///
     /// # Errors
     /// [`ServeError`] if a file in the folder cannot be used, or the system has no thread.
@@ -110,45 +135,56 @@ impl Programs {
         registry: &Registry,
         monitor: &Monitor,
         rate: Rate,
-        times: CallTimes,
+        common: &Common,
         options: &ProgramOptions,
     ) -> Result<Self, ServeError> {
-        let path = own.join(STORE);
-        let store = RedbStore::open(&path, STORE_CACHE).and_then(|mut store| {
-            store.commit_with(&[], make_tables)?;
-            Ok(store)
-        });
-        let store = store.map_err(|error| {
-            ServeError::io("use the file of sleeping programs", &path)(std::io::Error::other(error))
-        })?;
+        let store = open_store(own)?;
         let count = options
             .program_threads
             .map_or_else(|| thread::available_parallelism().map_or(1, NonZeroUsize::get), |threads| threads as usize);
         let asleep = usize::try_from(options.asleep_memory).unwrap_or(usize::MAX) / count;
         let instances = NonZeroUsize::new(options.program_instances as usize).unwrap_or(NonZeroUsize::MIN);
         let config = TenantsConfig::default().with_instances(instances).with_asleep_bytes(asleep);
-        let (mut senders, mut workers) = (Vec::new(), Vec::new());
-        for number in 0..count {
-            let (sender, jobs) = mpsc::channel();
-            let records = Home::new(store.reader(), registry, instances.get(), times.slice, times.wait);
-            let worker = Worker::new(config, store.clone(), records, monitor.clone());
-            let thread = thread::Builder::new().name(format!("programs-{number}")).spawn(move || worker.run(&jobs));
-            workers
-                .push(thread.map_err(|source| ServeError::System { what: "start the threads of programs", source })?);
-            senders.push(sender);
-        }
+        let numbers = Numbers::open(own)?;
+        let no_thread = |source| ServeError::System { what: "start the threads of programs", source };
+        let slow = SlowPrograms::start(registry, &common.slow).map_err(no_thread)?;
+        let entrance = slow.entrance();
         let shared = Shared {
-            workers: senders,
-            numbers: Numbers::open(own)?,
+            workers: Vec::new(),
+            numbers,
             rate,
             records: store.reader(),
-            send_time: times.send,
+            store: store.clone(),
+            send_time: common.send,
+            keep_alive: options.keep_alive,
+            room: Room::new(common.connections),
             closing: watch::Sender::new(false),
             open: watch::Sender::new(0),
         };
+        let mut programs = Self { entrance: None, listeners: None, workers: Vec::new(), slow: Some(slow) };
+        let load = Load::new(usize::try_from(options.asleep_memory).unwrap_or(usize::MAX));
+        let mut senders = Vec::new();
+        for number in 0..count {
+            let (sender, jobs) = mpsc::channel();
+            let records = Home::new(store.reader(), registry, instances.get(), common.slow.slice, common.slow.longer);
+            let (back, entrance, load) = (sender.clone(), entrance.clone(), Arc::clone(&load));
+            let slow = SlowLane { jobs: back, entrance, load, slice: common.slow.slice };
+            let worker = Worker::new(config, store.clone(), records, slow, monitor.clone());
+            let thread = thread::Builder::new().name(format!("programs-{number}")).spawn(move || worker.run(&jobs));
+            match thread {
+                Ok(thread) => programs.workers.push(thread),
+                Err(error) => {
+                    stop(&senders, Duration::ZERO);
+                    return Err(no_thread(error));
+                }
+            }
+            senders.push(sender);
+        }
+        let shared = Shared { workers: senders, ..shared };
         let entrance = Entrance { shared: Arc::new(shared) };
-        let listeners = Listeners::start(registry.clone(), monitor.clone(), entrance.clone())?;
-        Ok(Self { entrance: Some(entrance), listeners: Some(listeners), workers })
+        programs.entrance = Some(entrance.clone());
+        programs.listeners = Some(Listeners::start(registry.clone(), monitor.clone(), entrance)?);
+        Ok(programs)
     }
 
     /// The way in.
@@ -165,29 +201,37 @@ impl Programs {
     pub fn hang_up(&self, longest: Duration) -> bool {
         let Some(entrance) = &self.entrance else { return true };
         entrance.shared.closing.send_replace(true);
-        let until = Instant::now() + longest;
+        let begun = Instant::now();
         let mut ended = *entrance.shared.open.borrow() == 0;
-        while !ended && Instant::now() < until {
+        while !ended && begun.elapsed() < longest {
             thread::sleep(Duration::from_millis(5));
             ended = *entrance.shared.open.borrow() == 0;
         }
         ended
     }
 
-    /// [Hangs up](Programs::hang_up), and keeps what tenants have. Says whether all connections have ended.
+    /// [Hangs up](Programs::hang_up), and keeps what tenants have. Waits at most so long, also for events on the slow lane. Says whether
+    /// all connections and events have ended.
     pub fn close(&mut self, longest: Duration) -> bool {
-        let ended = self.hang_up(longest);
+        let begun = Instant::now();
+        let mut ended = self.hang_up(longest);
         let Some(entrance) = self.entrance.take() else { return ended };
         drop(self.listeners.take());
-        for worker in &entrance.shared.workers {
-            // A thread that has ended has nothing left to keep.
-            let _ = worker.send(Job::Stop);
-        }
+        stop(&entrance.shared.workers, longest.saturating_sub(begun.elapsed()));
         for worker in self.workers.drain(..) {
             // A fault in it was printed.
-            let _ = worker.join();
+            ended &= worker.join().unwrap_or(false);
         }
+        drop(self.slow.take());
         ended
+    }
+}
+
+/// Has threads of programs end, after so long at most.
+fn stop(workers: &[mpsc::Sender<Job>], within: Duration) {
+    for worker in workers {
+        // A thread that has ended has nothing left to keep.
+        let _ = worker.send(Job::Stop { within });
     }
 }
 
@@ -200,10 +244,18 @@ impl Drop for Programs {
 impl Entrance {
     /// The thread of a tenant, which stays the same as long as the number of threads does.
     fn worker(&self, tenant: &str) -> &mpsc::Sender<Job> {
+        &self.shared.workers[self.number_of(tenant)]
+    }
+
+    fn number_of(&self, tenant: &str) -> usize {
         let hasher: BuildHasherDefault<DefaultHasher> = BuildHasherDefault::default();
-        let workers = &self.shared.workers;
         // Less than the number of threads.
-        &workers[(hasher.hash_one(tenant) % workers.len() as u64) as usize]
+        (hasher.hash_one(tenant) % self.shared.workers.len() as u64) as usize
+    }
+
+    /// The room for connections, which those of requests take, too.
+    pub(crate) fn room(&self) -> &Arc<Room> {
+        &self.shared.room
     }
 
     /// Hands in work for the thread of a tenant. If the server stops, nobody takes it: what it holds is dropped.
@@ -221,6 +273,19 @@ impl Entrance {
         let job = Job::Event { deployment: Arc::clone(deployment), tenant: Arc::clone(tenant), connection, event };
         self.worker(tenant).send(job).is_ok()
     }
+}
+
+/// Opens the file of sleeping tenants, or makes it.
+///
+/// # Errors
+/// [`ServeError::Io`].
+pub(crate) fn open_store(own: &Path) -> Result<RedbStore, ServeError> {
+    let path = own.join(STORE);
+    let store = RedbStore::open(&path, STORE_CACHE).and_then(|mut store| {
+        store.commit_with(&[], make_tables)?;
+        Ok(store)
+    });
+    store.map_err(|error| ServeError::io("use the file of sleeping programs", &path)(std::io::Error::other(error)))
 }
 
 /// The name of a tenant among all tenants: that of its guest, and its key.

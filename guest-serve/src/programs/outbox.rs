@@ -14,8 +14,14 @@ pub(super) enum Closing {
     TooSlow,
     /// The tenant has as many connections as it may have.
     TooMany,
+    /// The guest has as many tenants as it may have.
+    TooManyTenants,
+    /// The tenant was forgotten.
+    Forgotten,
     /// A call of the program failed.
     Failed,
+    /// As many events of the program wait for the slow lane as may.
+    Busy,
     /// The server stops, or has another version of the program.
     GoingAway,
     /// The client sent a message with more bytes than it may have.
@@ -24,12 +30,16 @@ pub(super) enum Closing {
     NotText,
     /// The client broke the rules otherwise.
     BrokeRules,
+    /// The client does not answer.
+    Silent,
 }
 
 /// Something that waits to be sent.
 #[derive(Debug)]
 pub(super) enum Out {
     Bytes(Arc<[u8]>),
+    /// A question whether the client is still there.
+    Ping,
     /// What was put there before is sent first.
     Close(Closing),
 }
@@ -104,6 +114,12 @@ impl Outbox {
 }
 
 impl Closer {
+    /// Asks whether the client is still there.
+    pub(super) fn ping(&self) {
+        // One that has ended is told so elsewhere.
+        let _ = self.sender.send(Out::Ping);
+    }
+
     /// As [`Outbox::close`].
     pub(super) fn close(&self, why: Closing) {
         self.shared.closed.store(true, Relaxed);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -15,7 +16,7 @@ use tokio::task::{AbortHandle, LocalSet, spawn_local};
 use tokio::time::sleep;
 
 use super::Entrance;
-use super::connection::{Incoming, Sink};
+use super::connection::{Heard, Incoming, Sink};
 use super::outbox::Closing;
 use crate::deployment::Deployment;
 use crate::folder::GuestName;
@@ -130,6 +131,10 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Takes connections for a guest.
 async fn take_all(listener: TcpListener, registry: Registry, entrance: Entrance, name: GuestName) {
     loop {
+        // Those that are not taken wait in the system's queue.
+        while !entrance.shared.room.has_some() {
+            sleep(NO_ROOM).await;
+        }
         let (stream, peer) = match listener.accept().await {
             Ok(taken) => taken,
             Err(_) => {
@@ -137,21 +142,31 @@ async fn take_all(listener: TcpListener, registry: Registry, entrance: Entrance,
                 continue;
             }
         };
+        let place = entrance.shared.room.take();
         let mut reader = registry.reader();
         let Some(deployment) = reader.table().get(&name).map(Arc::clone) else { continue };
         let entrance = entrance.clone();
         spawn_local(async move {
             let most = deployment.config.program.as_ref().map_or(1, |program| program.message);
-            let (incoming, sink) = halves(stream, most);
+            let (incoming, sink) = halves(stream, most, entrance.shared.keep_alive);
             let key = deployment.name.to_string();
             entrance.serve(deployment, &key, peer.to_string(), reader, incoming, sink).await;
+            drop(place);
         });
     }
 }
 
-fn halves(stream: TcpStream, most: usize) -> (Stream, OwnedWriteHalf) {
+/// Times that the system asks a client which does not answer.
+const ASKED: u32 = 3;
+
+fn halves(stream: TcpStream, most: usize, keep_alive: Duration) -> (Stream, OwnedWriteHalf) {
     // An answer is sent at once.
     let _ = stream.set_nodelay(true);
+    // A system that cannot ask so has ways of its own.
+    let asks = TcpKeepalive::new().with_time(keep_alive).with_interval(keep_alive / ASKED);
+    #[cfg(unix)]
+    let asks = asks.with_retries(ASKED);
+    let _ = SockRef::from(&stream).set_tcp_keepalive(&asks);
     let (half, sink) = stream.into_split();
     (Stream { half, most }, sink)
 }
@@ -163,14 +178,17 @@ struct Stream {
 }
 
 impl Incoming for Stream {
-    async fn next(&mut self) -> Result<Vec<u8>, Closing> {
+    // The system asks, and a client that does not answer is an error of the stream.
+    const PINGS: bool = false;
+
+    async fn next(&mut self) -> Result<Heard, Closing> {
         // Without a buffer while nothing arrives: most connections are idle.
         self.half.readable().await.map_err(|_| Closing::Asked)?;
         let mut bytes = vec![0; self.most];
         match self.half.read(&mut bytes).await {
             Ok(read @ 1..) => {
                 bytes.truncate(read);
-                Ok(bytes)
+                Ok(Heard::Bytes(bytes))
             }
             _ => Err(Closing::Asked),
         }
@@ -182,8 +200,30 @@ impl Sink for OwnedWriteHalf {
         self.write_all(bytes).await
     }
 
+    async fn ping(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     async fn close(&mut self, _why: Closing) {
         // One that the client has closed already needs nothing more.
         let _ = self.shutdown().await;
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_system_asks_whether_a_silent_client_is_there() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let (incoming, _sink) = halves(stream, 1, Duration::from_secs(12));
+        let socket = SockRef::from(incoming.half.as_ref());
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(12));
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(4));
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), 3);
     }
 }

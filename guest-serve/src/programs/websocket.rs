@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::Entrance;
-use super::connection::{Incoming, Sink};
+use super::connection::{Heard, Incoming, Sink};
 use super::outbox::Closing;
 use crate::deployment::Deployment;
 use crate::registry::Reader;
@@ -90,19 +90,19 @@ impl Upgrade {
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
 impl Incoming for SplitStream<Socket> {
-    async fn next(&mut self) -> Result<Vec<u8>, Closing> {
-        loop {
-            match StreamExt::next(self).await {
-                Some(Ok(Message::Text(text))) => return Ok(text.as_bytes().to_vec()),
-                Some(Ok(Message::Binary(bytes))) => return Ok(bytes.to_vec()),
-                Some(Ok(Message::Close(_))) | None => return Err(Closing::Asked),
-                // The library answers a ping when it writes next.
-                Some(Ok(_)) => {}
-                Some(Err(Error::Capacity(_))) => return Err(Closing::TooLarge),
-                Some(Err(Error::Utf8(_))) => return Err(Closing::NotText),
-                Some(Err(Error::Protocol(_))) => return Err(Closing::BrokeRules),
-                Some(Err(_)) => return Err(Closing::Asked),
-            }
+    const PINGS: bool = true;
+
+    async fn next(&mut self) -> Result<Heard, Closing> {
+        match StreamExt::next(self).await {
+            Some(Ok(Message::Text(text))) => Ok(Heard::Bytes(text.as_bytes().to_vec())),
+            Some(Ok(Message::Binary(bytes))) => Ok(Heard::Bytes(bytes.to_vec())),
+            Some(Ok(Message::Close(_))) | None => Err(Closing::Asked),
+            // A ping or a pong. The library answers a ping when it writes next.
+            Some(Ok(_)) => Ok(Heard::Alive),
+            Some(Err(Error::Capacity(_))) => Err(Closing::TooLarge),
+            Some(Err(Error::Utf8(_))) => Err(Closing::NotText),
+            Some(Err(Error::Protocol(_))) => Err(Closing::BrokeRules),
+            Some(Err(_)) => Err(Closing::Asked),
         }
     }
 }
@@ -116,14 +116,22 @@ impl Sink for SplitSink<Socket, Message> {
         SinkExt::send(self, message).await.map_err(io::Error::other)
     }
 
+    async fn ping(&mut self) -> io::Result<()> {
+        SinkExt::send(self, Message::Ping(Bytes::new())).await.map_err(io::Error::other)
+    }
+
     async fn close(&mut self, why: Closing) {
         let (code, reason) = match why {
             Closing::Asked => (CloseCode::Normal, ""),
             Closing::TooSlow => (CloseCode::Policy, "too slow"),
             Closing::TooMany => (CloseCode::Again, "too many connections"),
+            Closing::TooManyTenants => (CloseCode::Again, "too many tenants"),
+            Closing::Forgotten => (CloseCode::Away, "the tenant was removed"),
+            Closing::Busy => (CloseCode::Again, "too much to do"),
             Closing::Failed => (CloseCode::Error, "the program failed"),
             Closing::TooLarge => (CloseCode::Size, "the message is too large"),
             Closing::NotText => (CloseCode::Invalid, "the text is not UTF-8"),
+            Closing::Silent => (CloseCode::Policy, "no answer"),
             Closing::BrokeRules => (CloseCode::Protocol, ""),
             Closing::GoingAway => (CloseCode::Away, "the server stops, or has another version"),
         };

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
 use tokio_io_timeout::TimeoutStream;
 
+use super::room::{Place, Room};
 use crate::http::{Handler, Peer};
 
 /// How long a connection may do nothing.
@@ -45,6 +46,8 @@ pub(super) struct Shared {
     open: Vec<AtomicUsize>,
     /// Where each thread is handed connections that others took.
     hand: Vec<mpsc::UnboundedSender<Handed>>,
+    /// The room that they share with connections of programs.
+    room: Arc<Room>,
     /// All connections.
     count: Mutex<usize>,
     none_is_open: Condvar,
@@ -70,11 +73,12 @@ const TIDY: Duration = Duration::from_secs(1);
 const NO_ROOM: Duration = Duration::from_millis(100);
 
 impl Shared {
-    pub(super) fn new(hand: Vec<mpsc::UnboundedSender<Handed>>) -> Self {
+    pub(super) fn new(hand: Vec<mpsc::UnboundedSender<Handed>>, room: Arc<Room>) -> Self {
         Self {
             stage: watch::Sender::new(Stage::Open),
             open: hand.iter().map(|_| AtomicUsize::new(0)).collect(),
             hand,
+            room,
             count: Mutex::new(0),
             none_is_open: Condvar::new(),
         }
@@ -119,13 +123,14 @@ pub(super) struct Handed {
 struct Open {
     shared: Arc<Shared>,
     number: usize,
+    _place: Place,
 }
 
 impl Open {
     fn new(shared: &Arc<Shared>, number: usize) -> Self {
         shared.open[number].fetch_add(1, Relaxed);
         *shared.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        Self { shared: Arc::clone(shared), number }
+        Self { shared: Arc::clone(shared), number, _place: shared.room.take() }
     }
 }
 
@@ -177,13 +182,22 @@ impl<H: Handler> Connections<H> {
         let Ok(listener) = TcpListener::from_std(listener) else { return };
         let mut tidy = tokio::time::interval(TIDY);
         tidy.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // One that came when others had just taken the last room.
+        let mut waiting = None;
         loop {
-            let has_room = self.shared.open[self.number].load(Relaxed) < self.most;
+            let has_room = self.shared.open[self.number].load(Relaxed) < self.most && self.shared.room.has_some();
+            if let Some(accepted) = waiting.take_if(|_| has_room) {
+                self.take(accepted).await;
+                continue;
+            }
             tokio::select! {
                 _ = stage.wait_for(|stage| *stage > Stage::Open) => return,
                 Some(handed) = handed.recv() => self.take_handed(handed),
                 _ = tidy.tick() => self.handler.tidy(),
-                accepted = listener.accept(), if has_room => self.take(accepted).await,
+                accepted = listener.accept(), if has_room => match self.shared.room.has_some() {
+                    true => self.take(accepted).await,
+                    false => waiting = Some(accepted),
+                },
             }
         }
     }

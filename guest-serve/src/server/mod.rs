@@ -2,6 +2,7 @@
 
 mod connections;
 mod descriptors;
+pub(crate) mod room;
 pub mod signals;
 pub mod threads;
 pub mod watching;
@@ -10,7 +11,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use guest_host::text::{duration, size};
 use guest_host::{CompileCache, Engine};
@@ -42,7 +43,7 @@ pub const TOKEN: &str = "token";
 #[derive(Debug, Clone, clap::Args)]
 #[non_exhaustive]
 pub struct Options {
-    /// The folder of the guests. One that is called `logs` is written ./logs.
+    /// The folder of the guests. One that is called `logs` or `forget` is written ./logs or ./forget.
     #[arg(value_name = "FOLDER")]
     pub folder: PathBuf,
     /// Address and port for requests. Port 0 takes a free one; standard output says which.
@@ -107,7 +108,8 @@ pub fn run(options: &Options) -> Result<Stopped, ServeError> {
     let engine = Engine::new(&options.threads.engine().with_compile_cache(code))?;
     let (monitor, writer) = Monitor::start(&own, options.log_size)?;
     let registry = Registry::default();
-    let catalog = Catalog::new(folder, Loader::new(engine, monitor.clone()), registry.clone(), monitor.clone());
+    let loader = Loader::new(engine, monitor.clone()).with_slice(options.threads.slice);
+    let catalog = Catalog::new(folder, loader, registry.clone(), monitor.clone());
     catalog.look(Look::AtOnce);
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -116,7 +118,7 @@ pub fn run(options: &Options) -> Result<Stopped, ServeError> {
     let connections = descriptors::room_for(options.threads.connections);
     let threads = ThreadOptions { connections, ..options.threads.clone() };
     let rate = Rate::new(threads.tenants as usize);
-    let programs = Programs::start(&own, &registry, &monitor, rate.clone(), threads.times(), &options.programs)?;
+    let programs = Programs::start(&own, &registry, &monitor, rate.clone(), &threads.common(), &options.programs)?;
     let entrance = Some(programs.entrance());
     let threads = Threads::start_beside(listener, &registry, rate, entrance, &threads)?;
     let watching = Watching::start(&catalog)?;
@@ -148,7 +150,7 @@ async fn serve(
     let listener = listener.map_err(system("start the administration"))?;
     let mut signals = Signals::new().map_err(system("wait for signals"))?;
     let (stop, stopping) = watch::channel(false);
-    let admin = Admin::new(catalog, token, stopping).with_records(programs.entrance());
+    let admin = Admin::new(catalog, token, stopping).with_programs(programs.entrance());
     let connections = Connections::new(admin.router());
     tokio::select! {
         never = connections.take_all(listener) => match never {},
@@ -159,10 +161,12 @@ async fn serve(
     threads.close();
     let waiting = tokio::task::spawn_blocking(move || {
         // Connections of programs are requests that run: those that are WebSockets.
+        let begun = Instant::now();
         let hung_up = programs.hang_up(shutdown_time / 2);
         let ended = threads.wait(shutdown_time);
-        // Requests that ran may have left records until now.
-        programs.close(Duration::ZERO) && hung_up && ended
+        // Requests that ran may have left records until now. Memory is kept in the rest of the time.
+        let longest = (shutdown_time / 4 * 3).saturating_sub(begun.elapsed());
+        programs.close(longest) && hung_up && ended
     });
     let end = async {
         let (ended, ()) = tokio::join!(waiting, connections.close());
@@ -205,6 +209,13 @@ pub fn make_private(path: &Path) -> Result<(), ServeError> {
     builder.create(path).map_err(ServeError::io("make the folder", path))
 }
 
+/// Locks a folder that a server may have served, as [`lock`] does.
+pub(crate) fn lock_existing(folder: &GuestFolder) -> Result<File, ServeError> {
+    let own = folder.own();
+    make_private(&own)?;
+    lock(&own, folder.path())
+}
+
 /// Locks a server's own folder until the file is dropped: two servers would write into each other's logs. `folder` is what the
 /// error calls it.
 ///
@@ -220,7 +231,7 @@ pub fn lock(own: &Path, folder: &Path) -> Result<File, ServeError> {
     }
 }
 
-fn say(text: &str) -> Result<(), ServeError> {
+pub(crate) fn say(text: &str) -> Result<(), ServeError> {
     let mut stdout = io::stdout();
     let said = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     said.map_err(|source| ServeError::System { what: "write to standard output", source })

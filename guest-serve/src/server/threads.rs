@@ -11,10 +11,11 @@ use guest_host::{EngineConfig, InstanceAllocation, text};
 use tokio::sync::mpsc;
 
 use super::connections::{Connections, Shared, Times};
+use super::room::Room;
 use crate::error::ServeError;
 use crate::http::{CallOptions, Calls, Handler};
 use crate::lanes::{SlowCalls, SlowOptions};
-use crate::programs::{CallTimes, Entrance};
+use crate::programs::{Common, Entrance};
 use crate::rate::Rate;
 use crate::registry::Registry;
 use crate::streams::Streams;
@@ -27,7 +28,8 @@ pub struct ThreadOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub threads: Option<u32>,
 
-    /// Threads of low priority for calls that take longer than --slice [default: half as many as --threads, at least 1]
+    /// Threads of low priority for calls that take longer than --slice, and as many for events of programs [default: half as
+    /// many as --threads, at least 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub slow_threads: Option<u32>,
 
@@ -56,7 +58,8 @@ pub struct ThreadOptions {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = text::duration)]
     pub wait: Duration,
 
-    /// Connections that may be open at the same time, as far as the system's limit of open files lets it. Further ones wait.
+    /// Connections that may be open at the same time, those of programs over TCP among them, as far as the system's limit of open
+    /// files lets it. Further ones wait.
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
     pub connections: u32,
 
@@ -102,10 +105,22 @@ impl ThreadOptions {
         EngineConfig::default().with_allocation(InstanceAllocation::OnDemand).with_tick(tick)
     }
 
-    /// How long calls and clients may take.
+    /// The slow lane, of functions or of programs.
+    pub(crate) fn slow_lane(&self) -> SlowOptions {
+        let fast = self.fast_threads();
+        let threads = self.slow_threads.map_or(fast / 2, |threads| threads as usize).max(1);
+        let instances = self.instances.map_or_else(
+            || (ALL_INSTANCES / (fast + threads)).clamp(1, MOST_INSTANCES),
+            |instances| instances as usize,
+        );
+        let waiting = self.slow_waiting as usize;
+        SlowOptions { threads, waiting, instances, slice: self.slice, longer: self.wait }
+    }
+
+    /// What programs have in common with requests.
     #[must_use]
-    pub const fn times(&self) -> CallTimes {
-        CallTimes { slice: self.slice, wait: self.wait, send: self.send_time }
+    pub fn common(&self) -> Common {
+        Common { slow: self.slow_lane(), send: self.send_time, connections: self.connections }
     }
 
     /// How many threads take requests.
@@ -134,19 +149,10 @@ impl Threads {
         programs: Option<Entrance>,
         options: &ThreadOptions,
     ) -> Result<Self, ServeError> {
-        let fast = options.fast_threads();
-        let slow = options.slow_threads.map_or(fast / 2, |threads| threads as usize).max(1);
-        let instances = options
-            .instances
-            .map_or_else(|| (ALL_INSTANCES / (fast + slow)).clamp(1, MOST_INSTANCES), |instances| instances as usize);
-        let slow = SlowOptions {
-            threads: slow,
-            waiting: options.slow_waiting as usize,
-            instances,
-            slice: options.slice,
-            longer: options.wait,
-        };
-        let slow = SlowCalls::start(registry, &slow).map_err(no_thread)?;
+        let lane = options.slow_lane();
+        let slow = SlowCalls::start(registry, &lane).map_err(no_thread)?;
+        let room =
+            programs.as_ref().map_or_else(|| Room::new(options.connections), |programs| Arc::clone(programs.room()));
         let streams = Streams::start(registry, options.streams as usize).map_err(no_thread)?;
         let calls = CallOptions {
             registry: registry.clone(),
@@ -154,12 +160,12 @@ impl Threads {
             slow: slow.entrance(),
             streams: streams.entrance(),
             slice: options.slice,
-            instances,
+            instances: lane.instances,
             body_time: options.body_time,
             wait: options.wait,
             programs,
         };
-        let mut threads = Self::start_with(listener, options, move || Calls::new(calls.clone()))?;
+        let mut threads = Self::start_in(room, listener, options, move || Calls::new(calls.clone()))?;
         threads._slow = Some(slow);
         threads._streams = Some(streams);
         Ok(threads)
@@ -174,12 +180,21 @@ impl Threads {
         options: &ThreadOptions,
         make: impl Fn() -> H + Send + Sync + 'static,
     ) -> Result<Self, ServeError> {
+        Self::start_in(Room::new(options.connections), listener, options, make)
+    }
+
+    fn start_in<H: Handler>(
+        room: Arc<Room>,
+        listener: TcpListener,
+        options: &ThreadOptions,
+        make: impl Fn() -> H + Send + Sync + 'static,
+    ) -> Result<Self, ServeError> {
         let count = options.fast_threads();
         listener.set_nonblocking(true).map_err(no_thread)?;
         let times = Times { head: options.head_time, send: options.send_time };
         let most = (options.connections as usize).div_ceil(count);
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::unbounded_channel()).unzip();
-        let shared = Arc::new(Shared::new(senders));
+        let shared = Arc::new(Shared::new(senders, room));
         // The threads that there are end with it if there is none for the next.
         let mut threads = Self { shared: Arc::clone(&shared), threads: Vec::new(), _slow: None, _streams: None };
         let make = Arc::new(make);

@@ -204,7 +204,7 @@ fn metrics_are_those_of_guests() {
         "serve_request_seconds_count{guest=\"numbers\"} 0",
         "serve_request_seconds_bucket{le=\"+Inf\",guest=\"numbers\"} 0",
         "serve_limited_total{guest=\"numbers\"} 0",
-        "serve_tenants{guest=\"numbers\"} 0",
+        "serve_active_tenants{guest=\"numbers\"} 0",
         "serve_instance_memory_bytes{guest=\"numbers\"} 0",
         "# EOF",
     ] {

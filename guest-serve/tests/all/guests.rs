@@ -186,3 +186,41 @@ pub(crate) fn ledger(otherwise: &str) -> String {
 
 /// The factor of the digest in [`ledger`].
 pub(crate) const LEDGER_FACTOR: u64 = 1_000_003;
+
+/// A program that keeps a number and answers each message with it, in 8 bytes. A message counts 1, one that begins with `w` after a
+/// while, and the end of a connection counts 1000. One that begins with `s` never ends, and one with `t` traps.
+pub(crate) fn counter() -> String {
+    let section = [
+        entry!("read", ["connection": Type::of(Scalar::I64), "bytes": Type::of(Scalar::Bytes)], Type::of(Scalar::Bytes)),
+        entry!("closed", ["connection": Type::of(Scalar::I64)], Type::of(Scalar::Bytes)),
+    ];
+    let section: String = section.concat().iter().map(|byte| format!("\\{byte:02x}")).collect();
+    format!(
+        r#"(module
+        (import "extension" "log" (func $log (param i32 i32 i32)))
+        (memory (export "memory") 8)
+        (global $total (mut i64) (i64.const 0))
+        (data (i32.const 512) "counted")
+        (func (export "__guest_exchange") (param i32) (result i32) (i32.const 65536))
+        (func $is (param i32 i32) (result i32) (i32.eq (i32.load8_u (local.get 0)) (local.get 1)))
+        (func (export "__guest_function_read") (param i64 i32 i32) (result i64) (local i64)
+            (call $log (i32.const 2) (i32.const 512) (i32.const 7))
+            (if (call $is (local.get 1) (i32.const 115)) (then (loop $again (br $again))))
+            (if (call $is (local.get 1) (i32.const 116)) (then unreachable))
+            (if (call $is (local.get 1) (i32.const 119)) (then
+                (loop $again
+                    (local.set 3 (i64.add (local.get 3) (i64.const 1)))
+                    (br_if $again (i64.lt_u (local.get 3) (i64.const 20000000))))))
+            (global.set $total (i64.add (global.get $total) (i64.const 1)))
+            (i32.store8 (i32.const 1024) (i32.const 1))
+            (i32.store (i32.const 1025) (i32.const 1))
+            (i64.store (i32.const 1029) (local.get 0))
+            (i32.store (i32.const 1037) (i32.const 8))
+            (i64.store (i32.const 1041) (global.get $total))
+            (i64.or (i64.shl (i64.const 1024) (i64.const 32)) (i64.const 25)))
+        (func (export "__guest_function_closed") (param i64) (result i64)
+            (global.set $total (i64.add (global.get $total) (i64.const 1000)))
+            (i64.const 0))
+        (@custom "guest-abi" "\01\00\00\00") (@custom "guest-functions" "{section}"))"#
+    )
+}

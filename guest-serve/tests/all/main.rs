@@ -1,13 +1,19 @@
 //! Tests of the server by its library and as a process.
 
 mod admin;
+#[cfg(unix)]
+mod away;
 mod book;
 mod catalog;
 mod changes;
 mod client;
 mod clients;
 mod counters;
+#[cfg(unix)]
+mod counting;
 mod deployments;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod guests;
 mod http_functions;
 #[cfg(unix)]
@@ -26,4 +32,8 @@ mod server;
 mod soak;
 mod stopping;
 mod streams;
+#[cfg(unix)]
+mod tenants;
+#[cfg(unix)]
+mod vanishing;
 mod whole;

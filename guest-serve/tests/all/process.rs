@@ -28,6 +28,22 @@ impl Process {
         Self::with(Command::new(PROGRAM).arg(folder).args(free).args(options))
     }
 
+    /// The same; a file that cannot grow any more is an error of its writer, and does not end the process.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn start_with_bounded_files(folder: &Path, options: &[&str]) -> Self {
+        let free = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        let script = "trap '' XFSZ; exec \"$0\" \"$@\"";
+        Self::with(Command::new("sh").args(["-c", script, PROGRAM]).arg(folder).args(free).args(options))
+    }
+
+    /// Bounds the bytes of each file that it writes from now on; `None` for no bound.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn bound_files(&self, bytes: Option<u64>) {
+        use rustix::process::{Pid, Resource, Rlimit, prlimit};
+        let limit = Rlimit { current: bytes, maximum: None };
+        prlimit(Pid::from_raw(self.child.id().cast_signed()), Resource::Fsize, limit).unwrap();
+    }
+
     /// Starts it with these words alone.
     pub(crate) fn with_words(words: &[&str]) -> Self {
         Self::with(Command::new(PROGRAM).args(words))
@@ -159,7 +175,11 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the program on a folder, and waits until it listens.
     pub(crate) fn start(folder: &Path, options: &[&str]) -> Self {
-        let mut process = Process::start(folder, options);
+        Self::started(Process::start(folder, options))
+    }
+
+    /// Waits until a process listens.
+    pub(crate) fn started(mut process: Process) -> Self {
         let until = Instant::now() + PATIENCE;
         loop {
             // Read after it ended, if it did: so nothing that it wrote is missed.

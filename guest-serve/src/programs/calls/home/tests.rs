@@ -12,8 +12,9 @@ use tempfile::TempDir;
 use super::*;
 use crate::deployment::{Deployment, Loader};
 use crate::folder::GuestFolder;
+use crate::lanes::SlowOptions;
 use crate::monitor::Monitor;
-use crate::programs::{CallTimes, ProgramOptions, Programs, tenant_of};
+use crate::programs::{Common, ProgramOptions, Programs, tenant_of};
 use crate::rate::Rate;
 use crate::records::{IdempotencyKey, Request, make_tables};
 
@@ -59,17 +60,18 @@ impl Tested {
     fn new() -> Self {
         let Options { programs } = Options::parse_from(["test", "--program-threads=1"]);
         let long = Duration::from_secs(50);
-        let times = CallTimes { slice: long, wait: long, send: long };
+        let slow = SlowOptions { threads: 1, waiting: 9, instances: 1, slice: long, longer: long };
+        let common = Common { slow, send: long, connections: 9 };
         let folder = tempfile::tempdir().unwrap();
         let registry = Registry::default();
         let mut store = RedbStore::open(&folder.path().join("records.redb"), 1 << 20).unwrap();
         store.commit_with(&[], make_tables).unwrap();
         Self {
-            home: Home::new(store.reader(), &registry, 4, times.slice, times.wait),
+            home: Home::new(store.reader(), &registry, 4, slow.slice, slow.longer),
             store,
             deployment: deployment(folder.path()),
             // Nothing enters its own threads.
-            programs: Programs::start(folder.path(), &registry, &Monitor::default(), Rate::new(9), times, &programs)
+            programs: Programs::start(folder.path(), &registry, &Monitor::default(), Rate::new(9), &common, &programs)
                 .unwrap(),
             _folder: folder,
         }

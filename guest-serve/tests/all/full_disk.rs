@@ -1,0 +1,42 @@
+//! A disk that takes nothing more for a while.
+
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use crate::counting::{Tenant, folder};
+use crate::process::{Process, Server};
+
+#[test]
+fn events_that_cannot_be_kept_have_not_happened_and_the_beginning_and_end_of_the_fault_are_told() {
+    let folder = folder("", "");
+    let server = Server::started(Process::start_with_bounded_files(folder.path(), &["--program-threads", "1"]));
+    let mut tenant = Tenant::connect(server.address, "a");
+    assert_eq!([tenant.ask("x"), tenant.ask("x")], [1, 2]);
+    // Room for lines of the log, and for nothing else.
+    server.process.bound_files(Some(16 << 10));
+    for _ in 0..3 {
+        tenant.send("x");
+        assert_eq!(tenant.code(), CloseCode::Error);
+        tenant = Tenant::connect(server.address, "a");
+    }
+    let told = |server: &Server| server.process.stderr().matches("\"event\":\"store\"").count();
+    server.process.wait_for_stderr("\"event\":\"store\",\"error\":\"");
+    let error = server.ask("GET", "/api/guests").json()["store_error"].clone();
+    assert!(error.as_str().is_some_and(|error| !error.is_empty()), "{error}");
+    assert!(server.ask("GET", "/").text().contains(error.as_str().unwrap()));
+    let guest = server.ask("GET", "/api/guests/counts").json();
+    assert_eq!(guest["last_error"]["kind"], "store", "{guest}");
+    server.process.bound_files(None);
+    drop(tenant);
+    // What was answered is there, and nothing else but the end of connections, of which each is told at most once.
+    let mut tenant = Tenant::connect(server.address, "a");
+    let number = tenant.ask("x");
+    assert!(number % 1000 == 3 && (1..=4).contains(&(number / 1000)), "{number}");
+    server.process.wait_for_stderr("\"event\":\"store\",\"error\":null");
+    assert_eq!(told(&server), 2);
+    assert!(server.ask("GET", "/api/guests").json()["store_error"].is_null());
+    server.stop();
+    let server = Server::start(folder.path(), &[]);
+    let number = Tenant::connect(server.address, "a").ask("x");
+    assert_eq!(number % 1000, 4);
+    server.stop();
+}
