@@ -17,5 +17,6 @@ pub mod programs;
 pub mod rate;
 pub mod records;
 pub mod registry;
+mod room;
 pub mod server;
 pub mod streams;

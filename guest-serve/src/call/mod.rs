@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use guest_functions::{Caller, FunctionError, Value};
 use guest_host::{Cause, InstanceConfig, MemoryState};
 
-use crate::deployment::{Deployment, RouteFunction};
+use crate::deployment::{Deployment, RouteFunction, SLICES_TO_START};
 use crate::records::CallState;
 use crate::registry::Table;
 pub(crate) use share::Shares;
@@ -19,9 +19,6 @@ pub use watch::{Stop, ran};
 
 /// Bytes of a page of linear memory.
 const PAGE: u64 = 64 << 10;
-
-/// Slices that a guest may take to start on a thread that others wait for.
-pub(crate) const SLICES_TO_START: u32 = 10;
 
 /// The instances of a thread: one of each deployment that was called, made when it is first called. Those that were not
 /// called for longest are dropped where there are too many.

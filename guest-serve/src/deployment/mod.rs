@@ -20,6 +20,7 @@ use crate::files::{self, StaticFiles};
 use crate::folder::{GuestFiles, GuestFolder, GuestName};
 use crate::monitor::{GuestMonitor, Monitor};
 pub use pace::Pace;
+pub(crate) use pace::SLICES_TO_START;
 pub use program::ProgramFunctions;
 pub use route::RouteFunction;
 

@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+/// Slices that a guest may take to start on a thread that others wait for.
+pub(crate) const SLICES_TO_START: u32 = 10;
+
 /// Calls in a row that must be fast on the slow lane before the function is tried on the fast one again.
 const FAST_IN_A_ROW: u32 = 4;
 

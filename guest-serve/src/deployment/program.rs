@@ -7,7 +7,7 @@ use guest_abi::program::{CLOSED, CONNECTED, READ};
 use guest_functions::{Function, Module, Scalar, Type};
 use guest_tenants::{Meter, Program};
 
-use crate::call::SLICES_TO_START;
+use super::SLICES_TO_START;
 use crate::config::ProgramConfig;
 use crate::error::ServeError;
 

@@ -37,7 +37,7 @@ use crate::monitor::Monitor;
 use crate::rate::Rate;
 use crate::records::make_tables;
 use crate::registry::Registry;
-use crate::server::room::Room;
+use crate::room::Room;
 use away::SlowPrograms;
 pub use calls::CallError;
 use calls::{CallJob, Home};

@@ -17,8 +17,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_local;
 use tokio_io_timeout::TimeoutStream;
 
-use super::room::{Place, Room};
 use crate::http::{Handler, Peer};
+use crate::room::{Place, Room};
 
 /// How long a connection may do nothing.
 #[derive(Debug, Clone, Copy)]

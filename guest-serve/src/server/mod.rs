@@ -2,7 +2,6 @@
 
 mod connections;
 mod descriptors;
-pub(crate) mod room;
 pub mod signals;
 pub mod threads;
 pub mod watching;

@@ -11,13 +11,13 @@ use guest_host::{EngineConfig, InstanceAllocation, text};
 use tokio::sync::mpsc;
 
 use super::connections::{Connections, Shared, Times};
-use super::room::Room;
 use crate::error::ServeError;
 use crate::http::{CallOptions, Calls, Handler};
 use crate::lanes::{SlowCalls, SlowOptions};
 use crate::programs::{Common, Entrance};
 use crate::rate::Rate;
 use crate::registry::Registry;
+use crate::room::Room;
 use crate::streams::Streams;
 
 /// Options of the threads.
