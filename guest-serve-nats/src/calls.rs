@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use guest_functions::wire::{self, Encoding};
 use guest_serve::call::{Call, Input, Output};
 use guest_serve::config::{Format, Route};
-use guest_serve::deployment::{Deployment, RouteFunction};
+use guest_serve::deployment::{Deployment, Loaded, RouteFunction};
 use guest_serve::http::Refusal;
 use guest_serve::lanes::{Entrance, SlowCall};
 use guest_serve::monitor::Ended;
@@ -123,6 +123,21 @@ impl Calls {
         result
     }
 
+    /// The module of a guest. One that is not loaded is loaded in its turn.
+    async fn loaded(&self, deployment: &Arc<Deployment>, key: &str) -> Result<Arc<Loaded>, Refusal> {
+        if let Some(loaded) = deployment.loaded_now() {
+            return Ok(loaded);
+        }
+        let (reply, loaded) = oneshot::channel();
+        let job = SlowCall::Load { deployment: Arc::clone(deployment), reply };
+        self.entrance.enter(&deployment.name, key, deployment.config.limits.waiting, job)?;
+        match timeout(self.wait, loaded).await {
+            Ok(Ok(loaded)) => loaded.map_err(|error| Refusal::NotLoaded(Box::new(error))),
+            Ok(Err(_)) => Err(Refusal::Stopping),
+            Err(_) => Err(Refusal::WaitedTooLong),
+        }
+    }
+
     async fn make(
         &self,
         key: &str,
@@ -138,7 +153,8 @@ impl Calls {
         if request.payload.len() > limits.body {
             return Err(Refusal::BodyTooLarge { most: limits.body });
         }
-        let RouteFunction::Typed(function) = &deployment.functions[route] else {
+        let loaded = self.loaded(&deployment, key).await?;
+        let RouteFunction::Typed(function) = &loaded.functions[route] else {
             // Its intents need records, which are a server's own.
             return Err(Refusal::NoRoute { guest: deployment.name.to_string() });
         };
@@ -149,8 +165,9 @@ impl Calls {
         };
         let (reply, result) = oneshot::channel();
         let guest = deployment.name.clone();
-        let call = Call { deployment, route, tenant: key.into(), input: Input::Arguments(arguments) };
-        self.entrance.enter(&guest, key, limits.waiting, SlowCall { call, reply })?;
+        let input = Input::Arguments(arguments);
+        let call = Call { deployment, loaded: Arc::clone(&loaded), route, tenant: key.into(), input };
+        self.entrance.enter(&guest, key, limits.waiting, SlowCall::Call { call, reply })?;
         let value = match timeout(limits.deadline.saturating_add(self.wait), result).await {
             Ok(Ok(result)) => match result? {
                 Output::Value(value) => value,

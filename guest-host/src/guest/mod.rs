@@ -66,6 +66,10 @@ struct Inner {
     code: TrustedCode,
 }
 
+/// Bytes that a compiled module takes beside its code and its bytes: what the engine and the host know of it, with the pages
+/// that are not full.
+const BESIDE_CODE: usize = 24 << 10;
+
 /// Code that is compiled when it is first needed.
 type Later = Mutex<Option<Arc<Compiled>>>;
 
@@ -116,6 +120,11 @@ impl Compiled {
             awaiting: std::sync::OnceLock::new(),
         };
         Ok((compiled, refused))
+    }
+
+    fn resident_bytes(&self) -> usize {
+        let image = self.pre.module().image_range();
+        self.prepared.wasm.len() + (image.end as usize).saturating_sub(image.start as usize) + BESIDE_CODE
     }
 
     /// The module with the host functions of a mode.
@@ -356,6 +365,17 @@ impl Guest {
     #[must_use]
     pub fn hash(&self) -> [u8; 32] {
         *self.inner.hash.get_or_init(|| Sha256::digest(&self.inner.wasm).into())
+    }
+
+    /// Bytes of memory that the module takes in this process, about: its code, in the variants that strategies have needed so far,
+    /// and its bytes before and after preparation. Its instances are not counted.
+    #[must_use]
+    pub fn resident_bytes(&self) -> u64 {
+        let later = |later: &Later| later.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Inner { wasm, plain, marking, tracking, .. } = &*self.inner;
+        let variants = [Some(Arc::clone(plain)), later(marking), later(tracking)];
+        let bytes: usize = variants.iter().flatten().map(|compiled| compiled.resident_bytes()).sum();
+        (wasm.len() + bytes) as u64
     }
 
     /// Names of the extension functions, in the module's order.

@@ -140,7 +140,8 @@ impl Server {
         engine: Engine,
         make: impl Fn() -> F + Send + Sync + 'static,
     ) -> Self {
-        let signature = folder.load(engine)[0].functions[0].typed().expect("it is typed").signature().clone();
+        let loaded = folder.load(engine)[0].loaded().expect("it is loaded");
+        let signature = loaded.functions[0].typed().expect("it is typed").signature().clone();
         Self::start(name, cores, 0, |listener, options| {
             let make = move || Direct { signature: signature.clone(), compute: make() };
             Threads::start_with(listener, options, make).expect("threads")

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use guest_functions::{Caller, FunctionError, Value};
 use guest_host::{Cause, InstanceConfig, MemoryState};
 
-use crate::deployment::{Deployment, RouteFunction, SLICES_TO_START};
+use crate::deployment::{Deployment, Loaded, RouteFunction, SLICES_TO_START};
 use crate::records::CallState;
 use crate::registry::Table;
 pub(crate) use share::Shares;
@@ -56,6 +56,8 @@ pub enum Kind {
 pub struct Call {
     /// The version of the guest.
     pub deployment: Arc<Deployment>,
+    /// Its module.
+    pub loaded: Arc<Loaded>,
     /// The route, among those of the deployment.
     pub route: usize,
     /// The tenant.
@@ -98,6 +100,7 @@ pub enum Attempt {
 struct Held {
     caller: Caller,
     deployment: Arc<Deployment>,
+    loaded: Arc<Loaded>,
     last_used: u64,
     bytes: u64,
 }
@@ -116,7 +119,6 @@ impl Instances {
     /// Makes a call. The log lines of a call that ended go to the guest's monitor, those of one that was too slow nowhere.
     pub fn call(&mut self, call: &Call) -> Attempt {
         let deployment = &call.deployment;
-        let function = &deployment.functions[call.route];
         let is_cut = matches!(&self.kind, Kind::Fast { slice } if *slice < deployment.config.limits.deadline);
         let is_fast = matches!(self.kind, Kind::Fast { .. });
         if let Some(shares) = &mut self.shares
@@ -126,12 +128,15 @@ impl Instances {
         }
         let watch = self.watch.clone();
         let mut fresh = None;
-        let held = match self.held(deployment, &mut fresh) {
+        let held = match self.held(call, &mut fresh) {
             Ok(held) => held,
             // The slow lane has the time that starting takes, and says why it cannot.
             Err(_) if is_fast => return Attempt::TooSlow,
             Err(error) => return Attempt::Ended(Err(error)),
         };
+        held.loaded.touch();
+        // Of the module that the instance has: it may have been loaded again since.
+        let function = &held.loaded.functions[call.route];
         let start = Instant::now();
         let mut make = || make(&mut held.caller, function, &call.input);
         let result = match watch {
@@ -161,9 +166,11 @@ impl Instances {
         }
     }
 
-    /// Drops the instances of deployments that are not current any more.
+    /// Drops the instances of deployments that are not current any more, and of modules that are not kept.
     pub fn keep_current(&mut self, table: &Table) {
-        self.held.retain(|version, held| table.get(&held.deployment.name).is_some_and(|now| now.version == *version));
+        let is_current =
+            |version: &u64, held: &Held| table.get(&held.deployment.name).is_some_and(|now| now.version == *version);
+        self.held.retain(|version, held| held.loaded.is_kept() && is_current(version, held));
     }
 
     /// How many there are.
@@ -173,17 +180,14 @@ impl Instances {
     }
 
     /// The instance of a deployment, in `fresh` if none is kept.
-    fn held<'h>(
-        &'h mut self,
-        deployment: &Arc<Deployment>,
-        fresh: &'h mut Option<Held>,
-    ) -> Result<&'h mut Held, FunctionError> {
+    fn held<'h>(&'h mut self, call: &Call, fresh: &'h mut Option<Held>) -> Result<&'h mut Held, FunctionError> {
+        let deployment = &call.deployment;
         self.uses += 1;
         if self.most == 0 {
-            return Ok(fresh.insert(Held::new(deployment, &self.kind, self.watch.as_ref())?));
+            return Ok(fresh.insert(Held::new(call, &self.kind, self.watch.as_ref())?));
         }
         if !self.held.contains_key(&deployment.version) {
-            let held = Held::new(deployment, &self.kind, self.watch.as_ref())?;
+            let held = Held::new(call, &self.kind, self.watch.as_ref())?;
             self.make_room(deployment);
             self.held.insert(deployment.version, held);
         }
@@ -223,7 +227,8 @@ fn make(caller: &mut Caller, function: &RouteFunction, input: &Input) -> Result<
 }
 
 impl Held {
-    fn new(deployment: &Arc<Deployment>, kind: &Kind, watch: Option<&Arc<Watch>>) -> Result<Self, FunctionError> {
+    fn new(call: &Call, kind: &Kind, watch: Option<&Arc<Watch>>) -> Result<Self, FunctionError> {
+        let Call { deployment, loaded, .. } = call;
         let limits = &deployment.config.limits;
         let limited = |config: InstanceConfig| match kind {
             Kind::Fast { slice } => config
@@ -233,9 +238,10 @@ impl Held {
                 .with_deadline(Some(limits.deadline.saturating_add(*longer)))
                 .with_supervisor(watch.map(Watch::supervisor)),
         };
-        let caller = deployment.module.caller_with(limited)?;
+        let caller = loaded.module.caller_with(limited)?;
         deployment.monitor.instances(1, 0);
-        let mut held = Self { caller, deployment: Arc::clone(deployment), last_used: 0, bytes: 0 };
+        let mut held =
+            Self { caller, deployment: Arc::clone(deployment), loaded: Arc::clone(loaded), last_used: 0, bytes: 0 };
         held.measure();
         Ok(held)
     }

@@ -6,6 +6,7 @@ mod put;
 mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use put::Put;
@@ -33,7 +34,12 @@ struct Inner {
     /// One change of guests at a time. It is held while modules are compiled.
     work: Mutex<()>,
     guests: Mutex<Guests>,
+    /// Versions since copies of modules were removed that nobody needs.
+    unswept: AtomicUsize,
 }
+
+/// Versions after which copies of modules are removed that nobody needs.
+const SWEEP: usize = 256;
 
 #[derive(Debug, Default)]
 struct Guests {
@@ -82,14 +88,20 @@ impl Catalog {
     /// The guests of a folder, none of which is deployed yet.
     #[must_use]
     pub fn new(folder: GuestFolder, loader: Loader, registry: Registry, monitor: Monitor) -> Self {
-        let (work, guests) = (Mutex::default(), Mutex::default());
-        Self { inner: Arc::new(Inner { folder, loader, registry, monitor, work, guests }) }
+        let (work, guests, unswept) = (Mutex::default(), Mutex::default(), AtomicUsize::new(SWEEP));
+        Self { inner: Arc::new(Inner { folder, loader, registry, monitor, work, guests, unswept }) }
     }
 
     /// The folder.
     #[must_use]
     pub fn folder(&self) -> &GuestFolder {
         &self.inner.folder
+    }
+
+    /// Where versions are loaded.
+    #[must_use]
+    pub fn loader(&self) -> &Loader {
+        &self.inner.loader
     }
 
     /// The record of the guests' calls.
@@ -136,6 +148,10 @@ impl Catalog {
         }
         self.remove_all_but(&present, look);
         self.retry_refused();
+        if inner.unswept.load(Relaxed) >= SWEEP {
+            inner.unswept.store(0, Relaxed);
+            inner.loader.sweep();
+        }
     }
 
     /// Deploys a guest if its files changed.
@@ -172,6 +188,7 @@ impl Catalog {
     /// Reads, compiles and serves a guest.
     fn deploy(&self, name: &GuestName, secrets: &Secrets) {
         let inner = &*self.inner;
+        inner.unswept.fetch_add(1, Relaxed);
         let current = inner.registry.table().get(name).cloned();
         let read = inner.folder.read(name, secrets);
         match read.and_then(|files| Deployment::load_after(&inner.loader, files, current.as_deref())) {

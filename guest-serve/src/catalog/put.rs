@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::Catalog;
 use crate::config::{self, GuestConfig, Secrets};
@@ -77,6 +78,7 @@ impl Catalog {
         let current = table.get(&guest.name).cloned();
         let deployment = Deployment::load_after(&inner.loader, guest, current.as_deref())?;
         table.check_mount(&deployment)?;
+        inner.unswept.fetch_add(1, Relaxed);
         write(file, contents)?;
         self.publish(deployment).map(Put::Served)
     }

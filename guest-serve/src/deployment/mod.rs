@@ -1,24 +1,29 @@
 //! Versions of guests: configuration, compiled module and files, which do not change.
 
+mod copies;
 mod http;
+mod modules;
 mod pace;
 mod program;
 mod route;
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use guest_functions::{FunctionError, Module, ModuleConfig};
-use guest_host::{CallLimits, Engine, InstanceConfig, PoolConfig, Secrets};
+use guest_host::{CallLimits, Engine, InstanceConfig, PoolConfig, Secrets, WASMTIME_VERSION};
+use sha2::{Digest as _, Sha256};
 
 use crate::config::{GuestConfig, Limits};
 use crate::error::ServeError;
 use crate::files::{self, StaticFiles};
 use crate::folder::{GuestFiles, GuestFolder, GuestName};
 use crate::monitor::{GuestMonitor, Monitor};
+use copies::{Copies, Copy};
+use modules::Modules;
+pub use modules::{Loaded, ModuleBudget, ModuleUse};
 pub use pace::Pace;
 pub(crate) use pace::SLICES_TO_START;
 pub use program::ProgramFunctions;
@@ -32,15 +37,9 @@ pub struct Deployment {
     pub name: GuestName,
     /// Its configuration.
     pub config: GuestConfig,
-    /// Its compiled module, with the limits of the configuration.
-    pub module: Module,
-    /// The functions of the routes, in the order of [`GuestConfig::routes`].
-    pub functions: Vec<RouteFunction>,
-    /// The functions of routes with streams, in the order of the routes.
-    pub streams: Vec<Option<guest_host::Function>>,
     /// The functions for events of connections, if it is a program.
     pub program: Option<ProgramFunctions>,
-    /// The lanes of these functions.
+    /// The lanes of the functions of the routes.
     pub paces: Vec<Pace>,
     /// SHA-256 of the module's bytes.
     pub hash: [u8; 32],
@@ -50,25 +49,58 @@ pub struct Deployment {
     pub version: u64,
     /// Where its calls are recorded.
     pub monitor: Arc<GuestMonitor>,
+    /// Its module, if that is loaded.
+    loaded: Mutex<Weak<Loaded>>,
+    /// Held while it is loaded.
+    loading: Mutex<()>,
+    source: Source,
+    loader: Arc<Inner>,
+    /// The module of a program, which stays loaded: its instances belong to it.
+    _pinned: Option<Arc<Loaded>>,
 }
 
-/// Makes deployments. A module that several guests have is compiled once.
+/// Where a module is read from when it is loaded again.
 #[derive(Debug)]
+enum Source {
+    Memory(Vec<u8>),
+    Disk { own: PathBuf, copy: Copy },
+}
+
+/// Makes deployments. A module that several guests have is compiled once. Cheap to clone; the clones are the same.
+#[derive(Debug, Clone)]
 pub struct Loader {
-    engine: Engine,
-    monitor: Monitor,
-    /// The last deployment of each module.
-    compiled: Mutex<HashMap<[u8; 32], Weak<Deployment>>>,
-    versions: AtomicU64,
+    inner: Arc<Inner>,
     /// How long an event of a program may hold up those of others.
     slice: Duration,
 }
 
+#[derive(Debug)]
+struct Inner {
+    engine: Engine,
+    monitor: Monitor,
+    modules: Modules,
+    copies: Option<Copies>,
+    versions: AtomicU64,
+}
+
 impl Loader {
-    /// A loader of deployments on an engine.
+    /// A loader of deployments on an engine. Bytes of modules stay in memory.
     #[must_use]
     pub fn new(engine: Engine, monitor: Monitor) -> Self {
-        Self { engine, monitor, compiled: Mutex::default(), versions: AtomicU64::new(0), slice: Duration::MAX }
+        Self::with(engine, monitor, ModuleBudget::default(), None)
+    }
+
+    /// A loader that keeps copies of modules in `folder`, and has as many loaded as `budget` says.
+    ///
+    /// # Errors
+    /// [`ServeError::Io`] if the folder cannot be made.
+    pub fn open(engine: Engine, monitor: Monitor, budget: ModuleBudget, folder: PathBuf) -> Result<Self, ServeError> {
+        Ok(Self::with(engine, monitor, budget, Some(Copies::open(folder)?)))
+    }
+
+    fn with(engine: Engine, monitor: Monitor, budget: ModuleBudget, copies: Option<Copies>) -> Self {
+        let (modules, versions) = (Modules::new(budget), AtomicU64::new(0));
+        Self { inner: Arc::new(Inner { engine, monitor, modules, copies, versions }), slice: Duration::MAX }
     }
 
     /// Events of programs that take longer than a slice belong to the slow lane. Without it they have all the time of the guest's
@@ -81,7 +113,19 @@ impl Loader {
     /// The engine.
     #[must_use]
     pub fn engine(&self) -> &Engine {
-        &self.engine
+        &self.inner.engine
+    }
+
+    /// How many modules are loaded.
+    #[must_use]
+    pub fn modules(&self) -> ModuleUse {
+        self.inner.modules.usage()
+    }
+
+    /// Removes copies of modules that no deployment has any more.
+    pub fn sweep(&self) {
+        // What cannot be removed now takes room until the next time.
+        self.inner.copies.as_ref().map(Copies::sweep);
     }
 
     /// Checks that the bytes, which are to be the file at `path`, are a module or an artefact with functions.
@@ -89,25 +133,15 @@ impl Loader {
     /// # Errors
     /// [`ServeError::Module`].
     pub fn check(&self, path: &Path, bytes: &[u8]) -> Result<(), ServeError> {
-        let checked =
-            Module::load(&self.engine, "module", bytes, module_config(&Limits::default(), &Secrets::default()));
+        let settings = module_config(&Limits::default(), &Secrets::default());
+        let checked = Module::load(&self.inner.engine, "module", bytes, settings);
         checked.map(drop).map_err(|source| ServeError::Module { path: path.to_owned(), source: Box::new(source) })
-    }
-
-    /// A deployment that still exists, and whose module has this hash.
-    fn compiled(&self, hash: &[u8; 32]) -> Option<Arc<Deployment>> {
-        self.compiled.lock().unwrap_or_else(PoisonError::into_inner).get(hash)?.upgrade()
-    }
-
-    fn remember(&self, deployment: &Arc<Deployment>) {
-        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        compiled.retain(|_, deployment| deployment.strong_count() > 0);
-        compiled.insert(deployment.hash, Arc::downgrade(deployment));
     }
 }
 
 impl Deployment {
-    /// Compiles a guest, and makes and drops an instance of it, so that one that cannot start is refused here.
+    /// Compiles a guest, and makes and drops an instance of it, so that one that cannot start is refused here. One that was checked
+    /// before, with the same configuration, is loaded when it is first called.
     ///
     /// # Errors
     /// [`ServeError::Module`] if the module cannot be loaded or started, and [`ServeError::File`] if it lacks the function of
@@ -122,39 +156,23 @@ impl Deployment {
     /// As for [`Deployment::load`].
     pub fn load_after(loader: &Loader, guest: GuestFiles, before: Option<&Self>) -> Result<Arc<Self>, ServeError> {
         let GuestFiles { name, folder, config, module: bytes } = guest;
-        let path = GuestFolder::shown(&name, &config.module);
-        let unfit_module = |source: FunctionError| ServeError::Module { path: path.clone(), source: Box::new(source) };
+        let inner = &loader.inner;
         let hash = guest_functions::hash(&bytes);
-        let settings = module_config(&config.limits, &config.secret_values);
-        let settings = settings.with_declarations(config.declarations.iter().cloned());
-        let declared_at = |error: &FunctionError| match error {
-            FunctionError::Declaration { declaration, .. } => {
-                let mut declarations = config.declarations.iter().zip(&config.declaration_places);
-                declarations.find(|(other, _)| *other == declaration).map(|(_, place)| place)
+        let check = check_of(&hash, &config);
+        let copy = inner.copies.as_ref().and_then(|copies| copies.keep(hash, check, &bytes).ok());
+        // Nothing that depends on a secret's value is written.
+        let is_checked = copy.as_ref().is_some_and(Copy::is_checked) && config.secrets.is_empty();
+        let (mut program, mut loaded) = (None, None);
+        if config.program.is_some() || !is_checked {
+            let found = inner.load(&name, &config, hash, &bytes)?;
+            if !is_checked {
+                found.module.caller().map_err(|error| unfit(&name, &config, error))?;
             }
-            _ => None,
-        };
-        let unfit = |error: FunctionError| match declared_at(&error) {
-            Some(place) => place.error(error.to_string()),
-            None => unfit_module(error),
-        };
-        // The functions of a module are those of its signatures and of its declarations.
-        let same = |other: &Arc<Self>| other.config.declarations == config.declarations;
-        let module = match loader.compiled(&hash).filter(same) {
-            Some(other) => other.module.reconfigured(name.as_str(), settings),
-            None => Module::load(&loader.engine, name.as_str(), &bytes, settings),
-        };
-        let module = module.map_err(unfit)?;
-        module.caller().map_err(unfit)?;
-        let functions: Vec<_> =
-            config.routes.iter().map(|route| RouteFunction::find(&module, route)).collect::<Result<_, _>>()?;
-        let streams = config.routes.iter().map(|route| http::stream(route, &module)).collect::<Result<_, _>>()?;
-        let program = match &config.program {
-            Some(program) => {
-                Some(ProgramFunctions::find(&module, program, loader.monitor.guest(&name).meter(), loader.slice)?)
-            }
-            None => None,
-        };
+            let monitor = inner.monitor.guest(&name);
+            let of_program = |program| ProgramFunctions::find(&found.module, program, monitor.meter(), loader.slice);
+            program = config.program.as_ref().map(of_program).transpose()?;
+            loaded = Some(found);
+        }
         let files = match &config.static_folder {
             None => StaticFiles::default(),
             Some(statics) => {
@@ -163,21 +181,65 @@ impl Deployment {
                 StaticFiles::read(listed, config.limits.static_files, &config.static_place, before)?
             }
         };
-        let deployment = Arc::new(Self {
-            monitor: loader.monitor.guest(&name),
-            version: loader.versions.fetch_add(1, Ordering::Relaxed) + 1,
+        if let Some(copy) = copy.as_ref().filter(|_| !is_checked) {
+            copy.set_checked();
+        }
+        match &loaded {
+            Some(loaded) if program.is_some() => inner.modules.pin(loaded),
+            Some(loaded) => inner.modules.keep(loaded),
+            None => {}
+        }
+        let source = match copy {
+            Some(copy) => Source::Disk { own: folder.join(&config.module), copy },
+            None => Source::Memory(bytes),
+        };
+        Ok(Arc::new(Self {
+            monitor: inner.monitor.guest(&name),
+            version: inner.versions.fetch_add(1, Ordering::Relaxed) + 1,
             files,
+            paces: config.routes.iter().map(|_| Pace::default()).collect(),
             name,
             config,
-            module,
-            program,
-            paces: functions.iter().map(|_| Pace::default()).collect(),
-            functions,
-            streams,
             hash,
-        });
-        loader.remember(&deployment);
-        Ok(deployment)
+            loaded: Mutex::new(loaded.as_ref().map_or_else(Weak::new, Arc::downgrade)),
+            loading: Mutex::default(),
+            source,
+            loader: Arc::clone(inner),
+            _pinned: loaded.filter(|_| program.is_some()),
+            program,
+        }))
+    }
+
+    /// The module, if it is loaded.
+    #[must_use]
+    pub fn loaded_now(&self) -> Option<Arc<Loaded>> {
+        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).upgrade()?;
+        if !loaded.is_kept() {
+            self.loader.modules.keep(&loaded);
+        }
+        loaded.touch();
+        Some(loaded)
+    }
+
+    /// The module, which is loaded now if it is not.
+    ///
+    /// # Errors
+    /// [`ServeError`] if it cannot be read any more, or there is no memory for it.
+    pub fn loaded(&self) -> Result<Arc<Loaded>, ServeError> {
+        // Whoever else needs it waits instead of loading it as well.
+        let _loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(loaded) = self.loaded_now() {
+            return Ok(loaded);
+        }
+        let loaded = match &self.source {
+            Source::Memory(bytes) => self.loader.load(&self.name, &self.config, self.hash, bytes)?,
+            Source::Disk { own, copy } => {
+                self.loader.load(&self.name, &self.config, self.hash, &copy.read(own, &self.hash)?)?
+            }
+        };
+        *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&loaded);
+        self.loader.modules.keep(&loaded);
+        Ok(loaded)
     }
 
     /// Whether both serve the same: the versions differ in their numbers alone.
@@ -194,6 +256,50 @@ impl Deployment {
             mount => path.strip_prefix(mount).filter(|rest| rest.is_empty() || rest.starts_with('/')),
         }
     }
+}
+
+impl Inner {
+    /// Loads the module of a guest, and finds the functions of its routes.
+    fn load(
+        &self,
+        name: &GuestName,
+        config: &GuestConfig,
+        hash: [u8; 32],
+        bytes: &[u8],
+    ) -> Result<Arc<Loaded>, ServeError> {
+        // The functions of a module are those of its signatures and of its declarations.
+        let key = (hash, config.declarations.clone());
+        let settings = module_config(&config.limits, &config.secret_values);
+        let settings = settings.with_declarations(config.declarations.iter().cloned());
+        let module = match self.modules.find(&key) {
+            Some(other) => other.module.reconfigured(name.as_str(), settings),
+            None => Module::load(&self.engine, name.as_str(), bytes, settings),
+        };
+        let module = module.map_err(|error| unfit(name, config, error))?;
+        let functions = config.routes.iter().map(|route| RouteFunction::find(&module, route));
+        let functions = functions.collect::<Result<_, _>>()?;
+        let streams = config.routes.iter().map(|route| http::stream(route, &module)).collect::<Result<_, _>>()?;
+        Ok(self.modules.loaded(key, module, functions, streams))
+    }
+}
+
+/// The error of a module, at the place of `guest.toml` that names a function that it does not have.
+fn unfit(name: &GuestName, config: &GuestConfig, error: FunctionError) -> ServeError {
+    if let FunctionError::Declaration { declaration, .. } = &error {
+        let mut declarations = config.declarations.iter().zip(&config.declaration_places);
+        if let Some((_, place)) = declarations.find(|(other, _)| *other == declaration) {
+            return place.error(error.to_string());
+        }
+    }
+    ServeError::Module { path: GuestFolder::shown(name, &config.module), source: Box::new(error) }
+}
+
+/// Identifies what a module is checked with: everything on which it depends whether it can be served.
+fn check_of(hash: &[u8; 32], config: &GuestConfig) -> [u8; 32] {
+    let GuestConfig { declarations, routes, program, limits, .. } = config;
+    let version = env!("CARGO_PKG_VERSION");
+    let text = format!("{version} {WASMTIME_VERSION} {declarations:?} {routes:?} {program:?} {limits:?}");
+    Sha256::new().chain_update(hash).chain_update(text).finalize().into()
 }
 
 /// Bytes of the exchange region for each byte of a body: `1,` is 2 bytes of JSON, and a number of 64 bits.

@@ -21,7 +21,7 @@ use super::refusal::Refusal;
 use super::{Handler, Peer, body, encodings, path, response};
 use crate::call::{Attempt, Call, Input, Instances, Kind, Output};
 use crate::config::Format;
-use crate::deployment::{Deployment, RouteFunction};
+use crate::deployment::{Deployment, Loaded, RouteFunction};
 use crate::lanes::{Entrance as SlowEntrance, SlowCall};
 use crate::monitor::Ended;
 use crate::programs::{Entrance, Upgrade, is_upgrade};
@@ -170,12 +170,20 @@ impl Calls {
                 return response;
             }
         };
+        let loaded = match self.loaded(&deployment, &tenant).await {
+            Ok(loaded) => loaded,
+            Err(refusal) => {
+                let response = refuse(&refusal);
+                body::finish(&mut request, response.status()).await;
+                return response;
+            }
+        };
         let (reply, response) = oneshot::channel();
         let method = request.method().clone();
         let sends = !request.headers().contains_key(EXPECT);
         let (body, of_job) = (request.into_body(), Arc::clone(&deployment));
         let tenant = tenant.as_str().into();
-        let job = Job { deployment: of_job, route, tenant, method, request: bytes, body, sends, reply, permit };
+        let job = Job { deployment: of_job, loaded, route, tenant, method, request: bytes, body, sends, reply, permit };
         let entered = self.options.streams.enter(job);
         match entered {
             Ok(()) => response.await.unwrap_or_else(|_| Refusal::Stopping.response().map(Either::Left)),
@@ -220,12 +228,13 @@ impl Calls {
         let per_second = limits.calls_per_second;
         let admitted = self.options.rate.admit(&deployment.monitor, tenant, per_second, Instant::now());
         admitted.map_err(|after| Refusal::Rate { per_second, after })?;
+        let loaded = self.loaded(deployment, tenant).await?;
         if deployment.config.routes[route].format == Format::Http {
             let target = Target { mount: &deployment.config.mount, rest, tenant };
-            return self.exchange(request, deployment, route, target, record).await;
+            return self.exchange(request, deployment, loaded, route, target, record).await;
         }
-        let RouteFunction::Typed(function) = &deployment.functions[route] else {
-            return self.extension(request, deployment, route, tenant, record).await;
+        let RouteFunction::Typed(function) = &loaded.functions[route] else {
+            return self.extension(request, deployment, loaded, route, tenant, record).await;
         };
         let signature = function.signature();
         let of_request = match has_query(request, signature) {
@@ -235,8 +244,8 @@ impl Calls {
         let encoding = encodings::of_response(request.headers(), of_request);
         let arguments = self.arguments(request, of_request, signature, limits.body).await?;
         record.read = Some(Instant::now());
-        let input = Input::Arguments(arguments);
-        let call = Call { deployment: Arc::clone(deployment), route, tenant: tenant.into(), input };
+        let (deployment, loaded) = (Arc::clone(deployment), Arc::clone(&loaded));
+        let call = Call { deployment, loaded, route, tenant: tenant.into(), input: Input::Arguments(arguments) };
         let Output::Value(value) = self.make(call, record).await? else {
             unreachable!("a typed function has a result");
         };
@@ -257,6 +266,7 @@ impl Calls {
         &self,
         request: &mut Request<Incoming>,
         deployment: &Arc<Deployment>,
+        loaded: Arc<Loaded>,
         route: usize,
         target: Target<'_>,
         record: &mut Record,
@@ -266,10 +276,27 @@ impl Calls {
         record.read = Some(Instant::now());
         let input = Input::Arguments(vec![Value::Bytes(exchange::write(request, target, &body))]);
         let tenant = target.tenant.into();
-        match self.make(Call { deployment: Arc::clone(deployment), route, tenant, input }, record).await? {
+        let call = Call { deployment: Arc::clone(deployment), loaded, route, tenant, input };
+        match self.make(call, record).await? {
             Output::Value(Value::Bytes(bytes)) => exchange::read(bytes, request.method(), limits.response),
             // The function's type was checked when it was deployed.
             _ => Err(Refusal::Response("it is not bytes".to_owned())),
+        }
+    }
+
+    /// The module of a guest. One that is not loaded is loaded on the slow lane.
+    async fn loaded(&self, deployment: &Arc<Deployment>, tenant: &str) -> Result<Arc<Loaded>, Refusal> {
+        if let Some(loaded) = deployment.loaded_now() {
+            return Ok(loaded);
+        }
+        let (reply, loaded) = oneshot::channel();
+        let waiting = deployment.config.limits.waiting;
+        let job = SlowCall::Load { deployment: Arc::clone(deployment), reply };
+        self.options.slow.enter(&deployment.name, tenant, waiting, job)?;
+        match timeout(self.options.wait, loaded).await {
+            Ok(Ok(loaded)) => loaded.map_err(|error| Refusal::NotLoaded(Box::new(error))),
+            Ok(Err(_)) => Err(Refusal::Stopping),
+            Err(_) => Err(Refusal::WaitedTooLong),
         }
     }
 
@@ -312,7 +339,7 @@ impl Calls {
         let guest = call.deployment.name.clone();
         let limits = call.deployment.config.limits;
         let tenant = call.tenant.clone();
-        self.options.slow.enter(&guest, &tenant, limits.waiting, SlowCall { call, reply })?;
+        self.options.slow.enter(&guest, &tenant, limits.waiting, SlowCall::Call { call, reply })?;
         match timeout(limits.deadline.saturating_add(self.options.wait), result).await {
             Ok(Ok(result)) => Ok(result?),
             // The call was dropped without an answer.

@@ -18,7 +18,7 @@ use super::calls::{Calls, Record};
 use super::refusal::Refusal;
 use super::{body, encodings, path, response};
 use crate::call::{Call, Input, Output};
-use crate::deployment::Deployment;
+use crate::deployment::{Deployment, Loaded};
 use crate::programs::{Entrance, Settled, WriteCall, tenant_of};
 use crate::records::{self, CallState, IdempotencyKey, RecordsError, Response, query_response};
 
@@ -31,6 +31,7 @@ impl Calls {
         &self,
         request: &mut Request<Incoming>,
         deployment: &Arc<Deployment>,
+        loaded: Arc<Loaded>,
         route: usize,
         key: &str,
         record: &mut Record,
@@ -51,7 +52,7 @@ impl Calls {
             let view =
                 records::view(entrance.records_reader()).map_err(|error| RecordsError::Store(error.to_string()))?;
             let input = Input::State(CallState::new(&tenant, event, view));
-            let call = Call { deployment: Arc::clone(deployment), route, tenant: key.into(), input };
+            let call = Call { deployment: Arc::clone(deployment), loaded, route, tenant: key.into(), input };
             let Output::Intents(intents) = self.make(call, record).await? else {
                 unreachable!("an extension function leaves intents");
             };
@@ -61,6 +62,7 @@ impl Calls {
             let call = WriteCall {
                 request: records::Request { tenant, event, encoding, idempotency_key },
                 deployment: Arc::clone(deployment),
+                loaded,
                 route,
                 key: key.into(),
                 entered: Instant::now(),

@@ -10,6 +10,7 @@ use hyper::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use serde_json::json;
 
+use crate::error::ServeError;
 use crate::lanes::Full as LaneFull;
 use crate::monitor::NO_INSTANCE;
 use crate::programs::CallError;
@@ -87,6 +88,9 @@ pub enum Refusal {
     /// A request that cannot become a WebSocket.
     #[error("{0}")]
     NoWebSocket(&'static str),
+    /// The module was not loaded, and cannot be loaded now.
+    #[error("the guest cannot be loaded: {0}")]
+    NotLoaded(#[source] Box<ServeError>),
     /// The call failed.
     #[error("{}", failure(.0))]
     Failed(#[from] FunctionError),
@@ -159,6 +163,7 @@ impl Refusal {
             Self::IdempotencyKey => (StatusCode::BAD_REQUEST, "idempotency-key"),
             Self::Records(error) => of_records(error),
             Self::ResponseTooLarge { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "response-too-large"),
+            Self::NotLoaded(_) => (StatusCode::INTERNAL_SERVER_ERROR, "no-instance"),
             Self::Failed(error) => of_call(error),
         }
     }

@@ -1,6 +1,7 @@
-//! Calls on the slow lane.
+//! Calls on the slow lane, and modules that are loaded for calls.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use guest_functions::FunctionError;
@@ -8,15 +9,27 @@ use tokio::sync::oneshot;
 
 use super::{Entrance, Lane, Work};
 use crate::call::{Attempt, Call, Instances, Kind, Output, Stop, ran};
+use crate::deployment::{Deployment, Loaded};
+use crate::error::ServeError;
 use crate::registry::{Reader, Registry};
 
-/// A call that waits for its turn.
+/// Work that waits for its turn.
 #[derive(Debug)]
-pub struct SlowCall {
-    /// The call.
-    pub call: Call,
-    /// Where its end is awaited.
-    pub reply: oneshot::Sender<Result<Output, FunctionError>>,
+pub enum SlowCall {
+    /// A call.
+    Call {
+        /// The call.
+        call: Call,
+        /// Where its end is awaited.
+        reply: oneshot::Sender<Result<Output, FunctionError>>,
+    },
+    /// A module that calls need.
+    Load {
+        /// The version of the guest.
+        deployment: Arc<Deployment>,
+        /// Where the module is awaited.
+        reply: oneshot::Sender<Result<Arc<Loaded>, ServeError>>,
+    },
 }
 
 /// The slow lane of a server. Dropping it ends its threads and the calls that run.
@@ -79,14 +92,25 @@ struct Worker {
 }
 
 impl Work<SlowCall> for Worker {
-    fn work(&mut self, SlowCall { call, reply }: SlowCall) {
-        // Nobody waits for it any more.
-        if reply.is_closed() {
-            return;
+    fn work(&mut self, job: SlowCall) {
+        match job {
+            // Nobody waits for it any more.
+            SlowCall::Call { reply, .. } if reply.is_closed() => {}
+            SlowCall::Call { call, reply } => self.call(&call, reply),
+            SlowCall::Load { deployment, reply } => drop(reply.send(deployment.loaded())),
         }
+    }
+
+    fn rest(&mut self) {
+        self.instances.keep_current(self.reader.table());
+    }
+}
+
+impl Worker {
+    fn call(&mut self, call: &Call, reply: oneshot::Sender<Result<Output, FunctionError>>) {
         let pace = &call.deployment.paces[call.route];
         let start = ran();
-        let Attempt::Ended(result) = self.instances.call(&call) else {
+        let Attempt::Ended(result) = self.instances.call(call) else {
             return;
         };
         match ran().saturating_sub(start) < self.slice {
@@ -95,9 +119,5 @@ impl Work<SlowCall> for Worker {
         }
         // It may have been given up meanwhile.
         let _ = reply.send(result);
-    }
-
-    fn rest(&mut self) {
-        self.instances.keep_current(self.reader.table());
     }
 }

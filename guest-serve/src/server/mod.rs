@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::admin::{Admin, Connections, Token};
 use crate::catalog::{Catalog, Look};
-use crate::deployment::Loader;
+use crate::deployment::{Loader, ModuleBudget};
 use crate::error::ServeError;
 use crate::folder::GuestFolder;
 use crate::monitor::Monitor;
@@ -31,6 +31,9 @@ use watching::Watching;
 
 /// Compiled code, in the server's own folder.
 const CODE: &str = "code";
+
+/// Copies of modules, in the server's own folder.
+const MODULES: &str = "modules";
 
 /// The file that is locked while a server serves the folder.
 const LOCK: &str = "lock";
@@ -107,7 +110,8 @@ pub fn run(options: &Options) -> Result<Stopped, ServeError> {
     let engine = Engine::new(&options.threads.engine().with_compile_cache(code))?;
     let (monitor, writer) = Monitor::start(&own, options.log_size)?;
     let registry = Registry::default();
-    let loader = Loader::new(engine, monitor.clone()).with_slice(options.threads.slice);
+    let budget = ModuleBudget::default().with_bytes(options.threads.module_memory);
+    let loader = Loader::open(engine, monitor.clone(), budget, own.join(MODULES))?.with_slice(options.threads.slice);
     let catalog = Catalog::new(folder, loader, registry.clone(), monitor.clone());
     catalog.look(Look::AtOnce);
 

@@ -45,6 +45,11 @@ pub struct ThreadOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=10_000))]
     pub instances: Option<u32>,
 
+    /// Memory that modules may take. Those that were not called for longest are dropped beyond that, and loaded again from
+    /// FOLDER/.serve for the next call
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = text::size)]
+    pub module_memory: u64,
+
     /// Calls that wait for a slow thread at most; a quarter of them may be of one guest. Further ones get status 503.
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..))]
     pub slow_waiting: u32,

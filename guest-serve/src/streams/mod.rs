@@ -19,7 +19,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Response};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::deployment::Deployment;
+use crate::deployment::{Deployment, Loaded};
 use crate::http::Refusal;
 use crate::registry::Registry;
 pub use body::{Aborted, StreamBody};
@@ -41,6 +41,8 @@ pub struct Entrance {
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) deployment: Arc<Deployment>,
+    /// Its module.
+    pub(crate) loaded: Arc<Loaded>,
     pub(crate) route: usize,
     pub(crate) tenant: Box<str>,
     pub(crate) method: Method,

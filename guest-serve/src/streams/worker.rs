@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::Job;
 use super::budget::Budget;
 use super::pipe::{LeftOver, Output, Pipe};
-use crate::deployment::Deployment;
+use crate::deployment::{Deployment, Loaded};
 use crate::http::{Refusal, body};
 use crate::monitor::Ended;
 use crate::registry::Reader;
@@ -44,6 +44,7 @@ struct Held {
     instance: AsyncInstance,
     budget: Budget,
     deployment: Arc<Deployment>,
+    loaded: Arc<Loaded>,
     bytes: u64,
 }
 
@@ -75,20 +76,22 @@ impl Worker {
     fn tidy(&self) {
         let mut reader = self.reader.borrow_mut();
         let table = reader.table();
-        let is_current =
+        let is_served =
             |held: &Held| table.get(&held.deployment.name).is_some_and(|now| now.version == held.deployment.version);
+        let is_current = |held: &Held| is_served(held) && held.loaded.is_kept();
         self.idle.borrow_mut().retain(|_, idle| idle.first().is_some_and(is_current));
     }
 
     /// Makes a call, and records its end.
     async fn serve(self: Rc<Self>, job: Job) {
-        let Job { deployment, route, tenant, method, request, body: incoming, sends, reply, permit } = job;
+        let Job { deployment, loaded, route, tenant, method, request, body: incoming, sends, reply, permit } = job;
         let start = Instant::now();
         let limits = deployment.config.limits;
         let (output, left_over) = (Output::new(method, limits.response, reply), LeftOver::default());
         let called = async {
-            let mut held = self.held(&deployment).await?;
-            let function = deployment.streams[route].ok_or(FunctionError::Closed)?;
+            let mut held = self.held(&deployment, loaded).await?;
+            // That of the instance's module, which may be another one than that of the request.
+            let function = held.loaded.streams[route].ok_or(FunctionError::Closed)?;
             let pipe = Pipe::new(incoming, limits, held.budget.clone(), output.clone(), left_over.clone());
             let result = held.call(function, &request, pipe, limits.deadline).await;
             let mut log = held.instance.last_log().peekable();
@@ -128,11 +131,11 @@ impl Worker {
     }
 
     /// An instance for a call.
-    async fn held(&self, deployment: &Arc<Deployment>) -> Result<Held, FunctionError> {
+    async fn held(&self, deployment: &Arc<Deployment>, loaded: Arc<Loaded>) -> Result<Held, FunctionError> {
         let idle = self.idle.borrow_mut().get_mut(&deployment.version).and_then(Vec::pop);
         match idle {
             Some(held) => Ok(held),
-            None => Held::new(deployment).await,
+            None => Held::new(deployment, loaded).await,
         }
     }
 
@@ -149,15 +152,15 @@ impl Worker {
 }
 
 impl Held {
-    async fn new(deployment: &Arc<Deployment>) -> Result<Self, FunctionError> {
-        let module = &deployment.module;
+    async fn new(deployment: &Arc<Deployment>, loaded: Arc<Loaded>) -> Result<Self, FunctionError> {
+        let module = &loaded.module;
         let own = &module.config().instance;
         let budget = Budget::new(module.guest().engine(), deployment.config.limits.deadline);
         // Its time is counted by ticks in which it runs, as it shares the thread.
         let config = own.clone().with_deadline(None).with_supervisor(Some(budget.supervisor()));
         let instance = module.guest().instantiate_async(&config, MemoryState::new()).await?;
         deployment.monitor.instances(1, 0);
-        let mut held = Self { instance, budget, deployment: Arc::clone(deployment), bytes: 0 };
+        let mut held = Self { instance, budget, deployment: Arc::clone(deployment), loaded, bytes: 0 };
         held.measure();
         Ok(held)
     }

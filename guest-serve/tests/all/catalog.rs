@@ -51,7 +51,8 @@ impl Served {
     }
 
     fn gcd(&self, name: &str) -> i64 {
-        self.deployment(name).unwrap().functions[0].typed().unwrap().call((48_i64, 18_i64)).unwrap()
+        let loaded = self.deployment(name).unwrap().loaded().unwrap();
+        loaded.functions[0].typed().unwrap().call((48_i64, 18_i64)).unwrap()
     }
 
     /// The events so far, each as its kind and guest. It ends the monitor.

@@ -158,7 +158,8 @@ impl Served {
         let table = self.registry.table();
         let of = |guest: usize| {
             let deployment = table.get(&NAMES[guest].parse().unwrap())?;
-            let number: i64 = deployment.functions[0].typed().unwrap().call(()).unwrap();
+            let loaded = deployment.loaded().unwrap();
+            let number: i64 = loaded.functions[0].typed().unwrap().call(()).unwrap();
             let mount = deployment.config.mount.strip_prefix("/m").unwrap().parse().unwrap();
             Some((guest, (usize::try_from(number).unwrap(), mount)))
         };

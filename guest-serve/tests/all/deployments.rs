@@ -52,7 +52,12 @@ fn a_guest_is_found_by_its_mount_and_replaced_under_readers() {
     assert_eq!(found("/numbersx"), Some(("root".to_owned(), 4, "/numbersx")));
     let old = registry.replace(load(&loader, &guests, "numbers").unwrap()).unwrap().unwrap();
     assert_eq!((old.version, found("/numbers/gcd").unwrap().1), (1, 5));
-    assert_eq!(old.functions[0].typed().unwrap().call::<_, i64>((48_i64, 18_i64)).unwrap(), 6, "calls go on with it");
+    let loaded = old.loaded().unwrap();
+    assert_eq!(
+        loaded.functions[0].typed().unwrap().call::<_, i64>((48_i64, 18_i64)).unwrap(),
+        6,
+        "calls go on with it"
+    );
     assert_eq!(first.get(&name("numbers")).unwrap().version, 1, "a table that somebody has does not change");
     assert_eq!(registry.remove(&name("numbers")).unwrap().version, 5);
     assert_eq!(found("/numbers/gcd").unwrap().0, "root");
@@ -74,8 +79,9 @@ fn functions_of_a_foreign_module_are_declared() {
     // All have one module: code is shared where the functions are the same alone.
     let bytes = load(&loader, &guests, "bytes").unwrap();
     let texts = load(&loader, &guests, "texts").unwrap();
-    assert_eq!(bytes.functions[0].typed().unwrap().call::<_, i64>((0, 7)).unwrap(), 7);
-    assert_eq!(texts.functions[0].typed().unwrap().call::<_, i64>(("four",)).unwrap(), 4);
+    let function = |deployment: &Deployment| deployment.loaded().unwrap().functions[0].typed().unwrap().clone();
+    assert_eq!(function(&bytes).call::<_, i64>((0, 7)).unwrap(), 7);
+    assert_eq!(function(&texts).call::<_, i64>(("four",)).unwrap(), 4);
     let error = load(&loader, &guests, "wrong").unwrap_err().to_string();
     assert!(error.starts_with("wrong/guest.toml:1:12: `length(text: string) -> f64`: "), "{error}");
 }
@@ -107,10 +113,11 @@ fn guests_with_the_same_module_share_its_code() {
     let loader = loader();
     let [one, two] = ["one", "two"].map(|guest| load(&loader, &guests, guest).unwrap());
     assert_eq!(one.hash, two.hash);
-    assert!(std::ptr::eq(one.module.guest().info(), two.module.guest().info()));
+    assert!(std::ptr::eq(one.loaded().unwrap().module.guest().info(), two.loaded().unwrap().module.guest().info()));
     let limits = |deployment: &Deployment| {
-        let instance = &deployment.module.config().instance;
-        (deployment.module.name().to_owned(), instance.memory_limit, instance.deadline.unwrap().as_millis())
+        let module = &deployment.loaded().unwrap().module;
+        let instance = &module.config().instance;
+        (module.name().to_owned(), instance.memory_limit, instance.deadline.unwrap().as_millis())
     };
     assert_eq!((limits(&one), limits(&two)), (("one".to_owned(), 16 << 20, 50), ("two".to_owned(), 1 << 20, 7)));
 }

@@ -18,6 +18,7 @@ mod guests;
 mod http_functions;
 #[cfg(unix)]
 mod kills;
+mod modules;
 mod neighbours;
 mod pages;
 mod process;

@@ -129,6 +129,7 @@ impl Home {
         }
         let made = Call {
             deployment: Arc::clone(&call.deployment),
+            loaded: Arc::clone(&call.loaded),
             route: call.route,
             tenant: call.key.clone(),
             input: Input::State(batch.state(&call.request)),

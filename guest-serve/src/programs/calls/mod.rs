@@ -14,7 +14,7 @@ use std::time::Instant;
 use tokio::sync::oneshot;
 
 use super::Entrance;
-use crate::deployment::Deployment;
+use crate::deployment::{Deployment, Loaded};
 use crate::records::{Request, Response};
 pub use error::CallError;
 pub(super) use home::Home;
@@ -46,6 +46,8 @@ pub(super) struct Forgotten {
 pub(crate) struct WriteCall {
     pub(crate) request: Request,
     pub(crate) deployment: Arc<Deployment>,
+    /// Its module.
+    pub(crate) loaded: Arc<Loaded>,
     /// The route, among those of the deployment.
     pub(crate) route: usize,
     /// The key of the tenant among those of its guest.

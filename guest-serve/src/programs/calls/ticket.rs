@@ -28,6 +28,7 @@ impl Ticket {
         let state = CallState::new(&request.tenant, Arc::clone(&request.event), Arc::clone(&self.view));
         Some(Call {
             deployment: Arc::clone(&call.deployment),
+            loaded: Arc::clone(&call.loaded),
             route: call.route,
             tenant: call.key.clone(),
             input: Input::State(state),
