@@ -101,7 +101,7 @@ pub(crate) fn start(folder: &Path, is_lazy: bool, figures: &mut Figures) {
     figures.add("modules that are loaded", catalog.loader().modules().loaded as f64);
     figures.add("MiB that loaded modules count", catalog.loader().modules().bytes as f64 / (1 << 20) as f64);
     figures.add_resident("MiB resident before calls");
-    for number in 0..CALLED {
+    for number in 0..CALLED.min(statuses.len()) {
         let status = &statuses[number * 7_919 % statuses.len()];
         let deployment = status.deployment.clone().expect("it is served");
         let arguments = match deployment.config.routes[0].function.as_str() {

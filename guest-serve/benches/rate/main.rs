@@ -56,8 +56,11 @@ fn main() {
         Server::new(&folder, cores, "an instance for each request, mapped", 0, None),
     ];
     println!("{cores} threads serve, {CONNECTIONS} connections, medians of {TURNS} turns of {TURN:?}");
-    for load in [Load::new("/guest/gcd", "21"), Load::new("/guest/fill", "18518")] {
-        rates(&servers, cores, load);
+    // With the word `neighbours` these alone.
+    if !std::env::args().any(|word| word == "neighbours") {
+        for load in [Load::new("/guest/gcd", "21"), Load::new("/guest/fill", "18518")] {
+            rates(&servers, cores, load);
+        }
     }
     neighbours(&servers[1], cores);
 }
@@ -89,26 +92,33 @@ fn rates(servers: &[Server], cores: usize, load: Load) {
     }
 }
 
-/// Prints how long requests of an honest guest take alone and beside others.
+/// Prints how long requests of an honest guest take alone and beside others, and the ratios of their 99th percentiles.
 fn neighbours(server: &Server, cores: usize) {
     const HONEST: usize = 4;
-    let others: [(&str, Option<Load>); 4] = [
+    let others: [(&str, Option<Load>); 5] = [
         ("alone", None),
         ("beside 28 requests that spin", Some(Load::new("/spins/spin", "}"))),
-        ("beside 28 requests of most of a slice", Some(Load::new("/busy/busy", ""))),
         ("beside 28 requests that eat memory", Some(Load::new("/eats/eat", "}"))),
+        ("beside 28 requests of most of a slice", Some(Load::new("/busy/busy", ""))),
+        ("beside 28 requests like them", Some(Load::new("/guest/gcd", "21"))),
     ];
-    println!("\n{:<44}{:>12}{:>12}{:>12}", "honest requests, microseconds", "median", "99%", "most");
-    for (name, other) in others {
+    let turn = |other: &Option<Load>| {
         let other = other.map(|load| Turn::begin(server.address, load, cores, CONNECTIONS - HONEST));
         // The others are at it.
         thread::sleep(TURN / 4);
         let honest = Turn::begin(server.address, Load::new("/guest/gcd", "21"), cores, HONEST);
-        thread::sleep(TURN * 4);
+        thread::sleep(TURN * 2);
         let mut times = honest.end().times;
-        other.map(Turn::end);
+        let theirs = other.map_or(0.0, |other| other.end().requests);
         times.sort_unstable();
         let at = |percent: usize| times[(times.len() - 1) * percent / 100] as f64 / 1000.0;
-        println!("{name:<44}{:>12.0}{:>12.0}{:>12.0}", at(50), at(99), at(100));
+        [at(50), at(99), theirs / (TURN * 9 / 4).as_secs_f64()]
+    };
+    let turns: Vec<Vec<_>> = (0..TURNS).map(|_| others.iter().map(|(_, other)| turn(other)).collect()).collect();
+    println!("\n{:<44}{:>12}{:>12}{:>12}{:>12}", "honest requests, microseconds", "median", "99%", "99% ratio", "others/s");
+    for (at, (name, _)) in others.iter().enumerate() {
+        let of = |figure: usize| median(turns.iter().map(|turn| turn[at][figure]));
+        let ratio = median(turns.iter().map(|turn| turn[at][1] / turn[0][1]));
+        println!("{name:<44}{:>12.0}{:>12.0}{ratio:>12.2}{:>12.0}", of(0), of(1), of(2));
     }
 }

@@ -95,6 +95,13 @@ pub enum Attempt {
     NoTime,
 }
 
+/// Whether a call failed at a limit of its guest. The next call of its function may, too, and goes to the slow lane.
+#[must_use]
+pub const fn is_at_limit(error: &FunctionError) -> bool {
+    let FunctionError::Call(failure) = error else { return false };
+    matches!(failure.cause, Cause::OutOfMemory { .. } | Cause::DeadlineExceeded { .. })
+}
+
 /// An instance, and its part of what is known of its guest.
 #[derive(Debug)]
 struct Held {

@@ -7,19 +7,20 @@ use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use guest_functions::wire::{self, Encoding};
-use guest_functions::{Signature, Value};
+use guest_functions::{FunctionError, Signature, Value};
+use guest_host::Cause;
 use http_body_util::{Either, Full};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::oneshot;
 use tokio::task::spawn_local;
-use tokio::time::timeout;
+use tokio::time::{sleep_until, timeout};
 
 use super::exchange::{self, Target};
 use super::refusal::Refusal;
 use super::{Handler, Peer, body, encodings, path, response};
-use crate::call::{Attempt, Call, Input, Instances, Kind, Output};
+use crate::call::{Attempt, Call, Input, Instances, Kind, Output, is_at_limit};
 use crate::config::Format;
 use crate::deployment::{Deployment, Loaded, RouteFunction};
 use crate::lanes::{Entrance as SlowEntrance, SlowCall};
@@ -28,6 +29,9 @@ use crate::programs::{Entrance, Upgrade, is_upgrade};
 use crate::rate::Rate;
 use crate::registry::{Reader, Registry};
 use crate::streams::{Entrance as Streams, Job, ResponseBody};
+
+/// How long a call that reached the limit of its memory takes at most longer than it would.
+const LONGEST_REST: Duration = Duration::from_millis(50);
 
 /// What all threads that answer requests have in common.
 #[derive(Debug, Clone)]
@@ -321,10 +325,20 @@ impl Calls {
 
     /// Makes a call: on this thread, and on the slow lane if it does not end within the slice or calls before it did not.
     pub(super) async fn make(&self, call: Call, record: &mut Record) -> Result<Output, Refusal> {
+        let deployment = Arc::clone(&call.deployment);
+        unhurried(&deployment, self.make_at_once(call, record)).await
+    }
+
+    async fn make_at_once(&self, call: Call, record: &mut Record) -> Result<Output, Refusal> {
         let pace = &call.deployment.paces[call.route];
         if !pace.is_slow() {
             match self.instances.borrow_mut().call(&call) {
-                Attempt::Ended(result) => return Ok(result?),
+                Attempt::Ended(result) => {
+                    if result.as_ref().is_err_and(is_at_limit) {
+                        pace.was_slow();
+                    }
+                    return Ok(result?);
+                }
                 Attempt::TooSlow => pace.was_slow(),
                 Attempt::NoTime => {}
             }
@@ -347,6 +361,22 @@ impl Calls {
             Err(_) => Err(Refusal::WaitedTooLong),
         }
     }
+}
+
+/// Waits for a call. One that reached the limit of its memory ends no sooner than one that reaches its deadline does: otherwise its
+/// client sends the next one at once, and whoever has many connections takes the thread.
+pub(super) async fn unhurried<T>(
+    deployment: &Deployment,
+    call: impl Future<Output = Result<T, Refusal>>,
+) -> Result<T, Refusal> {
+    let earliest = Instant::now() + deployment.config.limits.deadline.min(LONGEST_REST);
+    let result = call.await;
+    if let Err(Refusal::Failed(FunctionError::Call(failure))) = &result
+        && matches!(failure.cause, Cause::OutOfMemory { .. })
+    {
+        sleep_until(earliest.into()).await;
+    }
+    result
 }
 
 impl Handler for Calls {

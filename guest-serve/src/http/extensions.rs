@@ -14,7 +14,7 @@ use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
 use hyper::{Method, Request, StatusCode};
 
-use super::calls::{Calls, Record};
+use super::calls::{Calls, Record, unhurried};
 use super::refusal::Refusal;
 use super::{body, encodings, path, response};
 use crate::call::{Call, Input, Output};
@@ -68,7 +68,7 @@ impl Calls {
                 entered: Instant::now(),
                 entrance: Entrance::clone(entrance),
             };
-            self.write(call, record).await?
+            unhurried(deployment, self.write(call, record)).await?
         };
         Ok(response(StatusCode::OK, encoding.media_type(), bytes))
     }

@@ -8,7 +8,7 @@ use guest_functions::FunctionError;
 use tokio::sync::oneshot;
 
 use super::{Entrance, Lane, Work};
-use crate::call::{Attempt, Call, Instances, Kind, Output, Stop, ran};
+use crate::call::{Attempt, Call, Instances, Kind, Output, Stop, is_at_limit, ran};
 use crate::deployment::{Deployment, Loaded};
 use crate::error::ServeError;
 use crate::registry::{Reader, Registry};
@@ -113,7 +113,7 @@ impl Worker {
         let Attempt::Ended(result) = self.instances.call(call) else {
             return;
         };
-        match ran().saturating_sub(start) < self.slice {
+        match ran().saturating_sub(start) < self.slice && !result.as_ref().is_err_and(is_at_limit) {
             true => pace.was_fast(),
             false => pace.was_slow(),
         }

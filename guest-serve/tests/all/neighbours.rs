@@ -76,6 +76,17 @@ fn a_call_that_is_too_slow_for_the_fast_lane_gets_its_time() {
 }
 
 #[test]
+fn calls_after_one_that_reached_the_limit_of_its_memory_go_to_the_slow_lane() {
+    let server = Server::with("eats", EAT_CONFIG, EAT);
+    let mut client = server.client();
+    for _ in 0..8 {
+        assert_eq!(client.post("/eats/eat", "").status, 507);
+    }
+    let counts = server.counts("eats");
+    assert!((7..=8).contains(&counts.slow) && counts.failed() == 8, "{counts:?}");
+}
+
+#[test]
 fn a_tenant_waits_in_a_queue_of_its_own() {
     let server = Server::start(&["--slow-threads=1"]);
     server.deploy("spins", SPIN_CONFIG, SPIN);

@@ -9,7 +9,7 @@ use guest_tenants::redb::{self, WriteTransaction};
 use tokio::sync::oneshot;
 
 use super::{CallError, CallJob, Forgotten, Settled, Ticket, Waiting, WriteCall};
-use crate::call::{Attempt, Call, Input, Instances, Kind, Output};
+use crate::call::{Attempt, Call, Input, Instances, Kind, Output, is_at_limit};
 use crate::lanes::Full;
 use crate::records::{Batch, RecordsError, Response, forget, view};
 use crate::registry::{Reader, Registry};
@@ -140,7 +140,12 @@ impl Home {
         match attempt {
             Attempt::Ended(Ok(Output::Intents(intents))) => Some(self.settle(call, &intents)),
             Attempt::Ended(Ok(Output::Value(_))) => unreachable!("an extension function leaves intents"),
-            Attempt::Ended(Err(error)) => Some(Err(error.into())),
+            Attempt::Ended(Err(error)) => {
+                if is_at_limit(&error) {
+                    pace.was_slow();
+                }
+                Some(Err(error.into()))
+            }
             Attempt::TooSlow => {
                 pace.was_slow();
                 None
