@@ -71,6 +71,38 @@ impl Deadline {
     }
 }
 
+/// Tenants, each with an instance and a deadline of its own.
+const TENANTS: usize = 10_000;
+
+/// A call of each of very many tenants in turn, whose deadlines one clock ticks. An instance without memory takes no mapping, of which
+/// the system gives a process too few for so many.
+fn among_tenants(deadline: Deadline) -> Result<impl FnMut() + use<>, Error> {
+    let ticking = guest_host::Engine::new(&EngineConfig::default()).map_err(Error::new)?;
+    let engine = match deadline {
+        Deadline::Epoch => ticking.wasmtime().clone(),
+        _ => Engine::new(Config::new().consume_fuel(deadline == Deadline::Fuel))?,
+    };
+    let module = r#"(module (func (export "empty") (result i64) i64.const 0))"#;
+    let module = Module::new(&engine, wat::parse_str(module).map_err(Error::new)?)?;
+    let mut tenants = Vec::new();
+    for _ in 0..TENANTS {
+        let mut store = Store::new(&engine, ());
+        deadline.arm(&mut store)?;
+        let instance = Instance::new(&mut store, &module, &[])?;
+        let function: TypedFunc<(), i64> = instance.get_typed_func(&mut store, "empty")?;
+        tenants.push((store, function));
+    }
+    let mut at = 0;
+    Ok(move || {
+        // Its clock ends with it.
+        let _ = &ticking;
+        at = (at + 1) % TENANTS;
+        let (store, function) = &mut tenants[at];
+        deadline.arm(store).expect("the engine has it");
+        black_box(function.call(store, ()).expect("nothing traps"));
+    })
+}
+
 /// `do_nothing` in the harness, restored.
 fn invoke(deadline: Option<Duration>, fuel: bool) -> Result<impl FnMut() + use<>> {
     let mut config = EngineConfig::default();
@@ -95,6 +127,10 @@ fn main() -> Result<()> {
     contenders.push(Contender::new("invoke, off", invoke(None, false)?));
     contenders.push(Contender::new("invoke, epoch", invoke(Some(Duration::from_secs(1)), false)?));
     contenders.push(Contender::new("invoke, fuel", invoke(None, true)?));
+    for deadline in Deadline::ALL {
+        let call = among_tenants(deadline).map_err(guests::plain)?;
+        contenders.push(Contender::new(format!("one of 10,000, {}", deadline.name()), call));
+    }
 
     let mut criterion: Criterion = guests::brief_criterion();
     for (number, deadline) in Deadline::ALL.into_iter().enumerate() {
@@ -113,6 +149,13 @@ fn main() -> Result<()> {
         let [off, epoch, fuel] = of_function else { unreachable!("there are three of each") };
         ratios.add(epoch, off, Target::None);
         ratios.add(fuel, off, Target::None);
+    }
+    let [.., off, epoch, fuel] = &measured[..] else { unreachable!("those of the tenants are the last three") };
+    for (name, with, target) in [("an epoch", epoch, Target::AtMost(2.0)), ("fuel", fuel, Target::None)] {
+        let mut more: Vec<f64> = with.rounds.iter().zip(&off.rounds).map(|(with, off)| with - off).collect();
+        more.sort_by(f64::total_cmp);
+        let name = format!("{name} with 10,000 tenants, beyond none: nanoseconds");
+        ratios.add_figure(&name, more[more.len() / 2], target);
     }
     ratios.note("`invoke, fuel` writes the globals back through the engine's interface, as the count would include it");
     ratios.finish()

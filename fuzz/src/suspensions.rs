@@ -4,8 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use guest_host::guest_image::{Change, Delta, Image};
-use guest_host::{Instance, Residue, RestorePolicy, RestoreStrategy};
+use guest_host::guest_image::Delta;
+use guest_host::{Residue, RestorePolicy, RestoreStrategy};
+use host_harness::verify::{Sleep, Sleeper};
 
 use crate::restores::{Case, STACK_OVERFLOW, Seen};
 
@@ -52,49 +53,6 @@ fn choices(input: &[u8]) -> impl Iterator<Item = u64> {
     .map(|number| number >> 40)
 }
 
-/// An instance that is suspended, and those on which it can go on.
-struct Sleeper {
-    instances: [Instance; 2],
-    /// The one that it is on now.
-    on: usize,
-    last: Option<Delta>,
-}
-
-impl Sleeper {
-    /// Suspends the instance and resumes it on the other, or on the same one.
-    fn sleep(&mut self, how: u64, broken: Break) -> Result<Delta, String> {
-        let told = |error: &dyn std::fmt::Display| error.to_string();
-        let delta = self.instances[self.on].suspend().map_err(|error| told(&error))?;
-        if !self.instances[self.on].is_pristine() {
-            return Err("it is not pristine after it was suspended".to_owned());
-        }
-        let mut read = match &self.last {
-            Some(last) if how & 1 == 0 => {
-                let mut bytes = Vec::new();
-                let change = Change::between(last, &delta).map_err(|error| told(&error))?;
-                change.write_to(1, 2, &mut bytes).map_err(|error| told(&error))?;
-                match Image::from_bytes(&bytes) {
-                    Ok(Image::Change { change, .. }) => change.apply(last).map_err(|error| told(&error))?,
-                    other => return Err(format!("a change is read as {other:?}")),
-                }
-            }
-            _ => {
-                let mut bytes = Vec::new();
-                delta.write_to(1, &mut bytes).map_err(|error| told(&error))?;
-                Delta::read_from(&mut &bytes[..]).map_err(|error| told(&error))?.map_err(|error| told(&error))?.0
-            }
-        };
-        if read != delta {
-            return Err("what is read is not what was written".to_owned());
-        }
-        broken(&mut read);
-        self.on ^= usize::from(how & 2 != 0);
-        self.instances[self.on].resume(&read).map_err(|error| told(&error))?;
-        self.last = Some(delta.clone());
-        Ok(delta)
-    }
-}
-
 fn check(
     case: &Case,
     strategy: RestoreStrategy,
@@ -106,9 +64,9 @@ fn check(
     let (Some(mut awake), Some(one), Some(other)) = (instance()?, instance()?, instance()?) else {
         return Ok(BTreeSet::from(["not initialised"]));
     };
-    let mut sleeper = Sleeper { instances: [one, other], on: 0, last: None };
+    let mut sleeper = Sleeper::new([one, other]);
     // Only an instance that goes on from an image is not called once more from the snapshot when it ran out of memory.
-    for instance in [&mut awake, &mut sleeper.instances[0]] {
+    for instance in [&mut awake, sleeper.instance()] {
         let pristine = instance.delta().map_err(|error| error.to_string())?;
         instance.resume(&pristine).map_err(|error| error.to_string())?;
     }
@@ -118,15 +76,15 @@ fn check(
         let function = functions[call % functions.len()].clone();
         let told = |wrong: String| format!("call {number} of `{function}`: {wrong}");
         if choices.next().is_some_and(|choice| choice % 3 > 0) {
-            let how = choices.next().unwrap_or_default();
-            let delta = sleeper.sleep(how, broken).map_err(told)?;
+            let how = Sleep::of_bits(choices.next().unwrap_or_default());
+            let delta = sleeper.sleep(how, |_, delta| broken(delta)).map_err(told)?;
             let awake = awake.delta().map_err(|error| told(error.to_string()))?;
             if awake != delta {
                 return Err(told(differences(&awake, &delta)));
             }
             ends.insert(if delta.cards.is_empty() { "slept without cards" } else { "slept" });
         }
-        let sleeping = &mut sleeper.instances[sleeper.on];
+        let sleeping = sleeper.instance();
         let physical = (awake.physical_pages(), sleeping.physical_pages());
         let (expected, found) = (Seen::of(&mut awake, &function), Seen::of(sleeping, &function));
         ends.insert(expected.result.as_ref().map_or_else(|(kind, _)| *kind, |()| "success"));

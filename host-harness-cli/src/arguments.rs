@@ -466,6 +466,10 @@ pub(crate) struct Verify {
     /// Calls to make for each strategy.
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = count(1..=u64::MAX), allow_hyphen_values = true)]
     pub(crate) calls: u64,
+    /// Verify that instances can sleep: they are suspended and resumed at random between calls, through bytes, and compared with
+    /// instances that are not.
+    #[arg(long)]
+    pub(crate) suspend: bool,
     #[command(flatten)]
     pub(crate) proof: Proof,
     #[command(flatten)]

@@ -32,6 +32,12 @@ pub(crate) fn in_engines(mut cargo: Command) -> Command {
     cargo
 }
 
+/// The same cargo in the workspace of the benchmark of embedded stores.
+pub(crate) fn in_stores(mut cargo: Command) -> Command {
+    cargo.current_dir(folders::stores());
+    cargo
+}
+
 /// The same cargo in the guests' workspace.
 pub(crate) fn in_guests(mut cargo: Command) -> Command {
     cargo.current_dir(folders::root().join("guests"));

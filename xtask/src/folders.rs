@@ -25,6 +25,11 @@ pub(crate) fn engines() -> PathBuf {
     root().join("benches/engines")
 }
 
+/// The workspace of the benchmark of embedded stores.
+pub(crate) fn stores() -> PathBuf {
+    root().join("benches/stores")
+}
+
 /// The manifest of the guests' own workspace.
 pub(crate) fn guests_manifest() -> PathBuf {
     root().join("guests/Cargo.toml")

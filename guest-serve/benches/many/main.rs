@@ -45,6 +45,9 @@ struct Options {
     /// Given by cargo
     #[arg(long, hide = true)]
     bench: bool,
+    /// A filter that is meant for other benchmarks
+    #[arg(hide = true)]
+    _filter: Vec<String>,
 }
 
 /// A case, and the most memory that it may have.

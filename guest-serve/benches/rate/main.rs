@@ -115,7 +115,10 @@ fn neighbours(server: &Server, cores: usize) {
         [at(50), at(99), theirs / (TURN * 9 / 4).as_secs_f64()]
     };
     let turns: Vec<Vec<_>> = (0..TURNS).map(|_| others.iter().map(|(_, other)| turn(other)).collect()).collect();
-    println!("\n{:<44}{:>12}{:>12}{:>12}{:>12}", "honest requests, microseconds", "median", "99%", "99% ratio", "others/s");
+    println!(
+        "\n{:<44}{:>12}{:>12}{:>12}{:>12}",
+        "honest requests, microseconds", "median", "99%", "99% ratio", "others/s"
+    );
     for (at, (name, _)) in others.iter().enumerate() {
         let of = |figure: usize| median(turns.iter().map(|turn| turn[at][figure]));
         let ratio = median(turns.iter().map(|turn| turn[at][1] / turn[0][1]));

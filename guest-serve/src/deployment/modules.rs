@@ -254,10 +254,10 @@ mod tests {
         let again = module.reconfigured("again", module.config().clone()).unwrap();
         let one = modules.loaded(key.clone(), module, Vec::new());
         let two = modules.loaded(key, again, Vec::new());
-        [&one, &two].map(|loaded| modules.keep(loaded));
+        [&one, &two].iter().for_each(|loaded| modules.keep(loaded));
         assert_eq!((modules.usage().loaded, modules.usage().bytes), (2, bytes));
         let small = Modules::new(ModuleBudget::default().with_bytes(1));
-        [&one, &two].map(|loaded| loaded.kept.store(false, Relaxed));
+        [&one, &two].iter().for_each(|loaded| loaded.kept.store(false, Relaxed));
         small.keep(&one);
         assert_eq!((small.usage().loaded, small.usage().bytes, one.is_kept()), (1, bytes, true));
         small.keep(&two);

@@ -54,6 +54,7 @@ pub(crate) fn run(arguments: &Compare, common: &Common) -> Result<Option<Content
                 calls: arguments.verify_calls,
                 proof: &arguments.proof,
                 clock,
+                suspend: false,
                 allow_failing: arguments.work.allow_failing(),
                 common,
             };

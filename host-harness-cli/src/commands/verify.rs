@@ -9,7 +9,7 @@ use guest_host::{Engine, Guest, LoadError, MemoryState};
 use host_harness::functions::select;
 use host_harness::measure::{Variant, leaves_residue};
 use host_harness::report::{Content, Settings, VerdictReport, VerifyReport};
-use host_harness::verify::{AllowFailing, VerifyOptions, verify};
+use host_harness::verify::{AllowFailing, NotSuspended, VerifyOptions, verify, verify_suspension};
 
 use super::starving;
 use super::table::{asked, ways};
@@ -57,6 +57,7 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Option<Content>
             proof: &arguments.proof,
             clock,
             allow_failing: arguments.work.allow_failing(),
+            suspend: arguments.suspend,
             common,
         };
         verdicts.extend(check.all(&variants).map_err(named)?);
@@ -90,6 +91,8 @@ pub(super) struct Check<'a> {
     pub(super) proof: &'a Proof,
     pub(super) clock: Clock,
     pub(super) allow_failing: AllowFailing,
+    /// Whether suspensions are verified in the place of restores.
+    pub(super) suspend: bool,
     pub(super) common: &'a Common,
 }
 
@@ -102,15 +105,26 @@ impl Check<'_> {
         };
         let variants: Vec<Variant> = variants.iter().copied().filter(asked).collect();
         let last = variants.len();
-        variants.into_iter().enumerate().map(|(done, variant)| self.one(variant, last - done)).collect()
+        let verdicts = variants.into_iter().enumerate().map(|(done, variant)| self.one(variant, last - done));
+        let verdicts = verdicts.collect::<Result<Vec<_>, _>>()?;
+        // Instances of some strategies cannot be suspended. That is no fault of a guest for which nobody named them.
+        let left_out = strategies.is_empty() && verdicts.iter().any(|verdict| matches!(verdict, Found::Verdict(_)));
+        let verdict = |found| match found {
+            Found::Verdict(verdict) => Some(verdict),
+            Found::Refused(verdict) => Some(verdict).filter(|_| !left_out),
+        };
+        Ok(verdicts.into_iter().filter_map(verdict).collect())
     }
 
     /// Verifies one way. `left` counts the ways that are left, this one included.
-    fn one(&self, variant: Variant, left: usize) -> Result<VerdictReport, LoadError> {
+    fn one(&self, variant: Variant, left: usize) -> Result<Found, LoadError> {
         let residue = variant.strategy.filter(|strategy| leaves_residue(*strategy)).map(|_| variant.residue);
         let not_verified = |error: &dyn std::fmt::Display| {
             let way = variant.strategy_name();
-            VerdictReport::not_verified(self.guest.name(), self.allocator, way, residue, self.proof.seed, error)
+            let name = self.guest.name();
+            let mut verdict = VerdictReport::not_verified(name, self.allocator, way, residue, self.proof.seed, error);
+            verdict.suspensions = self.suspend.then_some(0);
+            verdict
         };
         let mut options = VerifyOptions::default();
         options.config = variant.config(&self.common.config_of(self.guest));
@@ -120,22 +134,40 @@ impl Check<'_> {
         options.seed = self.proof.seed;
         options.allow_failing = self.allow_failing.clone();
         options.time_limit = match self.clock.left() {
-            Some(Duration::ZERO) => return Ok(not_verified(&"the time limit passed before it was its turn")),
+            Some(Duration::ZERO) => {
+                return Ok(Found::Verdict(not_verified(&"the time limit passed before it was its turn")));
+            }
             left => left,
         };
         let progress = Progress::steps(self.calls);
         progress.doing(format!("verifying {}, restored by {}", self.guest.name(), variant.strategy_name()));
         let bar = progress.bar();
         let mut estimate = Estimate { begin: Instant::now(), told: false, left };
-        match verify(self.guest, &options, self.state, &mut |calls| {
+        let mut told = |calls| {
             bar.set_position(calls);
             estimate.tell(calls, self.calls, self.proof.time_limit.is_some());
-        }) {
-            Ok(verdict) => Ok(VerdictReport::of(self.guest.name(), self.allocator, residue, &verdict)),
-            Err(error) if is_of_the_guest(&error) => Ok(not_verified(&error)),
+        };
+        let verified = match self.suspend {
+            false => verify(self.guest, &options, self.state, &mut told),
+            true => match verify_suspension(self.guest, &options, self.state, &mut told) {
+                Ok(verdict) => Ok(verdict),
+                Err(NotSuspended::Load(error)) => Err(error),
+                Err(refused) => return Ok(Found::Refused(not_verified(&refused))),
+            },
+        };
+        match verified {
+            Ok(verdict) => Ok(Found::Verdict(VerdictReport::of(self.guest.name(), self.allocator, residue, &verdict))),
+            Err(error) if is_of_the_guest(&error) => Ok(Found::Verdict(not_verified(&error))),
             Err(error) => Err(error),
         }
     }
+}
+
+/// The outcome of one way of restoring.
+enum Found {
+    Verdict(VerdictReport),
+    /// Its instances cannot be suspended.
+    Refused(VerdictReport),
 }
 
 /// When the time limit of a command passes.

@@ -246,6 +246,9 @@ pub struct VerdictReport {
     /// Functions that were not called before the time limit.
     #[serde(default)]
     pub not_called: Vec<String>,
+    /// Times that the instance was suspended and resumed, if that was verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspensions: Option<u64>,
     /// Why nothing could be verified; null when it could.
     pub error: Option<String>,
 }
@@ -270,6 +273,7 @@ impl VerdictReport {
             never_succeeded: verdict.never_succeeded.clone(),
             ended_early: verdict.ended_early,
             not_called: verdict.not_called.clone(),
+            suspensions: verdict.suspensions,
             error: None,
         }
     }
@@ -291,10 +295,11 @@ impl VerdictReport {
         super::views::verify::findings(self)
     }
 
-    /// Strategy and residue in one, for instance `bump-reset, keep`.
+    /// Strategy and residue in one, for instance `bump-reset, keep`, and whether suspensions were verified.
     #[must_use]
     pub fn way(&self) -> String {
-        way(&self.strategy, self.residue.as_deref())
+        let way = way(&self.strategy, self.residue.as_deref());
+        if self.suspensions.is_some() { format!("{way}, suspended") } else { way }
     }
 
     /// That nothing could be verified.
@@ -323,6 +328,7 @@ impl VerdictReport {
             never_succeeded: Vec::new(),
             ended_early: false,
             not_called: Vec::new(),
+            suspensions: None,
             error: Some(error.to_string()),
         }
     }

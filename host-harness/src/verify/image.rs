@@ -112,7 +112,7 @@ fn is_zero(bytes: &[u8]) -> bool {
 }
 
 /// A number's bits, so that one NaN equals itself.
-fn bits(value: &Val) -> (u8, u128) {
+pub(super) fn bits(value: &Val) -> (u8, u128) {
     match value {
         Val::I32(value) => (0, value.cast_unsigned().into()),
         Val::I64(value) => (1, value.cast_unsigned().into()),

@@ -23,6 +23,8 @@
 
 mod image;
 mod observe;
+mod sleeper;
+mod suspend;
 mod tally;
 mod verdict;
 mod words;
@@ -44,6 +46,8 @@ use guest_host::{
 
 pub use observe::Aspect;
 use observe::{CauseOfFailure, Observed};
+pub use sleeper::{Sleep, Sleeper};
+pub use suspend::{NotSuspended, verify_suspension};
 use tally::Tally;
 pub use verdict::{Difference, NeverSucceeded, RegionFinding, Residual, Skipped, Verdict, What};
 
@@ -234,18 +238,7 @@ fn run(
     let reference = subject_config(options).with_strategy(RestoreStrategy::Reinstantiate);
     let reference = outside_of_pools(guest)?.instantiate(&reference, state.clone())?;
     let functions = functions(guest, options)?;
-    let mut verdict = Verdict {
-        strategy: subject.strategy_name().to_owned(),
-        seed: options.seed,
-        calls: 0,
-        failures: 0,
-        skipped: Vec::new(),
-        never_succeeded: Vec::new(),
-        ended_early: false,
-        not_called: Vec::new(),
-        differences: Vec::new(),
-        regions: Vec::new(),
-    };
+    let mut verdict = Verdict::new(subject.strategy_name(), options.seed);
     let mut random = ChaCha8Rng::seed_from_u64(options.seed);
     let mut pair = Pair {
         most_pages: reference.physical_pages().max(subject.physical_pages()),
@@ -271,12 +264,7 @@ fn run(
         tally.add(function, pair.call(call + 1, function, &mut verdict));
         progress(call + 1);
     }
-    (verdict.calls, verdict.failures) = (tally.compared(), tally.failures());
-    verdict.skipped = tally.skipped();
-    if verdict.ended_early {
-        verdict.not_called = tally.not_called(&functions);
-    }
-    verdict.never_succeeded = tally.never_succeeded(&options.allow_failing);
+    tally.conclude(&mut verdict, &functions, &options.allow_failing);
     let unproved: Vec<String> = verdict
         .never_succeeded
         .iter()

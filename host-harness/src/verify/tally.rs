@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use guest_host::{Function, Guest};
 
 use super::observe::CauseOfFailure;
-use super::{AllowFailing, Ended, NeverSucceeded, Skipped};
+use super::{AllowFailing, Ended, NeverSucceeded, Skipped, Verdict};
 
 /// The counts of a verification, by function.
 pub(super) struct Tally<'g> {
@@ -64,8 +64,18 @@ impl<'g> Tally<'g> {
         })
     }
 
+    /// Puts the counts into the verdict on calls of these functions.
+    pub(super) fn conclude(&self, verdict: &mut Verdict, functions: &[Function], allowed: &AllowFailing) {
+        (verdict.calls, verdict.failures) = (self.compared(), self.failures());
+        verdict.skipped = self.skipped();
+        if verdict.ended_early {
+            verdict.not_called = self.not_called(functions);
+        }
+        verdict.never_succeeded = self.never_succeeded(allowed);
+    }
+
     /// The functions of which no call was made.
-    pub(super) fn not_called(&self, functions: &[Function]) -> Vec<String> {
+    fn not_called(&self, functions: &[Function]) -> Vec<String> {
         let of = |function: &&Function| {
             let counts = &self.functions[function.index()];
             counts.compared + counts.skipped == 0
@@ -73,16 +83,16 @@ impl<'g> Tally<'g> {
         functions.iter().filter(of).map(|function| self.guest.function_name(*function).to_owned()).collect()
     }
 
-    pub(super) fn compared(&self) -> u64 {
+    fn compared(&self) -> u64 {
         self.functions.iter().map(|counts| counts.compared).sum()
     }
 
-    pub(super) fn failures(&self) -> u64 {
+    fn failures(&self) -> u64 {
         self.functions.iter().map(|counts| counts.failed).sum()
     }
 
     /// The functions of which calls were skipped.
-    pub(super) fn skipped(&self) -> Vec<Skipped> {
+    fn skipped(&self) -> Vec<Skipped> {
         let skipped = self.named().filter(|(_, counts)| counts.skipped > 0);
         skipped
             .map(|(name, counts)| Skipped {
@@ -95,7 +105,7 @@ impl<'g> Tally<'g> {
     }
 
     /// The functions of which calls were compared and none succeeded.
-    pub(super) fn never_succeeded(&self, allowed: &AllowFailing) -> Vec<NeverSucceeded> {
+    fn never_succeeded(&self, allowed: &AllowFailing) -> Vec<NeverSucceeded> {
         let failing = self.named().filter(|(_, counts)| counts.failed > 0 && counts.failed == counts.compared);
         failing
             .filter_map(|(name, counts)| {

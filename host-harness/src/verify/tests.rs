@@ -176,3 +176,86 @@ fn differences_in_json_have_fields_and_are_read_back() {
     let refused = report::read(&damaged).unwrap_err().to_string();
     assert!(refused.contains("`shadow stock` is no region of memory"), "{refused}");
 }
+
+/// A guest whose functions keep what they do: in a global, in memory, and in the size of memory.
+const KEEPS: &str = r#"(module
+    (memory (export "memory") 1 4)
+    (global $count (mut i32) (i32.const 0))
+    (func (export "count") (result i32)
+      (global.set $count (i32.add (global.get $count) (i32.const 1))) (global.get $count))
+    (func (export "write") (result i32)
+      (i32.store (i32.const 2048) (i32.add (i32.load (i32.const 2048)) (i32.const 1)))
+      (i32.store (i32.const 40960) (i32.const 7)) (i32.load (i32.const 2048)))
+    (func (export "grow") (result i32)
+      (if (i32.lt_u (memory.size) (i32.const 3)) (then (drop (memory.grow (i32.const 1))))) (memory.size))
+    (func (export "fail") (result i32) (i32.store (i32.const 2048) (i32.const 99)) unreachable))"#;
+
+/// Verifies the suspension of [`KEEPS`], with a fault in each state that is resumed.
+fn verdict_of_sleep(strategy: RestoreStrategy, broken: suspend::Break) -> Verdict {
+    let engine = Engine::new(&EngineConfig::default()).unwrap();
+    let guest = Guest::load(&engine, "keeps", &wat::parse_str(KEEPS).unwrap(), PrepareOptions::default()).unwrap();
+    let mut options = VerifyOptions::default().with_calls(200).with_max_differences(100);
+    options.config.strategy = strategy;
+    options.allow_failing = AllowFailing::Functions(vec!["fail".to_owned()]);
+    suspend::run(&guest, &options, &MemoryState::new(), &mut |_| (), broken).unwrap()
+}
+
+#[test]
+fn states_that_lack_something_when_they_are_resumed_are_caught() {
+    use guest_host::guest_image::Cards;
+
+    /// All cards but the last.
+    fn without_a_card(delta: &mut guest_host::guest_image::Delta) {
+        let mut kept = Cards::new();
+        let count = delta.cards.len();
+        let cards = delta.cards.iter().flat_map(|(at, bytes)| {
+            let size = guest_host::guest_image::CARD;
+            bytes.chunks(size).enumerate().map(move |(number, card)| (at / size + number, card))
+        });
+        for (number, card) in cards.take(count.saturating_sub(1)) {
+            kept.push(u32::try_from(number).unwrap(), card);
+        }
+        delta.cards = kept;
+    }
+
+    type Found = fn(&What) -> bool;
+    let faults: [(&str, suspend::Break, Found); 4] = [
+        (
+            "a global",
+            |delta| delta.globals.truncate(delta.globals.len().saturating_sub(1)),
+            |what| matches!(what, What::ResumedGlobal { .. }),
+        ),
+        ("a card", without_a_card, |what| matches!(what, What::ResumedMemory { found: 0, .. })),
+        // The size is a global of the preparation.
+        ("a page", |delta| delta.memory_size = 1 << 16, |what| matches!(what, What::ResumedGlobal { .. })),
+        (
+            "its module",
+            |delta| delta.identity = std::sync::Arc::new(guest_host::guest_image::Identity::of([1; 32], b"", b"", &[])),
+            |what| matches!(what, What::Sleep { .. }),
+        ),
+    ];
+    for strategy in [RestoreStrategy::FullCopy, RestoreStrategy::DirtyCards] {
+        let honest = verdict_of_sleep(strategy, |_| {});
+        assert!(honest.passed() && honest.calls == 200, "{strategy}: {:?}", honest.differences);
+        assert!(honest.suspensions > Some(50) && honest.failures > 20, "{honest:?}");
+        for (lacks, broken, is_found) in faults {
+            let verdict = verdict_of_sleep(strategy, broken);
+            let found = verdict.differences.iter().any(|difference| is_found(&difference.what));
+            assert!(found && !verdict.passed(), "{strategy} without {lacks}: {:?}", verdict.differences);
+        }
+    }
+}
+
+#[test]
+fn a_strategy_whose_instances_cannot_be_suspended_is_refused() {
+    let engine = Engine::new(&EngineConfig::default()).unwrap();
+    let guest = Guest::load(&engine, "keeps", &wat::parse_str(KEEPS).unwrap(), PrepareOptions::default()).unwrap();
+    let mut options = VerifyOptions::default();
+    options.config.strategy = RestoreStrategy::Reinstantiate;
+    let refused = verify_suspension(&guest, &options, &MemoryState::new(), &mut |_| ());
+    assert!(matches!(refused, Err(NotSuspended::Suspend(_))), "{refused:?}");
+    options.config.strategy = RestoreStrategy::FullCopy;
+    options.calls = 1;
+    let verdict = verify_suspension(&guest, &options, &MemoryState::new(), &mut |_| ()).unwrap();
+    assert!(!verdict.passed() && verdict.suspensions == Some(0), "one call proves nothing");
+}

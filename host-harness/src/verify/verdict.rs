@@ -34,17 +34,37 @@ pub struct Verdict {
     /// How each region of memory looked after the restores, in the order of [`RegionKind`]; empty where a new instance
     /// took the place of each.
     pub regions: Vec<RegionFinding>,
+    /// Times that the instance was suspended and resumed; `None` where restores were verified.
+    pub suspensions: Option<u64>,
 }
 
 impl Verdict {
+    /// A verdict before the first call.
+    pub(super) fn new(strategy: &str, seed: u64) -> Self {
+        Self {
+            strategy: strategy.to_owned(),
+            seed,
+            calls: 0,
+            failures: 0,
+            skipped: Vec::new(),
+            never_succeeded: Vec::new(),
+            ended_early: false,
+            not_called: Vec::new(),
+            differences: Vec::new(),
+            regions: Vec::new(),
+            suspensions: None,
+        }
+    }
+
     /// Whether nothing differed, and each function that was called was compared and succeeded at least once, unless it may
-    /// fail.
+    /// fail; and it was suspended, if that was verified.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.differences.is_empty()
             && self.skipped.iter().all(|skipped| skipped.compared > 0)
             && self.never_succeeded.iter().all(|function| function.allowed)
             && self.not_called.is_empty()
+            && self.suspensions != Some(0)
     }
 
     /// Calls that were skipped.
@@ -182,10 +202,14 @@ impl Difference {
     fn is_like(&self, other: &Self) -> bool {
         let same = match (&self.what, &other.what) {
             (What::Memory { region: one, .. }, What::Memory { region: two, .. })
-            | (What::NewMemory { region: one, .. }, What::NewMemory { region: two, .. }) => one == two,
+            | (What::NewMemory { region: one, .. }, What::NewMemory { region: two, .. })
+            | (What::ResumedMemory { region: one, .. }, What::ResumedMemory { region: two, .. }) => one == two,
             (What::Global { name: one, .. }, What::Global { name: two, .. })
+            | (What::ResumedGlobal { name: one, .. }, What::ResumedGlobal { name: two, .. })
+            | (What::Sleep { reason: one }, What::Sleep { reason: two })
             | (What::Table { name: one }, What::Table { name: two }) => one == two,
-            (What::Outcome { aspect: one, .. }, What::Outcome { aspect: two, .. }) => one == two,
+            (What::Outcome { aspect: one, .. }, What::Outcome { aspect: two, .. })
+            | (What::ResumedOutcome { aspect: one, .. }, What::ResumedOutcome { aspect: two, .. }) => one == two,
             (What::Creep { .. }, What::Creep { .. }) | (What::Replaced, What::Replaced) => true,
             _ => false,
         };
@@ -276,6 +300,44 @@ pub enum What {
     },
     /// The instance could not be restored in place.
     Replaced,
+    /// A region of memory of an instance that was resumed.
+    ResumedMemory {
+        /// The region.
+        region: RegionKind,
+        /// First address that differs.
+        address: u64,
+        /// The byte of the instance that was never suspended.
+        expected: u8,
+        /// The byte found.
+        found: u8,
+        /// Bytes of the region that differ.
+        bytes: u64,
+    },
+    /// A mutable global of an instance that was resumed.
+    ResumedGlobal {
+        /// Its name: from the name section, or the name of its export.
+        name: String,
+        /// The value of the instance that was never suspended.
+        expected: String,
+        /// Its value.
+        found: String,
+    },
+    /// The outcome of a call after the instance was resumed.
+    ResumedOutcome {
+        /// Which part of it.
+        aspect: Aspect,
+        /// Where in it, for instance which intent and which of its fields.
+        place: Option<String>,
+        /// The value from the instance that was never suspended.
+        expected: String,
+        /// The value found.
+        found: String,
+    },
+    /// A suspension or a resumption that failed, or gave another state.
+    Sleep {
+        /// What is wrong.
+        reason: String,
+    },
 }
 
 impl fmt::Display for Difference {
@@ -321,15 +383,33 @@ impl fmt::Display for What {
             Self::Table { name } => write!(f, "after the restore table `{name}` differs from the snapshot"),
             Self::Outcome { aspect, place, expected, found } => {
                 write!(f, "{aspect} differs from that of a fresh instance")?;
-                if let Some(place) = place {
-                    write!(f, " in {place}")?;
-                }
-                write!(f, ": {expected} expected, {found} found")
+                write_place(f, place.as_deref(), expected, found)
             }
+            Self::ResumedOutcome { aspect, place, expected, found } => {
+                write!(f, "{aspect} differs from that of an instance that was never suspended")?;
+                write_place(f, place.as_deref(), expected, found)
+            }
+            Self::ResumedMemory { region, address, expected, found, bytes } => write!(
+                f,
+                "the instance that was resumed differs from one that was never suspended in {bytes} byte(s) of the {region}, first \
+                 at address {address:#x}: {expected:#04x} expected, {found:#04x} found"
+            ),
+            Self::ResumedGlobal { name, expected, found } => write!(
+                f,
+                "global `{name}` differs from that of an instance that was never suspended: {expected} expected, {found} found"
+            ),
+            Self::Sleep { reason } => write!(f, "the instance was not suspended and resumed as it was: {reason}"),
             Self::Creep { pages, fresh } => {
                 write!(f, "memory creeps: it has {pages} pages, no fresh instance needed more than {fresh}")
             }
             Self::Replaced => f.write_str("the instance could not be restored in place and was replaced"),
         }
     }
+}
+
+fn write_place(f: &mut fmt::Formatter<'_>, place: Option<&str>, expected: &str, found: &str) -> fmt::Result {
+    if let Some(place) = place {
+        write!(f, " in {place}")?;
+    }
+    write!(f, ": {expected} expected, {found} found")
 }

@@ -42,10 +42,11 @@ pub(super) fn check(console: &Console) -> Result<()> {
 
     let mut complaints = BTreeMap::new();
     let mut checked = 0;
-    const MANIFESTS: [&str; 6] = [
+    const MANIFESTS: [&str; 7] = [
         "Cargo.toml",
         "guests/Cargo.toml",
         "benches/engines/Cargo.toml",
+        "benches/stores/Cargo.toml",
         "browser-tests/Cargo.toml",
         "query/Cargo.toml",
         "schema-check/Cargo.toml",

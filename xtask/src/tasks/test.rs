@@ -8,7 +8,7 @@ use guest_build::{TARGET, Toolchain};
 
 use super::{browser, docs, features, guests, licences, nats, package, setup};
 use crate::ahead::Ahead;
-use crate::cargo::{DENY_WARNINGS, cargo, in_browser_tests, in_engines, in_guests, in_query};
+use crate::cargo::{DENY_WARNINGS, cargo, in_browser_tests, in_engines, in_guests, in_query, in_stores};
 use crate::console::{self, Console};
 use crate::steps::Steps;
 
@@ -208,11 +208,12 @@ fn in_all(arguments: &[&str]) -> Vec<Command> {
 fn fmt(console: &Console) -> Result<()> {
     let arguments = ["fmt", "--all", "--check"];
     let mut commands = in_all(&arguments);
-    for mut other in [in_query(cargo()), in_engines(cargo())] {
+    for mut other in [in_query(cargo()), in_engines(cargo()), in_stores(cargo())] {
         other.args(arguments);
         commands.push(other);
     }
-    let folders = "in the workspace, in guests/, in browser-tests/, in query/ and in benches/engines/";
+    let folders =
+        "in the workspace, in guests/, in browser-tests/, in query/, in benches/engines/ and in benches/stores/";
     run_all(console, commands).with_context(|| format!("format by `cargo fmt --all`, {folders}"))
 }
 

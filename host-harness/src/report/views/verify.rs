@@ -52,7 +52,9 @@ fn lines(verdict: &VerdictReport) -> impl Iterator<Item = String> {
     let failing = verdict.never_succeeded.iter().map(ToString::to_string);
     let not_called = verdict.not_called.iter();
     let not_called = not_called.map(|name| format!("inconclusive: the time limit passed before `{name}` was called"));
-    differences.chain(skipped).chain(failing).chain(not_called).chain(verdict.error.clone())
+    let never_slept = verdict.suspensions == Some(0) && verdict.error.is_none();
+    let never_slept = never_slept.then(|| "inconclusive: it was never suspended; make more calls".to_owned());
+    differences.chain(skipped).chain(failing).chain(not_called).chain(never_slept).chain(verdict.error.clone())
 }
 
 /// The lines about verdicts that did not pass: each line once, with the way of restoring or with the number of ways.
@@ -73,7 +75,8 @@ pub(in super::super) fn findings(verdict: &VerdictReport) -> (&'static str, Vec<
 
 /// The residue of each region. `None` if nothing was verified.
 fn residue(verdicts: &[VerdictReport]) -> Option<Section> {
-    let verified: Vec<&VerdictReport> = verdicts.iter().filter(|verdict| verdict.error.is_none()).collect();
+    let verified: Vec<&VerdictReport> =
+        verdicts.iter().filter(|verdict| verdict.error.is_none() && verdict.suspensions != Some(0)).collect();
     let there = |region: &RegionKind| {
         verified.iter().any(|verdict| verdict.regions.iter().any(|found| found.region == *region))
     };
@@ -145,6 +148,11 @@ fn remarks(verdicts: &[VerdictReport]) -> Vec<String> {
     let mut remarks = Vec::new();
     if count(Word::Differs) > 0 {
         remarks.push("what differs is listed below; the same seed and functions give the same sequence again");
+    } else if verdicts.iter().any(|verdict| verdict.suspensions > Some(0)) {
+        remarks.push(
+            "every instance that slept between calls gave the same and looked the same as one that never did, and left nothing where it \
+             had been",
+        );
     } else if count(Word::Passed) == verdicts.len() {
         remarks.push("every restored instance gave the same as a fresh one, and looked like its snapshot");
     } else if count(Word::Passed) > 0 {

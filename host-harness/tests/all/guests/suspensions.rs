@@ -6,8 +6,9 @@ use std::process::Command;
 use guest_build::Allocator;
 use guest_host::guest_image::{Delta, Durability, ImageFile};
 use guest_host::{Instance, Residue, RestorePolicy, RestoreStrategy, SuspendError};
+use host_harness::verify::{AllowFailing, VerifyOptions, verify_suspension};
 
-use super::{config_with_policy, instance, load, strategies};
+use super::{config, config_with_policy, instance, load, state_of, strategies};
 
 /// Names the image that a process of [`a_process_that_resumes`] goes on from.
 const RESUMES_FROM: &str = "HOST_HARNESS_RESUMES_FROM";
@@ -93,6 +94,19 @@ fn an_adversary_that_sleeps_leaves_nothing_on_the_instance() {
             let (memory, snapshot) = instance.memory().unwrap();
             let (saved, grown) = memory.split_at(snapshot.memory().len());
             assert!(saved == snapshot.memory() && grown.iter().all(|byte| *byte == 0), "{allocator}, {strategy}");
+        }
+    }
+}
+
+#[test]
+fn verification_finds_no_difference_by_any_allocator_and_strategy() {
+    for allocator in Allocator::ALL {
+        for strategy in in_place(allocator) {
+            let mut options = VerifyOptions::default().with_calls(120).with_config(config(strategy, Residue::Scrub));
+            options.allow_failing = AllowFailing::All;
+            let verdict = verify_suspension(&load(GUEST, allocator), &options, &state_of(GUEST), &mut |_| ()).unwrap();
+            assert!(verdict.passed() && verdict.calls == 120, "{allocator}, {strategy}: {verdict:?}");
+            assert!(verdict.suspensions > Some(50), "{allocator}, {strategy}: {verdict:?}");
         }
     }
 }
