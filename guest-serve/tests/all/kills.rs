@@ -59,11 +59,12 @@ impl Current {
         *self.address.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The response to a request that counts, which is sent until there is one.
-    fn count(&self, client: &mut Option<Client>, tenant: u64, key: &str) -> u64 {
+    /// The response to a client's request that counts, which is sent until there is one. Some are made on the slow lane.
+    fn count(&self, client: &mut Option<Client>, number: u64, request: usize) -> u64 {
         let until = Instant::now() + PATIENCE;
-        let path = format!("/counters/count/{tenant}");
-        let header = format!("Idempotency-Key: {key}\r\n");
+        let function = if request % 5 == 4 { "slow_count" } else { "count" };
+        let path = format!("/counters/{function}/{}", number % TENANTS);
+        let header = format!("Idempotency-Key: {number}-{request}\r\n");
         loop {
             let connected = client.take().or_else(|| Client::try_new(self.address()));
             if let Some(mut connected) = connected
@@ -82,15 +83,15 @@ impl Current {
 
     /// Sends requests, each once the one before is acknowledged, until it ends. Returns their numbers.
     fn client(&self, number: u64) -> Vec<u64> {
-        let (mut client, mut numbers, tenant) = (None, Vec::new(), number % TENANTS);
+        let (mut client, mut numbers) = (None, Vec::new());
         while !self.ends.load(Relaxed) {
-            let key = |request: usize| format!("{number}-{request}");
-            let counted = self.count(&mut client, tenant, &key(numbers.len()));
+            let counted = self.count(&mut client, number, numbers.len());
             numbers.push(counted);
             self.acknowledged.fetch_add(1, Relaxed);
             // What was acknowledged is sent again at times, as by a client that forgot: maybe to another process.
             if numbers.len() % 7 == 0 {
-                assert_eq!(self.count(&mut client, tenant, &key(numbers.len() - 1)), counted, "its response is kept");
+                let again = self.count(&mut client, number, numbers.len() - 1);
+                assert_eq!(again, counted, "its response is kept");
             }
         }
         numbers
@@ -99,7 +100,7 @@ impl Current {
 
 fn folder(more: &str) -> Guests {
     let folder = Guests::new();
-    let limits = "[limits]\ncalls_per_second = 1000000\n";
+    let limits = "[limits]\ncalls_per_second = 1000000\ndeadline = \"50s\"\n";
     folder.put("counters", &format!("{}{limits}{more}", counter_routes()), &counters());
     folder
 }
