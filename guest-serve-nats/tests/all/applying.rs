@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use async_nats::jetstream::kv::Store;
@@ -19,6 +20,7 @@ use guest_serve_nats::outputs::Outputs;
 use guest_serve_nats::record::{Body, Chain, Output, Place, Record};
 use guest_serve_nats::records::{LoadError, Records, SaveError};
 use guest_serve_nats::versions::Versions;
+use tokio::sync::Notify;
 
 use crate::check::check;
 use crate::client::{Out, histories, outputs, tenant};
@@ -98,6 +100,77 @@ impl Records for Lossy {
             _ => self.0.save(tenant, record, revision).await,
         }
     }
+}
+
+/// A bucket whose first write stands still for a while, as that of a process that the system has stopped.
+struct Standing<R> {
+    records: R,
+    stands: Arc<Notify>,
+    goes_on: Arc<Notify>,
+    writes: AtomicU32,
+    refused: Arc<AtomicU32>,
+}
+
+impl<R: Records> Records for Standing<R> {
+    async fn load(&self, tenant: &Tenant) -> Result<(Record, u64), LoadError> {
+        self.records.load(tenant).await
+    }
+
+    async fn save(&self, tenant: &Tenant, record: &Record, revision: u64) -> Result<u64, SaveError> {
+        if self.writes.fetch_add(1, Relaxed) == 0 {
+            self.stands.notify_one();
+            self.goes_on.notified().await;
+        }
+        let saved = self.records.save(tenant, record, revision).await;
+        self.refused.fetch_add(u32::from(matches!(saved, Err(SaveError::Newer))), Relaxed);
+        saved
+    }
+}
+
+/// A process stands still before it writes what it has made of two events; another one applies them and a third, and a later one the
+/// fourth. Returns how many writes of the first one were refused, and what the check says.
+async fn an_owner_stands_still<R: Records>(
+    records: impl Fn() -> R,
+    nats: &Nats,
+    streams: &Streams,
+    tenant: &Tenant,
+) -> (u32, Result<(), String>) {
+    let guests = Guests::new();
+    let registry = registry(&guests);
+    let (stands, goes_on, refused) = (Arc::default(), Arc::default(), Arc::default());
+    let standing = Standing {
+        records: records(),
+        stands: Arc::clone(&stands),
+        goes_on: Arc::clone(&goes_on),
+        writes: AtomicU32::new(0),
+        refused: Arc::clone(&refused),
+    };
+    let old = applier(standing, nats, streams, &registry, sizes());
+    let own = || applier(records(), nats, streams, &registry, sizes());
+    let others = async {
+        Notify::notified(&stands).await;
+        own().apply(tenant, &events([1, 2, 3])).await.unwrap();
+        goes_on.notify_one();
+    };
+    let two = events([1, 2]);
+    let (first, ()) = tokio::join!(old.apply(tenant, &two), others);
+    first.unwrap();
+    own().apply(tenant, &events([4])).await.unwrap();
+    let out = outputs(nats, streams).await;
+    let out: Vec<Out> = out.into_iter().filter(|out| out.tenant == tenant.token()).collect();
+    (refused.load(Relaxed), check_events(tenant, 1..=4, &out))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_stood_still_while_others_wrote_is_refused() {
+    let server = Server::start();
+    let (nats, streams) = server.connect(4).await;
+    let fenced = an_owner_stands_still(|| streams.tenants.clone(), &nats, &streams, &tenant("count", "fenced")).await;
+    assert_eq!(fenced, (1, Ok(())));
+    let unfenced = || Unfenced(streams.tenants.clone());
+    let (refused, checked) = an_owner_stands_still(unfenced, &nats, &streams, &tenant("count", "broken")).await;
+    assert_eq!(refused, 0);
+    checked.unwrap_err();
 }
 
 /// A process that knows the tenant applies an event after another one has applied events in between.
