@@ -58,6 +58,15 @@ struct Known {
     revision: u64,
 }
 
+/// Whether events were applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    /// They were, now or before.
+    All,
+    /// Some were not: this process has an earlier version of the guest than others.
+    Behind,
+}
+
 /// Why events were not applied.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
@@ -87,23 +96,22 @@ impl<R: Records> Applier<R> {
         Self { records, outputs, executor, registry, versions, behind: Mutex::default(), cache: Mutex::new(cache) }
     }
 
-    /// Applies events of a tenant, in the order of their sequences, and publishes what they write. Tries again while NATS does not answer,
-    /// and while this process has an earlier version of the guest than others.
+    /// Applies events of a tenant, in the order of their sequences, and publishes what they write. Tries again while NATS does not answer.
     ///
     /// # Errors
     /// [`Stopped`].
-    pub async fn apply(&self, tenant: &Tenant, events: &[Event]) -> Result<(), Stopped> {
+    pub async fn apply(&self, tenant: &Tenant, events: &[Event]) -> Result<Applied, Stopped> {
         loop {
             match self.try_apply(tenant, events).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(Applied::All),
                 Err(ApplyError::Stopped(stopped)) => return Err(stopped),
-                Err(error) => {
-                    if let ApplyError::Behind(guest) = &error
-                        && self.behind.lock().unwrap_or_else(PoisonError::into_inner).insert(guest.clone())
-                    {
+                Err(ApplyError::Unavailable(_)) => tokio::time::sleep(PAUSE).await,
+                Err(error @ ApplyError::Behind(_)) => {
+                    let guest = tenant.guest().clone();
+                    if self.behind.lock().unwrap_or_else(PoisonError::into_inner).insert(guest) {
                         eprintln!("{error}; its events wait");
                     }
-                    tokio::time::sleep(PAUSE).await;
+                    return Ok(Applied::Behind);
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! A partition that this process owns: takes its events, has them applied, and acknowledges them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::Message;
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::applier::Applier;
+use crate::applier::{Applied, Applier};
 use crate::connect::{Nats, Streams};
 use crate::error::Unavailable;
 use crate::executor::{Event, Stopped, hash_of_id};
@@ -21,6 +21,9 @@ use crate::records::Records;
 
 /// Between two attempts to open a feed.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// After which time events are asked for again that a tenant could not have.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// Tenants whose events are applied at the same time, at most.
 const TENANTS: usize = 64;
@@ -84,20 +87,34 @@ async fn take<R: Records>(
     feed: &mut Feed,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), Stopped> {
+    // Tenants whose events wait for a later version of their guest. Those of others go on.
+    let mut behind = HashSet::new();
+    let mut again = Instant::now();
     loop {
         let batch = tokio::select! {
             biased;
             () = stopped(&mut stop) => return Ok(()),
+            // The next feed has their events.
+            () = sleep_until(again), if !behind.is_empty() => return Ok(()),
             batch = feed.next() => batch,
         };
         let Ok(batch) = batch else { return Ok(()) };
         shared.lease.valid().await;
-        apply(shared, batch).await?;
+        let more = apply(shared, batch, &behind).await?;
+        if !more.is_empty() && behind.is_empty() {
+            again = Instant::now() + AGAIN;
+        }
+        behind.extend(more);
     }
 }
 
-/// Applies events, those of different tenants at the same time, and acknowledges them.
-async fn apply<R: Records>(shared: &Shared<R>, batch: Vec<Message>) -> Result<(), Stopped> {
+/// Applies events, those of different tenants at the same time, and acknowledges them. Leaves out those of tenants that are behind, and
+/// returns further such tenants.
+async fn apply<R: Records>(
+    shared: &Shared<R>,
+    batch: Vec<Message>,
+    behind: &HashSet<Tenant>,
+) -> Result<Vec<Tenant>, Stopped> {
     let mut groups: Vec<Group> = Vec::new();
     let mut places: HashMap<Tenant, usize> = HashMap::new();
     for message in batch {
@@ -107,6 +124,8 @@ async fn apply<R: Records>(shared: &Shared<R>, batch: Vec<Message>) -> Result<()
         let id = id.map(|id| hash_of_id(id.as_str()));
         let event = Event { sequence, id, bytes: message.payload.to_vec() };
         match shared.nats.prefix.tenant_of(&message.subject) {
+            // Not even the later ones: the earlier ones have to come first.
+            Ok(tenant) if behind.contains(&tenant) => {}
             Ok(tenant) => {
                 let place = *places.entry(tenant.clone()).or_insert(groups.len());
                 if place == groups.len() {
@@ -124,17 +143,22 @@ async fn apply<R: Records>(shared: &Shared<R>, batch: Vec<Message>) -> Result<()
     }
     let one = |(tenant, entries): Group| async move {
         let (events, messages): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
-        shared.applier.apply(&tenant, &events).await?;
-        for message in &messages {
-            acknowledge(message).await;
+        match shared.applier.apply(&tenant, &events).await? {
+            Applied::Behind => Ok(Some(tenant)),
+            Applied::All => {
+                for message in &messages {
+                    acknowledge(message).await;
+                }
+                Ok(None)
+            }
         }
-        Ok(())
     };
     let mut applied = stream::iter(groups.into_iter().map(one)).buffer_unordered(TENANTS);
+    let mut more = Vec::new();
     while let Some(result) = applied.next().await {
-        result?;
+        more.extend(result?);
     }
-    Ok(())
+    Ok(more)
 }
 
 /// Tells the server that an event need not come again. If that is lost, it comes again, and is left out then.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::kv::Store;
 use guest_host::{Engine, EngineConfig};
@@ -15,15 +16,17 @@ use guest_serve_nats::applier::{Applier, ApplyError};
 use guest_serve_nats::connect::{Nats, Streams};
 use guest_serve_nats::error::Unavailable;
 use guest_serve_nats::executor::{Event, Executor, Sizes, hash_of_id};
+use guest_serve_nats::lease::Lease;
 use guest_serve_nats::names::Tenant;
 use guest_serve_nats::outputs::Outputs;
+use guest_serve_nats::partition::{self, Shared};
 use guest_serve_nats::record::{Body, Chain, Output, Place, Record};
 use guest_serve_nats::records::{LoadError, Records, SaveError};
 use guest_serve_nats::versions::Versions;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::check::check;
-use crate::client::{Out, histories, outputs, tenant};
+use crate::client::{Out, histories, outputs, publish, tenant, wait_for_outputs};
 use crate::guests::{Guests, greeter};
 use crate::nats::Server;
 
@@ -409,4 +412,47 @@ async fn a_program_of_a_later_version_begins_anew_and_an_earlier_one_waits() {
     assert!(matches!(new.try_apply(&blue, &[event(5, "e")]).await, Err(ApplyError::Behind(_))));
     let out: Vec<String> = outputs(&nats, &streams).await.iter().map(Out::text).collect();
     assert_eq!(out, ["c1", "a", "c1", "b", "c", "c1", "d"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_waits_for_a_later_version_holds_up_nobody() {
+    let server = Server::start();
+    let (nats, streams) = server.connect(1).await;
+    let guests = Guests::new();
+    guests.put("greeter", "", &greeter());
+    let first = registry(&guests);
+    let old = applier(streams.tenants.clone(), &nats, &streams, &first, sizes());
+    old.note_versions().await.unwrap();
+    guests.put("greeter", "", &greeter().replace("(module", "(module (@custom \"version\" \"2\")"));
+    let second = registry(&guests);
+    let (behind, other) = (tenant("greeter", "blue"), tenant("count", "red"));
+    let new = applier(streams.tenants.clone(), &nats, &streams, &second, sizes());
+    new.apply(&behind, &[event(1, "a")]).await.unwrap();
+    // The one with the earlier version owns the partition.
+    let lease = Lease::default();
+    lease.renewed(Instant::now(), Duration::from_secs(3600));
+    let shared = Arc::new(Shared { nats: nats.clone(), streams: streams.clone(), applier: old, lease });
+    let (stop, stopped) = watch::channel(false);
+    let run = tokio::spawn(partition::run(shared, 0, 1, stopped));
+    // The stream begins with 1, which was applied.
+    for text in ["a", "b", "c"] {
+        publish(&nats, &behind, text).await;
+        publish(&nats, &other, text).await;
+    }
+    let texts = |out: &[Out], of: &Tenant| -> Vec<String> {
+        // The guest `count` puts numbers before it.
+        let first = if of.guest().as_str() == "count" { 12 } else { 0 };
+        let of_tenant = out.iter().filter(|out| out.tenant == of.token());
+        of_tenant.map(|out| String::from_utf8(out.bytes[first..].to_vec()).unwrap()).collect()
+    };
+    let strings = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let out = wait_for_outputs(&nats, &streams, 5).await;
+    assert_eq!((texts(&out, &other), texts(&out, &behind)), (strings(&["a", "b", "c"]), strings(&["c1", "a"])));
+    // Its folder has the later version now.
+    let latest = second.table().get(behind.guest()).cloned().unwrap();
+    first.replace(latest).unwrap();
+    let out = wait_for_outputs(&nats, &streams, 7).await;
+    assert_eq!(texts(&out, &behind), strings(&["c1", "a", "b", "c"]));
+    stop.send_replace(true);
+    run.await.unwrap();
 }
