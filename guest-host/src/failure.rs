@@ -16,8 +16,8 @@ use guest_abi::ErrorCode;
 use guest_abi::cbor::WireError;
 
 use crate::arguments::MissingArguments;
-use crate::host::stream::StreamError;
 use crate::state::StateError;
+use crate::stream::StreamError;
 use crate::text::cut;
 
 /// A call that failed. The instance was restored before you get this.

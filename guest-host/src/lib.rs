@@ -17,6 +17,7 @@ mod pool;
 pub mod restore;
 mod spans;
 mod state;
+mod stream;
 pub mod text;
 
 pub use arguments::{ArgumentError, Arguments, MissingArguments};
@@ -37,9 +38,6 @@ pub use guest_state::{self, OrderedMap, OrderedMapMut, StoredState, StoredStateE
 pub use host::call::{CallLimits, HostCall, LogLines, TraceEntry};
 pub use host::outcome::{AllocationSource, AllocationStats, CallStats, Outcome, Replaced};
 pub use host::secrets::Secrets;
-pub use host::stream::StreamError;
-#[cfg(feature = "async")]
-pub use host::stream::{GuestStream, MOST_AT_ONCE, StreamFuture};
 pub use host::supervisor::{Supervise, Supervisor};
 #[cfg(feature = "async")]
 pub use instance::AsyncInstance;
@@ -56,6 +54,9 @@ pub use restore::snapshot;
 #[cfg(feature = "async")]
 pub use state::AsyncState;
 pub use state::{MemoryState, State, StateError};
+pub use stream::StreamError;
+#[cfg(feature = "async")]
+pub use stream::{GuestStream, MOST_AT_ONCE, StreamFuture};
 /// wasmtime, in the version that this crate runs guests on. [`Engine::wasmtime`] lends its engine; use this path for what
 /// you do with it, and your program cannot end up with two versions.
 pub use wasmtime;

@@ -1,5 +1,6 @@
 //! What the integration tests of several crates share. No published crate depends on it.
 
+pub mod compiled;
 pub mod counted_guests;
 pub mod exposition;
 pub mod text_guests;

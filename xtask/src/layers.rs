@@ -33,6 +33,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
             "spans",
             "arguments",
             "state",
+            "stream",
             "failure",
             "host",
             "contract",

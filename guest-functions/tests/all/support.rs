@@ -1,6 +1,6 @@
 //! Modules of the native contract in text form, with signatures.
 
-use guest_functions::guest_host::{Engine, EngineConfig};
+use guest_functions::guest_host::EngineConfig;
 use guest_functions::{FunctionError, Module, ModuleConfig, Runtime};
 
 /// The entry of a declaration, which is a constant.
@@ -45,7 +45,7 @@ pub(crate) fn native(functions: &str, section: &[u8]) -> Vec<u8> {
 }
 
 pub(crate) fn load(wasm: &[u8], config: ModuleConfig) -> Result<Module, FunctionError> {
-    let engine = Engine::new(&EngineConfig::default()).unwrap();
+    let engine = test_support::compiled::engine();
     Module::load(&engine, "test", wasm, config)
 }
 

@@ -33,7 +33,7 @@ mod awaiting {
     use super::*;
     use crate::contract::crossing::{Passed, range};
     use crate::host::call::HostCall;
-    use crate::host::stream::{GuestStream, MOST_AT_ONCE, StreamError};
+    use crate::stream::{GuestStream, MOST_AT_ONCE, StreamError};
 
     /// Defines them as functions that await the stream.
     pub(in crate::contract) fn define_awaiting<X: ContractData>(

@@ -10,10 +10,10 @@ use crate::host::dirty_ranges::DirtyRanges;
 use crate::host::limits::MemoryLimiter;
 use crate::host::memory_location::MemoryLocation;
 use crate::host::secrets::Secrets;
-#[cfg(feature = "async")]
-use crate::host::stream::GuestStream;
 use crate::host::supervisor::Supervisor;
 use crate::state::State;
+#[cfg(feature = "async")]
+use crate::stream::GuestStream;
 
 /// The data of an instance's store.
 pub(crate) struct HostData<X> {

@@ -11,5 +11,4 @@ pub(crate) mod mode;
 pub(crate) mod outcome;
 pub(crate) mod output;
 pub(crate) mod secrets;
-pub(crate) mod stream;
 pub(crate) mod supervisor;

@@ -14,8 +14,8 @@ use crate::guest::Function;
 use crate::host::data::visible_bytes;
 use crate::host::memory_location::memory_and_data;
 use crate::host::mode::Awaiting;
-use crate::host::stream::GuestStream;
 use crate::spans::within;
+use crate::stream::GuestStream;
 
 /// What a function gets, and where its result goes.
 pub(super) enum Asked<'a> {
@@ -134,7 +134,7 @@ mod tests {
 
     use super::*;
     use crate::failure::{Cause, InvalidData};
-    use crate::host::stream::{MOST_AT_ONCE, StreamError, StreamFuture};
+    use crate::stream::{MOST_AT_ONCE, StreamError, StreamFuture};
     use crate::{Engine, EngineConfig, Guest, InstanceConfig, MemoryState, PrepareOptions, Status};
 
     /// `echo` writes what it reads, until there is no more, and returns its argument. `spin` reads once and never ends. `greedy` writes

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use guest_host::{Engine, EngineConfig};
+use guest_host::EngineConfig;
 use guest_serve::catalog::{Catalog, Look, Put};
 use guest_serve::deployment::{Deployment, Loader};
 use guest_serve::folder::{GuestFolder, GuestName};
@@ -26,7 +26,7 @@ impl Served {
     fn new(guests: Guests) -> Self {
         let folder = GuestFolder::open(guests.path()).unwrap();
         let (monitor, writer) = Monitor::start(&folder.own(), 1 << 20).unwrap();
-        let loader = Loader::new(Engine::new(&EngineConfig::default()).unwrap(), monitor.clone());
+        let loader = Loader::new(test_support::compiled::engine(), monitor.clone());
         let catalog = Catalog::new(folder, loader, Registry::default(), monitor);
         catalog.look(Look::AtOnce);
         Self { guests, catalog, writer }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use guest_host::{Engine, EngineConfig};
+use guest_host::EngineConfig;
 use guest_serve::catalog::{Catalog, Look, Put};
 use guest_serve::deployment::Loader;
 use guest_serve::folder::{GuestFolder, GuestName};
@@ -96,7 +96,7 @@ impl Served {
     fn new() -> Self {
         let guests = Guests::new();
         let (monitor, registry) = (Monitor::default(), Registry::default());
-        let loader = Loader::new(Engine::new(&EngineConfig::default()).unwrap(), monitor.clone());
+        let loader = Loader::new(test_support::compiled::engine(), monitor.clone());
         let folder = GuestFolder::open(guests.path()).unwrap();
         let catalog = Catalog::new(folder, loader, registry.clone(), monitor);
         Self { guests, catalog, registry, model: Model::default() }

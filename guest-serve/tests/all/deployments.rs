@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use guest_host::{Engine, EngineConfig};
+use guest_host::EngineConfig;
 use guest_serve::deployment::{Deployment, Loader};
 use guest_serve::error::ServeError;
 use guest_serve::folder::{GuestFolder, GuestName};
@@ -12,7 +12,7 @@ use guest_serve::registry::Registry;
 use crate::guests::{GCD, GCD_ROUTE, Guests};
 
 fn loader() -> Loader {
-    Loader::new(Engine::new(&EngineConfig::default()).unwrap(), Monitor::default())
+    Loader::new(test_support::compiled::engine(), Monitor::default())
 }
 
 fn name(text: &str) -> GuestName {

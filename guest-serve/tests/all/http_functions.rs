@@ -137,7 +137,7 @@ fn a_function_of_other_types_is_refused_with_its_place() {
     let guests = Guests::new();
     guests.put("numbers", &format!("{GCD_ROUTE}format = \"http\"\n"), GCD);
     let (monitor, _writer) = Monitor::start(guests.path(), 1 << 20).unwrap();
-    let loader = Loader::new(guest_host::Engine::new(&guest_host::EngineConfig::default()).unwrap(), monitor);
+    let loader = Loader::new(test_support::compiled::engine(), monitor);
     let folder = GuestFolder::open(guests.path()).unwrap();
     let files = folder.read(&"numbers".parse().unwrap(), &folder.secrets().unwrap()).unwrap();
     let error = Deployment::load(&loader, files).unwrap_err().to_string();

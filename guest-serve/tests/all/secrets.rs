@@ -98,7 +98,7 @@ fn a_secret_cannot_get_into_a_snapshot() {
     secrets(&guests, &format!("[honest]\nKEY = \"{VALUE}\"\n"));
     guests.put("honest", ROUTES, &reader("(drop (call $read (i32.const 512) (i32.const 3)))"));
     let (monitor, _writer) = guest_serve::monitor::Monitor::start(guests.path(), 1 << 20).unwrap();
-    let loader = Loader::new(guest_host::Engine::new(&guest_host::EngineConfig::default()).unwrap(), monitor);
+    let loader = Loader::new(test_support::compiled::engine(), monitor);
     let folder = GuestFolder::open(guests.path()).unwrap();
     let files = folder.read(&"honest".parse().unwrap(), &folder.secrets().unwrap()).unwrap();
     let error = Deployment::load(&loader, files).unwrap_err().to_string();

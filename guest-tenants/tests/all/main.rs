@@ -6,7 +6,7 @@ mod stores;
 use std::num::NonZeroUsize;
 
 use guest_host::wasmtime::ValRaw;
-use guest_host::{Cause, Engine, EngineConfig, Failure, Guest, Instance, InstanceConfig, PrepareOptions};
+use guest_host::{Cause, Engine, Failure, Guest, Instance, InstanceConfig, PrepareOptions};
 use guest_tenants::{Program, TenantsConfig};
 
 /// A program that keeps a number for each cell, and fails where it is told.
@@ -30,7 +30,7 @@ fn program(engine: &Engine, name: &str) -> Program {
 }
 
 fn engine() -> Engine {
-    Engine::new(&EngineConfig::default()).unwrap()
+    test_support::compiled::engine()
 }
 
 fn config(instances: usize, asleep_bytes: usize) -> TenantsConfig {

@@ -22,6 +22,9 @@ fn is_progress(line: &str) -> bool {
     seconds.is_some_and(|seconds| seconds.parse::<f64>().is_ok())
 }
 
+/// Commands that compile guests. They find the code of those that an earlier test compiled.
+const COMPILING: [&str; 7] = ["call", "compare", "inspect", "measure", "replay", "run", "verify"];
+
 /// A folder with guests and states in it, in which the harness runs.
 pub(crate) struct Folder(TempDir);
 
@@ -52,7 +55,13 @@ impl Folder {
 
     pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_host-harness"));
-        command.args(line.split_whitespace()).current_dir(self.path()).stdin(Stdio::null());
+        let mut words = line.split_whitespace();
+        let first = words.next();
+        command.args(first);
+        if first.is_some_and(|first| COMPILING.contains(&first)) && !line.contains("--compile-cache") {
+            command.arg("--compile-cache").arg(test_support::compiled::folder());
+        }
+        command.args(words).current_dir(self.path()).stdin(Stdio::null());
         // The tests that build say where by cargo's configuration, which this would override.
         command.env_remove("CARGO_TARGET_DIR").env_remove("CARGO_BUILD_TARGET_DIR");
         command

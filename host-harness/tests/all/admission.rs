@@ -1,7 +1,7 @@
 //! Admission against the engine that the harness uses: what admission says can be run, the engine accepts.
 
 use guest_host::admission::Admission;
-use guest_host::{EngineConfig, InstanceConfig, PrepareOptions};
+use guest_host::{InstanceConfig, PrepareOptions};
 use guest_prepare::module_info::{ModuleError, ModuleInfo, Proposal};
 use host_harness::inspect::inspect;
 use wasmtime::{Engine, Module};
@@ -64,7 +64,7 @@ fn an_import_that_stands_twice_is_listed_once() {
     let wasm = wat::parse_str(
         r#"(module (import "env" "abort" (func)) (import "env" "abort" (func)) (import "env" "abort" (func (param i32))))"#,
     );
-    let engine = guest_host::Engine::new(&EngineConfig::default()).unwrap();
+    let engine = test_support::compiled::engine();
     let (options, config) = (PrepareOptions::default(), InstanceConfig::default());
     let found = inspect(&engine, "twice", &wasm.unwrap(), options, &config).unwrap();
     let imports: Vec<_> = found.imports.iter().map(|import| format!("{} {}", import.name, import.ty)).collect();

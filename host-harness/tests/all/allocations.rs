@@ -39,7 +39,7 @@ impl AllocationCounts {
 }
 
 fn engine() -> Engine {
-    Engine::new(&EngineConfig::default()).unwrap()
+    test_support::compiled::engine()
 }
 
 pub(crate) fn load(wasm: &[u8]) -> Guest {

@@ -2,10 +2,7 @@
 
 use guest_host::restore::{ForgottenGlobals, FullCopy, Promise, Restore, RestoreError, Restored, Target};
 use guest_host::snapshot::RegionKind;
-use guest_host::{
-    Arguments, Engine, EngineConfig, Guest, InstanceConfig, LoadError, MemoryState, PrepareOptions, Residue,
-    RestoreStrategy,
-};
+use guest_host::{Arguments, Guest, InstanceConfig, LoadError, MemoryState, PrepareOptions, Residue, RestoreStrategy};
 use host_harness::functions::{Number, select};
 use host_harness::inspect::{inspect, strategies};
 use host_harness::measure::{Engines, MeasureOptions, Subject, UNKNOWN_ALLOCATOR, Variant, allocator_of, measure};
@@ -31,7 +28,7 @@ const COUNTERS: &str = r#"(module
   (func (export "nan") (result f64 f32) (f64.div (f64.const 0) (f64.const 0)) (f32.const -0)))"#;
 
 fn load(wasm: &[u8]) -> Guest {
-    let engine = Engine::new(&EngineConfig::default()).expect("the machine can run the engine");
+    let engine = test_support::compiled::engine();
     Guest::load(&engine, "bare", wasm, PrepareOptions::default()).expect("the module is admitted")
 }
 
@@ -141,7 +138,7 @@ fn functions_without_their_arguments_are_left_out_of_all_and_refused_by_name() {
 #[test]
 fn a_module_without_memory_is_measured_and_its_allocations_are_unknown() {
     assert_eq!(ADD.len(), 41);
-    let engines = Engines::new(&EngineConfig::default()).unwrap();
+    let engines = Engines::new(&test_support::compiled::engine_config()).unwrap();
     let subject = Subject::load(&engines, "add", ADD, PrepareOptions::default()).unwrap();
     let mut options = MeasureOptions::default().with_calls(50);
     // Those of other guests' functions do not matter.
@@ -179,7 +176,7 @@ fn an_inspection_says_which_functions_cannot_be_called_and_why() {
         (func (export "add") (param i32 i32) (result i32) (i32.const 0))
         (func (export "_initialize")) (func (export "vector") (param i32 v128))
         (func (export "reference") (result funcref) (ref.null func)))"#;
-    let engine = Engine::new(&EngineConfig::default()).unwrap();
+    let engine = test_support::compiled::engine();
     let inspected = |text: &str| {
         let wasm = wat::parse_str(text).unwrap();
         inspect(&engine, "bare", &wasm, PrepareOptions::default(), &InstanceConfig::default()).unwrap()

@@ -1,6 +1,6 @@
 //! Guests that are restored by the write barrier, wherever their stack pointer goes and whatever they declare.
 
-use guest_host::{EngineConfig, Guest, InstanceConfig, MemoryState, RestoreStrategy};
+use guest_host::{Guest, InstanceConfig, MemoryState, RestoreStrategy};
 use guest_prepare::PrepareOptions;
 use host_harness::verify::{Verdict, VerifyOptions, verify};
 
@@ -12,7 +12,7 @@ fn verdict(stack_pointer: i32, functions: &str) -> Verdict {
             (global (export "__heap_base") i32 (i32.const 4096)) (global (export "__data_end") i32 (i32.const 4096))
             (func (export "__guest_exchange") (param i32) (result i32) (i32.const 65536)) {functions})"#
     );
-    let engine = guest_host::Engine::new(&EngineConfig::default()).unwrap();
+    let engine = test_support::compiled::engine();
     let guest = Guest::load(&engine, "guest", &wat::parse_str(text).unwrap(), PrepareOptions::default()).unwrap();
     let mut options = VerifyOptions::default();
     options.config.strategy = RestoreStrategy::DirtyCards;
@@ -69,7 +69,7 @@ fn a_function_with_all_the_locals_that_there_can_be_is_restored_without_marks() 
             (func (export "f") (result i64) (local {}) i64.const 0))"#,
         "i32 ".repeat(50_000)
     );
-    let engine = guest_host::Engine::new(&EngineConfig::default()).unwrap();
+    let engine = test_support::compiled::engine();
     let guest = Guest::load(&engine, "guest", &wat::parse_str(text).unwrap(), PrepareOptions::default()).unwrap();
     let mut config = InstanceConfig::default();
     config.exchange_size = Some(4096);

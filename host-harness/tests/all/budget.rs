@@ -1,6 +1,6 @@
 //! A guest's memory beside a budget: guests that fit, and a guest for each reason why one does not.
 
-use guest_host::{Engine, EngineConfig, InstanceConfig, MemoryState};
+use guest_host::{InstanceConfig, MemoryState};
 use guest_prepare::PrepareOptions;
 use host_harness::advice::{Advice, AdviceKind};
 use host_harness::budget::{Budget, PartKind};
@@ -37,7 +37,7 @@ fn text(pages: u32, stack: u32, data: u32, zeros: u32) -> String {
 }
 
 fn found(wasm: &[u8], budget: u64) -> (Budget, Vec<Advice>, bool) {
-    let engine = Engine::new(&EngineConfig::default()).unwrap();
+    let engine = test_support::compiled::engine();
     let (options, config) = (PrepareOptions::default(), InstanceConfig::default());
     let found = inspect_within(&engine, "guest", wasm, options, &config, budget, &MemoryState::new()).unwrap();
     let (budget, advice) = (found.budget.clone().unwrap(), found.advice.clone());

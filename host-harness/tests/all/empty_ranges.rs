@@ -116,7 +116,7 @@ fn an_exchange_region_of_no_bytes_may_be_anywhere() {
                 (func (export "__guest_exchange") (param i32) (result i32) (i32.const {at}))
                 (func (export "nothing") (result i64) i64.const 0))"#
             ));
-            let engine = guest_host::Engine::new(&guest_host::EngineConfig::default()).unwrap();
+            let engine = test_support::compiled::engine();
             let guest = Guest::load(&engine, "guest", &wasm.unwrap(), PrepareOptions::default()).unwrap();
             let mut config = InstanceConfig::default();
             config.exchange_size = Some(size);

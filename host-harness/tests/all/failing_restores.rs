@@ -9,8 +9,8 @@ use guest_abi::value::ValueRef;
 use guest_host::restore::{Promise, Restore, RestoreError, Restored, Target};
 use guest_host::snapshot::RegionKind;
 use guest_host::{
-    Cause, Engine, EngineConfig, Guest, Instance, InstanceConfig, MemoryState, Metrics, Pool, PoolConfig, Replaced,
-    Residue, RestorePolicy, State, StateError, Status,
+    Cause, Guest, Instance, InstanceConfig, MemoryState, Metrics, Pool, PoolConfig, Replaced, Residue, RestorePolicy,
+    State, StateError, Status,
 };
 use guest_prepare::PrepareOptions;
 
@@ -113,7 +113,7 @@ fn guest() -> Guest {
           (i64.or (i64.shl (i64.const 48) (i64.const 32)) (i64.const 29)))
         (func (export "count_and_abort") (result i64) (drop (call $count)) unreachable)"#,
     );
-    let engine = Engine::new(&EngineConfig::default()).expect("the machine can run the engine");
+    let engine = test_support::compiled::engine();
     Guest::load(&engine, "counter", &wasm, PrepareOptions::default()).expect("the guest keeps the contract")
 }
 

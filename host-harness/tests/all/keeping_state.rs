@@ -2,8 +2,8 @@
 //! whatever strategy admission grants, each call sees what the first one saw.
 
 use guest_host::{
-    AdmissionError, CompileError, Engine, EngineConfig, Guest, Instance, InstanceConfig, LoadError, MemoryState,
-    RestorePolicy, RestoreStrategy,
+    AdmissionError, CompileError, Guest, Instance, InstanceConfig, LoadError, MemoryState, RestorePolicy,
+    RestoreStrategy,
 };
 use guest_prepare::PrepareOptions;
 
@@ -231,7 +231,7 @@ fn load(memory: &str, body: &str) -> Result<Guest, LoadError> {
     let text = format!("(module {SHOW} {memory} {body})");
     // The memory comes behind the imports, wherever it stands in the text.
     let wasm = wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}"));
-    let engine = Engine::new(&EngineConfig::default()).expect("the machine can run the engine");
+    let engine = test_support::compiled::engine();
     Guest::load(&engine, "specimen", &wasm, PrepareOptions::default())
 }
 
@@ -346,7 +346,7 @@ fn what_comes_from_outside_is_not_offered() {
         let text = format!("(module (import \"extension\" \"other\" {import}) {SHOW} {MEMORY} {body})");
         let text = text.replace(MEMORY, if import.starts_with("(memory") { "" } else { MEMORY });
         let wasm = wat::parse_str(&text).unwrap_or_else(|error| panic!("{import}: {error}"));
-        let engine = Engine::new(&EngineConfig::default()).expect("the machine can run the engine");
+        let engine = test_support::compiled::engine();
         let refused = Guest::load(&engine, "specimen", &wasm, PrepareOptions::default()).expect_err(import);
         assert!(matches!(refused, LoadError::Admission(AdmissionError::Contract(_))), "{import}: {refused}");
         assert!(refused.to_string().contains("`extension.other`"), "{import}: {refused}");

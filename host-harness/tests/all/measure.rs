@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guest_host::{AdmissionError, EngineConfig, LoadError, MemoryState, Residue, RestorePolicy, RestoreStrategy};
+use guest_host::{AdmissionError, LoadError, MemoryState, Residue, RestorePolicy, RestoreStrategy};
 use guest_prepare::PrepareOptions;
 use host_harness::measure::{
     Candidate, Engines, Interval, MeasureOptions, PerCall, Row, Subject, Variant, bare_call, measure, measure_together,
@@ -14,7 +14,7 @@ const KEEP: Variant =
     Variant { strategy: Some(RestoreStrategy::BumpReset), policy: RestorePolicy::EveryCall, residue: Residue::Keep };
 
 fn subject(wasm: &[u8]) -> Subject {
-    let engines = Engines::new(&EngineConfig::default()).unwrap();
+    let engines = Engines::new(&test_support::compiled::engine_config()).unwrap();
     Subject::load(&engines, "guest", wasm, PrepareOptions::default()).unwrap()
 }
 
@@ -143,5 +143,5 @@ fn a_candidate_that_cannot_be_measured_does_not_keep_the_others_from_it() {
 
 #[test]
 fn the_bare_call_is_timed() {
-    assert!(bare_call(&Engines::new(&EngineConfig::default()).unwrap().timing, 100).unwrap().p50 > 0.0);
+    assert!(bare_call(&Engines::new(&test_support::compiled::engine_config()).unwrap().timing, 100).unwrap().p50 > 0.0);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guest_host::{EngineConfig, InstanceConfig, MemoryState, Residue, RestorePolicy, RestoreStrategy};
+use guest_host::{InstanceConfig, MemoryState, Residue, RestorePolicy, RestoreStrategy};
 use guest_prepare::PrepareOptions;
 use host_harness::measure::{Engines, Subject, Variant, memory_map, memory_series};
 
@@ -15,7 +15,7 @@ const KEEP: Variant =
 const BUDGET: Duration = Duration::from_secs(60);
 
 fn subject(wasm: &[u8]) -> Subject {
-    let engines = Engines::new(&EngineConfig::default()).unwrap();
+    let engines = Engines::new(&test_support::compiled::engine_config()).unwrap();
     Subject::load(&engines, "guest", wasm, PrepareOptions::default()).unwrap()
 }
 

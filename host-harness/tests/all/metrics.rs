@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use guest_host::restore::{Promise, Restore, RestoreError, Restored, Target};
 use guest_host::snapshot::RegionKind;
 use guest_host::{
-    Cause, Engine, EngineConfig, Guest, InstanceConfig, MemoryState, Metrics, Pool, PoolConfig, Residue, RestorePolicy,
-    RestoreStrategy, Retention,
+    Cause, Guest, InstanceConfig, MemoryState, Metrics, Pool, PoolConfig, Residue, RestorePolicy, RestoreStrategy,
+    Retention,
 };
 use guest_prepare::PrepareOptions;
 use prometheus_client::encoding::text::encode;
@@ -23,7 +23,7 @@ fn counted(metrics: &Metrics, counter: &str, function: &str, label: &str) -> f64
 }
 
 fn plain() -> Guest {
-    let engine = Engine::new(&EngineConfig::default()).unwrap();
+    let engine = test_support::compiled::engine();
     Guest::load(&engine, "plain", &text_guests::plain(), PrepareOptions::default()).unwrap()
 }
 

@@ -1,9 +1,7 @@
 //! Guests whose prepared module meets a limit, or needs much of the preparation.
 
 use guest_host::admission::{NoWriteBarrier, Refusal};
-use guest_host::{
-    AdmissionError, CompileError, EngineConfig, Guest, InstanceConfig, LoadError, MemoryState, RestoreStrategy,
-};
+use guest_host::{AdmissionError, CompileError, Guest, InstanceConfig, LoadError, MemoryState, RestoreStrategy};
 use guest_prepare::{BarrierOptions, Elisions, PrepareError, PrepareOptions};
 
 use test_support::text_guests;
@@ -19,7 +17,7 @@ fn where_only_the_write_barrier_is_too_large_the_guest_is_restored_without() {
              (func (export \"run\") (result i64) (call $stores (i32.const 16) (i32.const 32)) i64.const 0)"
         ),
     );
-    let engine = guest_host::Engine::new(&EngineConfig::default()).unwrap();
+    let engine = test_support::compiled::engine();
     let size_limit = 2 * wasm.len() as u64;
     let within = |limit| PrepareOptions::default().with_size_limit(limit);
     let load = |limit| Guest::load(&engine, "stores", &wasm, within(limit));
@@ -70,7 +68,7 @@ fn bump_reset_guest(code: &str) -> Vec<u8> {
 
 /// A guest that is loaded within so many bytes, with a barrier that marks every store.
 fn load_within(size_limit: u64, wasm: &[u8]) -> Guest {
-    let engine = guest_host::Engine::new(&EngineConfig::default()).unwrap();
+    let engine = test_support::compiled::engine();
     let barrier = BarrierOptions::default().with_elisions(Elisions::NONE);
     let options = PrepareOptions::default().with_size_limit(size_limit).with_barrier(Some(barrier));
     Guest::load(&engine, "guest", wasm, options).unwrap()

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use guest_host::wasi::Randomness;
 use guest_host::{
-    CallStats, Engine, EngineConfig, Guest, InstanceAllocation, InstanceConfig, MemoryState, PoolConfig,
-    PrepareOptions, Residue, RestorePolicy, RestoreStrategy,
+    CallStats, EngineConfig, Guest, InstanceAllocation, InstanceConfig, MemoryState, PoolConfig, PrepareOptions,
+    Residue, RestorePolicy, RestoreStrategy,
 };
 use test_support::text_guests;
 use tracing::span::{Attributes, Id, Record};
@@ -68,7 +68,7 @@ impl Subscriber for Names {
 }
 
 fn load() -> Guest {
-    let engine = Engine::new(&EngineConfig::default()).expect("the machine can run the engine");
+    let engine = test_support::compiled::engine();
     let wasm = text_guests::plain();
     Guest::load(&engine, "plain", &wasm, PrepareOptions::default()).expect("the guest keeps the contract")
 }

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use guest_host::{
-    Cause, Engine, EngineConfig, Guest, Instance, InstanceConfig, InvalidData, LoadError, MemoryState, RestorePolicy,
-    RestoreStrategy, StartError, Status,
+    Cause, Guest, Instance, InstanceConfig, InvalidData, LoadError, MemoryState, RestorePolicy, RestoreStrategy,
+    StartError, Status,
 };
 use guest_prepare::PrepareOptions;
 use wasmtime::Trap;
@@ -65,7 +65,7 @@ fn guest() -> Guest {
                {functions}"#
         ),
     );
-    let engine = Engine::new(&EngineConfig::default()).expect("the machine can run the engine");
+    let engine = test_support::compiled::engine();
     Guest::load(&engine, "traps", &wasm, PrepareOptions::default()).expect("the guest keeps the contract")
 }
 
@@ -98,7 +98,7 @@ fn every_trap_has_its_cause_and_leaves_nothing() {
 
 #[test]
 fn what_fails_before_the_snapshot_has_its_cause_too() {
-    let engine = Engine::new(&EngineConfig::default()).expect("the machine can run the engine");
+    let engine = test_support::compiled::engine();
     let refused = |body: &str| {
         let import = r#"(import "extension" "log" (func $log (param i32 i32 i32)))"#;
         let wasm = text_guests::guest(import, body);
@@ -148,7 +148,7 @@ fn what_fails_before_the_snapshot_has_its_cause_too() {
 
 #[test]
 fn a_segment_that_does_not_fit_is_no_failure_of_a_function() {
-    let engine = Engine::new(&EngineConfig::default()).expect("the machine can run the engine");
+    let engine = test_support::compiled::engine();
     let wasm = text_guests::guest("", r#"(data (i32.const 131072) "x") (func $begin) (start $begin)"#);
     let guest = Guest::load(&engine, "early", &wasm, PrepareOptions::default()).expect("it keeps the contract");
     let refused = guest.instantiate(&InstanceConfig::default(), MemoryState::new()).expect_err("it does not fit");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use guest_host::restore::{Promise, Restore, RestoreError, Restored, Target};
 use guest_host::snapshot::RegionKind;
-use guest_host::{Engine, EngineConfig, Guest, MemoryState, Residue, RestoreStrategy, Retention};
+use guest_host::{Guest, MemoryState, Residue, RestoreStrategy, Retention};
 use guest_prepare::PrepareOptions;
 use host_harness::verify::{Verdict, VerifyOptions, What, verify, verify_with};
 
@@ -56,7 +56,7 @@ fn guest() -> Guest {
         (func (export "grow_more") (result i64)
           (drop (memory.grow (call $count (i32.const 1040)))) i64.const 0)"#,
     );
-    let engine = Engine::new(&EngineConfig::default()).expect("the machine can run the engine");
+    let engine = test_support::compiled::engine();
     Guest::load(&engine, "slow", &wasm, PrepareOptions::default()).expect("the guest is admitted")
 }
 
@@ -139,7 +139,7 @@ fn pages_that_grow_from_call_to_call_are_creep_and_told_once() {
 
 #[test]
 fn an_instance_that_gives_memory_back_is_none_that_cannot_be_restored() {
-    let engine = Engine::new(&EngineConfig::default()).expect("the machine can run the engine");
+    let engine = test_support::compiled::engine();
     let guest = Guest::load(&engine, "grows", &text_guests::plain(), PrepareOptions::default());
     let guest = guest.expect("the guest is admitted");
     let mut options = VerifyOptions::default();

@@ -10,8 +10,8 @@ use std::time::Duration;
 use guest_abi::key::Key;
 use guest_abi::value::ValueRef;
 use guest_host::{
-    AsyncState, Cause, Engine, EngineConfig, Guest, InstanceConfig, LoadError, MemoryState, PrepareOptions, Replaced,
-    RestoreStrategy, StartError, StateError, Status,
+    AsyncState, Cause, Guest, InstanceConfig, LoadError, MemoryState, PrepareOptions, Replaced, RestoreStrategy,
+    StartError, StateError, Status,
 };
 use test_support::text_guests;
 use tokio::time::timeout;
@@ -63,7 +63,7 @@ fn guest(init: &str) -> Guest {
                {init}"#
         ),
     );
-    let engine = Engine::new(&EngineConfig::default()).expect("the machine can run the engine");
+    let engine = test_support::compiled::engine();
     Guest::load(&engine, "awaiting", &wasm, PrepareOptions::default()).expect("the guest keeps the contract")
 }
 

@@ -13,7 +13,7 @@ use std::cell::RefCell;
 use std::path::Path;
 
 use guest_host::admission::exttinygo_imports;
-use guest_host::{Engine, EngineConfig, Guest, MemoryState};
+use guest_host::{Guest, MemoryState};
 use guest_prepare::PrepareOptions;
 use host_harness::parse_state;
 
@@ -99,7 +99,7 @@ fn guest_in(frame: &str, body: impl FnOnce(&Source) -> String) -> Vec<u8> {
 }
 
 pub(crate) fn load(wasm: &[u8]) -> Guest {
-    let engine = Engine::new(&EngineConfig::default()).expect("the machine can run the engine");
+    let engine = test_support::compiled::engine();
     Guest::load(&engine, "exttinygo", wasm, PrepareOptions::default()).expect("the guest keeps the contract")
 }
 

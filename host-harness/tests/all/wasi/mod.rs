@@ -6,7 +6,7 @@ mod life;
 mod offered;
 mod random;
 
-use guest_host::{Engine, EngineConfig, Guest, HostCall, Instance, InstanceConfig, LoadError, MemoryState};
+use guest_host::{Guest, HostCall, Instance, InstanceConfig, LoadError, MemoryState};
 use guest_prepare::PrepareOptions;
 
 use test_support::text_guests;
@@ -16,7 +16,7 @@ use test_support::wasi::imports;
 const MEMORY: usize = 2 << 16;
 
 fn load(wasm: &[u8]) -> Result<Guest, LoadError> {
-    let engine = Engine::new(&EngineConfig::default()).expect("the machine can run the engine");
+    let engine = test_support::compiled::engine();
     Guest::load(&engine, "wasi", wasm, PrepareOptions::default())
 }
 
