@@ -15,6 +15,10 @@ use stores::{Fjall, Redb, Store};
 /// Bytes of an image.
 const IMAGE: usize = 4 << 10;
 
+/// The stores: redb as guest-tenants uses it, and with commits that make repairs after a kill quick; fjall, with images in its trees and
+/// apart from them.
+const STORES: [&str; 4] = ["redb", "redb-quick-repair", "fjall", "fjall-apart"];
+
 /// Sizes of transactions.
 const TOGETHER: [usize; 3] = [1, 16, 256];
 
@@ -29,6 +33,9 @@ struct Options {
     /// Number of images
     #[arg(long, default_value_t = 250_000)]
     keys: u64,
+    /// The only store to run
+    #[arg(long, value_parser = STORES)]
+    store: Option<String>,
     /// Where the files are made, and removed
     #[arg(long)]
     folder: Option<PathBuf>,
@@ -66,11 +73,13 @@ fn main() -> Result<()> {
     let options = Options::parse();
     if let (Some(step), Some(folder)) = (&options.step, &options.folder) {
         return match step[0].as_str() {
-            "redb" => run::<Redb>(folder, &step[1], options.keys),
-            _ => run::<Fjall>(folder, &step[1], options.keys),
+            "redb" => run::<Redb<false>>(folder, &step[1], options.keys),
+            "redb-quick-repair" => run::<Redb<true>>(folder, &step[1], options.keys),
+            "fjall" => run::<Fjall<false>>(folder, &step[1], options.keys),
+            _ => run::<Fjall<true>>(folder, &step[1], options.keys),
         };
     }
-    for store in ["redb", "fjall"] {
+    for store in STORES.into_iter().filter(|store| options.store.as_deref().is_none_or(|only| only == *store)) {
         let folder = match &options.folder {
             Some(folder) => tempfile::tempdir_in(folder)?,
             None => tempfile::tempdir()?,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use fjall::{KeyspaceCreateOptions, PersistMode};
+use fjall::{KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
 use redb::{Database, Durability, ReadableDatabase as _, TableDefinition};
 
 /// Bytes that each may keep of its files.
@@ -21,12 +21,12 @@ pub(crate) trait Store: Sized {
     fn get(&mut self, key: &[u8]) -> Result<Option<usize>>;
 }
 
-/// redb, as guest-tenants uses it.
-pub(crate) struct Redb(Database);
+/// redb: as guest-tenants uses it, or with commits that make repairs after a kill quick.
+pub(crate) struct Redb<const QUICK_REPAIR: bool>(Database);
 
 const IMAGES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("images");
 
-impl Store for Redb {
+impl<const QUICK_REPAIR: bool> Store for Redb<QUICK_REPAIR> {
     fn open(folder: &Path) -> Result<Self> {
         let database = Database::builder().set_cache_size(CACHE).create(folder.join("tenants.redb"))?;
         let transaction = database.begin_write()?;
@@ -38,6 +38,7 @@ impl Store for Redb {
     fn commit(&mut self, images: &[(Vec<u8>, Vec<u8>)], is_durable: bool) -> Result<()> {
         let mut transaction = self.0.begin_write()?;
         transaction.set_durability(if is_durable { Durability::Immediate } else { Durability::None })?;
+        transaction.set_quick_repair(QUICK_REPAIR && is_durable);
         {
             let mut table = transaction.open_table(IMAGES)?;
             for (key, image) in images {
@@ -53,16 +54,17 @@ impl Store for Redb {
     }
 }
 
-/// fjall.
-pub(crate) struct Fjall {
+/// fjall, with images in its trees, or apart from them in files of their own.
+pub(crate) struct Fjall<const APART: bool> {
     database: fjall::Database,
     images: fjall::Keyspace,
 }
 
-impl Store for Fjall {
+impl<const APART: bool> Store for Fjall<APART> {
     fn open(folder: &Path) -> Result<Self> {
         let database = fjall::Database::builder(folder.join("fjall")).cache_size(CACHE as u64).open()?;
-        let images = database.keyspace("images", KeyspaceCreateOptions::default)?;
+        let apart = APART.then(KvSeparationOptions::default);
+        let images = database.keyspace("images", || KeyspaceCreateOptions::default().with_kv_separation(apart))?;
         Ok(Self { database, images })
     }
 

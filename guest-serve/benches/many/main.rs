@@ -45,10 +45,16 @@ struct Options {
     /// Given by cargo
     #[arg(long, hide = true)]
     bench: bool,
+    /// Only checks that it runs, with few of each
+    #[arg(long, hide = true)]
+    test: bool,
     /// A filter that is meant for other benchmarks
     #[arg(hide = true)]
     _filter: Vec<String>,
 }
+
+/// How many of each there are where it is only checked that it runs.
+const FEW: u32 = 100;
 
 /// A case, and the most memory that it may have.
 struct Case {
@@ -58,7 +64,10 @@ struct Case {
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let mut options = Options::parse();
+    if options.test {
+        options = Options { on_disk: FEW, in_memory: FEW, modules: FEW, ..options };
+    }
     if let (Some(case), Some(folder)) = (&options.case, &options.folder) {
         run(case, folder, &options);
         return ExitCode::SUCCESS;

@@ -5,7 +5,7 @@ use cargo_metadata::MetadataCommand;
 use guest_build::{Allocator, GuestBuild, Toolchain};
 
 use super::{guests, setup};
-use crate::cargo::{cargo, in_engines};
+use crate::cargo::{cargo, in_engines, in_stores};
 use crate::console::Console;
 use crate::folders;
 
@@ -21,6 +21,11 @@ pub(crate) struct Arguments {
     /// These benchmarks have a workspace of their own, benches/engines, which compiles two versions of wasmtime, and DataFusion.
     #[arg(long, conflicts_with = "instructions")]
     pub(super) engines: bool,
+    /// Compare embedded stores under the load of sleeping tenants instead: redb, and fjall.
+    ///
+    /// This benchmark has a workspace of its own, benches/stores, as nothing else needs fjall.
+    #[arg(long, conflicts_with_all = ["instructions", "engines"])]
+    pub(super) stores: bool,
     /// Arguments for the benchmarks, such as a filter.
     #[arg(last = true, value_name = "ARGUMENT")]
     pub(super) more: Vec<String>,
@@ -33,6 +38,10 @@ pub(super) fn run(console: &Console, arguments: &Arguments) -> Result<()> {
     }
     if arguments.engines {
         return compare_engines(console, &arguments.more);
+    }
+    if arguments.stores {
+        let mut run = in_stores(cargo());
+        return console.pass_through(run.args(["run", "--release", "--"]).args(&arguments.more));
     }
     let metadata = MetadataCommand::new().manifest_path(folders::root().join("Cargo.toml")).no_deps().exec()?;
     let packages: Vec<_> = metadata
