@@ -1,6 +1,5 @@
 //! Modules of the native contract in text form, with signatures.
 
-use guest_functions::guest_host::EngineConfig;
 use guest_functions::{FunctionError, Module, ModuleConfig, Runtime};
 
 /// The entry of a declaration, which is a constant.

@@ -228,7 +228,7 @@ mod tests {
         let modules = Modules::new(ModuleBudget::default().with_modules(3));
         let load = |number| {
             let (key, module) = module(&engine, number);
-            let loaded = modules.loaded(key, module, Vec::new());
+            let loaded = modules.loaded(key, module, Vec::new(), Vec::new());
             modules.keep(&loaded);
             loaded
         };
@@ -252,8 +252,8 @@ mod tests {
         assert!(bytes > 0);
         let modules = Modules::new(ModuleBudget::default().with_bytes(bytes));
         let again = module.reconfigured("again", module.config().clone()).unwrap();
-        let one = modules.loaded(key.clone(), module, Vec::new());
-        let two = modules.loaded(key, again, Vec::new());
+        let one = modules.loaded(key.clone(), module, Vec::new(), Vec::new());
+        let two = modules.loaded(key, again, Vec::new(), Vec::new());
         [&one, &two].iter().for_each(|loaded| modules.keep(loaded));
         assert_eq!((modules.usage().loaded, modules.usage().bytes), (2, bytes));
         let small = Modules::new(ModuleBudget::default().with_bytes(1));

@@ -3,7 +3,6 @@
 use std::fs;
 use std::sync::Arc;
 
-use guest_host::EngineConfig;
 use guest_serve::catalog::{Catalog, Look, Put};
 use guest_serve::deployment::{Deployment, Loader};
 use guest_serve::folder::{GuestFolder, GuestName};

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use guest_host::EngineConfig;
 use guest_serve::catalog::{Catalog, Look, Put};
 use guest_serve::deployment::Loader;
 use guest_serve::folder::{GuestFolder, GuestName};

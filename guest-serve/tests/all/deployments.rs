@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use guest_host::EngineConfig;
 use guest_serve::deployment::{Deployment, Loader};
 use guest_serve::error::ServeError;
 use guest_serve::folder::{GuestFolder, GuestName};

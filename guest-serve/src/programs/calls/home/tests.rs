@@ -93,6 +93,7 @@ impl Tested {
         let call = WriteCall {
             request,
             deployment: Arc::clone(&self.deployment),
+            loaded: self.deployment.loaded().unwrap(),
             route,
             key: tenant.into(),
             entered: Instant::now(),
