@@ -19,6 +19,8 @@ pub(super) enum Part {
 pub struct StreamBody {
     parts: mpsc::Receiver<Part>,
     has_ended: bool,
+    /// Whether it is cut off, and what there was of it goes out first.
+    is_cut: bool,
 }
 
 /// A body that is cut off, as its call failed. The server closes the connection, so that the client notices.
@@ -30,7 +32,7 @@ impl StreamBody {
     /// A body, and where its parts come from. One part waits, besides those that are sent.
     pub(super) fn new() -> (mpsc::Sender<Part>, Self) {
         let (sender, parts) = mpsc::channel(1);
-        (sender, Self { parts, has_ended: false })
+        (sender, Self { parts, has_ended: false, is_cut: false })
     }
 }
 
@@ -48,6 +50,12 @@ impl Body for StreamBody {
             Some(Part::End) => {
                 self.has_ended = true;
                 None
+            }
+            // The connection drops what it has not sent when it sees the error, and sends it when there is nothing more to take.
+            None if !self.is_cut => {
+                self.is_cut = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             None => {
                 self.has_ended = true;

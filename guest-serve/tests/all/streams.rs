@@ -249,15 +249,15 @@ fn what_fails_before_the_response_has_its_status() {
 #[test]
 fn what_fails_later_cuts_the_body_off_and_is_recorded() {
     let server = server("deadline = \"20ms\"\nbody = \"100B\"\nresponse = \"40KiB\"\n");
-    for (path, least, error) in [
-        ("/site/late", 4096, "the deadline of 20ms passed"),
-        ("/site/trap", 4096, "`unreachable`"),
-        ("/site/endless", 4096, "the result has 45056 bytes, and a response may have 40960"),
-        ("/site/twice", 4096, "it returned another one after it had begun this"),
+    for (path, error) in [
+        ("/site/late", "the deadline of 20ms passed"),
+        ("/site/trap", "`unreachable`"),
+        ("/site/endless", "the result has 45056 bytes, and a response may have 40960"),
+        ("/site/twice", "it returned another one after it had begun this"),
     ] {
         let mut stream = Stream::begin(&server, path);
         assert_eq!(stream.send(b"").head().0, 200, "{path}");
-        assert!(stream.cut() >= least, "{path}");
+        stream.cut();
         error_of(&server, error);
     }
     // A body that is too large is the client's fault, and no error of the guest.
