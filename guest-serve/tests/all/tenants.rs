@@ -105,6 +105,7 @@ fn a_tenant_that_is_forgotten_begins_anew() {
     assert_eq!(Tenant::connect(server.address, "a%2Fb").ask("x"), 1);
     // Also one whose event is on the slow lane, and others behind it.
     let mut behind = Tenant::connect(server.address, "c");
+    assert_eq!(behind.ask("x"), 2);
     other.send("s");
     behind.send("x");
     assert_eq!(forget("c").status, 200);
