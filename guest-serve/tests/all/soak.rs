@@ -55,6 +55,7 @@ fn nothing_acknowledged_is_lost_and_nothing_happens_twice() {
         adversaries::attack(scope, &running);
         running.kill_again_and_again(longest);
     });
-    let Figures { kills, lines, requests, attacks, .. } = running.end();
+    let Figures { kills, lines, requests, attacks, woken, loaded, .. } = running.end();
     assert!(kills > 0 && lines > 0 && requests > 0 && attacks > 0, "the soak has done something");
+    assert!(woken > 0 && loaded > 0, "tenants slept in memory and on the disk");
 }

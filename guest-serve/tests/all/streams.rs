@@ -231,7 +231,7 @@ fn a_whole_response_needs_no_stream_and_the_connection_goes_on() {
 
 #[test]
 fn what_fails_before_the_response_has_its_status() {
-    let server = server("deadline = \"20ms\"\nbody = \"100B\"\n");
+    let server = server("deadline = \"200ms\"\nbody = \"100B\"\n");
     for (path, status, kind) in [
         ("/site/spin", 504, "deadline-exceeded"),
         ("/site/garbage", 500, "invalid-response"),
@@ -250,7 +250,7 @@ fn what_fails_before_the_response_has_its_status() {
 fn what_fails_later_cuts_the_body_off_and_is_recorded() {
     let server = server("deadline = \"20ms\"\nbody = \"100B\"\nresponse = \"40KiB\"\n");
     for (path, error) in [
-        ("/site/late", "the deadline of 20ms passed"),
+        ("/site/late", "the deadline of 200ms passed"),
         ("/site/trap", "`unreachable`"),
         ("/site/endless", "the result has 45056 bytes, and a response may have 40960"),
         ("/site/twice", "it returned another one after it had begun this"),

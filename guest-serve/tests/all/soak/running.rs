@@ -30,6 +30,9 @@ pub(super) struct Figures {
     /// Largest resident memory of a process, in bytes, and most open files.
     pub(super) resident: u64,
     pub(super) files: u64,
+    /// Times that tenants were woken from memory, and from the disk.
+    pub(super) woken: u64,
+    pub(super) loaded: u64,
 }
 
 /// The soak.
@@ -151,10 +154,15 @@ impl Running {
         self.is_over.store(true, SeqCst);
     }
 
-    /// Takes note of what the process uses.
+    /// Takes note of what the process uses, and of how often its tenants moved.
     fn look(&self) {
         let server = self.server.lock().unwrap();
         let server = server.as_ref().unwrap();
+        let metrics = server.ask("GET", "/metrics");
+        let sum = |name: &str| {
+            let lines = metrics.text().lines().filter(|line| line.starts_with(name));
+            lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum::<u64>()
+        };
         let id = server.process.id();
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next());
@@ -162,6 +170,8 @@ impl Running {
         let mut figures = self.figures.lock().unwrap();
         figures.resident = figures.resident.max(resident.and_then(|kib| kib.parse().ok()).unwrap_or(0) * 1024);
         figures.files = figures.files.max(files as u64);
+        figures.woken += sum("serve_tenants_woken_total");
+        figures.loaded += sum("serve_tenants_loaded_total");
     }
 
     /// Stops the server in order, and prints and returns the figures.
