@@ -156,7 +156,8 @@ pub(super) async fn remove(
     let Query(options) = query.map_err(|error| Refusal::Request(error.status(), error.body_text()))?;
     let forgets = options.get("memory").is_some_and(|memory| memory != "false");
     let guest: GuestName = name.parse()?;
-    let version = admin.catalog.status(&name).and_then(|status| status.deployment).map_or(0, |last| last.version);
+    // Connections of this and of earlier versions may still be on their way.
+    let version = admin.catalog.loader().last_version();
     let catalog = admin.catalog.clone();
     let removed = guest.clone();
     let was_there = blocking(move || catalog.remove(&removed)).await??;

@@ -14,7 +14,7 @@ use super::api::{GuestPath, blocking};
 use crate::folder::GuestName;
 use crate::monitor::hex;
 use crate::programs::tenant_of;
-use crate::records;
+use crate::records::{self, ListError, RecordsError};
 
 /// Records that a listing has, if nothing else is asked for, and at most.
 const RECORDS: usize = 100;
@@ -44,7 +44,10 @@ pub(super) async fn list(
         records::list(entrance.records_reader(), &tenant, (&storage, &entity), after.as_deref(), most)
     })
     .await?;
-    let (records, last) = listed.map_err(|error| bad(&error.to_string()))?;
+    let (records, last) = listed.map_err(|error| match error {
+        ListError::Request(error) => bad(&error.to_string()),
+        ListError::Store(error) => Refusal::Records(RecordsError::Store(error.to_string()).into()),
+    })?;
     Ok(respond(StatusCode::OK, &json!({ "records": records, "after": last.map(|last| hex(&last)) })))
 }
 

@@ -122,6 +122,12 @@ impl Loader {
         self.inner.modules.usage()
     }
 
+    /// The number of the version that was made last, of whatever guest.
+    #[must_use]
+    pub fn last_version(&self) -> u64 {
+        self.inner.versions.load(Ordering::Relaxed)
+    }
+
     /// Removes copies of modules that no deployment has any more.
     pub fn sweep(&self) {
         // What cannot be removed now takes room until the next time.

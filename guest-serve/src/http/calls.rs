@@ -25,7 +25,7 @@ use crate::config::Format;
 use crate::deployment::{Deployment, Loaded, RouteFunction};
 use crate::lanes::{Entrance as SlowEntrance, SlowCall};
 use crate::monitor::Ended;
-use crate::programs::{Entrance, Upgrade, is_upgrade};
+use crate::programs::{Entrance, ManageError, Upgrade, is_upgrade};
 use crate::rate::Rate;
 use crate::registry::{Reader, Registry};
 use crate::streams::{Entrance as Streams, Job, ResponseBody};
@@ -98,14 +98,19 @@ impl Calls {
             return Ok(Refusal::NoGuest.response());
         };
         if let (Some(programs), Some(key)) = (&self.options.programs, socket(deployment, request, rest)) {
-            return Ok(match key.map_or_else(|| Ok(deployment.name.to_string()), path::tenant) {
-                Ok(key) if !programs.admits(deployment, &key).await => {
+            let key = match key.map_or_else(|| Ok(deployment.name.to_string()), path::tenant) {
+                Ok(key) => key,
+                Err(refusal) => return Ok(refusal.response()),
+            };
+            return Ok(match programs.admits(deployment, &key).await {
+                Ok(true) => self.upgrade(programs.clone(), request, Arc::clone(deployment), key),
+                Ok(false) => {
                     let refusal = Refusal::TooManyTenants;
                     deployment.monitor.limited(&key, &refusal.to_string());
                     refusal.response()
                 }
-                Ok(key) => self.upgrade(programs.clone(), request, Arc::clone(deployment), key),
-                Err(refusal) => refusal.response(),
+                Err(ManageError::Stopping) => Refusal::Stopping.response(),
+                Err(_) => Refusal::WaitedTooLong.response(),
             });
         }
         let (route, key) = match find(deployment, request.method(), rest) {

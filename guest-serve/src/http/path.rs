@@ -63,7 +63,7 @@ pub(super) fn object(query: &str) -> Result<String, Refusal> {
             !matches!(serde_json::from_str(&text), Err(_) | Ok(Json::Null | Json::Array(_) | Json::Object(_)));
         let value = if is_json { text } else { Json::from(text).to_string() };
         let separator = if object.len() > 1 { "," } else { "" };
-        object = format!("{object}{separator}{}:{value}", Json::from(name));
+        object.extend([separator, &Json::from(name).to_string(), ":", &value]);
     }
     object.push('}');
     Ok(object)

@@ -98,7 +98,7 @@ pub enum Refusal {
     #[error("the function gave no response that can be sent: {0}")]
     Response(String),
     /// An idempotency key that no request can have.
-    #[error("the header Idempotency-Key has 1 to 255 visible characters of ASCII, once")]
+    #[error("send the header Idempotency-Key once, with 1 to 255 visible characters of ASCII")]
     IdempotencyKey,
     /// Records that were not written.
     #[error(transparent)]
@@ -225,6 +225,7 @@ fn of_records(error: &RecordsError) -> (StatusCode, &'static str) {
         RecordsError::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store"),
         RecordsError::Intents(_) => (StatusCode::UNPROCESSABLE_ENTITY, "intents"),
         RecordsError::Full(_) => (StatusCode::INSUFFICIENT_STORAGE, "records-full"),
+        RecordsError::Forgotten => (StatusCode::CONFLICT, "removed"),
         RecordsError::OtherRequest => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key"),
         RecordsError::ResponseTooLarge { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "response-too-large"),
     }

@@ -33,6 +33,8 @@ use writer::{Job, Sender};
 #[derive(Debug, Clone, Default)]
 pub struct Monitor {
     guests: Arc<Mutex<BTreeMap<GuestName, Arc<GuestMonitor>>>>,
+    /// The counts of tenants, also of guests that were removed.
+    meters: Arc<Mutex<BTreeMap<GuestName, Arc<Meter>>>>,
     /// Of the file of programs and records.
     store: Arc<Fault>,
     sender: Sender,
@@ -110,13 +112,14 @@ impl Monitor {
     #[must_use]
     pub fn guest(&self, name: &GuestName) -> Arc<GuestMonitor> {
         let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
         let begin = || {
             Arc::new(GuestMonitor {
                 name: name.clone(),
                 counters: Counters::default(),
                 last_error: Mutex::default(),
                 instances: Fault::default(),
-                meter: Arc::default(),
+                meter: Arc::clone(meters.entry(name.clone()).or_default()),
                 limited: Mutex::default(),
                 sender: self.sender.clone(),
             })
@@ -124,7 +127,7 @@ impl Monitor {
         Arc::clone(guests.entry(name.clone()).or_insert_with(begin))
     }
 
-    /// Forgets what was counted of a guest. Its log stays.
+    /// Forgets what was counted of a guest. Its log stays, and so does the count of its tenants: those in memory outlive it.
     pub fn forget(&self, name: &GuestName) {
         self.guests.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }

@@ -67,13 +67,19 @@ impl Entrance {
         let (outbox, mut outgoing, closer) = queue(program.outgoing);
         shared.open.send_modify(|open| *open += 1);
         let _open = Open(self);
+        let mut closing = shared.closing.subscribe();
         // Who connects too often waits, as who writes too often does.
-        self.admit(&deployment, key).await;
+        tokio::select! {
+            () = self.admit(&deployment, key) => {}
+            _ = closing.wait_for(|closing| *closing) => {
+                let _ = timeout(shared.send_time, sink.close(Closing::GoingAway)).await;
+                return;
+            }
+        }
         let (done, was_connected) = oneshot::channel();
         if !self.enter(&deployment, &tenant, connection, Event::Connected { peer, outbox, done }) {
             return sink.close(Closing::GoingAway).await;
         }
-        let mut closing = shared.closing.subscribe();
         let why = {
             let mut writes = pin!(self.write(&mut outgoing, &mut sink));
             let reads = async {

@@ -42,7 +42,8 @@ impl Load {
     /// [`Full`].
     pub(super) fn take(self: &Arc<Self>, guest: &GuestName, bytes: usize) -> Result<Share, Full> {
         let mut taken = self.lock();
-        if let Some(of_guest) = taken.by_guest.get(guest) {
+        // Images of no bytes are those of tenants that begin.
+        if let Some(of_guest) = taken.by_guest.get(guest).filter(|of_guest| **of_guest > 0) {
             if of_guest.saturating_add(bytes) > self.most / PARTS {
                 return Err(Full::Guest);
             }
@@ -89,6 +90,8 @@ mod tests {
         let second = load.take(&other, 40).unwrap();
         assert_eq!(load.take(&other, 1).unwrap_err(), Full::Guest);
         drop((first, second));
+        let empty = load.take(&one, 0).unwrap();
+        drop((load.take(&one, 1000).unwrap(), empty));
         assert!(load.lock().all == 0 && load.lock().by_guest.is_empty());
     }
 }

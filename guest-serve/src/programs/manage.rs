@@ -164,17 +164,18 @@ impl Entrance {
     }
 
     /// Whether a tenant may have a connection: there is such a tenant, or there may be another one.
-    pub(crate) async fn admits(&self, deployment: &Arc<Deployment>, key: &str) -> bool {
+    ///
+    /// # Errors
+    /// [`ManageError`] if the thread of the tenant does not say.
+    pub(crate) async fn admits(&self, deployment: &Arc<Deployment>, key: &str) -> Result<bool, ManageError> {
         if self.has_room(deployment) {
-            return true;
+            return Ok(true);
         }
         let tenant = tenant_of(&deployment.name, key);
         let (reply, admits) = oneshot::channel();
         let job = Manage::Admit { deployment: Arc::clone(deployment), tenant: Arc::clone(&tenant), reply };
-        if self.worker(&tenant).send(Job::Manage(job)).is_err() {
-            return false;
-        }
-        timeout(LONGEST, admits).await.is_ok_and(|admits| admits.unwrap_or(false))
+        self.worker(&tenant).send(Job::Manage(job)).map_err(|_| ManageError::Stopping)?;
+        timeout(LONGEST, admits).await.map_err(|_| ManageError::Busy)?.map_err(|_| ManageError::Stopping)
     }
 
     /// Whether the guest may have another tenant. If the store cannot be read, the call says why.
@@ -269,7 +270,8 @@ impl Worker {
                 let tenants: Vec<Arc<str>> = open.chain(away).cloned().collect();
                 tenants.iter().for_each(|tenant| self.part(tenant));
                 self.tenants.discard_all(&prefix);
-                self.ended.insert(guest, version);
+                let ended = self.ended.entry(guest).or_default();
+                *ended = version.max(*ended);
                 let _ = reply.send(());
             }
         }

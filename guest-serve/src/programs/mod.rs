@@ -63,7 +63,8 @@ pub struct ProgramOptions {
     /// Threads that run programs [default: as many as there are processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub program_threads: Option<u32>,
-    /// Instances of programs that each of these threads keeps. Further tenants sleep.
+    /// Instances of programs, and as many again for functions with records, that each of these threads keeps. Further tenants of programs
+    /// sleep.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub program_instances: u32,
     /// Memory that sleeping programs may take, and as much again those whose events are on slow threads. Those that slept longest

@@ -13,6 +13,9 @@ pub enum RecordsError {
     /// More records than the tenant may have.
     #[error("{0}")]
     Full(String),
+    /// Records that were removed while the call ran, which had read them.
+    #[error("the records of the tenant were removed while the call ran; send the request again")]
+    Forgotten,
     /// An idempotency key that another request has had.
     #[error("another request had this idempotency key; send each request with a key of its own")]
     OtherRequest,

@@ -13,6 +13,17 @@ use super::state::view;
 /// Bytes behind which a listing has no further record.
 const ENOUGH: usize = 1 << 20;
 
+/// Why records are not listed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ListError {
+    /// The request names none.
+    #[error("{0}")]
+    Request(StateError),
+    /// The store failed.
+    #[error("the store failed: {0}")]
+    Store(StateError),
+}
+
 /// The records of a tenant in a storage, of one entity: at most `most`, from the one behind that whose key map is `after`. They are
 /// as state files have them; the second value is the key map of the last one, if there are more.
 pub(crate) fn list(
@@ -21,19 +32,29 @@ pub(crate) fn list(
     (storage, entity): (&str, &str),
     after: Option<&[u8]>,
     most: usize,
-) -> Result<(Vec<Value>, Option<Vec<u8>>), StateError> {
+) -> Result<(Vec<Value>, Option<Vec<u8>>), ListError> {
     // No field of the key: all records.
-    let key = Key::of_parts(storage, entity, &[0xA0]).map_err(StateError::new)?;
+    let key = Key::of_parts(storage, entity, &[0xA0]).map_err(|error| ListError::Request(StateError::new(error)))?;
     if let Some(after) = after {
         let mut row = Reader::new(after);
-        row.key_map().map_err(StateError::new)?;
+        row.key_map().map_err(|error| ListError::Request(StateError::new(error)))?;
         if !row.is_at_end() {
-            return Err(StateError::new("`after` is not that of a listing"));
+            return Err(ListError::Request(StateError::new("`after` is not that of a listing")));
         }
     }
+    read(reader, tenant, (storage, &key, entity), after, most).map_err(ListError::Store)
+}
+
+fn read(
+    reader: &RedbReader,
+    tenant: &str,
+    (storage, key, entity): (&str, &Key<'_>, &str),
+    after: Option<&[u8]>,
+    most: usize,
+) -> Result<(Vec<Value>, Option<Vec<u8>>), StateError> {
     let state = StoredState::of(tenant, view(reader).map_err(StateError::new)?);
     let (mut rows, mut bytes, mut more) = (Vec::new(), 0, false);
-    state.rows(&key, after.map(ValueRef::new), |map, value| {
+    state.rows(key, after.map(ValueRef::new), |map, value| {
         more = rows.len() >= most || bytes > ENOUGH;
         if !more {
             bytes += map.len() + value.len();

@@ -21,7 +21,7 @@ pub(crate) use batch::Batch;
 pub use error::RecordsError;
 pub(crate) use forget::forget;
 pub use kept::IdempotencyKey;
-pub(crate) use listing::list;
+pub(crate) use listing::{ListError, list};
 pub(crate) use response::{Response, query_response};
 pub use state::CallState;
 pub(crate) use state::{View, view};

@@ -89,7 +89,10 @@ impl GuestStream for Pipe {
     fn read(&mut self, most: usize) -> StreamFuture<'_, Vec<u8>> {
         Box::pin(async move {
             let received = self.receive(most).await;
-            self.budget.renew();
+            // At the end of the body the guest has waited for nobody.
+            if received.as_ref().is_ok_and(|bytes| !bytes.is_empty()) {
+                self.budget.renew();
+            }
             received.map_err(|refusal| self.output.refused(refusal))
         })
     }

@@ -12,7 +12,7 @@ use crate::client::PATIENCE;
 use crate::guests::{entry, section};
 use crate::server::Server;
 
-const NAMES: [&str; 9] = ["pump", "early", "spin", "late", "endless", "trap", "twice", "garbage", "empty"];
+const NAMES: [&str; 10] = ["pump", "early", "spin", "late", "endless", "trap", "twice", "garbage", "empty", "greedy"];
 
 /// Functions of streams. Each of them traps if its instance is not pristine.
 fn guest() -> String {
@@ -20,7 +20,7 @@ fn guest() -> String {
     macro_rules! of_bytes {
         ($($name:literal)*) => { section(&[$(entry!($name, ["request": BYTES], BYTES)),*]) };
     }
-    let section = of_bytes!("pump" "early" "spin" "late" "endless" "trap" "twice" "garbage" "empty");
+    let section = of_bytes!("pump" "early" "spin" "late" "endless" "trap" "twice" "garbage" "empty" "greedy");
     // {"status": 200}, and {"status": 200, "body": "early"}
     let (head, early) = (r"\a1\66status\18\c8", r"\a2\66status\18\c8\64body\45early");
     let function = |name: &str, body: &str| {
@@ -53,6 +53,7 @@ fn guest() -> String {
         function("twice", &format!("{begin} {give} (i64.const 0x4000000015)")),
         function("garbage", &format!("{give} (i64.const 0)")),
         function("empty", "(i64.const 0)"),
+        function("greedy", "(loop $l (drop (call $read (i32.const 196608) (i32.const 1))) (br $l)) (i64.const 0)"),
     ];
     format!(
         r#"(module
@@ -234,6 +235,8 @@ fn what_fails_before_the_response_has_its_status() {
     let server = server("deadline = \"200ms\"\nbody = \"100B\"\n");
     for (path, status, kind) in [
         ("/site/spin", 504, "deadline-exceeded"),
+        // It waits for nobody at the end of the body.
+        ("/site/greedy", 504, "deadline-exceeded"),
         ("/site/garbage", 500, "invalid-response"),
         ("/site/empty", 500, "invalid-response"),
     ] {
@@ -243,12 +246,12 @@ fn what_fails_before_the_response_has_its_status() {
             assert!(found == status && body.contains(kind), "{path}: {found} {body}");
         }
     }
-    assert_eq!(server.counts("site").failed(), 6);
+    assert_eq!(server.counts("site").failed(), 8);
 }
 
 #[test]
 fn what_fails_later_cuts_the_body_off_and_is_recorded() {
-    let server = server("deadline = \"20ms\"\nbody = \"100B\"\nresponse = \"40KiB\"\n");
+    let server = server("deadline = \"200ms\"\nbody = \"100B\"\nresponse = \"40KiB\"\n");
     for (path, error) in [
         ("/site/late", "the deadline of 200ms passed"),
         ("/site/trap", "`unreachable`"),

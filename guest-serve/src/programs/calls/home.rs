@@ -1,6 +1,6 @@
 //! Calls on the thread of their tenants.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,8 +30,10 @@ pub(crate) struct Home {
     ended: Vec<(oneshot::Sender<Settled>, Result<Response, CallError>)>,
     /// Calls that are made elsewhere when the transaction is written, so that they read what is in it.
     leaving: Vec<Waiting>,
-    /// Tenants that are forgotten with the transaction. Calls that share it came before.
+    /// Tenants that are forgotten with the transaction. Calls in the same transaction count as made before it.
     forgotten: Vec<Forgotten>,
+    /// Tenants that were forgotten while a call of theirs was made elsewhere, from records that are removed.
+    voided: HashSet<Arc<str>>,
     /// The next calls of tenants that have a call elsewhere.
     parked: HashMap<Arc<str>, VecDeque<Waiting>>,
     /// Since when there are records that may not be on the disk.
@@ -58,6 +60,7 @@ impl Home {
             ended: Vec::new(),
             leaving: Vec::new(),
             forgotten: Vec::new(),
+            voided: HashSet::new(),
             parked: HashMap::new(),
             unsynced: None,
             waits: None,
@@ -73,12 +76,23 @@ impl Home {
                 Some(_) => refuse(waiting.reply, CallError::Busy(Full::Tenant)),
             },
             CallJob::Ended { waiting: Waiting { call, reply }, intents } => {
-                let result = self.settle(&call, &intents);
+                let result = match self.voided.remove(&call.request.tenant) {
+                    true => Err(RecordsError::Forgotten.into()),
+                    false => self.settle(&call, &intents),
+                };
                 self.ended.push((reply, result));
                 self.go_on(&call.request.tenant);
             }
-            CallJob::GivenUp(tenant) => self.go_on(&tenant),
-            CallJob::Forget(forgotten) => self.forgotten.push(forgotten),
+            CallJob::GivenUp(tenant) => {
+                self.voided.remove(&tenant);
+                self.go_on(&tenant);
+            }
+            CallJob::Forget(forgotten) => {
+                if self.parked.contains_key(&forgotten.tenant) {
+                    self.voided.insert(Arc::clone(&forgotten.tenant));
+                }
+                self.forgotten.push(forgotten);
+            }
         }
     }
 

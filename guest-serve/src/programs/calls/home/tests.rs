@@ -178,3 +178,28 @@ fn a_call_that_nobody_waits_for_is_not_made() {
     tested.commit();
     assert_eq!(calls.each_mut().map(end), ["null\n", "intents"]);
 }
+
+#[test]
+fn a_call_elsewhere_does_not_bring_back_records_that_were_removed_meanwhile() {
+    let mut tested = Tested::new();
+    let tenant = tenant_of(&tested.deployment.name, "a");
+    let intents = b"\x85\x00\x6asys.Record\x61c\xa0\xa1\x61n\x01".to_vec();
+    for is_forgotten in [true, false] {
+        tested.deployment.paces[ADD].was_slow();
+        let mut slow = tested.call("a", ADD, None);
+        let waiting = tested.home.leaving.pop().unwrap();
+        if is_forgotten {
+            let (reply, _forgotten) = oneshot::channel();
+            tested.home.take(CallJob::Forget(Forgotten { tenant: Arc::clone(&tenant), records: 0, reply }));
+            tested.commit();
+        }
+        tested.home.take(CallJob::Ended { waiting, intents: intents.clone() });
+        let mut next = tested.call("a", UPDATE, None);
+        tested.commit();
+        let ended = (end(&mut slow), end(&mut next));
+        match is_forgotten {
+            true => assert!(ended.0.contains("were removed while the call ran") && ended.1 == "intents", "{ended:?}"),
+            false => assert_eq!(ended, ("null\n".to_owned(), "null\n".to_owned())),
+        }
+    }
+}
