@@ -46,7 +46,7 @@ pub(super) async fn list(
     .await?;
     let (records, last) = listed.map_err(|error| match error {
         ListError::Request(error) => bad(&error.to_string()),
-        ListError::Store(error) => Refusal::Records(RecordsError::Store(error.to_string()).into()),
+        ListError::Store(error) => Refusal::Records(RecordsError::Store(error).into()),
     })?;
     Ok(respond(StatusCode::OK, &json!({ "records": records, "after": last.map(|last| hex(&last)) })))
 }

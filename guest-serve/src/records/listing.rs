@@ -3,6 +3,7 @@
 use guest_host::StoredState;
 use guest_host::guest_abi::key::Key;
 use guest_host::guest_abi::value::ValueRef;
+use guest_host::guest_state::StoredStateError;
 use guest_host::guest_state::state_file::to_json;
 use guest_host::{StateError, guest_abi::cbor::Reader};
 use guest_tenants::RedbReader;
@@ -20,8 +21,8 @@ pub(crate) enum ListError {
     #[error("{0}")]
     Request(StateError),
     /// The store failed.
-    #[error("the store failed: {0}")]
-    Store(StateError),
+    #[error("{0}")]
+    Store(String),
 }
 
 /// The records of a tenant in a storage, of one entity: at most `most`, from the one behind that whose key map is `after`. They are
@@ -42,7 +43,7 @@ pub(crate) fn list(
             return Err(ListError::Request(StateError::new("`after` is not that of a listing")));
         }
     }
-    read(reader, tenant, (storage, &key, entity), after, most).map_err(ListError::Store)
+    read(reader, tenant, (storage, &key, entity), after, most)
 }
 
 fn read(
@@ -51,24 +52,29 @@ fn read(
     (storage, key, entity): (&str, &Key<'_>, &str),
     after: Option<&[u8]>,
     most: usize,
-) -> Result<(Vec<Value>, Option<Vec<u8>>), StateError> {
-    let state = StoredState::of(tenant, view(reader).map_err(StateError::new)?);
+) -> Result<(Vec<Value>, Option<Vec<u8>>), ListError> {
+    let failed = |error: &dyn std::fmt::Display| ListError::Store(error.to_string());
+    let state = StoredState::of(tenant, view(reader).map_err(|error| failed(&error))?);
     let (mut rows, mut bytes, mut more) = (Vec::new(), 0, false);
-    state.rows(key, after.map(ValueRef::new), |map, value| {
+    let read = state.rows(key, after.map(ValueRef::new), |map, value| {
         more = rows.len() >= most || bytes > ENOUGH;
         if !more {
             bytes += map.len() + value.len();
             rows.push((map.to_vec(), value.to_vec()));
         }
         !more
+    });
+    read.map_err(|error| match error {
+        StoredStateError::State(error) => ListError::Request(error.into()),
+        error => failed(&error),
     })?;
     let last = rows.last().filter(|_| more).map(|(map, _)| map.clone());
     let record = |(map, value): (Vec<u8>, Vec<u8>)| {
         let (key, value) = (to_json(ValueRef::new(&map)), to_json(ValueRef::new(&value)));
         Ok(json!({
             "storage": storage, "entity": entity,
-            "key": key.map_err(StateError::new)?, "value": value.map_err(StateError::new)?,
+            "key": key.map_err(|error| failed(&error))?, "value": value.map_err(|error| failed(&error))?,
         }))
     };
-    Ok((rows.into_iter().map(record).collect::<Result<_, StateError>>()?, last))
+    Ok((rows.into_iter().map(record).collect::<Result<_, ListError>>()?, last))
 }
