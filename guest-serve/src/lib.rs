@@ -19,4 +19,3 @@ pub mod records;
 pub mod registry;
 mod room;
 pub mod server;
-pub mod streams;

@@ -76,6 +76,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
             "registry",
             "catalog",
             "rate",
+            "room",
             "records",
             "call",
             "lanes",
@@ -141,7 +142,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
             "report",
         ],
     ),
-    ("guest-tenants", &["store", "redb_store", "program", "error", "tenants"]),
+    ("guest-tenants", &["store", "redb_store", "error", "meter", "fresh", "program", "tenants"]),
     ("guest-image", &["error", "cards", "values", "identity", "delta", "base", "change", "encoding", "file"]),
     (
         "guest-serve-nats",

@@ -23,12 +23,12 @@ use super::{Handler, Peer, body, encodings, path, response};
 use crate::call::{Attempt, Call, Input, Instances, Kind, Output, is_at_limit};
 use crate::config::Format;
 use crate::deployment::{Deployment, Loaded, RouteFunction};
+use crate::http::streams::{Entrance as Streams, Job, ResponseBody};
 use crate::lanes::{Entrance as SlowEntrance, SlowCall};
 use crate::monitor::Ended;
 use crate::programs::{Entrance, ManageError, Upgrade, is_upgrade};
 use crate::rate::Rate;
 use crate::registry::{Reader, Registry};
-use crate::streams::{Entrance as Streams, Job, ResponseBody};
 
 /// How long a call that reached the limit of its memory takes at most longer than it would.
 const LONGEST_REST: Duration = Duration::from_millis(50);

@@ -7,6 +7,7 @@ pub(crate) mod exchange;
 mod extensions;
 mod path;
 mod refusal;
+pub mod streams;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -20,8 +21,7 @@ use hyper::{Request, Response, StatusCode};
 
 pub use calls::{CallOptions, Calls};
 pub use refusal::Refusal;
-
-pub use crate::streams::ResponseBody;
+pub use streams::ResponseBody;
 
 /// The client of a connection, as an extension of requests.
 #[derive(Clone)]

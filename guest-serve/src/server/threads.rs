@@ -12,13 +12,13 @@ use tokio::sync::mpsc;
 
 use super::connections::{Connections, Shared, Times};
 use crate::error::ServeError;
+use crate::http::streams::Streams;
 use crate::http::{CallOptions, Calls, Handler};
 use crate::lanes::{SlowCalls, SlowOptions};
 use crate::programs::{Common, Entrance};
 use crate::rate::Rate;
 use crate::registry::Registry;
 use crate::room::Room;
-use crate::streams::Streams;
 
 /// Options of the threads.
 #[derive(Debug, Clone, clap::Args)]
