@@ -155,7 +155,7 @@ impl Worker {
         let mut until: Option<Instant> = None;
         while until.is_none() || !self.away.is_empty() {
             let rest = until.map_or(REST, |until| until.saturating_duration_since(Instant::now()));
-            let mut job = match jobs.recv_timeout(rest) {
+            let job = match jobs.recv_timeout(rest) {
                 Ok(job) => job,
                 Err(mpsc::RecvTimeoutError::Timeout) if until.is_none() => {
                     self.rest();
@@ -163,39 +163,9 @@ impl Worker {
                 }
                 Err(_) => break,
             };
-            let opened = self.tenants.store().opened();
-            let mut batch = Batch::new(opened);
-            let mut manage = None;
-            // Those that came while the last ones were written.
-            for _ in 0..TOGETHER {
-                match job {
-                    Job::Event { deployment, tenant, connection, event } => {
-                        let step = Step::new(deployment, connection, event);
-                        match self.away.get_mut(&tenant) {
-                            Some(away) => away.waiting.push_back(step),
-                            None => self.proceed(&tenant, step, VecDeque::new(), &mut batch),
-                        }
-                    }
-                    Job::Call(job) => self.records.take(job),
-                    Job::Back(back) => self.back(back, &mut batch),
-                    Job::Manage(job) => {
-                        manage = Some(job);
-                        break;
-                    }
-                    Job::Stop { within } => {
-                        let now = Instant::now();
-                        until = Some(now.checked_add(within).unwrap_or(now));
-                        break;
-                    }
-                }
-                match jobs.try_recv() {
-                    Ok(next) if !self.records.is_full() => job = next,
-                    _ => break,
-                }
-            }
-            self.commit(batch);
-            if let Some(job) = manage {
-                self.manage(job);
+            if let Some(within) = self.turn(job, jobs) {
+                let now = Instant::now();
+                until = Some(now.checked_add(within).unwrap_or(now));
             }
         }
         let saved = self.tenants.save_all().map_err(|error| error.to_string());
@@ -204,6 +174,47 @@ impl Worker {
             eprintln!("the memory of programs was not kept: {error}");
         }
         self.away.is_empty()
+    }
+
+    /// Does a job, and those that came while the last ones were written: they share a write to the disk. If the thread is to stop,
+    /// returns within what time.
+    fn turn(&mut self, mut job: Job, jobs: &mpsc::Receiver<Job>) -> Option<Duration> {
+        let mut batch = Batch::new(self.tenants.store().opened());
+        let (mut manage, mut stop) = (None, None);
+        for left in (0..TOGETHER).rev() {
+            match job {
+                Job::Event { deployment, tenant, connection, event } => {
+                    let step = Step::new(deployment, connection, event);
+                    match self.away.get_mut(&tenant) {
+                        Some(away) => away.waiting.push_back(step),
+                        None => self.proceed(&tenant, step, VecDeque::new(), &mut batch),
+                    }
+                }
+                Job::Call(job) => self.records.take(job),
+                Job::Back(back) => self.back(back, &mut batch),
+                Job::Manage(job) => {
+                    manage = Some(job);
+                    break;
+                }
+                Job::Stop { within } => {
+                    stop = Some(within);
+                    break;
+                }
+            }
+            // Before the next one is received, as nobody else would do it.
+            if left == 0 || self.records.is_full() {
+                break;
+            }
+            match jobs.try_recv() {
+                Ok(next) => job = next,
+                Err(_) => break,
+            }
+        }
+        self.commit(batch);
+        if let Some(job) = manage {
+            self.manage(job);
+        }
+        stop
     }
 
     /// Tidies while there is nothing to do.
@@ -332,3 +343,6 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
