@@ -39,7 +39,7 @@ struct Shared {
     cache: usize,
     /// `None` after an error, until it is opened again.
     database: RwLock<Option<Database>>,
-    /// Times that it was opened.
+    /// Times that it was opened. Changes only with the database, under its lock.
     opened: AtomicU64,
 }
 
@@ -62,23 +62,36 @@ impl Shared {
 
     /// Does something with the file, which is opened again if an error of the disk has closed it, and closed after one.
     fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, RedbStoreError> {
-        let result = {
+        let (result, opened) = {
             let mut database = self.database.read().unwrap_or_else(PoisonError::into_inner);
             if database.is_none() {
                 drop(database);
                 self.open_again()?;
                 database = self.database.read().unwrap_or_else(PoisonError::into_inner);
             }
-            match &*database {
+            let result = match &*database {
                 Some(database) => work(database),
                 // Another thread has met the next error.
                 None => Err(redb::Error::PreviousIo),
-            }
+            };
+            (result, self.opened())
         };
-        if matches!(result, Err(redb::Error::Io(_) | redb::Error::PreviousIo)) {
-            *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
+        if is_of_disk(&result) {
+            self.close(&mut self.database.write().unwrap_or_else(PoisonError::into_inner), opened);
         }
         Ok(result?)
+    }
+
+    /// Closes the file after an error of the one that was opened as the `opened`th. If another thread has opened it again since, that
+    /// one is healthy, and stays.
+    fn close(&self, database: &mut Option<Database>, opened: u64) {
+        if self.opened() == opened {
+            *database = None;
+        }
+    }
+
+    fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
     }
 
     fn open_again(&self) -> Result<(), redb::Error> {
@@ -89,6 +102,11 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// Whether an error of the disk makes the open file useless.
+const fn is_of_disk<T>(result: &Result<T, redb::Error>) -> bool {
+    matches!(result, Err(redb::Error::Io(_) | redb::Error::PreviousIo))
 }
 
 /// Reads tables of the embedder's own in the file of a [`RedbStore`]. Cheap to clone.
@@ -107,10 +125,10 @@ impl RedbReader {
         self.shared.with(|database| read(&database.begin_read()?))
     }
 
-    /// As [`RedbStore::opened`].
+    /// As [`RedbStore::opened`]. It stays the same while [`RedbReader::read`] reads.
     #[must_use]
     pub fn opened(&self) -> u64 {
-        self.shared.opened.load(Ordering::Relaxed)
+        self.shared.opened()
     }
 }
 
@@ -169,7 +187,13 @@ impl RedbStore {
     /// Times that the file was opened. If it changes, images that were saved and not yet on the disk are lost.
     #[must_use]
     pub fn opened(&self) -> u64 {
-        self.shared.opened.load(Ordering::Relaxed)
+        self.shared.opened()
+    }
+
+    /// Whether the file is open. After an error of the disk it is not, until the store is used again.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.shared.database.read().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
     /// Keeps what the embedder knows of a tenant, in the same transaction as the images that are written next. An empty note is
@@ -381,6 +405,21 @@ mod tests {
         assert_eq!((store.load("ada").unwrap(), store.opened()), (Some(image(1)), 2));
         store.save(&[("ada", &image(2))]).unwrap();
         assert_eq!(store.clone().note("ada").unwrap(), b"two");
+    }
+
+    #[test]
+    fn an_error_of_a_file_that_was_opened_again_meanwhile_does_not_close_the_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = RedbStore::open(&folder.path().join("tenants.redb"), 1 << 20).unwrap();
+        let close = |opened| store.shared.close(&mut store.shared.database.write().unwrap(), opened);
+        close(1);
+        assert!(!store.is_open());
+        store.shared.open_again().unwrap();
+        // A thread that met the error at the same time, and comes later.
+        close(1);
+        assert!(store.is_open());
+        close(2);
+        assert!(!store.is_open());
     }
 
     #[test]

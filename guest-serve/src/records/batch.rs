@@ -52,12 +52,13 @@ struct Changed {
 impl Batch {
     /// A batch of no calls.
     pub(crate) fn open(reader: &RedbReader) -> Result<Self, RecordsError> {
-        let opened = reader.opened();
         let tables = reader.read(|transaction| {
             let snapshot = Snapshot::open(transaction, RECORDS)?;
-            Ok((snapshot, transaction.open_table(ACCOUNTS)?, transaction.open_table(RESPONSES)?))
+            // Here, as reading may have opened the file again.
+            let opened = reader.opened();
+            Ok((opened, snapshot, transaction.open_table(ACCOUNTS)?, transaction.open_table(RESPONSES)?))
         });
-        let (snapshot, accounts, responses) = tables.map_err(|error| RecordsError::Store(error.to_string()))?;
+        let (opened, snapshot, accounts, responses) = tables.map_err(|error| RecordsError::Store(error.to_string()))?;
         let view = Arc::new(View::new(Arc::new(snapshot)));
         Ok(Self { opened, view, accounts, responses, changed: HashMap::new(), bytes: 0, waits: false })
     }
@@ -163,12 +164,14 @@ impl Batch {
         self.bytes > ENOUGH
     }
 
-    /// Writes what the calls left. `opened` is how often the file has been opened now.
-    pub(crate) fn write(self, opened: u64, transaction: &WriteTransaction) -> Result<(), redb::Error> {
-        if opened != self.opened {
-            // What the calls have read may not be in it.
-            return Err(redb::Error::Io(std::io::Error::other("it was opened again after an error")));
-        }
+    /// Whether it can be written to the file, which has been opened so often now. After another opening it cannot: the file may not have
+    /// what the calls have read.
+    pub(crate) const fn is_of(&self, opened: u64) -> bool {
+        self.opened == opened
+    }
+
+    /// Writes what the calls left.
+    pub(crate) fn write(self, transaction: &WriteTransaction) -> Result<(), redb::Error> {
         InTransaction::open(transaction, RECORDS)?.write(Arc::unwrap_or_clone(self.view).into_written())?;
         let mut accounts = transaction.open_table(ACCOUNTS)?;
         for (tenant, Changed { config, mut account, responses }) in self.changed {

@@ -2,8 +2,10 @@
 
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use crate::counters::{counter_routes, counters};
 use crate::counting::{Tenant, folder};
-use crate::process::{Process, Server};
+use crate::guests::Guests;
+use crate::process::{Process, Request, Server};
 
 #[test]
 fn events_that_cannot_be_kept_have_not_happened_and_the_beginning_and_end_of_the_fault_are_told() {
@@ -38,5 +40,26 @@ fn events_that_cannot_be_kept_have_not_happened_and_the_beginning_and_end_of_the
     let server = Server::start(folder.path(), &[]);
     let number = Tenant::connect(server.address, "a").ask("x");
     assert_eq!(number % 1000, 4);
+    server.stop();
+}
+
+#[test]
+fn calls_that_write_records_succeed_again_when_the_fault_is_over() {
+    let folder = Guests::new();
+    folder.put("counters", &counter_routes(), &counters());
+    let threads = ["--program-threads", "2"];
+    let server = Server::started(Process::start_with_bounded_files(folder.path(), &threads));
+    let count = |tenant: &str| Request::new("POST", &format!("/counters/count/{tenant}")).ask(server.address);
+    let tenants = ["a", "b", "c", "d"];
+    assert_eq!(tenants.map(|tenant| count(tenant).json()["n"].as_u64()), [Some(1); 4]);
+    server.process.bound_files(Some(16 << 10));
+    for tenant in tenants {
+        assert_eq!(count(tenant).status, 500);
+    }
+    server.process.bound_files(None);
+    // Nothing but these calls uses the file.
+    assert_eq!(tenants.map(|tenant| count(tenant).json()["n"].as_u64()), [Some(2); 4]);
+    assert_eq!(tenants.map(|tenant| count(tenant).json()["n"].as_u64()), [Some(3); 4]);
+    server.process.wait_for_stderr("\"event\":\"store\",\"error\":null");
     server.stop();
 }

@@ -14,6 +14,9 @@ use crate::lanes::Full;
 use crate::records::{Batch, RecordsError, Response, forget, view};
 use crate::registry::{Reader, Registry};
 
+/// Why calls left nothing whose file is not the one any more that they have read.
+const OPENED_AGAIN: &str = "the file was opened again after an error";
+
 /// How long records that no response waited for may not be on the disk.
 const UNSYNCED: Duration = Duration::from_secs(1);
 
@@ -201,7 +204,11 @@ impl Home {
     pub(crate) fn write(&mut self, transaction: &WriteTransaction, waits: bool) -> Result<(), redb::Error> {
         self.waits = Some(waits);
         if let Some(batch) = self.batch.take().filter(Batch::is_changed) {
-            batch.write(self.reader.opened(), transaction)?;
+            match batch.is_of(self.reader.opened()) {
+                true => batch.write(transaction)?,
+                // The file is healthy, and takes what else is in the transaction.
+                false => self.ended.iter_mut().for_each(|(_, result)| *result = Err(unwritten(OPENED_AGAIN))),
+            }
         }
         for forgotten in &mut self.forgotten {
             forgotten.records = forget(transaction, &forgotten.tenant)?;

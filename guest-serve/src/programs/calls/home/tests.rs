@@ -155,15 +155,25 @@ fn nothing_is_left_of_calls_whose_transaction_fails() {
 }
 
 #[test]
-fn a_transaction_is_not_written_to_a_file_that_was_opened_again() {
+fn calls_that_have_read_another_opening_of_the_file_leave_nothing_and_the_file_stays_open() {
     let mut tested = Tested::new();
     let mut call = tested.call("a", ADD, None);
-    let batch = tested.home.batch.take().unwrap();
-    let refused = tested.store.commit_with(&[], |transaction| batch.write(2, transaction));
-    let error = refused.unwrap_err().to_string();
-    assert!(error.contains("opened again"), "{error}");
-    tested.home.end(Err(&error));
-    assert_eq!(end(&mut call), "store");
+    // An error that another thread meets.
+    tested.store.reader().read(|_| -> Result<(), _> { Err(redb::Error::PreviousIo) }).unwrap_err();
+    tested.commit();
+    assert_eq!((end(&mut call), tested.store.opened(), tested.store.is_open()), ("store".to_owned(), 2, true));
+    let mut later = [tested.call("a", UPDATE, None), tested.call("a", ADD, None)];
+    tested.commit();
+    assert_eq!((later.each_mut().map(end), tested.store.opened()), (["intents".to_owned(), "null\n".to_owned()], 2));
+}
+
+#[test]
+fn the_first_calls_after_an_error_open_the_file_and_are_written() {
+    let mut tested = Tested::new();
+    tested.store.reader().read(|_| -> Result<(), _> { Err(redb::Error::PreviousIo) }).unwrap_err();
+    let mut call = tested.call("a", ADD, None);
+    tested.commit();
+    assert_eq!((end(&mut call), tested.store.opened()), ("null\n".to_owned(), 2));
 }
 
 #[test]
