@@ -95,7 +95,7 @@ pub(super) struct SlowLane {
 /// Events and calls that share a write to the disk, at most.
 const TOGETHER: usize = 256;
 
-/// How long the thread waits for something to do before it tidies.
+/// How often the thread tidies.
 const REST: Duration = Duration::from_secs(1);
 
 /// A thread that runs programs.
@@ -123,6 +123,8 @@ pub(super) struct Worker {
     pub(super) versions: HashMap<GuestName, u64>,
     /// Tenants whose program may know of connections that are closed: events were undone.
     pub(super) undone: HashSet<Arc<str>>,
+    /// When the thread tidied last.
+    rested: Instant,
 }
 
 impl Worker {
@@ -147,6 +149,7 @@ impl Worker {
             ended: HashMap::new(),
             versions: HashMap::new(),
             undone: HashSet::new(),
+            rested: Instant::now(),
         }
     }
 
@@ -214,14 +217,20 @@ impl Worker {
         if let Some(job) = manage {
             self.manage(job);
         }
+        // A thread that always has something to do must tidy, too.
+        if self.rested.elapsed() >= REST {
+            self.rest();
+        }
         stop
     }
 
-    /// Tidies while there is nothing to do.
+    /// Tidies: drops instances that nobody needs, writes to the disk what nothing has waited for, and opens the file again if an error has
+    /// closed it.
     fn rest(&mut self) {
-        if self.records.rest() {
-            // If it fails, the next transaction tells.
-            let _ = self.tenants.store_mut().sync();
+        self.rested = Instant::now();
+        if self.records.rest() || !self.tenants.store().is_open() {
+            let error = self.tenants.store_mut().sync().err().map(|error| error.to_string());
+            self.monitor.store(error.as_deref().map_or(Ok(()), Err));
         }
     }
 

@@ -232,3 +232,28 @@ fn a_job_behind_the_call_that_fills_a_batch_is_done_after_it() {
     assert!(calls.iter_mut().all(is_done));
     assert!(store.note(&tenant).unwrap().is_empty(), "the program knows of no connection any more");
 }
+
+#[test]
+fn a_thread_that_always_has_something_to_do_tidies() {
+    let mut tested = Tested::new();
+    let instances = |tested: &Tested| tested.deployment.monitor.counts().instances;
+    let mut call = tested.call("a", ADD);
+    tested.turn();
+    assert!(is_done(&mut call) && instances(&tested) == 1);
+    let _call = tested.call("a", ADD);
+    tested.worker.rested = tested.worker.rested.checked_sub(REST).unwrap();
+    tested.turn();
+    assert_eq!(instances(&tested), 0, "its guest is not served any more");
+}
+
+#[test]
+fn the_thread_opens_the_file_again_and_tells_whether_it_can() {
+    let mut tested = Tested::new();
+    tested.break_disk();
+    tested.worker.rest();
+    assert!(tested.worker.monitor.store_error().is_some());
+    tested.mend();
+    tested.worker.rest();
+    assert_eq!((tested.worker.monitor.store_error(), tested.store.opened()), (None, 2));
+    assert!(tested.programs.records_reader().usage("guest").is_ok());
+}
