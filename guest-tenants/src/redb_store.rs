@@ -5,7 +5,7 @@ mod groups;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, TryLockError};
 
 use guest_host::guest_image::ImageError;
 use redb::{Database, Durability, ReadTransaction, ReadableDatabase as _, TableDefinition, WriteTransaction};
@@ -82,6 +82,29 @@ impl Shared {
         Ok(result?)
     }
 
+    /// As [`Shared::with`], but never waits for the file to be opened or closed: while it is not open, that is an error.
+    fn with_open<T>(&self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, RedbStoreError> {
+        let (result, opened) = {
+            let database = match self.database.try_read() {
+                Ok(database) => database,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return Err(redb::Error::PreviousIo.into()),
+            };
+            let result = match &*database {
+                Some(database) => work(database),
+                None => Err(redb::Error::PreviousIo),
+            };
+            (result, self.opened())
+        };
+        // If others use the file at the moment, they meet the error too, or else whoever reads next.
+        if is_of_disk(&result)
+            && let Ok(mut database) = self.database.try_write()
+        {
+            self.close(&mut database, opened);
+        }
+        Ok(result?)
+    }
+
     /// Closes the file after an error of the one that was opened as the `opened`th. If another thread has opened it again since, that
     /// one is healthy, and stays.
     fn close(&self, database: &mut Option<Database>, opened: u64) {
@@ -113,16 +136,32 @@ const fn is_of_disk<T>(result: &Result<T, redb::Error>) -> bool {
 #[derive(Debug, Clone)]
 pub struct RedbReader {
     shared: Arc<Shared>,
+    /// Whether it opens the file again after an error.
+    opens: bool,
 }
 
 impl RedbReader {
+    /// A reader that never opens the file again after an error, which may take minutes: for threads that must not wait. While the file
+    /// is not open, or another thread opens it, reading fails with [`redb::Error::PreviousIo`].
+    #[must_use]
+    pub fn without_opening(self) -> Self {
+        Self { opens: false, ..self }
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, RedbStoreError> {
+        match self.opens {
+            true => self.shared.with(work),
+            false => self.shared.with_open(work),
+        }
+    }
+
     /// Lets `read` read the file as it is now: all that was saved, also what is not on the disk yet. The file keeps the space of what
     /// others replace as long as the transaction lives.
     ///
     /// # Errors
     /// [`RedbStoreError::Redb`] if the file cannot be read.
     pub fn read<T>(&self, read: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>) -> Result<T, RedbStoreError> {
-        self.shared.with(|database| read(&database.begin_read()?))
+        self.with(|database| read(&database.begin_read()?))
     }
 
     /// As [`RedbStore::opened`]. It stays the same while [`RedbReader::read`] reads.
@@ -294,7 +333,7 @@ impl RedbStore {
     /// Reads tables of the embedder's own, also beside the writes of other threads.
     #[must_use]
     pub fn reader(&self) -> RedbReader {
-        RedbReader { shared: Arc::clone(&self.shared) }
+        RedbReader { shared: Arc::clone(&self.shared), opens: true }
     }
 
     fn write(
@@ -420,6 +459,26 @@ mod tests {
         assert!(store.is_open());
         close(2);
         assert!(!store.is_open());
+    }
+
+    #[test]
+    fn a_reader_that_does_not_open_the_file_neither_waits_nor_repairs_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = RedbStore::open(&folder.path().join("tenants.redb"), 1 << 20).unwrap();
+        let reader = store.reader().without_opening();
+        assert_eq!((reader.usage("a").unwrap().tenants, reader.list("a/", None, 1).unwrap().len()), (0, 0));
+        let is_closed = |result: Result<(), RedbStoreError>| matches!(result, Err(RedbStoreError::Redb(error)) if matches!(*error, redb::Error::PreviousIo));
+        {
+            // Another thread opens it.
+            let _opening = store.shared.database.write().unwrap();
+            assert!(is_closed(reader.usage("a").map(drop)) && is_closed(reader.list("a/", None, 1).map(drop)));
+        }
+        assert!(reader.usage("a").is_ok());
+        assert!(is_closed(reader.read(|_| Err(redb::Error::PreviousIo))) && !store.is_open());
+        assert!(is_closed(reader.usage("a").map(drop)) && is_closed(reader.read(|_| Ok(()))));
+        assert_eq!((store.opened(), store.is_open()), (1, false));
+        assert!(store.reader().usage("a").is_ok() && reader.usage("a").is_ok());
+        assert_eq!((store.opened(), store.is_open()), (2, true));
     }
 
     #[test]

@@ -99,7 +99,8 @@ struct Shared {
     workers: Vec<mpsc::Sender<Job>>,
     numbers: Numbers,
     rate: Rate,
-    /// The records of all tenants, and their images.
+    /// The records of all tenants, and their images. Threads of requests read them, and must not wait for a file to be opened again:
+    /// the threads of programs do that.
     records: RedbReader,
     /// The file of sleeping tenants.
     store: RedbStore,
@@ -154,7 +155,7 @@ impl Programs {
             workers: Vec::new(),
             numbers,
             rate,
-            records: store.reader(),
+            records: store.reader().without_opening(),
             store: store.clone(),
             send_time: common.send,
             keep_alive: options.keep_alive,

@@ -63,3 +63,19 @@ fn calls_that_write_records_succeed_again_when_the_fault_is_over() {
     server.process.wait_for_stderr("\"event\":\"store\",\"error\":null");
     server.stop();
 }
+
+#[test]
+fn queries_are_answered_again_when_the_fault_is_over_though_nothing_is_written() {
+    let folder = Guests::new();
+    folder.put("counters", &counter_routes(), &counters());
+    let server = Server::started(Process::start_with_bounded_files(folder.path(), &["--program-threads", "1"]));
+    let ask = |method: &str, path: &str| Request::new(method, path).ask(server.address);
+    assert_eq!(ask("POST", "/counters/count/a").status, 200);
+    server.process.bound_files(Some(16 << 10));
+    assert_eq!(ask("POST", "/counters/count/a").status, 500);
+    assert_eq!(ask("GET", "/counters/counted/a").status, 500, "a query does not open the file");
+    server.process.bound_files(None);
+    server.process.wait_for_stderr("\"event\":\"store\",\"error\":null");
+    assert_eq!(ask("GET", "/counters/counted/a").json()["n"], 1);
+    server.stop();
+}

@@ -116,7 +116,7 @@ impl RedbReader {
     /// # Errors
     /// [`RedbStoreError::Redb`] if the file cannot be read.
     pub fn usage(&self, group: &str) -> Result<Usage, RedbStoreError> {
-        self.shared.with(|database| {
+        self.with(|database| {
             let found = database.begin_read()?.open_table(GROUPS)?.get(group)?.map(|usage| usage.value());
             let (tenants, bytes) = found.unwrap_or_default();
             Ok(Usage { tenants, bytes })
@@ -144,7 +144,7 @@ impl RedbReader {
     /// # Errors
     /// [`RedbStoreError::Redb`] if the file cannot be read.
     pub fn list(&self, prefix: &str, after: Option<&str>, most: usize) -> Result<Vec<Listed>, RedbStoreError> {
-        self.shared.with(|database| {
+        self.with(|database| {
             let table = database.begin_read()?.open_table(IMAGES)?;
             let begin = match after {
                 Some(after) if after >= prefix => Bound::Excluded(after),

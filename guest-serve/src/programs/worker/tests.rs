@@ -117,7 +117,7 @@ impl Tested {
             workers: vec![sender.clone()],
             numbers: Numbers::open(folder.path()).unwrap(),
             rate: Rate::new(9),
-            records: store.reader(),
+            records: store.reader().without_opening(),
             store: store.clone(),
             send_time: long,
             keep_alive: options.keep_alive,
