@@ -104,6 +104,12 @@ pub(super) fn is_of_other_version(error: &Error) -> bool {
     matches!(error, TenantError::Resume(ResumeError::Image(ImageError::OtherModule { .. } | ImageError::OtherSnapshot)))
 }
 
+/// Whether an event failed before its program was called, for no fault of the program: it does not know of the event.
+pub(super) const fn was_not_called(error: &Error) -> bool {
+    use EventError::{Busy, GivenUp};
+    matches!(error, TenantError::Failed(Busy(_) | GivenUp) | TenantError::Store(_) | TenantError::Instance(_))
+}
+
 /// Whether the disk failed, and not the image of one tenant.
 pub(super) fn is_of_disk(error: &Error) -> bool {
     matches!(error, TenantError::Store(RedbStoreError::Redb(_)))

@@ -1,6 +1,6 @@
 //! The order of what happens to a tenant, and the account of its connections.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::away::{Away, key_of};
@@ -122,20 +122,28 @@ impl Worker {
         if self.open.contains_key(tenant) && !was_undone {
             return Vec::new();
         }
-        // What cannot be read is told by the call that follows.
-        let note = self.tenants.store().note(tenant).unwrap_or_default();
-        let (known, _) = note.as_chunks();
+        let Ok(note) = self.tenants.store().note(tenant) else {
+            // The call that follows tells why. What the program knows is read again before the event after it.
+            self.undone.insert(Arc::clone(tenant));
+            return Vec::new();
+        };
         let is_open = |connection: &i64| self.open.get(tenant).is_some_and(|open| open.contains(connection));
-        known.iter().map(|bytes| i64::from_le_bytes(*bytes)).filter(|connection| !is_open(connection)).collect()
+        connections(&note).filter(|connection| !is_open(connection)).collect()
     }
 
     /// Keeps the connections that the tenant's program knows of, in the same transaction as its memory: a later process may have to tell
     /// it of their end.
-    pub(super) fn note(&mut self, tenant: &Arc<str>, waiting: &VecDeque<Step>, batch: &mut Batch) {
+    pub(super) fn note(&mut self, task: &Task, waiting: &VecDeque<Step>, batch: &mut Batch) {
+        let tenant = &task.tenant;
         let open = self.open.get(tenant).into_iter().flatten().copied();
         let gone = waiting.iter().filter(|step| matches!(step.what, What::Gone)).map(|step| step.connection);
-        let note = open.chain(gone).flat_map(i64::to_le_bytes).collect();
-        self.tenants.store_mut().set_note(tenant, note);
+        let mut known: BTreeSet<i64> = open.chain(gone).collect();
+        if self.undone.contains(tenant) {
+            // The program must still be told of the end of others. If the store cannot be read, it keeps its note of them.
+            let Ok(note) = self.tenants.store().note(tenant) else { return };
+            known.extend(connections(&note).filter(|connection| *connection != task.connection));
+        }
+        self.tenants.store_mut().set_note(tenant, known.into_iter().flat_map(i64::to_le_bytes).collect());
         batch.moved = true;
     }
 
@@ -176,4 +184,10 @@ impl Worker {
         }
         true
     }
+}
+
+/// The connections of a note.
+fn connections(note: &[u8]) -> impl Iterator<Item = i64> {
+    let (known, _) = note.as_chunks();
+    known.iter().map(|bytes| i64::from_le_bytes(*bytes))
 }

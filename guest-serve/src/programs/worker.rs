@@ -328,8 +328,8 @@ impl Worker {
                     // The program does not know of it, and so is not told when it is closed.
                     self.close(tenant, *connection);
                 }
-                if *function == CLOSED && status == 503 {
-                    // The program was not called, for no fault of its own: it is told before its next event.
+                if *function == CLOSED && event::was_not_called(&error) {
+                    // The program is told before its next event.
                     self.undone.insert(Arc::clone(tenant));
                     was_told = false;
                 }
@@ -340,7 +340,7 @@ impl Worker {
 
     fn finish(&mut self, task: Task, was_told: bool, waiting: &VecDeque<Step>, batch: &mut Batch) {
         if task.moves && was_told {
-            self.note(&task.tenant, waiting, batch);
+            self.note(&task, waiting, batch);
         }
         batch.done.extend(task.done);
     }

@@ -257,3 +257,22 @@ fn the_thread_opens_the_file_again_and_tells_whether_it_can() {
     assert_eq!((tested.worker.monitor.store_error(), tested.store.opened()), (None, 2));
     assert!(tested.programs.records_reader().usage("guest").is_ok());
 }
+
+#[test]
+fn a_program_is_told_later_of_the_end_of_a_connection_if_it_could_not_be_read() {
+    let mut tested = Tested::new();
+    let (first, mut second) = (tested.connect("a", 1), tested.connect("a", 2));
+    tested.turn();
+    tested.worker.tenants.store_mut().sync().unwrap();
+    tested.break_disk();
+    tested.event("a", first.number, Event::Closed);
+    tested.turn();
+    // Nothing can be read for the next event either.
+    let third = tested.connect("a", 3);
+    tested.turn();
+    drop(third);
+    tested.mend();
+    tested.send("a", &second);
+    tested.turn();
+    assert_eq!(second.number(), 1001);
+}
