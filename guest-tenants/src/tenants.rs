@@ -245,6 +245,11 @@ impl<S: Store> Tenants<S> {
         self.fresh.remove(tenant);
     }
 
+    /// As [`Tenants::discard`], for a tenant that goes on: one that counted as [fresh](crate::Counts::fresh) still does.
+    pub fn go_back(&mut self, tenant: &str) {
+        self.take_off(tenant);
+    }
+
     /// Takes what memory has of a tenant out of it.
     fn take_off(&mut self, tenant: &str) {
         if let Some(awake) = self.awake.pop(tenant) {

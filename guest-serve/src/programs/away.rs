@@ -135,6 +135,7 @@ impl Worker {
             Ok(()) => Some((number, task)),
             Err(full) => {
                 self.tenants.bring_back(&task.tenant, &program.program, None);
+                self.reserve_again(&task.tenant, &program.program);
                 let error = TenantError::Failed(EventError::Busy(full));
                 self.settle(task, Err(error), Duration::ZERO, true, waiting, batch);
                 None
@@ -158,6 +159,7 @@ impl Worker {
             Err(error) => (Err(error), None),
         };
         self.tenants.bring_back(&tenant, &program.program, image);
+        self.reserve_again(&tenant, &program.program);
         match took < self.slow.slice {
             true => self.paces.was_fast(&tenant),
             false => self.paces.was_slow(&tenant),

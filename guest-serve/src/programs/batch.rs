@@ -81,7 +81,13 @@ impl Worker {
             let ended =
                 Ended { tenant: key_of(tenant), function, status: 500, took: Duration::ZERO, slow: false, error: None };
             deployment.monitor.ended(&Ended { error: Some(("store", &error)), ..ended });
-            self.tenants.discard(tenant);
+            match &deployment.program {
+                Some(program) if self.open.contains_key(tenant) => {
+                    self.tenants.go_back(tenant);
+                    self.reserve_again(tenant, &program.program);
+                }
+                _ => self.tenants.discard(tenant),
+            }
             self.tenants.store_mut().unset_note(tenant);
             self.fail(tenant, *connection, Closing::Failed);
             if *function == CONNECTED {

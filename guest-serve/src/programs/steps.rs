@@ -3,6 +3,8 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use guest_tenants::Program;
+
 use super::away::{Away, key_of};
 use super::batch::Batch;
 use super::event::Input;
@@ -168,6 +170,14 @@ impl Worker {
         open.insert(connection);
         self.connections.insert(connection, Open { tenant: Arc::clone(tenant), outbox });
         true
+    }
+
+    /// Counts a tenant with open connections again, whose reservation ended with what it had in memory.
+    pub(super) fn reserve_again(&mut self, tenant: &Arc<str>, program: &Program) {
+        if self.open.contains_key(tenant) {
+            // If the store cannot be read, the next call says so.
+            let _ = self.tenants.reserve(tenant, program);
+        }
     }
 
     /// Forgets a connection. Says whether its program knows of it.

@@ -192,6 +192,11 @@ impl Tested {
     fn file(&self) -> PathBuf {
         self.folder.path().join(crate::programs::STORE)
     }
+
+    /// Tenants that count though the file has none of them.
+    fn fresh(&self) -> u64 {
+        self.deployment.monitor.meter().counts().fresh
+    }
 }
 
 impl Client {
@@ -275,4 +280,51 @@ fn a_program_is_told_later_of_the_end_of_a_connection_if_it_could_not_be_read() 
     tested.send("a", &second);
     tested.turn();
     assert_eq!(second.number(), 1001);
+}
+
+#[test]
+fn a_tenant_with_a_connection_counts_though_the_slow_lane_takes_no_event_of_it() {
+    let mut tested = Tested::new();
+    let client = tested.connect("a", 1);
+    tested.turn();
+    assert_eq!(tested.fresh(), 1);
+    tested.worker.paces.was_slow(&tested.tenant("a"));
+    tested.send("a", &client);
+    tested.turn();
+    assert_eq!(tested.fresh(), 1);
+    tested.event("a", 1, Event::Closed);
+    tested.worker.paces.forget(&tested.tenant("a"));
+    tested.turn();
+    assert!(tested.worker.open.is_empty());
+}
+
+#[test]
+fn a_tenant_with_a_connection_counts_though_its_event_on_the_slow_lane_came_to_nothing() {
+    let mut tested = Tested::new();
+    let client = tested.connect("a", 1);
+    tested.turn();
+    let (deployment, tenant) = (Arc::clone(&tested.deployment), tested.tenant("a"));
+    let task = Task { deployment, tenant, connection: client.number, function: "read", moves: false, done: None };
+    let tenant = tested.tenant("a");
+    let away = Away { number: 1, task, is_void: false, waiting: VecDeque::new() };
+    tested.worker.away.insert(Arc::clone(&tenant), away);
+    let result = Err(TenantError::Failed(EventError::GivenUp));
+    let back = Back { number: 1, tenant, input: Input::Read(vec![0]), result, took: Duration::ZERO };
+    tested.programs.shared.workers[0].send(Job::Back(back)).unwrap();
+    tested.turn();
+    assert_eq!(tested.fresh(), 1);
+}
+
+#[test]
+fn a_tenant_with_a_connection_counts_though_its_memory_could_not_be_written() {
+    let mut tested = Tested::new();
+    let client = tested.connect("a", 1);
+    tested.turn();
+    tested.send("a", &client);
+    let Ok(Job::Event { deployment, tenant, connection, event }) = tested.jobs.try_recv() else { panic!() };
+    let mut batch = Batch::new(tested.store.opened());
+    tested.worker.proceed(&tenant, Step::new(deployment, connection, event), VecDeque::new(), &mut batch);
+    tested.break_disk();
+    tested.worker.commit(batch);
+    assert_eq!((tested.fresh(), tested.worker.undone.len()), (1, 1));
 }
