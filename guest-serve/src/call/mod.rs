@@ -128,7 +128,7 @@ impl Instances {
         let deployment = &call.deployment;
         let is_cut = matches!(&self.kind, Kind::Fast { slice } if *slice < deployment.config.limits.deadline);
         let is_fast = matches!(self.kind, Kind::Fast { .. });
-        if let Some(shares) = &mut self.shares
+        if let Some(shares) = &self.shares
             && !shares.has_time(deployment.version, Instant::now())
         {
             return Attempt::NoTime;
@@ -167,8 +167,8 @@ impl Instances {
         Attempt::Ended(result)
     }
 
-    fn used(&mut self, deployment: &Deployment, time: Duration) {
-        if let Some(shares) = &mut self.shares {
+    fn used(&self, deployment: &Deployment, time: Duration) {
+        if let Some(shares) = &self.shares {
             shares.add(deployment.version, time);
         }
     }
@@ -178,6 +178,11 @@ impl Instances {
         let is_current =
             |version: &u64, held: &Held| table.get(&held.deployment.name).is_some_and(|now| now.version == *version);
         self.held.retain(|version, held| held.loaded.is_kept() && is_current(version, held));
+    }
+
+    /// The shares of the thread's time, for what it calls beside them.
+    pub(crate) fn shares(&self) -> Shares {
+        self.shares.clone().unwrap_or_default()
     }
 
     /// How many there are.

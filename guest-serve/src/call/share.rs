@@ -1,6 +1,7 @@
 //! The share of a thread's time that each guest has: so that calls of one guest, each of which is fast, do not hold up others.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Within this time a guest beside others may use half of it.
@@ -9,9 +10,12 @@ const WINDOW: Duration = Duration::from_millis(50);
 /// A guest is beside others if one of them was called within this time.
 const RECENT: Duration = Duration::from_secs(10);
 
-/// A thread's time.
+/// A thread's time. Cheap to clone; the clones are the same, for all that the thread calls.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shares(Arc<Mutex<Used>>);
+
 #[derive(Debug, Default)]
-pub(crate) struct Shares {
+struct Used {
     /// The begin of the window, and the time that each guest has used in it.
     begin: Option<Instant>,
     used: HashMap<u64, Duration>,
@@ -22,7 +26,18 @@ pub(crate) struct Shares {
 
 impl Shares {
     /// Whether there is time for a call of the guest.
-    pub(crate) fn has_time(&mut self, guest: u64, now: Instant) -> bool {
+    pub(crate) fn has_time(&self, guest: u64, now: Instant) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).has_time(guest, now)
+    }
+
+    /// A call of the guest took so long.
+    pub(crate) fn add(&self, guest: u64, time: Duration) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).used.entry(guest).or_default() += time;
+    }
+}
+
+impl Used {
+    fn has_time(&mut self, guest: u64, now: Instant) -> bool {
         match self.last {
             Some((last, _)) if last == guest => {}
             last => self.last_other = last,
@@ -35,11 +50,6 @@ impl Shares {
         let is_alone = self.last_other.is_none_or(|(_, at)| now.saturating_duration_since(at) > RECENT);
         is_alone || self.used.get(&guest).is_none_or(|used| *used < WINDOW / 2)
     }
-
-    /// A call of the guest took so long.
-    pub(crate) fn add(&mut self, guest: u64, time: Duration) {
-        *self.used.entry(guest).or_default() += time;
-    }
 }
 
 #[cfg(test)]
@@ -49,7 +59,7 @@ mod tests {
     const CALL: Duration = Duration::from_millis(1);
 
     /// Calls of a guest that are made one after the other, until there is no time or so many were made.
-    fn calls(shares: &mut Shares, guest: u64, now: &mut Instant, most: usize) -> usize {
+    fn calls(shares: &Shares, guest: u64, now: &mut Instant, most: usize) -> usize {
         for made in 0..most {
             if !shares.has_time(guest, *now) {
                 return made;
@@ -62,16 +72,16 @@ mod tests {
 
     #[test]
     fn a_guest_alone_has_all_time_and_half_of_it_beside_others() {
-        let mut shares = Shares::default();
+        let shares = Shares::default();
         let mut now = Instant::now();
-        assert_eq!(calls(&mut shares, 1, &mut now, 1000), 1000);
-        assert_eq!(calls(&mut shares, 2, &mut now, 1), 1);
+        assert_eq!(calls(&shares, 1, &mut now, 1000), 1000);
+        assert_eq!(calls(&shares, 2, &mut now, 1), 1);
         now += WINDOW;
-        assert_eq!(calls(&mut shares, 1, &mut now, 1000), 25);
-        assert_eq!(calls(&mut shares, 2, &mut now, 25), 25, "the other one has its half");
+        assert_eq!(calls(&shares, 1, &mut now, 1000), 25);
+        assert_eq!(calls(&shares, 2, &mut now, 25), 25, "the other one has its half");
         now += WINDOW;
-        assert_eq!(calls(&mut shares, 1, &mut now, 1000), 25);
+        assert_eq!(calls(&shares, 1, &mut now, 1000), 25);
         now += RECENT + WINDOW;
-        assert_eq!(calls(&mut shares, 1, &mut now, 1000), 1000, "it is alone again");
+        assert_eq!(calls(&shares, 1, &mut now, 1000), 1000, "it is alone again");
     }
 }

@@ -115,7 +115,7 @@ pub(super) struct Worker {
     pub(super) sent: u64,
     /// Tenants whose events go to the slow lane at once.
     pub(super) paces: Paces,
-    /// The shares of the thread's time.
+    /// The shares of the thread's time, the same as those of calls.
     shares: Shares,
     /// Versions of guests whose tenants were forgotten: they and those before are over.
     pub(super) ended: HashMap<GuestName, u64>,
@@ -137,6 +137,7 @@ impl Worker {
     ) -> Self {
         Self {
             tenants: Tenants::new(config, store),
+            shares: records.shares(),
             records,
             monitor,
             slow,
@@ -145,7 +146,6 @@ impl Worker {
             away: HashMap::new(),
             sent: 0,
             paces: Paces::default(),
-            shares: Shares::default(),
             ended: HashMap::new(),
             versions: HashMap::new(),
             undone: HashSet::new(),

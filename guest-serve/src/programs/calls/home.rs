@@ -9,7 +9,7 @@ use guest_tenants::redb::{self, WriteTransaction};
 use tokio::sync::oneshot;
 
 use super::{CallError, CallJob, Forgotten, Settled, Ticket, Waiting, WriteCall};
-use crate::call::{Attempt, Call, Input, Instances, Kind, Output, is_at_limit};
+use crate::call::{Attempt, Call, Input, Instances, Kind, Output, Shares, is_at_limit};
 use crate::lanes::Full;
 use crate::records::{Batch, RecordsError, Response, forget, view};
 use crate::registry::{Reader, Registry};
@@ -181,6 +181,11 @@ impl Home {
             Some(batch) => Ok(batch),
             none => Ok(none.insert(Batch::open(&self.reader)?)),
         }
+    }
+
+    /// The shares of the thread's time, which programs take from, too.
+    pub(crate) fn shares(&self) -> Shares {
+        self.instances.shares()
     }
 
     /// Whether no further calls should share the transaction.

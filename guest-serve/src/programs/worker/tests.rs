@@ -328,3 +328,16 @@ fn a_tenant_with_a_connection_counts_though_its_memory_could_not_be_written() {
     tested.worker.commit(batch);
     assert_eq!((tested.fresh(), tested.worker.undone.len()), (1, 1));
 }
+
+#[test]
+fn a_guest_has_one_share_of_the_time_for_its_program_and_its_calls() {
+    let mut tested = Tested::new();
+    let (version, other) = (tested.deployment.version, tested.deployment.version + 1);
+    // The window begins later, so that it does not end before the call.
+    let later = Instant::now() + Duration::from_secs(3600);
+    assert!(tested.worker.shares.has_time(other, later));
+    tested.worker.shares.add(version, Duration::from_secs(1));
+    let mut call = tested.call("a", ADD);
+    tested.turn();
+    assert!(matches!(call.try_recv(), Ok(Settled::Slow(_))), "its program has used it");
+}
