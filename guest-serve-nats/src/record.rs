@@ -1,6 +1,6 @@
 //! The record of a tenant: what it keeps, and how far its events were applied.
 //!
-//! All of it is one value of the bucket, so a write of the record is what makes events happen, and nothing else does.
+//! All of it is one value of the bucket, so an event counts as applied once the record is written.
 //!
 //! | bytes | |
 //! |---|---|
@@ -30,6 +30,9 @@ pub const RECENT: usize = 32;
 
 /// Bytes before those that the checksum is of.
 const HEAD: usize = 8;
+
+/// Bytes of a length.
+const LENGTH: usize = 4;
 
 /// The record of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -68,6 +71,19 @@ pub struct Output {
     pub place: Place,
     /// The message.
     pub body: Body,
+}
+
+impl Output {
+    /// Bytes that a record has for an output that the program wrote, beside those of the message: sequence, index, kind and length.
+    pub const OVERHEAD: usize = 8 + 4 + 1 + LENGTH;
+
+    /// Bytes that a record has for it.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> usize {
+        // A failure has two lengths more.
+        let more = if matches!(self.body, Body::Written(_)) { 0 } else { 2 * LENGTH };
+        Self::OVERHEAD + more + self.body.len()
+    }
 }
 
 /// The place of an output: no two of a tenant have the same, and they are published in their order.
@@ -316,6 +332,15 @@ mod tests {
         }
         assert!(matches!(Record::decode(b"GSN2 and more"), Err(RecordError::NoRecord)));
         assert!(matches!(Record::decode(b"GSN1"), Err(RecordError::Invalid(_))));
+    }
+
+    #[test]
+    fn the_bytes_of_an_output_are_those_of_the_record() {
+        let record = sample();
+        let without = Record { outputs: Vec::new(), ..record.clone() };
+        let outputs: usize = record.outputs.iter().map(Output::encoded_bytes).sum();
+        assert_eq!(outputs, record.encode().len() - without.encode().len());
+        assert_eq!(record.outputs[0].encoded_bytes(), Output::OVERHEAD + 3);
     }
 
     #[test]

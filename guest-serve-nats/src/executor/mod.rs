@@ -39,7 +39,7 @@ pub fn hash_of_id(id: &str) -> u64 {
     u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
 
-/// Bytes that a record and its parts may have, so that it fits into a message of NATS.
+/// Bytes that the parts of a record may have, as it has them, so that it fits into a message of NATS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {
     /// Of an image, encoded.
@@ -51,7 +51,8 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// Those for messages of so many bytes: half is for the image, and three eighths for outputs.
+    /// Those for messages of so many bytes: half is for the image, and three eighths for outputs. The last eighth is for the rest, with
+    /// what an event that failed has beside its bytes.
     #[must_use]
     pub const fn of(message: usize) -> Self {
         Self { image: message as u64 / 2, outputs: message / 8, event: message / 4 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use guest_abi::program::{Action, ActionError, CLOSED, CONNECTED, READ, actions};
 use guest_functions::FunctionError;
 use guest_host::guest_image::ImageError;
-use guest_host::{Instance, ResumeError};
+use guest_host::{Instance, ResumeError, text};
 use guest_serve::deployment::{Deployment, ProgramFunctions};
 use guest_serve::folder::GuestName;
 use guest_serve::monitor::{Ended, Event as MonitorEvent, Monitor};
@@ -22,6 +22,9 @@ const PEER: &str = "nats";
 
 /// How long events of a tenant are applied before the record is written. Slow ones need not all be done again.
 const LONGEST: Duration = Duration::from_millis(500);
+
+/// Characters of the reason of a failure. A record has room for it beside the outputs.
+const REASON: usize = 1000;
 
 /// The image of the tenant whose events are applied.
 #[derive(Debug, Default)]
@@ -55,7 +58,11 @@ enum EventError {
     Call(#[from] FunctionError),
     #[error("the program's result is not a list of actions: {0}")]
     Actions(#[from] ActionError),
-    #[error("the program wrote {found} bytes for one event, and may write {most}")]
+    #[error(
+        "what the program wrote for one event takes {found} bytes of its record, {} for each message beside its bytes, and at most {most} \
+         fit: write less, or raise `max_payload` of the NATS server",
+        Output::OVERHEAD
+    )]
     Outputs { found: usize, most: usize },
 }
 
@@ -92,19 +99,20 @@ impl From<Error> for Fault {
 #[derive(Debug, Default)]
 struct Wants {
     writes: Vec<Vec<u8>>,
+    /// Bytes that a record has for the writes.
+    bytes: usize,
     closes: bool,
 }
 
 impl Wants {
     fn read(result: &[u8], most: usize) -> Result<Self, EventError> {
         let mut wants = Self::default();
-        let mut found = 0;
         for action in actions(result) {
             match action? {
                 Action::Write { to, bytes }
                     if to.iter().any(|connection| connection == CONNECTION) && !bytes.is_empty() =>
                 {
-                    found += bytes.len();
+                    wants.bytes += bytes.len() + Output::OVERHEAD;
                     wants.writes.push(bytes.to_vec());
                 }
                 Action::Close { connections } => {
@@ -113,9 +121,14 @@ impl Wants {
                 _ => {}
             }
         }
-        match found > most {
-            true => Err(EventError::Outputs { found, most }),
-            false => Ok(wants),
+        wants.within(most)
+    }
+
+    /// Itself, if the writes take no more bytes than that.
+    fn within(self, most: usize) -> Result<Self, EventError> {
+        match self.bytes > most {
+            true => Err(EventError::Outputs { found: self.bytes, most }),
+            false => Ok(self),
         }
     }
 }
@@ -158,8 +171,13 @@ impl Worker {
         let Some(program) = &deployment.program else {
             let fault =
                 || Fault { kind: "no-program", message: format!("the guest `{}` has no [program]", deployment.name) };
+            let mut bytes = 0;
             for event in events {
                 fail(&mut record, event, fault());
+                bytes += record.outputs.last().map_or(0, Output::encoded_bytes);
+                if bytes >= self.sizes.outputs {
+                    break;
+                }
             }
             return record;
         };
@@ -169,7 +187,7 @@ impl Worker {
         for event in events {
             let first = applying.record.outputs.len();
             self.event(&mut applying, event);
-            bytes += applying.record.outputs[first..].iter().map(|output| output.body.len()).sum::<usize>();
+            bytes += applying.record.outputs[first..].iter().map(Output::encoded_bytes).sum::<usize>();
             if bytes >= self.sizes.outputs || began.elapsed() >= LONGEST {
                 break;
             }
@@ -199,12 +217,14 @@ impl Worker {
             );
             return fail(&mut applying.record, event, Fault { kind: "message-too-large", message });
         }
-        let was_open = applying.record.open;
+        let mut was_open = applying.record.open;
         // A call that fails is undone. What has to be gone back to besides are memory that became too large, and the call before.
         let may_go_back = applying.deployment.config.limits.memory > self.sizes.image || !was_open;
-        let before = may_go_back.then(|| self.image(&applying.name));
+        let mut before = may_go_back.then(|| self.image(&applying.name));
         let result = match self.connect_and_read(applying, &event.bytes) {
             Err(NotCalled::Begun) => {
+                // What fails now goes back to the beginning, where no connection is known.
+                (before, was_open) = (Some(None), false);
                 applying.record.open = false;
                 self.connect_and_read(applying, &event.bytes)
             }
@@ -269,7 +289,9 @@ impl Worker {
         if !wants.closes {
             let read = self.call(applying, READ, |instance| program.read.call_on(instance, (CONNECTION, bytes)))?;
             wants.writes.extend(read.writes);
+            wants.bytes += read.bytes;
             wants.closes = read.closes;
+            wants = wants.within(self.sizes.event).map_err(|error| NotCalled::Fault(Error::Failed(error).into()))?;
         }
         if wants.closes {
             applying.record.open = false;
@@ -336,9 +358,10 @@ impl Worker {
     }
 }
 
-/// Takes note that an event failed.
+/// Records that an event failed.
 fn fail(record: &mut Record, event: Event, fault: Fault) {
     let Fault { kind, message } = fault;
+    let message = text::cut(&message, REASON).into_owned();
     let place = Place { event: event.sequence, index: 0 };
     record.applied = event.sequence;
     record.outputs.push(Output { place, body: Body::Failed { kind: kind.to_owned(), message, event: event.bytes } });

@@ -31,7 +31,7 @@ use crate::guests::{Guests, greeter};
 use crate::nats::Server;
 
 /// A registry with all guests of a folder.
-fn registry(guests: &Guests) -> Registry {
+pub(crate) fn registry(guests: &Guests) -> Registry {
     let (registry, monitor) = (Registry::default(), Monitor::default());
     let loader = Loader::new(Engine::new(&EngineConfig::default()).unwrap(), monitor);
     let folder = GuestFolder::open(guests.path()).unwrap();
@@ -43,7 +43,7 @@ fn registry(guests: &Guests) -> Registry {
 }
 
 /// The applier of a process, with its own cache.
-fn applier<R: Records>(records: R, nats: &Nats, streams: &Streams, registry: &Registry, sizes: Sizes) -> Applier<R> {
+pub(crate) fn applier<R: Records>(records: R, nats: &Nats, streams: &Streams, registry: &Registry, sizes: Sizes) -> Applier<R> {
     let one = NonZeroUsize::MIN;
     let executor = Executor::start(one, one, sizes, &Monitor::default()).unwrap();
     let versions = Versions::new(streams.owners.clone());
@@ -54,11 +54,11 @@ fn publisher(nats: &Nats, streams: &Streams) -> Outputs {
     Outputs::new(nats.context.clone(), streams.outputs.clone(), nats.prefix.clone())
 }
 
-fn sizes() -> Sizes {
+pub(crate) fn sizes() -> Sizes {
     Sizes::of(1 << 20)
 }
 
-fn event(sequence: u64, text: &str) -> Event {
+pub(crate) fn event(sequence: u64, text: &str) -> Event {
     Event { sequence, id: None, bytes: text.as_bytes().to_vec() }
 }
 

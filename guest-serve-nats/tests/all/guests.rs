@@ -124,3 +124,31 @@ pub(crate) fn greeter() -> String {
     ];
     module(functions, &section.concat())
 }
+
+/// A program that writes 100 messages of one byte when it is connected, and as many as the first two bytes of an event say.
+pub(crate) fn chatter() -> String {
+    let functions = r#"(func $many (param $count i32) (result i64)
+            (local $at i32)
+            (local.set $at (i32.const 131072))
+            (block $end (loop $again
+                (br_if $end (i32.eqz (local.get $count)))
+                (i32.store8 (local.get $at) (i32.const 1))
+                (i32.store offset=1 (local.get $at) (i32.const 1))
+                (i64.store offset=5 (local.get $at) (i64.const 0))
+                (i32.store offset=13 (local.get $at) (i32.const 1))
+                (i32.store8 offset=17 (local.get $at) (i32.const 120))
+                (local.set $at (i32.add (local.get $at) (i32.const 18)))
+                (local.set $count (i32.sub (local.get $count) (i32.const 1)))
+                (br $again)))
+            (i64.or (i64.shl (i64.const 131072) (i64.const 32))
+                (i64.extend_i32_u (i32.sub (local.get $at) (i32.const 131072)))))
+        (func (export "__guest_function_connected") (param i64) (param i32 i32) (result i64)
+            (call $many (i32.const 100)))
+        (func (export "__guest_function_read") (param i64) (param $from i32) (param i32) (result i64)
+            (call $many (i32.load16_u (local.get $from))))"#;
+    let section = [
+        entry!("connected", ["connection": Scalar::I64, "peer": Scalar::String]),
+        entry!("read", ["connection": Scalar::I64, "bytes": Scalar::Bytes]),
+    ];
+    module(functions, &section.concat())
+}

@@ -10,3 +10,4 @@ mod nats;
 mod process;
 #[cfg(unix)]
 mod serving;
+mod sizes;
