@@ -16,6 +16,9 @@ use crate::error::NatsError;
 use crate::names::Tenant;
 use crate::outputs::{KIND, MESSAGE};
 
+/// Bytes of an event's id, at most. A message has few KiB for all its headers.
+const LONGEST_ID: usize = 1000;
+
 /// Send an event to a tenant of a program, and print its sequence when NATS has it.
 #[derive(Debug, Parser)]
 #[command(
@@ -35,7 +38,7 @@ pub(super) struct SendEvent {
     #[arg(value_name = "TEXT")]
     text: Option<String>,
     /// The event's id: one that comes twice within two minutes counts once.
-    #[arg(long, value_name = "WORD")]
+    #[arg(long, value_name = "WORD", value_parser = id)]
     id: Option<String>,
     #[command(flatten)]
     nats: NatsOptions,
@@ -65,6 +68,14 @@ pub(super) struct Outputs {
 
 fn guest(word: &str) -> Result<GuestName, String> {
     word.parse().map_err(|error: ServeError| error.to_string())
+}
+
+/// The id of an event: the value of a header, which is one line.
+fn id(word: &str) -> Result<String, String> {
+    match !word.trim().is_empty() && word.len() <= LONGEST_ID && !word.chars().any(char::is_control) {
+        true => Ok(word.to_owned()),
+        false => Err(format!("give one line of 1 to {LONGEST_ID} bytes without control characters")),
+    }
 }
 
 /// Runs a client to its end.

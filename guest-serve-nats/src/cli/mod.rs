@@ -136,6 +136,9 @@ mod tests {
             (&["guests", "--partitions", "0"], "--partitions"),
             (&["send", "chat"], "<TENANT>"),
             (&["send", "Chat", "blue", "x"], "is not a guest's name"),
+            (&["send", "chat", "blue", "x", "--id", "a\nb"], "give one line"),
+            (&["send", "chat", "blue", "x", "--id", "\u{7}"], "without control characters"),
+            (&["send", "chat", "blue", "x", "--id", " "], "1 to 1000 bytes"),
             (&["--help"], "outputs --help"),
             (&["send", "--help"], "host-harness serve-nats send"),
         ] {
