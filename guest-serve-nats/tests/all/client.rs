@@ -1,6 +1,7 @@
 //! Clients of the test: they publish events until each is acknowledged, and read what came out.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
@@ -76,15 +77,23 @@ pub(crate) async fn outputs(nats: &Nats, streams: &Streams) -> Vec<Out> {
     found
 }
 
-/// Waits until as many messages have come out, and for a little while until no more do.
+/// Waits until at least as many messages have come out and no event is left, and returns all that have come out then.
 pub(crate) async fn wait_for_outputs(nats: &Nats, streams: &Streams, count: usize) -> Vec<Out> {
+    wait_for(nats, streams, count, 0..=0).await
+}
+
+/// Waits until at least as many messages have come out and so many events are left, and returns all that have come out then.
+pub(crate) async fn wait_for(nats: &Nats, streams: &Streams, count: usize, left: RangeInclusive<u64>) -> Vec<Out> {
     let until = Instant::now() + PATIENCE;
+    let mut events = streams.events.clone();
     loop {
-        let found = outputs(nats, streams).await;
-        if found.len() >= count {
-            return found;
+        let came = streams.outputs.clone().info().await.map_or(0, |info| info.state.messages);
+        let waiting = events.info().await.map_or(u64::MAX, |info| info.state.messages);
+        // An event is acknowledged when its outputs are there: they are read after that.
+        if came >= count as u64 && left.contains(&waiting) {
+            return outputs(nats, streams).await;
         }
-        assert!(Instant::now() < until, "{} of {count} outputs have come", found.len());
+        assert!(Instant::now() < until, "{came} of {count} outputs have come, and {waiting} events are left");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

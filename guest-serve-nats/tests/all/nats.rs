@@ -42,13 +42,20 @@ pub(crate) struct Server {
     child: Option<Child>,
     files: TempDir,
     port: u16,
+    /// More of its configuration.
+    config: &'static str,
 }
 
 impl Server {
     pub(crate) fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// Starts one with more of a configuration.
+    pub(crate) fn start_with(config: &'static str) -> Self {
         // The port has to be the same when it comes back.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut server = Self { child: None, files: tempfile::tempdir().unwrap(), port };
+        let mut server = Self { child: None, files: tempfile::tempdir().unwrap(), port, config };
         server.begin();
         server
     }
@@ -60,16 +67,25 @@ impl Server {
         let config = self.files.path().join("config");
         // Without it, the server takes less where little of the disk is free.
         let folder = self.files.path().display();
-        fs::write(&config, format!("jetstream {{ store_dir: \"{folder}\", max_file_store: 2GB }}\n")).unwrap();
+        let jetstream = format!("jetstream {{ store_dir: \"{folder}\", max_file_store: 2GB }}\n");
+        fs::write(&config, jetstream + self.config).unwrap();
         command.args(["-a", "127.0.0.1", "-p", &port, "-c"]).arg(config);
         let log = self.files.path().join("log");
         command.arg("-l").arg(&log).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         self.child = Some(command.spawn().unwrap());
         let until = Instant::now() + PATIENCE;
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            self.assert_runs(&log);
             assert!(Instant::now() < until, "it does not listen: {:?}", fs::read_to_string(&log));
             thread::sleep(Duration::from_millis(10));
         }
+        // Something else may have taken the port meanwhile, and listen there.
+        self.assert_runs(&log);
+    }
+
+    fn assert_runs(&mut self, log: &Path) {
+        let ended = self.child.as_mut().unwrap().try_wait().unwrap();
+        assert!(ended.is_none(), "it has ended: {ended:?}, {:?}", fs::read_to_string(log));
     }
 
     /// Ends it at once, as if the machine had lost it.
