@@ -11,9 +11,9 @@
 //! The caller acknowledges the events then. A process that ends in between leaves either the old record or the new one, and
 //! whoever has the events next goes on from there.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use guest_serve::folder::GuestName;
 use guest_serve::registry::Registry;
@@ -25,6 +25,7 @@ use crate::names::Tenant;
 use crate::outputs::Outputs;
 use crate::record::{Body, Output, Place, Record};
 use crate::records::{LoadError, Records, SaveError};
+use crate::told::Told;
 use crate::versions::Versions;
 
 /// Between two attempts while NATS does not answer.
@@ -38,8 +39,10 @@ pub struct Applier<R> {
     executor: Executor,
     registry: Registry,
     versions: Versions,
-    /// Guests of which this process was told to have an earlier version than others.
-    behind: Mutex<HashSet<GuestName>>,
+    /// Guests of which this process has an earlier version than others, with the number of that version, or 0 if it has none: people were
+    /// told.
+    behind: Mutex<HashMap<GuestName, u64>>,
+    told: Told,
     cache: Mutex<Cache>,
 }
 
@@ -63,8 +66,10 @@ struct Known {
 pub enum Applied {
     /// They were, now or before.
     All,
-    /// Some were not: this process has an earlier version of the guest than others.
+    /// Some were not: this process has an earlier version of the guest than others, or none.
     Behind,
+    /// Those up to this sequence were. The rest has to wait, as the time was over.
+    UpTo(u64),
 }
 
 /// Why events were not applied.
@@ -76,6 +81,11 @@ pub enum ApplyError {
     /// The record was written by a later version of the guest than this process has.
     #[error("the guest `{0}` has a later version on other processes: put that into the folder")]
     Behind(GuestName),
+    /// The tenant has a record, so another process has the guest.
+    #[error(
+        "the guest `{0}` is not in the folder, and other processes have served it: put it there, or remove its tenants"
+    )]
+    Missing(GuestName),
     /// The process stops.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -93,7 +103,8 @@ impl<R: Records> Applier<R> {
         cache: usize,
     ) -> Self {
         let cache = Cache { records: LruCache::unbounded(), bytes: 0, most: cache };
-        Self { records, outputs, executor, registry, versions, behind: Mutex::default(), cache: Mutex::new(cache) }
+        let (behind, told, cache) = (Mutex::default(), Told::default(), Mutex::new(cache));
+        Self { records, outputs, executor, registry, versions, behind, told, cache }
     }
 
     /// Applies events of a tenant, in the order of their sequences, and publishes what they write. Tries again while NATS does not answer.
@@ -101,18 +112,31 @@ impl<R: Records> Applier<R> {
     /// # Errors
     /// [`Stopped`].
     pub async fn apply(&self, tenant: &Tenant, events: &[Event]) -> Result<Applied, Stopped> {
+        self.apply_until(tenant, events, None).await
+    }
+
+    /// As [`Applier::apply`]; but the record that is written after `end` is the last one.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn apply_until(
+        &self,
+        tenant: &Tenant,
+        events: &[Event],
+        end: Option<Instant>,
+    ) -> Result<Applied, Stopped> {
         loop {
-            match self.try_apply(tenant, events).await {
-                Ok(()) => return Ok(Applied::All),
-                Err(ApplyError::Stopped(stopped)) => return Err(stopped),
-                Err(ApplyError::Unavailable(_)) => tokio::time::sleep(PAUSE).await,
-                Err(error @ ApplyError::Behind(_)) => {
-                    let guest = tenant.guest().clone();
-                    if self.behind.lock().unwrap_or_else(PoisonError::into_inner).insert(guest) {
-                        eprintln!("{error}; its events wait");
-                    }
-                    return Ok(Applied::Behind);
+            match self.rounds(tenant, events, end).await {
+                Ok(applied) => {
+                    self.told.works(tenant.token());
+                    return Ok(applied);
                 }
+                Err(ApplyError::Stopped(stopped)) => return Err(stopped),
+                Err(ApplyError::Unavailable(error)) => {
+                    self.told.fault(tenant.token(), &format!("events wait, and are tried again: {error}"));
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(ApplyError::Behind(_) | ApplyError::Missing(_)) => return Ok(Applied::Behind),
             }
         }
     }
@@ -122,6 +146,12 @@ impl<R: Records> Applier<R> {
     /// # Errors
     /// [`ApplyError`].
     pub async fn try_apply(&self, tenant: &Tenant, events: &[Event]) -> Result<(), ApplyError> {
+        self.rounds(tenant, events, None).await.map(|_| ())
+    }
+
+    /// Writes records until no event is left, or the time is over.
+    async fn rounds(&self, tenant: &Tenant, events: &[Event], end: Option<Instant>) -> Result<Applied, ApplyError> {
+        let mut has_written = false;
         loop {
             let mut known = match self.known(tenant).await {
                 Ok(known) => known,
@@ -134,7 +164,7 @@ impl<R: Records> Applier<R> {
                             .refuse(tenant.token(), *sequence, "damaged-record", &reason, bytes.clone())
                             .await?;
                     }
-                    return Ok(());
+                    return Ok(Applied::All);
                 }
             };
             if !known.record.outputs.is_empty() {
@@ -146,13 +176,18 @@ impl<R: Records> Applier<R> {
             }
             let rest: Vec<Event> =
                 events.iter().filter(|event| event.sequence > known.record.applied).cloned().collect();
-            if rest.is_empty() {
+            let is_over = has_written && end.is_some_and(|end| Instant::now() >= end);
+            if rest.is_empty() || is_over {
+                let applied = known.record.applied;
                 self.cache().put(tenant, known);
-                return Ok(());
+                return Ok(if rest.is_empty() { Applied::All } else { Applied::UpTo(applied) });
             }
             let record = self.next(tenant, &known.record, rest).await?;
             match self.records.save(tenant, &record, known.revision).await {
-                Ok(revision) => self.cache().put(tenant, Known { record: Arc::new(record), revision }),
+                Ok(revision) => {
+                    has_written = true;
+                    self.cache().put(tenant, Known { record: Arc::new(record), revision });
+                }
                 // The next round reads what was written.
                 Err(SaveError::Newer) => {}
                 Err(SaveError::Unavailable(error)) => return Err(error.into()),
@@ -166,10 +201,15 @@ impl<R: Records> Applier<R> {
         if let Some(deployment) = deployment {
             let version = self.versions.number(&deployment).await?;
             if version < record.version {
-                return Err(ApplyError::Behind(tenant.guest().clone()));
+                return Err(self.behind(version, ApplyError::Behind(tenant.guest().clone()), tenant.guest()));
             }
+            // Other tenants of the same version may be behind still.
+            self.behinds().retain(|guest, told| guest != tenant.guest() || *told == version);
             let record = self.executor.apply(&deployment, tenant, record, events).await?;
             return Ok(Record { version, ..record });
+        }
+        if record.version > 0 {
+            return Err(self.behind(0, ApplyError::Missing(tenant.guest().clone()), tenant.guest()));
         }
         let mut record = Record::clone(record);
         let message = format!("there is no guest `{}` in the folder", tenant.guest());
@@ -179,6 +219,24 @@ impl<R: Records> Applier<R> {
             record.applied = sequence;
         }
         Ok(record)
+    }
+
+    /// Tells people that events wait for another version of a guest than this one: once for each version.
+    fn behind(&self, version: u64, error: ApplyError, guest: &GuestName) -> ApplyError {
+        if self.behinds().insert(guest.clone(), version) != Some(version) {
+            eprintln!("{error}; its events wait");
+        }
+        error
+    }
+
+    fn behinds(&self) -> std::sync::MutexGuard<'_, HashMap<GuestName, u64>> {
+        self.behind.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The faults of which people were told.
+    #[must_use]
+    pub const fn told(&self) -> &Told {
+        &self.told
     }
 
     /// Takes note of the versions that this process has, so that others know which are the latest.

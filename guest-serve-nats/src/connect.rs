@@ -9,11 +9,12 @@ use async_nats::jetstream::context::{ContextBuilder, GetStreamErrorKind};
 use async_nats::jetstream::kv::{self, CreateErrorKind};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType, Stream, SubjectTransform};
 use async_nats::jetstream::{Context, ErrorCode};
-use async_nats::{Client, ConnectOptions, Event};
+use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use guest_host::text;
 
 use crate::error::NatsError;
 use crate::names::Prefix;
+use crate::told::Told;
 
 /// How long an answer of NATS may take, before the request counts as lost.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -24,6 +25,9 @@ const LONGEST_DELAY: Duration = Duration::from_secs(1);
 /// For how long the server knows the ids of messages.
 const DUPLICATES: Duration = Duration::from_secs(120);
 
+/// At what faults come up that the server tells.
+const SERVER: &str = "server";
+
 /// The key that has the time at which the stream of events was made, in the bucket of processes and partitions.
 const CREATED: &str = "events";
 
@@ -33,7 +37,8 @@ const CREATED: &str = "events";
 #[non_exhaustive]
 pub struct NatsOptions {
     /// Address of a NATS server with JetStream, or several separated by commas. `tls://` asks for encryption, and
-    /// `nats://USER:PASSWORD@HOST` has a user.
+    /// `nats://USER:PASSWORD@HOST` or `nats://TOKEN@HOST` has a user. Write a character that addresses cannot have as its code:
+    /// `%40` for `@`.
     #[arg(long = "nats", value_name = "URL", default_value = "nats://127.0.0.1:4222")]
     pub url: String,
     /// A file with credentials, as `nsc` writes it.
@@ -49,7 +54,7 @@ pub struct NatsOptions {
 #[command(next_help_heading = "Streams, where they are made")]
 #[non_exhaustive]
 pub struct StreamOptions {
-    /// Partitions of the tenants. Each is owned by one process, so there should be several for each process that there will ever be.
+    /// Partitions of the tenants. Each is owned by one process, so set it to several times the largest number of processes.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub partitions: u32,
     /// Servers of a cluster that keep each stream.
@@ -74,6 +79,39 @@ pub struct StreamOptions {
 
 fn prefix(word: &str) -> Result<Prefix, String> {
     word.parse().map_err(|error: NatsError| error.to_string())
+}
+
+/// Addresses as people may see them: without users, passwords and tokens.
+#[must_use]
+pub fn shown(url: &str) -> String {
+    let shown = |address: &str| {
+        let address = address.trim();
+        let (scheme, rest) = address.find("://").map_or(("", address), |at| address.split_at(at + 3));
+        // A password may have an `@`, and a host has none.
+        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        format!("{scheme}{host}")
+    };
+    url.split(',').map(shown).collect::<Vec<_>>().join(",")
+}
+
+/// The user and the password of an address; a token has no password.
+fn user_of(address: &str) -> Option<(String, Option<String>)> {
+    let address: ServerAddr = address.parse().ok()?;
+    let user = address.username()?;
+    Some((decoded(user), address.password().map(decoded)))
+}
+
+/// A part of an address with the characters in place of their codes, such as `%40`.
+fn decoded(part: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::with_capacity(part.len()), part.as_bytes());
+    while let Some((&first, behind)) = rest.split_first() {
+        let digits =
+            behind.first_chunk::<2>().filter(|digits| first == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
+        let code = digits.and_then(|digits| u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok());
+        bytes.push(code.unwrap_or(first));
+        rest = if code.is_some() { &behind[2..] } else { behind };
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| part.to_owned())
 }
 
 /// A connection to NATS.
@@ -109,21 +147,26 @@ impl Nats {
     /// [`NatsError`] if no server answers, or one that lacks something.
     pub async fn connect(options: &NatsOptions, name: &str) -> Result<Self, NatsError> {
         let url = options.url.clone();
-        let away = Arc::new(AtomicBool::new(false));
+        let (away, told) = (Arc::new(AtomicBool::new(false)), Arc::new(Told::default()));
         let mut connect = ConnectOptions::new()
             .name(name)
             .connection_timeout(PATIENCE)
             .ping_interval(PATIENCE)
             .reconnect_delay_callback(|attempt| LONGEST_DELAY.min(Duration::from_millis(1 << attempt.min(10))))
             .event_callback(move |event| {
-                let away = Arc::clone(&away);
+                let (away, told) = (Arc::clone(&away), Arc::clone(&told));
                 async move {
                     // Once each time, also where it could not be reached on several addresses.
                     match event {
                         Event::Disconnected if !away.swap(true, Relaxed) => {
                             eprintln!("NATS is away: events wait until it is back");
                         }
-                        Event::Connected if away.swap(false, Relaxed) => eprintln!("NATS is back"),
+                        Event::Connected if away.swap(false, Relaxed) => {
+                            told.works(SERVER);
+                            eprintln!("NATS is back");
+                        }
+                        // Such as a subject that the user may not publish to: the request itself only has no answer.
+                        Event::ServerError(error) => told.fault(SERVER, &format!("NATS refuses something: {error}")),
                         _ => {}
                     }
                 }
@@ -133,14 +176,20 @@ impl Nats {
             connect = read.map_err(|source| NatsError::Credentials { path: path.clone(), source })?;
         }
         let addresses: Vec<&str> = url.split(',').map(str::trim).collect();
+        // The client leaves out what an address says of its user.
+        match addresses.iter().find_map(|address| user_of(address)) {
+            Some((user, Some(password))) => connect = connect.user_and_password(user, password),
+            Some((token, None)) => connect = connect.token(token),
+            None => {}
+        }
         let connected = connect.connect(addresses.as_slice()).await;
-        let client = connected.map_err(|source| NatsError::Connect { url: url.clone(), source: source.into() })?;
+        let client = connected.map_err(|source| NatsError::Connect { url: shown(&url), source: source.into() })?;
         let info = client.server_info();
         if !info.jetstream {
-            return Err(NatsError::NoJetStream { url });
+            return Err(NatsError::NoJetStream { url: shown(&url) });
         }
         if !client.is_server_compatible(2, 10, 0) {
-            return Err(NatsError::TooOld { url, version: info.version });
+            return Err(NatsError::TooOld { url: shown(&url), version: info.version });
         }
         let context = ContextBuilder::new().timeout(PATIENCE).ack_timeout(PATIENCE).build(client.clone());
         Ok(Self { client, context, prefix: options.prefix.clone() })
@@ -277,4 +326,35 @@ impl Nats {
 
 fn is_missing(error: &GetStreamErrorKind) -> bool {
     matches!(error, GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_shown_without_secrets() {
+        for (url, expected) in [
+            ("nats://127.0.0.1:4222", "nats://127.0.0.1:4222"),
+            ("nats://user:secret@host:4222", "nats://host:4222"),
+            ("tls://secret@one, user:sec@ret@two:1,three", "tls://one,two:1,three"),
+            ("nats://user:sec/ret@[::1]:4222", "nats://[::1]:4222"),
+        ] {
+            assert_eq!(shown(url), expected);
+        }
+    }
+
+    #[test]
+    fn an_address_has_a_user_or_a_token() {
+        let user = |user: &str, password: Option<&str>| Some((user.to_owned(), password.map(str::to_owned)));
+        for (address, expected) in [
+            ("nats://127.0.0.1:4222", None),
+            ("nats://one:two@host", user("one", Some("two"))),
+            ("nats://one:t%40w%C3%A4@host", user("one", Some("t@wä"))),
+            ("tls://token@host:1", user("token", None)),
+        ] {
+            assert_eq!(user_of(address), expected, "{address}");
+        }
+        assert_eq!(["a%4", "%", "%zz%+1", "%ff"].map(decoded), ["a%4", "%", "%zz%+1", "%ff"]);
+    }
 }

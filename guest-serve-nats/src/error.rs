@@ -12,7 +12,7 @@ pub enum NatsError {
     /// No server answers.
     #[error("cannot connect to NATS at {url}: {source}; start `nats-server -js`, or name another server by --nats")]
     Connect {
-        /// The address.
+        /// The address, as [`shown`](crate::connect::shown).
         url: String,
         /// Why it cannot.
         source: Source,
@@ -28,13 +28,13 @@ pub enum NatsError {
     /// A server without JetStream.
     #[error("the NATS server at {url} has no JetStream; start it with `-js` and a folder for `-sd`")]
     NoJetStream {
-        /// The address.
+        /// The address, as [`shown`](crate::connect::shown).
         url: String,
     },
     /// A server that lacks what is needed.
     #[error("the NATS server at {url} has version {version}; 2.10 or later is needed")]
     TooOld {
-        /// The address.
+        /// The address, as [`shown`](crate::connect::shown).
         url: String,
         /// Its version.
         version: String,

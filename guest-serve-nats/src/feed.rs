@@ -20,8 +20,9 @@ pub const TOGETHER: usize = 256;
 /// Bytes of these events, at most, but for the last; and of those that NATS has sent beside.
 const BYTES: usize = 2 << 20;
 
-/// Events that were delivered and not acknowledged, at most.
-const PENDING: i64 = 1024;
+/// Events that were delivered and not acknowledged: any number. Those of tenants that wait are among them, and must not keep those of
+/// others away; what is under way is bounded by the pulls.
+const PENDING: i64 = -1;
 
 /// After which time an event is delivered again. The feed ends then, so it is long.
 const REDELIVERY: Duration = Duration::from_secs(60);

@@ -28,6 +28,10 @@ const KEPT: u32 = 20;
 /// Looks and renewals within the time of a lease.
 const TICKS: u32 = 4;
 
+/// At what faults come up: the entries of all processes, and what this one does.
+const ENTRIES: &str = "entries";
+const LOOK: &str = "look";
+
 /// Keeps this process a member, and runs its partitions.
 pub struct Keeper<R> {
     shared: Arc<Shared<R>>,
@@ -79,7 +83,15 @@ impl<R: Records> Keeper<R> {
         let mut changes: Option<Watch> = None;
         loop {
             if changes.is_none() {
-                changes = self.owners.watch_with_history(">").await.ok();
+                changes = match self.owners.watch_with_history(">").await {
+                    Ok(changes) => Some(changes),
+                    Err(error) => {
+                        let error = Unavailable::of(error);
+                        let fault = format!("the entries of processes are not read, which is tried again: {error}");
+                        self.shared.applier.told().fault(ENTRIES, &fault);
+                        None
+                    }
+                };
                 self.entries.begin_again();
             }
             let change = async {
@@ -91,7 +103,10 @@ impl<R: Records> Keeper<R> {
             tokio::select! {
                 () = partition::stopped(&mut stop) => break,
                 change = change => match change {
-                    Some(Ok(entry)) => self.entries.read(&entry),
+                    Some(Ok(entry)) => {
+                        self.shared.applier.told().works(ENTRIES);
+                        self.entries.read(&entry);
+                    }
                     // It begins again, with what is there then.
                     _ => {
                         changes = None;
@@ -100,7 +115,13 @@ impl<R: Records> Keeper<R> {
                 },
                 _ = tick.tick() => {
                     // NATS may be away. The next tick tries again, and reads what became of this one.
-                    let _ = self.look().await;
+                    match self.look().await {
+                        Ok(()) => self.shared.applier.told().works(LOOK),
+                        Err(error) => {
+                            let fault = format!("the process takes no part, which is tried again: {error}");
+                            self.shared.applier.told().fault(LOOK, &fault);
+                        }
+                    }
                 }
             }
         }
@@ -135,7 +156,8 @@ impl<R: Records> Keeper<R> {
                 running.stop.send_replace(true);
             }
         }
-        self.shared.applier.note_versions().await?;
+        // With many guests it takes long, and must not keep the lease from being renewed: the next look does the rest.
+        timeout(self.lease / TICKS, self.shared.applier.note_versions()).await.unwrap_or(Ok(()))?;
         self.tidy().await
     }
 

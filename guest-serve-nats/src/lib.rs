@@ -18,4 +18,5 @@ pub mod placement;
 pub mod record;
 pub mod records;
 pub mod server;
+pub mod told;
 pub mod versions;

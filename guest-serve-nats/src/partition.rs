@@ -12,7 +12,6 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::applier::{Applied, Applier};
 use crate::connect::{Nats, Streams};
-use crate::error::Unavailable;
 use crate::executor::{Event, Stopped, hash_of_id};
 use crate::feed::{Feed, FeedError};
 use crate::lease::Lease;
@@ -24,6 +23,12 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// After which time events are asked for again that a tenant could not have.
 const AGAIN: Duration = Duration::from_secs(2);
+
+/// After which time the rest of the events of a tenant is asked for again whose turn was over.
+const SOON: Duration = Duration::from_millis(500);
+
+/// How long a tenant's events are applied before others have their turn.
+const TURN: Duration = Duration::from_secs(1);
 
 /// Tenants whose events are applied at the same time, at most.
 const TENANTS: usize = 64;
@@ -46,18 +51,23 @@ type Group = (Tenant, Vec<(Event, Message)>);
 /// Applies the events of a partition until it is stopped, or another process has them. The term began with `epoch`.
 pub async fn run<R: Records>(shared: Arc<Shared<R>>, partition: u32, epoch: u64, mut stop: watch::Receiver<bool>) {
     let told = stop.clone();
+    let at = format!("partition {partition}");
     let run = async {
         loop {
             // A process that may have lost the partition need not try.
             shared.lease.valid().await;
             match Feed::open(&shared.streams.events, &shared.nats.prefix, partition, epoch).await {
                 Ok(mut feed) => {
+                    shared.applier.told().works(&at);
                     if take(&shared, &mut feed, told.clone()).await.is_err() || *told.borrow() {
                         return;
                     }
                 }
                 Err(FeedError::Lost) => return,
-                Err(FeedError::Gap | FeedError::Unavailable(_)) => {}
+                Err(FeedError::Gap) => {}
+                Err(FeedError::Unavailable(error)) => {
+                    shared.applier.told().fault(&at, &format!("events are not read, which is tried again: {error}"));
+                }
             }
             sleep(PAUSE).await;
         }
@@ -87,34 +97,52 @@ async fn take<R: Records>(
     feed: &mut Feed,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), Stopped> {
-    // Tenants whose events wait for a later version of their guest. Those of others go on.
-    let mut behind = HashSet::new();
-    let mut again = Instant::now();
+    // Tenants whose events wait: for a later version of their guest, or for their next turn. Those of others go on.
+    let mut waiting = HashSet::new();
+    let (mut again, mut pause) = (Instant::now(), AGAIN);
     loop {
         let batch = tokio::select! {
             biased;
             () = stopped(&mut stop) => return Ok(()),
             // The next feed has their events.
-            () = sleep_until(again), if !behind.is_empty() => return Ok(()),
+            () = sleep_until(again), if !waiting.is_empty() => return Ok(()),
             batch = feed.next() => batch,
         };
         let Ok(batch) = batch else { return Ok(()) };
         shared.lease.valid().await;
-        let more = apply(shared, batch, &behind).await?;
-        if !more.is_empty() && behind.is_empty() {
-            again = Instant::now() + AGAIN;
+        let Batch { has_others, late, behind } = apply(shared, batch, &waiting).await?;
+        if waiting.is_empty() {
+            pause = AGAIN;
         }
-        behind.extend(more);
+        if !late.is_empty() {
+            pause = SOON;
+        }
+        // Behind many events that wait there may be those of others.
+        if waiting.is_empty() || !has_others {
+            again = Instant::now() + pause;
+        }
+        waiting.extend(late.into_iter().chain(behind));
     }
 }
 
-/// Applies events, those of different tenants at the same time, and acknowledges them. Leaves out those of tenants that are behind, and
-/// returns further such tenants.
+/// What became of a batch.
+#[derive(Debug, Default)]
+struct Batch {
+    /// Whether it had events of tenants that do not wait.
+    has_others: bool,
+    /// Tenants whose turn was over.
+    late: Vec<Tenant>,
+    /// Tenants of guests of which this process has an earlier version than others, or none.
+    behind: Vec<Tenant>,
+}
+
+/// Applies events, those of different tenants at the same time, and acknowledges them. Leaves out those of tenants that wait.
 async fn apply<R: Records>(
     shared: &Shared<R>,
     batch: Vec<Message>,
-    behind: &HashSet<Tenant>,
-) -> Result<Vec<Tenant>, Stopped> {
+    waiting: &HashSet<Tenant>,
+) -> Result<Batch, Stopped> {
+    let mut done = Batch::default();
     let mut groups: Vec<Group> = Vec::new();
     let mut places: HashMap<Tenant, usize> = HashMap::new();
     for message in batch {
@@ -125,7 +153,7 @@ async fn apply<R: Records>(
         let event = Event { sequence, id, bytes: message.payload.to_vec() };
         match shared.nats.prefix.tenant_of(&message.subject) {
             // Not even the later ones: the earlier ones have to come first.
-            Ok(tenant) if behind.contains(&tenant) => {}
+            Ok(tenant) if waiting.contains(&tenant) => {}
             Ok(tenant) => {
                 let place = *places.entry(tenant.clone()).or_insert(groups.len());
                 if place == groups.len() {
@@ -134,31 +162,40 @@ async fn apply<R: Records>(
                 groups[place].1.push((event, message));
             }
             Err(words) => {
-                while let Err(Unavailable(_)) = shared.applier.refuse(words, event.clone()).await {
+                while let Err(error) = shared.applier.refuse(words, event.clone()).await {
+                    shared.applier.told().fault(words, &format!("events wait, and are tried again: {error}"));
                     sleep(PAUSE).await;
                 }
+                done.has_others = true;
+                shared.applier.told().works(words);
                 acknowledge(&message).await;
             }
         }
     }
     let one = |(tenant, entries): Group| async move {
         let (events, messages): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
-        match shared.applier.apply(&tenant, &events).await? {
-            Applied::Behind => Ok(Some(tenant)),
-            Applied::All => {
-                for message in &messages {
-                    acknowledge(message).await;
-                }
-                Ok(None)
-            }
+        let applied = shared.applier.apply_until(&tenant, &events, Some(std::time::Instant::now() + TURN)).await?;
+        let last = match applied {
+            Applied::All => u64::MAX,
+            Applied::UpTo(last) => last,
+            Applied::Behind => 0,
+        };
+        for (_, message) in events.iter().zip(&messages).filter(|(event, _)| event.sequence <= last) {
+            acknowledge(message).await;
         }
+        Ok((tenant, applied))
     };
+    done.has_others |= !groups.is_empty();
     let mut applied = stream::iter(groups.into_iter().map(one)).buffer_unordered(TENANTS);
-    let mut more = Vec::new();
     while let Some(result) = applied.next().await {
-        more.extend(result?);
+        let (tenant, applied) = result?;
+        match applied {
+            Applied::All => {}
+            Applied::UpTo(_) => done.late.push(tenant),
+            Applied::Behind => done.behind.push(tenant),
+        }
     }
-    Ok(more)
+    Ok(done)
 }
 
 /// Tells the server that an event need not come again. If that is lost, it comes again, and is left out then.

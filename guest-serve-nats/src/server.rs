@@ -27,7 +27,7 @@ use tokio::sync::watch;
 
 use crate::applier::Applier;
 use crate::calls::Calls;
-use crate::connect::{Nats, NatsOptions, StreamOptions};
+use crate::connect::{Nats, NatsOptions, StreamOptions, shown};
 use crate::error::NatsError;
 use crate::executor::{Executor, Sizes};
 use crate::keeper::Keeper;
@@ -161,7 +161,8 @@ pub fn run(options: &Options) -> Result<Stopped, NatsError> {
     };
     let applier = Applier::new(streams.tenants.clone(), outputs, executor, registry, versions, cache);
     let watching = Watching::start(&catalog)?;
-    let mut text = format!("serving {} of {} over {} partitions\n", nats.prefix, options.nats.url, streams.partitions);
+    let url = shown(&options.nats.url);
+    let mut text = format!("serving {} of {url} over {} partitions\n", nats.prefix, streams.partitions);
     let administration = match listener {
         None => None,
         Some(listener) => {

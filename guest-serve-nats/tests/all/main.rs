@@ -11,3 +11,4 @@ mod process;
 #[cfg(unix)]
 mod serving;
 mod sizes;
+mod turns;

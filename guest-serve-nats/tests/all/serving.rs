@@ -198,6 +198,23 @@ async fn functions_answer_requests_whichever_process_has_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_may_not_be_a_member_says_so() {
+    let server = Server::start_with(
+        r#"
+        no_auth_user: all
+        authorization { users: [
+            { user: all, password: all }
+            { user: some, password: some, permissions: { publish: { deny: "$KV.serve-owners.member.>" } } }
+        ] }"#,
+    );
+    server.connect(2).await;
+    let guests = Guests::new();
+    let process = Process::start(guests.path(), &server.url().replace("://", "://some:some@"), &[]);
+    process.wait_for_stderr("NATS refuses something: ");
+    process.wait_for_stderr("the process takes no part, which is tried again: NATS did not answer: ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_used_is_told() {
     let server = Server::start();
     let guests = Guests::new();
@@ -209,9 +226,19 @@ async fn what_cannot_be_used_is_told() {
         assert!(output.status.code() == Some(status) && error.contains(told), "{words:?}: {output:?}");
     };
     fails(&[folder, "--nats", "nats://127.0.0.1:1"], 2, "start `nats-server -js`, or name another server by --nats");
+    let output = run(&[folder, "--nats", "nats://user:secret@127.0.0.1:1"]);
+    let error = text(&output.stderr);
+    assert!(error.contains("cannot connect to NATS at nats://127.0.0.1:1: ") && !error.contains("secret"), "{error}");
+    // A server that asks for nothing takes any user.
+    let with_user = url.replace("://", "://user:secret@");
+    let process = Process::start(guests.path(), &with_user, &["--prefix", "shown"]);
+    process.wait_for_stderr("member ");
+    let said = [process.stdout(), process.stderr()].concat();
+    assert!(said.contains(&format!("serving shown of {url} over")) && !said.contains("secret"), "{said}");
     fails(&["/none", "--nats", &url], 2, "/none is not a folder");
     fails(&[folder, "--nats", &url, "--credentials", "/none"], 2, "cannot read the credentials /none");
     fails(&["send", "count", "a.b", "x", "--nats", &url], 2, "is not the key of a tenant");
+    fails(&["send", "count", "blue", "x", "--id", "a\nb", "--nats", &url], 2, "give one line");
     // Nobody has made the streams yet.
     fails(&["send", "count", "blue", "x", "--nats", &url], 1, "send it again with the same --id");
     fails(&["outputs", "count", "blue", "--nats", &url], 2, "cannot read the stream `serve-out`");
