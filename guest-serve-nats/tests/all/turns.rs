@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use guest_serve_nats::applier::{Applied, Applier, ApplyError};
 use guest_serve_nats::connect::{Nats, Streams};
@@ -81,6 +82,32 @@ async fn a_process_without_the_guest_leaves_events_to_those_that_have_it() {
     // Nobody has ever served this one.
     assert_eq!(without.apply(&tenant("later", "red"), &[event(3, "c")]).await.unwrap(), Applied::All);
     assert_eq!(outputs(&nats, &streams).await[2].failed.as_deref(), Some("no-guest"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_earlier_version_is_the_latest_again_once_its_entry_was_removed() {
+    let server = Server::start();
+    let (nats, streams) = server.connect(1).await;
+    let guests = Guests::new();
+    let blue = tenant("count", "blue");
+    let first = registry(&guests);
+    // Each is the first process after all were stopped.
+    let start = |registry| applier(streams.tenants.clone(), &nats, &streams, registry, sizes());
+    start(&first).apply(&blue, &[event(1, "a")]).await.unwrap();
+    let mut keys = streams.owners.keys().await.unwrap();
+    let entry = loop {
+        let key = keys.next().await.unwrap().unwrap();
+        if key.starts_with("version.count.") {
+            break key;
+        }
+    };
+    guests.put("count", "", &count().replace("(module", "(module (@custom \"version\" \"2\")"));
+    let second = registry(&guests);
+    start(&second).apply(&blue, &[event(2, "b")]).await.unwrap();
+    assert!(matches!(start(&first).try_apply(&blue, &[event(3, "c")]).await, Err(ApplyError::Behind(_))));
+    streams.owners.delete(&entry).await.unwrap();
+    start(&first).try_apply(&blue, &[event(3, "c")]).await.unwrap();
+    assert_eq!(outputs(&nats, &streams).await.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
