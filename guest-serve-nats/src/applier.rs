@@ -68,7 +68,7 @@ pub enum Applied {
     All,
     /// Some were not: this process has an earlier version of the guest than others, or none.
     Behind,
-    /// Those up to this sequence were. The rest has to wait, as the time was over.
+    /// Those up to this sequence were. The rest has to wait, as the time was over; some of it may be applied, too.
     UpTo(u64),
 }
 
@@ -115,7 +115,7 @@ impl<R: Records> Applier<R> {
         self.apply_until(tenant, events, None).await
     }
 
-    /// As [`Applier::apply`]; but the record that is written after `end` is the last one.
+    /// As [`Applier::apply`]; but what is not done at `end` is left: after a record is written, or where NATS does not answer.
     ///
     /// # Errors
     /// [`Stopped`].
@@ -134,6 +134,9 @@ impl<R: Records> Applier<R> {
                 Err(ApplyError::Stopped(stopped)) => return Err(stopped),
                 Err(ApplyError::Unavailable(error)) => {
                     self.told.fault(tenant.token(), &format!("events wait, and are tried again: {error}"));
+                    if end.is_some_and(|end| Instant::now() >= end) {
+                        return Ok(Applied::UpTo(0));
+                    }
                     tokio::time::sleep(PAUSE).await;
                 }
                 Err(ApplyError::Behind(_) | ApplyError::Missing(_)) => return Ok(Applied::Behind),

@@ -1,5 +1,5 @@
 //! Processes are killed, stopped and started, and NATS is killed and cut off, while clients publish: each event that was acknowledged
-//! is applied once, in order, and no tenant lives twice.
+//! is applied once, in order, and no tenant has two current records.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -4,14 +4,17 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_nats::jetstream::kv::Store;
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use guest_serve_nats::applier::{Applied, Applier, ApplyError};
 use guest_serve_nats::connect::{Nats, Streams};
+use guest_serve_nats::error::Unavailable;
 use guest_serve_nats::lease::Lease;
 use guest_serve_nats::names::Tenant;
 use guest_serve_nats::partition::{self, Shared};
-use guest_serve_nats::records::Records;
+use guest_serve_nats::record::Record;
+use guest_serve_nats::records::{LoadError, Records, SaveError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -58,6 +61,38 @@ async fn however_many_events_wait_those_of_others_are_applied() {
     let (stop, running) = run(&nats, &streams, without);
     let out = wait_for(&nats, &streams, 2, 1099..=1100).await;
     assert_eq!(out.iter().map(|out| out.tenant.as_str()).collect::<Vec<_>>(), ["later.blue", "count.red"]);
+    stop.send_replace(true);
+    running.await.unwrap();
+}
+
+/// A bucket that takes no record of one tenant, as one that does not fit into a message.
+struct Refusing(Store, Tenant);
+
+impl Records for Refusing {
+    async fn load(&self, tenant: &Tenant) -> Result<(Record, u64), LoadError> {
+        self.0.load(tenant).await
+    }
+
+    async fn save(&self, tenant: &Tenant, record: &Record, revision: u64) -> Result<u64, SaveError> {
+        match *tenant == self.1 {
+            true => Err(SaveError::Unavailable(Unavailable::of("it is refused"))),
+            false => self.0.save(tenant, record, revision).await,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_whose_record_cannot_be_written_holds_up_nobody() {
+    let server = Server::start();
+    let (nats, streams) = server.connect(1).await;
+    let guests = Guests::new();
+    let (refused, other) = (tenant("count", "blue"), tenant("count", "red"));
+    publish_many(&nats, &refused, "a", 300).await;
+    publish(&nats, &other, "a").await;
+    let records = Refusing(streams.tenants.clone(), refused);
+    let (stop, running) = run(&nats, &streams, applier(records, &nats, &streams, &registry(&guests), sizes()));
+    let out = wait_for(&nats, &streams, 1, 300..=300).await;
+    assert_eq!(out.iter().map(|out| out.tenant.as_str()).collect::<Vec<_>>(), ["count.red"]);
     stop.send_replace(true);
     running.await.unwrap();
 }
