@@ -8,7 +8,7 @@ std::thread_local! {
     static SECRETS: RefCell<BTreeMap<String, String>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// Lets guests on this thread read a secret with [`secret`](crate::secret). They begin with none.
+/// Lets guests on this thread read a secret with [`secret`](crate::secret()). They begin with none.
 ///
 /// ```
 /// guest_sdk::testing::set_secret("API_KEY", "swordfish");
