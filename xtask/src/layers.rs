@@ -148,6 +148,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
         "guest-serve-nats",
         &[
             "error",
+            "told",
             "names",
             "record",
             "records",
