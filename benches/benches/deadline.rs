@@ -78,8 +78,8 @@ const TENANTS: usize = 10_000;
 /// instances.
 const CALLED: [usize; 2] = [TENANTS, 64];
 
-/// A call of each of the first `called` of very many tenants in turn, whose deadlines one clock ticks. An instance without memory takes
-/// no mapping, of which the system gives a process too few for so many.
+/// A call of each of the first `called` of very many tenants in turn, whose deadlines one clock ticks. The instances have
+/// no memory: 10,000 of them would need more mappings than the system allows a process.
 fn among_tenants(deadline: Deadline, called: usize) -> Result<impl FnMut() + use<>, Error> {
     // Its compiler settings are those of the others, but for the epoch.
     let config = EngineConfig::default().with_allocation(InstanceAllocation::OnDemand);

@@ -40,7 +40,7 @@ pub trait GuestStream: Send {
     fn write(&mut self, bytes: Vec<u8>) -> StreamFuture<'_, ()>;
 }
 
-/// What a [`GuestStream`] does, as a future.
+/// The future of an operation of a [`GuestStream`].
 #[cfg(feature = "async")]
 pub type StreamFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StreamError>> + Send + 'a>>;
 

@@ -1,15 +1,15 @@
-//! Applies events of tenants: each once, in order, whoever else tries to.
+//! Applies events of tenants: each once and in order, also if several processes try.
 //!
 //! For the events of one tenant:
 //!
-//! 1. Load the record. Publish its outputs, as whoever wrote it may have ended before that.
+//! 1. Load the record. Publish its outputs: the process that wrote it may have ended before it did so.
 //! 2. Leave out the events that it says were applied. If none is left, that is all.
 //! 3. Call the program for the rest, on memory alone.
 //! 4. Write the new record in the place of the one that was loaded. If another one was written meanwhile, begin again.
 //! 5. Publish the outputs, and begin again.
 //!
 //! The caller acknowledges the events then. A process that ends in between leaves either the old record or the new one, and
-//! whoever has the events next goes on from there.
+//! the next owner of the events goes on from there.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,7 +68,7 @@ pub enum Applied {
     All,
     /// Some were not: this process has an earlier version of the guest than others, or none.
     Behind,
-    /// Those up to this sequence were. The rest has to wait, as the time was over; some of it may be applied, too.
+    /// The events up to this sequence were applied. The time was over for the rest; some of it may be applied, too.
     UpTo(u64),
 }
 
@@ -92,7 +92,7 @@ pub enum ApplyError {
 }
 
 impl<R: Records> Applier<R> {
-    /// Applies events by the guests of a registry. Keeps at most so many bytes of records in memory.
+    /// Applies events with the guests of a registry. Keeps at most `cache` bytes of records in memory.
     #[must_use]
     pub fn new(
         records: R,

@@ -90,7 +90,7 @@ impl Calls {
                 Vec::new()
             }
         };
-        // Whoever asked asks again if the answer is lost.
+        // If the answer is lost, the client sends the request again.
         let _ = self.nats.client.publish_with_headers(reply, headers, body.into()).await;
     }
 

@@ -132,7 +132,7 @@ pub struct Streams {
     pub events: Stream,
     /// Partitions of the events.
     pub partitions: u32,
-    /// What programs write, and events that failed.
+    /// Outputs of programs, and events that failed.
     pub outputs: Stream,
     /// The records of tenants.
     pub tenants: kv::Store,

@@ -85,7 +85,7 @@ impl Entries {
         self.members.values_mut().for_each(|seen| seen.since = now);
     }
 
-    /// What is there now.
+    /// The present members and owners.
     #[must_use]
     pub fn view(&self, partitions: u32, now: Instant) -> View {
         let members = self.members.iter().filter(|(_, seen)| seen.value.is_some());
@@ -142,7 +142,7 @@ mod tests {
         entries.forget("member.a");
         entries.forget("partition.1");
         assert_eq!(entries.view(2, begun), View { members: Vec::new(), partitions: vec![None, None] });
-        // What this process writes of itself is seen when it is read.
+        // Its own entry counts once this process has read it.
         entries.wrote("member.a", 11, "host");
         assert!(entries.view(2, begun).members.is_empty());
     }

@@ -86,7 +86,7 @@ pub enum NatsError {
     Serve(#[from] ServeError),
 }
 
-/// NATS did not do what it was asked for. It may have done it all the same: whoever tries again looks first.
+/// NATS did not do what it was asked for. It may have done it all the same, so the caller reads the state before it tries again.
 #[derive(Debug, thiserror::Error)]
 #[error("NATS did not answer: {0}")]
 pub struct Unavailable(#[from] pub Source);

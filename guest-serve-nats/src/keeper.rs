@@ -37,7 +37,7 @@ pub struct Keeper<R> {
     shared: Arc<Shared<R>>,
     owners: Store,
     lease: Duration,
-    /// What the entry of this member says, for people.
+    /// The text of this member's entry, for people.
     label: String,
     member: Option<Membership>,
     /// When the last renewal began that succeeded.

@@ -33,7 +33,7 @@ const TURN: Duration = Duration::from_secs(1);
 /// Tenants whose events are applied at the same time, at most.
 const TENANTS: usize = 64;
 
-/// What all partitions of a process share.
+/// The state that all partitions of a process share.
 pub struct Shared<R> {
     /// The connection.
     pub nats: Nats,
@@ -74,7 +74,7 @@ pub async fn run<R: Records>(shared: Arc<Shared<R>>, partition: u32, epoch: u64,
     };
     let late = async {
         stopped(&mut stop).await;
-        // What has begun may end, but NATS may be away.
+        // Events that have begun may end, but NATS may be away.
         sleep(LATE).await;
     };
     tokio::select! {
@@ -83,7 +83,7 @@ pub async fn run<R: Records>(shared: Arc<Shared<R>>, partition: u32, epoch: u64,
     }
 }
 
-/// Waits until something is stopped, or whoever could stop it is gone.
+/// Waits until the value is true, or its sender is gone.
 pub async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
@@ -125,7 +125,7 @@ async fn take<R: Records>(
     }
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Debug, Default)]
 struct Batch {
     /// Whether it had events of tenants that do not wait.

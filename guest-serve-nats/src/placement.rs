@@ -1,12 +1,12 @@
 //! Which process owns which partition: what one process does next about it, of what it sees. Nothing here talks to NATS.
 //!
 //! A process is a member as long as its entry changes. One whose entry stays the same for longer than the time of a lease, by the clock
-//! of whoever looks, is removed; only then are its partitions free. Each takes free partitions up to its share, and gives up
+//! of another process, is removed; only then are its partitions free. Each takes free partitions up to its share, and gives up
 //! what it has beyond.
 
 use std::time::Duration;
 
-/// What a process sees.
+/// The entries as one process sees them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct View {
     /// Members, this process among them.
@@ -35,7 +35,7 @@ pub struct Owner {
     pub revision: u64,
 }
 
-/// What to do.
+/// Steps that a process takes next.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Steps {
     /// Members to remove, if their entry still has this revision.
@@ -49,7 +49,7 @@ pub struct Steps {
 /// The part of its surplus that a process gives up at once, as a divisor: others must have time to take.
 const GRADUALLY: usize = 4;
 
-/// What the process `own` does next, for leases of this time.
+/// The next steps of the process `own`, for leases of this time.
 #[must_use]
 pub fn steps(view: &View, own: &str, lease: Duration) -> Steps {
     let is_dead = |member: &&Member| member.id != own && member.unchanged > lease;

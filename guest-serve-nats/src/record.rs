@@ -50,7 +50,7 @@ pub struct Record {
     pub recent: Vec<u64>,
     /// The last messages of its subjects before these outputs.
     pub chain: Chain,
-    /// What the last events wrote. It may be published already.
+    /// Outputs of the last events. They may be published already.
     pub outputs: Vec<Output>,
 }
 
@@ -58,9 +58,9 @@ pub struct Record {
 /// NATS says so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Chain {
-    /// What its program wrote.
+    /// The last output of its program.
     pub written: u64,
-    /// Its events that failed.
+    /// Its last event that failed.
     pub failed: u64,
 }
 

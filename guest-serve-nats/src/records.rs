@@ -11,7 +11,7 @@ use crate::record::{Record, RecordError};
 /// Where the records of tenants are.
 ///
 /// A write says which revision of the record it follows, and is refused if that is not the last one. So the records of a tenant are
-/// one chain, whoever writes them: a process that was away for a while cannot write over what others wrote meanwhile.
+/// one chain, whichever process writes them: a process that was away for a while cannot overwrite the records that others wrote meanwhile.
 pub trait Records: Send + Sync + 'static {
     /// The record of a tenant and its revision; a fresh one and 0 if there is none.
     fn load(&self, tenant: &Tenant) -> impl Future<Output = Result<(Record, u64), LoadError>> + Send;

@@ -185,7 +185,7 @@ pub fn run(options: &Options) -> Result<Stopped, NatsError> {
     let stopped =
         runtime.block_on(serve(run, administration, options.shutdown_time)).map_err(system("wait for signals"));
     watching.stop();
-    // What was given up may have a thread still.
+    // An operation that was given up may still have a thread.
     runtime.shutdown_background();
     writer.close();
     Ok(stopped?)

@@ -16,7 +16,7 @@ pub(crate) struct Room {
 pub(crate) struct Place(Arc<Room>);
 
 impl Room {
-    /// Room for so many.
+    /// Room for `most` connections.
     pub(crate) fn new(most: u32) -> Arc<Self> {
         Arc::new(Self { most: most as usize, taken: AtomicUsize::new(0) })
     }

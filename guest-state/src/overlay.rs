@@ -93,7 +93,7 @@ mod tests {
         keys.bytes().map(|key| (vec![key], vec![value])).collect()
     }
 
-    /// The keys from `first` on, at most so many, each with the map that its value is of.
+    /// At most `most` keys from `first` on, each with the map that has its value.
     fn read(overlay: &Overlay<BTreeMap<Vec<u8>, Vec<u8>>>, first: u8, most: usize) -> String {
         let mut found = String::new();
         let Ok(()) = overlay.range(&[first], &mut |key, value| {

@@ -26,7 +26,7 @@ impl Fresh {
         self.names.contains_key(tenant)
     }
 
-    /// Those whose names begin with `prefix`, behind `after`.
+    /// The tenants whose names begin with `prefix`, behind `after`.
     pub(crate) fn after<'t>(&'t self, prefix: &'t str, after: Option<&str>) -> impl Iterator<Item = &'t str> + use<'t> {
         let begin = after.map_or(Bound::Included(prefix), Bound::Excluded);
         let behind = self.names.range::<str, _>((begin, Bound::Unbounded)).map(|(name, _)| &**name);

@@ -98,7 +98,7 @@ pub enum HttpError {
     Type {
         /// Its name.
         field: &'static str,
-        /// What it must be.
+        /// The type that it must have.
         wanted: &'static str,
     },
     /// A field that there is not, or is there twice.

@@ -17,7 +17,7 @@ use crate::host::mode::Awaiting;
 use crate::spans::within;
 use crate::stream::GuestStream;
 
-/// What a function gets, and where its result goes.
+/// The argument of a function, and the place of its result.
 pub(super) enum Asked<'a> {
     /// The arguments that were configured, or none.
     Configured,
@@ -58,7 +58,7 @@ impl AsyncInstance {
         let called = {
             let Lent(instance) = &mut Lent(&mut self.instance);
             if !instance.phase.is_ready() {
-                // What initialises a new instance has no stream. If none can be made, the attempt says why.
+                // The initialisation of a new instance has no stream. If no instance can be made, the attempt returns the reason.
                 let why = instance.why_replaced();
                 let _ = instance.replace_uncalled::<Awaiting>(why).await;
             }
@@ -160,7 +160,7 @@ mod tests {
             (drop (call $read (i32.const 262140) (i32.const 8))) (i64.const 0))
         (@custom "guest-abi" "\01\00\00\00"))"#;
 
-    /// Gives so many pieces, each after a time in which the thread sleeps, and counts what is written.
+    /// Yields `left` pieces, each after the thread has slept for `wait`, and records the lengths of the writes.
     struct Pieces {
         left: usize,
         wait: Duration,

@@ -7,7 +7,7 @@
 //! use guest_sdk::function;
 //! use guest_sdk::http::{Request, Response, escape, pairs};
 //!
-//! /// Greets whoever the query names.
+//! /// Greets the person whom the query names.
 //! #[function]
 //! fn greet(request: Request<'_>) -> Response {
 //!     match pairs(request.query).find(|(key, _)| key == "name") {

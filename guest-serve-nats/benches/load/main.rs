@@ -47,7 +47,7 @@ fn percentile(times: &mut [Duration], percent: usize) -> f64 {
     times[(times.len() - 1) * percent / 100].as_secs_f64() * 1e6
 }
 
-/// A record whose program has changed so many cards of memory.
+/// A record whose program has changed this number of cards.
 fn record(cards: u32) -> Record {
     let identity = std::sync::Arc::new(Identity::of([7; 32], b"", &[0; 262_144], &[]));
     let mut delta = Delta::pristine(identity, 262_144);
@@ -99,19 +99,19 @@ async fn writes() {
     }
 }
 
-/// Publishes events of so many tenants, and waits until NATS has each.
+/// Publishes `events` events, spread over `tenants` tenants, and waits until NATS has acknowledged each.
 async fn publish(nats: &Nats, tenants: usize, events: usize) {
     let send = |number: usize| {
         let subject = nats.prefix.input(&tenant(number % tenants));
         async move {
-            let sent = nats.context.publish(subject, "an event of 32 bytes, or so many".into()).await;
+            let sent = nats.context.publish(subject, "an event with a body of 32 bytes".into()).await;
             sent.expect("it is sent").await.expect("it is acknowledged");
         }
     };
     stream::iter(0..events).map(send).buffer_unordered(UNDER_WAY).collect::<Vec<_>>().await;
 }
 
-/// Waits until so many events wait at most, and returns how many.
+/// Waits until at most `count` events wait, and returns their number.
 async fn drain(streams: &Streams, count: u64) -> u64 {
     let mut events = streams.events.clone();
     loop {
@@ -171,7 +171,7 @@ async fn subscribe(streams: &Streams) -> pull::Ordered {
     consumer.messages().await.expect("it is read")
 }
 
-/// What sleeping tenants take of the NATS server.
+/// Disk and memory of the NATS server for each sleeping tenant.
 async fn asleep() {
     let server = Server::start();
     let (_nats, streams) = server.connect(64).await;

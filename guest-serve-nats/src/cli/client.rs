@@ -34,7 +34,7 @@ pub(super) struct SendEvent {
     /// The key of the tenant.
     #[arg(value_name = "TENANT")]
     tenant: String,
-    /// What the program reads [default: standard input, all of it]
+    /// The bytes of the event [default: all of standard input]
     #[arg(value_name = "TEXT")]
     text: Option<String>,
     /// The event's id: one that comes twice within two minutes counts once.

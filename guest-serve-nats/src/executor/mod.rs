@@ -28,7 +28,7 @@ pub struct Event {
     pub sequence: u64,
     /// A hash of the id that its sender gave it: see [`hash_of_id`].
     pub id: Option<u64>,
-    /// What the program reads.
+    /// The bytes that the program reads.
     pub bytes: Vec<u8>,
 }
 
@@ -51,8 +51,8 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// Those for messages of so many bytes: half is for the image, and three eighths for outputs. The last eighth is for the rest, with
-    /// what an event that failed has beside its bytes.
+    /// The sizes for messages of at most `message` bytes: half is for the image, and three eighths for outputs. The last eighth is for the
+    /// other fields, among them kind and reason of an event that failed.
     #[must_use]
     pub const fn of(message: usize) -> Self {
         Self { image: message as u64 / 2, outputs: message / 8, event: message / 4 }
@@ -87,7 +87,7 @@ struct Job {
 pub struct Stopped;
 
 impl Executor {
-    /// Starts threads, each with so many instances.
+    /// Starts `threads` threads with `instances` instances each.
     ///
     /// # Errors
     /// [`ServeError::System`] if the system has no thread.
@@ -105,7 +105,7 @@ impl Executor {
                 let mut worker = Worker::new(instances, sizes, monitor.clone());
                 for job in jobs {
                     if catch_unwind(AssertUnwindSafe(|| worker.run(job))).is_err() {
-                        // A fault of this program: what it worked with may be in pieces. Whoever asked tries again.
+                        // A fault of this program: its data may be inconsistent. The caller tries again.
                         worker = Worker::new(instances, sizes, monitor.clone());
                     }
                 }

@@ -17,7 +17,7 @@ use super::{CONNECTION, Event, Job, Sizes};
 use crate::names::Tenant;
 use crate::record::{Body, Output, Place, Record};
 
-/// What the program is told of the other side.
+/// The address of the peer that the program gets.
 const PEER: &str = "nats";
 
 /// How long events of a tenant are applied before the record is written. Slow ones need not all be done again.
@@ -95,7 +95,7 @@ impl From<Error> for Fault {
     }
 }
 
-/// What a program wants after an event.
+/// The actions of a program after an event.
 #[derive(Debug, Default)]
 struct Wants {
     writes: Vec<Vec<u8>>,
@@ -142,7 +142,7 @@ pub(super) struct Worker {
     versions: HashMap<GuestName, u64>,
 }
 
-/// What the events of one tenant are applied to.
+/// The state to which the events of one tenant are applied.
 struct Applying<'a> {
     deployment: &'a Deployment,
     program: &'a ProgramFunctions,
@@ -159,7 +159,7 @@ impl Worker {
 
     pub(super) fn run(&mut self, Job { deployment, tenant, record, events, done }: Job) {
         let record = self.apply(&deployment, &tenant, &record, events);
-        // Whoever asked may have been stopped.
+        // The caller may have been stopped.
         let _ = done.send(record);
     }
 
@@ -223,7 +223,7 @@ impl Worker {
         let mut before = may_go_back.then(|| self.image(&applying.name));
         let result = match self.connect_and_read(applying, &event.bytes) {
             Err(NotCalled::Begun) => {
-                // What fails now goes back to the beginning, where no connection is known.
+                // A failure from now on restores the beginning, where no connection is known.
                 (before, was_open) = (Some(None), false);
                 applying.record.open = false;
                 self.connect_and_read(applying, &event.bytes)

@@ -20,12 +20,12 @@ impl Counted {
     }
 }
 
-/// What happened to one tenant.
+/// The history of one tenant.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct History {
     /// Events that were acknowledged, by their sequence in the stream.
     pub(crate) acknowledged: BTreeMap<u64, String>,
-    /// What came out, in the order of the stream.
+    /// Its outputs, in the order of the stream.
     pub(crate) outputs: Vec<Counted>,
 }
 

@@ -98,7 +98,7 @@ pub(crate) async fn wait_for(nats: &Nats, streams: &Streams, count: usize, left:
     }
 }
 
-/// What came out of the guest `count`, by tenant, with what was acknowledged. Ids are checked as well: they are in order.
+/// The outputs of the guest `count` by tenant, with the acknowledged events. The ids must be in order, too.
 pub(crate) fn histories(
     acknowledged: BTreeMap<String, BTreeMap<u64, String>>,
     outputs: &[Out],

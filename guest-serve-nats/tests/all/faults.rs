@@ -18,7 +18,7 @@ use crate::process::Process;
 /// Tenants that have events all the time, each from a client of its own.
 const TENANTS: usize = 6;
 
-/// What a client published: the tenant, and its events by sequence.
+/// The events that a client published: the tenant, and its events by sequence.
 type Published = (String, BTreeMap<u64, String>);
 
 fn clients(nats: &guest_serve_nats::connect::Nats, stop: &Arc<AtomicBool>) -> Vec<JoinHandle<Published>> {

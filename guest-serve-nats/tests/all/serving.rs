@@ -41,7 +41,7 @@ fn an_event_is_sent_and_its_output_is_read() {
         assert!(Instant::now() < until, "{read:?}");
         std::thread::sleep(Duration::from_millis(50));
     }
-    // What it counted is on its page.
+    // Its page shows the counts.
     let stdout = process.stdout();
     let (address, token) =
         stdout.split_once("administration on http://").unwrap().1.trim().split_once(", token in ").unwrap();
@@ -112,7 +112,7 @@ async fn processes_share_the_partitions_and_take_over() {
     third.stop();
     let told = [second.stderr(), third.stderr()].concat();
     assert!(told.contains("which has not renewed its lease"), "{told}");
-    // What is applied is not kept.
+    // Applied events are not kept.
     let mut events = streams.events.clone();
     assert_eq!(events.info().await.unwrap().state.messages, 0);
 }

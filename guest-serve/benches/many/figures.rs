@@ -53,7 +53,7 @@ impl Figures {
         self.lines.iter().find(|(found, _)| found == name).map_or(0.0, |(_, value)| *value)
     }
 
-    /// Those that the table has no columns for.
+    /// Figures without a column in the table.
     pub(crate) fn others(&self) -> impl Iterator<Item = (&str, f64)> {
         let lines = self.lines.iter().map(|(name, value)| (name.as_str(), *value));
         lines.filter(|(name, _)| !COLUMNS.contains(name))

@@ -37,10 +37,10 @@ impl ModuleBudget {
     }
 }
 
-/// What the functions of a module depend on: SHA-256 of the module, and the declarations.
+/// The functions of a module depend on its SHA-256 and on the declarations.
 pub(super) type Key = ([u8; 32], Vec<String>);
 
-/// The module of a deployment while it is loaded. Whoever has it may call its functions, also when it is not kept any more.
+/// The module of a deployment while it is loaded. An owner of the `Arc` may call its functions, also when it is not kept any more.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Loaded {
@@ -135,7 +135,7 @@ impl Modules {
         }
     }
 
-    /// Lets a module stay as long as whoever has it.
+    /// Lets a module stay as long as its owners do.
     pub(super) fn pin(&self, loaded: &Arc<Loaded>) {
         let mut kept = self.lock();
         kept.pinned.retain(|pinned| pinned.strong_count() > 0);
@@ -238,7 +238,7 @@ mod tests {
         let is_kept = [&one, &two, &three, &four].map(|loaded| loaded.is_kept());
         assert_eq!(is_kept, [true, false, true, true], "two was not used for longest");
         assert!(modules.find(&two.key).is_none() && modules.find(&one.key).is_some());
-        // Whoever has it brings it back.
+        // An owner brings it back.
         modules.keep(&two);
         assert_eq!((two.is_kept(), three.is_kept(), modules.usage().loaded), (true, false, 3));
         assert_eq!(modules.usage().loads, 4);

@@ -58,7 +58,7 @@ pub(super) struct Away {
     pub(super) task: Task,
     /// Whether the result does not count, as the memory that the event began with could not be written.
     pub(super) is_void: bool,
-    /// What is to be done when it is back.
+    /// Steps that follow when it is back.
     pub(super) waiting: VecDeque<Step>,
 }
 
@@ -244,7 +244,7 @@ impl Drop for SlowPrograms {
     }
 }
 
-/// What a thread has.
+/// The state of a thread.
 struct Slow {
     watch: Arc<Watch>,
     longer: Duration,

@@ -36,7 +36,7 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// An empty one, of a store that was opened so often.
+    /// An empty batch. The store had been opened `opened` times.
     pub(super) fn new(opened: u64) -> Self {
         Self { opened, effects: Vec::new(), done: Vec::new(), moved: false }
     }
@@ -62,14 +62,14 @@ impl Worker {
             self.monitor.store(error.as_deref().map_or(Ok(()), Err));
             self.records.end(error.as_deref().map_or(Ok(()), Err));
             match written {
-                // Those that are not in memory any more went to the store before, and are on the disk with this transaction.
+                // Images that have left memory went to the store before, and are on the disk with this transaction.
                 Ok(saved) if saved == changed.len() || self.tenants.store().opened() == opened => {}
                 Ok(_) => return self.undo(&effects, "the file was opened again"),
                 Err(error) => return self.undo(&effects, &error.to_string()),
             }
         }
         effects.iter().for_each(|effect| self.carry_out(effect));
-        // Who waits for it may go on now.
+        // Connections that wait for it may go on now.
         drop(done);
     }
 

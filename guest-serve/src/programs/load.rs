@@ -31,7 +31,7 @@ pub(super) struct Share {
 }
 
 impl Load {
-    /// At most so many bytes, and a quarter of them of one guest. Each guest may have one image, however large it is.
+    /// At most `most` bytes, and a quarter of them of one guest. Each guest may have one image, however large it is.
     pub(super) fn new(most: usize) -> Arc<Self> {
         Arc::new(Self { most, taken: Mutex::default() })
     }

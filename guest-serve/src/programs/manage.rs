@@ -105,7 +105,7 @@ impl Entrance {
     ) -> Result<Page, ManageError> {
         let prefix = format!("{guest}{SEPARATOR}");
         let after = after.map(|key| format!("{prefix}{key}"));
-        // Those that go to the disk meanwhile are in what is read there afterwards.
+        // The disk is read afterwards, so it has the tenants that go there meanwhile.
         let ask = |reply| Manage::Fresh { prefix: prefix.clone(), after: after.clone(), most: most + 1, reply };
         let fresh = self.ask_all(|_| true, |_| Some(&ask)).await?;
         let mut named: BTreeMap<String, Option<Listed>> =
@@ -244,7 +244,7 @@ fn has_room<E>(deployment: &Deployment, stored: impl FnOnce(&str) -> Result<u64,
 impl Worker {
     /// Does work between two transactions.
     pub(super) fn manage(&mut self, job: Manage) {
-        // Whoever asked may have gone.
+        // The caller may have gone.
         match job {
             Manage::Fresh { prefix, after, most, reply } => {
                 let fresh = self.tenants.fresh(&prefix, after.as_deref()).take(most).map(str::to_owned);
@@ -280,7 +280,7 @@ impl Worker {
     /// Whether a tenant may have a connection.
     pub(super) fn admits(&mut self, deployment: &Deployment, tenant: &Arc<str>) -> bool {
         let stored = |guest: &str| self.tenants.store().reader().usage(guest).map(|usage| usage.tenants);
-        // What cannot be read is told by the call that follows.
+        // If the store cannot be read, the next call reports it.
         self.open.contains_key(tenant) || has_room(deployment, stored) || self.tenants.knows(tenant).unwrap_or(true)
     }
 
@@ -304,7 +304,7 @@ impl Worker {
         self.undone.remove(tenant);
         self.paces.forget(tenant);
         if let Some(away) = self.away.remove(tenant) {
-            // Those that wait to come in are new to the tenant that begins.
+            // Connections that wait to open belong to the tenant that begins.
             away.waiting.into_iter().for_each(|step| step.turn_away(Closing::Forgotten));
         }
     }

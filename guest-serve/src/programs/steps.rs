@@ -12,7 +12,7 @@ use super::outbox::{Closing, Outbox};
 use super::worker::{Event, Open, Task, Worker};
 use crate::deployment::Deployment;
 
-/// What is to be done for a tenant, in order.
+/// A step for a tenant. Steps are taken in order.
 #[derive(Debug)]
 pub(super) struct Step {
     deployment: Arc<Deployment>,

@@ -32,7 +32,7 @@ pub(crate) struct Batch {
     view: Arc<View>,
     accounts: Accounts,
     responses: Responses,
-    /// What is written for each tenant that a call has changed.
+    /// Changes to write, by tenant.
     changed: HashMap<Arc<str>, Changed>,
     /// Bytes of intents.
     bytes: usize,
@@ -40,7 +40,7 @@ pub(crate) struct Batch {
     waits: bool,
 }
 
-/// What is written for a tenant beside its records.
+/// Changes of a tenant beside its records.
 #[derive(Debug)]
 struct Changed {
     config: RecordsConfig,
@@ -63,7 +63,7 @@ impl Batch {
         Ok(Self { opened, view, accounts, responses, changed: HashMap::new(), bytes: 0, waits: false })
     }
 
-    /// What a call of the tenant reads.
+    /// The state that a call of the tenant reads.
     pub(crate) fn state(&self, request: &Request) -> CallState {
         CallState::new(&request.tenant, Arc::clone(&request.event), Arc::clone(&self.view))
     }
@@ -164,8 +164,8 @@ impl Batch {
         self.bytes > ENOUGH
     }
 
-    /// Whether it can be written to the file, which has been opened so often now. After another opening it cannot: the file may not have
-    /// what the calls have read.
+    /// Whether it can be written to the file, which has been opened `opened` times. After another opening it cannot: the file may lack
+    /// records that the calls have read.
     pub(crate) const fn is_of(&self, opened: u64) -> bool {
         self.opened == opened
     }

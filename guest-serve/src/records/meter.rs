@@ -53,7 +53,7 @@ impl<M: OrderedMapMut<Error = redb::Error>> OrderedMapMut for Metered<'_, M> {
             let before = self.map.get(key)?.map_or(0, |before| size(&before));
             needed = (needed + size(value)).saturating_sub(before);
         }
-        // What makes it less is written also where the limit was lowered.
+        // A write that frees bytes is applied also if the limit was lowered.
         if needed > self.most && needed > *self.bytes {
             return Err(MeterError::Full { needed, most: self.most });
         }

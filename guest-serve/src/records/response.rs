@@ -21,7 +21,7 @@ pub(crate) struct Response {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// What a call left, as far as a response goes.
+/// The response of a call, and the number of its other intents.
 pub(super) struct Left {
     pub(super) response: Response,
     /// Intents beside the result.
@@ -54,7 +54,7 @@ fn malformed(error: WireError) -> RecordsError {
     RecordsError::Intents(format!("malformed intents: {error}"))
 }
 
-/// What a call left.
+/// Reads the intents of a call.
 pub(super) fn left(stream: &[u8], encoding: Encoding, most: usize) -> Result<Left, RecordsError> {
     let (mut result, mut others) = (None, 0);
     for intent in intents(stream) {

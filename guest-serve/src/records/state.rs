@@ -21,7 +21,7 @@ pub(crate) fn view(reader: &RedbReader) -> Result<Arc<View>, RedbStoreError> {
     Ok(Arc::new(Overlay::new(Arc::new(snapshot))))
 }
 
-/// What an extension function reads during a call: the event, and the records of its tenant. They stay as they are while others
+/// The state that an extension function reads during a call: the event, and the records of its tenant. They stay as they are while others
 /// write. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct CallState {

@@ -6,7 +6,7 @@ use guest_tenants::redb::{self, ReadOnlyTable, TableDefinition, WriteTransaction
 /// The records of all tenants, each under the name of its tenant.
 pub(super) const RECORDS: &str = "records";
 
-/// What a tenant has: see [`Account`](super::account::Account).
+/// The account of each tenant: see [`Account`](super::account::Account).
 pub(super) const ACCOUNTS: TableDefinition<'_, &str, (u64, u64, u64, u64)> = TableDefinition::new("record_accounts");
 
 /// A response: its number, its encoding, the hash of the request, and its bytes.

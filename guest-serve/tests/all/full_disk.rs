@@ -29,7 +29,7 @@ fn events_that_cannot_be_kept_have_not_happened_and_the_beginning_and_end_of_the
     assert_eq!(guest["last_error"]["kind"], "store", "{guest}");
     server.process.bound_files(None);
     drop(tenant);
-    // What was answered is there, and nothing else but the end of connections, of which each is told at most once.
+    // The answered events are there, and besides them at most one end for each connection.
     let mut tenant = Tenant::connect(server.address, "a");
     let number = tenant.ask("x");
     assert!(number % 1000 == 3 && (1..=4).contains(&(number / 1000)), "{number}");

@@ -19,7 +19,7 @@ const KILLS: u64 = 12;
 const CLIENTS: u64 = 6;
 const TENANTS: u64 = 3;
 
-/// What the responses to the requests of a tenant, each of which counts one, say against the counter in the end.
+/// Compares the responses to the requests of a tenant, each of which counts one, with the counter in the end.
 fn check(acknowledged: &[u64], counter: u64) -> Result<(), String> {
     let mut numbers = acknowledged.to_vec();
     numbers.sort_unstable();
@@ -88,7 +88,7 @@ impl Current {
             let counted = self.count(&mut client, number, numbers.len());
             numbers.push(counted);
             self.acknowledged.fetch_add(1, Relaxed);
-            // What was acknowledged is sent again at times, as by a client that forgot: maybe to another process.
+            // At times an acknowledged request is sent again, as by a client that forgot: maybe to another process.
             if numbers.len() % 7 == 0 {
                 let again = self.count(&mut client, number, numbers.len() - 1);
                 assert_eq!(again, counted, "its response is kept");

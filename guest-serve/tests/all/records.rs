@@ -186,7 +186,7 @@ fn a_request_that_is_sent_again_with_its_key_is_carried_out_once() {
         assert_eq!((other.status, other.error().0.as_str()), (422, "idempotency-key"), "{path}");
     }
     assert_eq!(named(address, "/counters/count/b", "one", "{}").result(), r#"{"n":1}"#, "keys are of a tenant");
-    // What failed has left nothing, and is carried out again.
+    // A request that failed has left nothing, and is carried out again.
     assert_eq!(named(address, "/counters/refuse/a", "two", "{}").error().0, "guest-error");
     assert_eq!(named(address, "/counters/echo/a", "two", r#"{"x":1}"#).result(), r#"{"x":1}"#);
     for key in ["", "a b", "ä", &"x".repeat(256)] {
@@ -363,7 +363,7 @@ fn the_sample_guest_takes_orders_once_and_lists_them_page_by_page() {
         after = format!("&after={cursor}");
     }
     assert!(numbers.into_iter().eq(1..=25));
-    // Those of a guest that was removed stay, and one of the same name goes on with them.
+    // The records of a removed guest stay, and a guest of the same name goes on with them.
     assert_eq!(server.ask("DELETE", "/api/guests/shop").status, 200);
     let page = server.ask("GET", "/api/guests/shop/records?storage=sys.Record&entity=shop.Counter").json();
     assert_eq!(page["records"][0]["value"], json!({"Value": 1}));

@@ -140,7 +140,7 @@ fn nobody_else_sees_a_secret() {
     assert_eq!(found, [guests.path().join("secrets.toml")]);
 }
 
-/// A program that writes its secret to whoever sends something.
+/// A program that answers each message with its secret.
 fn program() -> String {
     const BYTES: Type = Type::of(Scalar::Bytes);
     let section = section(&[entry!("read", ["connection": Type::of(Scalar::I64), "bytes": BYTES], BYTES)]);

@@ -131,7 +131,7 @@ fn a_guest_has_as_many_tenants_as_it_may() {
     server.process.wait_for_stderr("the guest has as many tenants as it may have");
     assert_eq!(Tenant::connect(server.address, "c").ask("x"), 2);
     server.stop();
-    // Those that sleep count.
+    // Sleeping tenants count.
     let server = Server::start(folder.path(), &["--program-threads", "2"]);
     assert_eq!(upgrade(&server, "d").status, 503);
     assert_eq!(Tenant::connect(server.address, "b").ask("x"), 1002);

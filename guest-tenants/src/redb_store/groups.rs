@@ -53,7 +53,7 @@ fn group(tenant: &str) -> &str {
 }
 
 impl<'t> Changes<'t> {
-    /// The image of a tenant had so many bytes before, if there was one, and has so many now.
+    /// The image of a tenant had `before` bytes, if there was one, and has `after` bytes now.
     pub(super) fn add(&mut self, tenant: &'t str, before: Option<usize>, after: Option<usize>) {
         let size = |bytes: Option<usize>| bytes.unwrap_or(0).cast_signed() as i64;
         let (tenants, bytes) = self.by_group.entry(group(tenant)).or_default();

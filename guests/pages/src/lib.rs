@@ -6,14 +6,14 @@ use guest_sdk::http::{Request, Response, Streamed, escape, pairs, read_body};
 /// The name of the secret that opens [`private`].
 const KEY: &str = "API_KEY";
 
-/// Greets whoever fills in the form.
+/// Greets the person who fills in the form.
 #[function]
 fn greet(request: Request<'_>) -> Response {
     let sent = std::str::from_utf8(request.body).unwrap_or_default();
     let name = pairs(sent).find(|(field, _)| field == "name").map(|(_, name)| name);
     let greeting = match name.as_deref().map(str::trim) {
         None | Some("") => String::new(),
-        // What others have written is escaped.
+        // Text of others is escaped.
         Some(name) => format!("<p>Hello, {}!</p>", escape(name)),
     };
     let action = escape(&format!("{}/", request.mount));

@@ -228,7 +228,7 @@ impl Pair<'_> {
 /// Compares memory and globals of an instance that was resumed with those of one that was never suspended.
 fn compare(awake: &mut Instance, resumed: &mut Instance, differences: &mut Vec<What>) {
     let residue = awake.config().residue;
-    // What an image leaves out: no safe guest reads it after a call.
+    // Regions that an image leaves out: no safe guest reads them after a call.
     let left_out =
         |region| residue == Residue::Scrub && matches!(region, RegionKind::ShadowStack | RegionKind::Exchange);
     if let (Some((expected, snapshot)), Some((found, _))) = (awake.memory(), resumed.memory()) {

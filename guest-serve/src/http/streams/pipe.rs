@@ -172,7 +172,7 @@ impl Output {
     }
 }
 
-/// What is left to be sent when a call has ended.
+/// The rest that must be sent when a call has ended.
 pub(super) enum Last {
     /// A response that did not begin before.
     Whole(Response<Full<Bytes>>),

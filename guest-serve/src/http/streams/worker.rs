@@ -32,7 +32,7 @@ const MOST_IDLE: usize = 256;
 /// Bytes of a page of linear memory.
 const PAGE: u64 = 64 << 10;
 
-/// What the thread has.
+/// The state of the thread.
 pub(super) struct Worker {
     reader: RefCell<Reader>,
     /// Instances that wait for a call, by the version of their guest.
@@ -121,7 +121,7 @@ impl Worker {
             slow: false,
             error: failure.as_ref().map(|(_, kind, message)| (*kind, message.as_str())),
         });
-        // Whoever has the whole response finds it counted, and the place free.
+        // A client that has the whole response finds it counted, and the place free.
         drop(permit);
         output.send_last(last).await;
         // A connection with bytes that nobody has read is reset, and the client may never see the response.

@@ -12,7 +12,7 @@ pub enum CallError {
     /// The call failed.
     #[error(transparent)]
     Failed(#[from] FunctionError),
-    /// What it left was not taken.
+    /// Its intents were not applied.
     #[error(transparent)]
     Records(#[from] RecordsError),
     /// No place to wait.

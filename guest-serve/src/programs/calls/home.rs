@@ -46,7 +46,7 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    /// For one thread, which keeps at most so many instances. A call may hold it up for `slice`.
+    /// For one thread, which keeps at most `instances` instances. A call may hold it up for `slice`.
     pub(crate) fn new(
         reader: RedbReader,
         registry: &Registry,

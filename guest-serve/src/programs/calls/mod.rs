@@ -65,7 +65,7 @@ pub(super) struct Waiting {
     reply: oneshot::Sender<Settled>,
 }
 
-/// What becomes of a call.
+/// The outcome of a call.
 #[derive(Debug)]
 pub(crate) enum Settled {
     /// It ended, and what it left is where its guest wants it to be.

@@ -15,7 +15,7 @@ pub(super) fn put(guests: &Guests) {
     guests.put("ledger", CONFIG, &ledger("unreachable"));
 }
 
-/// What a ledger has: how many numbers, and their digest.
+/// The content of a ledger: the count of its numbers, and their digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Ledger {
     count: u64,

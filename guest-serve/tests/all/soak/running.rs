@@ -18,7 +18,7 @@ const PHASE: Duration = Duration::from_millis(700);
 /// Answers of one kind that are remembered; later ones take the place of earlier ones.
 const SAMPLES: usize = 200_000;
 
-/// What happened.
+/// The figures of a soak.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
     pub(super) kills: u64,

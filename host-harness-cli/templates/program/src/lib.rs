@@ -88,7 +88,7 @@ mod tests {
     const ADA: Connection = Connection::new(1);
     const BEN: Connection = Connection::new(2);
 
-    /// What an event lets the room write, and to whom.
+    /// The messages that the room writes after an event, with their receivers.
     fn writes(event: impl FnOnce(&mut Actions)) -> Vec<(Vec<Connection>, String)> {
         let mut actions = Actions::default();
         event(&mut actions);
