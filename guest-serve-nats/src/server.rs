@@ -16,7 +16,7 @@ use guest_serve::catalog::{Catalog, Look};
 use guest_serve::deployment::Loader;
 use guest_serve::error::ServeError;
 use guest_serve::folder::GuestFolder;
-use guest_serve::lanes::{SlowCalls, SlowOptions};
+use guest_serve::lanes::{SlowCall, SlowOptions};
 use guest_serve::monitor::Monitor;
 use guest_serve::rate::Rate;
 use guest_serve::registry::Registry;
@@ -151,7 +151,7 @@ pub fn run(options: &Options) -> Result<Stopped, NatsError> {
         slice: TICK,
         longer: WAIT,
     };
-    let functions = SlowCalls::start(&registry, &slow).map_err(system("start the threads of functions"))?;
+    let functions = SlowCall::lane(&registry, &slow).map_err(system("start the threads of functions"))?;
     let calls = Calls {
         nats: nats.clone(),
         registry: registry.clone(),

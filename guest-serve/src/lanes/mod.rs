@@ -13,13 +13,15 @@ use std::time::Duration;
 
 pub(crate) use low::lower_priority;
 pub use queue::{Full, Turns};
-pub use slow::{SlowCall, SlowCalls, SlowOptions};
+pub use slow::{SlowCall, SlowOptions};
 
+use crate::call::Stop;
 use crate::folder::GuestName;
 
-/// Threads that do jobs in turn. Dropping it ends them; jobs that wait are dropped, and those that run end.
+/// Threads that do jobs in turn. Dropping it ends them; jobs that wait are dropped, and those that run are stopped.
 #[derive(Debug)]
 pub struct Lane<J> {
+    stop: Stop,
     entrance: Entrance<J>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -65,21 +67,22 @@ struct State<J> {
 }
 
 impl<J: Send + 'static> Lane<J> {
-    /// Starts threads, each of which does jobs by what `make` makes. At most `most` jobs wait. No guest has all threads, if
-    /// there are several.
+    /// Starts threads, each of which does jobs by what `make` makes. Calls of its jobs heed the [`Stop`]. At most `most` jobs wait.
+    /// No guest has all threads, if there are several.
     ///
     /// # Errors
     /// If the system makes no thread.
     pub fn start<W: Work<J>>(
         threads: usize,
         most: usize,
-        make: impl Fn() -> W + Send + Sync + 'static,
+        make: impl Fn(&Stop) -> W + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let state = Mutex::new(State { turns: Turns::new(most, threads.saturating_sub(1).max(1)), closed: false });
         let entrance = Entrance { shared: Arc::new(Shared { state, changed: Condvar::new() }) };
         // The threads that there are end with it if there is none for the next.
-        let mut lane = Self { entrance, threads: Vec::new() };
-        let make = Arc::new(make);
+        let mut lane = Self { stop: Stop::default(), entrance, threads: Vec::new() };
+        let stop = lane.stop.clone();
+        let make = Arc::new(move || make(&stop));
         for number in 0..threads {
             let (shared, make) = (Arc::clone(&lane.entrance.shared), Arc::clone(&make));
             let work = move || {
@@ -100,6 +103,7 @@ impl<J: Send + 'static> Lane<J> {
 
 impl<J> Drop for Lane<J> {
     fn drop(&mut self) {
+        self.stop.set();
         self.entrance.close();
         for thread in self.threads.drain(..) {
             // It does not panic: jobs that do are caught.

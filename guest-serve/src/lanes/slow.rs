@@ -7,8 +7,8 @@ use std::time::Duration;
 use guest_functions::FunctionError;
 use tokio::sync::oneshot;
 
-use super::{Entrance, Lane, Work};
-use crate::call::{Attempt, Call, Instances, Kind, Output, Stop, is_at_limit, ran};
+use super::{Lane, Work};
+use crate::call::{Attempt, Call, Instances, Kind, Output, is_at_limit, ran};
 use crate::deployment::{Deployment, Loaded};
 use crate::error::ServeError;
 use crate::registry::{Reader, Registry};
@@ -32,13 +32,6 @@ pub enum SlowCall {
     },
 }
 
-/// The slow lane of a server. Dropping it ends its threads and the calls that run.
-#[derive(Debug)]
-pub struct SlowCalls {
-    stop: Stop,
-    lane: Lane<SlowCall>,
-}
-
 /// How the slow lane is.
 #[derive(Debug, Clone, Copy)]
 pub struct SlowOptions {
@@ -54,33 +47,18 @@ pub struct SlowOptions {
     pub longer: Duration,
 }
 
-impl SlowCalls {
-    /// Starts the threads. Instances of guests that are not in the registry any more are dropped in time.
+impl SlowCall {
+    /// Starts the slow lane of a server. Instances of guests that are not in the registry any more are dropped in time.
     ///
     /// # Errors
     /// If the system makes no thread.
-    pub fn start(registry: &Registry, options: &SlowOptions) -> io::Result<Self> {
+    pub fn lane(registry: &Registry, options: &SlowOptions) -> io::Result<Lane<Self>> {
         let registry = registry.clone();
         let SlowOptions { threads, waiting, instances, slice, longer } = *options;
-        let stop = Stop::default();
-        let of_threads = stop.clone();
-        let lane = Lane::start(threads, waiting, move || {
-            let instances = Instances::new(instances, Kind::Slow { stop: of_threads.clone(), longer });
+        Lane::start(threads, waiting, move |stop| {
+            let instances = Instances::new(instances, Kind::Slow { stop: stop.clone(), longer });
             Worker { instances, reader: registry.reader(), slice }
-        })?;
-        Ok(Self { stop, lane })
-    }
-
-    /// Where calls enter.
-    #[must_use]
-    pub fn entrance(&self) -> Entrance<SlowCall> {
-        self.lane.entrance()
-    }
-}
-
-impl Drop for SlowCalls {
-    fn drop(&mut self) {
-        self.stop.set();
+        })
     }
 }
 

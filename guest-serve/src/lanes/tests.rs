@@ -72,7 +72,7 @@ proptest! {
 #[test]
 fn jobs_are_done_in_turn_by_the_threads_and_a_panic_ends_none() {
     let (sender, done) = mpsc::channel();
-    let lane = Lane::start(1, 100, move || {
+    let lane = Lane::start(1, 100, move |_| {
         let sender = sender.clone();
         move |job: u32| {
             assert!(job != 1, "this job is a fault");
@@ -95,7 +95,7 @@ fn spinning(threads: usize) -> (Lane<&'static str>, mpsc::Sender<()>, mpsc::Rece
     let (sender, done) = mpsc::channel();
     let (release, released) = mpsc::channel::<()>();
     let released = Arc::new(Mutex::new(released));
-    let lane = Lane::start(threads, 100, move || {
+    let lane = Lane::start(threads, 100, move |_| {
         let (sender, released) = (sender.clone(), Arc::clone(&released));
         move |job: &'static str| {
             if job == "spins" {
@@ -143,7 +143,7 @@ fn a_thread_without_jobs_rests() {
     }
 
     let (sender, rested) = mpsc::channel();
-    let lane = Lane::start(1, 1, move || Rests(sender.clone())).unwrap();
+    let lane = Lane::start(1, 1, move |_| Rests(sender.clone())).unwrap();
     rested.recv().unwrap();
     drop(lane);
 }

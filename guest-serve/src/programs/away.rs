@@ -19,9 +19,10 @@ use super::event::{Error, EventError, Input, checked};
 use super::load::Share;
 use super::steps::Step;
 use super::worker::{Job, Task, Worker};
-use crate::call::{Stop, Watch, ran};
+use crate::call::{Watch, ran};
 use crate::deployment::{Deployment, Pace, ProgramFunctions};
-use crate::lanes::{Entrance as LaneEntrance, Lane, SlowOptions, Work};
+use crate::folder::GuestName;
+use crate::lanes::{Lane, SlowOptions, Work};
 use crate::registry::{Reader, Registry};
 
 /// An event on its way. Whatever becomes of it, the thread of its tenant is told.
@@ -189,6 +190,23 @@ fn store_error(error: TenantError<RedbStoreError>) -> Error {
 }
 
 impl Errand {
+    /// Starts the slow lane of programs.
+    ///
+    /// # Errors
+    /// If the system makes no thread.
+    pub(super) fn lane(registry: &Registry, options: &SlowOptions) -> io::Result<Lane<Self>> {
+        let registry = registry.clone();
+        let SlowOptions { threads, waiting, instances, longer, .. } = *options;
+        Lane::start(threads, waiting, move |stop| Slow {
+            watch: Watch::new(stop.clone()),
+            longer,
+            most: instances.max(1),
+            held: HashMap::new(),
+            uses: 0,
+            reader: registry.reader(),
+        })
+    }
+
     fn end(&mut self, result: Result<(Vec<u8>, Option<Image>), Error>, took: Duration) {
         let Some(input) = self.input.take() else { return };
         let (number, tenant) = (self.number, Arc::clone(&self.tenant));
@@ -204,56 +222,22 @@ impl Drop for Errand {
     }
 }
 
-/// The slow lane of programs. Dropping it ends its threads and the calls that run.
-#[derive(Debug)]
-pub(super) struct SlowPrograms {
-    stop: Stop,
-    lane: Lane<Errand>,
-}
-
-impl SlowPrograms {
-    /// Starts the threads.
-    ///
-    /// # Errors
-    /// If the system makes no thread.
-    pub(super) fn start(registry: &Registry, options: &SlowOptions) -> io::Result<Self> {
-        let registry = registry.clone();
-        let SlowOptions { threads, waiting, instances, longer, .. } = *options;
-        let stop = Stop::default();
-        let of_threads = stop.clone();
-        let lane = Lane::start(threads, waiting, move || Slow {
-            watch: Watch::new(of_threads.clone()),
-            longer,
-            most: instances.max(1),
-            held: HashMap::new(),
-            uses: 0,
-            reader: registry.reader(),
-        })?;
-        Ok(Self { stop, lane })
-    }
-
-    /// Where events enter.
-    pub(super) fn entrance(&self) -> LaneEntrance<Errand> {
-        self.lane.entrance()
-    }
-}
-
-impl Drop for SlowPrograms {
-    fn drop(&mut self) {
-        self.stop.set();
-    }
-}
-
 /// The state of a thread.
 struct Slow {
     watch: Arc<Watch>,
     longer: Duration,
     /// Instances that it keeps at most.
     most: usize,
-    /// An instance for each version of a guest, and when it was used last.
-    held: HashMap<u64, (Instance, u64)>,
+    /// An instance for each version of a guest.
+    held: HashMap<u64, Held>,
     uses: u64,
     reader: Reader,
+}
+
+struct Held {
+    guest: GuestName,
+    instance: Instance,
+    last_used: u64,
 }
 
 impl Slow {
@@ -279,10 +263,10 @@ impl Slow {
         self.uses += 1;
         let version = deployment.version;
         if self.held.len() >= self.most && !self.held.contains_key(&version) {
-            let oldest = self.held.iter().min_by_key(|(_, (_, used))| *used).map(|(version, _)| *version);
+            let oldest = self.held.iter().min_by_key(|(_, held)| held.last_used).map(|(version, _)| *version);
             oldest.map(|version| self.held.remove(&version));
         }
-        let (instance, used) = match self.held.entry(version) {
+        let held = match self.held.entry(version) {
             Entry::Occupied(held) => held.into_mut(),
             Entry::Vacant(free) => {
                 let deadline = deployment.config.limits.deadline.saturating_add(self.longer);
@@ -292,11 +276,11 @@ impl Slow {
                         .with_init_deadline(InstanceConfig::default().init_deadline)
                         .with_supervisor(Some(self.watch.supervisor()))
                 })?;
-                free.insert((instance, 0))
+                free.insert(Held { guest: deployment.name.clone(), instance, last_used: 0 })
             }
         };
-        *used = self.uses;
-        Ok(instance)
+        held.last_used = self.uses;
+        Ok(&mut held.instance)
     }
 }
 
@@ -312,8 +296,8 @@ impl Work<Errand> for Slow {
 
     fn rest(&mut self) {
         let table = self.reader.table();
-        let is_current = |version: u64| table.deployments().any(|deployment| deployment.version == version);
-        self.held.retain(|version, _| is_current(*version));
+        let is_current = |version, held: &Held| table.get(&held.guest).is_some_and(|now| now.version == version);
+        self.held.retain(|version, held| is_current(*version, held));
     }
 }
 

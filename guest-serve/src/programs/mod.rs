@@ -32,13 +32,13 @@ use tokio::sync::watch;
 use crate::deployment::Deployment;
 use crate::error::ServeError;
 use crate::folder::GuestName;
-use crate::lanes::SlowOptions;
+use crate::lanes::{Lane, SlowOptions};
 use crate::monitor::Monitor;
 use crate::rate::Rate;
 use crate::records::make_tables;
 use crate::registry::Registry;
 use crate::room::Room;
-use away::SlowPrograms;
+use away::Errand;
 pub use calls::CallError;
 use calls::{CallJob, Home};
 pub(crate) use calls::{Settled, WriteCall};
@@ -123,7 +123,7 @@ pub struct Programs {
     listeners: Option<Listeners>,
     workers: Vec<JoinHandle<bool>>,
     /// Ends after the threads that wait for it.
-    slow: Option<SlowPrograms>,
+    slow: Option<Lane<Errand>>,
 }
 
 impl Programs {
@@ -149,7 +149,7 @@ impl Programs {
         let config = TenantsConfig::default().with_instances(instances).with_asleep_bytes(asleep);
         let numbers = Numbers::open(own)?;
         let no_thread = |source| ServeError::System { what: "start the threads of programs", source };
-        let slow = SlowPrograms::start(registry, &common.slow).map_err(no_thread)?;
+        let slow = Errand::lane(registry, &common.slow).map_err(no_thread)?;
         let entrance = slow.entrance();
         let shared = Shared {
             workers: Vec::new(),

@@ -14,7 +14,7 @@ use super::connections::{Connections, Shared, Times};
 use crate::error::ServeError;
 use crate::http::streams::Streams;
 use crate::http::{CallOptions, Calls, Handler};
-use crate::lanes::{SlowCalls, SlowOptions};
+use crate::lanes::{Lane, SlowCall, SlowOptions};
 use crate::programs::{Common, Entrance};
 use crate::rate::Rate;
 use crate::registry::Registry;
@@ -96,7 +96,7 @@ pub struct Threads {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
     /// Ends after the threads that wait for it.
-    _slow: Option<SlowCalls>,
+    _slow: Option<Lane<SlowCall>>,
     _streams: Option<Streams>,
 }
 
@@ -155,7 +155,7 @@ impl Threads {
         options: &ThreadOptions,
     ) -> Result<Self, ServeError> {
         let lane = options.slow_lane();
-        let slow = SlowCalls::start(registry, &lane).map_err(no_thread)?;
+        let slow = SlowCall::lane(registry, &lane).map_err(no_thread)?;
         let room =
             programs.as_ref().map_or_else(|| Room::new(options.connections), |programs| Arc::clone(programs.room()));
         let streams = Streams::start(registry, options.streams as usize).map_err(no_thread)?;

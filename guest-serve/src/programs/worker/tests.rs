@@ -17,8 +17,8 @@ use tokio::sync::watch;
 use super::*;
 use crate::deployment::Loader;
 use crate::folder::GuestFolder;
-use crate::lanes::SlowOptions;
-use crate::programs::away::SlowPrograms;
+use crate::lanes::{Lane, SlowOptions};
+use crate::programs::away::Errand;
 use crate::programs::calls::{Settled, WriteCall};
 use crate::programs::numbers::Numbers;
 use crate::programs::outbox::{self, Closer, Out, Outgoing};
@@ -62,7 +62,7 @@ struct Tested {
     programs: Programs,
     deployment: Arc<Deployment>,
     store: RedbStore,
-    _slow: SlowPrograms,
+    _slow: Lane<Errand>,
     folder: TempDir,
 }
 
@@ -111,7 +111,7 @@ impl Tested {
         let long = Duration::from_secs(50);
         // Its lane takes no job at all.
         let slow = SlowOptions { threads: 1, waiting: 0, instances: 1, slice: long, longer: long };
-        let lane = SlowPrograms::start(&registry, &slow).unwrap();
+        let lane = Errand::lane(&registry, &slow).unwrap();
         let (sender, jobs) = mpsc::channel();
         let shared = Shared {
             workers: vec![sender.clone()],
