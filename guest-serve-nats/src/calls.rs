@@ -1,7 +1,7 @@
 //! Functions of guests, called by requests: each is answered by one of the processes. Nothing is kept of a call.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_nats::header::HeaderMap;
 use async_nats::{Message, Subscriber};
@@ -9,14 +9,12 @@ use futures_util::StreamExt as _;
 use guest_functions::wire::{self, Encoding};
 use guest_serve::call::{Call, Input, Output};
 use guest_serve::config::{Format, Route};
-use guest_serve::deployment::{Deployment, Loaded, RouteFunction};
-use guest_serve::http::Refusal;
-use guest_serve::lanes::{Entrance, SlowCall};
+use guest_serve::deployment::{Deployment, RouteFunction};
+use guest_serve::http::{Refusal, SlowLane};
 use guest_serve::monitor::Ended;
 use guest_serve::rate::Rate;
 use guest_serve::registry::Registry;
-use tokio::sync::{Semaphore, oneshot, watch};
-use tokio::time::timeout;
+use tokio::sync::{Semaphore, watch};
 
 use crate::connect::Nats;
 use crate::error::Unavailable;
@@ -37,11 +35,9 @@ pub struct Calls {
     /// The guests.
     pub registry: Registry,
     /// Where calls wait for their turn.
-    pub entrance: Entrance<SlowCall>,
+    pub slow: SlowLane,
     /// The rates of tenants.
     pub rate: Rate,
-    /// How long a call may wait for its turn, beside its deadline.
-    pub wait: Duration,
 }
 
 impl Calls {
@@ -123,21 +119,6 @@ impl Calls {
         result
     }
 
-    /// The module of a guest. One that is not loaded is loaded in its turn.
-    async fn loaded(&self, deployment: &Arc<Deployment>, key: &str) -> Result<Arc<Loaded>, Refusal> {
-        if let Some(loaded) = deployment.loaded_now() {
-            return Ok(loaded);
-        }
-        let (reply, loaded) = oneshot::channel();
-        let job = SlowCall::Load { deployment: Arc::clone(deployment), reply };
-        self.entrance.enter(&deployment.name, key, deployment.config.limits.waiting, job)?;
-        match timeout(self.wait, loaded).await {
-            Ok(Ok(loaded)) => loaded.map_err(|error| Refusal::NotLoaded(Box::new(error))),
-            Ok(Err(_)) => Err(Refusal::Stopping),
-            Err(_) => Err(Refusal::WaitedTooLong),
-        }
-    }
-
     async fn make(
         &self,
         key: &str,
@@ -153,7 +134,7 @@ impl Calls {
         if request.payload.len() > limits.body {
             return Err(Refusal::BodyTooLarge { most: limits.body });
         }
-        let loaded = self.loaded(&deployment, key).await?;
+        let loaded = self.slow.loaded(&deployment, key).await?;
         let RouteFunction::Typed(function) = &loaded.functions[route] else {
             // Its intents need records, which are a server's own.
             return Err(Refusal::NoRoute { guest: deployment.name.to_string() });
@@ -163,19 +144,10 @@ impl Calls {
             true => Vec::new(),
             false => wire::arguments(encoding, signature, &request.payload)?,
         };
-        let (reply, result) = oneshot::channel();
-        let guest = deployment.name.clone();
         let input = Input::Arguments(arguments);
         let call = Call { deployment, loaded: Arc::clone(&loaded), route, tenant: key.into(), input };
-        self.entrance.enter(&guest, key, limits.waiting, SlowCall::Call { call, reply })?;
-        let value = match timeout(limits.deadline.saturating_add(self.wait), result).await {
-            Ok(Ok(result)) => match result? {
-                Output::Value(value) => value,
-                // It is no extension function.
-                Output::Intents(_) => return Err(Refusal::NoRoute { guest: guest.to_string() }),
-            },
-            Ok(Err(_)) => return Err(Refusal::Stopping),
-            Err(_) => return Err(Refusal::WaitedTooLong),
+        let Output::Value(value) = self.slow.call(call).await? else {
+            unreachable!("a typed function has a result");
         };
         let mut bytes = Vec::new();
         wire::write(encoding, &value, &mut bytes);

@@ -16,6 +16,7 @@ use guest_serve::catalog::{Catalog, Look};
 use guest_serve::deployment::Loader;
 use guest_serve::error::ServeError;
 use guest_serve::folder::GuestFolder;
+use guest_serve::http::SlowLane;
 use guest_serve::lanes::{SlowCall, SlowOptions};
 use guest_serve::monitor::Monitor;
 use guest_serve::rate::Rate;
@@ -155,9 +156,8 @@ pub fn run(options: &Options) -> Result<Stopped, NatsError> {
     let calls = Calls {
         nats: nats.clone(),
         registry: registry.clone(),
-        entrance: functions.entrance(),
+        slow: SlowLane { entrance: functions.entrance(), wait: WAIT },
         rate: Rate::new(TENANTS),
-        wait: WAIT,
     };
     let applier = Applier::new(streams.tenants.clone(), outputs, executor, registry, versions, cache);
     let watching = Watching::start(&catalog)?;

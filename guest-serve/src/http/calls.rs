@@ -15,16 +15,15 @@ use hyper::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::oneshot;
 use tokio::task::spawn_local;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::sleep_until;
 
 use super::exchange::{self, Target};
 use super::refusal::Refusal;
-use super::{Handler, Peer, body, encodings, path, response};
+use super::{Handler, Peer, SlowLane, body, encodings, path, response};
 use crate::call::{Attempt, Call, Input, Instances, Kind, Output, is_at_limit};
 use crate::config::Format;
 use crate::deployment::{Deployment, Loaded, RouteFunction};
 use crate::http::streams::{Entrance as Streams, Job, ResponseBody};
-use crate::lanes::{Entrance as SlowEntrance, SlowCall};
 use crate::monitor::Ended;
 use crate::programs::{Entrance, ManageError, Upgrade, is_upgrade};
 use crate::rate::Rate;
@@ -41,7 +40,7 @@ pub struct CallOptions {
     /// The rates of tenants.
     pub rate: Rate,
     /// The slow lane.
-    pub slow: SlowEntrance<SlowCall>,
+    pub slow: SlowLane,
     /// The thread of calls with streams.
     pub streams: Streams,
     /// How long a call may hold up other requests of its thread.
@@ -50,8 +49,6 @@ pub struct CallOptions {
     pub instances: usize,
     /// How long a body may take.
     pub body_time: Duration,
-    /// How much longer than the guest's deadline a call may take on the slow lane, waiting included.
-    pub wait: Duration,
     /// The way to the programs and the records of tenants, if there are any.
     pub programs: Option<Entrance>,
 }
@@ -179,7 +176,7 @@ impl Calls {
                 return response;
             }
         };
-        let loaded = match self.loaded(&deployment, &tenant).await {
+        let loaded = match self.options.slow.loaded(&deployment, &tenant).await {
             Ok(loaded) => loaded,
             Err(refusal) => {
                 let response = refuse(&refusal);
@@ -237,7 +234,7 @@ impl Calls {
         let per_second = limits.calls_per_second;
         let admitted = self.options.rate.admit(&deployment.monitor, tenant, per_second, Instant::now());
         admitted.map_err(|after| Refusal::Rate { per_second, after })?;
-        let loaded = self.loaded(deployment, tenant).await?;
+        let loaded = self.options.slow.loaded(deployment, tenant).await?;
         if deployment.config.routes[route].format == Format::Http {
             let target = Target { mount: &deployment.config.mount, rest, tenant };
             return self.exchange(request, deployment, loaded, route, target, record).await;
@@ -293,22 +290,6 @@ impl Calls {
         }
     }
 
-    /// The module of a guest. One that is not loaded is loaded on the slow lane.
-    async fn loaded(&self, deployment: &Arc<Deployment>, tenant: &str) -> Result<Arc<Loaded>, Refusal> {
-        if let Some(loaded) = deployment.loaded_now() {
-            return Ok(loaded);
-        }
-        let (reply, loaded) = oneshot::channel();
-        let waiting = deployment.config.limits.waiting;
-        let job = SlowCall::Load { deployment: Arc::clone(deployment), reply };
-        self.options.slow.enter(&deployment.name, tenant, waiting, job)?;
-        match timeout(self.options.wait, loaded).await {
-            Ok(Ok(loaded)) => loaded.map_err(|error| Refusal::NotLoaded(Box::new(error))),
-            Ok(Err(_)) => Err(Refusal::Stopping),
-            Err(_) => Err(Refusal::WaitedTooLong),
-        }
-    }
-
     async fn arguments(
         &self,
         request: &mut Request<Incoming>,
@@ -354,17 +335,7 @@ impl Calls {
     /// Makes a call on the slow lane.
     pub(super) async fn make_slowly(&self, call: Call, record: &mut Record) -> Result<Output, Refusal> {
         record.slow = true;
-        let (reply, result) = oneshot::channel();
-        let guest = call.deployment.name.clone();
-        let limits = call.deployment.config.limits;
-        let tenant = call.tenant.clone();
-        self.options.slow.enter(&guest, &tenant, limits.waiting, SlowCall::Call { call, reply })?;
-        match timeout(limits.deadline.saturating_add(self.options.wait), result).await {
-            Ok(Ok(result)) => Ok(result?),
-            // The call was dropped without an answer.
-            Ok(Err(_)) => Err(Refusal::Stopping),
-            Err(_) => Err(Refusal::WaitedTooLong),
-        }
+        self.options.slow.call(call).await
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod exchange;
 mod extensions;
 mod path;
 mod refusal;
+mod slow;
 pub mod streams;
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use hyper::{Request, Response, StatusCode};
 
 pub use calls::{CallOptions, Calls};
 pub use refusal::Refusal;
+pub use slow::SlowLane;
 pub use streams::ResponseBody;
 
 /// The client of a connection, as an extension of requests.

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::connections::{Connections, Shared, Times};
 use crate::error::ServeError;
 use crate::http::streams::Streams;
-use crate::http::{CallOptions, Calls, Handler};
+use crate::http::{CallOptions, Calls, Handler, SlowLane};
 use crate::lanes::{Lane, SlowCall, SlowOptions};
 use crate::programs::{Common, Entrance};
 use crate::rate::Rate;
@@ -162,12 +162,11 @@ impl Threads {
         let calls = CallOptions {
             registry: registry.clone(),
             rate,
-            slow: slow.entrance(),
+            slow: SlowLane { entrance: slow.entrance(), wait: options.wait },
             streams: streams.entrance(),
             slice: options.slice,
             instances: lane.instances,
             body_time: options.body_time,
-            wait: options.wait,
             programs,
         };
         let mut threads = Self::start_in(room, listener, options, move || Calls::new(calls.clone()))?;
