@@ -10,7 +10,7 @@ use guest_functions::wire::{self, Encoding};
 use guest_serve::call::{Call, Input, Output};
 use guest_serve::config::{Format, Route};
 use guest_serve::deployment::{Deployment, RouteFunction};
-use guest_serve::http::{Refusal, SlowLane};
+use guest_serve::http::{self, Refusal, SlowLane};
 use guest_serve::monitor::Ended;
 use guest_serve::rate::Rate;
 use guest_serve::registry::Registry;
@@ -105,17 +105,8 @@ impl Calls {
         let began = Instant::now();
         let name = tenant.key();
         let result = self.make(name, Arc::clone(deployment), route, request).await;
-        let mut ended = Ended { tenant: name, function, status: 200, took: began.elapsed(), slow: true, error: None };
-        let message;
-        if let Err(refusal) = &result {
-            let (status, kind) = refusal.status();
-            message = refusal.to_string();
-            (ended.status, ended.error) = (status.as_u16(), Some((kind, &*message)));
-            if refusal.is_limit() {
-                deployment.monitor.limited(name, &message);
-            }
-        }
-        deployment.monitor.ended(&ended);
+        let ended = Ended { tenant: name, function, status: 200, took: began.elapsed(), slow: true, error: None };
+        http::record(&deployment.monitor, &ended, result.as_ref().map(|_| 200));
         result
     }
 

@@ -159,10 +159,8 @@ impl Instances {
             self.used(deployment, took);
             return Attempt::TooSlow;
         }
-        let mut log = held.caller.instance().last_log().peekable();
-        if log.peek().is_some() {
-            deployment.monitor.log(&call.tenant, &deployment.config.routes[call.route].function, log);
-        }
+        let (function, log) = (&deployment.config.routes[call.route].function, held.caller.instance().last_log());
+        deployment.monitor.log(&call.tenant, function, log);
         self.used(deployment, took);
         Attempt::Ended(result)
     }

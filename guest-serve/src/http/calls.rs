@@ -18,7 +18,7 @@ use tokio::task::spawn_local;
 use tokio::time::sleep_until;
 
 use super::exchange::{self, Target};
-use super::refusal::Refusal;
+use super::refusal::{self, Refusal};
 use super::{Handler, Peer, SlowLane, body, encodings, path, response};
 use crate::call::{Attempt, Call, Input, Instances, Kind, Output, is_at_limit};
 use crate::config::Format;
@@ -130,39 +130,19 @@ impl Calls {
         let mut record = Record::default();
         let answered = self.call(request, &deployment, route, &tenant, rest, &mut record).await;
         let took = record.read.map(|read| read.elapsed()).unwrap_or_default();
-        let mut ended = Ended { tenant: &tenant, function, status: 200, took, slow: record.slow, error: None };
-        Ok(match answered {
-            Ok(response) => {
-                ended.status = response.status().as_u16();
-                deployment.monitor.ended(&ended);
-                response
-            }
-            Err(refusal) => {
-                let (status, kind) = refusal.status();
-                let message = refusal.to_string();
-                ended.status = status.as_u16();
-                ended.error = Some((kind, &message));
-                deployment.monitor.ended(&ended);
-                if refusal.is_limit() {
-                    deployment.monitor.limited(&tenant, &message);
-                }
-                refusal.response()
-            }
-        })
+        let ended = Ended { tenant: &tenant, function, status: 200, took, slow: record.slow, error: None };
+        let status = answered.as_ref().map(|response| response.status().as_u16());
+        refusal::record(&deployment.monitor, &ended, status);
+        Ok(answered.unwrap_or_else(|refusal| refusal.response()))
     }
 
     /// Has a function with streams called, and returns its response as soon as that has begun.
     async fn stream(&self, mut request: Request<Incoming>, streaming: Streaming) -> Response<ResponseBody> {
         let Streaming { deployment, route, tenant, request: bytes } = streaming;
         let refuse = |refusal: &Refusal| {
-            let (status, kind) = refusal.status();
-            let (function, message) = (deployment.config.routes[route].function.as_str(), refusal.to_string());
-            let (status, error) = (status.as_u16(), Some((kind, message.as_str())));
-            let ended = Ended { tenant: &tenant, function, status, took: Duration::ZERO, slow: false, error };
-            deployment.monitor.ended(&ended);
-            if refusal.is_limit() {
-                deployment.monitor.limited(&tenant, &message);
-            }
+            let (function, took) = (deployment.config.routes[route].function.as_str(), Duration::ZERO);
+            let ended = Ended { tenant: &tenant, function, status: 200, took, slow: false, error: None };
+            refusal::record(&deployment.monitor, &ended, Err(refusal));
             refusal.response().map(Either::Left)
         };
         let per_second = deployment.config.limits.calls_per_second;

@@ -21,7 +21,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 
 pub use calls::{CallOptions, Calls};
-pub use refusal::Refusal;
+pub use refusal::{Refusal, record};
 pub use slow::SlowLane;
 pub use streams::ResponseBody;
 

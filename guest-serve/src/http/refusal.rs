@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::error::ServeError;
 use crate::lanes::Full as LaneFull;
-use crate::monitor::NO_INSTANCE;
+use crate::monitor::{Ended, GuestMonitor, NO_INSTANCE};
 use crate::programs::CallError;
 use crate::records::RecordsError;
 
@@ -126,6 +126,20 @@ pub enum Refusal {
         /// Bytes of a response.
         most: usize,
     },
+}
+
+/// Records the end of a request for a function by the status of its response, or why it was refused. `ended` has the rest.
+pub fn record(monitor: &GuestMonitor, ended: &Ended<'_>, result: Result<u16, &Refusal>) {
+    match result {
+        Ok(status) => monitor.ended(&Ended { status, ..*ended }),
+        Err(refusal) => {
+            let ((status, kind), message) = (refusal.status(), refusal.to_string());
+            monitor.ended(&Ended { status: status.as_u16(), error: Some((kind, &message)), ..*ended });
+            if refusal.is_limit() {
+                monitor.limited(ended.tenant, &message);
+            }
+        }
+    }
 }
 
 /// The failure of a call without the name of the function, which the path says.

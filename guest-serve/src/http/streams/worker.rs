@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use guest_functions::FunctionError;
 use guest_host::{AsyncInstance, Cause, Function, MemoryState};
+use hyper::StatusCode;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
@@ -16,7 +17,7 @@ use super::Job;
 use super::budget::Budget;
 use super::pipe::{LeftOver, Output, Pipe};
 use crate::deployment::{Deployment, Loaded};
-use crate::http::{Refusal, body};
+use crate::http::{self, Refusal, body};
 use crate::monitor::Ended;
 use crate::registry::Reader;
 
@@ -94,10 +95,7 @@ impl Worker {
             let function = held.loaded.streams[route].ok_or(FunctionError::Closed)?;
             let pipe = Pipe::new(incoming, limits, held.budget.clone(), output.clone(), left_over.clone());
             let result = held.call(function, &request, pipe, limits.deadline).await;
-            let mut log = held.instance.last_log().peekable();
-            if log.peek().is_some() {
-                deployment.monitor.log(&tenant, &deployment.config.routes[route].function, log);
-            }
+            deployment.monitor.log(&tenant, &deployment.config.routes[route].function, held.instance.last_log());
             self.keep(held);
             result
         };
@@ -107,20 +105,9 @@ impl Worker {
             Err(_) => Err(Refusal::TotalTime { total: limits.total }),
         };
         let (ended, last) = output.end(called);
-        let failure = ended.as_ref().err().map(|refusal| (refusal.status().0, refusal.status().1, refusal.to_string()));
-        let status = match (&ended, &failure) {
-            (Ok(status), _) => status.as_u16(),
-            (Err(_), Some((status, ..))) => status.as_u16(),
-            (Err(_), None) => 500,
-        };
-        deployment.monitor.ended(&Ended {
-            tenant: &tenant,
-            function: &deployment.config.routes[route].function,
-            status,
-            took: start.elapsed(),
-            slow: false,
-            error: failure.as_ref().map(|(_, kind, message)| (*kind, message.as_str())),
-        });
+        let function = deployment.config.routes[route].function.as_str();
+        let of_call = Ended { tenant: &tenant, function, status: 200, took: start.elapsed(), slow: false, error: None };
+        http::record(&deployment.monitor, &of_call, ended.as_ref().map(StatusCode::as_u16));
         // A client that has the whole response finds it counted, and the place free.
         drop(permit);
         output.send_last(last).await;
