@@ -21,16 +21,13 @@ pub(super) fn check(route: &Route, signature: &Signature) -> Result<(), ServeErr
     }
 }
 
-/// The function of a route with streams, as the host calls it; `None` for another route.
-pub(super) fn stream(route: &Route, module: &Module) -> Result<Option<Function>, ServeError> {
-    if !route.stream {
-        return Ok(None);
-    }
-    match module.guest().export(&format!("{EXPORT_ROW}{}", route.function)) {
-        Some(function) => Ok(Some(function)),
-        None => Err(route.function_place.error(format!(
+/// The function of a route with streams, as the host calls it.
+pub(super) fn stream(route: &Route, module: &Module) -> Result<Function, ServeError> {
+    let function = module.guest().export(&format!("{EXPORT_ROW}{}", route.function));
+    function.ok_or_else(|| {
+        route.function_place.error(format!(
             "`{}` cannot have `stream = true`, as its module was not made with `guest-sdk`; leave it out",
             route.function
-        ))),
-    }
+        ))
+    })
 }

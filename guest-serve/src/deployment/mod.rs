@@ -284,8 +284,7 @@ impl Inner {
         let module = module.map_err(|error| unfit(name, config, error))?;
         let functions = config.routes.iter().map(|route| RouteFunction::find(&module, route));
         let functions = functions.collect::<Result<_, _>>()?;
-        let streams = config.routes.iter().map(|route| http::stream(route, &module)).collect::<Result<_, _>>()?;
-        Ok(self.modules.loaded(key, module, functions, streams))
+        Ok(self.modules.loaded(key, module, functions))
     }
 }
 

@@ -48,8 +48,6 @@ pub struct Loaded {
     pub module: Module,
     /// The functions of the routes, in their order.
     pub functions: Vec<RouteFunction>,
-    /// The functions of routes with streams, in the order of the routes.
-    pub streams: Vec<Option<guest_host::Function>>,
     key: Key,
     /// Loads that there had been when it was last used.
     used: AtomicU64,
@@ -112,16 +110,10 @@ impl Modules {
     }
 
     /// A module that was loaded just now. It is not kept yet.
-    pub(super) fn loaded(
-        &self,
-        key: Key,
-        module: Module,
-        functions: Vec<RouteFunction>,
-        streams: Vec<Option<guest_host::Function>>,
-    ) -> Arc<Loaded> {
+    pub(super) fn loaded(&self, key: Key, module: Module, functions: Vec<RouteFunction>) -> Arc<Loaded> {
         let used = AtomicU64::new(self.loads.fetch_add(1, Relaxed) + 1);
         let loads = Arc::clone(&self.loads);
-        Arc::new(Loaded { module, functions, streams, key, used, kept: AtomicBool::new(false), loads })
+        Arc::new(Loaded { module, functions, key, used, kept: AtomicBool::new(false), loads })
     }
 
     /// A loaded module of this key, whose code others can share.
@@ -228,7 +220,7 @@ mod tests {
         let modules = Modules::new(ModuleBudget::default().with_modules(3));
         let load = |number| {
             let (key, module) = module(&engine, number);
-            let loaded = modules.loaded(key, module, Vec::new(), Vec::new());
+            let loaded = modules.loaded(key, module, Vec::new());
             modules.keep(&loaded);
             loaded
         };
@@ -252,8 +244,8 @@ mod tests {
         assert!(bytes > 0);
         let modules = Modules::new(ModuleBudget::default().with_bytes(bytes));
         let again = module.reconfigured("again", module.config().clone()).unwrap();
-        let one = modules.loaded(key.clone(), module, Vec::new(), Vec::new());
-        let two = modules.loaded(key, again, Vec::new(), Vec::new());
+        let one = modules.loaded(key.clone(), module, Vec::new());
+        let two = modules.loaded(key, again, Vec::new());
         [&one, &two].iter().for_each(|loaded| modules.keep(loaded));
         assert_eq!((modules.usage().loaded, modules.usage().bytes), (2, bytes));
         let small = Modules::new(ModuleBudget::default().with_bytes(1));

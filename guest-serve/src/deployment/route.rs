@@ -13,6 +13,8 @@ use crate::error::ServeError;
 pub enum RouteFunction {
     /// A typed function.
     Typed(Function),
+    /// A typed function with streams, as the host calls it.
+    Stream(guest_host::Function),
     /// An extension function.
     Extension(guest_host::Function),
 }
@@ -28,6 +30,9 @@ impl RouteFunction {
                 if route.format == Format::Http {
                     http::check(route, function.signature())?;
                 }
+                if route.stream {
+                    return http::stream(route, module).map(Self::Stream);
+                }
                 Ok(Self::Typed(function))
             }
             Callee::Extension => {
@@ -42,12 +47,12 @@ impl RouteFunction {
         }
     }
 
-    /// The typed function, if it is one.
+    /// The typed function, if it is one without streams.
     #[must_use]
     pub const fn typed(&self) -> Option<&Function> {
         match self {
             Self::Typed(function) => Some(function),
-            Self::Extension(_) => None,
+            Self::Stream(_) | Self::Extension(_) => None,
         }
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::Job;
 use super::budget::Budget;
 use super::pipe::{LeftOver, Output, Pipe};
-use crate::deployment::{Deployment, Loaded};
+use crate::deployment::{Deployment, Loaded, RouteFunction};
 use crate::http::{self, Refusal, body};
 use crate::monitor::Ended;
 use crate::registry::Reader;
@@ -92,7 +92,9 @@ impl Worker {
         let called = async {
             let mut held = self.held(&deployment, loaded).await?;
             // That of the instance's module, which may be another one than that of the request.
-            let function = held.loaded.streams[route].ok_or(FunctionError::Closed)?;
+            let RouteFunction::Stream(function) = held.loaded.functions[route] else {
+                return Err(FunctionError::Closed);
+            };
             let pipe = Pipe::new(incoming, limits, held.budget.clone(), output.clone(), left_over.clone());
             let result = held.call(function, &request, pipe, limits.deadline).await;
             deployment.monitor.log(&tenant, &deployment.config.routes[route].function, held.instance.last_log());
