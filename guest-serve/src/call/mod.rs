@@ -11,14 +11,12 @@ use guest_functions::{Caller, FunctionError, Value};
 use guest_host::{Cause, InstanceConfig, MemoryState};
 
 use crate::deployment::{Deployment, Loaded, RouteFunction, SLICES_TO_START};
+use crate::monitor::CountedInstance;
 use crate::records::CallState;
 use crate::registry::Table;
 pub(crate) use share::Shares;
 pub(crate) use watch::Watch;
 pub use watch::{Stop, ran};
-
-/// Bytes of a page of linear memory.
-const PAGE: u64 = 64 << 10;
 
 /// The instances of a thread: one of each deployment that was called, made when it is first called. Those that were not
 /// called for longest are dropped where there are too many.
@@ -109,7 +107,7 @@ struct Held {
     deployment: Arc<Deployment>,
     loaded: Arc<Loaded>,
     last_used: u64,
-    bytes: u64,
+    count: CountedInstance,
 }
 
 impl Instances {
@@ -150,7 +148,7 @@ impl Instances {
             Some(watch) => watch.call(deployment.config.limits.deadline, make),
             None => make(),
         };
-        held.measure();
+        held.count.measure(held.caller.instance().physical_pages());
         let took = start.elapsed();
         if let Err(FunctionError::Call(failure)) = &result
             && is_cut
@@ -249,26 +247,7 @@ impl Held {
                 .with_supervisor(watch.map(Watch::supervisor)),
         };
         let caller = loaded.module.caller_with(limited)?;
-        deployment.monitor.instances(1, 0);
-        let mut held =
-            Self { caller, deployment: Arc::clone(deployment), loaded: Arc::clone(loaded), last_used: 0, bytes: 0 };
-        held.measure();
-        Ok(held)
-    }
-
-    /// Tells the monitor how much memory the instance has now.
-    fn measure(&mut self) {
-        let bytes = self.caller.instance().physical_pages().saturating_mul(PAGE);
-        if bytes != self.bytes {
-            let change = bytes.cast_signed().saturating_sub(self.bytes.cast_signed());
-            self.deployment.monitor.instances(0, change);
-            self.bytes = bytes;
-        }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.deployment.monitor.instances(-1, -self.bytes.cast_signed());
+        let count = CountedInstance::new(&deployment.monitor, caller.instance().physical_pages());
+        Ok(Self { caller, deployment: Arc::clone(deployment), loaded: Arc::clone(loaded), last_used: 0, count })
     }
 }

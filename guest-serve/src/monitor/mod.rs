@@ -6,6 +6,7 @@
 mod counts;
 mod event;
 mod fault;
+mod memory;
 pub mod ring;
 mod writer;
 
@@ -21,6 +22,7 @@ use serde_json::json;
 pub use counts::{Counts, LATENCY_BOUNDS};
 pub use event::Event;
 pub(crate) use event::{hex, line_for_people};
+pub(crate) use memory::CountedInstance;
 pub use writer::Writer;
 
 use crate::error::ServeError;
@@ -234,7 +236,7 @@ impl GuestMonitor {
     }
 
     /// Adds to the number of instances that exist, and to the bytes of their memories, or takes from both.
-    pub fn instances(&self, change: i64, bytes: i64) {
+    fn instances(&self, change: i64, bytes: i64) {
         self.counters.instances(change, bytes);
     }
 

@@ -18,7 +18,7 @@ use super::budget::Budget;
 use super::pipe::{LeftOver, Output, Pipe};
 use crate::deployment::{Deployment, Loaded, RouteFunction};
 use crate::http::{self, Refusal, body};
-use crate::monitor::Ended;
+use crate::monitor::{CountedInstance, Ended};
 use crate::registry::Reader;
 
 /// How often instances of versions that are not served any more are dropped.
@@ -29,9 +29,6 @@ const MOST_OF_VERSION: usize = 4;
 
 /// Instances that wait for the next call, at most.
 const MOST_IDLE: usize = 256;
-
-/// Bytes of a page of linear memory.
-const PAGE: u64 = 64 << 10;
 
 /// The state of the thread.
 pub(super) struct Worker {
@@ -46,7 +43,7 @@ struct Held {
     budget: Budget,
     deployment: Arc<Deployment>,
     loaded: Arc<Loaded>,
-    bytes: u64,
+    count: CountedInstance,
 }
 
 impl Worker {
@@ -130,7 +127,7 @@ impl Worker {
 
     /// Keeps an instance for the next call, unless there are enough.
     fn keep(&self, mut held: Held) {
-        held.measure();
+        held.count.measure(held.instance.physical_pages());
         let mut idle = self.idle.borrow_mut();
         let all = idle.values().map(Vec::len).sum::<usize>();
         let of_version = idle.entry(held.deployment.version).or_default();
@@ -148,10 +145,8 @@ impl Held {
         // Its time is counted by ticks in which it runs, as it shares the thread.
         let config = own.clone().with_deadline(None).with_supervisor(Some(budget.supervisor()));
         let instance = module.guest().instantiate_async(&config, MemoryState::new()).await?;
-        deployment.monitor.instances(1, 0);
-        let mut held = Self { instance, budget, deployment: Arc::clone(deployment), loaded, bytes: 0 };
-        held.measure();
-        Ok(held)
+        let count = CountedInstance::new(&deployment.monitor, instance.physical_pages());
+        Ok(Self { instance, budget, deployment: Arc::clone(deployment), loaded, count })
     }
 
     async fn call(
@@ -170,21 +165,5 @@ impl Held {
             }
             failure
         })?)
-    }
-
-    /// Tells the monitor how much memory the instance has now.
-    fn measure(&mut self) {
-        let bytes = self.instance.physical_pages().saturating_mul(PAGE);
-        if bytes != self.bytes {
-            let change = bytes.cast_signed().saturating_sub(self.bytes.cast_signed());
-            self.deployment.monitor.instances(0, change);
-            self.bytes = bytes;
-        }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.deployment.monitor.instances(-1, -self.bytes.cast_signed());
     }
 }
