@@ -41,6 +41,11 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    /// A request that asks for something that it cannot ask for.
+    pub(super) fn bad(message: &str) -> Self {
+        Self::Request(StatusCode::BAD_REQUEST, message.to_owned())
+    }
+
     pub(super) fn unknown_guest(name: &str) -> Self {
         Self::UnknownGuest(guest_host::text::printable_within(name, 64).into_owned())
     }

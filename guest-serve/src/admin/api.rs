@@ -1,18 +1,16 @@
 //! The API: guests as JSON, and changes of them.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{DefaultBodyLimit, FromRequest as _, FromRequestParts, Path, Query, Request, State};
-use axum::http::request::Parts;
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 use super::Admin;
 use super::answer::{Refusal, respond};
+use super::extract::{GuestPath, Options};
 use super::follow::Follow;
 use super::tenants;
 use crate::catalog::{GuestStatus, Put};
@@ -34,19 +32,6 @@ const BODY_TIME: Duration = Duration::from_secs(60);
 
 pub(super) async fn list(State(admin): State<Admin>) -> Response {
     respond(StatusCode::OK, &guests(&admin))
-}
-
-/// The name of a guest in a path, which may be none that a guest can have.
-#[derive(Debug)]
-pub(super) struct GuestPath(pub(super) String);
-
-impl FromRequestParts<Admin> for GuestPath {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, admin: &Admin) -> Result<Self, Refusal> {
-        let path = Path::from_request_parts(parts, admin).await;
-        path.map(|Path(name)| Self(name)).map_err(|error| Refusal::Request(error.status(), error.body_text()))
-    }
 }
 
 /// All guests.
@@ -131,8 +116,7 @@ pub(super) async fn put_config(
 ) -> Result<Response, Refusal> {
     let name: GuestName = name.parse()?;
     let text = body(request, CONFIG).await?;
-    let text = String::from_utf8(text.to_vec())
-        .map_err(|_| Refusal::Request(StatusCode::BAD_REQUEST, "guest.toml must be UTF-8".to_owned()))?;
+    let text = String::from_utf8(text.to_vec()).map_err(|_| Refusal::bad("guest.toml must be UTF-8"))?;
     put(move || admin.catalog.put_config(&name, &text)).await
 }
 
@@ -151,10 +135,9 @@ async fn put(change: impl FnOnce() -> Result<Put, ServeError> + Send + 'static) 
 pub(super) async fn remove(
     State(admin): State<Admin>,
     GuestPath(name): GuestPath,
-    query: Result<Query<HashMap<String, String>>, QueryRejection>,
+    options: Options,
 ) -> Result<Response, Refusal> {
-    let Query(options) = query.map_err(|error| Refusal::Request(error.status(), error.body_text()))?;
-    let forgets = options.get("memory").is_some_and(|memory| memory != "false");
+    let forgets = options.flag("memory");
     let guest: GuestName = name.parse()?;
     // Connections of this and of earlier versions may still be on their way.
     let version = admin.catalog.loader().last_version();
@@ -196,10 +179,9 @@ async fn body(mut request: Request, most: usize) -> Result<Bytes, Refusal> {
 pub(super) async fn logs(
     State(admin): State<Admin>,
     GuestPath(name): GuestPath,
-    query: Result<Query<HashMap<String, String>>, QueryRejection>,
+    options: Options,
 ) -> Result<Response, Refusal> {
-    let Query(options) = query.map_err(|error| Refusal::Request(error.status(), error.body_text()))?;
-    let follows = options.get("follow").is_some_and(|follow| follow != "false");
+    let follows = options.flag("follow");
     let guest: GuestName = name.parse()?;
     let path = Writer::log(&admin.catalog.folder().own(), &guest);
     if admin.catalog.status(&name).is_none() && !path.exists() {

@@ -4,6 +4,7 @@ mod access;
 mod answer;
 mod api;
 mod connections;
+mod extract;
 mod follow;
 mod metrics;
 mod page;

@@ -1,16 +1,13 @@
 //! The start page: all guests in a table, which a script keeps up to date. Without it the page is as of its loading.
 
-use std::collections::HashMap;
-
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use maud::{DOCTYPE, Markup, html};
 
 use super::Admin;
 use super::answer::Refusal;
-use super::api::GuestPath;
+use super::extract::{GuestPath, Options};
 use super::tenants;
 use crate::catalog::GuestStatus;
 use crate::deployment::Deployment;
@@ -131,18 +128,16 @@ fn size(bytes: u64) -> String {
 pub(super) async fn guest(
     State(admin): State<Admin>,
     GuestPath(name): GuestPath,
-    query: Result<Query<HashMap<String, String>>, QueryRejection>,
+    options: Result<Options, Refusal>,
 ) -> Result<Response, Refusal> {
     let status = admin.catalog.status(&name).ok_or_else(|| Refusal::unknown_guest(&name))?;
     let monitor = admin.catalog.monitor();
     let log = name.parse().ok().map(|name| Writer::log(&admin.catalog.folder().own(), &name));
     let lines = log.and_then(|path| RingReader::new(&path).read().ok()).unwrap_or_default();
-    let after = query.ok().and_then(|Query(options)| options.get("after").cloned());
+    let after = options.as_ref().ok().and_then(|options| options.get("after"));
     let program = status.deployment.as_deref().filter(|deployment| deployment.config.program.is_some());
     let tenants = match (program, &admin.programs) {
-        (Some(deployment), Some(programs)) => {
-            Some(tenants::page(programs, &deployment.name, after.as_deref(), TENANTS).await)
-        }
+        (Some(deployment), Some(programs)) => Some(tenants::page(programs, &deployment.name, after, TENANTS).await),
         _ => None,
     };
     let newest = lines.lines().rev().take(LINES).collect::<Vec<_>>();

@@ -1,16 +1,15 @@
 //! Records of tenants.
 
-use std::collections::HashMap;
-
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
 
 use super::Admin;
 use super::answer::{Refusal, respond};
-use super::api::{GuestPath, blocking};
+use super::api::blocking;
+use super::extract::{GuestPath, Options};
+use super::tenants;
 use crate::folder::GuestName;
 use crate::monitor::hex;
 use crate::programs::tenant_of;
@@ -25,27 +24,25 @@ const MOST_RECORDS: usize = 1000;
 pub(super) async fn list(
     State(admin): State<Admin>,
     GuestPath(name): GuestPath,
-    query: Result<Query<HashMap<String, String>>, QueryRejection>,
+    options: Options,
 ) -> Result<Response, Refusal> {
-    let Query(mut options) = query.map_err(|error| Refusal::Request(error.status(), error.body_text()))?;
     let guest: GuestName = name.parse()?;
-    let Some(entrance) = admin.programs else { return Err(Refusal::NoRoute) };
-    let bad = |message: &str| Refusal::Request(StatusCode::BAD_REQUEST, message.to_owned());
-    let storage = options.remove("storage").ok_or_else(|| bad("name a storage: ?storage=sys.Record"))?;
-    let entity = options.remove("entity").unwrap_or_default();
+    let entrance = tenants::programs(&admin)?.clone();
+    let storage = options.get("storage").ok_or_else(|| Refusal::bad("name a storage: ?storage=sys.Record"))?.to_owned();
+    let entity = options.get("entity").unwrap_or_default().to_owned();
     // That of a guest whose routes have no tenant.
     let tenant = tenant_of(&guest, options.get("tenant").unwrap_or(&name));
-    let after =
-        options.get("after").map(|text| bytes_of_hex(text).ok_or_else(|| bad("`after` is not that of a listing")));
+    let after = options
+        .get("after")
+        .map(|text| bytes_of_hex(text).ok_or_else(|| Refusal::bad("`after` is not that of a listing")));
     let after = after.transpose()?;
-    let most = options.get("limit").map(|text| text.parse().map_err(|_| bad("`limit` must be a number")));
-    let most = most.transpose()?.unwrap_or(RECORDS).clamp(1, MOST_RECORDS);
+    let most = options.limit(RECORDS, MOST_RECORDS)?;
     let listed = blocking(move || {
         records::list(entrance.records_reader(), &tenant, (&storage, &entity), after.as_deref(), most)
     })
     .await?;
     let (records, last) = listed.map_err(|error| match error {
-        ListError::Request(error) => bad(&error.to_string()),
+        ListError::Request(error) => Refusal::bad(&error.to_string()),
         ListError::Store(error) => Refusal::Records(RecordsError::Store(error).into()),
     })?;
     Ok(respond(StatusCode::OK, &json!({ "records": records, "after": last.map(|last| hex(&last)) })))
@@ -55,13 +52,12 @@ pub(super) async fn list(
 pub(super) async fn forget(
     State(admin): State<Admin>,
     GuestPath(name): GuestPath,
-    query: Result<Query<HashMap<String, String>>, QueryRejection>,
+    options: Options,
 ) -> Result<Response, Refusal> {
-    let Query(options) = query.map_err(|error| Refusal::Request(error.status(), error.body_text()))?;
     let guest: GuestName = name.parse()?;
-    let Some(entrance) = admin.programs else { return Err(Refusal::NoRoute) };
-    let bad = |message: &str| Refusal::Request(StatusCode::BAD_REQUEST, message.to_owned());
-    let key = options.get("tenant").ok_or_else(|| bad("name the tenant whose records are removed: ?tenant=KEY"))?;
+    let entrance = tenants::programs(&admin)?;
+    let key =
+        options.get("tenant").ok_or_else(|| Refusal::bad("name the tenant whose records are removed: ?tenant=KEY"))?;
     let removed = entrance.forget_records(tenant_of(&guest, key)).await.map_err(Refusal::Records)?;
     Ok(respond(StatusCode::OK, &json!({ "removed": removed })))
 }

@@ -1,16 +1,13 @@
 //! Tenants of programs: listed page by page, and forgotten.
 
-use std::collections::HashMap;
-
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::Admin;
 use super::answer::{Refusal, respond};
-use super::api::GuestPath;
+use super::extract::{GuestPath, Options, TenantPath};
 use crate::folder::GuestName;
 use crate::monitor::Monitor;
 use crate::programs::{Entrance, Page, Places};
@@ -37,14 +34,11 @@ pub(super) fn of_places(places: &Places) -> Value {
 pub(super) async fn list(
     State(admin): State<Admin>,
     GuestPath(name): GuestPath,
-    query: Result<Query<HashMap<String, String>>, QueryRejection>,
+    options: Options,
 ) -> Result<Response, Refusal> {
-    let Query(options) = query.map_err(|error| Refusal::Request(error.status(), error.body_text()))?;
     let guest: GuestName = name.parse()?;
-    let bad = |message: &str| Refusal::Request(StatusCode::BAD_REQUEST, message.to_owned());
-    let most = options.get("limit").map(|text| text.parse().map_err(|_| bad("`limit` must be a number")));
-    let most = most.transpose()?.unwrap_or(TENANTS).clamp(1, MOST_TENANTS);
-    let page = page(programs(&admin)?, &guest, options.get("after").map(String::as_str), most).await?;
+    let most = options.limit(TENANTS, MOST_TENANTS)?;
+    let page = page(programs(&admin)?, &guest, options.get("after"), most).await?;
     let tenants: Vec<Value> = page
         .tenants
         .iter()
@@ -69,11 +63,7 @@ pub(super) async fn page(
 }
 
 /// Forgets a tenant.
-pub(super) async fn forget(
-    State(admin): State<Admin>,
-    path: Result<Path<(String, String)>, PathRejection>,
-) -> Result<Response, Refusal> {
-    let Path((name, key)) = path.map_err(|error| Refusal::Request(error.status(), error.body_text()))?;
+pub(super) async fn forget(State(admin): State<Admin>, TenantPath(name, key): TenantPath) -> Result<Response, Refusal> {
     let guest: GuestName = name.parse()?;
     match programs(&admin)?.forget(&guest, &key).await? {
         true => Ok(respond(StatusCode::OK, &json!({ "forgotten": key }))),
