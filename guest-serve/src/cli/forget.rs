@@ -7,7 +7,7 @@ use guest_tenants::Store as _;
 
 use crate::error::ServeError;
 use crate::folder::{GuestFolder, GuestName};
-use crate::programs::{open_store, tenant_of};
+use crate::programs::{open_store, prefix_of, tenant_of};
 use crate::server;
 
 /// Forget the memory of a program's tenants. No server may serve the folder meanwhile; one that does has an API for it.
@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &Forget) -> Result<(), ServeError> {
         ServeError::io("write the file of sleeping programs", &own)(std::io::Error::other(error))
     };
     let forgotten = match &arguments.tenant {
-        None => store.remove_all(&format!("{guest}/")).map_err(failed)?,
+        None => store.remove_all(&prefix_of(&guest)).map_err(failed)?,
         Some(key) => {
             let tenant = tenant_of(&guest, key);
             let is_known = store.contains(&tenant).map_err(failed)?;

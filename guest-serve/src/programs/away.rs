@@ -17,6 +17,7 @@ use guest_tenants::{Image, RedbStoreError, TenantError, call_elsewhere};
 use super::batch::Batch;
 use super::event::{Error, EventError, Input, checked};
 use super::load::Share;
+use super::name::key_of;
 use super::steps::Step;
 use super::worker::{Job, Task, Worker};
 use crate::call::{Watch, ran};
@@ -299,11 +300,6 @@ impl Work<Errand> for Slow {
         let is_current = |version, held: &Held| table.get(&held.guest).is_some_and(|now| now.version == version);
         self.held.retain(|version, held| is_current(*version, held));
     }
-}
-
-/// The key of a tenant, of its name among all tenants.
-pub(super) fn key_of(tenant: &str) -> &str {
-    tenant.split_once('/').map_or(tenant, |(_, key)| key)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use guest_abi::program::{Action, CONNECTED, actions};
 use tokio::sync::oneshot;
 
-use super::away::key_of;
+use super::name::key_of;
 use super::outbox::Closing;
 use super::worker::Worker;
 use crate::deployment::Deployment;

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::outbox::Closing;
 use super::worker::{Job, Worker};
-use super::{Entrance, tenant_of};
+use super::{Entrance, prefix_of, tenant_of};
 use crate::deployment::Deployment;
 use crate::folder::GuestName;
 
@@ -89,9 +89,6 @@ pub(crate) enum ManageError {
 /// How long a thread of programs may take for an answer: it may be waiting for the disk.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// Between the name of a guest and the key of a tenant.
-const SEPARATOR: char = '/';
-
 impl Entrance {
     /// Tenants of a guest, behind a key. Nothing but one page of them is ever held, however many there are.
     ///
@@ -103,11 +100,11 @@ impl Entrance {
         after: Option<&str>,
         most: usize,
     ) -> Result<Page, ManageError> {
-        let prefix = format!("{guest}{SEPARATOR}");
+        let prefix = prefix_of(guest);
         let after = after.map(|key| format!("{prefix}{key}"));
         // The disk is read afterwards, so it has the tenants that go there meanwhile.
         let ask = |reply| Manage::Fresh { prefix: prefix.clone(), after: after.clone(), most: most + 1, reply };
-        let fresh = self.ask_all(|_| true, |_| Some(&ask)).await?;
+        let fresh = self.ask_all(|_| Some(&ask)).await?;
         let mut named: BTreeMap<String, Option<Listed>> =
             fresh.into_iter().flatten().map(|name| (name, None)).collect();
         let (reader, of_store, behind) = (self.shared.records.clone(), prefix.clone(), after.clone());
@@ -121,13 +118,10 @@ impl Entrance {
         for name in named.keys().take(most) {
             by_worker.entry(self.number_of(name)).or_default().push(name.clone());
         }
-        let states = self.ask_all(
-            |number| by_worker.contains_key(&number),
-            |number| {
-                let names = by_worker.get(&number).cloned().unwrap_or_default();
-                Some(move |reply| Manage::States { names, reply })
-            },
-        );
+        let states = self.ask_all(|number| {
+            let names = by_worker.remove(&number)?;
+            Some(move |reply| Manage::States { names, reply })
+        });
         let mut states: BTreeMap<String, State> =
             states.await?.into_iter().flatten().map(|state| (state.name.clone(), state)).collect();
         let status = |(name, listed): (String, Option<Listed>)| {
@@ -172,10 +166,8 @@ impl Entrance {
             return Ok(true);
         }
         let tenant = tenant_of(&deployment.name, key);
-        let (reply, admits) = oneshot::channel();
-        let job = Manage::Admit { deployment: Arc::clone(deployment), tenant: Arc::clone(&tenant), reply };
-        self.worker(&tenant).send(Job::Manage(job)).map_err(|_| ManageError::Stopping)?;
-        timeout(LONGEST, admits).await.map_err(|_| ManageError::Busy)?.map_err(|_| ManageError::Stopping)
+        let (deployment, of_tenant) = (Arc::clone(deployment), Arc::clone(&tenant));
+        self.ask(&tenant, |reply| Manage::Admit { deployment, tenant: of_tenant, reply }).await
     }
 
     /// Whether the guest may have another tenant. If the store cannot be read, the call says why.
@@ -189,12 +181,10 @@ impl Entrance {
     /// [`ManageError`].
     pub(crate) async fn forget(&self, guest: &GuestName, key: &str) -> Result<bool, ManageError> {
         let tenant = tenant_of(guest, key);
-        let (reply, forgotten) = oneshot::channel();
-        let job = Job::Manage(Manage::Forget { tenant: Arc::clone(&tenant), reply });
-        self.worker(&tenant).send(job).map_err(|_| ManageError::Stopping)?;
-        let forgotten = timeout(LONGEST, forgotten).await.map_err(|_| ManageError::Busy)?;
+        let of_tenant = Arc::clone(&tenant);
+        let forgotten = self.ask(&tenant, |reply| Manage::Forget { tenant: of_tenant, reply }).await?;
         self.shared.rate.forget(guest, key);
-        forgotten.map_err(|_| ManageError::Stopping)?.map_err(ManageError::Store)
+        forgotten.map_err(ManageError::Store)
     }
 
     /// Forgets all tenants of a guest that is not served any more. `version` is that of its last deployment. Returns how many images
@@ -203,21 +193,27 @@ impl Entrance {
     /// # Errors
     /// [`ManageError`]; some of them may be forgotten.
     pub(crate) async fn forget_all(&self, guest: &GuestName, version: u64) -> Result<u64, ManageError> {
-        self.ask_all(|_| true, |_| Some(|reply| Manage::ForgetAll { guest: guest.clone(), version, reply })).await?;
+        self.ask_all(|_| Some(|reply| Manage::ForgetAll { guest: guest.clone(), version, reply })).await?;
         let mut store = self.shared.store.clone();
-        let prefix = format!("{guest}{SEPARATOR}");
+        let prefix = prefix_of(guest);
         let removed = tokio::task::spawn_blocking(move || store.remove_all(&prefix)).await;
         removed.map_err(|_| ManageError::Stopping)?.map_err(|error| ManageError::Store(error.to_string()))
     }
 
-    /// Asks threads by number, and waits for all answers.
+    /// Asks the thread of a tenant, and waits for the answer.
+    async fn ask<T>(&self, tenant: &str, ask: impl FnOnce(oneshot::Sender<T>) -> Manage) -> Result<T, ManageError> {
+        let (reply, answer) = oneshot::channel();
+        self.worker(tenant).send(Job::Manage(ask(reply))).map_err(|_| ManageError::Stopping)?;
+        timeout(LONGEST, answer).await.map_err(|_| ManageError::Busy)?.map_err(|_| ManageError::Stopping)
+    }
+
+    /// Asks those threads for whose number there is a question, and waits for all answers.
     async fn ask_all<T, A: FnOnce(oneshot::Sender<T>) -> Manage>(
         &self,
-        is_asked: impl Fn(usize) -> bool,
         mut ask: impl FnMut(usize) -> Option<A>,
     ) -> Result<Vec<T>, ManageError> {
         let mut replies = Vec::new();
-        for (number, worker) in self.shared.workers.iter().enumerate().filter(|(number, _)| is_asked(*number)) {
+        for (number, worker) in self.shared.workers.iter().enumerate() {
             let Some(ask) = ask(number) else { continue };
             let (reply, answer) = oneshot::channel();
             worker.send(Job::Manage(ask(reply))).map_err(|_| ManageError::Stopping)?;
@@ -264,7 +260,7 @@ impl Worker {
                 let _ = reply.send(self.forget(&tenant));
             }
             Manage::ForgetAll { guest, version, reply } => {
-                let prefix = format!("{guest}{SEPARATOR}");
+                let prefix = prefix_of(&guest);
                 let open = self.open.keys().filter(|tenant| tenant.starts_with(&prefix));
                 let away = self.away.keys().filter(|tenant| tenant.starts_with(&prefix));
                 let tenants: Vec<Arc<str>> = open.chain(away).cloned().collect();

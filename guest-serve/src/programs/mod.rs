@@ -11,6 +11,7 @@ mod connection;
 mod event;
 mod load;
 mod manage;
+mod name;
 mod numbers;
 mod outbox;
 mod steps;
@@ -31,7 +32,6 @@ use tokio::sync::watch;
 
 use crate::deployment::Deployment;
 use crate::error::ServeError;
-use crate::folder::GuestName;
 use crate::lanes::{Lane, SlowOptions};
 use crate::monitor::Monitor;
 use crate::rate::Rate;
@@ -44,6 +44,7 @@ use calls::{CallJob, Home};
 pub(crate) use calls::{Settled, WriteCall};
 use load::Load;
 pub(crate) use manage::{ManageError, Page, Places};
+pub(crate) use name::{prefix_of, tenant_of};
 use numbers::Numbers;
 use tcp::Listeners;
 pub use websocket::{Upgrade, is_upgrade};
@@ -151,18 +152,6 @@ impl Programs {
         let no_thread = |source| ServeError::System { what: "start the threads of programs", source };
         let slow = Errand::lane(registry, &common.slow).map_err(no_thread)?;
         let entrance = slow.entrance();
-        let shared = Shared {
-            workers: Vec::new(),
-            numbers,
-            rate,
-            records: store.reader().without_opening(),
-            store: store.clone(),
-            send_time: common.send,
-            keep_alive: options.keep_alive,
-            room: Room::new(common.connections),
-            closing: watch::Sender::new(false),
-            open: watch::Sender::new(0),
-        };
         let mut programs = Self { entrance: None, listeners: None, workers: Vec::new(), slow: Some(slow) };
         let load = Load::new(usize::try_from(options.asleep_memory).unwrap_or(usize::MAX));
         let mut senders = Vec::new();
@@ -182,7 +171,18 @@ impl Programs {
             }
             senders.push(sender);
         }
-        let shared = Shared { workers: senders, ..shared };
+        let shared = Shared {
+            workers: senders,
+            numbers,
+            rate,
+            records: store.reader().without_opening(),
+            store,
+            send_time: common.send,
+            keep_alive: options.keep_alive,
+            room: Room::new(common.connections),
+            closing: watch::Sender::new(false),
+            open: watch::Sender::new(0),
+        };
         let entrance = Entrance { shared: Arc::new(shared) };
         programs.entrance = Some(entrance.clone());
         programs.listeners = Some(Listeners::start(registry.clone(), monitor.clone(), entrance)?);
@@ -288,9 +288,4 @@ pub(crate) fn open_store(own: &Path) -> Result<RedbStore, ServeError> {
         Ok(store)
     });
     store.map_err(|error| ServeError::io("use the file of sleeping programs", &path)(std::io::Error::other(error)))
-}
-
-/// The name of a tenant among all tenants: that of its guest, and its key.
-pub(crate) fn tenant_of(guest: &GuestName, key: &str) -> Arc<str> {
-    format!("{guest}/{key}").into()
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use guest_tenants::Program;
 
-use super::away::{Away, key_of};
+use super::away::Away;
 use super::batch::Batch;
 use super::event::Input;
+use super::name::key_of;
 use super::outbox::{Closing, Outbox};
 use super::worker::{Event, Open, Task, Worker};
 use crate::deployment::Deployment;

@@ -8,12 +8,13 @@ use guest_abi::program::{CLOSED, CONNECTED};
 use guest_tenants::{RedbStore, TenantError, Tenants, TenantsConfig};
 use tokio::sync::oneshot;
 
-use super::away::{Away, Back, Errand, Paces, key_of};
+use super::away::{Away, Back, Errand, Paces};
 use super::batch::{Batch, Effect, is_durable};
 use super::calls::{CallJob, Home};
 use super::event::{self, Error, EventError, Input, belongs_elsewhere, checked, is_too_slow};
 use super::load::Load;
 use super::manage::Manage;
+use super::name::key_of;
 use super::outbox::{Closing, Outbox};
 use super::steps::Step;
 use crate::call::Shares;
