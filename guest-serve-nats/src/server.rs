@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::pending;
-use std::io::{self, Write as _};
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -173,7 +173,7 @@ pub fn run(options: &Options) -> Result<Stopped, NatsError> {
             Some(Administration { listener, catalog, token })
         }
     };
-    say(&text)?;
+    server::say(text.as_bytes())?;
     let shared = Arc::new(Shared { nats, streams, applier, lease: Lease::default() });
     let keeper = Keeper::new(shared, part.lease, label);
     let run = |stop: watch::Receiver<bool>| async move {
@@ -245,10 +245,4 @@ where
         }
         () = signals.next() => Stopped::Forced("events were still running when a second signal came"),
     })
-}
-
-fn say(text: &str) -> Result<(), ServeError> {
-    let mut stdout = io::stdout();
-    let said = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-    said.map_err(|source| ServeError::System { what: "write to standard output", source })
 }

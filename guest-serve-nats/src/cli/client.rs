@@ -1,6 +1,6 @@
 //! Clients for a terminal: one sends an event, one prints outputs.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 
 use async_nats::HeaderMap;
 use async_nats::header::NATS_MESSAGE_ID;
@@ -10,6 +10,7 @@ use futures_util::StreamExt as _;
 use guest_host::text::printable;
 use guest_serve::error::ServeError;
 use guest_serve::folder::GuestName;
+use guest_serve::server::say;
 
 use crate::connect::{Nats, NatsOptions};
 use crate::error::NatsError;
@@ -18,6 +19,17 @@ use crate::outputs::{KIND, MESSAGE};
 
 /// Bytes of an event's id, at most. A message has few KiB for all its headers.
 const LONGEST_ID: usize = 1000;
+
+/// The tenant that a client is for.
+#[derive(Debug, clap::Args)]
+struct TenantArguments {
+    /// The guest.
+    #[arg(value_name = "GUEST", value_parser = guest)]
+    guest: GuestName,
+    /// The key of the tenant.
+    #[arg(value_name = "TENANT")]
+    key: String,
+}
 
 /// Send an event to a tenant of a program, and print its sequence when NATS has it.
 #[derive(Debug, Parser)]
@@ -28,12 +40,8 @@ const LONGEST_ID: usize = 1000;
     max_term_width = 100
 )]
 pub(super) struct SendEvent {
-    /// The guest.
-    #[arg(value_name = "GUEST", value_parser = guest)]
-    guest: GuestName,
-    /// The key of the tenant.
-    #[arg(value_name = "TENANT")]
-    tenant: String,
+    #[command(flatten)]
+    tenant: TenantArguments,
     /// The bytes of the event [default: all of standard input]
     #[arg(value_name = "TEXT")]
     text: Option<String>,
@@ -53,12 +61,8 @@ pub(super) struct SendEvent {
     max_term_width = 100
 )]
 pub(super) struct Outputs {
-    /// The guest.
-    #[arg(value_name = "GUEST", value_parser = guest)]
-    guest: GuestName,
-    /// The key of the tenant.
-    #[arg(value_name = "TENANT")]
-    tenant: String,
+    #[command(flatten)]
+    tenant: TenantArguments,
     /// Go on with outputs that come.
     #[arg(long, short)]
     follow: bool,
@@ -87,7 +91,7 @@ pub(super) fn run(client: impl Future<Output = Result<(), NatsError>>) -> Result
 
 impl SendEvent {
     pub(super) async fn run(self) -> Result<(), NatsError> {
-        let tenant = Tenant::new(self.guest, &self.tenant)?;
+        let tenant = Tenant::new(self.tenant.guest, &self.tenant.key)?;
         let bytes = match self.text {
             Some(text) => text.into_bytes(),
             None => {
@@ -108,13 +112,13 @@ impl SendEvent {
             Err(error) => Err(error),
         };
         let ack = acknowledged.map_err(|error| NatsError::NotAcknowledged(error.into()))?;
-        print(format!("{}\n", ack.sequence).as_bytes())
+        Ok(say(format!("{}\n", ack.sequence).as_bytes())?)
     }
 }
 
 impl Outputs {
     pub(super) async fn run(self) -> Result<(), NatsError> {
-        let tenant = Tenant::new(self.guest, &self.tenant)?;
+        let tenant = Tenant::new(self.tenant.guest, &self.tenant.key)?;
         let nats = Nats::connect(&self.nats, "outputs").await?;
         let name = nats.prefix.outputs();
         let fault = |source| NatsError::Stream { what: "read", kind: "stream", name: name.clone(), source };
@@ -142,7 +146,7 @@ impl Outputs {
                     if !line.ends_with(b"\n") {
                         line.push(b'\n');
                     }
-                    print(&line)?;
+                    say(&line)?;
                 }
             }
             let is_last = message.info().is_ok_and(|info| info.pending == 0);
@@ -152,10 +156,4 @@ impl Outputs {
         }
         Ok(())
     }
-}
-
-fn print(bytes: &[u8]) -> Result<(), NatsError> {
-    let mut stdout = io::stdout();
-    let printed = stdout.write_all(bytes).and_then(|()| stdout.flush());
-    printed.map_err(|source| ServeError::System { what: "write to standard output", source }.into())
 }

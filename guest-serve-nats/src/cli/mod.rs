@@ -5,19 +5,12 @@ mod client;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser};
-use guest_host::text::printable;
+use guest_serve::cli::ending::{self, BAD_INPUT, FAILED, fail};
 use guest_serve::server::Stopped;
 
 use crate::server::{self, Options};
 use client::{Outputs, SendEvent};
-
-/// The process did not stop in order, or an event was not acknowledged.
-const FAILED: u8 = 1;
-
-/// Wrong usage, or input that cannot be used.
-const BAD_INPUT: u8 = 2;
 
 /// The words for the commands of a client, where they are the first.
 const SEND: &str = "send";
@@ -69,12 +62,7 @@ impl Asked {
 pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let words: Vec<OsString> = words.into_iter().collect();
     let done = match Asked::parse(&words) {
-        Err(error) => {
-            // Nobody may be there to read it.
-            let _ = error.print();
-            let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            return ExitCode::from(if is_help { 0 } else { BAD_INPUT });
-        }
+        Err(error) => return ending::usage(&error),
         Ok(Asked::Serve(options)) => match server::run(&options) {
             Ok(Stopped::InOrder) => Ok(()),
             Ok(Stopped::Forced(reason)) => return fail(reason, FAILED),
@@ -88,11 +76,6 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error @ crate::error::NatsError::NotAcknowledged(_)) => fail(&error.to_string(), FAILED),
         Err(error) => fail(&error.to_string(), BAD_INPUT),
     }
-}
-
-fn fail(message: &str, status: u8) -> ExitCode {
-    eprintln!("error: {}", printable(message));
-    ExitCode::from(status)
 }
 
 /// The definition of all options, for documentation.

@@ -47,5 +47,5 @@ pub(super) fn run(arguments: &Forget) -> Result<(), ServeError> {
             u64::from(is_known)
         }
     };
-    server::say(&format!("forgotten: {forgotten} of the guest `{guest}`\n"))
+    server::say(format!("forgotten: {forgotten} of the guest `{guest}`\n").as_bytes())
 }

@@ -1,5 +1,6 @@
 //! The command line of `host-harness-serve`.
 
+pub mod ending;
 mod forget;
 mod logs;
 
@@ -7,19 +8,12 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
-use clap::error::ErrorKind;
-use guest_host::text::printable;
 
 use crate::error::ServeError;
 use crate::server::{self, Options, Stopped};
+use ending::{BAD_INPUT, FAILED, fail};
 use forget::Forget;
 use logs::Logs;
-
-/// The server did not stop in order.
-const FAILED: u8 = 1;
-
-/// Wrong usage, or input that cannot be used.
-const BAD_INPUT: u8 = 2;
 
 /// The word for the log of a guest, where it is the first.
 const LOGS: &str = "logs";
@@ -69,12 +63,7 @@ impl Asked {
 pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let words: Vec<OsString> = words.into_iter().collect();
     match Asked::parse(&words) {
-        Err(error) => {
-            // Nobody may be there to read it.
-            let _ = error.print();
-            let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            ExitCode::from(if is_help { 0 } else { BAD_INPUT })
-        }
+        Err(error) => ending::usage(&error),
         Ok(Asked::Logs(logs)) => ended(logs::run(&logs)),
         Ok(Asked::Forget(forget)) => ended(forget::run(&forget)),
         Ok(Asked::Serve(options)) => match server::run(&options) {
@@ -90,11 +79,6 @@ fn ended(result: Result<(), ServeError>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string(), BAD_INPUT),
     }
-}
-
-fn fail(message: &str, status: u8) -> ExitCode {
-    eprintln!("error: {}", printable(message));
-    ExitCode::from(status)
 }
 
 #[cfg(test)]

@@ -127,10 +127,11 @@ pub fn run(options: &Options) -> Result<Stopped, ServeError> {
     let watching = Watching::start(&catalog)?;
     let [address, admin_address] =
         addresses.map(|address| address.map(|address| address.to_string()).unwrap_or_default());
-    say(&format!(
+    let text = format!(
         "serving on http://{address}\nadministration on http://{admin_address}, token in {}\n",
         token_file.display()
-    ))?;
+    );
+    say(text.as_bytes())?;
     let stopped = runtime.block_on(serve(admin, catalog, token, threads, programs, options.shutdown_time));
     watching.stop();
     // A request that was given up may have a thread still.
@@ -234,8 +235,12 @@ pub fn lock(own: &Path, folder: &Path) -> Result<File, ServeError> {
     }
 }
 
-pub(crate) fn say(text: &str) -> Result<(), ServeError> {
+/// Writes to standard output at once.
+///
+/// # Errors
+/// [`ServeError::System`] if nobody can read it.
+pub fn say(text: &[u8]) -> Result<(), ServeError> {
     let mut stdout = io::stdout();
-    let said = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    let said = stdout.write_all(text).and_then(|()| stdout.flush());
     said.map_err(|source| ServeError::System { what: "write to standard output", source })
 }
