@@ -1,5 +1,6 @@
 //! Why a tenant was not called, or its call failed.
 
+use guest_host::guest_image::ImageError;
 use guest_host::{Failure, LoadError, ResumeError, SuspendError};
 
 /// Why a tenant was not called, or its call failed. Whatever it is, the tenant is as before the call. `S` is the error of the
@@ -22,4 +23,12 @@ pub enum TenantError<S: std::error::Error + 'static, F: std::error::Error + 'sta
     /// A store that could not read or write images.
     #[error("the store of sleeping tenants failed: {0}")]
     Store(#[source] S),
+}
+
+impl<S: std::error::Error + 'static, F: std::error::Error + 'static> TenantError<S, F> {
+    /// Whether the tenant kept memory of another version of its program.
+    #[must_use]
+    pub const fn is_of_other_version(&self) -> bool {
+        matches!(self, Self::Resume(ResumeError::Image(ImageError::OtherModule { .. } | ImageError::OtherSnapshot)))
+    }
 }

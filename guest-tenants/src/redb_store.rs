@@ -69,12 +69,8 @@ impl Shared {
                 self.open_again()?;
                 database = self.database.read().unwrap_or_else(PoisonError::into_inner);
             }
-            let result = match &*database {
-                Some(database) => work(database),
-                // Another thread has met the next error.
-                None => Err(redb::Error::PreviousIo),
-            };
-            (result, self.opened())
+            // If it is not open now, another thread has met the next error.
+            self.use_open(database.as_ref(), work)
         };
         if is_of_disk(&result) {
             self.close(&mut self.database.write().unwrap_or_else(PoisonError::into_inner), opened);
@@ -90,11 +86,7 @@ impl Shared {
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                 Err(TryLockError::WouldBlock) => return Err(redb::Error::PreviousIo.into()),
             };
-            let result = match &*database {
-                Some(database) => work(database),
-                None => Err(redb::Error::PreviousIo),
-            };
-            (result, self.opened())
+            self.use_open(database.as_ref(), work)
         };
         // If others use the file at the moment, they meet the error too, or else whoever reads next.
         if is_of_disk(&result)
@@ -103,6 +95,15 @@ impl Shared {
             self.close(&mut database, opened);
         }
         Ok(result?)
+    }
+
+    /// Does something with the file if it is open. Also says as the how many-th it was opened.
+    fn use_open<T>(
+        &self,
+        database: Option<&Database>,
+        work: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> (Result<T, redb::Error>, u64) {
+        (database.map_or(Err(redb::Error::PreviousIo), work), self.opened())
     }
 
     /// Closes the file after an error of the one that was opened as the `opened`th. If another thread has opened it again since, that

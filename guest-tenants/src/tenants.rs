@@ -422,18 +422,16 @@ impl<S: Store> Tenants<S> {
             }
             let unsaved = leaving.iter().filter(|(_, asleep)| !asleep.saved);
             let images: Vec<_> = unsaved.map(|(tenant, asleep)| (&**tenant, &asleep.image)).collect();
-            let saved = if images.is_empty() { Ok(()) } else { self.store.save(&images) };
-            let count = images.len() as u64;
-            if saved.is_ok() {
-                images.iter().for_each(|(tenant, _)| self.fresh.remove(tenant));
-            }
-            if let Err(error) = saved {
+            if !images.is_empty()
+                && let Err(error) = self.store.save(&images)
+            {
                 for (tenant, asleep) in leaving.into_iter().rev() {
                     self.keep(tenant, asleep);
                 }
                 return Err(TenantError::Store(error));
             }
-            self.status.saved += count;
+            images.iter().for_each(|(tenant, _)| self.fresh.remove(tenant));
+            self.status.saved += images.len() as u64;
         }
         Ok(())
     }

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use guest_abi::program::{Action, ActionError, CLOSED, CONNECTED, READ, actions};
 use guest_functions::FunctionError;
-use guest_host::guest_image::ImageError;
-use guest_host::{Instance, ResumeError, text};
+use guest_host::{Instance, text};
 use guest_serve::deployment::{Deployment, ProgramFunctions};
 use guest_serve::folder::GuestName;
 use guest_serve::monitor::{Ended, Event as MonitorEvent, Monitor};
@@ -315,9 +314,8 @@ impl Worker {
         let called = self.call_once(applying, function, call);
         // An event of an older version does not take the memory of the newer one.
         let is_newest = self.versions.get(&deployment.name).is_none_or(|newest| *newest == deployment.version);
-        if let Err(TenantError::Resume(ResumeError::Image(ImageError::OtherModule { .. } | ImageError::OtherSnapshot))) =
-            &called
-            && is_newest
+        if is_newest
+            && called.as_ref().is_err_and(TenantError::is_of_other_version)
             && self.tenants.forget(&applying.name).is_ok()
         {
             let reason = "it kept memory of another version of its program, and begins anew";

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use guest_abi::program::{ActionError, CLOSED, CONNECTED, READ, actions};
 use guest_functions::FunctionError;
-use guest_host::guest_image::ImageError;
-use guest_host::{Cause, Instance, ResumeError};
+use guest_host::{Cause, Instance};
 use guest_tenants::{RedbStoreError, TenantError};
 
 use crate::deployment::{Deployment, ProgramFunctions};
@@ -97,11 +96,6 @@ pub(super) fn belongs_elsewhere(error: &Error, deployment: &Arc<Deployment>) -> 
         TenantError::Instance(_) => true,
         _ => false,
     }
-}
-
-/// Whether a tenant kept memory of another version of its program.
-pub(super) fn is_of_other_version(error: &Error) -> bool {
-    matches!(error, TenantError::Resume(ResumeError::Image(ImageError::OtherModule { .. } | ImageError::OtherSnapshot)))
 }
 
 /// Whether an event failed before its program was called, for no fault of the program: it does not know of the event.

@@ -284,7 +284,7 @@ impl Worker {
         let Task { deployment, tenant, .. } = task;
         // An event of an older version does not take the memory of the newer one.
         let is_newest = self.versions.get(&deployment.name).is_none_or(|newest| *newest == deployment.version);
-        if !is_newest || !event::is_of_other_version(error) || self.tenants.forget(tenant).is_err() {
+        if !is_newest || !error.is_of_other_version() || self.tenants.forget(tenant).is_err() {
             return false;
         }
         let reason = "it kept memory of another version of its program, and begins anew";
