@@ -41,6 +41,16 @@ pub(crate) fn crossing<X: ContractData, R>(
     }
 }
 
+/// The same crossing goes on, after the host function has waited.
+#[cfg(feature = "async")]
+pub(crate) fn again<X: ContractData, R>(
+    caller: &mut Caller<'_, HostData<X>>,
+    body: impl FnOnce(GuestMemory<'_>, &mut HostData<X>) -> Result<R, Fault>,
+) -> wasmtime::Result<R> {
+    caller.data_mut().call.crossings -= 1;
+    crossing(caller, body)
+}
+
 /// The range that a guest names by address and length, if it lies in memory of `size` bytes.
 ///
 /// Languages give empty slices addresses at which there is no memory: Zig 0xffffffff, or 0xaaaaaaaa.

@@ -31,7 +31,7 @@ mod awaiting {
     use std::hash::Hasher as _;
 
     use super::*;
-    use crate::contract::crossing::{Passed, range};
+    use crate::contract::crossing::{Passed, again, range};
     use crate::host::call::HostCall;
     use crate::stream::{GuestStream, MOST_AT_ONCE, StreamError};
 
@@ -64,9 +64,7 @@ mod awaiting {
             Err(fault) => Err(fault),
         };
         caller.data_mut().go_on();
-        crossing(caller, |mut memory, data| {
-            // It was one crossing.
-            data.call.crossings -= 1;
+        again(caller, |mut memory, data| {
             let found = found?;
             if found.len() > most as usize {
                 return Err(Fault::Stream(StreamError::new("the host read more of the stream than there is room for")));
@@ -93,8 +91,7 @@ mod awaiting {
         let (mut address, mut left) = (address, length);
         while left > 0 {
             let piece = left.min(MOST_AT_ONCE as u32);
-            let bytes = crossing(caller, |memory, data| {
-                data.call.crossings -= 1;
+            let bytes = again(caller, |memory, data| {
                 Ok(Passed::new(&memory, &mut data.dirty_ranges).bytes("piece of a stream", address, piece)?.to_vec())
             })?;
             let written = match stream(caller.data_mut()) {
@@ -102,10 +99,7 @@ mod awaiting {
                 Err(fault) => Err(fault),
             };
             caller.data_mut().go_on();
-            crossing(caller, |_, data| {
-                data.call.crossings -= 1;
-                written
-            })?;
+            again(caller, |_, _| written)?;
             left -= piece;
             // The last piece may end where addresses do.
             address = address.wrapping_add(piece);
