@@ -21,6 +21,7 @@
 //! It finds differences; it does not look for their cause, and it cannot judge a guest that is not a pure function of
 //! its state.
 
+mod draw;
 mod image;
 mod observe;
 mod sleeper;
@@ -29,14 +30,10 @@ mod tally;
 mod verdict;
 mod words;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rand::Rng as _;
-use rand::SeedableRng as _;
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::functions::select;
 use crate::probe;
 use guest_host::restore::Restore;
 use guest_host::{
@@ -44,6 +41,7 @@ use guest_host::{
     RestorePolicy, RestoreStrategy,
 };
 
+use draw::Draw;
 pub use observe::Aspect;
 use observe::{CauseOfFailure, Observed};
 pub use sleeper::{Sleep, Sleeper};
@@ -237,9 +235,8 @@ fn run(
 ) -> Result<Verdict, LoadError> {
     let reference = subject_config(options).with_strategy(RestoreStrategy::Reinstantiate);
     let reference = outside_of_pools(guest)?.instantiate(&reference, state.clone())?;
-    let functions = functions(guest, options)?;
+    let mut draw = Draw::new(guest, options)?;
     let mut verdict = Verdict::new(subject.strategy_name(), options.seed);
-    let mut random = ChaCha8Rng::seed_from_u64(options.seed);
     let mut pair = Pair {
         most_pages: reference.physical_pages().max(subject.physical_pages()),
         guest,
@@ -250,21 +247,11 @@ fn run(
         subject_is_new: true,
     };
     let mut tally = Tally::new(guest);
-    let begin = Instant::now();
-    for call in 0..options.calls {
-        if functions.is_empty() || verdict.differences.len() >= options.max_differences {
-            break;
-        }
-        if options.time_limit.is_some_and(|limit| begin.elapsed() >= limit) {
-            verdict.ended_early = true;
-            break;
-        }
-        let drawn = next(&functions, call, &mut random);
-        let Some(function) = tally.first_worth_calling(&functions, drawn) else { break };
+    while let Some((call, function)) = draw.next(&tally, &mut verdict) {
         tally.add(function, pair.call(call + 1, function, &mut verdict));
         progress(call + 1);
     }
-    tally.conclude(&mut verdict, &functions, &options.allow_failing);
+    tally.conclude(&mut verdict, &draw.functions, &options.allow_failing);
     let unproved: Vec<String> = verdict
         .never_succeeded
         .iter()
@@ -384,27 +371,6 @@ impl Pair<'_> {
             }
         }
     }
-}
-
-fn functions(guest: &Guest, options: &VerifyOptions) -> Result<Vec<Function>, LoadError> {
-    let names = match options.functions.as_deref() {
-        // No function is not all of them.
-        Some([]) => return Ok(Vec::new()),
-        asked => select(guest, asked.unwrap_or_default(), &options.config.arguments)?.functions,
-    };
-    let find = |name: &String| guest.function(name).map_err(LoadError::Function);
-    names.iter().map(find).collect()
-}
-
-/// Every function once in order, every function twice in a row, then any.
-fn next(functions: &[Function], call: u64, random: &mut ChaCha8Rng) -> Function {
-    let count = functions.len();
-    let index = match usize::try_from(call) {
-        Ok(call) if call < count => call,
-        Ok(call) if call < 3 * count => (call - count) / 2,
-        _ => random.random_range(0..count),
-    };
-    functions[index]
 }
 
 #[cfg(test)]

@@ -9,18 +9,13 @@
 //! A call that fails is undone on both sides by resuming the state before it. So sequences go on, and each failure tests a
 //! resumption. After some calls both begin anew: guests that are written to be restored keep what they allocate.
 
-use std::time::Instant;
-
 use rand::Rng as _;
-use rand::SeedableRng as _;
-use rand_chacha::ChaCha8Rng;
 
+use super::draw::Draw;
 use super::observe::Observed;
 use super::sleeper::{Sleep, Sleeper};
 use super::tally::Tally;
-use super::{
-    Difference, Ended, RETRIES, RegionFinding, Verdict, VerifyOptions, What, functions, image, next, subject_config,
-};
+use super::{Difference, Ended, RETRIES, RegionFinding, Verdict, VerifyOptions, What, image, subject_config};
 use guest_host::guest_image::Delta;
 use guest_host::snapshot::RegionKind;
 use guest_host::{Function, Guest, Instance, LoadError, MemoryState, Residue, RestorePolicy, SuspendError};
@@ -83,29 +78,18 @@ pub(super) fn run(
     let instance = || guest.instantiate(&config, state.clone());
     let mut pair = Pair { guest, awake: instance()?, sleeper: Sleeper::new([instance()?, instance()?]), broken };
     pair.awake.identity()?;
-    let functions = functions(guest, options)?;
+    let mut draw = Draw::new(guest, options)?;
     let mut verdict = Verdict::new(pair.awake.strategy_name(), options.seed);
     let mut suspensions = 0;
-    let mut random = ChaCha8Rng::seed_from_u64(options.seed);
     let mut tally = Tally::new(guest);
-    let begin = Instant::now();
     let mut previous = None;
-    for call in 0..options.calls {
-        if functions.is_empty() || verdict.differences.len() >= options.max_differences {
-            break;
-        }
-        if options.time_limit.is_some_and(|limit| begin.elapsed() >= limit) {
-            verdict.ended_early = true;
-            break;
-        }
-        let drawn = next(&functions, call, &mut random);
-        let Some(function) = tally.first_worth_calling(&functions, drawn) else { break };
+    while let Some((call, function)) = draw.next(&tally, &mut verdict) {
         let mut differences = Vec::new();
         if call % SEQUENCE == 0 {
             pair.begin(state)?;
-        } else if random.random_range(0..3) > 0 {
+        } else if draw.random.random_range(0..3) > 0 {
             suspensions += 1;
-            pair.sleep(Sleep::of_bits(random.random()), &mut differences, &mut verdict.regions);
+            pair.sleep(Sleep::of_bits(draw.random.random()), &mut differences, &mut verdict.regions);
         }
         // States that differ give outcomes that do.
         let ended = differences.is_empty().then(|| pair.call(function, &mut differences)).transpose()?;
@@ -130,7 +114,7 @@ pub(super) fn run(
         progress(call + 1);
     }
     verdict.suspensions = Some(suspensions);
-    tally.conclude(&mut verdict, &functions, &options.allow_failing);
+    tally.conclude(&mut verdict, &draw.functions, &options.allow_failing);
     Ok(verdict)
 }
 
