@@ -20,52 +20,41 @@ pub(super) enum Kind {
 type File = (&'static str, &'static str);
 
 macro_rules! files {
-    ($folder:literal: $($path:literal = $file:literal),+ $(,)?) => {
+    ($($path:literal = $folder:literal / $file:literal),+ $(,)?) => {
         &[$(($path, include_str!(concat!("../../../templates/", $folder, "/", $file)))),+]
     };
 }
 
-const EXTENSION: &[File] = files!("extension":
-    "Cargo.toml" = "Cargo.toml.template",
-    ".cargo/config.toml" = "cargo-config.toml",
-    ".github/workflows/ci.yml" = "ci.yml",
-    ".gitignore" = "gitignore",
-    "README.md" = "README.md",
-    "guest.toml" = "guest.toml",
-    "harness.toml" = "harness.toml",
-    "src/lib.rs" = "src/lib.rs",
-    "state.json" = "state.json",
-);
+/// The files of a crate that compiles to a guest, and further ones of its own.
+macro_rules! guest_files {
+    ($folder:literal $(, $path:literal = $file:literal)*) => {
+        files!(
+            "Cargo.toml" = $folder / "Cargo.toml.template",
+            ".cargo/config.toml" = "common" / "cargo-config.toml",
+            ".github/workflows/ci.yml" = $folder / "ci.yml",
+            ".gitignore" = "common" / "gitignore",
+            "README.md" = $folder / "README.md",
+            "guest.toml" = $folder / "guest.toml",
+            "harness.toml" = $folder / "harness.toml",
+            "src/lib.rs" = $folder / "src/lib.rs",
+            $($path = $folder / $file,)*
+        )
+    };
+}
 
-const FUNCTIONS: &[File] = files!("functions":
-    "Cargo.toml" = "Cargo.toml.template",
-    ".cargo/config.toml" = "cargo-config.toml",
-    ".github/workflows/ci.yml" = "ci.yml",
-    ".gitignore" = "gitignore",
-    "README.md" = "README.md",
-    "guest.toml" = "guest.toml",
-    "harness.toml" = "harness.toml",
-    "src/lib.rs" = "src/lib.rs",
-);
+const EXTENSION: &[File] = guest_files!("extension", "state.json" = "state.json");
 
-const PROGRAM: &[File] = files!("program":
-    "Cargo.toml" = "Cargo.toml.template",
-    ".cargo/config.toml" = "cargo-config.toml",
-    ".github/workflows/ci.yml" = "ci.yml",
-    ".gitignore" = "gitignore",
-    "README.md" = "README.md",
-    "guest.toml" = "guest.toml",
-    "harness.toml" = "harness.toml",
-    "src/lib.rs" = "src/lib.rs",
-);
+const FUNCTIONS: &[File] = guest_files!("functions");
 
-const HOST: &[File] = files!("host":
-    "Cargo.toml" = "Cargo.toml.template",
-    ".gitignore" = "gitignore",
-    "README.md" = "README.md",
-    "src/main.rs" = "src/main.rs",
-    "src/service.rs" = "src/service.rs",
-    "src/store.rs" = "src/store.rs",
+const PROGRAM: &[File] = guest_files!("program");
+
+const HOST: &[File] = files!(
+    "Cargo.toml" = "host" / "Cargo.toml.template",
+    ".gitignore" = "common" / "gitignore",
+    "README.md" = "host" / "README.md",
+    "src/main.rs" = "host" / "src/main.rs",
+    "src/service.rs" = "host" / "src/service.rs",
+    "src/store.rs" = "host" / "src/store.rs",
 );
 
 impl Kind {
