@@ -4,10 +4,11 @@
 //! ([generic cell rate algorithm](https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm)): a bucket that is full needs no
 //! entry. The clock is monotonic.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
 
 use crate::folder::GuestName;
 use crate::monitor::GuestMonitor;
@@ -37,7 +38,8 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Part {
-    buckets: HashMap<u64, Bucket>,
+    /// By hashes of guests and tenants that nobody else can foresee.
+    buckets: FxHashMap<u64, Bucket>,
     /// Entries with which it is searched for full buckets next.
     search_at: usize,
 }

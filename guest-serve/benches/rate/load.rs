@@ -11,6 +11,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
+use crate::cores::Half;
+
 /// Requests to a path, and the end of the line that their responses have.
 #[derive(Clone, Copy)]
 pub(crate) struct Load {
@@ -45,8 +47,8 @@ pub(crate) struct Figures {
     pub(crate) requests: f64,
     /// Nanoseconds of processor time that each took of the threads that serve.
     pub(crate) time: f64,
-    /// Nanoseconds from each request to its response.
-    pub(crate) times: Vec<u64>,
+    /// Nanoseconds from each request to its response, in order of length.
+    times: Vec<u64>,
 }
 
 impl Turn {
@@ -57,7 +59,10 @@ impl Turn {
         let start = |number: usize| {
             let is_over = Arc::clone(&is_over);
             let count = connections / threads + usize::from(number < connections % threads);
-            thread::spawn(move || clients(address, number * connections, count, load, &is_over))
+            thread::spawn(move || {
+                Half::Clients.enter();
+                clients(address, number * connections, count, load, &is_over)
+            })
         };
         let clients = (0..threads).map(start).collect();
         Self { is_over, clients, before }
@@ -66,10 +71,18 @@ impl Turn {
     /// Waits for the last responses.
     pub(crate) fn end(self) -> Figures {
         self.is_over.store(true, Relaxed);
-        let times: Vec<u64> =
+        let mut times: Vec<u64> =
             self.clients.into_iter().flat_map(|clients| clients.join().expect("they were answered")).collect();
+        times.sort_unstable();
         let requests = times.len().max(1) as f64;
         Figures { requests, time: (served_time() - self.before) as f64 / requests, times }
+    }
+}
+
+impl Figures {
+    /// Microseconds that so many of a hundred requests took at most.
+    pub(crate) fn percentile(&self, percent: usize) -> f64 {
+        self.times.get(self.times.len().saturating_sub(1) * percent / 100).map_or(0.0, |time| *time as f64 / 1000.0)
     }
 }
 

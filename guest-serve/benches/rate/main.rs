@@ -3,7 +3,7 @@
 //!
 //! All run in turns in one process, over 32 connections on the loopback address, each of which sends a request when it has
 //! its response. Half of the cores serve, and half are clients. Figures are medians over the turns, and ratios are taken
-//! within a turn, so that others on the machine change them little.
+//! within a turn, so that others on the machine change them little. [`cores`] has the reason why each half has its own cores.
 //!
 //! ```console
 //! $ cargo bench -p guest-serve --bench rate
@@ -13,6 +13,7 @@
 //! The server without guests, and the one with bare instances of the engine, read and write the same JSON by the same code,
 //! and keep no books about rates and calls. With the word `records`, calls that leave records take their place, durable and not.
 
+mod cores;
 #[path = "../../tests/all/counters.rs"]
 mod counters;
 mod load;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use guest_host::{EngineConfig, InstanceAllocation};
 
+use cores::Half;
 use load::{Load, Turn};
 use servers::{Folder, Server};
 
@@ -42,7 +44,9 @@ fn median(numbers: impl Iterator<Item = f64>) -> f64 {
 }
 
 fn main() {
-    let cores = thread::available_parallelism().map_or(1, usize::from).div_ceil(2);
+    let cores = Half::size();
+    // All threads of the servers are started by this one, those of the slow lane, too.
+    Half::Servers.enter();
     if std::env::args().any(|word| word == "records") {
         return records::rates(cores);
     }
@@ -75,19 +79,26 @@ fn rates(servers: &[Server], cores: usize, load: Load) {
     // Instances are made.
     servers.iter().map(measure).for_each(drop);
     let turns: Vec<Vec<_>> = (0..TURNS).map(|_| servers.iter().map(measure).collect()).collect();
-    println!("\n{:<44}{:>12}{:>9}{:>14}{:>9}", load.path, "requests/s", "ratio", "us/request", "ratio");
+    println!(
+        "\n{:<44}{:>12}{:>9}{:>14}{:>9}{:>12}{:>9}",
+        load.path, "requests/s", "ratio", "us/request", "ratio", "99%, us", "ratio"
+    );
     for (at, server) in servers.iter().enumerate() {
         let requests = turns.iter().map(|turn| turn[at].requests / TURN.as_secs_f64());
         let requests_ratio = turns.iter().map(|turn| turn[at].requests / turn[0].requests);
         let time = turns.iter().map(|turn| turn[at].time / 1000.0);
         let time_ratio = turns.iter().map(|turn| turn[at].time / turn[0].time);
+        let long = turns.iter().map(|turn| turn[at].percentile(99));
+        let long_ratio = turns.iter().map(|turn| turn[at].percentile(99) / turn[0].percentile(99));
         println!(
-            "{:<44}{:>12.0}{:>9.3}{:>14.2}{:>9.3}",
+            "{:<44}{:>12.0}{:>9.3}{:>14.2}{:>9.3}{:>12.0}{:>9.3}",
             server.name,
             median(requests),
             median(requests_ratio),
             median(time),
             median(time_ratio),
+            median(long),
+            median(long_ratio),
         );
     }
 }
@@ -108,11 +119,9 @@ fn neighbours(server: &Server, cores: usize) {
         thread::sleep(TURN / 4);
         let honest = Turn::begin(server.address, Load::new("/guest/gcd", "21"), cores, HONEST);
         thread::sleep(TURN * 2);
-        let mut times = honest.end().times;
+        let honest = honest.end();
         let theirs = other.map_or(0.0, |other| other.end().requests);
-        times.sort_unstable();
-        let at = |percent: usize| times[(times.len() - 1) * percent / 100] as f64 / 1000.0;
-        [at(50), at(99), theirs / (TURN * 9 / 4).as_secs_f64()]
+        [honest.percentile(50), honest.percentile(99), theirs / (TURN * 9 / 4).as_secs_f64()]
     };
     let turns: Vec<Vec<_>> = (0..TURNS).map(|_| others.iter().map(|(_, other)| turn(other)).collect()).collect();
     println!(

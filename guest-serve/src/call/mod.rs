@@ -3,12 +3,12 @@
 mod share;
 mod watch;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use guest_functions::{Caller, FunctionError, Value};
 use guest_host::{Cause, InstanceConfig, MemoryState};
+use rustc_hash::FxHashMap;
 
 use crate::deployment::{Deployment, Loaded, RouteFunction, SLICES_TO_START};
 use crate::monitor::CountedInstance;
@@ -24,7 +24,7 @@ pub use watch::{Stop, ran};
 pub struct Instances {
     most: usize,
     kind: Kind,
-    held: HashMap<u64, Held>,
+    held: FxHashMap<u64, Held>,
     uses: u64,
     /// The shares of a fast thread's time.
     shares: Option<Shares>,
@@ -118,16 +118,16 @@ impl Instances {
             Kind::Fast { .. } => (Some(Shares::default()), None),
             Kind::Slow { stop, .. } => (None, Some(Watch::new(stop.clone()))),
         };
-        Self { most, kind, held: HashMap::new(), uses: 0, shares, watch }
+        Self { most, kind, held: FxHashMap::default(), uses: 0, shares, watch }
     }
 
-    /// Makes a call. The log lines of a call that ended go to the guest's monitor, those of one that was too slow nowhere.
-    pub fn call(&mut self, call: &Call) -> Attempt {
+    /// Makes a call, at the time `now`. The log lines of a call that ended go to the guest's monitor, those of one that was too slow nowhere.
+    pub fn call(&mut self, call: &Call, now: Instant) -> Attempt {
         let deployment = &call.deployment;
         let is_cut = matches!(&self.kind, Kind::Fast { slice } if *slice < deployment.config.limits.deadline);
         let is_fast = matches!(self.kind, Kind::Fast { .. });
         if let Some(shares) = &self.shares
-            && !shares.has_time(deployment.version, Instant::now())
+            && !shares.has_time(deployment.version, now)
         {
             return Attempt::NoTime;
         }
@@ -142,14 +142,13 @@ impl Instances {
         held.loaded.touch();
         // Of the module that the instance has: it may have been loaded again since.
         let function = &held.loaded.functions[call.route];
-        let start = Instant::now();
         let mut make = || make(&mut held.caller, function, &call.input);
         let result = match watch {
             Some(watch) => watch.call(deployment.config.limits.deadline, make),
             None => make(),
         };
         held.count.measure(held.caller.instance().physical_pages());
-        let took = start.elapsed();
+        let took = now.elapsed();
         if let Err(FunctionError::Call(failure)) = &result
             && is_cut
             && matches!(failure.cause, Cause::DeadlineExceeded { .. })

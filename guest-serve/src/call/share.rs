@@ -1,8 +1,9 @@
 //! The share of a thread's time that each guest has: so that calls of one guest, each of which is fast, do not hold up others.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
 
 /// Within this time a guest beside others may use half of it.
 const WINDOW: Duration = Duration::from_millis(50);
@@ -18,7 +19,7 @@ pub(crate) struct Shares(Arc<Mutex<Used>>);
 struct Used {
     /// The begin of the window, and the time that each guest has used in it.
     begin: Option<Instant>,
-    used: HashMap<u64, Duration>,
+    used: FxHashMap<u64, Duration>,
     /// The two guests that were called last.
     last: Option<(u64, Instant)>,
     last_other: Option<(u64, Instant)>,

@@ -1,5 +1,8 @@
 //! Reading the body of a request.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -27,11 +30,16 @@ pub(super) async fn read(request: &mut Request<Incoming>, most: usize, longest: 
     if body.size_hint().lower() > most as u64 {
         return Err(Refusal::BodyTooLarge { most });
     }
-    match timeout(longest, Limited::new(body, most).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge { most }),
-        Ok(Err(error)) => Err(Refusal::Body(error.to_string())),
-        Err(_) => Err(Refusal::BodyTooSlow { longest }),
+    let mut collect = pin!(Limited::new(body, most).collect());
+    // Most bodies came with the head, and need no timer.
+    let collected = match poll_fn(|context| Poll::Ready(collect.as_mut().poll(context))).await {
+        Poll::Ready(collected) => collected,
+        Poll::Pending => Box::pin(timeout(longest, collect)).await.map_err(|_| Refusal::BodyTooSlow { longest })?,
+    };
+    match collected {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge { most }),
+        Err(error) => Err(Refusal::Body(error.to_string())),
     }
 }
 
@@ -60,5 +68,5 @@ pub(crate) async fn drain(body: &mut Incoming) {
         }
     };
     // A client that sends no more waits for the response.
-    let _ = timeout(DRAIN_TIME, drained).await;
+    let _ = Box::pin(timeout(DRAIN_TIME, drained)).await;
 }

@@ -1,5 +1,6 @@
 //! Requests that call functions of guests, or ask for their files.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -88,7 +89,9 @@ impl Calls {
     }
 
     /// The response to a request, or the route with streams that it has.
-    async fn answer(&self, request: &mut Request<Incoming>) -> Result<Response<Full<Bytes>>, Streaming> {
+    ///
+    /// What few requests need is a future in a box: all others would carry the room for it along.
+    async fn answer(&self, request: &mut Request<Incoming>) -> Result<Response<Full<Bytes>>, Box<Streaming>> {
         let table = Arc::clone(self.reader.borrow_mut().table());
         let uri = request.uri().clone();
         let Some((deployment, rest)) = table.find(uri.path()) else {
@@ -99,7 +102,7 @@ impl Calls {
                 Ok(key) => key,
                 Err(refusal) => return Ok(refusal.response()),
             };
-            return Ok(match programs.admits(deployment, &key).await {
+            return Ok(match Box::pin(programs.admits(deployment, &key)).await {
                 Ok(true) => self.upgrade(programs.clone(), request, Arc::clone(deployment), key),
                 Ok(false) => {
                     let refusal = Refusal::TooManyTenants;
@@ -115,20 +118,19 @@ impl Calls {
             Err(allowed) => return Ok(no_route(deployment, rest, request, allowed)),
         };
         let tenant = match key.map(path::tenant) {
-            Some(Ok(tenant)) => tenant,
+            Some(Ok(tenant)) => Cow::Owned(tenant),
             Some(Err(refusal)) => return Ok(refusal.response()),
-            None => deployment.name.to_string(),
+            None => Cow::Borrowed(deployment.name.as_str()),
         };
-        let deployment = Arc::clone(deployment);
-        drop(table);
         if deployment.config.routes[route].stream {
             let target = Target { mount: &deployment.config.mount, rest, tenant: &tenant };
             let bytes = exchange::write(request, target, b"");
-            return Err(Streaming { deployment, route, tenant, request: bytes });
+            let (deployment, tenant) = (Arc::clone(deployment), tenant.into_owned());
+            return Err(Box::new(Streaming { deployment, route, tenant, request: bytes }));
         }
         let function = deployment.config.routes[route].function.as_str();
         let mut record = Record::default();
-        let answered = self.call(request, &deployment, route, &tenant, rest, &mut record).await;
+        let answered = self.call(request, deployment, route, &tenant, rest, &mut record).await;
         let took = record.read.map(|read| read.elapsed()).unwrap_or_default();
         let ended = Ended { tenant: &tenant, function, status: 200, took, slow: record.slow, error: None };
         let status = answered.as_ref().map(|response| response.status().as_u16());
@@ -214,13 +216,16 @@ impl Calls {
         let per_second = limits.calls_per_second;
         let admitted = self.options.rate.admit(&deployment.monitor, tenant, per_second, Instant::now());
         admitted.map_err(|after| Refusal::Rate { per_second, after })?;
-        let loaded = self.options.slow.loaded(deployment, tenant).await?;
+        let loaded = match deployment.loaded_now() {
+            Some(loaded) => loaded,
+            None => Box::pin(self.options.slow.loaded(deployment, tenant)).await?,
+        };
         if deployment.config.routes[route].format == Format::Http {
             let target = Target { mount: &deployment.config.mount, rest, tenant };
-            return self.exchange(request, deployment, loaded, route, target, record).await;
+            return Box::pin(self.exchange(request, deployment, loaded, route, target, record)).await;
         }
         let RouteFunction::Typed(function) = &loaded.functions[route] else {
-            return self.extension(request, deployment, loaded, route, tenant, record).await;
+            return Box::pin(self.extension(request, deployment, loaded, route, tenant, record)).await;
         };
         let signature = function.signature();
         let of_request = match has_query(request, signature) {
@@ -229,8 +234,7 @@ impl Calls {
         };
         let encoding = encodings::of_response(request.headers(), of_request);
         let arguments = self.arguments(request, of_request, signature, limits.body).await?;
-        record.read = Some(Instant::now());
-        let (deployment, loaded) = (Arc::clone(deployment), Arc::clone(&loaded));
+        let deployment = Arc::clone(deployment);
         let call = Call { deployment, loaded, route, tenant: tenant.into(), input: Input::Arguments(arguments) };
         let Output::Value(value) = self.make(call, record).await? else {
             unreachable!("a typed function has a result");
@@ -259,7 +263,6 @@ impl Calls {
     ) -> Result<Response<Full<Bytes>>, Refusal> {
         let limits = &deployment.config.limits;
         let body = body::read(request, limits.body, self.options.body_time).await?;
-        record.read = Some(Instant::now());
         let input = Input::Arguments(vec![Value::Bytes(exchange::write(request, target, &body))]);
         let tenant = target.tenant.into();
         let call = Call { deployment: Arc::clone(deployment), loaded, route, tenant, input };
@@ -291,25 +294,40 @@ impl Calls {
 
     /// Makes a call: on this thread, and on the slow lane if it does not end within the slice or calls before it did not.
     pub(super) async fn make(&self, call: Call, record: &mut Record) -> Result<Output, Refusal> {
+        let begin = *record.read.get_or_insert_with(Instant::now);
+        let attempted = self.attempt(&call, begin);
+        if let Some(Ok(output)) = attempted {
+            return Ok(output);
+        }
         let deployment = Arc::clone(&call.deployment);
-        unhurried(&deployment, self.make_at_once(call, record)).await
+        let ends = async {
+            match attempted {
+                Some(result) => Ok(result?),
+                None => self.make_slowly(call, record).await,
+            }
+        };
+        Box::pin(unhurried(&deployment, begin, ends)).await
     }
 
-    async fn make_at_once(&self, call: Call, record: &mut Record) -> Result<Output, Refusal> {
+    /// The result of a call that ended within the slice.
+    fn attempt(&self, call: &Call, begin: Instant) -> Option<Result<Output, FunctionError>> {
         let pace = &call.deployment.paces[call.route];
-        if !pace.is_slow() {
-            match self.instances.borrow_mut().call(&call) {
-                Attempt::Ended(result) => {
-                    if result.as_ref().is_err_and(is_at_limit) {
-                        pace.was_slow();
-                    }
-                    return Ok(result?);
-                }
-                Attempt::TooSlow => pace.was_slow(),
-                Attempt::NoTime => {}
-            }
+        if pace.is_slow() {
+            return None;
         }
-        self.make_slowly(call, record).await
+        match self.instances.borrow_mut().call(call, begin) {
+            Attempt::Ended(result) => {
+                if result.as_ref().is_err_and(is_at_limit) {
+                    pace.was_slow();
+                }
+                Some(result)
+            }
+            Attempt::TooSlow => {
+                pace.was_slow();
+                None
+            }
+            Attempt::NoTime => None,
+        }
     }
 
     /// Makes a call on the slow lane.
@@ -319,30 +337,34 @@ impl Calls {
     }
 }
 
-/// Waits for a call. One that reached the limit of its memory ends no sooner than one that reaches its deadline does: otherwise its
+/// Waits for a call that began at `begin`. One that reached the limit of its memory ends no sooner than one that reaches its deadline does: otherwise its
 /// client sends the next one at once, and whoever has many connections takes the thread.
 pub(super) async fn unhurried<T>(
     deployment: &Deployment,
+    begin: Instant,
     call: impl Future<Output = Result<T, Refusal>>,
 ) -> Result<T, Refusal> {
-    let earliest = Instant::now() + deployment.config.limits.deadline.min(LONGEST_REST);
     let result = call.await;
     if let Err(Refusal::Failed(FunctionError::Call(failure))) = &result
         && matches!(failure.cause, Cause::OutOfMemory { .. })
     {
+        let earliest = begin + deployment.config.limits.deadline.min(LONGEST_REST);
         sleep_until(earliest.into()).await;
     }
     result
 }
 
 impl Handler for Calls {
-    async fn respond(self: Rc<Self>, mut request: Request<Incoming>) -> Response<ResponseBody> {
-        match self.answer(&mut request).await {
-            Ok(response) => {
-                body::finish(&mut request, response.status()).await;
-                response.map(Either::Left)
+    #[expect(clippy::manual_async_fn, reason = "its future has room for its parameters twice")]
+    fn respond(self: Rc<Self>, mut request: Request<Incoming>) -> impl Future<Output = Response<ResponseBody>> {
+        async move {
+            match self.answer(&mut request).await {
+                Ok(response) => {
+                    body::finish(&mut request, response.status()).await;
+                    response.map(Either::Left)
+                }
+                Err(streaming) => Box::pin(self.stream(request, *streaming)).await,
             }
-            Err(streaming) => self.stream(request, streaming).await,
         }
     }
 
@@ -409,4 +431,20 @@ fn no_route(
     allowed.dedup();
     let allowed = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
     Refusal::WrongMethod { allowed }.response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<F>(_: impl FnOnce(Rc<Calls>, Request<Incoming>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// It is moved to a place of its own for each request: where few need much room, that is in a box.
+    #[test]
+    fn the_future_of_a_request_is_small() {
+        let size = size(Calls::respond);
+        assert!(size <= 1280, "{size} bytes");
+    }
 }

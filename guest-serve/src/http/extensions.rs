@@ -59,16 +59,17 @@ impl Calls {
             query_response(&intents, encoding, deployment.config.limits.response)?
         } else {
             let idempotency_key = idempotency_key(request, of_request, &bytes)?;
+            let entered = Instant::now();
             let call = WriteCall {
                 request: records::Request { tenant, event, encoding, idempotency_key },
                 deployment: Arc::clone(deployment),
                 loaded,
                 route,
                 key: key.into(),
-                entered: Instant::now(),
+                entered,
                 entrance: Entrance::clone(entrance),
             };
-            unhurried(deployment, self.write(call, record)).await?
+            unhurried(deployment, entered, self.write(call, record)).await?
         };
         Ok(response(StatusCode::OK, encoding.media_type(), bytes))
     }

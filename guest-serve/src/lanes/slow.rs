@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use guest_functions::FunctionError;
 use tokio::sync::oneshot;
@@ -88,7 +88,7 @@ impl Worker {
     fn call(&mut self, call: &Call, reply: oneshot::Sender<Result<Output, FunctionError>>) {
         let pace = &call.deployment.paces[call.route];
         let start = ran();
-        let Attempt::Ended(result) = self.instances.call(call) else {
+        let Attempt::Ended(result) = self.instances.call(call, Instant::now()) else {
             return;
         };
         match ran().saturating_sub(start) < self.slice && !result.as_ref().is_err_and(is_at_limit) {

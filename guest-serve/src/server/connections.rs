@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -239,8 +240,7 @@ impl<H: Handler> Connections<H> {
             if let Some(peer) = &peer {
                 request.extensions_mut().insert(peer.clone());
             }
-            let response = Rc::clone(&handler).respond(request);
-            async move { Ok::<_, Infallible>(response.await) }
+            Rc::clone(&handler).respond(request).map(Ok::<_, Infallible>)
         });
         let connection = self.http.serve_connection(TokioIo::new(Box::pin(stream)), service).with_upgrades();
         spawn_local(async move {

@@ -151,7 +151,7 @@ impl Home {
             tenant: call.key.clone(),
             input: Input::State(batch.state(&call.request)),
         };
-        let attempt = self.instances.call(&made);
+        let attempt = self.instances.call(&made, Instant::now());
         // With it goes its view of the records.
         drop(made);
         match attempt {
