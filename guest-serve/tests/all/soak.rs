@@ -1,8 +1,8 @@
 //! Honest tenants beside adversaries, tenants that fall asleep and wake, and a server that is killed again and again, for as long as the
-//! variable `SOAK` says, such as `1h`:
+//! variable `SOAK` says, such as `60min`:
 //!
 //! ```console
-//! $ SOAK=1h cargo test --release -p guest-serve --test all soak -- --nocapture
+//! $ SOAK=60min cargo test --release -p guest-serve --test all soak -- --nocapture
 //! ```
 //!
 //! Each tenant has a model. What was acknowledged must be there after every kill, what was not acknowledged happened once or not at all,
