@@ -6,7 +6,6 @@ use guest_sdk_core::error;
 
 use crate::arena::Arena;
 use crate::intent_sink::IntentSink;
-use crate::raw;
 use crate::{IntentWriter, KeyBuilder, Level, Result, Rows, Value};
 
 /// The call that an extension serves.
@@ -134,11 +133,10 @@ impl<'call> Context<'call> {
         result
     }
 
-    /// Writes a log line.
+    /// Writes a log line, as [`log`](crate::log()) does anywhere.
     #[inline]
     pub fn log(&mut self, level: Level, text: &str) {
-        // SAFETY: the text is borrowed during the call.
-        unsafe { raw::log(level as u32, text.as_ptr(), text.len()) };
+        crate::log(level, text);
     }
 
     /// Writes a log line of [`Level::Error`].

@@ -17,6 +17,7 @@ mod exports;
 pub mod function;
 pub mod http;
 mod intent_sink;
+mod log;
 mod once;
 #[cfg(target_arch = "wasm32")]
 mod panics;
@@ -38,6 +39,7 @@ pub use guest_abi::path;
 pub use guest_sdk_core::value::{Fields, Items, Value};
 pub use guest_sdk_core::{Error, ErrorCode, InitResult, Kind, Level, QName, Result, storage};
 pub use guest_sdk_macros::{State, aggregate, extension, function, init, table_function};
+pub use log::log;
 pub use rows::{Row, Rows};
 pub use secret::secret;
 pub use writer::{ArrayWriter, IntentWriter, ObjectWriter};

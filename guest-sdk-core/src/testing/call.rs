@@ -98,6 +98,12 @@ pub fn in_host<R>(answer: impl FnOnce(&mut Call) -> Result<R, Failure>) -> R {
     answer
 }
 
+/// Whether the thread runs an extension against a state.
+#[must_use]
+pub fn is_in_call() -> bool {
+    CALL.with_borrow(Option::is_some)
+}
+
 /// Writes a log line.
 pub fn log(level: Level, text: &[u8]) {
     in_host(|call| {

@@ -8,7 +8,7 @@ mod outcome;
 mod panics;
 mod shown;
 
-pub use call::{Call, fail, host_is_running, in_host, log, run};
+pub use call::{Call, fail, host_is_running, in_host, is_in_call, log, run};
 pub use guest_abi::intent::Operation;
 #[cfg(feature = "state-file")]
 pub use guest_state::state_file::{StateFileError, load_state_file};

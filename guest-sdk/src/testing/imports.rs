@@ -2,11 +2,12 @@
 #![expect(unsafe_code, reason = "the other end of foreign functions: they are handed addresses")]
 
 use core::slice;
+use std::string::String;
 
 use guest_abi::key::Key;
 use guest_abi::names::{GET_ABSENT, SECRET_ABSENT};
 use guest_abi::value::ValueRef;
-use guest_sdk_core::testing::{self, Failure, in_host};
+use guest_sdk_core::testing::{self, Failure, LogLine, in_host};
 
 use crate::Level;
 
@@ -71,7 +72,11 @@ pub(crate) unsafe fn log(level: u32, start: *const u8, len: usize) {
     // The SDK passes no other number.
     let level = Level::from_number(level).unwrap_or(Level::Trace);
     // SAFETY: the SDK lends the bytes.
-    testing::log(level, unsafe { bytes(start, len) });
+    let text = unsafe { bytes(start, len) };
+    match testing::is_in_call() {
+        true => testing::log(level, text),
+        false => super::log::write(LogLine { level, text: String::from_utf8_lossy(text).into_owned() }),
+    }
 }
 
 pub(crate) unsafe fn secret(name: *const u8, name_len: usize, out: *mut u8, out_cap: usize) -> i32 {

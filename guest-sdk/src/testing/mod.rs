@@ -29,6 +29,7 @@
 
 mod host;
 pub(crate) mod imports;
+mod log;
 mod secrets;
 mod stream;
 
@@ -39,5 +40,6 @@ pub use guest_sdk_core::testing::{
 #[cfg(feature = "state-file")]
 pub use guest_sdk_core::testing::{StateFileError, load_state_file};
 pub use host::Host;
+pub use log::take_log;
 pub use secrets::set_secret;
 pub use stream::{set_stream, take_stream};

@@ -85,6 +85,12 @@ fn a_page_opens_with_a_secret_and_a_changed_secret_opens_it_too() {
     assert_eq!((ask("swordfish").status, ask("swordfish").text()), (200, "welcome, blue"));
     let refused = ask("sword");
     assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some("Bearer")));
+    // The guest wrote about it.
+    let log = guests.path().join(".serve/logs/pages");
+    server.wait_for("pages", |_| {
+        let lines = fs::read_to_string(&log).unwrap_or_default();
+        lines.contains("\"tenant\":\"blue\"") && lines.contains("a request without the key")
+    });
     fs::write(guests.path().join("secrets.toml"), "[pages]\nAPI_KEY = \"other\"\n").unwrap();
     server.wait_for("pages", |_| ask("other").status == 200);
     assert_eq!(ask("swordfish").status, 401);

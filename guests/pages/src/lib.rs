@@ -1,7 +1,7 @@
 //! Pages over HTTP: a form, a page behind a key, and a text in capital letters that may be larger than memory.
 
-use guest_sdk::function;
 use guest_sdk::http::{Request, Response, Streamed, escape, pairs, read_body};
+use guest_sdk::{Level, function, log};
 
 /// The name of the secret that opens [`private`].
 const KEY: &str = "API_KEY";
@@ -30,7 +30,10 @@ fn private(request: Request<'_>) -> Response {
     match (given, guest_sdk::secret(KEY)) {
         (_, None) => Response::text("no key is set").with_status(503),
         (Some(given), Some(key)) if is_same(given, &key) => Response::text(format!("welcome, {}", request.tenant)),
-        _ => Response::text("who are you?").with_status(401).with_header("www-authenticate", "Bearer"),
+        _ => {
+            log(Level::Warn, "a request without the key");
+            Response::text("who are you?").with_status(401).with_header("www-authenticate", "Bearer")
+        }
     }
 }
 
