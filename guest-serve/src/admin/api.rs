@@ -14,7 +14,7 @@ use super::extract::{GuestPath, Options};
 use super::follow::Follow;
 use super::tenants;
 use crate::catalog::{GuestStatus, Put};
-use crate::config::Route;
+use crate::config::{ProgramConfig, Route};
 use crate::deployment::Deployment;
 use crate::error::ServeError;
 use crate::folder::GuestName;
@@ -75,11 +75,26 @@ fn of_guest(admin: &Admin, monitor: &Monitor, status: &GuestStatus) -> Value {
 
 fn of_deployment(deployment: &Deployment) -> Value {
     let config = &deployment.config;
-    let route = |route: &Route| json!({ "method": route.method.as_str(), "path": route.path.to_string(), route.callee.key(): route.function });
+    let microseconds = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let route = |route: &Route| {
+        json!({
+            "method": route.method.as_str(), "path": route.path.to_string(), route.callee.key(): route.function,
+            "format": route.format.name(), "stream": route.stream,
+        })
+    };
+    let program = |program: &ProgramConfig| {
+        json!({
+            "tcp": program.tcp.map(|address| address.to_string()),
+            "websocket": program.websocket.as_ref().map(ToString::to_string),
+            "message": program.message, "tenants": program.tenants, "connections": program.connections,
+            "outgoing": program.outgoing, "durable": program.durable,
+        })
+    };
     let limits = &config.limits;
     json!({
         "version": deployment.version, "mount": config.mount, "module": hex(&deployment.hash),
         "routes": config.routes.iter().map(route).collect::<Vec<_>>(),
+        "program": config.program.as_ref().map(program),
         "files": { "count": deployment.files.len(), "bytes": deployment.files.bytes() },
         "secrets": config.secrets,
         "records": {
@@ -87,9 +102,10 @@ fn of_deployment(deployment: &Deployment) -> Value {
             "idempotency_keys": config.records.idempotency_keys,
         },
         "limits": {
-            "memory": limits.memory, "deadline_us": u64::try_from(limits.deadline.as_micros()).unwrap_or(u64::MAX),
+            "memory": limits.memory, "deadline_us": microseconds(limits.deadline), "total_us": microseconds(limits.total),
             "body": limits.body, "response": limits.response, "log": limits.log,
-            "calls_per_second": limits.calls_per_second, "waiting": limits.waiting, "static": limits.static_files,
+            "calls_per_second": limits.calls_per_second, "waiting": limits.waiting, "streams": limits.streams,
+            "static": limits.static_files,
         },
     })
 }

@@ -10,6 +10,7 @@ use super::answer::Refusal;
 use super::extract::{GuestPath, Options};
 use super::tenants;
 use crate::catalog::GuestStatus;
+use crate::config::Callee;
 use crate::deployment::Deployment;
 use crate::monitor::ring::RingReader;
 use crate::monitor::{Monitor, Writer, hex, line_for_people};
@@ -217,23 +218,49 @@ fn served(deployment: &Deployment) -> Markup {
         h2 { "Routes" }
         @if config.routes.is_empty() { p { "None." } } @else {
             table {
-                thead { tr { th { "method" } th { "path" } th { "function" } } }
+                thead { tr { th { "method" } th { "path" } th { "function" } th { "format" } } }
                 tbody { @for route in &config.routes {
                     tr {
                         td { (route.method) }
                         td { (config.mount.trim_end_matches('/')) (route.path) }
                         td { (route.function) }
+                        td { (route.format.name()) @if route.stream { ", as a stream" } }
                     }
                 } }
             }
+        }
+        @if let Some(program) = &config.program {
+            h2 { "Program" }
+            table { tbody {
+                @if let Some(path) = &program.websocket {
+                    tr { th scope="row" { "websocket" } td { (config.mount.trim_end_matches('/')) (path) } }
+                }
+                @if let Some(address) = program.tcp { tr { th scope="row" { "tcp" } td { (address) } } }
+                tr { th scope="row" { "message" } td.number { (size(program.message as u64)) } }
+                tr { th scope="row" { "tenants" } td.number { (program.tenants) } }
+                tr { th scope="row" { "connections" } td.number { (program.connections) } }
+                tr { th scope="row" { "outgoing" } td.number { (size(program.outgoing as u64)) } }
+                tr { th scope="row" { "durable" } td { (program.durable) } }
+            } }
+        }
+        @if config.routes.iter().any(|route| route.callee == Callee::Extension) {
+            h2 { "Records" }
+            table { tbody {
+                tr { th scope="row" { "bytes" } td.number { (size(config.records.bytes)) } }
+                tr { th scope="row" { "intents" } td.number { (config.records.intents) } }
+                tr { th scope="row" { "idempotency_keys" } td.number { (config.records.idempotency_keys) } }
+                tr { th scope="row" { "durable" } td { (config.records.durable) } }
+            } }
         }
         p { "Files: " (files.len()) ", " (size(files.bytes())) }
         h2 { "Limits" }
         table { tbody {
             @for (name, bytes) in sizes { tr { th scope="row" { (name) } td.number { (size(bytes)) } } }
             tr { th scope="row" { "deadline" } td.number { (format!("{:?}", limits.deadline)) } }
+            tr { th scope="row" { "total" } td.number { (format!("{:?}", limits.total)) } }
             tr { th scope="row" { "calls_per_second" } td.number { (limits.calls_per_second) } }
             tr { th scope="row" { "waiting" } td.number { (limits.waiting) } }
+            tr { th scope="row" { "streams" } td.number { (limits.streams) } }
         } }
         p.faint { "Module " code { (hex(&deployment.hash)) } }
     }

@@ -117,14 +117,16 @@ impl Catalog {
         let inner = &*self.inner;
         let names = match inner.folder.guests() {
             Ok(names) => {
-                self.guests().folder_error = None;
+                if self.guests().folder_error.take().is_some() {
+                    inner.monitor.event(&Event::Folder { error: None });
+                }
                 names
             }
             Err(error) => {
                 let error = error.to_string();
                 let before = self.guests().folder_error.replace(error.clone());
                 if before.as_ref() != Some(&error) {
-                    inner.monitor.event(&Event::Folder { error: &error });
+                    inner.monitor.event(&Event::Folder { error: Some(&error) });
                 }
                 return;
             }
@@ -204,12 +206,16 @@ impl Catalog {
         let name = deployment.name.clone();
         let current = inner.registry.table().get(&name).cloned();
         if let Some(current) = current.filter(|current| current.is_same(&deployment)) {
-            self.succeeded(&name);
+            // The event of a newer version would say the same.
+            if self.succeeded(&name).is_some() {
+                let serving = Some(current.version);
+                inner.monitor.event(&Event::Failed { guest: name.as_str(), error: None, serving });
+            }
             return Ok(current);
         }
         match inner.registry.replace(Arc::clone(&deployment)) {
             Ok(_old) => {
-                self.succeeded(&name);
+                let _mended = self.succeeded(&name);
                 inner.monitor.event(&Event::Deployed {
                     guest: name.as_str(),
                     version: deployment.version,
@@ -226,11 +232,12 @@ impl Catalog {
         }
     }
 
-    fn succeeded(&self, name: &GuestName) {
+    /// Forgets the error of a guest, and returns it.
+    fn succeeded(&self, name: &GuestName) -> Option<String> {
         self.known(name.as_str(), |known| {
-            known.error = None;
             known.refused = None;
-        });
+            known.error.take()
+        })
     }
 
     /// Keeps the error of a guest, and writes an event if it is a new one.
@@ -243,7 +250,7 @@ impl Catalog {
         if before.as_ref() != Some(&error) {
             let current = name.parse().ok().and_then(|name| self.inner.registry.table().get(&name).cloned());
             let serving = current.map(|current| current.version);
-            self.inner.monitor.event(&Event::Failed { guest: name, error: &error, serving });
+            self.inner.monitor.event(&Event::Failed { guest: name, error: Some(&error), serving });
         }
     }
 

@@ -20,7 +20,8 @@ pub(super) struct Paths {
 pub(super) struct Trace {
     config: Option<Stamp>,
     module: Option<Stamp>,
-    files: Option<Vec<Listed>>,
+    /// Or why there is no list.
+    files: Option<Result<Vec<Listed>, String>>,
     secrets: Option<guest_host::Secrets>,
     secrets_fault: Option<String>,
 }
@@ -47,7 +48,7 @@ impl Trace {
         Self {
             config: paths.map(|paths| paths.config),
             module: named.and_then(|named| stamp(&own.join(&named.module))),
-            files: statics.and_then(|(statics, place)| list(&statics, place).ok()),
+            files: statics.map(|(statics, place)| list(&statics, place).map_err(|error| error.to_string())),
             secrets: secrets.of(name.as_str()).filter(|_| reads_secrets).cloned(),
             secrets_fault: secrets.fault().filter(|_| reads_secrets).map(str::to_owned),
         }

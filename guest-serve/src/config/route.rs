@@ -73,6 +73,20 @@ pub enum Format {
     Http,
 }
 
+impl Format {
+    /// All of them.
+    const ALL: [Self; 2] = [Self::Values, Self::Http];
+
+    /// The word for it in `guest.toml`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Values => "values",
+            Self::Http => "http",
+        }
+    }
+}
+
 /// The path of a route, below the mount. See [`RoutePath::capture`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoutePath {
@@ -127,16 +141,16 @@ impl Route {
         };
         let format = match table.text("format")? {
             None => Format::default(),
-            Some(found) if found.text == "values" => Format::Values,
-            Some(found) if found.text == "http" && callee == Callee::Extension => {
-                return Err(found.error("an extension function gives no response of its own; leave out `format`"));
-            }
-            Some(found) if found.text == "http" => Format::Http,
-            Some(found) => {
-                let message =
-                    format!("there is no format `{}`: {}", found.text, nearest(found.text, &["values", "http"]));
-                return Err(found.error(message));
-            }
+            Some(found) => match Format::ALL.into_iter().find(|format| format.name() == found.text) {
+                Some(Format::Http) if callee == Callee::Extension => {
+                    return Err(found.error("an extension function gives no response of its own; leave out `format`"));
+                }
+                Some(format) => format,
+                None => {
+                    let nearest = nearest(found.text, &Format::ALL.map(Format::name));
+                    return Err(found.error(format!("there is no format `{}`: {nearest}", found.text)));
+                }
+            },
         };
         let stream = table.flag("stream")?.unwrap_or(false);
         if stream && format != Format::Http {

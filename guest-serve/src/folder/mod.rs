@@ -91,8 +91,8 @@ impl GuestFolder {
         Path::new(name.as_str()).join(file)
     }
 
-    /// The folders with a `guest.toml`, in the order of their names. One whose name no guest can have is an error in the
-    /// list. Other folders are no guests.
+    /// The folders with a `guest.toml`, and those of which the system does not say whether they have one, in the order of their names.
+    /// One whose name no guest can have is an error in the list. Other folders are no guests.
     ///
     /// # Errors
     /// [`ServeError::Io`] if the folder cannot be read.
@@ -102,7 +102,13 @@ impl GuestFolder {
         for entry in fs::read_dir(&self.root).map_err(read())? {
             let entry = entry.map_err(read())?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if !name.starts_with('.') && entry.path().join(config::FILE).is_file() {
+            let is_guest = match fs::metadata(entry.path().join(config::FILE)) {
+                Ok(found) => found.is_file(),
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => false,
+                // There may be one that cannot be read, and its error must be told.
+                Err(_) => name.parse::<GuestName>().is_ok(),
+            };
+            if !name.starts_with('.') && is_guest {
                 names.push(name);
             }
         }

@@ -20,13 +20,13 @@ pub enum Event<'a> {
         /// The module's SHA-256.
         module: [u8; 32],
     },
-    /// A version of a guest is not served.
+    /// A version of a guest is not served, or what was wrong is mended and the version that is served is the latest again.
     Failed {
         /// The guest, or the name of its folder.
         guest: &'a str,
-        /// Why.
-        error: &'a str,
-        /// The number of the version that is served in its place.
+        /// Why; `None` if it is mended.
+        error: Option<&'a str>,
+        /// The number of the version that is served.
         serving: Option<u64>,
     },
     /// A guest is not served any more.
@@ -64,10 +64,10 @@ pub enum Event<'a> {
         /// Why; `None` if they can be made again.
         error: Option<&'a str>,
     },
-    /// The folder of guests cannot be read.
+    /// The folder of guests cannot be read, or can be again.
     Folder {
-        /// Why.
-        error: &'a str,
+        /// Why; `None` if it can be read again.
+        error: Option<&'a str>,
     },
 }
 
@@ -81,7 +81,7 @@ impl Event<'_> {
                 ("deployed", json!({"guest": guest, "version": version, "mount": mount, "module": hex(module)}))
             }
             Self::Failed { guest, error, serving } => {
-                ("failed", json!({"guest": guest, "error": cut(error), "serving": serving}))
+                ("failed", json!({"guest": guest, "error": error.map(cut), "serving": serving}))
             }
             Self::Removed { guest } => ("removed", json!({"guest": guest})),
             Self::Limited { guest, tenant, reason } => {
@@ -92,7 +92,7 @@ impl Event<'_> {
             }
             Self::Store { error } => ("store", json!({"error": error.map(cut)})),
             Self::Instances { guest, error } => ("instances", json!({"guest": guest, "error": error.map(cut)})),
-            Self::Folder { error } => ("failed", json!({"guest": null, "error": cut(error)})),
+            Self::Folder { error } => ("failed", json!({"guest": null, "error": error.map(cut)})),
         };
         line(&now(), "event", event, &rest)
     }

@@ -47,7 +47,7 @@ fn logs_and_events_are_lines_of_json_on_disk() {
     guest.limited("blue", "rate");
     guest.limited("blue", "rate");
     monitor.event(&Event::Deployed { guest: "a", version: 3, mount: "/a", module: [0xAB; 32] });
-    monitor.event(&Event::Failed { guest: "b", error: "no", serving: None });
+    monitor.event(&Event::Failed { guest: "b", error: Some("no"), serving: None });
     monitor.store(Ok(()));
     for error in [Err("full"), Err("full"), Ok(()), Ok(())] {
         monitor.store(error);

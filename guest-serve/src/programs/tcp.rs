@@ -111,7 +111,7 @@ async fn follow(registry: &Registry, monitor: &Monitor, entrance: &Entrance) {
                             "cannot listen on {address}: {error}; choose another address by `tcp` in guest.toml"
                         );
                         let serving = Some(version);
-                        monitor.event(&Event::Failed { guest: deployment.name.as_str(), error: &error, serving });
+                        monitor.event(&Event::Failed { guest: deployment.name.as_str(), error: Some(&error), serving });
                     }
                     None
                 }

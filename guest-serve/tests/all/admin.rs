@@ -35,7 +35,8 @@ fn guests_are_listed_put_and_removed() {
     let numbers = server.ask("GET", "/api/guests/numbers").json();
     assert_eq!(numbers, listed["guests"][1]);
     let deployment = &numbers["deployment"];
-    assert_eq!(deployment["routes"], json!([{"method": "POST", "path": "/gcd", "function": "gcd"}]));
+    let route = json!({"method": "POST", "path": "/gcd", "function": "gcd", "format": "values", "stream": false});
+    assert_eq!((&deployment["routes"], &deployment["program"]), (&json!([route]), &Value::Null));
     assert_eq!(deployment["files"], json!({"count": 1, "bytes": 5}));
     assert_eq!((&deployment["mount"], &deployment["version"]), (&json!("/numbers"), &json!(1)));
     assert_eq!(deployment["limits"]["deadline_us"], 50_000);

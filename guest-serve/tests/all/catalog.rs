@@ -150,12 +150,47 @@ fn a_bad_version_keeps_the_old_one_and_a_bad_guest_the_others() {
         assert!(found.starts_with(error), "{found}\n{error}");
         assert_eq!((served.version("good"), served.gcd("good")), (Some(1), 6), "{error}");
     }
+    // What is mended is told, also where nothing new is served.
+    served.guests.put("good", GCD_ROUTE, GCD);
+    served.look();
+    assert_eq!((served.error("good"), served.version("good")), (String::new(), Some(1)));
+    served.look();
     served.guests.put("good", GCD_ROUTE, SEVEN);
     served.look();
     assert_eq!((served.error("good"), served.gcd("good")), (String::new(), 7));
     let events = served.events();
-    assert_eq!(events.iter().filter(|event| *event == "failed good").count(), 8, "{events:?}");
+    assert_eq!(events.iter().filter(|event| *event == "failed good").count(), 9, "{events:?}");
     assert_eq!(events.iter().filter(|event| *event == "failed bad").count(), 1, "an error is told once: {events:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_guest_that_cannot_be_read_is_none_that_is_not_there() {
+    use std::os::unix::fs::symlink;
+
+    let guests = Guests::new();
+    guests.put("good", &format!("static = \"public\"\n{GCD_ROUTE}"), GCD);
+    guests.write("good", "public/file", "x");
+    guests.write("other", "file", "no guest");
+    let served = Served::new(guests);
+    let folder = served.guests.path();
+    assert_eq!((served.version("good"), served.error("good").as_str()), (Some(1), ""));
+    // Each fault is told in the place of the one before.
+    for file in ["first", "second"] {
+        symlink("/etc/passwd", folder.join("good/public").join(file)).unwrap();
+        served.look();
+        assert!(served.error("good").contains(file), "{}", served.error("good"));
+        fs::remove_file(folder.join("good/public").join(file)).unwrap();
+    }
+    // The system does not say what is there, as it does not where a folder may not be read.
+    let config = folder.join("good/guest.toml");
+    fs::remove_file(&config).unwrap();
+    symlink("guest.toml", &config).unwrap();
+    served.look();
+    assert!(served.error("good").contains("cannot read"), "{}", served.error("good"));
+    assert_eq!((served.version("good"), served.gcd("good")), (Some(1), 6));
+    assert!(served.catalog.status("other").is_none());
+    assert_eq!(served.events(), ["deployed good", "failed good", "failed good", "failed good"]);
 }
 
 #[test]

@@ -122,6 +122,11 @@ fn a_tenant_that_is_forgotten_begins_anew() {
 fn a_guest_has_as_many_tenants_as_it_may() {
     let folder = folder("tenants = 3", "");
     let server = Server::start(folder.path(), &["--program-threads", "2"]);
+    // The page and the API say how a program is reached, and what it may have.
+    let program = &server.ask("GET", "/api/guests/counts").json()["deployment"]["program"];
+    assert_eq!((&program["websocket"], &program["tenants"]), (&Value::from("/{tenant}"), &Value::from(3)));
+    let page = server.ask("GET", "/guests/counts");
+    assert!(page.text().contains("/counts/{tenant}"), "{}", page.text());
     let mut tenants: Vec<Tenant> = ["a", "b", "c"].iter().map(|key| Tenant::connect(server.address, key)).collect();
     for tenant in &mut tenants {
         assert_eq!(tenant.ask("x"), 1);
