@@ -54,6 +54,9 @@ fn a_budget_says_where_the_bytes_go_and_whether_they_are_enough() {
         assert!(said.stdout.contains(words), "{words}: {}", said.stdout);
     }
     assert_eq!(said.status, Some(0), "{}", said.stderr);
+    folder.file("takes.wat", br#"(module (memory (export "memory") 1) (func (export "f") (param i64)))"#);
+    let said = folder.run("inspect takes.wat --budget 256KiB");
+    assert!(said.stdout.contains("yes, at the start; no function was called"), "{}", said.stdout);
 
     folder.file("large.wat", LARGE_STACK.as_bytes());
     let said = folder.run("inspect large.wat --budget 256KiB --width 300");
