@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::folders;
 
 /// A crate, and the folders and files of its `src`, lowest first.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     (
         "guest-prepare",
         &[
@@ -143,6 +143,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
         ],
     ),
     ("guest-tenants", &["store", "redb_store", "error", "meter", "fresh", "program", "tenants"]),
+    ("guest-blocks", &["error", "ranges", "memory", "state", "content", "storage", "block", "table"]),
     ("guest-image", &["error", "cards", "values", "identity", "delta", "base", "change", "encoding", "file"]),
     (
         "guest-serve-nats",

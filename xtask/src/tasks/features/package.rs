@@ -8,11 +8,12 @@ use cargo_metadata::Package as CargoPackage;
 use super::{graph::Graph, target::Target};
 
 /// Members of the workspace that are never part of a guest; a procedural macro runs in the compiler.
-const HOST_ONLY: [&str; 19] = [
+const HOST_ONLY: [&str; 20] = [
     "benches",
     "book-samples",
     "example-service",
     "fuzz",
+    "guest-blocks",
     "guest-build",
     "guest-functions",
     "guest-image",

@@ -1,0 +1,283 @@
+//! Blocks as the host has them.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::content::Content;
+use crate::error::Refused;
+use crate::ranges::without;
+use crate::state::{Attachment, State};
+
+/// Memory that guests hand to each other. It belongs to the host; one writer or many readers have it attached at a time.
+///
+/// Cheap to clone: each clone is another reference to the same block, and the block goes away with the last.
+///
+/// ```
+/// use guest_blocks::{Block, Refused};
+///
+/// let block = Block::new(1024);
+/// let mut writing = block.write(true)?;
+/// writing.bytes(|bytes| bytes[..5].copy_from_slice(b"frame"));
+/// // Nobody reads what is being written.
+/// assert_eq!(block.read().unwrap_err(), Refused::Busy);
+/// writing.publish(5);
+/// assert_eq!(block.read()?.bytes(<[u8]>::to_vec), b"frame");
+/// # Ok::<(), Refused>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Block {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    content: Arc<Content>,
+    /// Its place in the content.
+    range: Range<usize>,
+    state: Mutex<State>,
+    /// Whether its holders may write it: bytes that are lent and parts that are to be read are never written.
+    is_writable: bool,
+    /// The block that it is a part of, and its number there.
+    whole: Option<(Block, u64)>,
+}
+
+/// What the holders of a part may do with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// One after the other, they read what the block has there.
+    Read,
+    /// They read what the block has there, many at a time.
+    ReadShared,
+    /// They write, one after the other, and read what was written.
+    Write,
+}
+
+/// The only attachment of a block, which writes. If it is dropped, nothing is published.
+#[derive(Debug)]
+#[must_use = "a block that is not published has nothing to read"]
+pub struct Writing {
+    block: Option<Block>,
+    unconsumed: u32,
+}
+
+/// An attachment of a block that reads. If it is dropped, nothing was consumed.
+#[derive(Debug)]
+pub struct Reading {
+    block: Option<Block>,
+    range: Range<u32>,
+}
+
+impl Block {
+    /// A block of so many bytes, all of them 0. There is nothing to read in it.
+    #[must_use]
+    pub fn new(size: u32) -> Self {
+        Self::of(Content::zeroed(size as usize), size, State::default())
+    }
+
+    /// A block that is a view of bytes of the embedder's, such as those of a column of a table. They are published and shared, are
+    /// not copied, and cannot be written.
+    ///
+    /// # Errors
+    /// [`Refused::WrongSize`] if there are 4 GiB or more.
+    pub fn from_bytes(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Result<Self, Refused> {
+        let size = u32::try_from(bytes.as_ref().len()).map_err(|_| Refused::WrongSize)?;
+        Ok(Self::of(Content::Lent(Box::new(bytes)), size, State::published(size, true)))
+    }
+
+    /// A block whose bytes are in a guest's memory.
+    pub(crate) fn local(size: u32) -> Self {
+        Self::of(Content::Local, size, State::default())
+    }
+
+    fn of(content: Content, size: u32, state: State) -> Self {
+        let is_writable = content.is_writable();
+        let (content, range, state) = (Arc::new(content), 0..size as usize, Mutex::new(state));
+        let inner = Inner { content, range, state, is_writable, whole: None };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Its bytes, of which some may have been published.
+    #[must_use]
+    pub fn size(&self) -> u32 {
+        // No block has more.
+        u32::try_from(self.inner.range.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Bytes that were published and not consumed.
+    #[must_use]
+    pub fn unread(&self) -> Range<u32> {
+        self.state().unread()
+    }
+
+    /// Attaches it for writing; what is published then is `shared` or not.
+    ///
+    /// # Errors
+    /// [`Refused::Busy`] if anyone has it attached, or has a part of it, and [`Refused::Internal`] for bytes that are
+    /// lent and for parts that are to be read.
+    pub fn write(&self, shared: bool) -> Result<Writing, Refused> {
+        if !self.inner.is_writable {
+            return Err(Refused::Internal);
+        }
+        let unconsumed = self.state().begin_write(shared)?;
+        Ok(Writing { block: Some(self.clone()), unconsumed })
+    }
+
+    /// Attaches it for reading.
+    ///
+    /// # Errors
+    /// [`Refused::Busy`] if it is being written, others read it who do not share it, or there is nothing to read.
+    pub fn read(&self) -> Result<Reading, Refused> {
+        let range = self.state().begin_read()?;
+        Ok(Reading { block: Some(self.clone()), range })
+    }
+
+    /// A part of it as a block of its own. While a part exists that can be written, the rest cannot be attached.
+    ///
+    /// # Errors
+    /// [`Refused::WrongSize`] if the range is not within the block, [`Refused::Busy`] if others write there or the block is attached,
+    /// and [`Refused::Internal`] for bytes that cannot be written.
+    pub fn part(&self, range: Range<u32>, mode: Mode) -> Result<Self, Refused> {
+        self.part_by(range, mode, Attachment::None)
+    }
+
+    pub(crate) fn part_by(&self, range: Range<u32>, mode: Mode, by: Attachment) -> Result<Self, Refused> {
+        if range.start > range.end || range.end > self.size() {
+            return Err(Refused::WrongSize);
+        }
+        let writes = mode == Mode::Write;
+        if self.inner.content.is_local() || (writes && !self.inner.is_writable) {
+            return Err(Refused::Internal);
+        }
+        let number = self.state().part(range.clone(), writes, by)?;
+        let state = match mode {
+            Mode::Write => State::default(),
+            Mode::Read | Mode::ReadShared => State::published(range.end - range.start, mode == Mode::ReadShared),
+        };
+        let inner = Inner {
+            content: Arc::clone(&self.inner.content),
+            range: self.within(&range),
+            state: Mutex::new(state),
+            is_writable: writes,
+            whole: Some((self.clone(), number)),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Whether both are references to the same block.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    /// Ranges that are parts of it.
+    pub(crate) fn handed_out(&self) -> Vec<Range<u32>> {
+        self.state().handed_out().collect()
+    }
+
+    /// A range of it in the content.
+    fn within(&self, range: &Range<u32>) -> Range<usize> {
+        self.inner.range.start + range.start as usize..self.inner.range.start + range.end as usize
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some((whole, number)) = &self.whole {
+            whole.state().end_part(*number);
+        }
+    }
+}
+
+impl Writing {
+    /// Bytes that were published before and not consumed.
+    #[must_use]
+    pub fn unconsumed(&self) -> u32 {
+        self.unconsumed
+    }
+
+    /// Lends all bytes of the block, as they were left.
+    pub fn bytes<T>(&mut self, write: impl FnOnce(&mut [u8]) -> T) -> T {
+        self.range(0..self.size(), write)
+    }
+
+    /// Lends some of its bytes.
+    pub(crate) fn range<T>(&mut self, range: Range<u32>, write: impl FnOnce(&mut [u8]) -> T) -> T {
+        match &self.block {
+            Some(block) => block.inner.content.write(block.within(&range), write),
+            None => write(&mut []),
+        }
+    }
+
+    /// Lends all bytes, to be read.
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&[u8]) -> T) -> T {
+        match &self.block {
+            Some(block) => block.inner.content.read(block.inner.range.clone(), read),
+            None => read(&[]),
+        }
+    }
+
+    pub(crate) fn size(&self) -> u32 {
+        self.block.as_ref().map_or(0, Block::size)
+    }
+
+    /// Ends the attachment, and leaves the first `valid` bytes to be read; all of them if the block has fewer.
+    pub fn publish(mut self, valid: u32) {
+        if let Some(block) = self.block.take() {
+            let valid = valid.min(block.size());
+            block.state().publish(valid);
+        }
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        let Some(block) = self.block.take() else { return };
+        // It may have written half of something. The parts of others are theirs.
+        for range in without(0..block.size(), block.handed_out()) {
+            block.inner.content.write(block.within(&range), |bytes| bytes.fill(0));
+        }
+        block.state().abandon_write();
+    }
+}
+
+impl Reading {
+    /// The bytes of the block that it reads.
+    #[must_use]
+    pub fn range(&self) -> Range<u32> {
+        self.range.clone()
+    }
+
+    /// Whether others may read them, too, and nobody consumes them.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.block.as_ref().is_some_and(|block| block.state().is_shared())
+    }
+
+    /// Lends the bytes.
+    pub fn bytes<T>(&self, read: impl FnOnce(&[u8]) -> T) -> T {
+        match &self.block {
+            Some(block) => block.inner.content.read(block.within(&self.range), read),
+            None => read(&[]),
+        }
+    }
+
+    /// Ends the attachment. The first `bytes` of those that it read will not be read again, if the block is not shared.
+    pub fn consume(mut self, bytes: u32) {
+        let consumed = if self.is_shared() { 0 } else { bytes.min(self.range.end - self.range.start) };
+        if let Some(block) = self.block.take() {
+            block.state().end_read(consumed);
+        }
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        if let Some(block) = self.block.take() {
+            block.state().end_read(0);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The errors of the contract, and what ends a call.
+
+/// Why a block cannot be attached, or storage not be taken, now: a guest can go on. These are the errors of the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[repr(u8)]
+pub enum Refused {
+    /// No storage that is free and large enough.
+    #[error("the guest has offered no storage that is free and large enough; offer more, or detach a block first")]
+    NoStorage = 0,
+    /// Another holder has the block attached, or there is nothing to read.
+    #[error("the block is attached by another holder, or has nothing to read")]
+    Busy = 1,
+    /// Storage that is too small for anything.
+    #[error("the storage is too small")]
+    WrongSize = 2,
+    /// A block that this host cannot attach in this way.
+    #[error("the host cannot attach the block in this way")]
+    Internal = 3,
+}
+
+impl Refused {
+    /// Its number in the contract.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+/// What a guest that keeps the rules never does. It ends the call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// An id that the guest was not given, or that it has dropped.
+    #[error("{id:#x} is no block of this guest: it was dropped, is another guest's, or was made up")]
+    UnknownBlock {
+        /// The id.
+        id: u32,
+    },
+    /// A block that is used up while it is attached.
+    #[error("the block {id:#x} is attached; detach it first")]
+    Attached {
+        /// The id.
+        id: u32,
+    },
+    /// A block that is detached, and was not attached.
+    #[error("the block {id:#x} is not attached")]
+    NotAttached {
+        /// The id.
+        id: u32,
+    },
+    /// Flags that the contract does not have.
+    #[error("{flags:#x} is no combination of the flags 1 (write) and 2 (shared)")]
+    Flags {
+        /// The flags.
+        flags: u32,
+    },
+    /// More bytes published or consumed than there are.
+    #[error("{bytes} bytes of the block {id:#x} were reported at detach, which has {most}")]
+    Length {
+        /// The id.
+        id: u32,
+        /// Bytes that the guest reported.
+        bytes: u32,
+        /// Bytes that there are; 0 consumed bytes of a shared block.
+        most: u32,
+    },
+    /// A block, or all of them together, larger than the guest may have.
+    #[error("a block of {bytes} bytes is more than the {left} bytes that the guest may have still")]
+    TooLarge {
+        /// Bytes of the block.
+        bytes: u32,
+        /// Bytes that it may have.
+        left: u64,
+    },
+    /// More blocks than the guest may have.
+    #[error("the guest has {most} blocks, which are as many as it may have; drop some")]
+    TooMany {
+        /// How many it may have.
+        most: usize,
+    },
+    /// A block that is used while the guest is initialised.
+    #[error("blocks belong to calls: a guest that is initialised may offer storage, and nothing else")]
+    Initialising,
+    /// Storage, or a local block, outside of the memory.
+    #[error("{size} bytes at {address:#x} are not in the guest's memory")]
+    Outside {
+        /// Its address.
+        address: u32,
+        /// Its bytes.
+        size: u32,
+    },
+    /// Storage, or a local block, where something else is.
+    #[error("{size} bytes at {address:#x} overlap {with}")]
+    Overlaps {
+        /// Its address.
+        address: u32,
+        /// Its bytes.
+        size: u32,
+        /// What is there.
+        with: &'static str,
+    },
+    /// A part that is not within its block.
+    #[error("{size} bytes at {start} are no part of the block {id:#x}, which has {most} bytes")]
+    NoPart {
+        /// The id of the block.
+        id: u32,
+        /// The part's first byte.
+        start: u32,
+        /// The part's bytes.
+        size: u32,
+        /// The block's bytes.
+        most: u32,
+    },
+    /// A part that another holder has, or that overlaps another part.
+    #[error("{size} bytes at {start} of the block {id:#x} are in use")]
+    PartInUse {
+        /// The id of the block.
+        id: u32,
+        /// The part's first byte.
+        start: u32,
+        /// The part's bytes.
+        size: u32,
+    },
+    /// A local block that another guest would get.
+    #[error("the block {id:#x} is local: its bytes are in this guest's memory, and nobody else can have it")]
+    Local {
+        /// The id of the block.
+        id: u32,
+    },
+    /// A part of a block that has none: of a local block, or one to be written of bytes that are only read.
+    #[error("the block {id:#x} has no such parts: it is local, or its bytes are only read")]
+    NotParted {
+        /// The id of the block.
+        id: u32,
+    },
+    /// Bytes that the guest wrote, and may only read.
+    #[error("the guest wrote into a block that it has attached for reading, near {address:#x}")]
+    WroteWhileReading {
+        /// The address of the bytes.
+        address: u32,
+    },
+    /// Bytes that the guest wrote after it had detached the block.
+    #[error("the guest wrote into a block that it had detached, near {address:#x}")]
+    WroteAfterDetach {
+        /// The address of the bytes.
+        address: u32,
+    },
+    /// Bytes that the guest wrote after it had handed out the part of the block that they are in.
+    #[error("the guest wrote into a part of a block that it had handed out, near {address:#x}")]
+    WroteHandedOut {
+        /// The address of the bytes.
+        address: u32,
+    },
+}

@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+
+mod block;
+mod content;
+mod error;
+mod memory;
+mod ranges;
+mod state;
+mod storage;
+mod table;
+
+pub use block::{Block, Mode, Reading, Writing};
+pub use error::{Refused, Violation};
+pub use memory::{GuestMemory, PlainMemory, Written};
+pub use table::{Area, BlockTable, Counts, Limits};

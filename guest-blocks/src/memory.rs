@@ -1,0 +1,58 @@
+//! The memory of a guest, as blocks need it.
+
+use std::ops::Range;
+
+/// The memory of a guest, in which blocks are attached by copying.
+pub trait GuestMemory {
+    /// All bytes, as far as the guest may use them.
+    fn bytes(&self) -> &[u8];
+
+    /// Copies bytes into memory. They are the host's, and not written by the guest; whoever restores the instance must restore them.
+    fn place(&mut self, address: usize, bytes: &[u8]);
+
+    /// Whatever the guest has written to the range so far is not told by [`written`](Self::written) any more. A restore still
+    /// restores it.
+    fn forget_written(&mut self, range: Range<usize>);
+
+    /// Where the guest may have written in a range since [`forget_written`](Self::forget_written) was called for it.
+    fn written(&self, range: Range<usize>) -> Written;
+
+    /// Whether the guest has certainly written in a range since then. A barrier that marks cards knows it of whole cards.
+    fn has_written(&self, range: Range<usize>) -> bool;
+}
+
+/// Where a guest has written in a range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// Nobody knows: there is no write barrier. Bytes are compared then.
+    Unknown,
+    /// In these ranges, within the one that was asked about, and nowhere else. They may be longer than what was written.
+    Ranges(Vec<Range<usize>>),
+}
+
+/// A memory without a write barrier.
+#[derive(Debug)]
+pub struct PlainMemory<'a>(
+    /// Its bytes.
+    pub &'a mut [u8],
+);
+
+impl GuestMemory for PlainMemory<'_> {
+    fn bytes(&self) -> &[u8] {
+        self.0
+    }
+
+    fn place(&mut self, address: usize, bytes: &[u8]) {
+        self.0[address..address + bytes.len()].copy_from_slice(bytes);
+    }
+
+    fn forget_written(&mut self, _: Range<usize>) {}
+
+    fn written(&self, _: Range<usize>) -> Written {
+        Written::Unknown
+    }
+
+    fn has_written(&self, _: Range<usize>) -> bool {
+        false
+    }
+}

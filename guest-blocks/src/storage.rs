@@ -1,0 +1,111 @@
+//! The storage that a guest has offered, and which of it is free.
+
+use std::ops::Range;
+
+use crate::ranges::overlap;
+
+/// The storage of one guest. Places begin and end at multiples of [`ALIGNMENT`], so that no two of them, and nothing else of the
+/// guest's, share a card of the write barrier.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Storage {
+    /// As they were offered.
+    areas: Vec<Range<usize>>,
+    /// Free places, in order; no two of them touch.
+    free: Vec<Range<usize>>,
+}
+
+/// Bytes of the largest cards that barriers have.
+pub(crate) const ALIGNMENT: usize = 4096;
+
+impl Storage {
+    /// Whether a range overlaps storage.
+    pub(crate) fn overlaps(&self, range: &Range<usize>) -> bool {
+        self.areas.iter().any(|area| overlap(area, range))
+    }
+
+    /// Takes storage that overlaps no other; whether it is large enough for anything.
+    pub(crate) fn offer(&mut self, area: Range<usize>) -> bool {
+        let usable = area.start.next_multiple_of(ALIGNMENT)..area.end / ALIGNMENT * ALIGNMENT;
+        let is_usable = usable.start < usable.end;
+        if is_usable {
+            self.areas.push(area);
+            self.release(usable);
+        }
+        is_usable
+    }
+
+    /// A place of so many bytes.
+    pub(crate) fn take(&mut self, bytes: u32) -> Option<Range<usize>> {
+        let length = place(bytes);
+        let at = self.free.iter().position(|free| free.len() >= length)?;
+        let start = self.free[at].start;
+        self.free[at].start += length;
+        if self.free[at].is_empty() {
+            self.free.remove(at);
+        }
+        Some(start..start + length)
+    }
+
+    /// A place is free again.
+    pub(crate) fn release(&mut self, place: Range<usize>) {
+        let at = self.free.partition_point(|free| free.start < place.start);
+        self.free.insert(at, place);
+        let joins =
+            |left: usize, free: &[Range<usize>]| free.get(left + 1).is_some_and(|right| free[left].end == right.start);
+        for left in [Some(at), at.checked_sub(1)].into_iter().flatten() {
+            if joins(left, &self.free) {
+                self.free[left].end = self.free[left + 1].end;
+                self.free.remove(left + 1);
+            }
+        }
+    }
+}
+
+/// Bytes of the place of a block, which has one at least.
+fn place(bytes: u32) -> usize {
+    (bytes as usize).max(1).next_multiple_of(ALIGNMENT)
+}
+
+/// Bytes of storage that have a place for `count` blocks of `bytes` each, wherever the storage begins; `u32::MAX`, which no
+/// storage has, if they are more than a memory has.
+pub(crate) fn bytes_for(count: u32, bytes: u32) -> u32 {
+    let all = place(bytes).checked_mul(count as usize).and_then(|all| all.checked_add(ALIGNMENT - 1));
+    all.and_then(|all| u32::try_from(all).ok()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_join_again_whatever_the_order() {
+        for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [0, 2, 1], [2, 0, 1], [1, 2, 0]] {
+            let mut storage = Storage::default();
+            assert!(storage.offer(100..100 + bytes_for(3, 5000) as usize));
+            let places: Vec<_> = (0..3).map(|_| storage.take(5000).unwrap()).collect();
+            assert!(places.iter().all(|place| place.len() == 8192 && place.start % ALIGNMENT == 0));
+            assert_eq!(storage.take(1), None);
+            for at in order {
+                storage.release(places[at].clone());
+            }
+            assert_eq!(storage.free, vec![4096..4096 + 3 * 8192]);
+        }
+    }
+
+    #[test]
+    fn storage_without_a_place_is_no_storage() {
+        let mut storage = Storage::default();
+        assert!(!storage.offer(1..8191) && !storage.overlaps(&(0..10_000)));
+        assert!(storage.offer(0..8191) && storage.overlaps(&(8190..9000)) && !storage.overlaps(&(8191..9000)));
+        assert_eq!((storage.take(4096), storage.take(1)), (Some(0..4096), None));
+    }
+
+    #[test]
+    fn sizes_that_no_memory_has_do_not_wrap_around() {
+        assert_eq!((bytes_for(1, 0), bytes_for(1, 4096), bytes_for(2, 4097)), (8191, 8191, 20_479));
+        for (count, bytes) in [(1, u32::MAX), (u32::MAX, 1), (u32::MAX, u32::MAX), (1 << 20, 4097)] {
+            assert_eq!(bytes_for(count, bytes), u32::MAX);
+        }
+        assert_eq!(bytes_for(0, 7), 4095);
+    }
+}
