@@ -350,7 +350,8 @@ impl Worker {
         let most = self.sizes.event;
         self.tenants.call(&applying.name, &applying.program.program, |instance| {
             let result = call(instance);
-            applying.deployment.monitor.log(&applying.name, function, instance.last_log());
+            let (lines, cut) = (instance.last_log(), instance.last_log_dropped());
+            applying.deployment.monitor.log(&applying.name, function, lines, cut);
             Wants::read(&result?, most)
         })
     }

@@ -153,6 +153,7 @@ pub(super) async fn remove(
     GuestPath(name): GuestPath,
     options: Options,
 ) -> Result<Response, Refusal> {
+    options.known(&["memory"])?;
     let forgets = options.flag("memory");
     let guest: GuestName = name.parse()?;
     // Connections of this and of earlier versions may still be on their way.
@@ -197,6 +198,7 @@ pub(super) async fn logs(
     GuestPath(name): GuestPath,
     options: Options,
 ) -> Result<Response, Refusal> {
+    options.known(&["follow"])?;
     let follows = options.flag("follow");
     let guest: GuestName = name.parse()?;
     let path = Writer::log(&admin.catalog.folder().own(), &guest);

@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 
 use super::Admin;
 use super::answer::Refusal;
+use crate::config::nearest;
 
 /// The name of a guest in a path, which may be none that a guest can have.
 #[derive(Debug)]
@@ -21,6 +22,20 @@ pub(super) struct TenantPath(pub(super) String, pub(super) String);
 pub(super) struct Options(HashMap<String, String>);
 
 impl Options {
+    /// Checks that there are no others than these: one that is spelt wrong, or that belongs to another request, must not be ignored.
+    ///
+    /// # Errors
+    /// [`Refusal::Request`].
+    pub(super) fn known(&self, names: &[&str]) -> Result<(), Refusal> {
+        match self.0.keys().find(|name| !names.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(name) => {
+                let name = guest_host::text::printable_within(name, 100);
+                Err(Refusal::bad(&format!("this request has no option `{name}`: {}", nearest(&name, names))))
+            }
+        }
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }

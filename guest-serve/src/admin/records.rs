@@ -26,10 +26,16 @@ pub(super) async fn list(
     GuestPath(name): GuestPath,
     options: Options,
 ) -> Result<Response, Refusal> {
+    options.known(&["storage", "entity", "tenant", "limit", "after"])?;
     let guest: GuestName = name.parse()?;
     let entrance = tenants::programs(&admin)?.clone();
-    let storage = options.get("storage").ok_or_else(|| Refusal::bad("name a storage: ?storage=sys.Record"))?.to_owned();
-    let entity = options.get("entity").unwrap_or_default().to_owned();
+    let named = |option: &str, example: &str| {
+        let missing =
+            || Refusal::bad(&format!("`{option}` is missing: records are listed by storage and entity; add {example}"));
+        options.get(option).map(str::to_owned).ok_or_else(missing)
+    };
+    let storage = named("storage", "storage=sys.Record")?;
+    let entity = named("entity", "entity=shop.Order, or entity= for one without a name")?;
     // That of a guest whose routes have no tenant.
     let tenant = tenant_of(&guest, options.get("tenant").unwrap_or(&name));
     let after = options
@@ -54,10 +60,14 @@ pub(super) async fn forget(
     GuestPath(name): GuestPath,
     options: Options,
 ) -> Result<Response, Refusal> {
+    options.known(&["tenant"])?;
     let guest: GuestName = name.parse()?;
     let entrance = tenants::programs(&admin)?;
     let key =
-        options.get("tenant").ok_or_else(|| Refusal::bad("name the tenant whose records are removed: ?tenant=KEY"))?;
+        options.get("tenant").ok_or_else(|| {
+            let message = "name the tenant whose records are removed: ?tenant=KEY; that of routes without `{tenant}` is the guest's name";
+            Refusal::bad(message)
+        })?;
     let removed = entrance.forget_records(tenant_of(&guest, key)).await.map_err(Refusal::Records)?;
     Ok(respond(StatusCode::OK, &json!({ "removed": removed })))
 }

@@ -36,6 +36,7 @@ pub(super) async fn list(
     GuestPath(name): GuestPath,
     options: Options,
 ) -> Result<Response, Refusal> {
+    options.known(&["limit", "after"])?;
     let guest: GuestName = name.parse()?;
     let most = options.limit(TENANTS, MOST_TENANTS)?;
     let page = page(programs(&admin)?, &guest, options.get("after"), most).await?;

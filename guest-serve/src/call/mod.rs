@@ -156,8 +156,8 @@ impl Instances {
             self.used(deployment, took);
             return Attempt::TooSlow;
         }
-        let (function, log) = (&deployment.config.routes[call.route].function, held.caller.instance().last_log());
-        deployment.monitor.log(&call.tenant, function, log);
+        let (function, instance) = (&deployment.config.routes[call.route].function, held.caller.instance());
+        deployment.monitor.log(&call.tenant, function, instance.last_log(), instance.last_log_dropped());
         self.used(deployment, took);
         Attempt::Ended(result)
     }

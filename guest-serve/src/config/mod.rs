@@ -14,6 +14,7 @@ pub use program::ProgramConfig;
 pub use records::RecordsConfig;
 pub use route::{Callee, Format, Route, RoutePath, Segment};
 pub use secrets::Secrets;
+pub(crate) use table::nearest;
 use table::{Source, Table};
 
 use crate::error::{Place, ServeError};

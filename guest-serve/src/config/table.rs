@@ -235,7 +235,7 @@ where
 }
 
 /// The name that is most like a wrong one, or all of them where none is.
-pub(super) fn nearest(wrong: &str, names: &[&str]) -> String {
+pub(crate) fn nearest(wrong: &str, names: &[&str]) -> String {
     let plain = |name: &str| name.replace('-', "_").to_lowercase();
     let of = |name: &str| strsim::normalized_damerau_levenshtein(&plain(wrong), &plain(name));
     let best = names.iter().max_by(|one, other| of(one).total_cmp(&of(other)));

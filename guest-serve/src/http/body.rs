@@ -1,7 +1,7 @@
 //! Reading the body of a request.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -40,6 +40,16 @@ pub(super) async fn read(request: &mut Request<Incoming>, most: usize, longest: 
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge { most }),
         Err(error) => Err(Refusal::Body(error.to_string())),
+    }
+}
+
+/// Asks a client that waits for it to send the body. Returns what has come already.
+pub(super) async fn ask_for(body: &mut Incoming) -> Bytes {
+    let mut frame = body.frame();
+    // An error comes again when the body is read.
+    match poll_fn(|context| Poll::Ready(Pin::new(&mut frame).poll(context))).await {
+        Poll::Ready(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+        Poll::Ready(_) | Poll::Pending => Bytes::new(),
     }
 }
 

@@ -150,6 +150,12 @@ impl Calls {
         let per_second = deployment.config.limits.calls_per_second;
         let admitted = self.options.rate.admit(&deployment.monitor, &tenant, per_second, Instant::now());
         let admitted = admitted.map_err(|after| Refusal::Rate { per_second, after });
+        // The client says how long its body is before it sends it.
+        let most = deployment.config.limits.body;
+        let admitted = admitted.and_then(|()| match request.body().size_hint().lower() > most as u64 {
+            true => Err(Refusal::BodyTooLarge { most }),
+            false => Ok(()),
+        });
         let permit = match admitted.and_then(|()| self.options.streams.permit(&deployment, &tenant)) {
             Ok(permit) => permit,
             Err(refusal) => {
@@ -168,10 +174,13 @@ impl Calls {
         };
         let (reply, response) = oneshot::channel();
         let method = request.method().clone();
-        let sends = !request.headers().contains_key(EXPECT);
-        let (body, of_job) = (request.into_body(), Arc::clone(&deployment));
-        let tenant = tenant.as_str().into();
-        let job = Job { deployment: of_job, loaded, route, tenant, method, request: bytes, body, sends, reply, permit };
+        let expects = request.headers().contains_key(EXPECT);
+        let mut body = request.into_body();
+        // Before the response can begin: a client that gets its head without the word to go on may never send the body.
+        let received = if expects { body::ask_for(&mut body).await } else { Bytes::new() };
+        let (of_job, tenant) = (Arc::clone(&deployment), tenant.as_str().into());
+        let job =
+            Job { deployment: of_job, loaded, route, tenant, method, request: bytes, received, body, reply, permit };
         let entered = self.options.streams.enter(job);
         match entered {
             Ok(()) => response.await.unwrap_or_else(|_| Refusal::Stopping.response().map(Either::Left)),

@@ -2,22 +2,29 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Whether something fails. All threads tell what they see.
 #[derive(Debug, Default)]
 pub(super) struct Fault {
     /// So that nobody takes the lock while all is well.
     is_failing: AtomicBool,
-    error: Mutex<Option<String>>,
+    last: Mutex<Option<Failure>>,
+}
+
+#[derive(Debug)]
+struct Failure {
+    error: String,
+    at: Instant,
 }
 
 impl Fault {
     /// Takes note that it failed. Says whether it worked before.
     #[cold]
     pub(super) fn failed(&self, error: &str) -> bool {
-        let mut last = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         self.is_failing.store(true, Relaxed);
-        last.replace(error.to_owned()).is_none()
+        last.replace(Failure { error: error.to_owned(), at: Instant::now() }).is_none()
     }
 
     /// Takes note that it worked. Says whether it failed before.
@@ -28,14 +35,20 @@ impl Fault {
 
     #[cold]
     fn works_again(&self) -> bool {
-        let mut last = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         self.is_failing.store(false, Relaxed);
         last.take().is_some()
     }
 
     /// The last error, if it fails.
     pub(super) fn error(&self) -> Option<String> {
-        self.error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|last| last.error.clone())
+    }
+
+    /// Whether it fails, and did so within this time.
+    pub(super) fn failed_within(&self, time: Duration) -> bool {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().is_some_and(|last| last.at.elapsed() < time)
     }
 }
 
@@ -49,7 +62,8 @@ mod tests {
         assert!(!fault.worked());
         assert!(fault.failed("full") && !fault.failed("still full"));
         assert_eq!(fault.error().as_deref(), Some("still full"));
-        assert!(fault.worked() && !fault.worked());
+        assert!(fault.failed_within(Duration::MAX) && !fault.failed_within(Duration::ZERO));
+        assert!(fault.worked() && !fault.worked() && !fault.failed_within(Duration::MAX));
         assert_eq!(fault.error(), None);
         assert!(fault.failed("again"));
     }

@@ -90,6 +90,9 @@ pub struct Ended<'a> {
     pub error: Option<(&'a str, &'a str)>,
 }
 
+/// How long nothing has failed before a small write shows that the file works again.
+const QUIET: Duration = Duration::from_secs(3);
+
 /// Between two events about tenants of a guest that were limited. There may be thousands each second.
 const LIMITED_EVENTS: Duration = Duration::from_secs(10);
 
@@ -150,6 +153,14 @@ impl Monitor {
         }
     }
 
+    /// As [`Monitor::store`], for a write of a few bytes while nothing else is to be written. A disk that is full takes those, so they
+    /// count only if nothing has failed for a while.
+    pub(crate) fn store_at_rest(&self, result: Result<(), &str>) {
+        if result.is_err() || !self.store.failed_within(QUIET) {
+            self.store(result);
+        }
+    }
+
     /// Why the file of programs and records cannot be used at the moment.
     #[must_use]
     pub fn store_error(&self) -> Option<String> {
@@ -204,17 +215,21 @@ impl GuestMonitor {
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
     }
 
-    /// The log lines of a call that ended. They are dropped, and counted, if the disk cannot follow.
-    pub fn log<'l>(&self, tenant: &str, function: &str, lines: impl Iterator<Item = (Level, &'l str)>) {
+    /// The log lines of a call that ended, and how many were cut off. They are dropped, and counted, if the disk cannot follow.
+    pub fn log<'l>(&self, tenant: &str, function: &str, lines: impl Iterator<Item = (Level, &'l str)>, cut: u64) {
         let mut lines = lines.peekable();
-        if lines.peek().is_none() {
+        if lines.peek().is_none() && cut == 0 {
             return;
         }
         let (time, mut text) = (event::now(), String::new());
-        for (level, line) in lines {
+        let mut write = |level: Level, line: &str| {
             let rest = json!({"tenant": tenant, "function": function, "line": line});
             text.push_str(&event::line(&time, "level", &level.to_string(), &rest));
             text.push('\n');
+        };
+        lines.for_each(|(level, line)| write(level, line));
+        if cut > 0 {
+            write(Level::Warn, &format!("{cut} lines were cut off: the call logged more than `log`"));
         }
         self.sender.send(Job::Log(self.name.clone(), text));
     }

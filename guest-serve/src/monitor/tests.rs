@@ -42,8 +42,8 @@ fn logs_and_events_are_lines_of_json_on_disk() {
     let folder = tempfile::tempdir().unwrap();
     let (monitor, writer) = Monitor::start(folder.path(), 1 << 16).unwrap();
     let guest = monitor.guest(&name("a"));
-    guest.log("blue", "f", [(Level::Info, "one\ntwo"), (Level::Error, "\"three\"")].into_iter());
-    guest.log("blue", "f", std::iter::empty());
+    guest.log("blue", "f", [(Level::Info, "one\ntwo"), (Level::Error, "\"three\"")].into_iter(), 3);
+    guest.log("blue", "f", std::iter::empty(), 0);
     guest.limited("blue", "rate");
     guest.limited("blue", "rate");
     monitor.event(&Event::Deployed { guest: "a", version: 3, mount: "/a", module: [0xAB; 32] });
@@ -61,7 +61,8 @@ fn logs_and_events_are_lines_of_json_on_disk() {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     };
     let log = lines(&Writer::log(folder.path(), &name("a")));
-    assert_eq!(log.len(), 2);
+    assert_eq!(log.len(), 3);
+    assert_eq!(log[2]["line"], "3 lines were cut off: the call logged more than `log`");
     assert_eq!(
         (&log[0]["line"], &log[0]["level"], &log[1]["tenant"]),
         (&json!("one\ntwo"), &json!("info"), &json!("blue"))

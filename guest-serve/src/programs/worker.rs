@@ -229,9 +229,10 @@ impl Worker {
     /// closed it.
     fn rest(&mut self) {
         self.rested = Instant::now();
-        if self.records.rest() || !self.tenants.store().is_open() {
+        let is_well = self.tenants.store().is_open() && self.monitor.store_error().is_none();
+        if self.records.rest() || !is_well {
             let error = self.tenants.store_mut().sync().err().map(|error| error.to_string());
-            self.monitor.store(error.as_deref().map_or(Ok(()), Err));
+            self.monitor.store_at_rest(error.as_deref().map_or(Ok(()), Err));
         }
     }
 
@@ -273,7 +274,7 @@ impl Worker {
         self.tenants.call(tenant, &program.program, |instance| {
             let result = input.call(program, instance, *connection);
             if !result.as_ref().is_err_and(|error| is_too_slow(error, deployment)) {
-                deployment.monitor.log(key_of(tenant), function, instance.last_log());
+                deployment.monitor.log(key_of(tenant), function, instance.last_log(), instance.last_log_dropped());
             }
             checked(result?)
         })

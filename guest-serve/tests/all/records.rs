@@ -151,10 +151,14 @@ fn a_call_that_fails_or_cannot_be_applied_leaves_nothing() {
         json!([{"storage": "sys.Record", "entity": "b", "key": {}, "value": {"a": "xxxxxxxxxx"}}])
     );
     assert_eq!(records("tenant=a&storage=sys.Record&entity=c").json()["records"][0]["value"], json!({"n": 1}));
-    assert_eq!(records("storage=sys.Record").json()["records"], json!([]), "the tenant of routes without one");
-    for (path, part) in
-        [("", "name a storage"), ("storage=my.Own", "unsupported storage"), ("storage=sys.View&after=xyz", "`after`")]
-    {
+    assert_eq!(records("storage=sys.Record&entity=b").json()["records"], json!([]), "the tenant of routes without one");
+    for (path, part) in [
+        ("", "`storage` is missing"),
+        ("storage=sys.Record", "`entity` is missing"),
+        ("storage=my.Own&entity=b", "unsupported storage"),
+        ("storage=sys.View&entity=b&after=xyz", "`after`"),
+        ("storage=sys.Record&entitty=b", "no option `entitty`: did you mean `entity`?"),
+    ] {
         let answer = records(path);
         assert_eq!(answer.status, 400);
         assert!(answer.text().contains(part), "{}", answer.text());
@@ -162,6 +166,9 @@ fn a_call_that_fails_or_cannot_be_applied_leaves_nothing() {
     // A tenant is forgotten with its records and their bytes, and no other one is.
     let forget = |query: &str| server.ask("DELETE", &format!("/api/guests/counters/records{query}"));
     assert_eq!((forget("").status, forget("?tenant=none").json()), (400, json!({"removed": 0})));
+    // What it cannot do it does not do by half.
+    let answer = forget("?tenant=a&storage=sys.Record&entity=c");
+    assert!(answer.status == 400 && answer.text().contains("use one of `tenant`"), "{}", answer.text());
     assert_eq!(named(address, "/counters/count/a", "key", "").json(), json!({"n": 2}));
     assert_eq!(forget("?tenant=a").json(), json!({"removed": 2}));
     assert_eq!((list("a")["records"].clone(), counted(address, "a")), (json!([]), 0));

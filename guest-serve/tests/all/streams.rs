@@ -10,6 +10,7 @@ use guest_functions::{Kind, Scalar, Type};
 
 use crate::client::PATIENCE;
 use crate::guests::{entry, section};
+use crate::process::Request;
 use crate::server::Server;
 
 const NAMES: [&str; 10] = ["pump", "early", "spin", "late", "endless", "trap", "twice", "garbage", "empty", "greedy"];
@@ -249,6 +250,24 @@ fn what_fails_before_the_response_has_its_status() {
     assert_eq!(server.counts("site").failed(), 8);
 }
 
+/// A client that gets a status without that word may keep its body, and the guest would wait for it.
+#[test]
+fn a_client_that_asks_whether_to_go_on_is_told_before_the_response_begins() {
+    let server = server("body = \"1MiB\"\n");
+    for length in [5, 2000, 200_000].repeat(20) {
+        let head = format!(
+            "POST /site/pump HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n"
+        );
+        let mut client = server.client();
+        assert_eq!(client.send_raw(&head).receive().unwrap().status, 100, "{length}");
+        client.stream().write_all(&vec![b'x'; length]).unwrap();
+        assert!(client.head().starts_with("HTTP/1.1 200"));
+    }
+    // A body that is too large is not asked for.
+    let head = "POST /site/pump HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2000000\r\n\r\n";
+    assert_eq!(server.client().send_raw(head).receive().unwrap().status, 413);
+}
+
 #[test]
 fn what_fails_later_cuts_the_body_off_and_is_recorded() {
     let server = server("deadline = \"200ms\"\nbody = \"100B\"\nresponse = \"40KiB\"\n");
@@ -274,6 +293,9 @@ fn what_fails_later_cuts_the_body_off_and_is_recorded() {
         thread::sleep(Duration::from_millis(2));
     }
     assert_eq!(server.counts("site").by_status.get(&413), Some(&1));
+    // One whose length is known is refused before the call begins.
+    let refused = Request::new("POST", "/site/pump").body(&[b'x'; 101]).ask(server.address);
+    assert_eq!((refused.status, refused.error().0.as_str()), (413, "body"));
 }
 
 #[test]

@@ -48,9 +48,9 @@ pub(crate) struct Job {
     pub(crate) method: Method,
     /// The request without its body, as the function gets it.
     pub(crate) request: Vec<u8>,
+    /// The beginning of the body, as far as it has come.
+    pub(crate) received: Bytes,
     pub(crate) body: Incoming,
-    /// Whether the client sends the body without waiting for a word of the server's.
-    pub(crate) sends: bool,
     /// Where the head of the response is awaited.
     pub(crate) reply: Reply,
     pub(crate) permit: Permit,

@@ -63,21 +63,33 @@ struct State {
 }
 
 impl Pipe {
-    pub(super) fn new(body: Incoming, limits: Limits, budget: Budget, output: Output, left_over: LeftOver) -> Self {
-        Self { body: Some(body), left_over, received: Bytes::new(), count: 0, limits, budget, output }
+    /// Of a body of which some was received already.
+    pub(super) fn new(
+        received: Bytes,
+        body: Incoming,
+        limits: Limits,
+        budget: Budget,
+        output: Output,
+        left_over: LeftOver,
+    ) -> Self {
+        let count = received.len();
+        Self { body: Some(body), left_over, received, count, limits, budget, output }
     }
 
     async fn receive(&mut self, most: usize) -> Result<Vec<u8>, Refusal> {
-        while self.received.is_empty() {
+        loop {
+            if self.count > self.limits.body {
+                return Err(Refusal::BodyTooLarge { most: self.limits.body });
+            }
+            if !self.received.is_empty() {
+                break;
+            }
             let Some(body) = &mut self.body else { return Ok(Vec::new()) };
             let Some(frame) = body.frame().await else { return Ok(Vec::new()) };
             let frame = frame.map_err(|error| Refusal::Body(error.to_string()))?;
             // Trailers are none of the body.
             let Ok(bytes) = frame.into_data() else { continue };
             self.count = self.count.saturating_add(bytes.len());
-            if self.count > self.limits.body {
-                return Err(Refusal::BodyTooLarge { most: self.limits.body });
-            }
             self.received = bytes;
         }
         let length = most.min(self.received.len());

@@ -82,7 +82,7 @@ impl Worker {
 
     /// Makes a call, and records its end.
     async fn serve(self: Rc<Self>, job: Job) {
-        let Job { deployment, loaded, route, tenant, method, request, body: incoming, sends, reply, permit } = job;
+        let Job { deployment, loaded, route, tenant, method, request, received, body: incoming, reply, permit } = job;
         let start = Instant::now();
         let limits = deployment.config.limits;
         let (output, left_over) = (Output::new(method, limits.response, reply), LeftOver::default());
@@ -92,9 +92,10 @@ impl Worker {
             let RouteFunction::Stream(function) = held.loaded.functions[route] else {
                 return Err(FunctionError::Closed);
             };
-            let pipe = Pipe::new(incoming, limits, held.budget.clone(), output.clone(), left_over.clone());
+            let pipe = Pipe::new(received, incoming, limits, held.budget.clone(), output.clone(), left_over.clone());
             let result = held.call(function, &request, pipe, limits.deadline).await;
-            deployment.monitor.log(&tenant, &deployment.config.routes[route].function, held.instance.last_log());
+            let (lines, cut) = (held.instance.last_log(), held.instance.last_log_dropped());
+            deployment.monitor.log(&tenant, &deployment.config.routes[route].function, lines, cut);
             self.keep(held);
             result
         };
@@ -111,7 +112,7 @@ impl Worker {
         drop(permit);
         output.send_last(last).await;
         // A connection with bytes that nobody has read is reset, and the client may never see the response.
-        if let Some(mut incoming) = left_over.take().filter(|_| sends) {
+        if let Some(mut incoming) = left_over.take() {
             body::drain(&mut incoming).await;
         }
     }

@@ -259,7 +259,14 @@ fn the_thread_opens_the_file_again_and_tells_whether_it_can() {
     assert!(tested.worker.monitor.store_error().is_some());
     tested.mend();
     tested.worker.rest();
-    assert_eq!((tested.worker.monitor.store_error(), tested.store.opened()), (None, 2));
+    assert_eq!(tested.store.opened(), 2);
+    // A disk that is full would take what was written then, so it counts only after a while without errors.
+    assert!(tested.worker.monitor.store_error().is_some());
+    while tested.worker.monitor.store_error().is_some() {
+        std::thread::sleep(Duration::from_millis(20));
+        tested.worker.rest();
+    }
+    assert_eq!(tested.store.opened(), 2);
     assert!(tested.programs.records_reader().usage("guest").is_ok());
 }
 
