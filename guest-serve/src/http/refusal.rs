@@ -145,7 +145,21 @@ pub fn record(monitor: &GuestMonitor, ended: &Ended<'_>, result: Result<u16, &Re
 /// The failure of a call without the name of the function, which the path says.
 fn failure(error: &FunctionError) -> String {
     match error {
-        FunctionError::Call(failure) => failure.cause.to_string(),
+        FunctionError::Call(failure) => match &failure.cause {
+            // What helps stands in guest.toml.
+            Cause::OutOfMemory { requested, in_use, limit } => {
+                let requested = if *requested == 0 { "more memory".to_owned() } else { format!("{requested} bytes") };
+                format!(
+                    "out of memory: the guest requested {requested} with {in_use} bytes in use, and `memory` is {limit} bytes; raise \
+                     `memory`, or send less"
+                )
+            }
+            Cause::ArgumentsTooLarge { needed, available } => format!(
+                "the arguments need {needed} bytes, and the guest has room for {available}: four times `body`, and at most a quarter of \
+                 `memory`; raise these, or send less"
+            ),
+            cause => cause.to_string(),
+        },
         error => error.to_string(),
     }
 }

@@ -74,6 +74,11 @@ fn a_form_is_shown_sent_and_answered() {
     let form = "Content-Type: application/x-www-form-urlencoded\r\n";
     let page = client.send("POST", "/pages/", form, "name=Ada+%3Cb%3E").receive().unwrap();
     assert!(page.text().contains("<p>Hello, Ada &lt;b&gt;!</p>"), "{}", page.text());
+    // A body that is not streamed has to fit the guest's memory, whatever `body` is.
+    let refused = client.send("POST", "/pages/", form, "x".repeat(300_000)).receive().unwrap();
+    let (kind, message) = refused.error();
+    assert_eq!((refused.status, kind.as_str()), (413, "arguments-too-large"));
+    assert!(message.contains("room for 262144: four times `body`, and at most a quarter of `memory`"), "{message}");
 }
 
 #[test]

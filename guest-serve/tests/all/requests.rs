@@ -131,6 +131,9 @@ fn each_fault_of_a_guest_has_its_status_and_the_next_call_is_served() {
         }
         assert_eq!(client.post("/faults/divide", "[6, 3]").result(), "2");
     }
+    // The message says what can be changed in guest.toml.
+    let (_, message) = client.post("/faults/eat", "").error();
+    assert!(message.ends_with("raise `memory`, or send less") && message.contains(" bytes in use"), "{message}");
     let response = client.post("/faults/spin", "");
     assert_eq!(response.error().1, "the deadline of 10ms passed", "the guest's own deadline, not the slice");
 }
