@@ -41,7 +41,7 @@ struct Inner {
     whole: Option<(Block, u64)>,
 }
 
-/// What the holders of a part may do with it.
+/// The access that the holders of a part have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// One after the other, they read what the block has there.
@@ -56,19 +56,23 @@ pub enum Mode {
 #[derive(Debug)]
 #[must_use = "a block that is not published has nothing to read"]
 pub struct Writing {
-    block: Option<Block>,
+    block: Block,
     unconsumed: u32,
+    /// Bytes to publish when it ends.
+    published: Option<u32>,
 }
 
 /// An attachment of a block that reads. If it is dropped, nothing was consumed.
 #[derive(Debug)]
 pub struct Reading {
-    block: Option<Block>,
+    block: Block,
     range: Range<u32>,
+    /// Bytes that are consumed when it ends.
+    consumed: u32,
 }
 
 impl Block {
-    /// A block of so many bytes, all of them 0. There is nothing to read in it.
+    /// A block of `size` bytes, all of them 0. It has nothing to read until something is published.
     #[must_use]
     pub fn new(size: u32) -> Self {
         Self::of(Content::zeroed(size as usize), size, State::default())
@@ -119,7 +123,7 @@ impl Block {
             return Err(Refused::Internal);
         }
         let unconsumed = self.state().begin_write(shared)?;
-        Ok(Writing { block: Some(self.clone()), unconsumed })
+        Ok(Writing { block: self.clone(), unconsumed, published: None })
     }
 
     /// Attaches it for reading.
@@ -128,7 +132,7 @@ impl Block {
     /// [`Refused::Busy`] if it is being written, others read it who do not share it, or there is nothing to read.
     pub fn read(&self) -> Result<Reading, Refused> {
         let range = self.state().begin_read()?;
-        Ok(Reading { block: Some(self.clone()), range })
+        Ok(Reading { block: self.clone(), range, consumed: 0 })
     }
 
     /// A part of it as a block of its own. While a part exists that can be written, the rest cannot be attached.
@@ -161,12 +165,6 @@ impl Block {
             whole: Some((self.clone(), number)),
         };
         Ok(Self { inner: Arc::new(inner) })
-    }
-
-    /// Whether both are references to the same block.
-    #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     /// Ranges that are parts of it.
@@ -206,41 +204,34 @@ impl Writing {
 
     /// Lends some of its bytes.
     pub(crate) fn range<T>(&mut self, range: Range<u32>, write: impl FnOnce(&mut [u8]) -> T) -> T {
-        match &self.block {
-            Some(block) => block.inner.content.write(block.within(&range), write),
-            None => write(&mut []),
-        }
+        self.block.inner.content.write(self.block.within(&range), write)
     }
 
     /// Lends all bytes, to be read.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&[u8]) -> T) -> T {
-        match &self.block {
-            Some(block) => block.inner.content.read(block.inner.range.clone(), read),
-            None => read(&[]),
-        }
+        self.block.inner.content.read(self.block.inner.range.clone(), read)
     }
 
     pub(crate) fn size(&self) -> u32 {
-        self.block.as_ref().map_or(0, Block::size)
+        self.block.size()
     }
 
     /// Ends the attachment, and leaves the first `valid` bytes to be read; all of them if the block has fewer.
     pub fn publish(mut self, valid: u32) {
-        if let Some(block) = self.block.take() {
-            let valid = valid.min(block.size());
-            block.state().publish(valid);
-        }
+        self.published = Some(valid.min(self.size()));
     }
 }
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        let Some(block) = self.block.take() else { return };
-        // It may have written half of something. The parts of others are theirs.
-        for range in without(0..block.size(), block.handed_out()) {
-            block.inner.content.write(block.within(&range), |bytes| bytes.fill(0));
+        if let Some(valid) = self.published {
+            return self.block.state().publish(valid);
         }
-        block.state().abandon_write();
+        // It may have written half of something. The parts of others are theirs.
+        for range in without(0..self.size(), self.block.handed_out()) {
+            self.range(range, |bytes| bytes.fill(0));
+        }
+        self.block.state().abandon_write();
     }
 }
 
@@ -251,33 +242,35 @@ impl Reading {
         self.range.clone()
     }
 
+    /// Bytes that it reads.
+    pub(crate) fn size(&self) -> u32 {
+        self.range.end - self.range.start
+    }
+
     /// Whether others may read them, too, and nobody consumes them.
     #[must_use]
     pub fn is_shared(&self) -> bool {
-        self.block.as_ref().is_some_and(|block| block.state().is_shared())
+        self.block.state().is_shared()
+    }
+
+    /// Bytes that it may consume.
+    pub(crate) fn consumable(&self) -> u32 {
+        if self.is_shared() { 0 } else { self.size() }
     }
 
     /// Lends the bytes.
     pub fn bytes<T>(&self, read: impl FnOnce(&[u8]) -> T) -> T {
-        match &self.block {
-            Some(block) => block.inner.content.read(block.within(&self.range), read),
-            None => read(&[]),
-        }
+        self.block.inner.content.read(self.block.within(&self.range), read)
     }
 
     /// Ends the attachment. The first `bytes` of those that it read will not be read again, if the block is not shared.
     pub fn consume(mut self, bytes: u32) {
-        let consumed = if self.is_shared() { 0 } else { bytes.min(self.range.end - self.range.start) };
-        if let Some(block) = self.block.take() {
-            block.state().end_read(consumed);
-        }
+        self.consumed = bytes.min(self.consumable());
     }
 }
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        if let Some(block) = self.block.take() {
-            block.state().end_read(0);
-        }
+        self.block.state().end_read(self.consumed);
     }
 }

@@ -6,8 +6,7 @@ use std::sync::{PoisonError, RwLock};
 
 /// The bytes of a block and of all its parts.
 ///
-/// Who may read and write which of them is the business of [`State`](crate::state::State). The lock is held while bytes are copied,
-/// and no longer.
+/// [`State`](crate::state::State) decides which holder may read or write them. The lock is held only while bytes are copied.
 pub(crate) enum Content {
     /// Bytes of the block's own.
     Own(RwLock<Box<[u8]>>),

@@ -26,7 +26,7 @@ impl Refused {
     }
 }
 
-/// What a guest that keeps the rules never does. It ends the call.
+/// A breach of the rules by a guest. It ends the call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Violation {
@@ -96,7 +96,7 @@ pub enum Violation {
         address: u32,
         /// Its bytes.
         size: u32,
-        /// What is there.
+        /// The other use of the memory.
         with: &'static str,
     },
     /// A part that is not within its block.

@@ -10,8 +10,7 @@ pub trait GuestMemory {
     /// Copies bytes into memory. They are the host's, and not written by the guest; whoever restores the instance must restore them.
     fn place(&mut self, address: usize, bytes: &[u8]);
 
-    /// Whatever the guest has written to the range so far is not told by [`written`](Self::written) any more. A restore still
-    /// restores it.
+    /// Makes [`written`](Self::written) leave out the guest's writes to the range so far. A restore still restores them.
     fn forget_written(&mut self, range: Range<usize>);
 
     /// Where the guest may have written in a range since [`forget_written`](Self::forget_written) was called for it.

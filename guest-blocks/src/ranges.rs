@@ -7,7 +7,7 @@ pub(crate) fn overlap<T: Ord>(one: &Range<T>, other: &Range<T>) -> bool {
     one.start < other.end && other.start < one.end
 }
 
-/// What is left of a range without others.
+/// The rest of a range after others are taken out.
 pub(crate) fn without<T: Copy + Ord>(range: Range<T>, others: impl IntoIterator<Item = Range<T>>) -> Vec<Range<T>> {
     let mut rest = vec![range];
     for other in others {

@@ -1,4 +1,4 @@
-//! Who has a block attached, and what there is to read: the rules of ownership, without any bytes.
+//! The rules of ownership: the holders of a block and the range to read, without the bytes themselves.
 
 use std::ops::Range;
 
@@ -96,7 +96,7 @@ impl State {
         Ok(self.unread.clone())
     }
 
-    /// A reader goes away, and has consumed so many bytes.
+    /// A reader ends, after it has consumed `consumed` bytes.
     pub(crate) fn end_read(&mut self, consumed: u32) {
         self.unread.start += consumed;
         self.holders = match self.holders {

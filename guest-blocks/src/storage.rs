@@ -34,7 +34,7 @@ impl Storage {
         is_usable
     }
 
-    /// A place of so many bytes.
+    /// Takes a place for `bytes` bytes.
     pub(crate) fn take(&mut self, bytes: u32) -> Option<Range<usize>> {
         let length = place(bytes);
         let at = self.free.iter().position(|free| free.len() >= length)?;

@@ -35,7 +35,7 @@ impl Default for Limits {
     }
 }
 
-/// What a guest handed over and copied so far.
+/// The attachments of a guest so far, and the bytes that were handed over and copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Attachments that were made.
@@ -58,7 +58,7 @@ pub struct Area {
 /// The blocks that one guest has, by the ids that it knows them by, and the storage that it has offered.
 ///
 /// Its methods are the functions of the contract. The outer error of those that can fail in both ways is a [`Violation`], which ends
-/// the call; the inner one is told to the guest.
+/// the call; the guest gets the inner one.
 #[derive(Debug, Default)]
 pub struct BlockTable {
     limits: Limits,
@@ -66,7 +66,7 @@ pub struct BlockTable {
     /// Slots without an entry.
     free: Vec<u16>,
     storage: Storage,
-    /// Places that were left, and are free: who writes there uses an attachment that it has given up.
+    /// Free places that had an attachment: a guest that writes there uses one that it has given up.
     left: Vec<Range<usize>>,
     /// The storage as restores put it back; `None` while the guest is initialised.
     kept: Option<Storage>,
@@ -130,7 +130,7 @@ impl BlockTable {
         self.own_bytes = 0;
     }
 
-    /// What was handed over and copied so far.
+    /// The attachments so far, and their bytes.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counts
@@ -188,7 +188,7 @@ impl BlockTable {
     /// `[static]memory-block.add-storage`. `taken` are the ranges of the memory that are something else, with what they are.
     ///
     /// # Errors
-    /// [`Violation::Outside`] and [`Violation::Overlaps`]; the guest is told [`Refused::WrongSize`].
+    /// [`Violation::Outside`] and [`Violation::Overlaps`]; the guest gets [`Refused::WrongSize`].
     pub fn add_storage(
         &mut self,
         memory: &impl GuestMemory,
@@ -203,7 +203,7 @@ impl BlockTable {
     /// `[method]memory-block.attach`.
     ///
     /// # Errors
-    /// [`Violation::UnknownBlock`], [`Violation::Flags`] and [`Violation::WroteAfterDetach`]; the guest is told [`Refused::NoStorage`],
+    /// [`Violation::UnknownBlock`], [`Violation::Flags`] and [`Violation::WroteAfterDetach`]; the guest gets [`Refused::NoStorage`],
     /// [`Refused::Busy`] and [`Refused::Internal`].
     pub fn attach(
         &mut self,
@@ -258,7 +258,7 @@ impl BlockTable {
             self.check_left(memory, &place)?;
             self.counts.copied += writing.read(|bytes| placed(memory, place.start, bytes));
         }
-        let area = Area { address: address(&place), bytes: writing.unconsumed() };
+        let area = Area { address: address(place.start), bytes: writing.unconsumed() };
         Ok(Ok((Attached { place, holds: Holds::Writing(writing) }, area)))
     }
 
@@ -272,8 +272,7 @@ impl BlockTable {
             Ok(reading) => reading,
             Err(refused) => return Ok(Err(refused)),
         };
-        let range = reading.range();
-        let bytes = range.end - range.start;
+        let (range, bytes) = (reading.range(), reading.size());
         let place = match local {
             Some(local) => local.start + range.start as usize..local.start + range.end as usize,
             None => {
@@ -284,7 +283,7 @@ impl BlockTable {
             }
         };
         self.counts.handed_over += u64::from(bytes);
-        let area = Area { address: address(&place), bytes };
+        let area = Area { address: address(place.start), bytes };
         Ok(Ok((Attached { place, holds: Holds::Reading(reading) }, area)))
     }
 
@@ -309,7 +308,7 @@ impl BlockTable {
             }
             Holds::Reading(reading) => {
                 check_read(memory, &place, &reading, is_local)?;
-                let most = if reading.is_shared() { 0 } else { reading.range().end - reading.range().start };
+                let most = reading.consumable();
                 if bytes > most {
                     return Err(Violation::Length { id, bytes, most });
                 }
@@ -385,7 +384,7 @@ impl BlockTable {
         })?;
         let mut copied = 0;
         if let Some(Attached { place, holds: Holds::Writing(writing) }) = &mut entry.attached {
-            // Whoever gets the part finds there what the writer has written so far.
+            // The holder of the part finds the bytes that the writer has written so far.
             copied = collect(memory, place, start..end, &handed_out, writing)?;
             memory.forget_written(place.start + start as usize..place.start + end as usize);
         }
@@ -481,7 +480,7 @@ impl BlockTable {
         if self.entry(id)?.attached.is_some() {
             return Err(Violation::Attached { id });
         }
-        let index = index(id).ok_or(Violation::UnknownBlock { id })?;
+        let index = self.index(id)?;
         let slot = &mut self.slots[usize::from(index)];
         let entry = slot.entry.take().ok_or(Violation::UnknownBlock { id })?;
         // A slot without a number left is not used again: an old id must not name another block.
@@ -494,26 +493,37 @@ impl BlockTable {
     }
 
     fn entry(&self, id: u32) -> Result<&Entry, Violation> {
-        let slot = index(id).and_then(|index| self.slots.get(usize::from(index)));
-        let slot = slot.filter(|slot| u32::from(slot.generation) == id >> INDEX_BITS);
-        slot.and_then(|slot| slot.entry.as_ref()).ok_or(Violation::UnknownBlock { id })
+        let index = self.index(id)?;
+        self.slots[usize::from(index)].entry.as_ref().ok_or(Violation::UnknownBlock { id })
     }
 
     fn entry_mut(&mut self, id: u32) -> Result<&mut Entry, Violation> {
-        let slot = index(id).and_then(|index| self.slots.get_mut(usize::from(index)));
-        let slot = slot.filter(|slot| u32::from(slot.generation) == id >> INDEX_BITS);
-        slot.and_then(|slot| slot.entry.as_mut()).ok_or(Violation::UnknownBlock { id })
+        let index = self.index(id)?;
+        self.slots[usize::from(index)].entry.as_mut().ok_or(Violation::UnknownBlock { id })
+    }
+
+    /// The slot that an id names, which has had no other entry since.
+    fn index(&self, id: u32) -> Result<u16, Violation> {
+        let index = u16::try_from(id & ((1 << INDEX_BITS) - 1)).ok().and_then(|index| index.checked_sub(1));
+        let is_it = |index: &u16| {
+            let slot = self.slots.get(usize::from(*index));
+            slot.is_some_and(|slot| u32::from(slot.generation) == id >> INDEX_BITS)
+        };
+        index.filter(is_it).ok_or(Violation::UnknownBlock { id })
     }
 }
 
-/// The slot that an id names.
-fn index(id: u32) -> Option<u16> {
-    u16::try_from(id & ((1 << INDEX_BITS) - 1)).ok()?.checked_sub(1)
+/// A number of bytes in a memory, which has 32 bits.
+fn address(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
-fn address(place: &Range<usize>) -> u32 {
-    // It is in a memory of 32 bits.
-    u32::try_from(place.start).unwrap_or(u32::MAX)
+/// The ranges in which the guest may have written: all of it, where nobody knows.
+fn written(memory: &impl GuestMemory, range: Range<usize>) -> Vec<Range<usize>> {
+    match memory.written(range.clone()) {
+        Written::Unknown => vec![range],
+        Written::Ranges(ranges) => ranges,
+    }
 }
 
 /// Copies bytes into memory, and returns how many there are.
@@ -530,21 +540,16 @@ fn collect(
     handed_out: &[Range<u32>],
     writing: &mut Writing,
 ) -> Result<u64, Violation> {
-    let all = place.start + range.start as usize..place.start + range.end as usize;
     let at = |range: &Range<u32>| place.start + range.start as usize..place.start + range.end as usize;
     for handed_out in handed_out.iter().map(at) {
         if memory.has_written(handed_out.clone()) {
-            return Err(Violation::WroteHandedOut { address: address(&handed_out) });
+            return Err(Violation::WroteHandedOut { address: address(handed_out.start) });
         }
     }
-    let written = match memory.written(all.clone()) {
-        Written::Unknown => vec![all],
-        Written::Ranges(ranges) => ranges,
-    };
     let mut copied = 0;
-    for range in written {
+    for range in written(memory, at(&range)) {
         for range in without(range, handed_out.iter().map(at)) {
-            let offset = |address: usize| u32::try_from(address - place.start).unwrap_or(u32::MAX);
+            let offset = |at: usize| address(at - place.start);
             let bytes = &memory.bytes()[range.clone()];
             writing.range(offset(range.start)..offset(range.end), |block| {
                 if !block.is_empty() {
@@ -564,17 +569,12 @@ fn check_read(
     reading: &Reading,
     is_local: bool,
 ) -> Result<(), Violation> {
-    let length = (reading.range().end - reading.range().start) as usize;
-    let all = place.start..place.start + length;
-    let wrote = |at: usize| Violation::WroteWhileReading { address: u32::try_from(at).unwrap_or(u32::MAX) };
+    let all = place.start..place.start + reading.size() as usize;
+    let wrote = |at| Violation::WroteWhileReading { address: address(at) };
     if is_local {
         return if memory.has_written(all.clone()) { Err(wrote(all.start)) } else { Ok(()) };
     }
-    let written = match memory.written(all.clone()) {
-        Written::Unknown => vec![all],
-        Written::Ranges(ranges) => ranges,
-    };
-    for range in written {
+    for range in written(memory, all) {
         let now = &memory.bytes()[range.clone()];
         let differs = reading.bytes(|bytes| {
             let before = &bytes[range.start - place.start..range.end - place.start];
@@ -590,7 +590,7 @@ fn check_read(
 /// Checks that a place was not written since it was left.
 fn check_untouched(memory: &impl GuestMemory, place: &Range<usize>) -> Result<(), Violation> {
     match memory.has_written(place.clone()) {
-        true => Err(Violation::WroteAfterDetach { address: address(place) }),
+        true => Err(Violation::WroteAfterDetach { address: address(place.start) }),
         false => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! What blocks mean, written down as simply as possible: every attachment has a copy of all bytes of its block.
+//! A model of blocks that is as simple as possible: every attachment has a copy of all bytes of its block.
 
 use std::ops::Range;
 
@@ -258,7 +258,7 @@ fn sorted(mut references: Vec<Reference>) -> Vec<Reference> {
     references
 }
 
-/// What a result of the table is to the model.
+/// A result of the table as the model has it.
 pub(crate) fn told<T>(result: Result<T, Violation>) -> Result<T, ()> {
     result.map_err(drop)
 }

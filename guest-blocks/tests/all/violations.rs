@@ -25,7 +25,7 @@ fn a_block_goes_from_its_writer_to_its_readers() {
     let id = guest.table.create(5000).unwrap();
     let Guest { memory, table, .. } = &mut guest;
     assert_eq!(table.attach(memory, id, 0).unwrap(), Err(Refused::Busy), "there is nothing to read");
-    // What the guest did with its storage before counts for nothing.
+    // Earlier writes of the guest to its storage do not count.
     memory.store(STORAGE as usize, &[2; STORAGE_SIZE as usize]);
     let area = table.attach(memory, id, WRITE).unwrap().unwrap();
     assert_eq!((area.bytes, area.address % 4096), (0, 0));
