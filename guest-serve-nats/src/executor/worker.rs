@@ -350,8 +350,7 @@ impl Worker {
         let most = self.sizes.event;
         self.tenants.call(&applying.name, &applying.program.program, |instance| {
             let result = call(instance);
-            let (lines, cut) = (instance.last_log(), instance.last_log_dropped());
-            applying.deployment.monitor.log(&applying.name, function, lines, cut);
+            applying.deployment.monitor.log(&applying.name, function, instance);
             Wants::read(&result?, most)
         })
     }

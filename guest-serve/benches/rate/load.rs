@@ -80,7 +80,7 @@ impl Turn {
 }
 
 impl Figures {
-    /// Microseconds that so many of a hundred requests took at most.
+    /// A percentile of the requests' times, in microseconds.
     pub(crate) fn percentile(&self, percent: usize) -> f64 {
         self.times.get(self.times.len().saturating_sub(1) * percent / 100).map_or(0.0, |time| *time as f64 / 1000.0)
     }

@@ -156,10 +156,32 @@ impl Instances {
             self.used(deployment, took);
             return Attempt::TooSlow;
         }
-        let (function, instance) = (&deployment.config.routes[call.route].function, held.caller.instance());
-        deployment.monitor.log(&call.tenant, function, instance.last_log(), instance.last_log_dropped());
+        let function = &deployment.config.routes[call.route].function;
+        deployment.monitor.log(&call.tenant, function, held.caller.instance());
         self.used(deployment, took);
         Attempt::Ended(result)
+    }
+
+    /// Makes a call of a fast thread, and takes note of its pace. `None` if it did not end within the slice, or calls before it did not, or
+    /// the guest has used its share of the time: it belongs to the slow lane then.
+    pub(crate) fn attempt(&mut self, call: &Call, now: Instant) -> Option<Result<Output, FunctionError>> {
+        let pace = &call.deployment.paces[call.route];
+        if pace.is_slow() {
+            return None;
+        }
+        match self.call(call, now) {
+            Attempt::Ended(result) => {
+                if result.as_ref().is_err_and(is_at_limit) {
+                    pace.was_slow();
+                }
+                Some(result)
+            }
+            Attempt::TooSlow => {
+                pace.was_slow();
+                None
+            }
+            Attempt::NoTime => None,
+        }
     }
 
     fn used(&self, deployment: &Deployment, time: Duration) {

@@ -26,13 +26,10 @@ pub(super) async fn read(request: &mut Request<Incoming>, most: usize, longest: 
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
-    // The client says so before it sends them.
-    if body.size_hint().lower() > most as u64 {
-        return Err(Refusal::BodyTooLarge { most });
-    }
+    check_length(body, most)?;
     let mut collect = pin!(Limited::new(body, most).collect());
     // Most bodies came with the head, and need no timer.
-    let collected = match poll_fn(|context| Poll::Ready(collect.as_mut().poll(context))).await {
+    let collected = match poll_once(collect.as_mut()).await {
         Poll::Ready(collected) => collected,
         Poll::Pending => Box::pin(timeout(longest, collect)).await.map_err(|_| Refusal::BodyTooSlow { longest })?,
     };
@@ -43,11 +40,23 @@ pub(super) async fn read(request: &mut Request<Incoming>, most: usize, longest: 
     }
 }
 
+/// Checks the length of a body that its client says before it sends it.
+pub(super) fn check_length(body: &Incoming, most: usize) -> Result<(), Refusal> {
+    match body.size_hint().lower() > most as u64 {
+        true => Err(Refusal::BodyTooLarge { most }),
+        false => Ok(()),
+    }
+}
+
+/// Polls a future without waiting for it.
+async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
+}
+
 /// Asks a client that waits for it to send the body. Returns what has come already.
 pub(super) async fn ask_for(body: &mut Incoming) -> Bytes {
-    let mut frame = body.frame();
     // An error comes again when the body is read.
-    match poll_fn(|context| Poll::Ready(Pin::new(&mut frame).poll(context))).await {
+    match poll_once(Pin::new(&mut body.frame())).await {
         Poll::Ready(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
         Poll::Ready(_) | Poll::Pending => Bytes::new(),
     }

@@ -21,7 +21,7 @@ use tokio::time::sleep_until;
 use super::exchange::{self, Target};
 use super::refusal::{self, Refusal};
 use super::{Handler, Peer, SlowLane, body, encodings, path, response};
-use crate::call::{Attempt, Call, Input, Instances, Kind, Output, is_at_limit};
+use crate::call::{Call, Input, Instances, Kind, Output};
 use crate::config::Format;
 use crate::deployment::{Deployment, Loaded, RouteFunction};
 use crate::http::streams::{Entrance as Streams, Job, ResponseBody};
@@ -90,7 +90,7 @@ impl Calls {
 
     /// The response to a request, or the route with streams that it has.
     ///
-    /// What few requests need is a future in a box: all others would carry the room for it along.
+    /// Futures that few requests need are boxed, so that the others do not carry room for them.
     async fn answer(&self, request: &mut Request<Incoming>) -> Result<Response<Full<Bytes>>, Box<Streaming>> {
         let table = Arc::clone(self.reader.borrow_mut().table());
         let uri = request.uri().clone();
@@ -150,12 +150,7 @@ impl Calls {
         let per_second = deployment.config.limits.calls_per_second;
         let admitted = self.options.rate.admit(&deployment.monitor, &tenant, per_second, Instant::now());
         let admitted = admitted.map_err(|after| Refusal::Rate { per_second, after });
-        // The client says how long its body is before it sends it.
-        let most = deployment.config.limits.body;
-        let admitted = admitted.and_then(|()| match request.body().size_hint().lower() > most as u64 {
-            true => Err(Refusal::BodyTooLarge { most }),
-            false => Ok(()),
-        });
+        let admitted = admitted.and_then(|()| body::check_length(request.body(), deployment.config.limits.body));
         let permit = match admitted.and_then(|()| self.options.streams.permit(&deployment, &tenant)) {
             Ok(permit) => permit,
             Err(refusal) => {
@@ -225,10 +220,7 @@ impl Calls {
         let per_second = limits.calls_per_second;
         let admitted = self.options.rate.admit(&deployment.monitor, tenant, per_second, Instant::now());
         admitted.map_err(|after| Refusal::Rate { per_second, after })?;
-        let loaded = match deployment.loaded_now() {
-            Some(loaded) => loaded,
-            None => Box::pin(self.options.slow.loaded(deployment, tenant)).await?,
-        };
+        let loaded = self.options.slow.loaded(deployment, tenant).await?;
         if deployment.config.routes[route].format == Format::Http {
             let target = Target { mount: &deployment.config.mount, rest, tenant };
             return Box::pin(self.exchange(request, deployment, loaded, route, target, record)).await;
@@ -304,7 +296,7 @@ impl Calls {
     /// Makes a call: on this thread, and on the slow lane if it does not end within the slice or calls before it did not.
     pub(super) async fn make(&self, call: Call, record: &mut Record) -> Result<Output, Refusal> {
         let begin = *record.read.get_or_insert_with(Instant::now);
-        let attempted = self.attempt(&call, begin);
+        let attempted = self.instances.borrow_mut().attempt(&call, begin);
         if let Some(Ok(output)) = attempted {
             return Ok(output);
         }
@@ -318,27 +310,6 @@ impl Calls {
         Box::pin(unhurried(&deployment, begin, ends)).await
     }
 
-    /// The result of a call that ended within the slice.
-    fn attempt(&self, call: &Call, begin: Instant) -> Option<Result<Output, FunctionError>> {
-        let pace = &call.deployment.paces[call.route];
-        if pace.is_slow() {
-            return None;
-        }
-        match self.instances.borrow_mut().call(call, begin) {
-            Attempt::Ended(result) => {
-                if result.as_ref().is_err_and(is_at_limit) {
-                    pace.was_slow();
-                }
-                Some(result)
-            }
-            Attempt::TooSlow => {
-                pace.was_slow();
-                None
-            }
-            Attempt::NoTime => None,
-        }
-    }
-
     /// Makes a call on the slow lane.
     pub(super) async fn make_slowly(&self, call: Call, record: &mut Record) -> Result<Output, Refusal> {
         record.slow = true;
@@ -346,8 +317,8 @@ impl Calls {
     }
 }
 
-/// Waits for a call that began at `begin`. One that reached the limit of its memory ends no sooner than one that reaches its deadline does: otherwise its
-/// client sends the next one at once, and whoever has many connections takes the thread.
+/// Waits for a call that began at `begin`. One that reached the limit of its memory ends no sooner than one that reaches its deadline
+/// does: otherwise its client sends the next one at once, and a client with many connections takes the thread.
 pub(super) async fn unhurried<T>(
     deployment: &Deployment,
     begin: Instant,

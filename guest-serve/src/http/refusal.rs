@@ -146,7 +146,7 @@ pub fn record(monitor: &GuestMonitor, ended: &Ended<'_>, result: Result<u16, &Re
 fn failure(error: &FunctionError) -> String {
     match error {
         FunctionError::Call(failure) => match &failure.cause {
-            // What helps stands in guest.toml.
+            // The remedies are keys of guest.toml.
             Cause::OutOfMemory { requested, in_use, limit } => {
                 let requested = if *requested == 0 { "more memory".to_owned() } else { format!("{requested} bytes") };
                 format!(

@@ -26,9 +26,14 @@ impl SlowLane {
     /// # Errors
     /// [`Refusal::Busy`], [`Refusal::WaitedTooLong`], [`Refusal::Stopping`] and [`Refusal::NotLoaded`].
     pub async fn loaded(&self, deployment: &Arc<Deployment>, tenant: &str) -> Result<Arc<Loaded>, Refusal> {
-        if let Some(loaded) = deployment.loaded_now() {
-            return Ok(loaded);
+        match deployment.loaded_now() {
+            Some(loaded) => Ok(loaded),
+            // Few requests meet it, and the future of the others stays small.
+            None => Box::pin(self.load(deployment, tenant)).await,
         }
+    }
+
+    async fn load(&self, deployment: &Arc<Deployment>, tenant: &str) -> Result<Arc<Loaded>, Refusal> {
         let (reply, loaded) = oneshot::channel();
         let job = SlowCall::Load { deployment: Arc::clone(deployment), reply };
         self.entrance.enter(&deployment.name, tenant, deployment.config.limits.waiting, job)?;

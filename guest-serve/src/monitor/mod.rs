@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use guest_abi::Level;
+use guest_host::Instance;
 use guest_tenants::Meter;
 use serde_json::json;
 
@@ -215,8 +216,12 @@ impl GuestMonitor {
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
     }
 
-    /// The log lines of a call that ended, and how many were cut off. They are dropped, and counted, if the disk cannot follow.
-    pub fn log<'l>(&self, tenant: &str, function: &str, lines: impl Iterator<Item = (Level, &'l str)>, cut: u64) {
+    /// Writes the log lines of an instance's last call, and how many were cut off. If the disk cannot follow, they are dropped and counted.
+    pub fn log(&self, tenant: &str, function: &str, instance: &Instance) {
+        self.lines(tenant, function, instance.last_log(), instance.last_log_dropped());
+    }
+
+    fn lines<'l>(&self, tenant: &str, function: &str, lines: impl Iterator<Item = (Level, &'l str)>, cut: u64) {
         let mut lines = lines.peekable();
         if lines.peek().is_none() && cut == 0 {
             return;

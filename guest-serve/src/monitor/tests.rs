@@ -42,8 +42,8 @@ fn logs_and_events_are_lines_of_json_on_disk() {
     let folder = tempfile::tempdir().unwrap();
     let (monitor, writer) = Monitor::start(folder.path(), 1 << 16).unwrap();
     let guest = monitor.guest(&name("a"));
-    guest.log("blue", "f", [(Level::Info, "one\ntwo"), (Level::Error, "\"three\"")].into_iter(), 3);
-    guest.log("blue", "f", std::iter::empty(), 0);
+    guest.lines("blue", "f", [(Level::Info, "one\ntwo"), (Level::Error, "\"three\"")].into_iter(), 3);
+    guest.lines("blue", "f", std::iter::empty(), 0);
     guest.limited("blue", "rate");
     guest.limited("blue", "rate");
     monitor.event(&Event::Deployed { guest: "a", version: 3, mount: "/a", module: [0xAB; 32] });

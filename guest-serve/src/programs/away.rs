@@ -254,12 +254,7 @@ impl Slow {
         let instance = self.instance(deployment, program).map_err(TenantError::Instance)?;
         call_elsewhere(instance, errand.image.as_ref(), |instance| {
             let result = watch.call(deadline, || input.call(program, instance, errand.connection));
-            deployment.monitor.log(
-                key_of(&errand.tenant),
-                input.function(),
-                instance.last_log(),
-                instance.last_log_dropped(),
-            );
+            deployment.monitor.log(key_of(&errand.tenant), input.function(), instance);
             checked(result?)
         })
     }

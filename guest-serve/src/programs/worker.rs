@@ -274,7 +274,7 @@ impl Worker {
         self.tenants.call(tenant, &program.program, |instance| {
             let result = input.call(program, instance, *connection);
             if !result.as_ref().is_err_and(|error| is_too_slow(error, deployment)) {
-                deployment.monitor.log(key_of(tenant), function, instance.last_log(), instance.last_log_dropped());
+                deployment.monitor.log(key_of(tenant), function, instance);
             }
             checked(result?)
         })

@@ -150,7 +150,7 @@ fn a_bad_version_keeps_the_old_one_and_a_bad_guest_the_others() {
         assert!(found.starts_with(error), "{found}\n{error}");
         assert_eq!((served.version("good"), served.gcd("good")), (Some(1), 6), "{error}");
     }
-    // What is mended is told, also where nothing new is served.
+    // A fault that is mended has an event, also if no new version is served.
     served.guests.put("good", GCD_ROUTE, GCD);
     served.look();
     assert_eq!((served.error("good"), served.version("good")), (String::new(), Some(1)));
@@ -175,7 +175,7 @@ fn a_guest_that_cannot_be_read_is_none_that_is_not_there() {
     let served = Served::new(guests);
     let folder = served.guests.path();
     assert_eq!((served.version("good"), served.error("good").as_str()), (Some(1), ""));
-    // Each fault is told in the place of the one before.
+    // Each fault replaces the one before.
     for file in ["first", "second"] {
         symlink("/etc/passwd", folder.join("good/public").join(file)).unwrap();
         served.look();

@@ -94,8 +94,7 @@ impl Worker {
             };
             let pipe = Pipe::new(received, incoming, limits, held.budget.clone(), output.clone(), left_over.clone());
             let result = held.call(function, &request, pipe, limits.deadline).await;
-            let (lines, cut) = (held.instance.last_log(), held.instance.last_log_dropped());
-            deployment.monitor.log(&tenant, &deployment.config.routes[route].function, lines, cut);
+            deployment.monitor.log(&tenant, &deployment.config.routes[route].function, &held.instance);
             self.keep(held);
             result
         };

@@ -9,7 +9,7 @@ use guest_tenants::redb::{self, WriteTransaction};
 use tokio::sync::oneshot;
 
 use super::{CallError, CallJob, Forgotten, Settled, Ticket, Waiting, WriteCall};
-use crate::call::{Attempt, Call, Input, Instances, Kind, Output, Shares, is_at_limit};
+use crate::call::{Call, Input, Instances, Kind, Output, Shares};
 use crate::lanes::Full;
 use crate::records::{Batch, RecordsError, Response, forget, view};
 use crate::registry::{Reader, Registry};
@@ -140,10 +140,6 @@ impl Home {
         if let Some(known) = batch.response(&call.request).transpose() {
             return Some(known.map_err(CallError::from));
         }
-        let pace = &call.deployment.paces[call.route];
-        if pace.is_slow() {
-            return None;
-        }
         let made = Call {
             deployment: Arc::clone(&call.deployment),
             loaded: Arc::clone(&call.loaded),
@@ -151,24 +147,14 @@ impl Home {
             tenant: call.key.clone(),
             input: Input::State(batch.state(&call.request)),
         };
-        let attempt = self.instances.call(&made, Instant::now());
+        let attempt = self.instances.attempt(&made, Instant::now());
         // With it goes its view of the records.
         drop(made);
-        match attempt {
-            Attempt::Ended(Ok(Output::Intents(intents))) => Some(self.settle(call, &intents)),
-            Attempt::Ended(Ok(Output::Value(_))) => unreachable!("an extension function leaves intents"),
-            Attempt::Ended(Err(error)) => {
-                if is_at_limit(&error) {
-                    pace.was_slow();
-                }
-                Some(Err(error.into()))
-            }
-            Attempt::TooSlow => {
-                pace.was_slow();
-                None
-            }
-            Attempt::NoTime => None,
-        }
+        Some(match attempt? {
+            Ok(Output::Intents(intents)) => self.settle(call, &intents),
+            Ok(Output::Value(_)) => unreachable!("an extension function leaves intents"),
+            Err(error) => Err(error.into()),
+        })
     }
 
     /// Takes what a call left.
