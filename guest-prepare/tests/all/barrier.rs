@@ -139,8 +139,13 @@ fn statements() -> impl Strategy<Value = Vec<Statement>> {
 
 /// The program as a module: a function with a frame of its own, and one that it calls.
 fn module(statements: &[Statement], callee: &[Statement], most_pages: usize) -> Vec<u8> {
+    module_with("", "(call $callee)", statements, callee, most_pages)
+}
+
+/// The same with an import, and this code in the place of a call.
+fn module_with(import: &str, call: &str, statements: &[Statement], callee: &[Statement], most_pages: usize) -> Vec<u8> {
     let mut text = format!(
-        "(module (memory (export \"memory\") {PAGES} {most_pages}) (global $sp (mut i32) (i32.const {STACK_TOP}))
+        "(module {import} (memory (export \"memory\") {PAGES} {most_pages}) (global $sp (mut i32) (i32.const {STACK_TOP}))
          (export \"__stack_pointer\" (global $sp))
          (global (export \"__heap_base\") i32 (i32.const 9216)) (global (export \"__data_end\") i32 (i32.const 9216))\n"
     );
@@ -150,10 +155,15 @@ fn module(statements: &[Statement], callee: &[Statement], most_pages: usize) -> 
             let _ = write!(text, " (local $l{local} i32)");
         }
         let _ = writeln!(text, " (local $n0 i32) (local $n1 i32) (local $n2 i32) (local $n3 i32) (local $n4 i32)");
-        body.iter().for_each(|statement| write_statement(&mut text, statement, 0, name == "run"));
+        let call = if name == "run" { call } else { "" };
+        body.iter().for_each(|statement| write_statement(&mut text, statement, 0, call));
         text.push_str(")\n");
     }
     text.push(')');
+    if !import.is_empty() {
+        // A copy may write the bytes that there are, which is not seen to be a write.
+        text = text.replace("memory.copy", "memory.fill");
+    }
     wat::parse_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
@@ -181,9 +191,9 @@ fn write_address(text: &mut String, address: &Address) {
     }
 }
 
-fn write_statement(text: &mut String, statement: &Statement, depth: usize, calls: bool) {
+fn write_statement(text: &mut String, statement: &Statement, depth: usize, call: &str) {
     let all = |text: &mut String, body: &[Statement]| {
-        body.iter().for_each(|statement| write_statement(text, statement, depth + 1, calls));
+        body.iter().for_each(|statement| write_statement(text, statement, depth + 1, call));
     };
     match statement {
         Statement::Set(local, address) => {
@@ -235,8 +245,7 @@ fn write_statement(text: &mut String, statement: &Statement, depth: usize, calls
             all(text, body);
             let _ = writeln!(text, "(br_if 0 (local.tee $n{depth} (i32.sub (local.get $n{depth}) (i32.const 1)))))");
         }
-        Statement::Call if calls => text.push_str("(call $callee)\n"),
-        Statement::Call => {}
+        Statement::Call => text.push_str(call),
         Statement::Return => text.push_str("return\n"),
     }
 }
@@ -398,6 +407,96 @@ fn a_mark_at_the_end_of_the_address_space_covers_its_beginning() {
     assert_eq!(check(&engine, &program, options, Forgotten::Nothing), Ok(()));
     let missed = check(&engine, &program, options, Forgotten::End).unwrap_err();
     assert!(missed.contains("address 0x14 was changed"), "{missed}");
+}
+
+/// A store whose host function takes the marks.
+#[derive(Default)]
+struct Taking {
+    /// The memory, as each call of the host function leaves it.
+    clean: Vec<u8>,
+    missed: Option<String>,
+}
+
+/// Takes the marks, compares them with the bytes that were changed since they were taken before, and puts these back.
+fn take(mut caller: wasmtime::Caller<'_, Taking>, cards: Geometry) {
+    let mut exported = |name: &str| caller.get_export(name).and_then(wasmtime::Extern::into_memory).unwrap();
+    let (memory, table) = (exported("memory"), exported("__harness_cards"));
+    let clean = std::mem::take(&mut caller.data_mut().clean);
+    let now = memory.data(&caller).to_vec();
+    let changed: Vec<usize> = (0..now.len()).filter(|at| now[*at] != clean[*at]).collect();
+    let (size, slack) = (cards.card_size() as usize, SLACK as usize);
+    let marks = &table.data(&caller)[..now.len() / size];
+    let lonely = (0..marks.len()).filter(|card| marks[*card] != 0).find(|card| {
+        let near = (card * size).saturating_sub(slack)..(card + 1) * size + slack;
+        !changed.iter().any(|at| near.contains(at))
+    });
+    let mut covered = vec![false; now.len()];
+    Cards::new(table.data_mut(&mut caller), cards).take(now.len(), |range| {
+        covered[range.start.min(now.len())..range.end.min(now.len())].fill(true);
+    });
+    let missed = changed.iter().find(|at| !covered[**at]);
+    let missed = missed.map(|at| format!("address {at:#x} was changed, and has no mark"));
+    let missed =
+        missed.or_else(|| lonely.map(|card| format!("card {card} has a mark, and nothing was changed near it")));
+    memory.data_mut(&mut caller).copy_from_slice(&clean);
+    let data = caller.data_mut();
+    data.missed = data.missed.take().or(missed);
+    data.clean = clean;
+}
+
+/// The property: a host function that takes the marks finds all that was changed since it took them before, and no mark that is
+/// far from it.
+fn check_taking(engine: &Engine, wasm: &[u8], options: BarrierOptions) -> Result<(), String> {
+    let prepared = marking(wasm, options);
+    let module = Module::new(engine, &prepared.wasm).unwrap();
+    let mut linker = wasmtime::Linker::new(engine);
+    let cards = prepared.barrier.unwrap().cards;
+    linker.func_wrap("host", "take", move |caller: wasmtime::Caller<'_, Taking>| take(caller, cards)).unwrap();
+    let mut store = Store::new(engine, Taking::default());
+    let instance = linker.instantiate(&mut store, &module).unwrap();
+    let memory = instance.get_memory(&mut store, "memory").unwrap();
+    for (at, byte) in memory.data_mut(&mut store).iter_mut().enumerate() {
+        *byte = u8::try_from(at * 7 % 61).unwrap();
+    }
+    store.data_mut().clean = memory.data(&store).to_vec();
+    let run = instance.get_typed_func::<(), ()>(&mut store, "run").unwrap();
+    // A trap ends it, and proves nothing of what came before.
+    let _ = run.call(&mut store, ());
+    store.data_mut().missed.take().map_or(Ok(()), Err)
+}
+
+#[test]
+fn marks_that_a_host_function_takes_cover_all_that_was_changed_since_it_took_them_before() {
+    let engine = engine();
+    let property = |options: BarrierOptions| {
+        let programs = (statements(), statements(), 8_u32..=12, elisions());
+        runner(1_000, 300).run(&programs, |(run, callee, shift, elisions)| {
+            let import = "(import \"host\" \"take\" (func $take))";
+            let wasm = module_with(import, "(call $callee) (call $take)", &run, &callee, PAGES);
+            let options = options.with_card_size(1 << shift).with_elisions(elisions);
+            check_taking(&engine, &wasm, options).map_err(TestCaseError::fail)
+        })
+    };
+    property(BarrierOptions::default().with_read_in_calls(true)).unwrap();
+    let missed = property(BarrierOptions::default()).expect_err("marks from before a call are relied on");
+    assert!(missed.to_string().contains("has no mark"), "{missed}");
+}
+
+#[test]
+fn a_mark_that_is_read_in_calls_lies_near_a_write() {
+    // The second store could lie between two marks, of which the later one would also serve the third.
+    let wasm = wat::parse_str(
+        r#"(module (import "host" "take" (func $take)) (memory (export "memory") 3)
+            (func (export "run") (call $write (i32.const 256) (i32.const 0)) (call $take))
+            (func $write (param $to i32) (param $far i32)
+                (i32.store (local.get $to) (i32.const 0x5A))
+                (i32.store offset=500 (local.get $to) (i32.const 0x5A))
+                (if (local.get $far) (then (i32.store offset=1000 (local.get $to) (i32.const 0x5A))))))"#,
+    );
+    let (engine, wasm) = (engine(), wasm.unwrap());
+    assert_eq!(check_taking(&engine, &wasm, BarrierOptions::default().with_read_in_calls(true)), Ok(()));
+    let lonely = check_taking(&engine, &wasm, BarrierOptions::default()).unwrap_err();
+    assert!(lonely.contains("card 1 has a mark"), "{lonely}");
 }
 
 /// The marks of the stores of one function.

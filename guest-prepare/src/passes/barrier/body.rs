@@ -6,9 +6,10 @@
 //!
 //! An instruction's effect holds for every instruction that it dominates. Control flow is structured, so domination
 //! follows the nesting: what happened before a block began holds inside and behind it, and what happened inside holds
-//! until its end, or until its `else`. Marks stay until the host restores, however the function goes on.
+//! until its end, or until its `else`. Marks stay until the host restores, however the function goes on; or until the next call,
+//! if the host clears marks in its functions.
 
-use wasm_encoder::{InstructionSink, ValType};
+use wasm_encoder::{BlockType, InstructionSink, ValType};
 
 use super::scopes::{Scopes, Surrounded, Write};
 use super::sites::{Address, Length, Site, Sites, Store};
@@ -57,7 +58,7 @@ pub(super) fn decide(rules: &Rules, found: &Sites) -> Decided {
                 body.bulk(address, *length, ahead, &mut code);
                 body.insert(*at, bytes);
             }
-            Site::Open { .. } | Site::Else | Site::Close => body.scopes.follow(site),
+            Site::Open { .. } | Site::Else | Site::Close | Site::Call => body.scopes.follow(site),
         }
     }
     body.decided
@@ -141,7 +142,11 @@ impl Body<'_> {
     /// `at_hand` is an address that costs nothing to get.
     fn anchor(&self, write: Write, at_hand: Value, ahead: &[Site]) -> Value {
         let this = self.scopes.around(write);
-        let own = if this.would_be_covered_by(at_hand) { at_hand } else { write.at };
+        let covers = |anchor: Value| match self.rules.read_in_calls {
+            true => write.is_near(anchor),
+            false => this.would_be_covered_by(anchor),
+        };
+        let own = if covers(at_hand) { at_hand } else { write.at };
         if !self.is_shared(write.at.root) {
             return own;
         }
@@ -149,7 +154,7 @@ impl Body<'_> {
         let covered = |anchor: Value| later.iter().filter(|later| later.would_be_covered_by(anchor)).count();
         let mut best = (covered(own), own);
         let candidates = later.iter().flat_map(|later| later.write.anchors()).chain(write.anchors());
-        for anchor in candidates.filter(|anchor| this.would_be_covered_by(*anchor)) {
+        for anchor in candidates.filter(|anchor| covers(*anchor)) {
             let count = covered(anchor);
             if count > best.0 {
                 best = (count, anchor);
@@ -211,10 +216,19 @@ impl Body<'_> {
             Length::Constant(bytes) => {
                 code.local_get(pointer).i32_const(bytes.cast_signed()).call(marking.mark_range);
             }
+            // A mark for no bytes is near no write.
+            Length::Local(length) if self.rules.read_in_calls => {
+                code.local_get(length).if_(BlockType::Empty);
+                marking.mark_length(code, pointer, length);
+                code.end();
+            }
             Length::Local(length) => marking.mark_length(code, pointer, length),
             Length::Unknown => {}
         }
-        self.marked(address.value);
+        // Of as many bytes as a local holds there may be none, and no mark then.
+        if !self.rules.read_in_calls || matches!(length, Length::Constant(_)) {
+            self.marked(address.value);
+        }
     }
 
     /// A local to work with: the `nth` of its type.

@@ -11,6 +11,8 @@
 //!   pass puts a mark where it serves most of the stores to come.
 //! - The same for stores into the function's own frame of the shadow stack, whose base is the stack pointer.
 //!
+//! If the host reads and clears marks while a call runs, fewer marks can be left out, see [`BarrierOptions::read_in_calls`].
+//!
 //! `memory.fill`, `memory.copy` and `memory.init` mark the cards at both ends of their range. If the range is longer than a
 //! card, an added function marks the cards between.
 //!
@@ -110,6 +112,10 @@ pub struct BarrierOptions {
     pub card_size: u32,
     /// Marks to leave out.
     pub elisions: Elisions,
+    /// Whether the host reads and clears marks in its functions, and not only when it restores. Then no store relies on a mark
+    /// from before a call of a function, stores to constant addresses mark too, and each mark stands for a write no further than
+    /// [`SLACK`](crate::cards::SLACK) from its card. Default: false.
+    pub read_in_calls: bool,
 }
 
 impl BarrierOptions {
@@ -118,6 +124,8 @@ impl BarrierOptions {
         with_card_size(card_size: u32);
         /// Sets [`Self::elisions`].
         with_elisions(elisions: Elisions);
+        /// Sets [`Self::read_in_calls`].
+        with_read_in_calls(read_in_calls: bool);
     }
 }
 
@@ -125,7 +133,7 @@ impl Default for BarrierOptions {
     /// Cards of 1 KiB, which measured best: the table of a memory of 1 MiB is scanned in some ten nanoseconds, and a
     /// card is copied in as many.
     fn default() -> Self {
-        Self { card_size: 1024, elisions: Elisions::ALL }
+        Self { card_size: 1024, elisions: Elisions::ALL, read_in_calls: false }
     }
 }
 
@@ -196,6 +204,8 @@ impl StoreCounts {
 struct Rules {
     marking: MarkingCode,
     elisions: Elisions,
+    /// Whether each mark is near a write.
+    read_in_calls: bool,
     /// The ranges that every restore copies back: in ascending order, without overlap.
     always: Vec<Range<u32>>,
 }
@@ -219,7 +229,8 @@ impl Pass for WriteBarrier {
     type Report = Option<Barrier>;
 
     fn plan(self, module: &Context<'_>, changes: &mut Changes) -> Result<Self::Report, PrepareError> {
-        let Self(BarrierOptions { card_size, elisions }) = self;
+        let Self(BarrierOptions { card_size, elisions, read_in_calls }) = self;
+        let elisions = elisions.with_constants(elisions.constants && !read_in_calls);
         let cards = Geometry::new(card_size).ok_or(PrepareError::CardSize { given: card_size })?;
         let [memory] = module.info.memories.as_slice() else {
             return Ok(None);
@@ -233,9 +244,9 @@ impl Pass for WriteBarrier {
         let mut marking = MarkingCode { table, cards, mark_range: 0 };
         marking.mark_range = changes.function(&[ValType::I32, ValType::I32], &[], &marking.mark_range_body());
 
-        let bodies = bodies(module.wasm, stack_pointer(module.info))?;
+        let bodies = bodies(module.wasm, stack_pointer(module.info), read_in_calls)?;
         let always = if elisions.constants { always(&bodies) } else { Vec::new() };
-        let rules = Rules { marking, elisions, always };
+        let rules = Rules { marking, elisions, read_in_calls, always };
         let mut stores = StoreCounts::default();
         for (defined, sites) in bodies.iter().enumerate() {
             let decided = body::decide(&rules, sites);
@@ -265,8 +276,8 @@ struct Decided {
     stores: StoreCounts,
 }
 
-/// The sites of all function bodies. A validator counts operands and blocks.
-fn bodies(wasm: &[u8], stack_pointer: Option<u32>) -> Result<Vec<Sites>, PrepareError> {
+/// The sites of all function bodies, with calls among them if these matter. A validator counts operands and blocks.
+fn bodies(wasm: &[u8], stack_pointer: Option<u32>, with_calls: bool) -> Result<Vec<Sites>, PrepareError> {
     let mut parser = Parser::new(0);
     parser.set_features(ENGINE_FEATURES);
     let mut validator = Validator::new_with_features(ENGINE_FEATURES);
@@ -275,7 +286,7 @@ fn bodies(wasm: &[u8], stack_pointer: Option<u32>) -> Result<Vec<Sites>, Prepare
     for payload in parser.parse_all(wasm) {
         if let ValidPayload::Func(function, body) = validator.payload(&payload?)? {
             let mut validator = function.into_validator(allocations);
-            bodies.push(Sites::of(stack_pointer, &mut validator, &body)?);
+            bodies.push(Sites::of(stack_pointer, with_calls, &mut validator, &body)?);
             allocations = validator.into_allocations();
         }
     }

@@ -39,6 +39,12 @@ impl Write {
         [self.at.plus(self.bytes.wrapping_sub(SLACK)), self.at.plus(SLACK)]
     }
 
+    /// Whether a mark at this address covers it alone.
+    pub(super) fn is_near(self, mark: Value) -> bool {
+        let slack = i64::from(SLACK);
+        mark.above(self.at).map(i64::from).is_some_and(|mark| mark <= slack && mark >= i64::from(self.bytes) - slack)
+    }
+
     /// Its addresses, if they are constant and all in the address space.
     pub(super) fn constant_range(self) -> Option<Range<u32>> {
         let start = self.at.distance;
@@ -72,7 +78,10 @@ impl Scopes {
     /// Enters and leaves blocks.
     pub(super) fn follow(&mut self, site: &Site) {
         match site {
-            Site::Open { is_loop } => {
+            Site::Open { is_loop, calls } => {
+                if *calls {
+                    self.forget_all();
+                }
                 let loops = if *is_loop { self.loops() + 1 } else { 0 };
                 self.blocks.push(Block { loops, marks: self.marks.len() });
             }
@@ -82,6 +91,7 @@ impl Scopes {
                 let closed = self.blocks.pop().filter(|block| block.loops == 0);
                 self.forget_since(closed);
             }
+            Site::Call => self.forget_all(),
             _ => {}
         }
     }
@@ -90,6 +100,12 @@ impl Scopes {
         if let Some(block) = block {
             self.marks.truncate(block.marks);
         }
+    }
+
+    /// A call may have cleared each mark.
+    fn forget_all(&mut self) {
+        self.marks.clear();
+        self.blocks.iter_mut().for_each(|block| block.marks = 0);
     }
 
     /// The number of loops around, directly in each other.
@@ -187,11 +203,12 @@ pub(super) struct Nested {
 }
 
 impl Nested {
-    /// Goes on to a site; false where the first one does not dominate it.
+    /// Goes on to a site; false if a mark at the first one does not hold there.
     pub(super) fn stays_inside(&mut self, site: &Site) -> bool {
         #[cfg(test)]
         work::done();
         match site {
+            Site::Call | Site::Open { calls: true, .. } => return false,
             Site::Open { .. } => self.blocks += 1,
             Site::Else => return self.blocks > 0,
             Site::Close if self.blocks > 0 => self.blocks -= 1,

@@ -20,11 +20,17 @@ const MOST_LOCALS: u32 = 50_000 - 16;
 #[derive(Debug)]
 pub(super) enum Site {
     /// A block begins.
-    Open { is_loop: bool },
+    Open {
+        is_loop: bool,
+        /// Whether it is a loop with a call inside, so that marks from before it may be gone.
+        calls: bool,
+    },
     /// The first half of an `if` ends and the second begins.
     Else,
     /// A block ends.
     Close,
+    /// A call that may clear marks.
+    Call,
     /// A store.
     Store { at: usize, store: Store, address: Address },
     /// `memory.fill`, `memory.copy` or `memory.init`.
@@ -99,6 +105,7 @@ impl Sites {
     /// validator counts operands and blocks.
     pub(super) fn of(
         stack_pointer: Option<u32>,
+        with_calls: bool,
         validator: &mut FuncValidator<ValidatorResources>,
         body: &FunctionBody<'_>,
     ) -> result::Result<Self, PrepareError> {
@@ -113,6 +120,7 @@ impl Sites {
         }
         let mut values = Values::new(body, parameters, locals, stack_pointer)?;
         let mut found = Self { sites: Vec::new(), locals };
+        let mut open = Vec::new();
         let mut operators = body.get_operators_reader()?;
         while !operators.eof() {
             let (operator, at) = operators.read_with_offset()?;
@@ -122,7 +130,10 @@ impl Sites {
             if reachable {
                 found.stored(&values, &operator, at);
             }
-            found.nested(&operator);
+            found.nested(&operator, &mut open);
+            if with_calls && is_call(&operator) {
+                found.called(&open);
+            }
             let arity = operator.operator_arity(validator);
             values.step(&operator, arity, (!reachable).then_some(floor));
             validator.op(at, &operator)?;
@@ -151,16 +162,32 @@ impl Sites {
         }
     }
 
-    /// Records the beginning or the end of a block.
-    fn nested(&mut self, operator: &Operator<'_>) {
+    /// Records the beginning or the end of a block. `open` are the sites at which the open blocks begin.
+    fn nested(&mut self, operator: &Operator<'_>, open: &mut Vec<usize>) {
         match operator {
-            Operator::Loop { .. } => self.sites.push(Site::Open { is_loop: true }),
-            Operator::Block { .. } | Operator::If { .. } | Operator::TryTable { .. } => {
-                self.sites.push(Site::Open { is_loop: false });
+            Operator::Loop { .. } | Operator::Block { .. } | Operator::If { .. } | Operator::TryTable { .. } => {
+                open.push(self.sites.len());
+                self.sites.push(Site::Open { is_loop: matches!(operator, Operator::Loop { .. }), calls: false });
             }
             Operator::Else => self.sites.push(Site::Else),
-            Operator::End => self.sites.push(Site::Close),
+            Operator::End => {
+                open.pop();
+                self.sites.push(Site::Close);
+            }
             _ => {}
+        }
+    }
+
+    /// Records a call within the open blocks.
+    fn called(&mut self, open: &[usize]) {
+        self.sites.push(Site::Call);
+        for block in open.iter().rev() {
+            match &mut self.sites[*block] {
+                // The blocks around know of the call already.
+                Site::Open { is_loop: true, calls: true } => break,
+                Site::Open { is_loop: true, calls } => *calls = true,
+                _ => {}
+            }
         }
     }
 
@@ -181,4 +208,9 @@ impl Sites {
         let best = read_from.filter(exact).or_else(|| others().find(exact)).or(read_from).or_else(|| others().next());
         Address { value, holder: best }
     }
+}
+
+/// Whether an instruction calls a function and comes back.
+fn is_call(operator: &Operator<'_>) -> bool {
+    matches!(operator, Operator::Call { .. } | Operator::CallIndirect { .. } | Operator::CallRef { .. })
 }
