@@ -5,6 +5,7 @@
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+pub mod block;
 pub mod cbor;
 pub mod column;
 pub mod control_block;

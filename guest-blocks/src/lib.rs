@@ -13,5 +13,5 @@ mod table;
 
 pub use block::{Block, Mode, Reading, Writing};
 pub use error::{Refused, Violation};
-pub use memory::{GuestMemory, PlainMemory, Written};
+pub use memory::{GUARD, GuestMemory, LARGEST_CARD, PlainMemory, Written};
 pub use table::{Area, BlockTable, Counts, Limits};

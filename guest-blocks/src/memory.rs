@@ -10,15 +10,23 @@ pub trait GuestMemory {
     /// Copies bytes into memory. They are the host's, and not written by the guest; whoever restores the instance must restore them.
     fn place(&mut self, address: usize, bytes: &[u8]);
 
-    /// Makes [`written`](Self::written) leave out the guest's writes to the range so far. A restore still restores them.
+    /// Makes [`written`](Self::written) and [`has_written`](Self::has_written) leave out the guest's writes to the range so far, as far
+    /// as the memory can tell them from writes near the range. A restore still restores them.
     fn forget_written(&mut self, range: Range<usize>);
 
     /// Where the guest may have written in a range since [`forget_written`](Self::forget_written) was called for it.
     fn written(&self, range: Range<usize>) -> Written;
 
-    /// Whether the guest has certainly written in a range since then. A barrier that marks cards knows it of whole cards.
+    /// Whether the guest has certainly written in a range since then. A write barrier that marks cards knows it if a card has a mark
+    /// and lies in the range, with all bytes near it for which the mark may stand.
     fn has_written(&self, range: Range<usize>) -> bool;
 }
+
+/// Bytes of the largest cards that a write barrier may have.
+pub const LARGEST_CARD: usize = 4096;
+
+/// The most bytes between a card and a write for which its mark stands.
+pub const GUARD: usize = 128;
 
 /// Where a guest has written in a range.
 #[derive(Debug, Clone, PartialEq, Eq)]

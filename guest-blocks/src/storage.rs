@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
+use crate::memory::{GUARD, LARGEST_CARD};
 use crate::ranges::overlap;
 
-/// The storage of one guest. Places begin and end at multiples of [`ALIGNMENT`], so that no two of them, and nothing else of the
-/// guest's, share a card of the write barrier.
+/// The storage of one guest. Places begin and end at multiples of [`LARGEST_CARD`], and their first and last [`GUARD`] bytes stay free: so
+/// a card of the write barrier in a place stands for writes in this place alone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Storage {
     /// As they were offered.
@@ -13,9 +14,6 @@ pub(crate) struct Storage {
     /// Free places, in order; no two of them touch.
     free: Vec<Range<usize>>,
 }
-
-/// Bytes of the largest cards that barriers have.
-pub(crate) const ALIGNMENT: usize = 4096;
 
 impl Storage {
     /// Whether a range overlaps storage.
@@ -25,7 +23,7 @@ impl Storage {
 
     /// Takes storage that overlaps no other; whether it is large enough for anything.
     pub(crate) fn offer(&mut self, area: Range<usize>) -> bool {
-        let usable = area.start.next_multiple_of(ALIGNMENT)..area.end / ALIGNMENT * ALIGNMENT;
+        let usable = whole_cards(area.start + GUARD..area.end.saturating_sub(GUARD));
         let is_usable = usable.start < usable.end;
         if is_usable {
             self.areas.push(area);
@@ -34,7 +32,7 @@ impl Storage {
         is_usable
     }
 
-    /// Takes a place for `bytes` bytes.
+    /// Takes a place for `bytes` bytes, which begin [`GUARD`] bytes behind its beginning.
     pub(crate) fn take(&mut self, bytes: u32) -> Option<Range<usize>> {
         let length = place(bytes);
         let at = self.free.iter().position(|free| free.len() >= length)?;
@@ -61,15 +59,31 @@ impl Storage {
     }
 }
 
-/// Bytes of the place of a block, which has one at least.
+/// Bytes of the place of a block.
 fn place(bytes: u32) -> usize {
-    (bytes as usize).max(1).next_multiple_of(ALIGNMENT)
+    (bytes as usize + 2 * GUARD).next_multiple_of(LARGEST_CARD)
+}
+
+/// The first byte of the block in a place.
+pub(crate) fn first_byte(place: &Range<usize>) -> usize {
+    place.start + GUARD
+}
+
+/// A place with the bytes for which marks of its cards may stand. Nobody uses those outside of the place.
+pub(crate) fn guarded(place: &Range<usize>) -> Range<usize> {
+    place.start - GUARD..place.end + GUARD
+}
+
+/// The part of a range that begins and ends at multiples of [`LARGEST_CARD`]; perhaps no bytes.
+fn whole_cards(range: Range<usize>) -> Range<usize> {
+    let start = range.start.next_multiple_of(LARGEST_CARD);
+    start..(range.end / LARGEST_CARD * LARGEST_CARD).max(start)
 }
 
 /// Bytes of storage that have a place for `count` blocks of `bytes` each, wherever the storage begins; `u32::MAX`, which no
 /// storage has, if they are more than a memory has.
 pub(crate) fn bytes_for(count: u32, bytes: u32) -> u32 {
-    let all = place(bytes).checked_mul(count as usize).and_then(|all| all.checked_add(ALIGNMENT - 1));
+    let all = place(bytes).checked_mul(count as usize).and_then(|all| all.checked_add(2 * GUARD + LARGEST_CARD - 1));
     all.and_then(|all| u32::try_from(all).ok()).unwrap_or(u32::MAX)
 }
 
@@ -83,7 +97,8 @@ mod tests {
             let mut storage = Storage::default();
             assert!(storage.offer(100..100 + bytes_for(3, 5000) as usize));
             let places: Vec<_> = (0..3).map(|_| storage.take(5000).unwrap()).collect();
-            assert!(places.iter().all(|place| place.len() == 8192 && place.start % ALIGNMENT == 0));
+            assert!(places.iter().all(|place| place.len() == 8192 && place.start % LARGEST_CARD == 0));
+            assert!(first_byte(&places[0]) + 5000 + GUARD <= places[0].end);
             assert_eq!(storage.take(1), None);
             for at in order {
                 storage.release(places[at].clone());
@@ -95,17 +110,22 @@ mod tests {
     #[test]
     fn storage_without_a_place_is_no_storage() {
         let mut storage = Storage::default();
-        assert!(!storage.offer(1..8191) && !storage.overlaps(&(0..10_000)));
-        assert!(storage.offer(0..8191) && storage.overlaps(&(8190..9000)) && !storage.overlaps(&(8191..9000)));
-        assert_eq!((storage.take(4096), storage.take(1)), (Some(0..4096), None));
+        assert!(!storage.offer(4000..8192 + GUARD - 1) && !storage.overlaps(&(0..10_000)));
+        assert!(storage.offer(3968..8192 + GUARD));
+        assert!(storage.overlaps(&(8319..9000)) && !storage.overlaps(&(8320..9000)));
+        assert_eq!((storage.take(4096), storage.take(3840), storage.take(1)), (None, Some(4096..8192), None));
     }
 
     #[test]
     fn sizes_that_no_memory_has_do_not_wrap_around() {
-        assert_eq!((bytes_for(1, 0), bytes_for(1, 4096), bytes_for(2, 4097)), (8191, 8191, 20_479));
+        let beside = 2 * GUARD + 4095;
+        assert_eq!(
+            [bytes_for(1, 0), bytes_for(1, 3840), bytes_for(2, 3841)].map(|all| all as usize - beside),
+            [4096, 4096, 16_384]
+        );
         for (count, bytes) in [(1, u32::MAX), (u32::MAX, 1), (u32::MAX, u32::MAX), (1 << 20, 4097)] {
             assert_eq!(bytes_for(count, bytes), u32::MAX);
         }
-        assert_eq!(bytes_for(0, 7), 4095);
+        assert_eq!(bytes_for(0, 7) as usize, beside);
     }
 }

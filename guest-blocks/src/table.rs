@@ -8,7 +8,7 @@ use crate::error::{Refused, Violation};
 use crate::memory::{GuestMemory, Written};
 use crate::ranges::{overlap, without};
 use crate::state::Attachment;
-use crate::storage::{Storage, bytes_for};
+use crate::storage::{Storage, bytes_for, first_byte, guarded};
 
 /// The flag of an attachment, or of a part, that writes.
 const WRITE: u32 = 1;
@@ -95,9 +95,35 @@ struct Entry {
 /// An attachment.
 #[derive(Debug)]
 struct Attached {
-    /// The part of the storage that it takes.
-    place: Range<usize>,
+    place: Place,
     holds: Holds,
+}
+
+/// Where a block is attached.
+#[derive(Debug, Clone)]
+enum Place {
+    /// In this part of the storage.
+    Storage(Range<usize>),
+    /// Where a local block is.
+    Local(Range<usize>),
+}
+
+impl Place {
+    /// The address of the first byte of the block.
+    fn start(&self) -> usize {
+        match self {
+            Self::Storage(place) => first_byte(place),
+            Self::Local(local) => local.start,
+        }
+    }
+
+    /// The range in which writes count.
+    fn watched(&self) -> Range<usize> {
+        match self {
+            Self::Storage(place) => guarded(place),
+            Self::Local(local) => local.clone(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -227,7 +253,7 @@ impl BlockTable {
             Ok(attached) => attached,
             Err(refused) => return Ok(Err(refused)),
         };
-        memory.forget_written(attached.place.clone());
+        memory.forget_written(attached.place.watched());
         self.counts.attached += 1;
         self.entry_mut(id)?.attached = Some(attached);
         Ok(Ok(area))
@@ -241,24 +267,24 @@ impl BlockTable {
         shared: bool,
     ) -> Result<Result<(Attached, Area), Refused>, Violation> {
         // The place comes first: a writer that gives up leaves nothing to be read.
-        let is_local = local.is_some();
-        let Some(place) = local.or_else(|| self.storage.take(block.size())) else {
+        let Some(place) = local.map(Place::Local).or_else(|| self.storage.take(block.size()).map(Place::Storage))
+        else {
             return Ok(Err(Refused::NoStorage));
         };
         let writing = match block.write(shared) {
             Ok(writing) => writing,
             Err(refused) => {
-                if !is_local {
+                if let Place::Storage(place) = place {
                     self.storage.release(place);
                 }
                 return Ok(Err(refused));
             }
         };
-        if !is_local {
-            self.check_left(memory, &place)?;
-            self.counts.copied += writing.read(|bytes| placed(memory, place.start, bytes));
+        if let Place::Storage(place) = &place {
+            self.check_left(memory, place)?;
+            self.counts.copied += writing.read(|bytes| placed(memory, first_byte(place), bytes));
         }
-        let area = Area { address: address(place.start), bytes: writing.unconsumed() };
+        let area = Area { address: address(place.start()), bytes: writing.unconsumed() };
         Ok(Ok((Attached { place, holds: Holds::Writing(writing) }, area)))
     }
 
@@ -274,16 +300,16 @@ impl BlockTable {
         };
         let (range, bytes) = (reading.range(), reading.size());
         let place = match local {
-            Some(local) => local.start + range.start as usize..local.start + range.end as usize,
+            Some(local) => Place::Local(local.start + range.start as usize..local.start + range.end as usize),
             None => {
                 let Some(place) = self.storage.take(bytes) else { return Ok(Err(Refused::NoStorage)) };
                 self.check_left(memory, &place)?;
-                self.counts.copied += reading.bytes(|bytes| placed(memory, place.start, bytes));
-                place
+                self.counts.copied += reading.bytes(|bytes| placed(memory, first_byte(&place), bytes));
+                Place::Storage(place)
             }
         };
         self.counts.handed_over += u64::from(bytes);
-        let area = Area { address: address(place.start), bytes };
+        let area = Area { address: address(place.start()), bytes };
         Ok(Ok((Attached { place, holds: Holds::Reading(reading) }, area)))
     }
 
@@ -295,19 +321,19 @@ impl BlockTable {
     pub fn detach(&mut self, memory: &mut impl GuestMemory, id: u32, bytes: u32) -> Result<(), Violation> {
         let entry = self.entry_mut(id)?;
         let Some(Attached { place, holds }) = entry.attached.take() else { return Err(Violation::NotAttached { id }) };
-        let (is_local, handed_out) = (entry.local.is_some(), entry.block.handed_out());
         match holds {
             Holds::Writing(mut writing) => {
                 let most = writing.size();
                 if bytes > most {
                     return Err(Violation::Length { id, bytes, most });
                 }
-                self.counts.copied += collect(memory, &place, 0..most, &handed_out, &mut writing)?;
+                let handed_out = entry.block.handed_out();
+                self.counts.copied += collect(memory, place.start(), 0..most, &handed_out, &mut writing)?;
                 self.counts.handed_over += u64::from(bytes);
                 writing.publish(bytes);
             }
             Holds::Reading(reading) => {
-                check_read(memory, &place, &reading, is_local)?;
+                check_read(memory, &place, &reading)?;
                 let most = reading.consumable();
                 if bytes > most {
                     return Err(Violation::Length { id, bytes, most });
@@ -315,8 +341,8 @@ impl BlockTable {
                 reading.consume(bytes);
             }
         }
-        if !is_local {
-            memory.forget_written(place.clone());
+        if let Place::Storage(place) = place {
+            memory.forget_written(guarded(&place));
             self.storage.release(place.clone());
             self.left.push(place);
         }
@@ -385,8 +411,9 @@ impl BlockTable {
         let mut copied = 0;
         if let Some(Attached { place, holds: Holds::Writing(writing) }) = &mut entry.attached {
             // The holder of the part finds the bytes that the writer has written so far.
-            copied = collect(memory, place, start..end, &handed_out, writing)?;
-            memory.forget_written(place.start + start as usize..place.start + end as usize);
+            let first = place.start();
+            copied = collect(memory, first, start..end, &handed_out, writing)?;
+            memory.forget_written(first + start as usize..first + end as usize);
         }
         self.counts.copied += copied;
         self.insert(part)
@@ -405,9 +432,10 @@ impl BlockTable {
     /// # Errors
     /// [`Violation::WroteWhileReading`] and [`Violation::WroteAfterDetach`].
     pub fn end_call(&self, memory: &impl GuestMemory) -> Result<(), Violation> {
-        for entry in self.slots.iter().filter_map(|slot| slot.entry.as_ref()) {
-            if let Some(Attached { place, holds: Holds::Reading(reading) }) = &entry.attached {
-                check_read(memory, place, reading, entry.local.is_some())?;
+        let entries = self.slots.iter().filter_map(|slot| slot.entry.as_ref());
+        for attached in entries.filter_map(|entry| entry.attached.as_ref()) {
+            if let Attached { place, holds: Holds::Reading(reading) } = attached {
+                check_read(memory, place, reading)?;
             }
         }
         self.left.iter().try_for_each(|place| check_untouched(memory, place))
@@ -532,15 +560,16 @@ fn placed(memory: &mut impl GuestMemory, at: usize, bytes: &[u8]) -> u64 {
     bytes.len() as u64
 }
 
-/// Copies what a writer has written in `range` of its block to the block, and returns how many bytes were copied.
+/// Copies what a writer has written in `range` of its block, which is attached at `first`, to the block. Returns how many bytes were
+/// copied.
 fn collect(
     memory: &impl GuestMemory,
-    place: &Range<usize>,
+    first: usize,
     range: Range<u32>,
     handed_out: &[Range<u32>],
     writing: &mut Writing,
 ) -> Result<u64, Violation> {
-    let at = |range: &Range<u32>| place.start + range.start as usize..place.start + range.end as usize;
+    let at = |range: &Range<u32>| first + range.start as usize..first + range.end as usize;
     for handed_out in handed_out.iter().map(at) {
         if memory.has_written(handed_out.clone()) {
             return Err(Violation::WroteHandedOut { address: address(handed_out.start) });
@@ -549,7 +578,7 @@ fn collect(
     let mut copied = 0;
     for range in written(memory, at(&range)) {
         for range in without(range, handed_out.iter().map(at)) {
-            let offset = |at: usize| address(at - place.start);
+            let offset = |at: usize| address(at - first);
             let bytes = &memory.bytes()[range.clone()];
             writing.range(offset(range.start)..offset(range.end), |block| {
                 if !block.is_empty() {
@@ -562,35 +591,32 @@ fn collect(
     Ok(copied)
 }
 
-/// Checks that a reader has left its bytes as they were.
-fn check_read(
-    memory: &impl GuestMemory,
-    place: &Range<usize>,
-    reading: &Reading,
-    is_local: bool,
-) -> Result<(), Violation> {
-    let all = place.start..place.start + reading.size() as usize;
-    let wrote = |at| Violation::WroteWhileReading { address: address(at) };
-    if is_local {
-        return if memory.has_written(all.clone()) { Err(wrote(all.start)) } else { Ok(()) };
+/// Checks that a reader has left its bytes as they were. Where no barrier knows it, they are compared.
+fn check_read(memory: &impl GuestMemory, place: &Place, reading: &Reading) -> Result<(), Violation> {
+    let watched = place.watched();
+    let ranges = match memory.written(watched.clone()) {
+        Written::Ranges(_) if !memory.has_written(watched) => return Ok(()),
+        Written::Ranges(ranges) => ranges,
+        Written::Unknown => Vec::new(),
+    };
+    let differs = match place {
+        Place::Local(_) => None,
+        Place::Storage(place) => reading.bytes(|bytes| {
+            let now = &memory.bytes()[first_byte(place)..][..bytes.len()];
+            now.iter().zip(bytes).position(|(now, before)| now != before)
+        }),
+    };
+    let near = ranges.first().map(|range| range.start.max(place.start()));
+    match differs.map(|at| place.start() + at).or(near) {
+        Some(at) => Err(Violation::WroteWhileReading { address: address(at) }),
+        None => Ok(()),
     }
-    for range in written(memory, all) {
-        let now = &memory.bytes()[range.clone()];
-        let differs = reading.bytes(|bytes| {
-            let before = &bytes[range.start - place.start..range.end - place.start];
-            now.iter().zip(before).position(|(now, before)| now != before)
-        });
-        if let Some(at) = differs {
-            return Err(wrote(range.start + at));
-        }
-    }
-    Ok(())
 }
 
 /// Checks that a place was not written since it was left.
 fn check_untouched(memory: &impl GuestMemory, place: &Range<usize>) -> Result<(), Violation> {
-    match memory.has_written(place.clone()) {
-        true => Err(Violation::WroteAfterDetach { address: address(place.start) }),
+    match memory.has_written(guarded(place)) {
+        true => Err(Violation::WroteAfterDetach { address: address(first_byte(place)) }),
         false => Ok(()),
     }
 }

@@ -8,7 +8,7 @@ use guest_blocks::{BlockTable, GuestMemory, Limits, Violation, Written};
 const CARD: usize = 256;
 
 /// How far from a card that is marked the guest may have written.
-const SLACK: usize = 80;
+const SLACK: usize = 64;
 
 /// Bytes of the memory.
 pub(crate) const MEMORY: usize = 256 << 10;
@@ -17,7 +17,7 @@ pub(crate) const MEMORY: usize = 256 << 10;
 pub(crate) const STORAGE: u32 = 64 << 10;
 
 /// Bytes of that storage: a place for six small blocks.
-pub(crate) const STORAGE_SIZE: u32 = 6 * 4096 + 4095;
+pub(crate) const STORAGE_SIZE: u32 = 6 * 4096 + 4095 + 2 * 128;
 
 /// The memory of a guest.
 #[derive(Clone)]
@@ -54,7 +54,7 @@ impl GuestMemory for Memory {
 
     fn forget_written(&mut self, range: Range<usize>) {
         if let Some(marks) = &mut self.marks {
-            marks[range.start.div_ceil(CARD)..(range.end / CARD).max(range.start.div_ceil(CARD))].fill(false);
+            marks[certain(range)].fill(false);
         }
     }
 
@@ -69,9 +69,14 @@ impl GuestMemory for Memory {
     }
 
     fn has_written(&self, range: Range<usize>) -> bool {
-        let whole = range.start.div_ceil(CARD)..range.end / CARD;
-        self.marks.as_ref().is_some_and(|marks| whole.into_iter().any(|card| marks[card]))
+        self.marks.as_ref().is_some_and(|marks| marks[certain(range)].contains(&true))
     }
+}
+
+/// The cards whose marks stand for writes in a range alone.
+fn certain(range: Range<usize>) -> Range<usize> {
+    let first = (range.start + SLACK).div_ceil(CARD);
+    first..(range.end.saturating_sub(SLACK) / CARD).max(first)
 }
 
 /// A guest that has begun, and its memory then.
