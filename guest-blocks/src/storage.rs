@@ -16,9 +16,9 @@ pub(crate) struct Storage {
 }
 
 impl Storage {
-    /// Whether a range overlaps storage.
-    pub(crate) fn overlaps(&self, range: &Range<usize>) -> bool {
-        self.areas.iter().any(|area| overlap(area, range))
+    /// Storage that a range overlaps.
+    pub(crate) fn overlapping(&self, range: &Range<usize>) -> Option<&Range<usize>> {
+        self.areas.iter().find(|area| overlap(area, range))
     }
 
     /// Takes storage that overlaps no other; whether it is large enough for anything.
@@ -110,9 +110,10 @@ mod tests {
     #[test]
     fn storage_without_a_place_is_no_storage() {
         let mut storage = Storage::default();
-        assert!(!storage.offer(4000..8192 + GUARD - 1) && !storage.overlaps(&(0..10_000)));
+        assert!(!storage.offer(4000..8192 + GUARD - 1) && storage.overlapping(&(0..10_000)).is_none());
         assert!(storage.offer(3968..8192 + GUARD));
-        assert!(storage.overlaps(&(8319..9000)) && !storage.overlaps(&(8320..9000)));
+        assert_eq!(storage.overlapping(&(8319..9000)), Some(&(3968..8320)));
+        assert_eq!(storage.overlapping(&(8320..9000)), None);
         assert_eq!((storage.take(4096), storage.take(3840), storage.take(1)), (None, Some(4096..8192), None));
     }
 

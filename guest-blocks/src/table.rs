@@ -82,6 +82,13 @@ struct Slot {
     entry: Option<Entry>,
 }
 
+impl Slot {
+    /// The number by which the guest knows the entry of the slot with this index. None is 0.
+    fn id(&self, index: u16) -> u32 {
+        u32::from(self.generation) << INDEX_BITS | (u32::from(index) + 1)
+    }
+}
+
 #[derive(Debug)]
 struct Entry {
     block: Block,
@@ -156,6 +163,22 @@ impl BlockTable {
         self.own_bytes = 0;
     }
 
+    /// Checks that a range is not storage.
+    ///
+    /// # Errors
+    /// [`Violation::Overlaps`] with the use of the range.
+    pub fn check_free(&self, with: &'static str, range: &Range<usize>) -> Result<(), Violation> {
+        match self.storage.overlapping(range) {
+            Some(area) => Err(Violation::Overlaps { address: address(area.start), size: address(area.len()), with }),
+            None => Ok(()),
+        }
+    }
+
+    /// Forgets the places that had an attachment: the host cannot tell any more whether the guest writes there.
+    pub fn forget_left(&mut self) {
+        self.left.clear();
+    }
+
     /// The attachments so far, and their bytes.
     #[must_use]
     pub fn counts(&self) -> Counts {
@@ -166,6 +189,14 @@ impl BlockTable {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.slots.iter().all(|slot| slot.entry.is_none())
+    }
+
+    /// Numbers of the blocks that are attached, with their bytes.
+    pub fn attached(&self) -> impl Iterator<Item = (u32, u32)> {
+        (0..).zip(&self.slots).filter_map(|(index, slot)| {
+            let entry = slot.entry.as_ref().filter(|entry| entry.attached.is_some())?;
+            Some((slot.id(index), entry.block.size()))
+        })
     }
 
     /// Gives the guest a block. Returns the id by which it knows the block.
@@ -469,7 +500,7 @@ impl BlockTable {
         let locals = self.slots.iter().filter_map(|slot| slot.entry.as_ref()?.local.as_ref());
         let with = match taken.iter().find(|(_, taken)| overlaps(taken)) {
             Some((with, _)) => with,
-            None if self.storage.overlaps(&range) => "other storage",
+            None if self.storage.overlapping(&range).is_some() => "other storage",
             None if locals.into_iter().any(overlaps) => "a local block",
             None => return Ok(range),
         };
@@ -500,8 +531,7 @@ impl BlockTable {
         self.own_bytes += u64::from(entry.own_bytes);
         let slot = &mut self.slots[usize::from(index)];
         slot.entry = Some(entry);
-        // No id is 0.
-        Ok(u32::from(slot.generation) << INDEX_BITS | (u32::from(index) + 1))
+        Ok(slot.id(index))
     }
 
     fn remove(&mut self, id: u32) -> Result<Entry, Violation> {

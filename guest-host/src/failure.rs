@@ -14,6 +14,7 @@ use std::fmt;
 
 use guest_abi::ErrorCode;
 use guest_abi::cbor::WireError;
+use guest_blocks::Violation;
 
 use crate::arguments::MissingArguments;
 use crate::state::StateError;
@@ -182,6 +183,9 @@ pub enum Cause {
     /// Data from the guest that violates the contract.
     #[error("the guest passed invalid data: {0}")]
     InvalidGuestData(#[source] InvalidData),
+    /// The guest broke a rule of memory blocks.
+    #[error("the guest broke a rule of memory blocks: {0}")]
+    Block(#[source] Violation),
     /// The stream of the call went no further.
     #[error("the stream ended: {0}")]
     Stream(#[source] StreamError),
@@ -258,6 +262,7 @@ impl Cause {
             Self::GuestError { .. } => "guest-error",
             Self::InvalidGuestData(_) => "invalid-guest-data",
             Self::State(_) => "state",
+            Self::Block(_) => "block",
             Self::Stream(_) => "stream",
             Self::Arguments(_) => "arguments",
             Self::ArgumentsTooLarge { .. } => "arguments-too-large",
@@ -337,6 +342,12 @@ pub enum InvalidData {
     /// A stream that was read or written in a call that has none.
     #[error("the guest reads or writes a stream, and this call has none")]
     NoStream,
+    /// A memory block for a guest that cannot use one.
+    #[error(
+        "the guest imports no functions of memory blocks (module `{}`), so it cannot be given one",
+        guest_abi::block::IMPORT_MODULE
+    )]
+    NoBlocks,
     /// More intents than a call may leave.
     #[error("more than {limit} bytes of intents in one call")]
     TooManyIntents {
@@ -451,6 +462,7 @@ pub(crate) enum Fault {
         requested: u64,
     },
     InvalidGuestData(InvalidData),
+    Block(Violation),
     /// The supervisor ended the call.
     Interrupted,
     State(StateError),
@@ -475,6 +487,7 @@ impl Fault {
             Self::Panic { message, location } => Cause::Panic { message, location },
             Self::Guest { code, message } => Cause::GuestError { code, message },
             Self::InvalidGuestData(error) => Cause::InvalidGuestData(error),
+            Self::Block(violation) => Cause::Block(violation),
             Self::Interrupted => Cause::Interrupted,
             Self::State(error) => Cause::State(error),
             Self::Stream(error) => Cause::Stream(error),

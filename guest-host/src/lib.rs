@@ -20,6 +20,13 @@ mod state;
 mod stream;
 pub mod text;
 
+/// Memory blocks, which guests hand to each other. See [`Instance::call_stage`].
+pub mod blocks {
+    #[cfg(feature = "specimens")]
+    pub use crate::contract::blocks::BlockSpecimen;
+    pub use guest_blocks::{Block, Counts, Mode, Reading, Refused, Violation, Writing};
+}
+
 pub use arguments::{ArgumentError, Arguments, MissingArguments};
 pub use contract::wasi::{self, WasiConfig};
 #[cfg(feature = "artefacts")]

@@ -114,6 +114,12 @@ impl Geometry {
         (memory + SLACK as usize).div_ceil(1 << self.shift)
     }
 
+    /// The cards that lie in a range with the slack around them: their marks stand for nothing outside of it.
+    fn alone(self, range: Range<usize>) -> Range<usize> {
+        let first = (range.start + SLACK as usize).div_ceil(1 << self.shift);
+        first..(range.end.saturating_sub(SLACK as usize) >> self.shift).max(first)
+    }
+
     /// Marks that cover a span of `length` bytes: none further than a card from the next, and the last one no further than
     /// the slack from the end of the span.
     pub(crate) const fn marks_for(self, length: u32) -> u32 {
@@ -174,6 +180,49 @@ impl<'a> Cards<'a> {
             let shift = self.geometry.shift;
             self.table[range.start >> shift..=(range.end - 1) >> shift].fill(MARK);
         }
+    }
+
+    /// Clears the marks that stand for writes in a range alone.
+    ///
+    /// # Panics
+    /// If the range reaches beyond the address space.
+    pub fn forget(&mut self, range: Range<usize>) {
+        self.table[self.geometry.alone(range)].fill(0);
+    }
+
+    /// Whether there was certainly a write in a range: a card has a mark, and lies in the range with the slack around it.
+    ///
+    /// # Panics
+    /// If the range reaches beyond the address space.
+    #[must_use]
+    pub fn is_written(&self, range: Range<usize>) -> bool {
+        self.table[self.geometry.alone(range)].iter().any(|mark| *mark != 0)
+    }
+
+    /// The parts of a range in which there may have been writes, in ascending order and without overlap. The range does not reach
+    /// around the end of the address space.
+    ///
+    /// # Panics
+    /// If the range reaches beyond the address space.
+    #[must_use]
+    pub fn written(&self, range: Range<usize>) -> Vec<Range<usize>> {
+        let (shift, slack) = (self.geometry.shift, SLACK as usize);
+        let near =
+            range.start.saturating_sub(slack) >> shift..(range.end + slack).div_ceil(1 << shift).min(self.table.len());
+        let (first, marks) = (near.start, &self.table[near]);
+        let mut written: Vec<Range<usize>> = Vec::new();
+        let mut card = 0;
+        while let Some(start) = next_mark(marks, card) {
+            card = end_of_run(marks, start);
+            let covered = ((first + start) << shift).saturating_sub(slack)..((first + card) << shift) + slack;
+            let part = covered.start.max(range.start)..covered.end.min(range.end);
+            match written.last_mut() {
+                Some(last) if part.start <= last.end => last.end = part.end,
+                _ if part.start < part.end => written.push(part),
+                _ => {}
+            }
+        }
+        written
     }
 
     /// Clears the marks that can stand for bytes of a memory of `memory` bytes.
@@ -364,6 +413,28 @@ mod tests {
         assert_eq!(taken(19), (vec![(space - 256 - 64, space), (0, 64)], true));
         assert_eq!(taken(10), (vec![(2560 - 64, 2816 + 64)], true), "the slack before this card is the end of memory");
         assert_eq!(taken(12), (vec![], false));
+    }
+
+    #[test]
+    fn marks_of_a_range_are_read_and_forgotten() {
+        let mut table = [0; 20];
+        small(&mut table).mark(300..301);
+        small(&mut table).mark(1024..1700);
+        let cards = small(&mut table);
+        assert_eq!(cards.written(0..2000), [192..576, 960..1856]);
+        assert_eq!(cards.written(400..1000), [400..576, 960..1000]);
+        assert_eq!(cards.written(700..960), []);
+        // Card 1 with its slack are the bytes from 192 to 576.
+        for (range, expected) in
+            [(192..576, true), (193..576, false), (192..575, false), (0..5120, true), (576..960, false)]
+        {
+            assert_eq!(cards.is_written(range.clone()), expected, "{range:?}");
+        }
+        let mut cards = cards;
+        cards.forget(193..1600);
+        assert_eq!(cards.written(0..2000), [192..576, 1472..1856]);
+        cards.forget(192..576);
+        assert_eq!(cards.written(0..2000), [1472..1856]);
     }
 
     /// The runs that [`take_runs`] reports, in cards, and whether the table is clear afterwards.

@@ -9,6 +9,7 @@
 mod awaiting;
 mod bare;
 mod begin;
+pub(crate) mod blocks;
 mod crossing;
 mod exttinygo;
 mod native;
@@ -18,8 +19,9 @@ pub mod wasi;
 
 use std::ops::Range;
 
+use guest_blocks::Violation;
 use guest_image::HostState;
-use guest_prepare::module_info::ContractKind;
+use guest_prepare::module_info::{ContractKind, ModuleInfo};
 use wasmtime::{Linker, Store, TypedFunc, ValRaw};
 
 use crate::arguments::MissingArguments;
@@ -27,6 +29,7 @@ use crate::failure::Fault;
 use crate::host::data::{ContractData, HostData};
 use crate::host::mode::Mode;
 pub(crate) use begin::{Begin, BeginError};
+use blocks::{Blocks, BlocksView};
 use exttinygo::{ExtTinyGo, ExtTinyGoView};
 pub(crate) use numbers::Numbers;
 use wasi::{Wasi, WasiView};
@@ -40,17 +43,20 @@ pub(crate) struct ContractState {
     wasi: Wasi,
     /// `None` before an instance is initialised, and where it speaks another contract.
     exttinygo: Option<Box<ExtTinyGo>>,
+    /// `None` where the guest imports no functions of memory blocks.
+    blocks: Option<Box<Blocks>>,
 }
 
 impl ContractState {
     /// That of an instance that has not begun.
     pub(crate) fn new(wasi: &wasi::WasiConfig) -> Self {
-        Self { wasi: Wasi::new(wasi), exttinygo: None }
+        Self { wasi: Wasi::new(wasi), exttinygo: None, blocks: None }
     }
 
-    /// An instance is made anew.
-    pub(crate) fn start(&mut self) {
+    /// An instance is made anew, with blocks if its guest imports their functions.
+    pub(crate) fn start(&mut self, blocks: Option<Blocks>) {
         self.exttinygo = None;
+        self.blocks = blocks.map(Box::new);
         self.wasi.start();
     }
 
@@ -70,9 +76,13 @@ impl ContractState {
         self.wasi.resume(host);
     }
 
-    /// The instance is as restores have to leave it.
-    pub(crate) fn snapshot(&mut self) {
+    /// The instance is as restores have to leave it, with this exchange region.
+    ///
+    /// # Errors
+    /// [`Violation::Overlaps`] if the guest has offered that as storage.
+    pub(crate) fn snapshot(&mut self, exchange: Range<usize>) -> Result<(), Violation> {
         self.wasi.snapshot();
+        self.blocks.as_mut().map_or(Ok(()), |blocks| blocks.snapshot(exchange))
     }
 }
 
@@ -111,9 +121,19 @@ impl ExtTinyGoView for ContractState {
     }
 }
 
-/// Defines the imports of a contract, and WASI's.
-pub(crate) fn define(kind: ContractKind, linker: &mut Linker<Data>) -> wasmtime::Result<()> {
-    match kind {
+impl BlocksView for ContractState {
+    #[inline]
+    fn blocks(&mut self) -> Option<&mut Blocks> {
+        self.blocks.as_deref_mut()
+    }
+}
+
+/// Defines the imports of a contract, WASI's, and those of memory blocks for a guest that imports them.
+pub(crate) fn define(info: &ModuleInfo, linker: &mut Linker<Data>) -> wasmtime::Result<()> {
+    if info.imports_blocks() {
+        blocks::define(linker)?;
+    }
+    match info.contract() {
         ContractKind::Native => native::define(linker)?,
         ContractKind::ExtTinyGo => exttinygo::define(linker)?,
         ContractKind::Bare => {}
@@ -123,10 +143,10 @@ pub(crate) fn define(kind: ContractKind, linker: &mut Linker<Data>) -> wasmtime:
 
 /// Defines them for guests that are suspended while a read of the state is awaited.
 #[cfg(feature = "async")]
-pub(crate) fn define_awaiting(kind: ContractKind, linker: &mut Linker<Data>) -> wasmtime::Result<()> {
-    define(kind, linker)?;
+pub(crate) fn define_awaiting(info: &ModuleInfo, linker: &mut Linker<Data>) -> wasmtime::Result<()> {
+    define(info, linker)?;
     linker.allow_shadowing(true);
-    match kind {
+    match info.contract() {
         ContractKind::Native => native::define_awaiting(linker),
         ContractKind::ExtTinyGo => exttinygo::define_awaiting(linker),
         ContractKind::Bare => Ok(()),

@@ -20,7 +20,8 @@ use crate::guest::error::{AdmissionError, CompileError, InputError, LoadError};
 use crate::host::mode::Mode;
 
 use crate::spans::span;
-use guest_prepare::module_info::{ContractKind, ModuleInfo};
+use guest_abi::block::EXPORT_STAGE;
+use guest_prepare::module_info::{ContractKind, ModuleInfo, Signature, ValueType};
 use guest_prepare::{PrepareOptions, Prepared, prepare};
 use guest_state::input;
 
@@ -110,7 +111,7 @@ impl Compiled {
             Err(refused) => (compile()?, Some(refused)),
         };
         let mut linker = Linker::new(wasmtime);
-        contract::define(info.contract(), &mut linker).map_err(LoadError::engine)?;
+        contract::define(info, &mut linker).map_err(LoadError::engine)?;
         let pre = linker.instantiate_pre(&module).map_err(|error| LoadError::instantiate(&error))?;
         let compiled = Self {
             prepared,
@@ -128,13 +129,13 @@ impl Compiled {
 
     /// The module with the host functions of a mode.
     #[cfg(not(feature = "async"))]
-    pub(crate) fn pre<M: Mode>(&self, _kind: ContractKind) -> Result<&InstancePre<contract::Data>, LoadError> {
+    pub(crate) fn pre<M: Mode>(&self, _info: &ModuleInfo) -> Result<&InstancePre<contract::Data>, LoadError> {
         Ok(&self.pre)
     }
 
     /// The module with the host functions of a mode.
     #[cfg(feature = "async")]
-    pub(crate) fn pre<M: Mode>(&self, kind: ContractKind) -> Result<&InstancePre<contract::Data>, LoadError> {
+    pub(crate) fn pre<M: Mode>(&self, info: &ModuleInfo) -> Result<&InstancePre<contract::Data>, LoadError> {
         if !M::IS_ASYNC {
             return Ok(&self.pre);
         }
@@ -142,7 +143,7 @@ impl Compiled {
             return Ok(pre);
         }
         let mut linker = Linker::new(self.pre.module().engine());
-        contract::define_awaiting(kind, &mut linker).map_err(LoadError::engine)?;
+        contract::define_awaiting(info, &mut linker).map_err(LoadError::engine)?;
         let pre = linker.instantiate_pre(self.pre.module());
         let pre = pre.map_err(|error| LoadError::instantiate(&error))?;
         Ok(self.awaiting.get_or_init(|| pre))
@@ -403,6 +404,34 @@ impl Guest {
         Some(Function { index: found })
     }
 
+    /// The [stage](guest_abi::block) of this name, for [`Instance::call_stage`](crate::Instance::call_stage): a function that takes a memory
+    /// block and returns one. Bare modules export it under its own name. `None` if there is none.
+    #[must_use]
+    pub fn stage(&self, name: &str) -> Option<Function> {
+        let prefix = match self.info().contract() {
+            ContractKind::Bare => "",
+            ContractKind::Native => EXPORT_STAGE,
+            ContractKind::ExtTinyGo => return None,
+        };
+        self.export(&format!("{prefix}{name}")).filter(|function| self.is_stage(*function))
+    }
+
+    /// All stages with their names.
+    pub fn stages(&self) -> impl Iterator<Item = (&str, Function)> {
+        let is_bare = self.info().contract() == ContractKind::Bare;
+        self.exports().filter(|(_, function)| self.is_stage(*function)).filter_map(move |(export, function)| {
+            let name = if is_bare { Some(export) } else { export.strip_prefix(EXPORT_STAGE) };
+            Some((name?, function))
+        })
+    }
+
+    /// Whether a function has the type of a stage, in a module that imports the functions of memory blocks.
+    fn is_stage(&self, function: Function) -> bool {
+        let signature = Signature::new([ValueType::I32], [ValueType::I32]);
+        let own = self.info().exported_function(self.function_name(function));
+        self.info().imports_blocks() && own == Some(&signature)
+    }
+
     /// All functions that [`Guest::export`] finds, with their names.
     pub fn exports(&self) -> impl Iterator<Item = (&str, Function)> {
         let Inner { functions, typed, .. } = &*self.inner;
@@ -436,7 +465,9 @@ impl Guest {
     /// The module with a write barrier, which is prepared and compiled when it is first asked for.
     pub(crate) fn marking(&self) -> Result<Arc<Compiled>, LoadError> {
         let options = self.inner.options;
-        let options = options.with_barrier(Some(options.barrier.unwrap_or_default()));
+        // Functions of memory blocks read the marks.
+        let barrier = options.barrier.unwrap_or_default().with_read_in_calls(self.info().imports_blocks());
+        let options = options.with_barrier(Some(barrier));
         self.later(&self.inner.marking, options)
     }
 

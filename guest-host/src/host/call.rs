@@ -30,6 +30,10 @@ pub struct CallLimits {
     pub held_bytes: usize,
     /// Bytes of output through WASI; the last of them are kept, and what was before is dropped and counted.
     pub output_bytes: usize,
+    /// Memory blocks that the guest may have at a time; at most 65,535.
+    pub blocks: usize,
+    /// Bytes of the memory blocks that it made itself and still has.
+    pub block_bytes: u64,
 }
 
 impl CallLimits {
@@ -44,6 +48,10 @@ impl CallLimits {
         with_held_bytes(held_bytes: usize);
         /// Sets [`Self::output_bytes`].
         with_output_bytes(output_bytes: usize);
+        /// Sets [`Self::blocks`].
+        with_blocks(blocks: usize);
+        /// Sets [`Self::block_bytes`].
+        with_block_bytes(block_bytes: u64);
     }
 }
 
@@ -55,6 +63,8 @@ impl Default for CallLimits {
             handles: 1 << 20,
             held_bytes: 64 << 20,
             output_bytes: guest_abi::exttinygo::DEFAULT_OUTPUT_LIMIT,
+            blocks: 1024,
+            block_bytes: 64 << 20,
         }
     }
 }
@@ -85,6 +95,8 @@ pub enum HostCall {
     ExtTinyGo(&'static str),
     /// The function of WASI preview 1 of this name.
     Wasi(&'static str),
+    /// The function of [memory blocks](guest_abi::block) of this name.
+    Block(&'static str),
 }
 
 /// One crossing of a traced call: the host function and a digest of what the guest passed and got.

@@ -60,6 +60,18 @@ impl<'a> GuestMemory<'a> {
         &mut self.bytes[range]
     }
 
+    /// The card table, if the guest was prepared with one.
+    #[inline]
+    pub(crate) fn cards(&self) -> Option<&Cards<'a>> {
+        self.cards.as_ref()
+    }
+
+    /// The card table, for those who keep account of the writes whose marks they clear.
+    #[inline]
+    pub(crate) fn cards_mut(&mut self) -> Option<&mut Cards<'a>> {
+        self.cards.as_mut()
+    }
+
     /// The bytes and the card table, for those who restore what was written.
     #[inline]
     pub(crate) fn into_parts(self) -> (&'a mut [u8], Option<Cards<'a>>) {

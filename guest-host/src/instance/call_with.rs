@@ -69,7 +69,7 @@ impl GuestCallError {
         *self.0
     }
 
-    fn fault(fault: Fault) -> Self {
+    pub(super) fn fault(fault: Fault) -> Self {
         Self(Box::new(CallError::Failed(Box::new(fault))))
     }
 }
@@ -82,6 +82,11 @@ impl From<CallError> for GuestCallError {
 }
 
 impl GuestCall<'_> {
+    /// The store of the instance.
+    pub(super) fn store_mut(&mut self) -> &mut Store<Data> {
+        &mut self.live.store
+    }
+
     /// The guest's memory, as far as the guest sees it.
     #[inline]
     pub fn memory(&mut self) -> &[u8] {

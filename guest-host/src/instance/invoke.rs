@@ -7,7 +7,7 @@ use super::keep::Due;
 use super::live::{Live, UnnamedFailure};
 use super::phase::{Phase, Standing};
 use super::plan::Mechanism;
-use crate::contract::CallError;
+use crate::contract::{CallError, blocks};
 use crate::failure::{Cause, Failure};
 use crate::guest::error::LoadError;
 use crate::guest::{Function, Guest};
@@ -260,11 +260,15 @@ impl Instance {
         let Some(live) = self.phase.live_mut() else {
             return Err(lost());
         };
-        if self.fuel {
-            let given = self.config.max_instructions.unwrap_or(u64::MAX);
-            stats.instructions = live.store.get_fuel().ok().map(|left| given - left);
-            // Functions of the guest's that are asked after the call count as none of it. Cannot fail, as above.
-            let _ = live.store.set_fuel(u64::MAX);
+        let mut called = called;
+        if self.attended {
+            if self.fuel {
+                let given = self.config.max_instructions.unwrap_or(u64::MAX);
+                stats.instructions = live.store.get_fuel().ok().map(|left| given - left);
+                // Functions of the guest's that are asked after the call count as none of it. Cannot fail, as above.
+                let _ = live.store.set_fuel(u64::MAX);
+            }
+            called = called.and_then(|()| Ok(blocks::end_call(&mut live.store)?));
         }
         if self.config.count {
             stats.allocations = live.counted_since_begin();

@@ -21,7 +21,7 @@ use crate::host::outcome::CallStats;
 #[cfg(feature = "metrics")]
 use crate::metrics::Tally;
 use crate::restore::policy::{Residue, RestorePolicy, RestoreStrategy};
-use crate::restore::{BumpReset, DirtyCards, FullCopy, Restore, Watermark};
+use crate::restore::{BumpReset, DirtyCards, FullCopy, Restore, Watermark, WithBlocks};
 use crate::spans::within;
 use crate::state::State;
 use guest_prepare::tells_allocations;
@@ -89,7 +89,7 @@ impl Guest {
     ) -> Result<Instance, LoadError> {
         self.admission().full_copy().map_err(|reasons| AdmissionError::Strategy { strategy: "custom", reasons })?;
         let compiled = if restore.wants_marks() { self.marking()? } else { self.plain() };
-        let mechanism = Mechanism::InPlace { restore, entrances: false };
+        let mechanism = Mechanism::InPlace { restore: self.with_blocks(restore), entrances: false };
         let plan = Plan::new(Choice::asked(config.strategy), mechanism, compiled);
         let mut instance = self.absent(plan, config, Box::new(state))?;
         ready(instance.replace::<Blocking>())?;
@@ -117,7 +117,7 @@ impl Guest {
             && !self.engine().config().fuel
             && !asked
             && !self.prepared().entrances.is_empty();
-        let own = |restore| Mechanism::InPlace { restore, entrances };
+        let own = |restore| Mechanism::InPlace { restore: self.with_blocks(restore), entrances };
         let mechanism = match strategy {
             RestoreStrategy::Auto | RestoreStrategy::Reinstantiate => Mechanism::Replace,
             RestoreStrategy::FullCopy => own(Box::new(FullCopy)),
@@ -148,6 +148,11 @@ impl Guest {
         Ok(Plan::new(choice, mechanism, tracking.unwrap_or_else(|| self.plain())))
     }
 
+    /// A strategy that also ends attachments of memory blocks, if the guest may have any.
+    fn with_blocks(&self, restore: Box<dyn Restore>) -> Box<dyn Restore> {
+        if self.info().imports_blocks() { Box::new(WithBlocks(restore)) } else { restore }
+    }
+
     /// A limit of time in ticks of the engine's clock.
     pub(super) fn deadline(&self, limit: Option<Duration>) -> Deadline {
         Deadline { ticks: limit.map_or(NO_DEADLINE, |limit| self.engine().ticks(limit)), limit }
@@ -173,6 +178,7 @@ impl Guest {
             plan,
             phase: Phase::Absent(Box::new(host_data(config, state))),
             deadline: self.deadline(config.deadline),
+            attended: self.engine().config().fuel || self.info().imports_blocks(),
             fuel: self.engine().config().fuel,
             last_stats: CallStats::default(),
             restore_error: None,

@@ -23,6 +23,7 @@ mod make;
 mod observe;
 mod phase;
 mod plan;
+mod stages;
 mod start;
 mod suspend;
 #[cfg(test)]
@@ -73,6 +74,9 @@ pub struct Instance {
     phase: Phase,
     /// How long a call may take.
     deadline: Deadline,
+    /// Whether a call must be looked at when it has ended: the engine counts its instructions, or the guest may have memory blocks. One
+    /// question for both, as most calls have neither.
+    attended: bool,
     /// Whether the engine counts instructions.
     fuel: bool,
     /// Figures of the last call, also of one that failed.

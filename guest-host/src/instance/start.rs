@@ -8,6 +8,7 @@ use wasmtime::{Global, Store, Val, WasmBacktrace};
 use super::InstanceConfig;
 use super::counting::{CountedCalls, Counting};
 use super::diagnose::{Diagnosis, backtrace};
+use crate::contract::blocks::Blocks;
 use crate::contract::{self, Begin, BeginError, Data};
 use crate::failure::{Cause, Failure};
 use crate::guest::admission::{Contract, check_bump_reset, check_control_block};
@@ -44,7 +45,12 @@ pub(super) async fn start<M: Mode>(
     store.data_mut().logical = None;
     store.data_mut().is_starting = true;
     store.data_mut().call.begin();
-    store.data_mut().contract.start();
+    let blocks = guest.info().imports_blocks().then(|| {
+        let mut limits = guest_blocks::Limits::default();
+        (limits.blocks, limits.bytes) = (config.limits.blocks, config.limits.block_bytes);
+        Blocks::new(limits, guest.admission().layout.as_ref())
+    });
+    store.data_mut().contract.start(blocks);
     store.data_mut().limiter.begin_call();
     store.limiter(|data| &mut data.limiter);
     M::prepare(store);
@@ -54,7 +60,7 @@ pub(super) async fn start<M: Mode>(
     }
     let barrier = compiled.prepared.barrier.as_ref();
     store.data_mut().limiter.grant_card_table(barrier.map(|barrier| barrier.cards.table_size()));
-    let pre = compiled.pre::<M>(guest.info().contract())?;
+    let pre = compiled.pre::<M>(guest.info())?;
     let instantiated = M::instantiate(pre, store).await;
     store.data_mut().limiter.grant_card_table(None);
     let instance = instantiated.map_err(|error| match guest.info().start {
@@ -76,9 +82,12 @@ pub(super) async fn start<M: Mode>(
     }
     let counting = Counting::of::<M>(&compiled.prepared, &instance, &handles, ask, store).await;
     let snapshot = take_snapshot(guest, compiled, config, in_place, &handles, exchange, store)?;
-    store.data_mut().contract.snapshot();
+    let exchange = snapshot.regions.exchange();
+    store.data_mut().contract.snapshot(exchange.clone()).map_err(|violation| {
+        initialise_error(guest_abi::names::EXPORT_EXCHANGE, Cause::Block(violation), Vec::new())
+    })?;
     store.data_mut().is_starting = false;
-    store.data_mut().dirty_ranges = DirtyRanges::of(snapshot.regions.exchange());
+    store.data_mut().dirty_ranges = DirtyRanges::of(exchange);
     if let Some((memory, _)) = memory_and_data(store)
         && let (memory, Some(mut cards)) = memory.into_parts()
     {

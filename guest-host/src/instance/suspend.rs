@@ -10,6 +10,7 @@ use super::live::Live;
 use super::phase::{Phase, Standing};
 use super::plan::Mechanism;
 use super::{Instance, Status};
+use crate::contract::blocks::{self, BlocksView as _};
 use crate::guest::Guest;
 use crate::guest::admission::Contract;
 use crate::guest::error::LoadError;
@@ -32,6 +33,9 @@ pub enum SuspendError {
     /// A contract under which the host keeps handles for the guest.
     #[error("guests of the exttinygo contract cannot be suspended: the host keeps handles and buffers for them")]
     Contract,
+    /// An instance with memory blocks, which belong to its calls.
+    #[error("the instance has memory blocks, which an image cannot keep; drop them before the call returns")]
+    HoldsBlocks,
     /// An instance whose last call or restore did not come to its end.
     #[error("the instance is {}, and has no state to suspend; restore it first", status.name())]
     NotReady {
@@ -139,7 +143,11 @@ impl Instance {
         if !matches!(standing, Standing::Pristine | Standing::Used) {
             return Err(SuspendError::NotReady { status: self.phase.status() });
         }
+        if live.store.data_mut().contract.blocks().is_some_and(|blocks| !blocks.is_empty()) {
+            return Err(SuspendError::HoldsBlocks);
+        }
         let Live { store, handles, snapshot, suspension, .. } = live;
+        blocks::mark(store);
         let (always, residue) = (self.plan.compiled.always(), self.config.residue);
         let mut target = Target { store, handles, snapshot, always, residue };
         let size = target.logical_size();

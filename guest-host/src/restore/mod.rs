@@ -11,6 +11,7 @@ mod full_copy;
 pub(crate) mod policy;
 pub mod snapshot;
 mod watermark;
+mod with_blocks;
 
 use std::ops::Range;
 
@@ -21,6 +22,7 @@ pub use bump_reset::BumpReset;
 pub use dirty_cards::DirtyCards;
 pub use full_copy::FullCopy;
 pub use watermark::Watermark;
+pub(crate) use with_blocks::WithBlocks;
 
 use crate::contract::Data;
 use crate::host::control_block::HeapWords;

@@ -13,6 +13,7 @@ mod types;
 
 use std::collections::BTreeMap;
 
+use guest_abi::block::EXPORT_STAGE;
 use guest_abi::exttinygo;
 use guest_abi::function::{EXPORT_AGGREGATE, EXPORT_BATCH, EXPORT_ROW, EXPORT_TABLE};
 use wasmparser::WasmFeatures;
@@ -219,12 +220,18 @@ impl ModuleInfo {
         self.exports.iter().filter(move |export| is_extension_function(export, contract))
     }
 
-    /// The exports of [typed functions](guest_abi::function), aggregates and table functions, whose types are numbers. Only
-    /// modules of the native contract have them.
+    /// Whether it imports functions of [memory blocks](guest_abi::block).
+    #[must_use]
+    pub fn imports_blocks(&self) -> bool {
+        self.imports.iter().any(|import| import.module == guest_abi::block::IMPORT_MODULE)
+    }
+
+    /// The exports of [typed functions](guest_abi::function), aggregates, table functions and [stages](guest_abi::block), whose types
+    /// are numbers. Only modules of the native contract have them.
     pub fn typed_functions(&self) -> impl Iterator<Item = &Export> {
         let native = self.contract() == ContractKind::Native;
         self.exports.iter().filter(move |export| {
-            let prefixes = [EXPORT_ROW, EXPORT_BATCH, EXPORT_AGGREGATE, EXPORT_TABLE];
+            let prefixes = [EXPORT_ROW, EXPORT_BATCH, EXPORT_AGGREGATE, EXPORT_TABLE, EXPORT_STAGE];
             let is_named = prefixes.iter().any(|prefix| export.name.starts_with(prefix));
             native && is_named && numbers(&export.ty).is_some()
         })

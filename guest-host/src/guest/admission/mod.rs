@@ -8,6 +8,7 @@
 //! This module decides once what follows from the guest's module. Which allocator keeps the control block, and its claims,
 //! are known only in an instance: [`check_control_block`] and [`check_bump_reset`] check them after instantiation.
 
+mod blocks;
 mod contract;
 mod refusal;
 mod run_time;
@@ -16,6 +17,7 @@ mod wasi;
 use crate::restore::policy::RestoreStrategy;
 use guest_prepare::module_info::{MemoryLayout, ModuleInfo, Occurrences, Tracked, ValueType};
 
+pub use blocks::block_imports;
 pub use contract::{
     BareContract, Contract, ContractError, ExtTinyGoContract, KnownImport, NativeContract, UnknownImport,
     exttinygo_imports, known_imports, native_imports,

@@ -11,6 +11,7 @@ use std::fmt;
 
 use guest_abi::names;
 
+use super::blocks::block_imports;
 use super::wasi::wasi_imports;
 use guest_prepare::module_info::{ContractKind, ExternType, Import, ModuleInfo, Signature};
 
@@ -63,7 +64,7 @@ impl fmt::Display for Contract {
     }
 }
 
-/// The functions that the host offers to modules which speak this contract, those of WASI preview 1 among them.
+/// The functions that the host offers to modules which speak this contract, those of WASI preview 1 and of memory blocks among them.
 #[must_use]
 pub fn known_imports(kind: ContractKind) -> Vec<KnownImport> {
     let mut imports = match kind {
@@ -72,6 +73,7 @@ pub fn known_imports(kind: ContractKind) -> Vec<KnownImport> {
         ContractKind::Bare => Vec::new(),
     };
     imports.extend(wasi_imports());
+    imports.extend(block_imports());
     imports
 }
 

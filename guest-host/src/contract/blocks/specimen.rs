@@ -1,0 +1,22 @@
+//! Blocks that are broken on purpose, for tests of what checks restores.
+
+/// The fault of an instance whose memory blocks are broken on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlockSpecimen {
+    /// Blocks, their numbers and their attachments survive a restore.
+    SurvivesRestore,
+    /// The bytes of attachments survive a restore.
+    KeepsBytes,
+    /// An attachment has the bytes that the place had before, and not those of the block.
+    StaleView,
+    /// A block that was being written when the call ended is published.
+    PublishesEarly,
+    /// The bytes of a writer do not get into the block.
+    LosesCopy,
+}
+
+impl BlockSpecimen {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::SurvivesRestore, Self::KeepsBytes, Self::StaleView, Self::PublishesEarly, Self::LosesCopy];
+}

@@ -1,0 +1,89 @@
+//! Calls of stages: functions that take a memory block and return one.
+
+use guest_abi::block::NO_BLOCK;
+use guest_blocks::{Block, Counts};
+use wasmtime::ValRaw;
+
+use super::Instance;
+use super::call_with::{GuestCall, GuestCallError};
+use crate::contract::blocks::BlocksView as _;
+use crate::failure::{Failure, Fault, InvalidData};
+use crate::guest::Function;
+
+impl GuestCall<'_> {
+    /// Gives the guest a memory block, and returns the number by which the guest knows it. At the restore the guest gives it back.
+    ///
+    /// # Errors
+    /// [`GuestCallError`] if the guest imports no functions of memory blocks, or has as many blocks as it may have.
+    pub fn give_block(&mut self, block: Block) -> Result<u32, GuestCallError> {
+        self.blocks()?.give(block).map_err(GuestCallError::fault)
+    }
+
+    /// Takes a memory block from the guest, by its number.
+    ///
+    /// # Errors
+    /// [`GuestCallError`] if the guest has no such block, has it attached, or made it of its own memory.
+    pub fn take_block(&mut self, id: u32) -> Result<Block, GuestCallError> {
+        self.blocks()?.take(id).map_err(GuestCallError::fault)
+    }
+
+    fn blocks(&mut self) -> Result<&mut crate::contract::blocks::Blocks, GuestCallError> {
+        let none = || GuestCallError::fault(Fault::InvalidGuestData(InvalidData::NoBlocks));
+        self.store_mut().data_mut().contract.blocks().ok_or_else(none)
+    }
+}
+
+impl Instance {
+    /// Calls a [stage](guest_abi::block): a function that takes a memory block and returns one, or none. `input` is none for a stage
+    /// that takes none.
+    ///
+    /// The blocks that the guest keeps are given back with the restore after the call.
+    ///
+    /// ```
+    /// use guest_host::blocks::Block;
+    /// use guest_host::{Engine, EngineConfig, Guest, InstanceConfig, MemoryState, PrepareOptions};
+    ///
+    /// # let wasm = wat::parse_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/increment.wat")))?;
+    /// let engine = Engine::new(&EngineConfig::default())?;
+    /// let guest = Guest::load(&engine, "increment", &wasm, PrepareOptions::default())?;
+    /// let mut instance = guest.instantiate(&InstanceConfig::default(), MemoryState::new())?;
+    /// let increment = guest.stage("increment").expect("the module has it");
+    ///
+    /// let block = Block::new(1024);
+    /// let mut writing = block.write(false)?;
+    /// writing.bytes(|bytes| bytes[..3].copy_from_slice(&[1, 2, 3]));
+    /// writing.publish(3);
+    /// let result = instance.call_stage(increment, Some(block))?.expect("it returns its block");
+    /// assert_eq!(result.read()?.bytes(<[u8]>::to_vec), [2, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Failure`] with its cause. A block that was being written has nothing to read then.
+    pub fn call_stage(&mut self, stage: Function, input: Option<Block>) -> Result<Option<Block>, Failure> {
+        self.call_with(stage, |call| {
+            let input = input.clone().map_or(Ok(NO_BLOCK), |block| call.give_block(block))?;
+            let mut slots = [ValRaw::u32(input)];
+            call.call(&mut slots)?;
+            match slots[0].get_u32() {
+                NO_BLOCK => Ok(None),
+                id => call.take_block(id).map(Some),
+            }
+        })
+    }
+
+    /// The attachments of memory blocks since the instance was made, and their bytes; zeros if its guest imports no functions of theirs.
+    #[must_use]
+    pub fn block_counts(&mut self) -> Counts {
+        let blocks = self.phase.data_mut().and_then(|data| data.contract.blocks());
+        blocks.map_or_else(Counts::default, |blocks| blocks.counts())
+    }
+
+    /// Makes later restores or attachments wrong: a broken specimen that a checker of restores must catch.
+    #[cfg(feature = "specimens")]
+    pub fn break_blocks(&mut self, specimen: crate::blocks::BlockSpecimen) {
+        if let Some(blocks) = self.phase.data_mut().and_then(|data| data.contract.blocks()) {
+            blocks.break_by(specimen);
+        }
+    }
+}
