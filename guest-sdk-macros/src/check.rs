@@ -48,6 +48,18 @@ pub(crate) fn init(arguments: &TokenStream, function: &ItemFn) -> Result<()> {
     }
 }
 
+pub(crate) fn stage(arguments: &TokenStream, function: &ItemFn) -> Result<()> {
+    plain("stage", arguments, &function.sig)?;
+    let mut inputs = function.sig.inputs.iter();
+    match (inputs.next(), inputs.next()) {
+        (None, _) | (Some(FnArg::Typed(_)), None) => Ok(()),
+        _ => Err(Error::new_spanned(
+            &function.sig,
+            "a stage takes a block or nothing, and may return one: `fn name(block: Block) -> Result<Block>`",
+        )),
+    }
+}
+
 fn refuse(attribute: &str, tokens: &dyn ToTokens, what: &str) -> Result<()> {
     Err(Error::new_spanned(tokens.to_token_stream(), format!("`#[{attribute}]` is for plain functions: {what}")))
 }
@@ -118,6 +130,12 @@ mod tests {
         assert_eq!(refusal(init, "fn f() -> Result<()> {}"), None);
         assert_eq!(refusal(init, "fn f() {}"), None);
         assert!(refusal(init, "fn f(cx: &mut Context) {}").unwrap().contains("takes nothing"));
+        for function in ["fn f() {}", "fn f(block: Block) {}", "fn f(block: Block) -> Result<Option<Block>> {}"] {
+            assert_eq!(refusal(stage, function), None);
+        }
+        for function in ["fn f(one: Block, other: Block) {}", "fn f(self) {}"] {
+            assert!(refusal(stage, function).unwrap().contains("takes a block or nothing"));
+        }
         assert!(
             extension(
                 &quote::quote!(name = "x"),

@@ -2,7 +2,7 @@
 
 use proc_macro::TokenStream;
 use quote::{ToTokens, quote};
-use syn::{DeriveInput, ItemFn, ItemImpl, parse_macro_input};
+use syn::{DeriveInput, FnArg, ItemFn, ItemImpl, parse_macro_input};
 
 use crate::check;
 
@@ -68,6 +68,38 @@ pub(crate) fn init(arguments: TokenStream, item: TokenStream, sdk: &Sdk) -> Toke
         const _: fn() -> #result = #name;
         #[cfg(target_arch = "wasm32")]
         #path::generated::export_init!(#name);
+    }
+    .into()
+}
+
+pub(crate) fn stage(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let function = parse_macro_input!(item as ItemFn);
+    if let Err(error) = check::stage(&arguments.into(), &function) {
+        return failed(&function, &error);
+    }
+    let name = &function.sig.ident;
+    let own = name.to_string();
+    let export = format!("__guest_stage_{}", own.strip_prefix("r#").unwrap_or(&own));
+    let takes = function.sig.inputs.iter().map(|input| match input {
+        FnArg::Typed(input) => &input.ty,
+        FnArg::Receiver(input) => &input.ty,
+    });
+    let takes: Vec<_> = takes.collect();
+    let number = (!takes.is_empty()).then(|| quote!(number));
+    let result = match &function.sig.output {
+        syn::ReturnType::Default => quote!(()),
+        syn::ReturnType::Type(_, result) => quote!(#result),
+    };
+    quote! {
+        #function
+        const _: () = {
+            const fn takes<T: ::guest_sdk::block::StageInput>() {}
+            const fn returns<T: ::guest_sdk::block::StageOutput>() {}
+            #(takes::<#takes>();)*
+            returns::<#result>();
+        };
+        #[cfg(target_arch = "wasm32")]
+        ::guest_sdk::generated::export_stage!(#name, #export, #number);
     }
     .into()
 }

@@ -108,6 +108,42 @@ pub fn extension_exttinygo(arguments: TokenStream, item: TokenStream) -> TokenSt
     expand::extension(arguments, item, &Sdk::exttinygo())
 }
 
+/// Makes a function a stage: it takes a memory block and returns one.
+///
+/// ```
+/// use guest_sdk::block::Block;
+/// use guest_sdk::{Result, stage};
+///
+/// /// Increments the first byte of a block.
+/// #[stage]
+/// fn increment(mut block: Block) -> Result<Block> {
+///     let mut bytes = block.write()?;
+///     bytes[0] += 1;
+///     bytes.republish();
+///     Ok(block)
+/// }
+/// ```
+///
+/// The function takes a `Block`, an `Option<Block>` or nothing, and returns a `Block`, an `Option<Block>` or nothing, or a `Result` of
+/// these. A guest exports it as `__guest_stage_` followed by its name.
+///
+/// ```compile_fail
+/// # use guest_sdk::block::Block;
+/// # use guest_sdk::stage;
+/// #[stage]
+/// fn of_two(one: Block, other: Block) {}
+/// ```
+/// ```compile_fail
+/// # use guest_sdk::block::Block;
+/// # use guest_sdk::stage;
+/// #[stage]
+/// fn of_a_number(number: u32) {}
+/// ```
+#[proc_macro_attribute]
+pub fn stage(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::stage(arguments, item)
+}
+
 /// Makes a function a typed one, which hosts call with typed arguments, one row at a time or many.
 ///
 /// ```

@@ -4,14 +4,17 @@
 use alloc::alloc::{Layout, alloc};
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
 
+use guest_abi::block::NO_BLOCK;
 use guest_abi::names::{ABI_SECTION, ABI_VERSION, EXPORT_EXCHANGE, RESULT_FAILED, pack};
 
+use crate::block::StageOutput;
 use crate::entry::{Exchange, report};
 use crate::{Context, InitResult, Result, panics};
 
 // `export_name` and `link_section` take literals only; this keeps the literals the contract's.
 const _: () = assert!(same(ABI_SECTION, "guest-abi") && same(EXPORT_EXCHANGE, "__guest_exchange"));
 const _: () = assert!(same(guest_abi::function::SECTION, "guest-functions"));
+const _: () = assert!(same(guest_abi::block::EXPORT_STAGE, "__guest_stage_"));
 
 const fn same(left: &str, right: &str) -> bool {
     let (left, right) = (left.as_bytes(), right.as_bytes());
@@ -87,6 +90,31 @@ macro_rules! __guest_sdk_extension {
             extern "C" fn exported() -> i64 {
                 // SAFETY: nobody can name this function; only the host calls it.
                 unsafe { $crate::generated::extension($function) }
+            }
+        };
+    };
+}
+
+/// Serves a call of a stage.
+pub fn stage<R: StageOutput>(stage: impl FnOnce() -> Result<R>) -> u32 {
+    stage().and_then(StageOutput::into_number).unwrap_or_else(|error| {
+        report(error);
+        NO_BLOCK
+    })
+}
+
+/// Exports a stage, which takes a block or nothing.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __guest_sdk_stage {
+    ($stage:ident, $export:literal, $($number:ident)?) => {
+        const _: () = {
+            #[unsafe(export_name = $export)]
+            extern "C" fn exported(_number: u32) -> u32 {
+                $crate::generated::stage(|| {
+                    $(let $number = $crate::block::StageInput::from_number(_number)?;)?
+                    ::core::result::Result::Ok($stage($($number)?))
+                })
             }
         };
     };

@@ -8,6 +8,7 @@ extern crate alloc;
 extern crate std;
 
 mod arena;
+pub mod block;
 mod context;
 mod contract;
 pub mod document;
@@ -38,7 +39,7 @@ pub use guest_abi::document::{Document, DocumentBuf, Path};
 pub use guest_abi::path;
 pub use guest_sdk_core::value::{Fields, Items, Value};
 pub use guest_sdk_core::{Error, ErrorCode, InitResult, Kind, Level, QName, Result, storage};
-pub use guest_sdk_macros::{State, aggregate, extension, function, init, table_function};
+pub use guest_sdk_macros::{State, aggregate, extension, function, init, stage, table_function};
 pub use log::log;
 pub use rows::{Row, Rows};
 pub use secret::secret;
@@ -79,7 +80,7 @@ pub mod generated {
     pub use guest_abi::function::{Declaration, Kind as FunctionKind, Operation, Volatility};
 
     #[cfg(target_arch = "wasm32")]
-    pub use crate::exports::{extension, init};
+    pub use crate::exports::{extension, init, stage};
     #[cfg(not(target_arch = "wasm32"))]
     pub use crate::function::address::forget_segments;
     pub use crate::function::address::{address, pointer};
@@ -95,7 +96,9 @@ pub mod generated {
         __guest_sdk_table_function as export_table_function,
     };
     #[cfg(target_arch = "wasm32")]
-    pub use crate::{__guest_sdk_extension as export_extension, __guest_sdk_init as export_init};
+    pub use crate::{
+        __guest_sdk_extension as export_extension, __guest_sdk_init as export_init, __guest_sdk_stage as export_stage,
+    };
 
     /// A value that stays for good.
     pub fn leak<T>(value: T) -> &'static mut T {

@@ -27,6 +27,7 @@
 //!
 //! Memory limits, deadlines and restores need a real host, such as `host-harness`.
 
+pub(crate) mod blocks;
 mod host;
 pub(crate) mod imports;
 mod log;

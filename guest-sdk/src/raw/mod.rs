@@ -3,6 +3,8 @@
 //! Natively there is no host, so the same functions go to the one of [`crate::testing`], which is the thread's own.
 #![cfg_attr(target_arch = "wasm32", expect(unsafe_code, reason = "imports are foreign functions"))]
 
+pub(crate) mod block;
+
 #[cfg(target_arch = "wasm32")]
 mod imports {
     #[link(wasm_import_module = "extension")]
