@@ -1,7 +1,7 @@
 //! Functions with typed arguments and a typed result: their types, their signatures, and how they cross.
 //!
 //! A guest declares each of its functions in the custom section [`SECTION`], so that a host can list and check them without
-//! running anything. [`Declaration`] writes an entry at compile time; [`read_section`] reads the entries of a module.
+//! running anything. [`Declaration`] writes an entry at compile time; `read_section` reads the entries of a module.
 //!
 //! # Calls of one row
 //!
