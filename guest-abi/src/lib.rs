@@ -12,6 +12,7 @@ pub mod control_block;
 pub mod document;
 mod error_code;
 pub mod exttinygo;
+pub mod flat;
 pub mod function;
 #[cfg(feature = "alloc")]
 pub mod http;
