@@ -1,5 +1,6 @@
-//! CBOR beside another implementation of it.
+//! CBOR beside another implementation of it, and flat values.
 
+mod flat;
 mod functions;
 mod oracle;
 mod reading;
