@@ -36,6 +36,7 @@ pub use contract::Native;
 pub use function::Record;
 pub use function::{Date, Decimal, List, State, Timestamp};
 pub use guest_abi::document::{Document, DocumentBuf, Path};
+pub use guest_abi::flat;
 pub use guest_abi::path;
 pub use guest_sdk_core::value::{Fields, Items, Value};
 pub use guest_sdk_core::{Error, ErrorCode, InitResult, Kind, Level, QName, Result, storage};

@@ -234,3 +234,29 @@ fn reading_the_fields_of_a_document_allocates_nothing() {
         assert_eq!(count, 0, "{path}");
     }
 }
+
+#[test]
+fn building_and_reading_flat_values_allocates_nothing() {
+    use guest_sdk::flat::{Builder, List, Text, items, measure, read};
+
+    type Lines = List<(u32, Option<Text>, List<f64>)>;
+    let mut buffer = vec![0; 4096];
+    let (count, _) = allocations(65_536, |_| {
+        let words = ["tea", "", "jam"];
+        let lines = items(words.iter().zip(1..).map(|(word, number)| (number, Some(*word), [0.5, 0.25])));
+        let size = measure::<Lines>(&lines).unwrap();
+        assert!(Builder::new(&mut buffer[..size - 1]).build::<Lines>(&lines).is_err());
+        let bytes = Builder::new(&mut buffer).build::<Lines>(&lines).unwrap();
+        assert!(read::<Lines>(&bytes[..size - 1]).is_err());
+        let sum = read::<Lines>(bytes).unwrap().iter().fold(0.0, |sum, (number, word, numbers)| {
+            sum + f64::from(number) + word.map_or(0, str::len) as f64 + numbers.iter().sum::<f64>()
+        });
+        assert_eq!(sum, 14.25);
+        let mut list = Builder::new(&mut buffer).list::<(Text, List<Text>)>().unwrap();
+        while list.push(("a line", words)).is_ok() {}
+        let pushed = list.len();
+        assert_eq!(read::<List<(Text, List<Text>)>>(list.finish()).unwrap().len(), pushed);
+        Ok(())
+    });
+    assert_eq!(count, 0);
+}
