@@ -263,11 +263,11 @@ breaches! {
         block
     }
 
-    /// Writes into a block that it only reads.
+    /// Writes into a block that it only reads, and leaves it attached.
     writes_read = "__guest_stage_writes_read" |block| {
         let address = must(block, 0);
         poke(address, 99);
-        block
+        0
     }
 
     /// The same, and detaches.

@@ -3,12 +3,14 @@
 mod frames;
 mod minimal;
 mod numbers;
+mod strings;
 
 use guest_sdk::{block, init};
 
 pub use frames::{blend, brighten, measure};
 pub use minimal::{check, create, increment};
 pub use numbers::{publish, subscribe};
+pub use strings::{list, longest};
 
 /// Two frames of 1 MiB at a time.
 #[init]

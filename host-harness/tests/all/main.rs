@@ -6,6 +6,7 @@ mod allocations;
 mod awaiting;
 mod bare;
 mod barrier;
+mod blocks;
 mod budget;
 mod c_allocators;
 mod empty_ranges;
