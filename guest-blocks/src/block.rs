@@ -113,6 +113,22 @@ impl Block {
         self.state().unread()
     }
 
+    /// Whether its published bytes are shared: many read them at the same time, and nobody consumes them.
+    ///
+    /// ```
+    /// use guest_blocks::Block;
+    ///
+    /// let block = Block::new(16);
+    /// assert!(!block.is_shared());
+    /// block.write(true)?.publish(16);
+    /// assert!(block.is_shared());
+    /// # Ok::<(), guest_blocks::Refused>(())
+    /// ```
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.state().is_shared()
+    }
+
     /// Attaches it for writing; what is published then is `shared` or not.
     ///
     /// # Errors
@@ -236,6 +252,12 @@ impl Drop for Writing {
 }
 
 impl Reading {
+    /// The block that it reads.
+    #[must_use]
+    pub fn block(&self) -> &Block {
+        &self.block
+    }
+
     /// The bytes of the block that it reads.
     #[must_use]
     pub fn range(&self) -> Range<u32> {
