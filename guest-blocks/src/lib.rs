@@ -10,8 +10,10 @@ mod ranges;
 mod state;
 mod storage;
 mod table;
+mod topic;
 
 pub use block::{Block, Mode, Reading, Writing};
 pub use error::{Refused, Violation};
 pub use memory::{GUARD, GuestMemory, LARGEST_CARD, PlainMemory, Written};
 pub use table::{Area, BlockTable, Counts, Limits};
+pub use topic::{Frame, Full, PublishError, ReceiveError, Subscriber, SubscriberMetrics, Topic, TopicMetrics};
