@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::content::Content;
 use crate::error::Refused;
 use crate::ranges::without;
+use crate::ring::Slot;
 use crate::state::{Attachment, State};
 
 /// Memory that guests hand to each other. It belongs to the host; one writer or many readers have it attached at a time.
@@ -26,11 +27,11 @@ use crate::state::{Attachment, State};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Block {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<BlockInner>,
 }
 
 #[derive(Debug)]
-struct Inner {
+pub(crate) struct BlockInner {
     content: Arc<Content>,
     /// Its place in the content.
     range: Range<usize>,
@@ -58,8 +59,18 @@ pub enum Mode {
 pub struct Writing {
     block: Block,
     unconsumed: u32,
-    /// Bytes to publish when it ends.
-    published: Option<u32>,
+    end: End,
+}
+
+/// The end of an attachment that writes.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    /// Nothing is published, and the bytes are 0.
+    Abandon,
+    /// As many bytes are published.
+    Publish(u32),
+    /// Everything is as before.
+    Cancel,
 }
 
 /// An attachment of a block that reads. If it is dropped, nothing was consumed.
@@ -72,10 +83,42 @@ pub struct Reading {
 }
 
 impl Block {
+    /// Bytes from which a block is made so that it can be mapped into guests, where the system can do so. Mapping pages and touching
+    /// them then takes about as long as copying them: the benchmark `blocks` measures where.
+    pub const MAPPED_FROM: u32 = 16 << 20;
+
     /// A block of `size` bytes, all of them 0. It has nothing to read until something is published.
     #[must_use]
     pub fn new(size: u32) -> Self {
-        Self::of(Content::zeroed(size as usize), size, State::default())
+        Self::new_in(size, size >= Self::MAPPED_FROM)
+    }
+
+    /// A block that can be mapped into guests, whatever its size, if the system can do so. The guest decides whether it is.
+    #[must_use]
+    pub fn mappable(size: u32) -> Self {
+        Self::new_in(size, true)
+    }
+
+    pub(crate) fn new_in(size: u32, in_file: bool) -> Self {
+        Self::of(Content::zeroed(size as usize, in_file), size, State::default())
+    }
+
+    /// Whether it can be mapped into guests: all of it, and not a part.
+    #[must_use]
+    pub fn is_mappable(&self) -> bool {
+        self.inner.whole.is_none() && self.inner.content.is_file()
+    }
+
+    /// The slot of a ring that it is, and all of it.
+    pub(crate) fn slot(&self) -> Option<&Slot> {
+        match &*self.inner.content {
+            Content::Slot(slot) if self.inner.whole.is_none() => Some(slot),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn content(&self) -> &Content {
+        &self.inner.content
     }
 
     /// A block that is a view of bytes of the embedder's, such as those of a column of a table. They are published and shared, are
@@ -93,10 +136,10 @@ impl Block {
         Self::of(Content::Local, size, State::default())
     }
 
-    fn of(content: Content, size: u32, state: State) -> Self {
+    pub(crate) fn of(content: Content, size: u32, state: State) -> Self {
         let is_writable = content.is_writable();
         let (content, range, state) = (Arc::new(content), 0..size as usize, Mutex::new(state));
-        let inner = Inner { content, range, state, is_writable, whole: None };
+        let inner = BlockInner { content, range, state, is_writable, whole: None };
         Self { inner: Arc::new(inner) }
     }
 
@@ -133,13 +176,21 @@ impl Block {
     ///
     /// # Errors
     /// [`Refused::Busy`] if anyone has it attached, or has a part of it, and [`Refused::Internal`] for bytes that are
-    /// lent and for parts that are to be read.
+    /// lent, for parts that are to be read, and for slots of a [`Ring`](crate::Ring), which has a function for it.
     pub fn write(&self, shared: bool) -> Result<Writing, Refused> {
+        if self.slot().is_some() {
+            return Err(Refused::Internal);
+        }
+        self.write_anywhere(shared)
+    }
+
+    /// As [`Block::write`], also of a slot of a ring.
+    pub(crate) fn write_anywhere(&self, shared: bool) -> Result<Writing, Refused> {
         if !self.inner.is_writable {
             return Err(Refused::Internal);
         }
         let unconsumed = self.state().begin_write(shared)?;
-        Ok(Writing { block: self.clone(), unconsumed, published: None })
+        Ok(Writing { block: self.clone(), unconsumed, end: End::Abandon })
     }
 
     /// Attaches it for reading.
@@ -165,7 +216,7 @@ impl Block {
             return Err(Refused::WrongSize);
         }
         let writes = mode == Mode::Write;
-        if self.inner.content.is_local() || (writes && !self.inner.is_writable) {
+        if self.inner.content.is_local() || (writes && (!self.inner.is_writable || self.slot().is_some())) {
             return Err(Refused::Internal);
         }
         let number = self.state().part(range.clone(), writes, by)?;
@@ -173,7 +224,7 @@ impl Block {
             Mode::Write => State::default(),
             Mode::Read | Mode::ReadShared => State::published(range.end - range.start, mode == Mode::ReadShared),
         };
-        let inner = Inner {
+        let inner = BlockInner {
             content: Arc::clone(&self.inner.content),
             range: self.within(&range),
             state: Mutex::new(state),
@@ -198,7 +249,14 @@ impl Block {
     }
 }
 
-impl Drop for Inner {
+impl BlockInner {
+    /// Leaves nothing to read.
+    pub(crate) fn revoke(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).revoke();
+    }
+}
+
+impl Drop for BlockInner {
     fn drop(&mut self) {
         if let Some((whole, number)) = &self.whole {
             whole.state().end_part(*number);
@@ -232,20 +290,28 @@ impl Writing {
         self.block.size()
     }
 
+    /// Ends the attachment, and leaves everything as it was before.
+    pub(crate) fn cancel(mut self) {
+        self.end = End::Cancel;
+    }
+
     /// Ends the attachment, and leaves the first `valid` bytes to be read; all of them if the block has fewer.
     pub fn publish(mut self, valid: u32) {
-        self.published = Some(valid.min(self.size()));
+        self.end = End::Publish(valid.min(self.size()));
     }
 }
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        if let Some(valid) = self.published {
-            return self.block.state().publish(valid);
+        match self.end {
+            End::Publish(valid) => return self.block.state().publish(valid),
+            End::Cancel => return self.block.state().cancel_write(),
+            End::Abandon => {}
         }
         // It may have written half of something. The parts of others are theirs.
         for range in without(0..self.size(), self.block.handed_out()) {
-            self.range(range, |bytes| bytes.fill(0));
+            let is_whole = range == (0..self.size()) && self.block.inner.whole.is_none();
+            self.block.inner.content.clear(self.block.within(&range), is_whole);
         }
         self.block.state().abandon_write();
     }

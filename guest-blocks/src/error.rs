@@ -133,6 +133,9 @@ pub enum Violation {
         /// The id of the block.
         id: u32,
     },
+    /// A mapping that the system cannot end. The guest is not to blame, and must not run again.
+    #[error("the system cannot end the mapping of a block")]
+    NotUnmapped,
     /// Bytes that the guest wrote, and may only read.
     #[error("the guest wrote into a block that it has attached for reading, near {address:#x}")]
     WroteWhileReading {
@@ -151,4 +154,30 @@ pub enum Violation {
         /// The address of the bytes.
         address: u32,
     },
+}
+
+/// Why a guest cannot join a ring.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// A guest that has blocks, or has offered storage since it was initialised.
+    #[error("the guest has blocks, or storage that it offered in a call; join it to the ring before it is called")]
+    NotPristine,
+    /// Memory whose pages cannot be replaced by mappings, or a guest without a write barrier.
+    #[error(
+        "pages of the guest's memory cannot be mapped: the host must allow it, the system be Linux, the instance not be from a pool and \
+         be restored by the marks of a write barrier"
+    )]
+    NotMappable,
+    /// A guest without enough storage of zeros.
+    #[error(
+        "the guest has offered no {bytes} bytes of storage in one piece that are 0; allocate them when it is initialised"
+    )]
+    NoStorage {
+        /// Bytes that the ring needs.
+        bytes: usize,
+    },
+    /// A refusal by the system.
+    #[error("the system refused to map the ring: {0}")]
+    System(#[source] std::io::Error),
 }

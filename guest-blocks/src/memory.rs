@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::sys::Pages;
+
 /// The memory of a guest, in which blocks are attached by copying.
 pub trait GuestMemory {
     /// All bytes, as far as the guest may use them.
@@ -20,6 +22,18 @@ pub trait GuestMemory {
     /// Whether the guest has certainly written in a range since then. A write barrier that marks cards knows it if a card has a mark
     /// and lies in the range, with all bytes near it for which the mark may stand.
     fn has_written(&self, range: Range<usize>) -> bool;
+
+    /// As [`forget_written`](Self::forget_written), of bytes that no restore has to put back.
+    fn discard_written(&mut self, range: Range<usize>) {
+        self.forget_written(range);
+    }
+
+    /// Whole pages of the memory, if it lets them be replaced by mappings and a write barrier marks writes to them. No restore reads or
+    /// writes them while they are mapped.
+    fn pages(&mut self, range: Range<usize>) -> Option<Pages<'_>> {
+        let _ = range;
+        None
+    }
 }
 
 /// Bytes of the largest cards that a write barrier may have.

@@ -76,10 +76,20 @@ impl State {
         self.unread = 0..valid;
     }
 
+    /// The writer goes away and has written nothing.
+    pub(crate) fn cancel_write(&mut self) {
+        self.holders = Holders::None;
+    }
+
     /// The writer goes away without publishing. There is nothing to read then, as it may have written anything.
     pub(crate) fn abandon_write(&mut self) {
         self.holders = Holders::None;
         self.unread = 0..0;
+    }
+
+    /// Leaves nothing to read. Those who read already go on.
+    pub(crate) fn revoke(&mut self) {
+        self.unread = self.unread.end..self.unread.end;
     }
 
     /// A reader comes. Returns the bytes that it may read.
@@ -98,7 +108,8 @@ impl State {
 
     /// A reader ends, after it has consumed `consumed` bytes.
     pub(crate) fn end_read(&mut self, consumed: u32) {
-        self.unread.start += consumed;
+        // Of a block that was revoked there is nothing left.
+        self.unread.start = (self.unread.start + consumed).min(self.unread.end);
         self.holders = match self.holders {
             Holders::Readers(readers) if readers > 1 => Holders::Readers(readers - 1),
             _ => Holders::None,

@@ -4,15 +4,18 @@ use std::ops::Range;
 
 use crate::memory::{GUARD, LARGEST_CARD};
 use crate::ranges::overlap;
+use crate::sys::PAGE;
 
 /// The storage of one guest. Places begin and end at multiples of [`LARGEST_CARD`], and their first and last [`GUARD`] bytes stay free: so
 /// a card of the write barrier in a place stands for writes in this place alone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Storage {
     /// As they were offered.
     areas: Vec<Range<usize>>,
     /// Free places, in order; no two of them touch.
     free: Vec<Range<usize>>,
+    /// Storage that was 0 when the guest was initialised, and is 0 again after each restore.
+    zeros: Vec<Range<usize>>,
 }
 
 impl Storage {
@@ -44,6 +47,31 @@ impl Storage {
         Some(start..start + length)
     }
 
+    /// Takes a place for a mapping of `bytes` bytes, which begins a page behind its beginning. Its bytes are 0 in a restored guest, as
+    /// pages are that take the place of a mapping.
+    pub(crate) fn take_pages(&mut self, bytes: usize) -> Option<Range<usize>> {
+        let length = bytes.max(1).next_multiple_of(PAGE) + 2 * PAGE;
+        let fits = |free: &Range<usize>| {
+            let start = self.zeros.iter().filter(|zeros| overlap(zeros, free)).map(|zeros| {
+                let both = whole_cards(zeros.start.max(free.start)..zeros.end.min(free.end));
+                (both.len() >= length).then_some(both.start)
+            });
+            start.flatten().next()
+        };
+        let (at, start) = self.free.iter().enumerate().find_map(|(at, free)| Some((at, fits(free)?)))?;
+        let free = self.free.remove(at);
+        let place = start..start + length;
+        let rest = [free.start..place.start, place.end..free.end];
+        self.free.splice(at..at, rest.into_iter().filter(|rest| !rest.is_empty()));
+        Some(place)
+    }
+
+    /// Takes note of the storage that is 0 now.
+    pub(crate) fn find_zeros(&mut self, memory: &[u8]) {
+        let is_zero = |area: &&Range<usize>| memory[(*area).clone()].iter().all(|byte| *byte == 0);
+        self.zeros = self.areas.iter().filter(is_zero).cloned().collect();
+    }
+
     /// A place is free again.
     pub(crate) fn release(&mut self, place: Range<usize>) {
         let at = self.free.partition_point(|free| free.start < place.start);
@@ -67,6 +95,11 @@ fn place(bytes: u32) -> usize {
 /// The first byte of the block in a place.
 pub(crate) fn first_byte(place: &Range<usize>) -> usize {
     place.start + GUARD
+}
+
+/// The pages of a place that has a mapping.
+pub(crate) fn mapped(place: &Range<usize>) -> Range<usize> {
+    place.start + PAGE..place.end - PAGE
 }
 
 /// A place with the bytes for which marks of its cards may stand. Nobody uses those outside of the place.
@@ -105,6 +138,23 @@ mod tests {
             }
             assert_eq!(storage.free, vec![4096..4096 + 3 * 8192]);
         }
+    }
+
+    #[test]
+    fn mappings_have_pages_of_zeros_and_a_page_at_either_end() {
+        let mut memory = vec![0; 40 * PAGE];
+        memory[20 * PAGE] = 1;
+        let mut storage = Storage::default();
+        assert!(storage.offer(PAGE..8 * PAGE) && storage.offer(20 * PAGE..36 * PAGE));
+        assert_eq!(storage.take_pages(1), None, "nobody has looked for zeros");
+        storage.find_zeros(&memory);
+        // Of 7 pages the first and the last are not whole without the bytes that stay free.
+        assert_eq!(storage.take_pages(3 * PAGE + 1), None);
+        let place = storage.take_pages(3 * PAGE).unwrap();
+        assert_eq!((place.clone(), mapped(&place)), (2 * PAGE..7 * PAGE, 3 * PAGE..6 * PAGE));
+        assert_eq!(storage.take_pages(1), None, "the other storage is not 0");
+        storage.release(place);
+        assert!(storage.take_pages(PAGE).is_some() && storage.take(1).is_some());
     }
 
     #[test]

@@ -1,14 +1,17 @@
 //! The blocks of one guest, and the functions of the contract.
 
-use std::mem;
 use std::ops::Range;
+use std::sync::Arc;
+use std::{io, mem};
 
 use crate::block::{Block, Mode, Reading, Writing};
-use crate::error::{Refused, Violation};
+use crate::error::{JoinError, Refused, Violation};
 use crate::memory::{GuestMemory, Written};
 use crate::ranges::{overlap, without};
+use crate::ring::{Ring, RingInner};
 use crate::state::Attachment;
-use crate::storage::{Storage, bytes_for, first_byte, guarded};
+use crate::storage::{Storage, bytes_for, first_byte, guarded, mapped};
+use crate::sys::PAGE;
 
 /// The flag of an attachment, or of a part, that writes.
 const WRITE: u32 = 1;
@@ -27,11 +30,13 @@ pub struct Limits {
     pub blocks: usize,
     /// Bytes of the blocks that it made itself and still has.
     pub bytes: u64,
+    /// Bytes from which a block is mapped and not copied, where the memory and the block allow it.
+    pub mapped_from: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { blocks: 1024, bytes: 64 << 20 }
+        Self { blocks: 1024, bytes: 64 << 20, mapped_from: Block::MAPPED_FROM }
     }
 }
 
@@ -44,6 +49,8 @@ pub struct Counts {
     pub handed_over: u64,
     /// Bytes that were copied for it.
     pub copied: u64,
+    /// Attachments for which pages were mapped.
+    pub mapped: u64,
 }
 
 /// Where a block is attached.
@@ -72,7 +79,19 @@ pub struct BlockTable {
     kept: Option<Storage>,
     /// Bytes of the blocks that the guest made and still has.
     own_bytes: u64,
+    /// The rings that are mapped into the guest, for as long as it lives.
+    rings: Vec<Joined>,
     counts: Counts,
+}
+
+/// A ring that is mapped into a guest.
+#[derive(Debug)]
+struct Joined {
+    ring: Arc<RingInner>,
+    /// The part of the storage that it takes.
+    place: Range<usize>,
+    /// Whether the guest writes blocks of the ring, or reads them.
+    writes: bool,
 }
 
 #[derive(Debug, Default)]
@@ -111,6 +130,12 @@ struct Attached {
 enum Place {
     /// In this part of the storage.
     Storage(Range<usize>),
+    /// In pages of this part of the storage that are mapped. What a writer writes there are the block's bytes.
+    Mapped(Range<usize>),
+    /// In pages that were mapped, and have a copy now.
+    Demoted(Range<usize>),
+    /// In pages of a ring, which stay mapped.
+    Slot(Range<usize>),
     /// Where a local block is.
     Local(Range<usize>),
 }
@@ -120,7 +145,18 @@ impl Place {
     fn start(&self) -> usize {
         match self {
             Self::Storage(place) => first_byte(place),
+            Self::Mapped(place) | Self::Demoted(place) => mapped(place).start,
+            Self::Slot(slot) => slot.start,
             Self::Local(local) => local.start,
+        }
+    }
+
+    /// The address of the first byte that a reader reads.
+    fn first_to_read(&self, reading: &Reading) -> usize {
+        match self {
+            // The whole block is there.
+            Self::Mapped(_) | Self::Slot(_) => self.start() + reading.range().start as usize,
+            Self::Storage(_) | Self::Demoted(_) | Self::Local(_) => self.start(),
         }
     }
 
@@ -128,6 +164,8 @@ impl Place {
     fn watched(&self) -> Range<usize> {
         match self {
             Self::Storage(place) => guarded(place),
+            Self::Mapped(place) | Self::Demoted(place) => place.clone(),
+            Self::Slot(slot) => guarded(slot),
             Self::Local(local) => local.clone(),
         }
     }
@@ -148,19 +186,36 @@ impl BlockTable {
     }
 
     /// The guest is initialised: restores keep the storage that it has offered until now.
-    pub fn snapshot(&mut self) {
+    pub fn snapshot(&mut self, memory: &impl GuestMemory) {
+        self.storage.find_zeros(memory.bytes());
         self.kept = Some(self.storage.clone());
     }
 
     /// Ends all attachments and forgets all blocks, before the memory is restored. What was being written is not published.
-    pub fn restore(&mut self) {
-        let Some(kept) = &self.kept else { return };
+    ///
+    /// # Errors
+    /// [`Violation::NotUnmapped`] if the system cannot end a mapping. The guest must not run again then.
+    pub fn restore(&mut self, memory: &mut impl GuestMemory) -> Result<(), Violation> {
+        // The call may have failed before anybody looked.
+        if self.check_rings(memory).is_err() {
+            self.spoil_rings(memory)?;
+        }
+        for joined in &self.rings {
+            memory.discard_written(joined.place.clone());
+        }
+        let Some(kept) = &self.kept else { return Ok(()) };
+        for entry in self.slots.iter_mut().filter_map(|slot| slot.entry.as_mut()) {
+            if let Some(Attached { place: Place::Mapped(place), .. }) = &entry.attached {
+                unmap(memory, place, &entry.block)?;
+            }
+        }
         // Ids begin again, too: the guest sees those that a fresh instance would see.
         self.slots.clear();
         self.free.clear();
         self.storage.clone_from(kept);
         self.left.clear();
         self.own_bytes = 0;
+        Ok(())
     }
 
     /// Checks that a range is not storage.
@@ -224,7 +279,8 @@ impl BlockTable {
     /// [`Violation::TooLarge`], [`Violation::TooMany`] and [`Violation::Initialising`].
     pub fn create(&mut self, size: u32) -> Result<u32, Violation> {
         self.check_room(size)?;
-        let entry = Entry { block: Block::new(size), own_bytes: size, local: None, attached: None };
+        let block = Block::new_in(size, size >= self.limits.mapped_from);
+        let entry = Entry { block, own_bytes: size, local: None, attached: None };
         self.enter(entry)
     }
 
@@ -284,7 +340,11 @@ impl BlockTable {
             Ok(attached) => attached,
             Err(refused) => return Ok(Err(refused)),
         };
-        memory.forget_written(attached.place.watched());
+        match &attached.place {
+            // Writes go to the file, or to pages that nobody keeps.
+            place @ (Place::Mapped(_) | Place::Slot(_)) => memory.discard_written(place.watched()),
+            place => memory.forget_written(place.watched()),
+        }
         self.counts.attached += 1;
         self.entry_mut(id)?.attached = Some(attached);
         Ok(Ok(area))
@@ -298,23 +358,48 @@ impl BlockTable {
         shared: bool,
     ) -> Result<Result<(Attached, Area), Refused>, Violation> {
         // The place comes first: a writer that gives up leaves nothing to be read.
-        let Some(place) = local.map(Place::Local).or_else(|| self.storage.take(block.size()).map(Place::Storage))
-        else {
+        let Some(place) = self.place(memory, block, block.size(), local, true) else {
             return Ok(Err(Refused::NoStorage));
         };
-        let writing = match block.write(shared) {
+        let writing = match &place {
+            Place::Slot(_) => block.write_anywhere(shared),
+            _ => block.write(shared),
+        };
+        let writing = match writing {
             Ok(writing) => writing,
             Err(refused) => {
-                if let Place::Storage(place) = place {
-                    self.storage.release(place);
-                }
+                self.give_up(place);
                 return Ok(Err(refused));
             }
         };
+        let place = match place {
+            Place::Mapped(place) => match self.map(memory, block, place, true)? {
+                Some(place) => place,
+                None => return self.attach_again(memory, writing),
+            },
+            place => place,
+        };
+        self.check_place(memory, &place)?;
         if let Place::Storage(place) = &place {
-            self.check_left(memory, place)?;
             self.counts.copied += writing.read(|bytes| placed(memory, first_byte(place), bytes));
         }
+        let area = Area { address: address(place.start()), bytes: writing.unconsumed() };
+        Ok(Ok((Attached { place, holds: Holds::Writing(writing) }, area)))
+    }
+
+    /// Attaches a block by copying that could not be mapped.
+    fn attach_again(
+        &mut self,
+        memory: &mut impl GuestMemory,
+        writing: Writing,
+    ) -> Result<Result<(Attached, Area), Refused>, Violation> {
+        let Some(place) = self.storage.take(writing.size()) else {
+            writing.cancel();
+            return Ok(Err(Refused::NoStorage));
+        };
+        let place = Place::Storage(place);
+        self.check_place(memory, &place)?;
+        self.counts.copied += writing.read(|bytes| placed(memory, place.start(), bytes));
         let area = Area { address: address(place.start()), bytes: writing.unconsumed() };
         Ok(Ok((Attached { place, holds: Holds::Writing(writing) }, area)))
     }
@@ -330,18 +415,101 @@ impl BlockTable {
             Err(refused) => return Ok(Err(refused)),
         };
         let (range, bytes) = (reading.range(), reading.size());
-        let place = match local {
-            Some(local) => Place::Local(local.start + range.start as usize..local.start + range.end as usize),
-            None => {
-                let Some(place) = self.storage.take(bytes) else { return Ok(Err(Refused::NoStorage)) };
-                self.check_left(memory, &place)?;
-                self.counts.copied += reading.bytes(|bytes| placed(memory, first_byte(&place), bytes));
-                Place::Storage(place)
-            }
+        let local = local.map(|local| local.start + range.start as usize..local.start + range.end as usize);
+        let Some(mut place) = self.place(memory, block, bytes, local, false) else {
+            return Ok(Err(Refused::NoStorage));
         };
+        if let Place::Mapped(pages) = &place {
+            match self.map(memory, block, pages.clone(), false)? {
+                Some(mapped) => place = mapped,
+                None => match self.storage.take(bytes) {
+                    Some(copied) => place = Place::Storage(copied),
+                    None => return Ok(Err(Refused::NoStorage)),
+                },
+            }
+        }
+        self.check_place(memory, &place)?;
+        let first = place.first_to_read(&reading);
+        if let Place::Storage(_) = place {
+            self.counts.copied += reading.bytes(|bytes| placed(memory, first, bytes));
+        }
         self.counts.handed_over += u64::from(bytes);
-        let area = Area { address: address(place.start()), bytes };
+        let area = Area { address: address(first), bytes };
         Ok(Ok((Attached { place, holds: Holds::Reading(reading) }, area)))
+    }
+
+    /// A place for an attachment of a block, of which `bytes` bytes are needed.
+    fn place(
+        &mut self,
+        memory: &mut impl GuestMemory,
+        block: &Block,
+        bytes: u32,
+        local: Option<Range<usize>>,
+        writes: bool,
+    ) -> Option<Place> {
+        if let Some(local) = local {
+            return Some(Place::Local(local));
+        }
+        if let Some(slot) = block.slot()
+            && let Some(joined) = self.rings.iter().find(|joined| Arc::ptr_eq(&joined.ring, &slot.ring))
+            && (joined.writes || !writes)
+        {
+            let (first, slot) = (mapped(&joined.place).start, slot.ring.range(slot.index));
+            return Some(Place::Slot(first + slot.start..first + slot.end));
+        }
+        if bytes >= self.limits.mapped_from
+            && block.is_mappable()
+            && memory.pages(0..PAGE).is_some()
+            && let Some(place) = self.storage.take_pages(block.size() as usize)
+        {
+            return Some(Place::Mapped(place));
+        }
+        self.storage.take(bytes).map(Place::Storage)
+    }
+
+    /// A place that was taken and is not used.
+    fn give_up(&mut self, place: Place) {
+        if let Place::Storage(place) | Place::Mapped(place) = place {
+            self.storage.release(place);
+        }
+    }
+
+    /// Maps a block over the pages of a place. `None`, and the place is free again, if the system does not like to.
+    fn map(
+        &mut self,
+        memory: &mut impl GuestMemory,
+        block: &Block,
+        place: Range<usize>,
+        writes: bool,
+    ) -> Result<Option<Place>, Violation> {
+        self.check_left(memory, &place)?;
+        if memory.has_written(guarded(&place)) {
+            // Bytes that the guest has left there come back with the restore.
+            memory.forget_written(guarded(&place));
+        }
+        let map = |mut pages| match writes {
+            true => block.content().share(&mut pages),
+            false => block.content().copy_on_write(&mut pages),
+        };
+        match memory.pages(mapped(&place)).map(map) {
+            Some(Ok(())) => {
+                self.counts.mapped += 1;
+                Ok(Some(Place::Mapped(place)))
+            }
+            _ => {
+                self.storage.release(place);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Checks a place that is going to be used.
+    fn check_place(&mut self, memory: &impl GuestMemory, place: &Place) -> Result<(), Violation> {
+        match place {
+            Place::Storage(place) => self.check_left(memory, place),
+            Place::Slot(slot) => check_untouched(memory, slot, slot.start),
+            Place::Mapped(_) | Place::Demoted(_) | Place::Local(_) => Ok(()),
+        }
     }
 
     /// `[method]memory-block.detach`: a writer publishes its first `bytes`, and a reader has consumed its first `bytes`.
@@ -351,31 +519,50 @@ impl BlockTable {
     /// [`Violation::WroteHandedOut`].
     pub fn detach(&mut self, memory: &mut impl GuestMemory, id: u32, bytes: u32) -> Result<(), Violation> {
         let entry = self.entry_mut(id)?;
-        let Some(Attached { place, holds }) = entry.attached.take() else { return Err(Violation::NotAttached { id }) };
-        match holds {
-            Holds::Writing(mut writing) => {
+        let block = entry.block.clone();
+        let Some(Attached { place, holds }) = &mut entry.attached else { return Err(Violation::NotAttached { id }) };
+        let mut copied = 0;
+        let most = match holds {
+            Holds::Writing(writing) => {
                 let most = writing.size();
-                if bytes > most {
-                    return Err(Violation::Length { id, bytes, most });
+                if bytes <= most && !matches!(place, Place::Mapped(_) | Place::Slot(_)) {
+                    copied = collect(memory, place.start(), 0..most, &block.handed_out(), writing)?;
                 }
-                let handed_out = entry.block.handed_out();
-                self.counts.copied += collect(memory, place.start(), 0..most, &handed_out, &mut writing)?;
+                most
+            }
+            Holds::Reading(reading) => {
+                check_read(memory, place, reading)?;
+                reading.consumable()
+            }
+        };
+        if bytes > most {
+            return Err(Violation::Length { id, bytes, most });
+        }
+        // Before others can have the block.
+        if let Place::Mapped(place) = place {
+            unmap(memory, place, &block)?;
+        }
+        let Some(Attached { place, holds }) = entry.attached.take() else { return Err(Violation::NotAttached { id }) };
+        self.counts.copied += copied;
+        match holds {
+            Holds::Writing(writing) => {
                 self.counts.handed_over += u64::from(bytes);
                 writing.publish(bytes);
             }
-            Holds::Reading(reading) => {
-                check_read(memory, &place, &reading)?;
-                let most = reading.consumable();
-                if bytes > most {
-                    return Err(Violation::Length { id, bytes, most });
-                }
-                reading.consume(bytes);
-            }
+            Holds::Reading(reading) => reading.consume(bytes),
         }
-        if let Place::Storage(place) = place {
-            memory.forget_written(guarded(&place));
-            self.storage.release(place.clone());
-            self.left.push(place);
+        match place {
+            Place::Storage(place) | Place::Demoted(place) => {
+                memory.forget_written(guarded(&place));
+                self.storage.release(place.clone());
+                self.left.push(place);
+            }
+            Place::Mapped(place) => {
+                self.storage.release(place.clone());
+                self.left.push(place);
+            }
+            Place::Slot(slot) => memory.discard_written(guarded(&slot)),
+            Place::Local(_) => {}
         }
         Ok(())
     }
@@ -435,15 +622,22 @@ impl BlockTable {
             Some(Holds::Writing(_)) => Attachment::Writes,
         };
         let handed_out = entry.block.handed_out();
+        let mut copied = 0;
+        if let Some(Attached { place: at @ Place::Mapped(_), holds: Holds::Writing(writing) }) = &mut entry.attached {
+            // Others may write the part from now on, and neither must see the other's bytes.
+            let place = at.watched();
+            unmap_keeping(memory, &place, &entry.block, writing)?;
+            *at = Place::Demoted(place);
+            copied += u64::from(most);
+        }
         let part = entry.block.part_by(start..end, mode, by).map_err(|refused| match refused {
             Refused::Busy => Violation::PartInUse { id, start, size },
             _ => Violation::NotParted { id },
         })?;
-        let mut copied = 0;
         if let Some(Attached { place, holds: Holds::Writing(writing) }) = &mut entry.attached {
             // The holder of the part finds the bytes that the writer has written so far.
             let first = place.start();
-            copied = collect(memory, first, start..end, &handed_out, writing)?;
+            copied += collect(memory, first, start..end, &handed_out, writing)?;
             memory.forget_written(first + start as usize..first + end as usize);
         }
         self.counts.copied += copied;
@@ -469,7 +663,70 @@ impl BlockTable {
                 check_read(memory, place, reading)?;
             }
         }
-        self.left.iter().try_for_each(|place| check_untouched(memory, place))
+        self.left.iter().try_for_each(|place| check_untouched(memory, place, first_byte(place)))?;
+        self.check_rings(memory)
+    }
+
+    /// Joins a ring: its pages are mapped into the guest for as long as that lives, so that blocks of the ring are attached without a
+    /// copy. A guest joins either to write blocks and read them, or to read them alone.
+    ///
+    /// # Errors
+    /// [`JoinError`]; nothing has changed then.
+    pub fn join(&mut self, memory: &mut impl GuestMemory, ring: &Ring, writes: bool) -> Result<(), JoinError> {
+        if !self.is_empty() || self.kept.as_ref().is_none_or(|kept| *kept != self.storage) {
+            return Err(JoinError::NotPristine);
+        }
+        if memory.pages(0..PAGE).is_none() {
+            return Err(JoinError::NotMappable);
+        }
+        let bytes = ring.inner.bytes();
+        let mut storage = self.storage.clone();
+        let place = storage.take_pages(bytes).ok_or(JoinError::NoStorage { bytes: bytes + 2 * PAGE })?;
+        map_ring(memory, &ring.inner, &place, writes).map_err(JoinError::System)?;
+        memory.discard_written(place.clone());
+        (self.storage, self.kept) = (storage.clone(), Some(storage));
+        self.rings.push(Joined { ring: Arc::clone(&ring.inner), place, writes });
+        Ok(())
+    }
+
+    /// The parts of the memory that belong to rings. They are no part of the guest's state: a snapshot does not have them, and no restore
+    /// writes them.
+    pub fn rings(&self) -> impl Iterator<Item = Range<usize>> {
+        self.rings.iter().map(|joined| joined.place.clone())
+    }
+
+    /// Checks that the guest has written to no page of a ring but those of slots that it has attached for writing.
+    fn check_rings(&self, memory: &impl GuestMemory) -> Result<(), Violation> {
+        for Joined { place, writes, .. } in &self.rings {
+            let attached = self.slots.iter().filter_map(|slot| slot.entry.as_ref()?.attached.as_ref());
+            let written = attached.filter_map(|attached| match attached {
+                Attached { place: Place::Slot(slot), holds: Holds::Writing(_) } => {
+                    Some(slot.start - PAGE..slot.end.next_multiple_of(PAGE))
+                }
+                _ => None,
+            });
+            for rest in without(place.clone(), written) {
+                if memory.has_written(guarded(&rest)) {
+                    let address = address(rest.start);
+                    return Err(match writes {
+                        true => Violation::WroteAfterDetach { address },
+                        false => Violation::WroteWhileReading { address },
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A guest has written where it must not: nobody reads what it may have spoiled, and its own copies of pages go away.
+    fn spoil_rings(&self, memory: &mut impl GuestMemory) -> Result<(), Violation> {
+        for Joined { ring, place, writes } in &self.rings {
+            match writes {
+                true => ring.revoke(),
+                false => map_ring(memory, ring, place, false).map_err(|_| Violation::NotUnmapped)?,
+            }
+        }
+        Ok(())
     }
 
     /// Checks a place that is used again, which counts as left no more.
@@ -478,7 +735,7 @@ impl BlockTable {
             mem::take(&mut self.left).into_iter().partition(|left| overlap(left, place));
         self.left = left;
         for left in again {
-            check_untouched(memory, &left)?;
+            check_untouched(memory, &left, first_byte(&left))?;
             self.left.extend(without(left, [place.clone()]));
         }
         Ok(())
@@ -629,24 +886,56 @@ fn check_read(memory: &impl GuestMemory, place: &Place, reading: &Reading) -> Re
         Written::Ranges(ranges) => ranges,
         Written::Unknown => Vec::new(),
     };
+    let first = place.first_to_read(reading);
     let differs = match place {
         Place::Local(_) => None,
-        Place::Storage(place) => reading.bytes(|bytes| {
-            let now = &memory.bytes()[first_byte(place)..][..bytes.len()];
+        _ => reading.bytes(|bytes| {
+            let now = &memory.bytes()[first..][..bytes.len()];
             now.iter().zip(bytes).position(|(now, before)| now != before)
         }),
     };
-    let near = ranges.first().map(|range| range.start.max(place.start()));
-    match differs.map(|at| place.start() + at).or(near) {
+    let near = ranges.first().map(|range| range.start.max(first));
+    match differs.map(|at| first + at).or(near) {
         Some(at) => Err(Violation::WroteWhileReading { address: address(at) }),
         None => Ok(()),
     }
 }
 
 /// Checks that a place was not written since it was left.
-fn check_untouched(memory: &impl GuestMemory, place: &Range<usize>) -> Result<(), Violation> {
+fn check_untouched(memory: &impl GuestMemory, place: &Range<usize>, first: usize) -> Result<(), Violation> {
     match memory.has_written(guarded(place)) {
-        true => Err(Violation::WroteAfterDetach { address: address(first_byte(place)) }),
+        true => Err(Violation::WroteAfterDetach { address: address(first) }),
         false => Ok(()),
     }
+}
+
+/// Ends the mapping of a block. Its pages are 0 then.
+fn unmap(memory: &mut impl GuestMemory, place: &Range<usize>, block: &Block) -> Result<(), Violation> {
+    match memory.pages(mapped(place)).map(|mut pages| block.content().take_back(&mut pages)) {
+        Some(Ok(())) => {
+            memory.discard_written(place.clone());
+            Ok(())
+        }
+        _ => Err(Violation::NotUnmapped),
+    }
+}
+
+/// Ends the mapping of a block that is being written, and leaves a copy of its bytes.
+fn unmap_keeping(
+    memory: &mut impl GuestMemory,
+    place: &Range<usize>,
+    block: &Block,
+    writing: &Writing,
+) -> Result<(), Violation> {
+    unmap(memory, place, block)?;
+    writing.read(|bytes| memory.place(mapped(place).start, bytes));
+    // The copy is no write of the guest's, and comes back with the restore. What it wrote before is in the block.
+    memory.forget_written(guarded(place));
+    Ok(())
+}
+
+/// Maps a ring over the pages of a place.
+fn map_ring(memory: &mut impl GuestMemory, ring: &RingInner, place: &Range<usize>, writes: bool) -> io::Result<()> {
+    let mut pages = memory.pages(mapped(place)).ok_or(io::ErrorKind::Unsupported)?;
+    if writes { ring.share(&mut pages) } else { ring.copy_on_write(&mut pages) }
 }

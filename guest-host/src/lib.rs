@@ -24,7 +24,11 @@ pub mod text;
 pub mod blocks {
     #[cfg(feature = "specimens")]
     pub use crate::contract::blocks::BlockSpecimen;
-    pub use guest_blocks::{Block, Counts, Mode, Reading, Refused, Violation, Writing};
+    pub use crate::instance::{AddError, Member, RingGroup};
+    pub use guest_blocks::{
+        Block, Counts, Frame, Full, JoinError, Mode, PublishError, Reading, ReceiveError, Refused, Subscriber,
+        SubscriberMetrics, Topic, TopicMetrics, Violation, Writing,
+    };
 }
 
 pub use arguments::{ArgumentError, Arguments, MissingArguments};

@@ -252,6 +252,17 @@ impl<'a> Cards<'a> {
         });
     }
 
+    /// As [`Cards::take`], but for marks from the address `from` on, as if the memory began there.
+    #[inline]
+    pub fn take_from(&mut self, from: usize, memory: usize, mut restore: impl FnMut(Range<usize>)) {
+        let (slack, shift) = (SLACK as usize, self.geometry.shift);
+        let cards = from.div_ceil(1 << shift)..self.covering(memory);
+        let begin = cards.start << shift;
+        if let Some(marks) = self.table.get_mut(cards) {
+            take_runs(marks, shift, |run| restore((begin + run.start).saturating_sub(slack)..begin + run.end + slack));
+        }
+    }
+
     /// Calls `tell` with the ranges that [`Cards::take`] would, and leaves the marks as they are.
     pub fn marked(&self, memory: usize, mut tell: impl FnMut(Range<usize>)) {
         let slack = SLACK as usize;
@@ -413,6 +424,20 @@ mod tests {
         assert_eq!(taken(19), (vec![(space - 256 - 64, space), (0, 64)], true));
         assert_eq!(taken(10), (vec![(2560 - 64, 2816 + 64)], true), "the slack before this card is the end of memory");
         assert_eq!(taken(12), (vec![], false));
+    }
+
+    #[test]
+    fn marks_are_taken_from_an_address_on() {
+        let mut table = [0; 20];
+        for card in [2, 5, 7, 10, 12] {
+            table[card] = 1;
+        }
+        let mut ranges = Vec::new();
+        small(&mut table).take_from(5 * 256, 2560, |range| ranges.push((range.start, range.end)));
+        let covered = |card: usize| (card * 256 - 64, card * 256 + 256 + 64);
+        assert_eq!(ranges, [covered(5), covered(7), covered(10)]);
+        assert_eq!(table.iter().filter(|mark| **mark != 0).count(), 2);
+        small(&mut table).take_from(9000, 2560, |range| panic!("{range:?}"));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use guest_blocks::{BlockTable, GuestMemory, Limits, Violation, Written};
+use guest_blocks::{BlockTable, GuestMemory, Limits, Pages, Violation, Written};
+
+use crate::bytes::Bytes;
 
 /// Bytes of a card of the barrier.
 const CARD: usize = 256;
@@ -19,17 +21,42 @@ pub(crate) const STORAGE: u32 = 64 << 10;
 /// Bytes of that storage: a place for six small blocks.
 pub(crate) const STORAGE_SIZE: u32 = 6 * 4096 + 4095 + 2 * 128;
 
+/// Bytes of the storage of a guest whose blocks are mapped.
+const MAPPED_STORAGE_SIZE: u32 = 128 << 10;
+
+/// How a guest has blocks attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// By copying, and nobody knows where it writes.
+    Plain,
+    /// By copying, with a write barrier.
+    Barrier,
+    /// By mapping whatever can be mapped, with a write barrier. By copying where the system has no memory files.
+    Mapped,
+}
+
+impl Way {
+    pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::Barrier, Self::Mapped];
+}
+
 /// The memory of a guest.
 #[derive(Clone)]
 pub(crate) struct Memory {
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Bytes,
     /// Marks of the cards, if there is a barrier.
     marks: Option<Vec<bool>>,
+    is_mappable: bool,
 }
 
 impl Memory {
-    fn new(has_barrier: bool) -> Self {
-        Self { bytes: vec![0xEE; MEMORY], marks: has_barrier.then(|| vec![false; MEMORY / CARD]) }
+    fn new(way: Way) -> Self {
+        let mut bytes = Bytes::new(MEMORY);
+        bytes.fill(0xEE);
+        if way == Way::Mapped {
+            bytes[STORAGE as usize..(STORAGE + MAPPED_STORAGE_SIZE) as usize].fill(0);
+        }
+        let marks = (way != Way::Plain).then(|| vec![false; MEMORY / CARD]);
+        Self { bytes, marks, is_mappable: way == Way::Mapped }
     }
 
     /// A store of the guest.
@@ -71,6 +98,10 @@ impl GuestMemory for Memory {
     fn has_written(&self, range: Range<usize>) -> bool {
         self.marks.as_ref().is_some_and(|marks| marks[certain(range)].contains(&true))
     }
+
+    fn pages(&mut self, range: Range<usize>) -> Option<Pages<'_>> {
+        if self.is_mappable { self.bytes.pages(range) } else { None }
+    }
 }
 
 /// The cards whose marks stand for writes in a range alone.
@@ -87,11 +118,14 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    pub(crate) fn new(has_barrier: bool) -> Self {
-        let memory = Memory::new(has_barrier);
-        let mut table = BlockTable::new(Limits::default());
-        table.add_storage(&memory, STORAGE, STORAGE_SIZE, &[]).unwrap().unwrap();
-        table.snapshot();
+    pub(crate) fn new(way: Way) -> Self {
+        let memory = Memory::new(way);
+        let mut limits = Limits::default();
+        let size = if way == Way::Mapped { MAPPED_STORAGE_SIZE } else { STORAGE_SIZE };
+        limits.mapped_from = if way == Way::Mapped { 0 } else { u32::MAX };
+        let mut table = BlockTable::new(limits);
+        table.add_storage(&memory, STORAGE, size, &[]).unwrap().unwrap();
+        table.snapshot(&memory);
         Self { pristine: memory.clone(), memory, table }
     }
 
@@ -103,7 +137,13 @@ impl Guest {
     }
 
     pub(crate) fn restore(&mut self) {
-        self.table.restore();
-        self.memory.clone_from(&self.pristine);
+        self.table.restore(&mut self.memory).unwrap();
+        // Pages of a ring are no part of the guest's state.
+        let mut from = 0;
+        for ring in self.table.rings().chain(std::iter::once(MEMORY..MEMORY)) {
+            self.memory.bytes[from..ring.start].copy_from_slice(&self.pristine.bytes[from..ring.start]);
+            from = ring.end;
+        }
+        self.memory.marks.clone_from(&self.pristine.marks);
     }
 }

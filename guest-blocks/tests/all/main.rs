@@ -1,6 +1,8 @@
 //! Programs of operations of several guests against a model, and each violation by itself; topics likewise, and on threads.
 
+mod bytes;
 mod guest;
+mod mapped;
 mod model;
 mod programs;
 mod threads;

@@ -3,7 +3,7 @@
 use guest_blocks::BlockTable;
 use proptest::prelude::*;
 
-use crate::guest::Guest;
+use crate::guest::{Guest, Way};
 use crate::model::{Model, told};
 
 const GUESTS: usize = 3;
@@ -54,8 +54,8 @@ struct World {
 }
 
 impl World {
-    fn new(has_barrier: bool) -> Self {
-        let guests = (0..GUESTS).map(|_| Guest::new(has_barrier)).collect();
+    fn new(way: Way) -> Self {
+        let guests = (0..GUESTS).map(|_| Guest::new(way)).collect();
         Self { guests, addresses: Vec::new(), gone: Vec::new(), model: Model::default() }
     }
 
@@ -189,8 +189,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn guests_see_what_the_model_says(program in ops(), has_barrier in any::<bool>()) {
-        let mut world = World::new(has_barrier);
+    fn guests_see_what_the_model_says(program in ops(), way in prop::sample::select(Way::ALL.to_vec())) {
+        let mut world = World::new(way);
         for (guest, op) in &program {
             world.step(*guest, op)?;
         }

@@ -5,7 +5,7 @@ use std::thread;
 
 use guest_blocks::{Block, Refused};
 
-use crate::guest::Guest;
+use crate::guest::{Guest, Way};
 
 /// How often each thread does what it does.
 const TIMES: u32 = 5000;
@@ -19,7 +19,7 @@ fn no_reader_sees_half_of_what_was_written() {
         let run = |number: u8| {
             let (block, begin) = (block.clone(), &begin);
             scope.spawn(move || {
-                let mut guest = Guest::new(number.is_multiple_of(2));
+                let mut guest = Guest::new(Way::ALL[usize::from(number) % 3]);
                 begin.wait();
                 let (mut seen, writes) = (0, number < 2);
                 for turn in 0..TIMES {

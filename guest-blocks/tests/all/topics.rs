@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use guest_blocks::{Block, Frame, Full, Mode, PublishError, ReceiveError, Subscriber, Topic, Violation};
 
-use crate::guest::Guest;
+use crate::guest::{Guest, Way};
 
 /// Longer than any thread needs. Tests that pass never wait so long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -390,7 +390,7 @@ fn a_guest_that_fails_leaves_the_frame_to_the_others() {
     let subscribers = ["steady", "fails"].map(|name| topic.subscribe(name, 1, Full::Wait));
     topic.publish(&shared(&[5; 3000])).unwrap();
     let frames = subscribers.each_ref().map(|subscriber| subscriber.try_receive().unwrap());
-    let mut guests = [Guest::new(true), Guest::new(true)];
+    let mut guests = [Guest::new(Way::Barrier), Guest::new(Way::Barrier)];
     let mut attach = |at: usize| {
         let Guest { memory, table, .. } = &mut guests[at];
         let id = table.insert(frames[at].block().clone()).unwrap();

@@ -2,14 +2,14 @@
 
 use guest_blocks::{Area, Block, BlockTable, Limits, Mode, PlainMemory, Refused, Violation};
 
-use crate::guest::{Guest, MEMORY, STORAGE, STORAGE_SIZE};
+use crate::guest::{Guest, MEMORY, STORAGE, STORAGE_SIZE, Way};
 
 const WRITE: u32 = 1;
 const SHARED: u32 = 2;
 
 /// A guest with a block that is attached with these flags after something was published.
-fn attached(has_barrier: bool, flags: u32) -> (Guest, Block, u32, Area) {
-    let mut guest = Guest::new(has_barrier);
+fn attached(way: Way, flags: u32) -> (Guest, Block, u32, Area) {
+    let mut guest = Guest::new(way);
     let block = Block::new(1000);
     let mut writing = block.write(true).unwrap();
     writing.bytes(|bytes| bytes.fill(7));
@@ -21,7 +21,7 @@ fn attached(has_barrier: bool, flags: u32) -> (Guest, Block, u32, Area) {
 
 #[test]
 fn a_block_goes_from_its_writer_to_its_readers() {
-    let mut guest = Guest::new(true);
+    let mut guest = Guest::new(Way::Barrier);
     let id = guest.table.create(5000).unwrap();
     let Guest { memory, table, .. } = &mut guest;
     assert_eq!(table.attach(memory, id, 0).unwrap(), Err(Refused::Busy), "there is nothing to read");
@@ -53,7 +53,7 @@ fn a_block_goes_from_its_writer_to_its_readers() {
 #[test]
 fn a_guest_that_ends_gives_everything_back() {
     for flags in [0, SHARED, WRITE] {
-        let (mut guest, block, _, area) = attached(true, flags);
+        let (mut guest, block, _, area) = attached(Way::Barrier, flags);
         guest.memory.store(area.address as usize, &[1; 10]);
         guest.restore();
         assert!(guest.table.is_empty());
@@ -69,9 +69,10 @@ fn a_guest_that_ends_gives_everything_back() {
 
 #[test]
 fn a_reader_that_writes_is_found() {
-    for has_barrier in [true, false] {
+    for way in Way::ALL {
+        let has_barrier = way != Way::Plain;
         for (offset, is_found) in [(0, true), (899, true), (900, false)] {
-            let (mut guest, _, id, area) = attached(has_barrier, 0);
+            let (mut guest, _, id, area) = attached(way, 0);
             let address = area.address + offset;
             guest.memory.store(address as usize, &[8]);
             // A barrier finds each write to the place, also behind the bytes that are to be read.
@@ -86,7 +87,7 @@ fn a_reader_that_writes_is_found() {
 #[test]
 fn a_guest_that_writes_after_it_has_detached_is_found() {
     for flags in [0, WRITE] {
-        let (mut guest, _, id, area) = attached(true, flags);
+        let (mut guest, _, id, area) = attached(Way::Barrier, flags);
         guest.table.detach(&mut guest.memory, id, 0).unwrap();
         assert_eq!(guest.table.end_call(&guest.memory), Ok(()));
         guest.memory.store(area.address as usize + 300, &[7]);
@@ -102,7 +103,7 @@ fn a_guest_that_writes_after_it_has_detached_is_found() {
 
 #[test]
 fn a_part_that_was_handed_out_is_not_the_writers_any_more() {
-    let (mut guest, block, id, area) = attached(true, WRITE);
+    let (mut guest, block, id, area) = attached(Way::Barrier, WRITE);
     let Guest { memory, table, .. } = &mut guest;
     memory.store(area.address as usize + 256, &[9; 256]);
     let part = table.create_partition(memory, id, 256, 256, WRITE).unwrap();
@@ -117,7 +118,7 @@ fn a_part_that_was_handed_out_is_not_the_writers_any_more() {
     block.read().unwrap().bytes(|bytes| assert!(bytes[255] == 7 && bytes[256..512] == [5; 256] && bytes[512] == 7));
 
     for flags in [0, SHARED, WRITE] {
-        let (mut guest, _, id, area) = attached(true, WRITE);
+        let (mut guest, _, id, area) = attached(Way::Barrier, WRITE);
         let Guest { memory, table, .. } = &mut guest;
         table.create_partition(memory, id, 100, 800, flags).unwrap();
         memory.store(area.address as usize + 400, &[9]);
@@ -128,7 +129,7 @@ fn a_part_that_was_handed_out_is_not_the_writers_any_more() {
 
 #[test]
 fn parts_lie_within_their_block_and_beside_each_other() {
-    let mut guest = Guest::new(true);
+    let mut guest = Guest::new(Way::Barrier);
     let id = guest.table.create(1000).unwrap();
     let Guest { memory, table, .. } = &mut guest;
     for (start, size) in [(0, 1001), (1000, 1), (1, u32::MAX), (u32::MAX, 1)] {
@@ -150,7 +151,7 @@ fn parts_lie_within_their_block_and_beside_each_other() {
 
 #[test]
 fn what_is_used_up_was_there_and_is_not_attached() {
-    let (mut guest, _, id, _) = attached(true, 0);
+    let (mut guest, _, id, _) = attached(Way::Barrier, 0);
     let Guest { memory, table, .. } = &mut guest;
     assert_eq!(table.drop_block(id), Err(Violation::Attached { id }));
     assert!(matches!(table.take(id), Err(Violation::Attached { .. })));
@@ -169,7 +170,7 @@ fn what_is_used_up_was_there_and_is_not_attached() {
 
 #[test]
 fn a_restored_guest_sees_the_ids_and_addresses_of_a_fresh_one() {
-    let mut guest = Guest::new(true);
+    let mut guest = Guest::new(Way::Barrier);
     let call = |guest: &mut Guest| {
         let Guest { memory, table, .. } = guest;
         let ids = [table.create(10).unwrap(), table.create(5000).unwrap()];
@@ -185,7 +186,7 @@ fn a_restored_guest_sees_the_ids_and_addresses_of_a_fresh_one() {
 
 #[test]
 fn an_id_does_not_come_again_within_a_call() {
-    let mut guest = Guest::new(true);
+    let mut guest = Guest::new(Way::Barrier);
     let first = guest.table.create(1).unwrap();
     guest.table.drop_block(first).unwrap();
     for _ in 0..1 << 17 {
@@ -197,17 +198,17 @@ fn an_id_does_not_come_again_within_a_call() {
 
 #[test]
 fn nobody_reports_more_than_there_is() {
-    let (mut guest, _, id, _) = attached(true, WRITE);
+    let (mut guest, _, id, _) = attached(Way::Barrier, WRITE);
     let found = Violation::Length { id, bytes: 1001, most: 1000 };
     assert_eq!(guest.table.detach(&mut guest.memory, id, 1001), Err(found));
-    let (mut guest, _, id, _) = attached(true, 0);
+    let (mut guest, _, id, _) = attached(Way::Barrier, 0);
     let found = Violation::Length { id, bytes: 1, most: 0 };
     assert_eq!(guest.table.detach(&mut guest.memory, id, 1), Err(found), "nobody consumes what is shared");
 }
 
 #[test]
 fn storage_is_the_guests_own_memory_and_nothing_else() {
-    let mut guest = Guest::new(true);
+    let mut guest = Guest::new(Way::Barrier);
     let Guest { memory, table, .. } = &mut guest;
     let taken = [("the stack", 0..4096), ("static data", 4096..5000)];
     let (end, page) = (u32::try_from(MEMORY).unwrap(), 4096);
@@ -237,7 +238,7 @@ fn storage_is_the_guests_own_memory_and_nothing_else() {
 
 #[test]
 fn a_local_block_stays_where_it_is() {
-    let mut guest = Guest::new(true);
+    let mut guest = Guest::new(Way::Barrier);
     let Guest { memory, table, .. } = &mut guest;
     let id = table.create_local(memory, 20_480, 1000, &[]).unwrap();
     assert_eq!(table.attach(memory, id, WRITE).unwrap(), Ok(Area { address: 20_480, bytes: 0 }));
@@ -257,7 +258,7 @@ fn a_local_block_stays_where_it_is() {
 
 #[test]
 fn storage_that_does_not_suffice_costs_nothing() {
-    let (mut guest, block, _, _) = attached(true, SHARED);
+    let (mut guest, block, _, _) = attached(Way::Barrier, SHARED);
     let Guest { memory, table, .. } = &mut guest;
     let large = table.create(6 * 4096).unwrap();
     assert_eq!(table.attach(memory, large, WRITE).unwrap(), Err(Refused::NoStorage));
@@ -281,7 +282,7 @@ fn a_guest_has_as_much_as_its_limits_say() {
     (limits.blocks, limits.bytes) = (2, 1000);
     let mut table = BlockTable::new(limits);
     assert_eq!(table.create(1), Err(Violation::Initialising));
-    table.snapshot();
+    table.snapshot(&PlainMemory(&mut []));
     assert_eq!(table.create(u32::MAX), Err(Violation::TooLarge { bytes: u32::MAX, left: 1000 }));
     let first = table.create(600).unwrap();
     assert_eq!(table.create(401), Err(Violation::TooLarge { bytes: 401, left: 400 }));
@@ -289,7 +290,7 @@ fn a_guest_has_as_much_as_its_limits_say() {
     assert_eq!(table.create(0), Err(Violation::TooMany { most: 2 }));
     table.drop_block(first).unwrap();
     table.create(600).unwrap();
-    table.restore();
+    table.restore(&mut PlainMemory(&mut [])).unwrap();
     table.create(1000).unwrap();
 }
 
@@ -305,7 +306,7 @@ fn bytes_that_are_lent_are_read_and_never_written() {
     let mut memory = [0; 8448];
     let mut table = BlockTable::new(Limits::default());
     table.add_storage(&PlainMemory(&mut memory), 0, 8448, &[]).unwrap().unwrap();
-    table.snapshot();
+    table.snapshot(&PlainMemory(&mut memory));
     let id = table.insert(part.clone()).unwrap();
     let area = table.attach(&mut PlainMemory(&mut memory), id, 0).unwrap().unwrap();
     assert_eq!((area, &memory[4224..4227]), (Area { address: 4224, bytes: 2 }, b"en\0".as_slice()));

@@ -76,13 +76,13 @@ impl ContractState {
         self.wasi.resume(host);
     }
 
-    /// The instance is as restores have to leave it, with this exchange region.
+    /// The instance is as restores have to leave it, with this memory and this exchange region.
     ///
     /// # Errors
     /// [`Violation::Overlaps`] if the guest has offered that as storage.
-    pub(crate) fn snapshot(&mut self, exchange: Range<usize>) -> Result<(), Violation> {
+    pub(crate) fn snapshot(&mut self, memory: &mut [u8], exchange: Range<usize>) -> Result<(), Violation> {
         self.wasi.snapshot();
-        self.blocks.as_mut().map_or(Ok(()), |blocks| blocks.snapshot(exchange))
+        self.blocks.as_mut().map_or(Ok(()), |blocks| blocks.snapshot(memory, exchange))
     }
 }
 

@@ -34,6 +34,9 @@ pub struct CallLimits {
     pub blocks: usize,
     /// Bytes of the memory blocks that it made itself and still has.
     pub block_bytes: u64,
+    /// Bytes from which a memory block is mapped into the guest and not copied, where that is possible: with the feature `map`, on Linux,
+    /// in an instance that is not from a pool and is restored by the marks of a write barrier. `u32::MAX` for never.
+    pub blocks_mapped_from: u32,
 }
 
 impl CallLimits {
@@ -52,6 +55,8 @@ impl CallLimits {
         with_blocks(blocks: usize);
         /// Sets [`Self::block_bytes`].
         with_block_bytes(block_bytes: u64);
+        /// Sets [`Self::blocks_mapped_from`].
+        with_blocks_mapped_from(blocks_mapped_from: u32);
     }
 }
 
@@ -65,6 +70,7 @@ impl Default for CallLimits {
             output_bytes: guest_abi::exttinygo::DEFAULT_OUTPUT_LIMIT,
             blocks: 1024,
             block_bytes: 64 << 20,
+            blocks_mapped_from: guest_blocks::Block::MAPPED_FROM,
         }
     }
 }

@@ -60,6 +60,12 @@ impl<'a> GuestMemory<'a> {
         &mut self.bytes[range]
     }
 
+    /// Bytes whose pages are going to be replaced by others. The caller keeps account of them.
+    #[cfg(all(feature = "map", target_os = "linux"))]
+    pub(crate) fn replaced(&mut self, range: Range<usize>) -> Option<&mut [u8]> {
+        self.bytes.get_mut(range)
+    }
+
     /// The card table, if the guest was prepared with one.
     #[inline]
     pub(crate) fn cards(&self) -> Option<&Cards<'a>> {

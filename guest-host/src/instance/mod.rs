@@ -23,6 +23,7 @@ mod make;
 mod observe;
 mod phase;
 mod plan;
+mod ring;
 mod stages;
 mod start;
 mod suspend;
@@ -45,6 +46,7 @@ pub use config::{InstanceConfig, Retention, Status};
 use make::host_data;
 use phase::Phase;
 use plan::{Mechanism, Plan};
+pub use ring::{AddError, Member, RingGroup};
 pub use suspend::{ResumeError, SuspendError};
 
 /// A guest in memory, with its snapshot.

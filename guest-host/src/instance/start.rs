@@ -10,6 +10,7 @@ use super::counting::{CountedCalls, Counting};
 use super::diagnose::{Diagnosis, backtrace};
 use crate::contract::blocks::Blocks;
 use crate::contract::{self, Begin, BeginError, Data};
+use crate::engine::InstanceAllocation;
 use crate::failure::{Cause, Failure};
 use crate::guest::admission::{Contract, check_bump_reset, check_control_block};
 use crate::guest::error::{AdmissionError, ConfigError, LoadError, StartError};
@@ -48,7 +49,9 @@ pub(super) async fn start<M: Mode>(
     let blocks = guest.info().imports_blocks().then(|| {
         let mut limits = guest_blocks::Limits::default();
         (limits.blocks, limits.bytes) = (config.limits.blocks, config.limits.block_bytes);
-        Blocks::new(limits, guest.admission().layout.as_ref())
+        limits.mapped_from = config.limits.blocks_mapped_from;
+        let is_mappable = guest.engine().config().allocation == InstanceAllocation::OnDemand;
+        Blocks::new(limits, guest.admission().layout.as_ref(), is_mappable)
     });
     store.data_mut().contract.start(blocks);
     store.data_mut().limiter.begin_call();
@@ -83,7 +86,11 @@ pub(super) async fn start<M: Mode>(
     let counting = Counting::of::<M>(&compiled.prepared, &instance, &handles, ask, store).await;
     let snapshot = take_snapshot(guest, compiled, config, in_place, &handles, exchange, store)?;
     let exchange = snapshot.regions.exchange();
-    store.data_mut().contract.snapshot(exchange.clone()).map_err(|violation| {
+    let begun = match memory_and_data(store) {
+        Some((memory, data)) => data.contract.snapshot(memory.into_parts().0, exchange.clone()),
+        None => store.data_mut().contract.snapshot(&mut [], exchange.clone()),
+    };
+    begun.map_err(|violation| {
         initialise_error(guest_abi::names::EXPORT_EXCHANGE, Cause::Block(violation), Vec::new())
     })?;
     store.data_mut().is_starting = false;

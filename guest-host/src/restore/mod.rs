@@ -339,6 +339,21 @@ impl Written<'_> {
         }
     }
 
+    /// As [`Written::put_back`], around ranges that are no part of the guest's state, in ascending order. They have no marks.
+    pub(crate) fn put_back_around(self, apart: &[Range<usize>]) -> u64 {
+        let Self { memory, snapshot, mut cards, dirty_ranges, always } = self;
+        let size = memory.len();
+        let mut bytes = 0;
+        let mut back = |range: Range<usize>| bytes += put_back(memory, snapshot, clipped(range, size));
+        let mut starts = apart.iter().map(|apart| apart.start).chain([size]);
+        cards.take(starts.next().unwrap_or(size), &mut back);
+        for (apart, next) in apart.iter().zip(starts) {
+            cards.take_from(apart.end, next, &mut back);
+        }
+        dirty_ranges.named().iter().cloned().chain(always.iter().map(addresses)).for_each(back);
+        bytes
+    }
+
     /// Puts back everything that was written, clears the marks, and returns the bytes that it wrote.
     #[inline]
     pub fn put_back(self) -> u64 {

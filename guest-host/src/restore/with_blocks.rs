@@ -21,8 +21,16 @@ impl Restore for WithBlocks {
     }
 
     fn restore(&mut self, target: &mut Target<'_>) -> Result<Restored, RestoreError> {
-        blocks::restore(target.store);
-        self.0.restore(target)
+        let apart = blocks::restore(target.store).map_err(|violation| {
+            let reason = violation.to_string();
+            RestoreError::GaveUp { reason }
+        })?;
+        if apart.is_empty() {
+            return self.0.restore(target);
+        }
+        // Only instances that are restored by their marks join rings.
+        let written = target.written().ok_or(RestoreError::NoBarrier)?;
+        Ok(Restored { bytes: written.put_back_around(&apart) })
     }
 
     fn wants_marks(&self) -> bool {

@@ -9,7 +9,7 @@ mod specimen;
 
 use std::ops::Range;
 
-use guest_blocks::{Block, BlockTable, Counts, Limits, Violation};
+use guest_blocks::{Block, BlockTable, Counts, JoinError, Limits, PlainMemory, Violation};
 use guest_prepare::module_info::MemoryLayout;
 use wasmtime::Store;
 
@@ -31,6 +31,8 @@ pub(crate) struct Blocks {
     unmarked: Unmarked,
     /// Ranges of memory that are something else than storage, with the use of each.
     taken: Vec<(&'static str, Range<usize>)>,
+    /// Whether pages of the memory may be replaced by mappings.
+    is_mappable: bool,
     #[cfg(feature = "specimens")]
     specimen: Option<BlockSpecimen>,
 }
@@ -49,8 +51,8 @@ pub(crate) trait BlocksView: ContractData {
 }
 
 impl Blocks {
-    /// Those of a guest that is initialised now.
-    pub(crate) fn new(limits: Limits, layout: Option<&MemoryLayout>) -> Self {
+    /// Those of a guest that is initialised now. `is_mappable` says that its memory was mapped for it alone.
+    pub(crate) fn new(limits: Limits, layout: Option<&MemoryLayout>, is_mappable: bool) -> Self {
         let range = |range: &Range<u32>| range.start as usize..range.end as usize;
         let mut taken = Vec::new();
         if let Some(layout) = layout {
@@ -61,19 +63,20 @@ impl Blocks {
             table: BlockTable::new(limits),
             unmarked: Unmarked::default(),
             taken,
+            is_mappable,
             #[cfg(feature = "specimens")]
             specimen: None,
         }
     }
 
-    /// The guest was initialised, and has this exchange region.
+    /// The guest was initialised: it has this memory, and this exchange region.
     ///
     /// # Errors
     /// [`Violation::Overlaps`] if it has offered the region as storage before.
-    pub(crate) fn snapshot(&mut self, exchange: Range<usize>) -> Result<(), Violation> {
+    pub(crate) fn snapshot(&mut self, memory: &mut [u8], exchange: Range<usize>) -> Result<(), Violation> {
         self.table.check_free("the exchange region", &exchange)?;
         self.taken.push(("the exchange region", exchange));
-        self.table.snapshot();
+        self.table.snapshot(&PlainMemory(memory));
         Ok(())
     }
 
@@ -116,14 +119,33 @@ pub(crate) fn end_call<X: BlocksView>(store: &mut Store<HostData<X>>) -> Result<
     own.table.end_call(&own.memory).map_err(|violation| Box::new(Fault::Block(violation)))
 }
 
-/// Ends all attachments, before memory is restored.
-pub(crate) fn restore<X: BlocksView>(store: &mut Store<HostData<X>>) {
+/// Ends all attachments, before memory is restored. Returns the ranges of memory that are no part of the guest's state, in ascending order:
+/// those of rings.
+///
+/// # Errors
+/// [`Violation::NotUnmapped`]: the instance must be replaced.
+pub(crate) fn restore<X: BlocksView>(store: &mut Store<HostData<X>>) -> Result<Vec<Range<usize>>, Violation> {
     if let Some((memory, data)) = memory_and_data(store) {
         let HostData { contract, dirty_ranges, .. } = data;
         if let Some(blocks) = contract.blocks() {
-            blocks.restore(memory, dirty_ranges);
+            blocks.restore(memory, dirty_ranges)?;
+            return Ok(blocks.rings());
         }
     }
+    Ok(Vec::new())
+}
+
+/// Joins a ring.
+pub(crate) fn join<X: BlocksView>(
+    store: &mut Store<HostData<X>>,
+    ring: &guest_blocks::Ring,
+    writes: bool,
+) -> Result<(), JoinError> {
+    let Some((mut memory, data)) = memory_and_data(store) else { return Err(JoinError::NotMappable) };
+    let HostData { contract, dirty_ranges, .. } = data;
+    let blocks = contract.blocks().ok_or(JoinError::NotMappable)?;
+    let mut own = blocks.with(&mut memory, dirty_ranges);
+    own.table.join(&mut own.memory, ring, writes)
 }
 
 /// Marks everything that was written, for those who compare memory with the snapshot by its marks.
@@ -144,17 +166,27 @@ impl Blocks {
             memory,
             dirty_ranges,
             unmarked: &mut self.unmarked,
+            is_mappable: self.is_mappable,
             #[cfg(feature = "specimens")]
             specimen: self.specimen,
         };
         Own { memory, table: &mut self.table, taken: &self.taken }
     }
 
-    #[cfg_attr(not(feature = "specimens"), expect(unused_mut, unused_variables, reason = "broken specimens write"))]
-    fn restore(&mut self, mut memory: GuestMemory<'_>, dirty_ranges: &mut DirtyRanges) {
+    /// The parts of memory that belong to rings, in ascending order.
+    pub(crate) fn rings(&self) -> Vec<Range<usize>> {
+        let mut rings: Vec<_> = self.table.rings().collect();
+        rings.sort_unstable_by_key(|ring| ring.start);
+        rings
+    }
+
+    fn restore(&mut self, mut memory: GuestMemory<'_>, dirty_ranges: &mut DirtyRanges) -> Result<(), Violation> {
         #[cfg(feature = "specimens")]
         match self.specimen {
-            Some(BlockSpecimen::SurvivesRestore) => return self.unmarked.mark(memory),
+            Some(BlockSpecimen::SurvivesRestore) => {
+                self.unmarked.mark(memory);
+                return Ok(());
+            }
             Some(BlockSpecimen::KeepsBytes) => self.unmarked = Unmarked::default(),
             Some(BlockSpecimen::PublishesEarly) => {
                 let attached: Vec<_> = self.table.attached().collect();
@@ -166,8 +198,10 @@ impl Blocks {
             }
             _ => {}
         }
-        self.table.restore();
+        let mut own = self.with(&mut memory, dirty_ranges);
+        own.table.restore(&mut own.memory)?;
         self.unmarked.mark(memory);
+        Ok(())
     }
 }
 

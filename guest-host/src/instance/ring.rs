@@ -1,0 +1,183 @@
+//! Instances that hand each other blocks of a ring, without a copy.
+
+use std::io;
+use std::ops::Range;
+
+use guest_blocks::{Block, JoinError, Refused, Ring};
+
+use super::Instance;
+use crate::contract::blocks::{self, BlocksView as _};
+use crate::failure::Failure;
+use crate::guest::Function;
+use crate::restore::policy::RestoreStrategy;
+
+/// Instances that hand each other blocks of a ring: pages that stay mapped into all of them, so that an attachment copies nothing and costs
+/// the same whatever its size.
+///
+/// A block of the ring is in one of its slots. A guest that *writes* the ring attaches it for writing and publishes it, and those
+/// that *read* it find the same bytes. The instances belong to the group, and one of them runs at a time: a guest that writes
+/// into a block that it has published is found by the write barrier at the end of its call, before any other has seen it.
+///
+/// The instances must not be from a pool, must be restored by `dirty-cards`, and their guests must offer storage for the whole ring when they
+/// are initialised.
+///
+/// ```
+/// use guest_host::blocks::RingGroup;
+/// use guest_host::{Engine, EngineConfig, Guest, InstanceAllocation, InstanceConfig, MemoryState, PrepareOptions, RestoreStrategy};
+///
+/// # let wasm = wat::parse_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/increment.wat")))?;
+/// let engine = Engine::new(&EngineConfig::default().with_allocation(InstanceAllocation::OnDemand))?;
+/// let guest = Guest::load(&engine, "increment", &wasm, PrepareOptions::default())?;
+/// let config = InstanceConfig::default().with_strategy(RestoreStrategy::DirtyCards);
+/// let increment = guest.stage("increment").expect("the module has it");
+///
+/// // Without the feature `map`, and elsewhere than on Linux, there are no rings.
+/// let Ok(mut group) = RingGroup::new(2, 4096) else { return Ok(()) };
+/// let writer = group.add(guest.instantiate(&config, MemoryState::new())?, true)?;
+/// let block = group.slot().expect("both slots are free");
+/// group.fill(&block, false, |bytes| {
+///     bytes[0] = 41;
+///     1
+/// })?;
+/// let block = group.call_stage(writer, increment, Some(block))?.expect("it returns its block");
+/// assert_eq!(block.read()?.bytes(<[u8]>::to_vec), [42]);
+/// assert_eq!(group.block_counts(writer).copied, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct RingGroup {
+    ring: Ring,
+    members: Vec<Joined>,
+}
+
+/// An instance of a [`RingGroup`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Member(usize);
+
+#[derive(Debug)]
+struct Joined {
+    instance: Instance,
+    writes: bool,
+}
+
+/// An instance that cannot join a [`RingGroup`].
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct AddError {
+    /// Why.
+    #[source]
+    pub error: JoinError,
+    /// The instance.
+    pub instance: Box<Instance>,
+}
+
+impl RingGroup {
+    /// A group without instances, with a ring of so many slots of `size` bytes each.
+    ///
+    /// # Errors
+    /// If the system has no memory files, or refuses one; always without the feature `map`.
+    pub fn new(slots: usize, size: u32) -> io::Result<Self> {
+        Ok(Self { ring: Ring::new(slots, size)?, members: Vec::new() })
+    }
+
+    /// Adds an instance that writes blocks of the ring, or only reads them. The instance is restored before.
+    ///
+    /// # Errors
+    /// [`AddError`], with the instance as it was.
+    pub fn add(&mut self, mut instance: Instance, writes: bool) -> Result<Member, AddError> {
+        match instance.join(&self.ring, writes) {
+            Ok(()) => {
+                self.members.push(Joined { instance, writes });
+                Ok(Member(self.members.len() - 1))
+            }
+            Err(error) => Err(AddError { error, instance: Box::new(instance) }),
+        }
+    }
+
+    /// A free slot as a block. `None` while all slots have blocks; a slot is free again when nobody has its block any more.
+    ///
+    /// All bytes of the slot count as published, so that a guest which attaches it for writing hears how many there are. They are those of
+    /// the block that was in the slot before.
+    #[must_use]
+    pub fn slot(&self) -> Option<Block> {
+        self.ring.slot()
+    }
+
+    /// Fills a block of the ring on the host's side: `fill` writes and returns how many bytes are valid, which are published then. Many may
+    /// read them at a time if they are `shared`.
+    ///
+    /// # Errors
+    /// As for [`Block::write`], and [`Refused::Internal`] for a block that is in no slot of the ring.
+    pub fn fill(&mut self, block: &Block, shared: bool, fill: impl FnOnce(&mut [u8]) -> u32) -> Result<(), Refused> {
+        let mut writing = self.ring.write(block, shared)?;
+        let valid = writing.bytes(fill);
+        writing.publish(valid);
+        Ok(())
+    }
+
+    /// Calls a stage of an instance, as [`Instance::call_stage`] does. Blocks that are not of the ring are copied.
+    ///
+    /// An instance that had to be replaced joins the ring again. If it cannot, blocks are copied for it from then on.
+    ///
+    /// # Errors
+    /// As for [`Instance::call_stage`].
+    ///
+    /// # Panics
+    /// If the group has no such member.
+    pub fn call_stage(
+        &mut self,
+        member: Member,
+        stage: Function,
+        input: Option<Block>,
+    ) -> Result<Option<Block>, Failure> {
+        let Joined { instance, writes } = &mut self.members[member.0];
+        if instance.rings().is_empty() {
+            // It was replaced. Where it cannot join, it has copies.
+            let _ = instance.join(&self.ring, *writes);
+        }
+        instance.call_stage(stage, input)
+    }
+
+    /// An instance of the group.
+    ///
+    /// # Panics
+    /// If the group has no such member.
+    #[must_use]
+    pub fn member(&self, member: Member) -> &Instance {
+        &self.members[member.0].instance
+    }
+
+    /// Figures of an instance of the group. It cannot be called through this.
+    ///
+    /// # Panics
+    /// If the group has no such member.
+    pub fn block_counts(&mut self, member: Member) -> guest_blocks::Counts {
+        self.members[member.0].instance.block_counts()
+    }
+}
+
+impl Instance {
+    /// Maps a ring into the memory of this instance. See `RingGroup` for the rules that keep this sound.
+    fn join(&mut self, ring: &Ring, writes: bool) -> Result<(), JoinError> {
+        if self.plan.choice.strategy != RestoreStrategy::DirtyCards || !self.plan.is_in_place() {
+            return Err(JoinError::NotMappable);
+        }
+        if !self.is_pristine() && !matches!(self.restore(), Ok(Some(_))) {
+            return Err(JoinError::NotPristine);
+        }
+        // A strategy that it would change to does not know of rings.
+        self.plan.trial = None;
+        match self.phase.live_mut() {
+            Some(live) => blocks::join(&mut live.store, ring, writes),
+            None => Err(JoinError::NotPristine),
+        }
+    }
+
+    /// The ranges of the instance's memory that belong to a ring. They are no part of its state: the snapshot does not have them, and no
+    /// restore writes them.
+    #[must_use]
+    pub fn rings(&mut self) -> Vec<Range<usize>> {
+        let blocks = self.phase.data_mut().and_then(|data| data.contract.blocks());
+        blocks.map_or_else(Vec::new, |blocks| blocks.rings())
+    }
+}
