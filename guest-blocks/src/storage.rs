@@ -50,7 +50,7 @@ impl Storage {
     /// Takes a place for a mapping of `bytes` bytes, which begins a page behind its beginning. Its bytes are 0 in a restored guest, as
     /// pages are that take the place of a mapping.
     pub(crate) fn take_pages(&mut self, bytes: usize) -> Option<Range<usize>> {
-        let length = bytes.max(1).next_multiple_of(PAGE) + 2 * PAGE;
+        let length = bytes_mapped(bytes);
         let fits = |free: &Range<usize>| {
             let start = self.zeros.iter().filter(|zeros| overlap(zeros, free)).map(|zeros| {
                 let both = whole_cards(zeros.start.max(free.start)..zeros.end.min(free.end));
@@ -107,16 +107,22 @@ pub(crate) fn guarded(place: &Range<usize>) -> Range<usize> {
     place.start - GUARD..place.end + GUARD
 }
 
+/// Bytes of the place of a mapping.
+fn bytes_mapped(bytes: usize) -> usize {
+    bytes.max(1).next_multiple_of(PAGE) + 2 * PAGE
+}
+
 /// The part of a range that begins and ends at multiples of [`LARGEST_CARD`]; perhaps no bytes.
 fn whole_cards(range: Range<usize>) -> Range<usize> {
     let start = range.start.next_multiple_of(LARGEST_CARD);
     start..(range.end / LARGEST_CARD * LARGEST_CARD).max(start)
 }
 
-/// Bytes of storage that have a place for `count` blocks of `bytes` each, wherever the storage begins; `u32::MAX`, which no
+/// Bytes of storage that have a place for `count` blocks of `bytes` each, copied or mapped, wherever the storage begins; `u32::MAX`, which no
 /// storage has, if they are more than a memory has.
-pub(crate) fn bytes_for(count: u32, bytes: u32) -> u32 {
-    let all = place(bytes).checked_mul(count as usize).and_then(|all| all.checked_add(2 * GUARD + LARGEST_CARD - 1));
+pub(crate) fn bytes_for(count: u32, bytes: u32, is_mapped: bool) -> u32 {
+    let place = if is_mapped { bytes_mapped(bytes as usize) } else { place(bytes) };
+    let all = place.checked_mul(count as usize).and_then(|all| all.checked_add(2 * GUARD + LARGEST_CARD - 1));
     all.and_then(|all| u32::try_from(all).ok()).unwrap_or(u32::MAX)
 }
 
@@ -128,7 +134,7 @@ mod tests {
     fn places_join_again_whatever_the_order() {
         for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [0, 2, 1], [2, 0, 1], [1, 2, 0]] {
             let mut storage = Storage::default();
-            assert!(storage.offer(100..100 + bytes_for(3, 5000) as usize));
+            assert!(storage.offer(100..100 + bytes_for(3, 5000, false) as usize));
             let places: Vec<_> = (0..3).map(|_| storage.take(5000).unwrap()).collect();
             assert!(places.iter().all(|place| place.len() == 8192 && place.start % LARGEST_CARD == 0));
             assert!(first_byte(&places[0]) + 5000 + GUARD <= places[0].end);
@@ -171,12 +177,13 @@ mod tests {
     fn sizes_that_no_memory_has_do_not_wrap_around() {
         let beside = 2 * GUARD + 4095;
         assert_eq!(
-            [bytes_for(1, 0), bytes_for(1, 3840), bytes_for(2, 3841)].map(|all| all as usize - beside),
+            [bytes_for(1, 0, false), bytes_for(1, 3840, false), bytes_for(2, 3841, false)]
+                .map(|all| all as usize - beside),
             [4096, 4096, 16_384]
         );
         for (count, bytes) in [(1, u32::MAX), (u32::MAX, 1), (u32::MAX, u32::MAX), (1 << 20, 4097)] {
-            assert_eq!(bytes_for(count, bytes), u32::MAX);
+            assert_eq!([bytes_for(count, bytes, false), bytes_for(count, bytes, true)], [u32::MAX; 2]);
         }
-        assert_eq!(bytes_for(0, 7) as usize, beside);
+        assert_eq!(bytes_for(0, 7, false) as usize, beside);
     }
 }

@@ -165,7 +165,7 @@ impl Place {
         match self {
             Self::Storage(place) => guarded(place),
             Self::Mapped(place) | Self::Demoted(place) => place.clone(),
-            Self::Slot(slot) => guarded(slot),
+            Self::Slot(slot) => guarded(&pages_of(slot)),
             Self::Local(local) => local.clone(),
         }
     }
@@ -234,6 +234,11 @@ impl BlockTable {
         self.left.clear();
     }
 
+    /// Goes on counting where the table of an instance stopped that this one takes the place of.
+    pub fn count_from(&mut self, counts: Counts) {
+        self.counts = counts;
+    }
+
     /// The attachments so far, and their bytes.
     #[must_use]
     pub fn counts(&self) -> Counts {
@@ -289,13 +294,13 @@ impl BlockTable {
     /// # Errors
     /// [`Violation::UnknownBlock`].
     pub fn minimum_size(&self, id: u32) -> Result<u32, Violation> {
-        Ok(bytes_for(1, self.entry(id)?.block.size()))
+        Ok(self.optimum_size(1, self.entry(id)?.block.size()))
     }
 
     /// `[static]memory-block.optimum-size`.
     #[must_use]
-    pub fn optimum_size(count: u32, size: u32) -> u32 {
-        bytes_for(count, size)
+    pub fn optimum_size(&self, count: u32, size: u32) -> u32 {
+        bytes_for(count, size, size >= self.limits.mapped_from)
     }
 
     /// `[static]memory-block.add-storage`. `taken` are the ranges of the memory that are something else, with what they are.
@@ -507,7 +512,7 @@ impl BlockTable {
     fn check_place(&mut self, memory: &impl GuestMemory, place: &Place) -> Result<(), Violation> {
         match place {
             Place::Storage(place) => self.check_left(memory, place),
-            Place::Slot(slot) => check_untouched(memory, slot, slot.start),
+            Place::Slot(slot) => check_untouched(memory, &pages_of(slot), slot.start),
             Place::Mapped(_) | Place::Demoted(_) | Place::Local(_) => Ok(()),
         }
     }
@@ -561,7 +566,7 @@ impl BlockTable {
                 self.storage.release(place.clone());
                 self.left.push(place);
             }
-            Place::Slot(slot) => memory.discard_written(guarded(&slot)),
+            Place::Slot(slot) => memory.discard_written(guarded(&pages_of(&slot))),
             Place::Local(_) => {}
         }
         Ok(())
@@ -700,9 +705,7 @@ impl BlockTable {
         for Joined { place, writes, .. } in &self.rings {
             let attached = self.slots.iter().filter_map(|slot| slot.entry.as_ref()?.attached.as_ref());
             let written = attached.filter_map(|attached| match attached {
-                Attached { place: Place::Slot(slot), holds: Holds::Writing(_) } => {
-                    Some(slot.start - PAGE..slot.end.next_multiple_of(PAGE))
-                }
+                Attached { place: Place::Slot(slot), holds: Holds::Writing(_) } => Some(pages_of(slot)),
                 _ => None,
             });
             for rest in without(place.clone(), written) {
@@ -907,6 +910,11 @@ fn check_untouched(memory: &impl GuestMemory, place: &Range<usize>, first: usize
         true => Err(Violation::WroteAfterDetach { address: address(first) }),
         false => Ok(()),
     }
+}
+
+/// The pages of a slot.
+fn pages_of(slot: &Range<usize>) -> Range<usize> {
+    slot.start..slot.end.next_multiple_of(PAGE)
 }
 
 /// Ends the mapping of a block. Its pages are 0 then.

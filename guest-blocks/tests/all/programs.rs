@@ -1,6 +1,5 @@
 //! Random programs of several guests, with and without a write barrier, against the model.
 
-use guest_blocks::BlockTable;
 use proptest::prelude::*;
 
 use crate::guest::{Guest, Way};
@@ -154,7 +153,7 @@ impl World {
                 prop_assert!(table.attach(memory, *id, 0).is_err() && table.detach(memory, *id, 0).is_err());
                 prop_assert!(table.duplicate(*id).is_err() && table.drop_block(*id).is_err());
                 prop_assert!(table.take(*id).is_err() && table.minimum_size(*id).is_err());
-                prop_assert!(BlockTable::optimum_size(*id, *id) >= *id || *id == 0);
+                prop_assert!(table.optimum_size(*id, *id) >= *id || *id == 0);
             }
             Op::Restore => self.restore(guest),
         }

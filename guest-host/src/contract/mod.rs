@@ -56,7 +56,11 @@ impl ContractState {
     /// An instance is made anew, with blocks if its guest imports their functions.
     pub(crate) fn start(&mut self, blocks: Option<Blocks>) {
         self.exttinygo = None;
+        let before = self.blocks.take();
         self.blocks = blocks.map(Box::new);
+        if let (Some(blocks), Some(before)) = (&mut self.blocks, before) {
+            blocks.count_from(before.counts());
+        }
         self.wasi.start();
     }
 

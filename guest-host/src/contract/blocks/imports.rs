@@ -3,7 +3,7 @@
 use std::hash::Hasher as _;
 
 use guest_abi::block;
-use guest_blocks::{Area, BlockTable, Refused, Violation};
+use guest_blocks::{Area, Refused, Violation};
 use wasmtime::{Caller, Linker};
 
 use super::{BlocksView, Own};
@@ -22,8 +22,7 @@ pub(in crate::contract) fn define<X: BlocksView>(linker: &mut Linker<HostData<X>
         number(&mut caller, block::MINIMUM_SIZE, &[id], |own| own.table.minimum_size(id))
     })?;
     linker.func_wrap(module, block::OPTIMUM_SIZE, |mut caller: Caller<'_, _>, count: u32, size: u32| {
-        let optimum = |_: &mut Own<'_, '_>| Ok(BlockTable::optimum_size(count, size));
-        number(&mut caller, block::OPTIMUM_SIZE, &[count, size], optimum)
+        number(&mut caller, block::OPTIMUM_SIZE, &[count, size], |own| Ok(own.table.optimum_size(count, size)))
     })?;
     linker.func_wrap(module, block::ADD_STORAGE, add_storage)?;
     linker.func_wrap(module, block::ATTACH, attach)?;

@@ -85,6 +85,11 @@ impl Blocks {
         self.table.counts()
     }
 
+    /// Goes on counting where an instance stopped that this one takes the place of.
+    pub(crate) fn count_from(&mut self, counts: Counts) {
+        self.table.count_from(counts);
+    }
+
     /// Whether the guest has no blocks.
     pub(crate) fn is_empty(&self) -> bool {
         self.table.is_empty()
@@ -222,7 +227,7 @@ impl Unmarked {
         }
         let start = known.first().map_or(range.start, |known| known.start.min(range.start));
         let end = known.last().map_or(range.end, |known| known.end.max(range.end));
-        self.0.splice(from..to, [start..end]);
+        self.0.splice(from..to, std::iter::once(start..end));
     }
 
     /// Marks them again.

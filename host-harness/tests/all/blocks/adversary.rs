@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use guest_build::Allocator;
 use guest_host::blocks::{Block, Violation};
-use guest_host::{Cause, Instance, InstanceConfig, RestoreStrategy};
+use guest_host::{Cause, Instance, MemoryState, RestoreStrategy};
 
-use super::{STRATEGIES, bytes, instance, published};
+use super::{Way, bytes, instance_by, published};
+use crate::guests::load;
 
 /// The cause of the failure of a stage, and the block that it was given.
 fn breach(instance: &mut Instance, stage: &str) -> (Cause, Block) {
@@ -23,10 +25,11 @@ fn goes_on(instance: &mut Instance, stage: &str) {
     assert!(instance.is_pristine());
 }
 
-fn each_strategy(check: impl Fn(&mut Instance, RestoreStrategy)) {
-    for strategy in STRATEGIES {
-        let config = InstanceConfig::default().with_strategy(strategy).with_deadline(Some(Duration::from_millis(200)));
-        check(&mut instance("exchange-adversary", &config), strategy);
+fn each_way(check: impl Fn(&mut Instance, Way)) {
+    for way in Way::ALL {
+        let guest = way.guest(&load("exchange-adversary", Allocator::BumpReset));
+        let config = way.config().with_deadline(Some(Duration::from_millis(200)));
+        check(&mut guest.instantiate(&config, MemoryState::new()).unwrap(), way);
     }
 }
 
@@ -62,17 +65,17 @@ fn each_breach_is_its_violation() {
         ("returns_unknown", |found| matches!(found, Violation::UnknownBlock { .. })),
         ("writes_published", |found| matches!(found, Violation::WroteAfterDetach { .. })),
     ];
-    each_strategy(|instance, strategy| {
+    each_way(|instance, way| {
         for (stage, is_it) in breaches {
             // Without marks nobody sees that bytes were written which belong to nobody.
-            if stage == "writes_published" && strategy != RestoreStrategy::DirtyCards {
+            if stage == "writes_published" && !way.has_marks() {
                 continue;
             }
             let (cause, block) = breach(instance, stage);
-            assert!(matches!(&cause, Cause::Block(found) if is_it(found)), "{stage} under {strategy}: {cause}");
+            assert!(matches!(&cause, Cause::Block(found) if is_it(found)), "{stage} by {way}: {cause}");
             assert_eq!(cause.kind(), "block");
             // It was given back, whatever the guest did with it.
-            assert!(block.write(false).is_ok(), "{stage} under {strategy}");
+            assert!(block.write(false).is_ok(), "{stage} by {way}");
             goes_on(instance, stage);
         }
     });
@@ -80,14 +83,15 @@ fn each_breach_is_its_violation() {
 
 #[test]
 fn writes_into_a_part_that_was_handed_out_are_found_by_their_marks() {
-    let config = InstanceConfig::default().with_strategy(RestoreStrategy::DirtyCards);
-    let (cause, _) = breach(&mut instance("exchange-adversary", &config), "writes_handed_out");
-    assert!(matches!(cause, Cause::Block(Violation::WroteHandedOut { .. })), "{cause}");
+    for way in [Way::Copy(RestoreStrategy::DirtyCards), Way::Map] {
+        let (cause, _) = breach(&mut instance_by(way, "exchange-adversary"), "writes_handed_out");
+        assert!(matches!(cause, Cause::Block(Violation::WroteHandedOut { .. })), "{way}: {cause}");
+    }
 }
 
 #[test]
 fn a_result_outside_of_memory_is_invalid_data() {
-    each_strategy(|instance, _| {
+    each_way(|instance, _| {
         let (cause, block) = breach(instance, "result_outside");
         assert_eq!(cause.kind(), "invalid-guest-data", "{cause}");
         assert_eq!(bytes(&block), [7; 65_536], "the block was not attached");
@@ -97,11 +101,11 @@ fn a_result_outside_of_memory_is_invalid_data() {
 
 #[test]
 fn a_block_that_was_being_written_goes_back_unpublished() {
-    each_strategy(|instance, strategy| {
+    each_way(|instance, way| {
         for stage in ["traps_writing", "spins_writing"] {
             let (cause, block) = breach(instance, stage);
             let expected = if stage == "traps_writing" { "unreachable" } else { "deadline-exceeded" };
-            assert_eq!(cause.kind(), expected, "{strategy}: {cause}");
+            assert_eq!(cause.kind(), expected, "{way}: {cause}");
             assert!(block.unread().is_empty() && block.read().is_err());
             block.write(false).unwrap().bytes(|bytes| assert!(bytes.iter().all(|byte| *byte == 0), "{stage}"));
             goes_on(instance, stage);
@@ -109,20 +113,20 @@ fn a_block_that_was_being_written_goes_back_unpublished() {
         // The call succeeds, and the attachment ends all the same.
         let stage = instance.guest().stage("keeps_writing").unwrap();
         let block = instance.call_stage(stage, Some(published(10, &[7], false))).unwrap().unwrap();
-        assert!(block.unread().is_empty(), "{strategy}");
+        assert!(block.unread().is_empty(), "{way}");
         assert!(block.write(false).is_ok());
     });
 }
 
 #[test]
 fn other_holders_notice_nothing() {
-    each_strategy(|instance, strategy| {
+    each_way(|instance, way| {
         let block = published(100, &[7; 100], true);
         let reading = block.read().unwrap();
         for stage in ["writes_read", "writes_read_and_detaches", "traps_writing", "consumed_too_many"] {
             let function = instance.guest().stage(stage).unwrap();
             instance.call_stage(function, Some(block.clone())).unwrap_err();
-            reading.bytes(|bytes| assert_eq!(*bytes, [7; 100], "{stage} under {strategy}"));
+            reading.bytes(|bytes| assert_eq!(*bytes, [7; 100], "{stage} by {way}"));
         }
         drop(reading);
         assert_eq!(bytes(&block), [7; 100]);
@@ -131,11 +135,11 @@ fn other_holders_notice_nothing() {
 
 #[test]
 fn what_can_be_refused_is_refused_and_the_guest_goes_on() {
-    each_strategy(|instance, strategy| {
+    each_way(|instance, way| {
         for stage in ["second_writer", "read_while_written", "write_while_read", "no_storage", "nothing_to_read"] {
             let function = instance.guest().stage(stage).unwrap();
             let result = instance.call_stage(function, Some(published(100, &[7], false)));
-            assert!(result.is_ok(), "{stage} under {strategy}: {}", result.unwrap_err());
+            assert!(result.is_ok(), "{stage} by {way}: {}", result.unwrap_err());
             goes_on(instance, stage);
         }
     });

@@ -6,7 +6,7 @@ use guest_host::{
     Cause, Instance, InstanceConfig, MemoryState, PrepareOptions, RestorePolicy, RestoreStrategy, SuspendError,
 };
 
-use super::{STRATEGIES, bytes, instance, published};
+use super::{Way, bytes, instance, instance_by, published};
 use crate::guests::{engine, load};
 
 fn call(instance: &mut Instance, stage: &str, block: Option<Block>) -> Option<Block> {
@@ -22,18 +22,18 @@ fn logged(instance: &Instance) -> Vec<String> {
 #[test]
 fn a_block_goes_to_another_guest_and_back() {
     for allocator in Allocator::ALL {
-        for strategy in STRATEGIES {
-            let guest = load("exchange", allocator);
-            if guest.admission().admits(strategy).is_err() {
+        for way in Way::ALL {
+            let guest = way.guest(&load("exchange", allocator));
+            let config = way.config();
+            if guest.admission().admits(config.strategy).is_err() {
                 continue;
             }
-            let config = InstanceConfig::default().with_strategy(strategy);
             let Ok(mut one) = guest.instantiate(&config, MemoryState::new()) else { continue };
             let mut other = guest.instantiate(&config, MemoryState::new()).unwrap();
             for _ in 0..3 {
                 let block = call(&mut one, "create", None);
                 let block = call(&mut other, "increment", block);
-                assert_eq!(call(&mut one, "check", block).map(|block| block.size()), None, "{allocator}, {strategy}");
+                assert_eq!(call(&mut one, "check", block).map(|block| block.size()), None, "{allocator}, {way}");
                 assert!(one.is_pristine() && other.is_pristine());
             }
         }
@@ -68,20 +68,37 @@ fn ten_thousand_strings_are_read_in_place_by_two_guests() {
 
 #[test]
 fn a_frame_goes_through_a_pipeline() {
-    for strategy in STRATEGIES {
-        let config = InstanceConfig::default().with_strategy(strategy);
-        let [mut first, mut second, mut third] = [(); 3].map(|()| instance("exchange", &config));
+    for way in Way::ALL {
+        let [mut first, mut second, mut third] = [(); 3].map(|()| instance_by(way, "exchange"));
         let frame: Vec<u8> = (0..1 << 20).map(|at: u32| (at % 251) as u8).collect();
         let expected: Vec<u8> = frame.iter().map(|pixel| pixel.saturating_add(16)).collect();
         for round in 0..3 {
             let block = call(&mut first, "brighten", Some(published(1 << 20, &frame, false))).unwrap();
-            assert!(bytes(&block) == expected, "{strategy}, round {round}");
+            assert!(bytes(&block) == expected, "{way}, round {round}");
             let block = call(&mut second, "blend", Some(block)).unwrap();
             let blended = bytes(&block);
             let mean = |at: usize| expected[at].midpoint(expected[at + 1]);
-            assert!((0..(1 << 20) - 1).all(|at| blended[at] == mean(at)), "{strategy}, round {round}");
+            assert!((0..(1 << 20) - 1).all(|at| blended[at] == mean(at)), "{way}, round {round}");
             call(&mut third, "measure", Some(block));
             assert_eq!(logged(&third).len(), 1);
+            let counts = [&mut first, &mut second, &mut third].map(|instance| instance.block_counts());
+            // One more, as `blend` reads one frame and writes another.
+            let attached = 4 * (round + 1);
+            assert_eq!(counts.iter().map(|counts| counts.attached).sum::<u64>(), attached);
+            // Frames that this test made or another guest did, each of them mapped.
+            if way == Way::Map && Block::mappable(1).is_mappable() {
+                assert_eq!(
+                    counts
+                        .iter()
+                        .map(|counts| (counts.mapped, counts.copied))
+                        .fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1)),
+                    (attached, 0)
+                );
+            }
+            for instance in [&first, &second, &third] {
+                let (memory, snapshot) = instance.memory().unwrap();
+                assert!(snapshot.memory().is_empty() || memory == snapshot.memory(), "{way}");
+            }
         }
     }
 }

@@ -2,30 +2,97 @@
 
 mod adversary;
 mod exchange;
+mod ring;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use guest_build::Allocator;
 use guest_host::blocks::Block;
-use guest_host::{Instance, InstanceConfig, MemoryState, RestoreStrategy};
+use guest_host::{
+    Engine, EngineConfig, Guest, Instance, InstanceAllocation, InstanceConfig, MemoryState, RestoreStrategy,
+};
 
 use crate::guests::load;
 
-/// The strategies under which guests have blocks: by marks, by comparing, by the allocator, and by instances that are new.
-const STRATEGIES: [RestoreStrategy; 5] = [
-    RestoreStrategy::DirtyCards,
-    RestoreStrategy::FullCopy,
-    RestoreStrategy::Watermark,
-    RestoreStrategy::BumpReset,
-    RestoreStrategy::Reinstantiate,
-];
+/// How a guest has blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// By copying, restored by this strategy: by marks, by comparing, by the allocator, or as a new instance.
+    Copy(RestoreStrategy),
+    /// By mapping each, restored by marks.
+    Map,
+}
+
+impl Way {
+    const ALL: [Self; 6] = [
+        Self::Copy(RestoreStrategy::DirtyCards),
+        Self::Copy(RestoreStrategy::FullCopy),
+        Self::Copy(RestoreStrategy::Watermark),
+        Self::Copy(RestoreStrategy::BumpReset),
+        Self::Copy(RestoreStrategy::Reinstantiate),
+        Self::Map,
+    ];
+
+    /// Whether marks say where the guest has written.
+    fn has_marks(self) -> bool {
+        matches!(self, Self::Map | Self::Copy(RestoreStrategy::DirtyCards))
+    }
+
+    fn config(self) -> InstanceConfig {
+        let config = InstanceConfig::default();
+        match self {
+            Self::Copy(strategy) => config.with_strategy(strategy),
+            Self::Map => {
+                let limits = config.limits.with_blocks_mapped_from(0);
+                config.with_strategy(RestoreStrategy::DirtyCards).with_limits(limits)
+            }
+        }
+    }
+
+    /// The guest for an engine that allows it.
+    fn guest(self, guest: &Guest) -> Guest {
+        match self {
+            Self::Copy(_) => guest.clone(),
+            Self::Map => on_demand(guest),
+        }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Copy(strategy) => strategy.fmt(f),
+            Self::Map => f.write_str("mapping"),
+        }
+    }
+}
+
+/// The guest with instances whose memory is mapped for each of them. Compiled once.
+fn on_demand(guest: &Guest) -> Guest {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    static GUESTS: OnceLock<Mutex<HashMap<[u8; 32], Guest>>> = OnceLock::new();
+    let engine = ENGINE
+        .get_or_init(|| Engine::new(&EngineConfig::default().with_allocation(InstanceAllocation::OnDemand)).unwrap());
+    let mut guests = GUESTS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    guests.entry(guest.hash()).or_insert_with(|| guest.for_engine(engine).unwrap()).clone()
+}
 
 /// An instance of a guest with the bump allocator.
 fn instance(guest: &str, config: &InstanceConfig) -> Instance {
     load(guest, Allocator::BumpReset).instantiate(config, MemoryState::new()).unwrap()
 }
 
+/// The same, which has blocks in this way.
+fn instance_by(way: Way, guest: &str) -> Instance {
+    let guest = way.guest(&load(guest, Allocator::BumpReset));
+    guest.instantiate(&way.config(), MemoryState::new()).unwrap()
+}
+
 /// A block of this size with these bytes, for one reader at a time or for many.
 fn published(size: u32, bytes: &[u8], shared: bool) -> Block {
-    let block = Block::new(size);
+    let block = Block::mappable(size);
     let mut writing = block.write(shared).unwrap();
     writing.bytes(|block| block[..bytes.len()].copy_from_slice(bytes));
     writing.publish(u32::try_from(bytes.len()).unwrap());

@@ -1,0 +1,280 @@
+//! Guests that hand each other blocks of a ring. Where the system has no rings, these tests find that out and end.
+
+use guest_build::Allocator;
+use guest_host::blocks::{Block, JoinError, Member, RingGroup, Violation};
+use guest_host::{Cause, Guest, Instance, InstanceConfig, MemoryState, PrepareOptions, RestoreStrategy, Retention};
+
+use super::on_demand;
+use crate::guests::{engine, load};
+
+/// A bare module with a ring's storage. It fills a block of a ring with a byte and publishes some of it, sums what it reads, and breaks
+/// the rules.
+const GUEST: &str = r#"(module
+    (import "test:shm/exchange" "[static]memory-block.add-storage" (func $add_storage (param i32 i32 i32)))
+    (import "test:shm/exchange" "[method]memory-block.attach" (func $attach (param i32 i32 i32)))
+    (import "test:shm/exchange" "[method]memory-block.detach" (func $detach (param i32 i32)))
+    (memory (export "memory") 33)
+    (global $sum (export "sum") (mut i32) (i32.const 0))
+    (func (export "_initialize") (call $add_storage (i32.const 65536) (i32.const 2097152) (i32.const 0)))
+    (func $attached (param $block i32) (param $flags i32) (result i32)
+        (call $attach (local.get $block) (local.get $flags) (i32.const 0))
+        (if (i32.load8_u (i32.const 0)) (then (unreachable)))
+        (i32.load (i32.const 4)))
+    (func $fill (param $block i32) (param $byte i32) (result i32)
+        (local $at i32)
+        (local.set $at (call $attached (local.get $block) (i32.const 3)))
+        (memory.fill (local.get $at) (local.get $byte) (i32.load (i32.const 8)))
+        (call $detach (local.get $block) (i32.load (i32.const 8)))
+        (local.get $at))
+    (func (export "write") (param $block i32) (result i32)
+        (drop (call $fill (local.get $block) (i32.const 7))) (local.get $block))
+    (func (export "read") (param $block i32) (result i32)
+        (if (i32.ne (i32.load8_u (call $attached (local.get $block) (i32.const 0))) (i32.const 7)) (then (unreachable)))
+        (call $detach (local.get $block) (i32.const 0))
+        (i32.const 0))
+    (func (export "write_read") (param $block i32) (result i32)
+        (i32.store8 offset=2000 (call $attached (local.get $block) (i32.const 0)) (i32.const 9))
+        (i32.const 0))
+    (func (export "write_read_and_trap") (param $block i32) (result i32)
+        (i32.store8 offset=2000 (call $attached (local.get $block) (i32.const 0)) (i32.const 9))
+        (unreachable))
+    (func (export "write_published") (param $block i32) (result i32)
+        (i32.store8 offset=2000 (call $fill (local.get $block) (i32.const 7)) (i32.const 9))
+        (local.get $block))
+    (func (export "write_published_and_trap") (param $block i32) (result i32)
+        (i32.store8 offset=2000 (call $fill (local.get $block) (i32.const 7)) (i32.const 9))
+        (unreachable))
+    (func (export "trap_writing") (param $block i32) (result i32)
+        (memory.fill (call $attached (local.get $block) (i32.const 1)) (i32.const 9) (i32.const 4096))
+        (unreachable))
+    (func (export "grow") (param $block i32) (result i32) (drop (memory.grow (i32.const 5))) (i32.const 0))
+    (func (export "read_raw") (param $address i32) (result i32) (i32.load8_u (local.get $address))))"#;
+
+/// Bytes of a slot.
+const SLOT: u32 = 300_000;
+
+fn guest() -> Guest {
+    on_demand(&Guest::load(engine(), "ring", &wat::parse_str(GUEST).unwrap(), PrepareOptions::default()).unwrap())
+}
+
+fn instance() -> Instance {
+    let config = InstanceConfig::default().with_strategy(RestoreStrategy::DirtyCards);
+    guest().instantiate(&config, MemoryState::new()).unwrap()
+}
+
+/// A group of one that writes and two that read.
+fn group() -> Option<(RingGroup, Member, [Member; 2])> {
+    let mut group = RingGroup::new(3, SLOT).ok()?;
+    let writer = group.add(instance(), true).unwrap();
+    let readers = [(); 2].map(|()| group.add(instance(), false).unwrap());
+    Some((group, writer, readers))
+}
+
+fn call(group: &mut RingGroup, member: Member, stage: &str, block: &Block) -> Result<Option<Block>, Cause> {
+    let stage = group.member(member).guest().stage(stage).unwrap();
+    group.call_stage(member, stage, Some(block.clone())).map_err(|failure| failure.cause)
+}
+
+/// All of the memory is as in the snapshot but for the ring.
+fn assert_restored(group: &RingGroup, member: Member) {
+    let instance = group.member(member);
+    let (memory, snapshot) = instance.memory().unwrap();
+    let (first, last) = (65_536 + 4096, 65_536 + 4096 + 3 * (303_104 + 4096));
+    assert!(instance.is_pristine() && memory.len() == snapshot.memory().len());
+    assert!(memory[..first] == snapshot.memory()[..first] && memory[last + 4096..] == snapshot.memory()[last + 4096..]);
+}
+
+#[test]
+fn two_subscribers_read_what_was_published_and_nothing_is_copied() {
+    let Some((mut group, writer, readers)) = group() else { return };
+    for _ in 0..20 {
+        let block = group.slot().unwrap();
+        assert!(call(&mut group, writer, "write", &block).unwrap().is_some());
+        assert_eq!((block.unread(), block.is_shared()), (0..SLOT, true));
+        for reader in readers {
+            call(&mut group, reader, "read", &block).unwrap();
+            assert_restored(&group, reader);
+        }
+        assert_restored(&group, writer);
+    }
+    for member in [writer, readers[0], readers[1]] {
+        let counts = group.block_counts(member);
+        assert_eq!((counts.attached, counts.copied, counts.handed_over), (20, 0, 20 * u64::from(SLOT)));
+    }
+}
+
+#[test]
+fn the_host_fills_a_block_and_guests_read_it() {
+    let Some((mut group, _, readers)) = group() else { return };
+    let block = group.slot().unwrap();
+    group
+        .fill(&block, true, |bytes| {
+            bytes[0] = 7;
+            1000
+        })
+        .unwrap();
+    assert_eq!(block.unread(), 0..1000);
+    for reader in readers {
+        call(&mut group, reader, "read", &block).unwrap();
+        assert_eq!(group.block_counts(reader).copied, 0);
+    }
+}
+
+#[test]
+fn a_reader_that_writes_harms_itself_alone() {
+    let Some((mut group, writer, [one, other])) = group() else { return };
+    let block = group.slot().unwrap();
+    call(&mut group, writer, "write", &block).unwrap();
+    let found = call(&mut group, one, "write_read", &block).unwrap_err();
+    assert!(matches!(found, Cause::Block(Violation::WroteWhileReading { .. })), "{found}");
+    assert_eq!(call(&mut group, one, "write_read_and_trap", &block).unwrap_err().kind(), "unreachable");
+    for reader in [one, other] {
+        // The second page of the slot, where the guest wrote.
+        let address = 65_536 + 2 * 4096 + 2000;
+        let (memory, _) = group.member(reader).memory().unwrap();
+        assert_eq!(memory[address], 7);
+        call(&mut group, reader, "read", &block).unwrap();
+        assert_restored(&group, reader);
+    }
+    assert!(block.read().unwrap().bytes(|bytes| bytes.iter().all(|byte| *byte == 7)));
+}
+
+#[test]
+fn a_writer_that_changes_what_it_has_published_takes_all_of_it_back() {
+    for stage in ["write_published", "write_published_and_trap"] {
+        let Some((mut group, writer, readers)) = group() else { return };
+        let (one, other) = (group.slot().unwrap(), group.slot().unwrap());
+        call(&mut group, writer, "write", &one).unwrap();
+        let cause = call(&mut group, writer, stage, &other).unwrap_err();
+        if stage == "write_published" {
+            assert!(matches!(cause, Cause::Block(Violation::WroteAfterDetach { .. })), "{cause}");
+        }
+        for block in [&one, &other] {
+            assert!(block.read().is_err(), "{stage}");
+            assert_eq!(call(&mut group, readers[0], "read", block).unwrap_err().kind(), "unreachable");
+        }
+        assert_restored(&group, writer);
+        // And it can go on.
+        drop((one, other));
+        let block = group.slot().unwrap();
+        call(&mut group, writer, "write", &block).unwrap();
+        call(&mut group, readers[1], "read", &block).unwrap();
+    }
+}
+
+#[test]
+fn a_writer_that_traps_leaves_nothing_to_read() {
+    let Some((mut group, writer, [reader, _])) = group() else { return };
+    let block = group.slot().unwrap();
+    assert_eq!(call(&mut group, writer, "trap_writing", &block).unwrap_err().kind(), "unreachable");
+    assert!(block.read().is_err());
+    assert_eq!(call(&mut group, reader, "read", &block).unwrap_err().kind(), "unreachable");
+    group
+        .fill(&block, false, |bytes| {
+            assert!(bytes.iter().all(|byte| *byte == 0));
+            0
+        })
+        .unwrap();
+    assert_restored(&group, writer);
+}
+
+#[test]
+fn slots_are_as_many_as_there_are() {
+    let Some((group, _, _)) = group() else { return };
+    let blocks: Vec<_> = std::iter::from_fn(|| group.slot()).collect();
+    assert_eq!(blocks.len(), 3);
+    assert!(blocks[0].write(false).is_err(), "only the group writes");
+    drop(blocks);
+    assert!(group.slot().is_some());
+}
+
+#[test]
+fn instances_that_cannot_join_are_given_back_with_the_reason() {
+    let Ok(mut group) = RingGroup::new(3, SLOT) else { return };
+    let config = InstanceConfig::default();
+    let pooled = Guest::load(engine(), "ring", &wat::parse_str(GUEST).unwrap(), PrepareOptions::default()).unwrap();
+    let of = |guest: &Guest, strategy| {
+        guest.instantiate(&config.clone().with_strategy(strategy), MemoryState::new()).unwrap()
+    };
+    for instance in [
+        of(&pooled, RestoreStrategy::DirtyCards),
+        of(&guest(), RestoreStrategy::FullCopy),
+        of(&guest(), RestoreStrategy::Reinstantiate),
+    ] {
+        let mut refused = group.add(instance, false).unwrap_err();
+        assert!(matches!(refused.error, JoinError::NotMappable), "{refused}");
+        assert!(refused.instance.invoke_by_name("read_raw").is_err());
+    }
+    let mut large = RingGroup::new(100, SLOT).unwrap();
+    let refused = large.add(of(&guest(), RestoreStrategy::DirtyCards), true).unwrap_err();
+    assert!(refused.to_string().contains("bytes of storage in one piece"), "{refused}");
+}
+
+#[test]
+fn an_instance_that_was_replaced_joins_again() {
+    let Ok(mut group) = RingGroup::new(3, SLOT) else { return };
+    // Memory that a call grew has the instance replaced.
+    let mut retention = Retention::default();
+    (retention.bytes, retention.restores) = (0, 1);
+    let config = InstanceConfig::default().with_strategy(RestoreStrategy::DirtyCards);
+    let config = config.with_retention(Some(retention));
+    let member = group.add(guest().instantiate(&config, MemoryState::new()).unwrap(), true).unwrap();
+    let block = group.slot().unwrap();
+    for turn in 1..4 {
+        call(&mut group, member, "write", &block).unwrap();
+        call(&mut group, member, "grow", &block).unwrap();
+        assert_eq!(group.member(member).physical_pages(), 38);
+        call(&mut group, member, "read", &block).unwrap();
+        assert_eq!(group.member(member).physical_pages(), 33, "it was replaced");
+        call(&mut group, member, "read", &block).unwrap();
+        assert_eq!((group.block_counts(member).attached, group.block_counts(member).copied), (3 * turn, 0));
+    }
+}
+
+#[test]
+fn a_hundred_thousand_attachments_take_nothing() {
+    let Some((mut group, writer, [reader, _])) = group() else { return };
+    let held = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let resident: usize = resident.trim().trim_end_matches(" kB").trim().parse().unwrap();
+        let files = std::fs::read_dir("/proc/self/fd").unwrap().count();
+        (resident, files, std::fs::read_to_string("/proc/self/maps").unwrap().lines().count())
+    };
+    let turn = |group: &mut RingGroup| {
+        let block = group.slot().unwrap();
+        call(group, writer, "write", &block).unwrap();
+        call(group, reader, "read", &block).unwrap();
+    };
+    (0..100).for_each(|_| turn(&mut group));
+    let before = held();
+    (0..2000).for_each(|_| turn(&mut group));
+    let after = held();
+    // Other tests run at the same time. What each turn left would be thousands.
+    assert!(
+        after.0 < before.0 + (64 << 10) && after.1 < before.1 + 500 && after.2 < before.2 + 1000,
+        "{before:?}, {after:?}"
+    );
+    assert_eq!(group.block_counts(reader).attached, 2100);
+}
+
+#[test]
+fn guests_of_the_sdk_join_too() {
+    let Ok(mut group) = RingGroup::new(2, 200_000) else { return };
+    let guest = on_demand(&load("exchange", Allocator::BumpReset));
+    let config = InstanceConfig::default().with_strategy(RestoreStrategy::DirtyCards);
+    let [writer, reader] =
+        [true, false].map(|writes| group.add(guest.instantiate(&config, MemoryState::new()).unwrap(), writes).unwrap());
+    let block = group.slot().unwrap();
+    group
+        .fill(&block, false, |bytes| {
+            bytes.fill(100);
+            200_000
+        })
+        .unwrap();
+    let block = group.call_stage(writer, guest.stage("brighten").unwrap(), Some(block)).unwrap().unwrap();
+    group.call_stage(reader, guest.stage("measure").unwrap(), Some(block)).unwrap();
+    let logged: Vec<_> = group.member(reader).last_log().map(|(_, line)| line.to_owned()).collect();
+    assert_eq!(logged, ["200000 pixels, mean 116"]);
+    assert_eq!((group.block_counts(writer).copied, group.block_counts(reader).copied), (0, 0));
+}
