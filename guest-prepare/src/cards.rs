@@ -196,7 +196,7 @@ impl<'a> Cards<'a> {
     /// If the range reaches beyond the address space.
     #[must_use]
     pub fn is_written(&self, range: Range<usize>) -> bool {
-        self.table[self.geometry.alone(range)].iter().any(|mark| *mark != 0)
+        next_mark(&self.table[self.geometry.alone(range)], 0).is_some()
     }
 
     /// The parts of a range in which there may have been writes, in ascending order and without overlap. The range does not reach
