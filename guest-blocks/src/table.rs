@@ -203,6 +203,7 @@ impl BlockTable {
         for entry in self.slots.iter_mut().filter_map(|slot| slot.entry.as_mut()) {
             if let Some(Attached { place: Place::Mapped(place), .. }) = &entry.attached {
                 unmap(memory, place, &entry.block)?;
+                memory.discard_written(place.clone());
             }
         }
         // Ids begin again, too: the guest sees those that a fresh instance would see.
@@ -342,10 +343,9 @@ impl BlockTable {
             Err(refused) => return Ok(Err(refused)),
         };
         match &attached.place {
-            // The end of the call sees to rings. To clear all marks of a slot takes longer than everything else.
-            Place::Slot(_) => {}
-            // Writes go to the file, or to pages that nobody keeps.
-            place @ Place::Mapped(_) => memory.discard_written(place.watched()),
+            // The end of the call sees to rings. To look at all marks of a slot takes longer than everything else. There are none where
+            // pages were mapped.
+            Place::Slot(_) | Place::Mapped(_) => {}
             place => memory.forget_written(place.watched()),
         }
         self.counts.attached += 1;
@@ -520,9 +520,8 @@ impl BlockTable {
     /// [`Violation::UnknownBlock`], [`Violation::NotAttached`], [`Violation::Length`], [`Violation::WroteWhileReading`] and
     /// [`Violation::WroteHandedOut`].
     pub fn detach(&mut self, memory: &mut impl GuestMemory, id: u32, bytes: u32) -> Result<(), Violation> {
-        let entry = self.entry_mut(id)?;
-        let block = entry.block.clone();
-        let Some(Attached { place, holds }) = &mut entry.attached else { return Err(Violation::NotAttached { id }) };
+        let Entry { block, attached, .. } = self.entry_mut(id)?;
+        let Some(Attached { place, holds }) = attached else { return Err(Violation::NotAttached { id }) };
         let mut copied = 0;
         let most = match holds {
             Holds::Writing(writing) => {
@@ -544,9 +543,12 @@ impl BlockTable {
         }
         // Before others can have the block.
         if let Place::Mapped(place) = place {
-            unmap(memory, place, &block)?;
+            unmap(memory, place, block)?;
+            if let Holds::Writing(_) = holds {
+                memory.discard_written(place.clone());
+            }
         }
-        let Some(Attached { place, holds }) = entry.attached.take() else { return Err(Violation::NotAttached { id }) };
+        let Some(Attached { place, holds }) = attached.take() else { return Err(Violation::NotAttached { id }) };
         self.counts.copied += copied;
         if let (Place::Slot(slot), Holds::Writing(_)) = (&place, &holds) {
             // From now on a mark is one of a write that must not be.
@@ -708,6 +710,9 @@ impl BlockTable {
     /// Checks that the guest has written to no page of a ring but those of slots that it has attached for writing.
     fn check_rings(&self, memory: &impl GuestMemory) -> Result<(), Violation> {
         for Joined { place, writes, .. } in &self.rings {
+            if !memory.has_written(guarded(place)) {
+                continue;
+            }
             let attached = self.slots.iter().filter_map(|slot| slot.entry.as_ref()?.attached.as_ref());
             let written = attached.filter_map(|attached| match attached {
                 Attached { place: Place::Slot(slot), holds: Holds::Writing(_) } => Some(pages_of(slot)),
@@ -905,9 +910,9 @@ fn collect(
 /// Checks that a reader has left its bytes as they were. Where no barrier knows it, they are compared.
 fn check_read(memory: &impl GuestMemory, place: &Place, reading: &Reading) -> Result<(), Violation> {
     let watched = place.watched();
-    let ranges = match memory.written(watched.clone()) {
-        Written::Ranges(_) if !memory.has_written(watched) => return Ok(()),
-        Written::Ranges(ranges) => ranges,
+    let ranges = match memory.written(0..0) {
+        Written::Ranges(_) if !memory.has_written(watched.clone()) => return Ok(()),
+        Written::Ranges(_) => written(memory, watched),
         Written::Unknown => Vec::new(),
     };
     let first = place.first_to_read(reading);
@@ -941,10 +946,7 @@ fn pages_of(slot: &Range<usize>) -> Range<usize> {
 /// Ends the mapping of a block. Its pages are 0 then.
 fn unmap(memory: &mut impl GuestMemory, place: &Range<usize>, block: &Block) -> Result<(), Violation> {
     match memory.pages(mapped(place)).map(|mut pages| block.content().take_back(&mut pages)) {
-        Some(Ok(())) => {
-            memory.discard_written(place.clone());
-            Ok(())
-        }
+        Some(Ok(())) => Ok(()),
         _ => Err(Violation::NotUnmapped),
     }
 }

@@ -187,7 +187,8 @@ impl<'a> Cards<'a> {
     /// # Panics
     /// If the range reaches beyond the address space.
     pub fn forget(&mut self, range: Range<usize>) {
-        self.table[self.geometry.alone(range)].fill(0);
+        // Few cards have marks, and to look for them takes half the time of writing all.
+        take_runs(&mut self.table[self.geometry.alone(range)], self.geometry.shift, |_| ());
     }
 
     /// Whether there was certainly a write in a range: a card has a mark, and lies in the range with the slack around it.
