@@ -96,6 +96,23 @@ impl Guest {
         Ok(instance)
     }
 
+    /// Makes an instance that is made anew for each call, of the module with a write barrier: a reference for instances that are
+    /// restored by its marks. The marks decide whether some breaches of the rules of memory blocks are found.
+    ///
+    /// # Errors
+    /// As for [`Guest::instantiate`].
+    #[doc(hidden)]
+    pub fn instantiate_anew_with_marks(
+        &self,
+        config: &InstanceConfig,
+        state: impl State + 'static,
+    ) -> Result<Instance, LoadError> {
+        let plan = Plan::new(Choice::asked(RestoreStrategy::Reinstantiate), Mechanism::Replace, self.marking()?);
+        let mut instance = self.absent(plan, config, Box::new(state))?;
+        ready(instance.replace::<Blocking>())?;
+        Ok(instance)
+    }
+
     /// The plan of a choice. Where the host chose, and the module cannot be given a write barrier, it is that of another.
     fn plan_or_next(&self, choice: Choice, config: &InstanceConfig) -> Result<Plan, LoadError> {
         match self.plan(choice, config) {

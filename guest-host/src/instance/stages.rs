@@ -81,7 +81,7 @@ impl Instance {
 
     /// Makes later restores or attachments wrong: a broken specimen that a checker of restores must catch.
     #[cfg(feature = "specimens")]
-    pub fn break_blocks(&mut self, specimen: crate::blocks::BlockSpecimen) {
+    pub fn break_blocks(&mut self, specimen: crate::contract::blocks::BlockSpecimen) {
         if let Some(blocks) = self.phase.data_mut().and_then(|data| data.contract.blocks()) {
             blocks.break_by(specimen);
         }

@@ -9,7 +9,8 @@ pub enum BlockSpecimen {
     KeepsBytes,
     /// An attachment has the bytes that the place had before, and not those of the block.
     StaleView,
-    /// A block that was being written when the call ended is published.
+    /// Attachments that a call leaves end as if the guest had detached the blocks: those that it was writing are published, and those
+    /// that it was reading are consumed.
     PublishesEarly,
     /// The bytes of a writer do not get into the block.
     LosesCopy,
