@@ -1,11 +1,11 @@
 //! The functions of a guest that are called: all of them, or those that were asked for, with the arguments that they take.
 //!
 //! Functions of bare modules take arguments, which only the caller knows. One without arguments is left out of all, and is an
-//! error where it was asked for by name.
+//! error where it was asked for by name. Stages take memory blocks, which verification has for them.
 
 use std::fmt;
 
-use guest_host::{ArgumentError, Arguments, ConfigError, Guest, LoadError, MissingArguments, Val};
+use guest_host::{ArgumentError, Arguments, Cause, ConfigError, Guest, LoadError, MissingArguments, Val};
 use guest_prepare::module_info::{ContractKind, Signature, ValueType};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,8 @@ pub struct Selection {
     pub functions: Vec<String>,
     /// The functions that take arguments and have none.
     pub skipped: Vec<SkippedFunction>,
+    /// The stages to call; none where the caller has no memory blocks for them.
+    pub stages: Vec<String>,
 }
 
 /// A function that takes arguments and has none.
@@ -58,20 +60,84 @@ impl SkippedFunction {
 /// [`LoadError::Function`] when there is no function of a name that was asked for, and [`ConfigError::Arguments`] when one that
 /// was asked for, or every function, takes arguments and has none.
 pub fn select(guest: &Guest, asked: &[String], arguments: &Arguments) -> Result<Selection, LoadError> {
+    select_among(guest, asked, arguments, false)
+}
+
+/// As [`select`], with the [stages](guest_abi::block) besides: all of them if `asked` is empty. A stage of a bare module for which there
+/// are arguments is called with those.
+///
+/// ```
+/// use guest_host::{Arguments, Engine, EngineConfig, Guest, PrepareOptions};
+/// use host_harness::functions::select_with_stages;
+///
+/// # let wasm = wat::parse_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-host/examples/increment.wat")))?;
+/// # let engine = Engine::new(&EngineConfig::default())?;
+/// # let guest = Guest::load(&engine, "increment", &wasm, PrepareOptions::default())?;
+/// let found = select_with_stages(&guest, &[], &Arguments::default())?;
+/// assert_eq!((found.functions.len(), found.stages), (0, vec!["increment".to_owned()]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// As for [`select`]. A guest with stages needs no function that can be called.
+pub fn select_with_stages(guest: &Guest, asked: &[String], arguments: &Arguments) -> Result<Selection, LoadError> {
+    select_among(guest, asked, arguments, true)
+}
+
+fn select_among(
+    guest: &Guest,
+    asked: &[String],
+    arguments: &Arguments,
+    with_stages: bool,
+) -> Result<Selection, LoadError> {
+    let stages = || guest.stages().map(|(name, _)| name).filter(|_| with_stages);
+    let is_stage = |name: &str| stages().any(|stage| stage == name) && arguments.get(name).is_none();
+    let is_function = |name: &str| guest.function(name).is_ok();
+    let functions = guest.functions().iter().map(String::as_str);
+    let names: Vec<&str> = match asked {
+        [] => functions.chain(stages().filter(|stage| !is_function(stage))).collect(),
+        asked => asked.iter().map(String::as_str).collect(),
+    };
     let mut found = Selection::default();
-    for function in if asked.is_empty() { guest.functions() } else { asked } {
-        guest.function(function).map_err(LoadError::Function)?;
-        match parameters(guest, function).filter(|_| arguments.get(function).is_none()) {
-            Some(signature) => {
-                found.skipped.push(SkippedFunction { function: function.clone(), signature: signature.clone() });
+    for name in names {
+        if is_stage(name) {
+            found.stages.push(name.to_owned());
+            // An extension function may have the same name.
+            if is_bare(guest) || !is_function(name) {
+                continue;
             }
-            None => found.functions.push(function.clone()),
+        }
+        match with_stages {
+            true => check_with_stages(guest, name)?,
+            false => guest.function(name).map(drop).map_err(LoadError::Function)?,
+        }
+        match parameters(guest, name).filter(|_| arguments.get(name).is_none()) {
+            Some(signature) => {
+                found.skipped.push(SkippedFunction { function: name.to_owned(), signature: signature.clone() });
+            }
+            None => found.functions.push(name.to_owned()),
         }
     }
-    let refuse = !asked.is_empty() || found.functions.is_empty();
+    let refuse = !asked.is_empty() || (found.functions.is_empty() && found.stages.is_empty());
     match found.skipped.first().filter(|_| refuse) {
         Some(skipped) => Err(skipped.clone().error()),
         None => Ok(found),
+    }
+}
+
+/// Checks that the guest has an extension function of this name, a function of numbers, or a [stage](guest_abi::block).
+///
+/// # Errors
+/// [`LoadError::Function`] with the names that there are.
+pub fn check_with_stages(guest: &Guest, name: &str) -> Result<(), LoadError> {
+    match guest.function(name) {
+        Err(Cause::MissingExport { name, nearest, functions }) if guest.stage(&name).is_none() => {
+            let stages = guest.stages().map(|(stage, _)| stage.to_owned()).filter(|stage| !functions.contains(stage));
+            let functions = functions.iter().cloned().chain(stages).collect();
+            Err(LoadError::Function(Cause::MissingExport { name, nearest, functions }))
+        }
+        // Nothing else is wrong with a name.
+        _ => Ok(()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which function a verification calls next.
+//! Which function a verification calls next, and with which block.
 
 use std::time::Instant;
 
@@ -6,29 +6,49 @@ use rand::Rng as _;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
+use super::blocks::{Input, Inputs};
 use super::tally::Tally;
 use super::{Verdict, VerifyOptions};
-use crate::functions::select;
+use crate::functions::{Selection, select, select_with_stages};
 use guest_host::{Function, Guest, LoadError};
 
+/// A function that is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Callee<'g> {
+    pub(super) function: Function,
+    pub(super) name: &'g str,
+    pub(super) is_stage: bool,
+}
+
 /// The sequence of calls: every function once in order, every function twice in a row, then any.
-pub(super) struct Draw<'o> {
-    options: &'o VerifyOptions,
-    pub(super) functions: Vec<Function>,
+pub(super) struct Draw<'a> {
+    options: &'a VerifyOptions,
+    pub(super) functions: Vec<Callee<'a>>,
     pub(super) random: ChaCha8Rng,
+    pub(super) inputs: Inputs,
     begin: Instant,
     calls: u64,
 }
 
-impl<'o> Draw<'o> {
-    pub(super) fn new(guest: &Guest, options: &'o VerifyOptions) -> Result<Self, LoadError> {
-        let functions = functions(guest, options)?;
+impl<'a> Draw<'a> {
+    /// The sequence over the guest's functions, and its stages.
+    pub(super) fn new(guest: &'a Guest, options: &'a VerifyOptions) -> Result<Self, LoadError> {
+        Self::among(guest, options, select_with_stages)
+    }
+
+    /// The sequence over the guest's functions.
+    pub(super) fn without_stages(guest: &'a Guest, options: &'a VerifyOptions) -> Result<Self, LoadError> {
+        Self::among(guest, options, select)
+    }
+
+    fn among(guest: &'a Guest, options: &'a VerifyOptions, select: Select) -> Result<Self, LoadError> {
+        let functions = callees(guest, options, select)?;
         let random = ChaCha8Rng::seed_from_u64(options.seed);
-        Ok(Self { options, functions, random, begin: Instant::now(), calls: 0 })
+        Ok(Self { options, functions, random, inputs: Inputs::default(), begin: Instant::now(), calls: 0 })
     }
 
     /// The number of the next call, from 0, and its function, unless enough calls were made or enough was found.
-    pub(super) fn next(&mut self, tally: &Tally<'_>, verdict: &mut Verdict) -> Option<(u64, Function)> {
+    pub(super) fn next(&mut self, tally: &Tally<'a>, verdict: &mut Verdict) -> Option<(u64, Callee<'a>)> {
         let VerifyOptions { calls, max_differences, time_limit, .. } = *self.options;
         if self.calls >= calls || self.functions.is_empty() || verdict.differences.len() >= max_differences {
             return None;
@@ -43,7 +63,12 @@ impl<'o> Draw<'o> {
         Some((call, tally.first_worth_calling(&self.functions, drawn)?))
     }
 
-    fn drawn(&mut self, call: u64) -> Function {
+    /// The block that a function is called with, if it takes one.
+    pub(super) fn input(&mut self, callee: Callee<'_>) -> Option<Input> {
+        if callee.is_stage { self.inputs.draw(&mut self.random) } else { None }
+    }
+
+    fn drawn(&mut self, call: u64) -> Callee<'a> {
         let count = self.functions.len();
         let index = match usize::try_from(call) {
             Ok(call) if call < count => call,
@@ -54,13 +79,22 @@ impl<'o> Draw<'o> {
     }
 }
 
+/// Selects functions of a guest.
+type Select = fn(&Guest, &[String], &guest_host::Arguments) -> Result<Selection, LoadError>;
+
 /// The functions that are called.
-fn functions(guest: &Guest, options: &VerifyOptions) -> Result<Vec<Function>, LoadError> {
-    let names = match options.functions.as_deref() {
+fn callees<'g>(guest: &'g Guest, options: &VerifyOptions, select: Select) -> Result<Vec<Callee<'g>>, LoadError> {
+    let selection = match options.functions.as_deref() {
         // No function is not all of them.
         Some([]) => return Ok(Vec::new()),
-        asked => select(guest, asked.unwrap_or_default(), &options.config.arguments)?.functions,
+        asked => select(guest, asked.unwrap_or_default(), &options.config.arguments)?,
     };
-    let find = |name: &String| guest.function(name).map_err(LoadError::Function);
-    names.iter().map(find).collect()
+    let function = |name: &String| {
+        let function = guest.function(name).map_err(LoadError::Function)?;
+        Ok(Callee { function, name: guest.function_name(function), is_stage: false })
+    };
+    let mut callees: Vec<Callee<'g>> = selection.functions.iter().map(function).collect::<Result<_, LoadError>>()?;
+    let named = selection.stages.iter().filter_map(|name| guest.stages().find(|(stage, _)| stage == name));
+    callees.extend(named.map(|(name, function)| Callee { function, name, is_stage: true }));
+    Ok(callees)
 }

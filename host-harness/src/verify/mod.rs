@@ -18,12 +18,18 @@
 //! A function of which no call succeeded proves nothing: as far as anybody knows, what it does before it fails is all that was
 //! compared. The verdict names it, with the commonest cause, and passes only if [`AllowFailing`] allows that.
 //!
+//! Stages are called with memory blocks that the seed determines. Each side has equal blocks of its own. After the restore the result
+//! block and the input block are compared, whole, and the counts of attachments. Some breaches of the rules of blocks are found only by
+//! the marks of a write barrier; so the fresh instances have one exactly if the restored instance has.
+//!
 //! It finds differences; it does not look for their cause, and it cannot judge a guest that is not a pure function of
 //! its state.
 
+mod blocks;
 mod draw;
 mod image;
 mod observe;
+mod reference;
 mod sleeper;
 mod suspend;
 mod tally;
@@ -36,14 +42,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::probe;
 use guest_host::restore::Restore;
-use guest_host::{
-    Engine, EngineConfig, Function, Guest, Instance, InstanceAllocation, InstanceConfig, LoadError, MemoryState,
-    RestorePolicy, RestoreStrategy,
-};
+use guest_host::{Guest, Instance, InstanceConfig, LoadError, MemoryState, RestorePolicy};
 
-use draw::Draw;
+use blocks::{Input, Seen};
+use draw::{Callee, Draw};
 pub use observe::Aspect;
 use observe::{CauseOfFailure, Observed};
+use reference::Reference;
 pub use sleeper::{Sleep, Sleeper};
 pub use suspend::{NotSuspended, verify_suspension};
 use tally::Tally;
@@ -65,7 +70,8 @@ pub struct VerifyOptions {
     /// How instances are made; its strategy and residue are what is verified. A guest that reads the clock or random bytes
     /// of the system is given a fixed clock and seeded randomness: no two instances could be compared otherwise.
     pub config: InstanceConfig,
-    /// Functions to call; when `None`, all of the guest's but those that take arguments and have none.
+    /// Functions and [stages](guest_abi::block) to call; when `None`, all of the guest's but functions that take arguments and have
+    /// none. A stage goes by its own name, and is called with memory blocks that the seed determines.
     pub functions: Option<Vec<String>>,
     /// Calls to make.
     pub calls: u64,
@@ -207,6 +213,22 @@ pub fn verify_with(
     run(guest, subject, options, state, &mut |_| ())
 }
 
+/// As [`verify`], with a subject that `change` breaks first: a specimen that verification must catch.
+///
+/// # Errors
+/// As for [`verify`].
+#[doc(hidden)]
+pub fn verify_changed(
+    guest: &Guest,
+    options: &VerifyOptions,
+    state: &MemoryState,
+    change: impl FnOnce(&mut Instance),
+) -> Result<Verdict, LoadError> {
+    let mut subject = guest.instantiate(&subject_config(options), state.clone())?;
+    change(&mut subject);
+    run(guest, subject, options, state, &mut |_| ())
+}
+
 fn subject_config(options: &VerifyOptions) -> InstanceConfig {
     let wasi = options.config.wasi.repeatable();
     options.config.clone().with_policy(RestorePolicy::EveryCall).with_count(true).with_trace(true).with_wasi(wasi)
@@ -215,17 +237,6 @@ fn subject_config(options: &VerifyOptions) -> InstanceConfig {
 /// Times that a call is made again when it ended by its deadline on one side only.
 const RETRIES: u32 = 2;
 
-/// The guest with instances in memory that the system has mapped for each of them.
-fn outside_of_pools(guest: &Guest) -> Result<Guest, LoadError> {
-    match guest.engine().config() {
-        EngineConfig { allocation: InstanceAllocation::OnDemand, .. } => Ok(guest.clone()),
-        pooled => {
-            let config = pooled.clone().with_allocation(InstanceAllocation::OnDemand);
-            guest.for_engine(&Engine::new(&config)?)
-        }
-    }
-}
-
 fn run(
     guest: &Guest,
     subject: Instance,
@@ -233,12 +244,11 @@ fn run(
     state: &MemoryState,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Verdict, LoadError> {
-    let reference = subject_config(options).with_strategy(RestoreStrategy::Reinstantiate);
-    let reference = outside_of_pools(guest)?.instantiate(&reference, state.clone())?;
+    let reference = Reference::new(guest, &subject, subject_config(options), state)?;
     let mut draw = Draw::new(guest, options)?;
     let mut verdict = Verdict::new(subject.strategy_name(), options.seed);
     let mut pair = Pair {
-        most_pages: reference.physical_pages().max(subject.physical_pages()),
+        most_pages: reference.instance.physical_pages().max(subject.physical_pages()),
         guest,
         subject,
         reference,
@@ -246,16 +256,21 @@ fn run(
         previous: None,
         subject_is_new: true,
     };
-    let mut tally = Tally::new(guest);
-    while let Some((call, function)) = draw.next(&tally, &mut verdict) {
-        tally.add(function, pair.call(call + 1, function, &mut verdict));
+    let mut tally = Tally::default();
+    while let Some((call, callee)) = draw.next(&tally, &mut verdict) {
+        let input = draw.input(callee);
+        let mut ended = pair.call(call + 1, callee, input.as_ref(), &mut verdict)?;
+        draw.inputs.learn(ended.take_block());
+        tally.add(callee, ended);
         progress(call + 1);
     }
     tally.conclude(&mut verdict, &draw.functions, &options.allow_failing);
+    // Records are missing to extension functions alone.
+    let is_function = |name: &String| draw.functions.iter().any(|callee| callee.name == name && !callee.is_stage);
     let unproved: Vec<String> = verdict
         .never_succeeded
         .iter()
-        .filter(|failing| !failing.allowed)
+        .filter(|failing| !failing.allowed && is_function(&failing.function))
         .map(|failing| failing.function.clone())
         .collect();
     for starving in probe::starving(guest, &unproved, &subject_config(options), state)? {
@@ -273,6 +288,8 @@ enum Ended {
         result: Result<(), CauseOfFailure>,
         /// A limit on time or instructions ended it.
         cut_off: bool,
+        /// The memory block that a stage returned on the fresh instance.
+        block: Option<Seen>,
     },
     /// It was cut off by a limit on one side only, however often it was made.
     OneSided {
@@ -281,33 +298,50 @@ enum Ended {
     },
 }
 
+impl Ended {
+    /// The block that it returned on the fresh instance.
+    fn take_block(&mut self) -> Option<Seen> {
+        match self {
+            Self::Compared { block, .. } => block.take(),
+            Self::OneSided { .. } => None,
+        }
+    }
+}
+
 /// The two instances that run the same calls.
 struct Pair<'g> {
     guest: &'g Guest,
     /// Restored after every call.
     subject: Instance,
     /// Made anew for every call.
-    reference: Instance,
+    reference: Reference,
     /// The most pages that a call from a fresh instance is known to need.
     most_pages: u64,
     /// The residue that the restore before the next call left in the subject's memory, as it may.
     residue: Vec<Residual>,
-    previous: Option<Function>,
+    previous: Option<&'g str>,
     /// No function of the subject was called yet. Subject and reference were made with the same state.
     subject_is_new: bool,
 }
 
-impl Pair<'_> {
+impl<'g> Pair<'g> {
     /// Makes one call on both sides, compares, and applies its intents.
-    fn call(&mut self, number: u64, function: Function, verdict: &mut Verdict) -> Ended {
+    fn call(
+        &mut self,
+        number: u64,
+        callee: Callee<'g>,
+        input: Option<&Input>,
+        verdict: &mut Verdict,
+    ) -> Result<Ended, LoadError> {
         let mut on_restored = false;
+        self.reference.follow(&self.subject)?;
         for _ in 0..=RETRIES {
             let mut differences = Vec::new();
             if std::mem::take(&mut self.subject_is_new) {
-                image::compare_new(&self.subject, &self.reference, &mut differences);
+                image::compare_new(&self.subject, &self.reference.instance, &mut differences);
             }
-            let expected = Observed::of(&mut self.reference, function);
-            let found = Observed::of(&mut self.subject, function);
+            let mut expected = Observed::of(&mut self.reference.instance, callee, input);
+            let found = Observed::of(&mut self.subject, callee, input);
             let comparable = expected.cut_off == found.cut_off;
             if comparable {
                 expected.compare(&found, self.guest, &mut differences);
@@ -317,22 +351,23 @@ impl Pair<'_> {
             let residue = std::mem::take(&mut self.residue);
             self.residue = image::compare(&mut self.subject, &mut differences, &mut verdict.regions);
             if self.subject.last_stats().replaced.is_some() || self.subject.in_place().is_none() {
-                image::compare_new(&self.subject, &self.reference, &mut differences);
+                image::compare_new(&self.subject, &self.reference.instance, &mut differences);
             }
             for what in differences {
                 verdict.add(Difference {
                     call: number,
-                    function: self.guest.function_name(function).to_owned(),
-                    previous: self.previous.map(|previous| self.guest.function_name(previous).to_owned()),
+                    function: callee.name.to_owned(),
+                    previous: self.previous.map(str::to_owned),
                     again: 0,
                     residue: if matches!(what, What::Outcome { .. }) { residue.clone() } else { Vec::new() },
                     what,
                 });
             }
-            self.previous = Some(function);
+            self.previous = Some(callee.name);
             if comparable {
                 self.apply(&expected.intents);
-                return Ended::Compared { result: expected.result, cut_off: expected.cut_off };
+                let block = expected.blocks.result.take();
+                return Ok(Ended::Compared { result: expected.result, cut_off: expected.cut_off, block });
             }
             on_restored = found.cut_off;
             // Instructions are the same at the next try.
@@ -340,7 +375,7 @@ impl Pair<'_> {
                 break;
             }
         }
-        Ended::OneSided { on_restored }
+        Ok(Ended::OneSided { on_restored })
     }
 
     /// Looks for creep, and for an instance that was replaced.
@@ -364,7 +399,7 @@ impl Pair<'_> {
 
     /// Applies what a call on the fresh instance left to the states of both.
     fn apply(&mut self, intents: &[u8]) {
-        for instance in [&mut self.reference, &mut self.subject] {
+        for instance in [&mut self.reference.instance, &mut self.subject] {
             if let Some(state) = instance.state_mut() {
                 // The states are equal, so one that refuses them refuses them on both sides.
                 let _ = state.apply(intents);

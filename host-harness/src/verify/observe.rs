@@ -5,9 +5,11 @@ use std::fmt;
 use guest_abi::Level;
 use serde::{Deserialize, Serialize};
 
+use super::blocks::{Blocks, Input};
+use super::draw::Callee;
 use super::{What, words};
 use crate::functions::Number;
-use guest_host::{AllocationStats, Cause, Function, Guest, Instance, Replaced, TraceEntry, Val};
+use guest_host::{AllocationStats, Cause, Failure, Guest, Instance, Replaced, TraceEntry, Val};
 
 /// A part of a call's outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,6 +31,8 @@ pub enum Aspect {
     Trace,
     /// The allocator's counts.
     Allocations,
+    /// The memory blocks: those of a stage's input and result, and the counts of attachments.
+    Blocks,
 }
 
 impl Aspect {
@@ -43,6 +47,7 @@ impl Aspect {
             Self::Output => "the output",
             Self::Trace => "the trace of host calls",
             Self::Allocations => "the count of allocations",
+            Self::Blocks => "the state of the memory blocks",
         }
     }
 }
@@ -122,25 +127,38 @@ pub(super) struct Observed {
     output: (Vec<u8>, u64),
     trace: Vec<TraceEntry>,
     allocations: Option<AllocationStats>,
+    pub(super) blocks: Blocks,
     pub(super) pages: u64,
     /// It was not followed by a restore in place.
     pub(super) unrestorable: bool,
 }
 
 impl Observed {
-    /// Calls `function`. Its intents are not applied.
-    pub(super) fn of(instance: &mut Instance, function: Function) -> Self {
-        let called = instance.invoke(function);
-        let (result, timed_out, cut_off, values, intents) = match called {
-            Ok(outcome) => {
-                let values = outcome.results().iter().map(Returned::of).collect();
-                (Ok(()), false, false, values, outcome.intent_bytes().to_vec())
-            }
-            Err(failure) => {
-                let timed_out = matches!(failure.cause, Cause::DeadlineExceeded { .. });
-                let cause = CauseOfFailure { kind: failure.cause.kind(), message: failure.cause.to_string() };
-                let cut_off = timed_out || matches!(failure.cause, Cause::InstructionsExceeded { .. });
-                (Err(cause), timed_out, cut_off, Vec::new(), Vec::new())
+    /// Calls a function, with a block of this input if it is a stage. Its intents are not applied.
+    pub(super) fn of(instance: &mut Instance, callee: Callee<'_>, input: Option<&Input>) -> Self {
+        let (mut values, mut intents) = (Vec::new(), Vec::new());
+        let before = instance.block_counts();
+        let (called, blocks) = if callee.is_stage {
+            let block = input.map(Input::block);
+            let called = instance.call_stage(callee.function, block.clone());
+            let (called, result) = match called {
+                Ok(result) => (Ok(()), result),
+                Err(failure) => (Err(failure), None),
+            };
+            (called, Blocks::of(instance, before, block.as_ref(), result))
+        } else {
+            let called = instance.invoke(callee.function).map(|outcome| {
+                values = outcome.results().iter().map(Returned::of).collect();
+                intents = outcome.intent_bytes().to_vec();
+            });
+            (called, Blocks::of(instance, before, None, None))
+        };
+        let (result, timed_out, cut_off) = match called {
+            Ok(()) => (Ok(()), false, false),
+            Err(Failure { cause, .. }) => {
+                let timed_out = matches!(cause, Cause::DeadlineExceeded { .. });
+                let cut_off = timed_out || matches!(cause, Cause::InstructionsExceeded { .. });
+                (Err(CauseOfFailure { kind: cause.kind(), message: cause.to_string() }), timed_out, cut_off)
             }
         };
         let stats = instance.last_stats();
@@ -156,14 +174,15 @@ impl Observed {
             output: (instance.last_output().to_vec(), instance.last_output_dropped()),
             trace,
             allocations: stats.allocations,
+            blocks,
             pages: stats.pages,
             // Who gives memory back could have been restored.
             unrestorable: stats.restored_bytes.is_none() && stats.replaced != Some(Replaced::Shrunk),
         }
     }
 
-    /// Reports in which aspects `found` differs from `self`, which a fresh instance gave. Where both were
-    /// cut off that is all that is compared; a call that did on one side only is not to be compared at all.
+    /// Reports in which aspects `found` differs from `self`, which a fresh instance gave. Where both were cut off, only the result is
+    /// compared, and whether the input was given back; a call that was cut off on one side only must not be compared at all.
     pub(super) fn compare(&self, found: &Self, guest: &Guest, differences: &mut Vec<What>) {
         let mut differ = |aspect, (place, expected, found): words::Difference| {
             differences.push(What::Outcome { aspect, place, expected, found });
@@ -174,6 +193,10 @@ impl Observed {
             differ(Aspect::Result, (None, words::shortened(of(self)), words::shortened(of(found))));
         }
         if self.cut_off || found.cut_off {
+            let input = [&self.blocks.input, &found.blocks.input].map(Option::as_ref);
+            if let Some(words) = words::given_back(input) {
+                differ(Aspect::Blocks, words);
+            }
             return;
         }
         if let Some(words) = words::first_of("value", &self.values, &found.values, Returned::to_string) {
@@ -204,9 +227,13 @@ impl Observed {
                 stats
             }),
         };
+        let blocks = &found.blocks;
         let (expected, found) = (comparable(self.allocations), comparable(found.allocations));
         if expected != found {
             differ(Aspect::Allocations, words::counts(expected, found));
+        }
+        if let Some(words) = words::blocks(&self.blocks, blocks) {
+            differ(Aspect::Blocks, words);
         }
     }
 }

@@ -8,17 +8,19 @@
 //!
 //! A call that fails is undone on both sides by resuming the state before it. So sequences go on, and each failure tests a
 //! resumption. After some calls both begin anew: guests that are written to be restored keep what they allocate.
+//!
+//! Stages are not called: an instance that keeps a memory block between calls cannot be suspended.
 
 use rand::Rng as _;
 
-use super::draw::Draw;
+use super::draw::{Callee, Draw};
 use super::observe::Observed;
 use super::sleeper::{Sleep, Sleeper};
 use super::tally::Tally;
 use super::{Difference, Ended, RETRIES, RegionFinding, Verdict, VerifyOptions, What, image, subject_config};
 use guest_host::guest_image::Delta;
 use guest_host::snapshot::RegionKind;
-use guest_host::{Function, Guest, Instance, LoadError, MemoryState, Residue, RestorePolicy, SuspendError};
+use guest_host::{Guest, Instance, LoadError, MemoryState, Residue, RestorePolicy, SuspendError};
 
 /// Calls after which both sides begin anew.
 const SEQUENCE: u64 = 32;
@@ -78,12 +80,12 @@ pub(super) fn run(
     let instance = || guest.instantiate(&config, state.clone());
     let mut pair = Pair { guest, awake: instance()?, sleeper: Sleeper::new([instance()?, instance()?]), broken };
     pair.awake.identity()?;
-    let mut draw = Draw::new(guest, options)?;
+    let mut draw = Draw::without_stages(guest, options)?;
     let mut verdict = Verdict::new(pair.awake.strategy_name(), options.seed);
     let mut suspensions = 0;
-    let mut tally = Tally::new(guest);
+    let mut tally = Tally::default();
     let mut previous = None;
-    while let Some((call, function)) = draw.next(&tally, &mut verdict) {
+    while let Some((call, callee)) = draw.next(&tally, &mut verdict) {
         let mut differences = Vec::new();
         if call % SEQUENCE == 0 {
             pair.begin(state)?;
@@ -92,25 +94,25 @@ pub(super) fn run(
             pair.sleep(Sleep::of_bits(draw.random.random()), &mut differences, &mut verdict.regions);
         }
         // States that differ give outcomes that do.
-        let ended = differences.is_empty().then(|| pair.call(function, &mut differences)).transpose()?;
+        let ended = differences.is_empty().then(|| pair.call(callee, &mut differences)).transpose()?;
         let differs = !differences.is_empty();
         for what in differences {
             verdict.add(Difference {
                 call: call + 1,
-                function: guest.function_name(function).to_owned(),
-                previous: previous.map(|previous| guest.function_name(previous).to_owned()),
+                function: callee.name.to_owned(),
+                previous: previous.map(str::to_owned),
                 again: 0,
                 residue: Vec::new(),
                 what,
             });
         }
         if let Some(ended) = ended {
-            tally.add(function, ended);
+            tally.add(callee, ended);
         }
         if differs {
             pair.begin(state)?;
         }
-        previous = Some(function);
+        previous = Some(callee.name);
         progress(call + 1);
     }
     verdict.suspensions = Some(suspensions);
@@ -158,7 +160,7 @@ impl Pair<'_> {
     }
 
     /// Makes one call on both sides, and compares.
-    fn call(&mut self, function: Function, differences: &mut Vec<What>) -> Result<Ended, LoadError> {
+    fn call(&mut self, callee: Callee<'_>, differences: &mut Vec<What>) -> Result<Ended, LoadError> {
         let mut on_sleeper = false;
         let sleep = |error: &dyn std::fmt::Display| What::Sleep { reason: error.to_string() };
         for _ in 0..=RETRIES {
@@ -169,8 +171,8 @@ impl Pair<'_> {
                     break;
                 }
             };
-            let expected = Observed::of(&mut self.awake, function);
-            let found = Observed::of(self.sleeper.instance(), function);
+            let expected = Observed::of(&mut self.awake, callee, None);
+            let found = Observed::of(self.sleeper.instance(), callee, None);
             let comparable = expected.cut_off == found.cut_off;
             if comparable {
                 let mut outcomes = Vec::new();
@@ -197,7 +199,7 @@ impl Pair<'_> {
                         let _ = state.apply(&expected.intents);
                     }
                 }
-                return Ok(Ended::Compared { result: expected.result, cut_off: expected.cut_off });
+                return Ok(Ended::Compared { result: expected.result, cut_off: expected.cut_off, block: None });
             }
             on_sleeper = found.cut_off;
             // Instructions are the same at the next try.

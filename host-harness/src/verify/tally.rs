@@ -2,20 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use guest_host::{Function, Guest};
-
+use super::draw::Callee;
 use super::observe::CauseOfFailure;
 use super::{AllowFailing, Ended, NeverSucceeded, Skipped, Verdict};
 
 /// The counts of a verification, by function.
+#[derive(Default)]
 pub(super) struct Tally<'g> {
-    guest: &'g Guest,
     /// By the index of the function.
-    functions: Vec<OfFunction>,
+    functions: BTreeMap<usize, OfFunction<'g>>,
 }
 
 #[derive(Default)]
-struct OfFunction {
+struct OfFunction<'g> {
+    name: &'g str,
     compared: u64,
     failed: u64,
     /// The first message of each cause by its kind, and how many calls failed of it. Messages may hold figures that differ from
@@ -31,18 +31,15 @@ struct OfFunction {
 const GIVE_UP: u64 = 3;
 
 impl<'g> Tally<'g> {
-    pub(super) fn new(guest: &'g Guest) -> Self {
-        Self { guest, functions: guest.functions().iter().map(|_| OfFunction::default()).collect() }
-    }
-
-    pub(super) fn add(&mut self, function: Function, ended: Ended) {
-        let counts = &mut self.functions[function.index()];
+    pub(super) fn add(&mut self, callee: Callee<'g>, ended: Ended) {
+        let counts = self.functions.entry(callee.function.index()).or_default();
+        counts.name = callee.name;
         match ended {
             Ended::OneSided { on_restored } => {
                 counts.skipped += 1;
                 counts.skipped_on_restored += u64::from(on_restored);
             }
-            Ended::Compared { result, cut_off } => {
+            Ended::Compared { result, cut_off, .. } => {
                 counts.compared += 1;
                 counts.cut_off += u64::from(cut_off);
                 if let Err(CauseOfFailure { kind, message }) = result {
@@ -54,18 +51,23 @@ impl<'g> Tally<'g> {
     }
 
     /// The first function from `drawn` on, in the order of `functions` and around its end, that is worth another call.
-    pub(super) fn first_worth_calling(&self, functions: &[Function], drawn: Function) -> Option<Function> {
+    pub(super) fn first_worth_calling(&self, functions: &[Callee<'g>], drawn: Callee<'g>) -> Option<Callee<'g>> {
         let begin = functions.iter().position(|function| *function == drawn)?;
         let in_turn = functions[begin..].iter().chain(&functions[..begin]).copied();
-        in_turn.into_iter().find(|function| {
-            let counts = &self.functions[function.index()];
-            let calls = counts.compared + counts.skipped;
-            calls < GIVE_UP || calls > counts.cut_off + counts.skipped
+        in_turn.into_iter().find(|callee| {
+            self.of(*callee).is_none_or(|counts| {
+                let calls = counts.compared + counts.skipped;
+                calls < GIVE_UP || calls > counts.cut_off + counts.skipped
+            })
         })
     }
 
+    fn of(&self, callee: Callee<'_>) -> Option<&OfFunction<'g>> {
+        self.functions.get(&callee.function.index())
+    }
+
     /// Puts the counts into the verdict on calls of these functions.
-    pub(super) fn conclude(&self, verdict: &mut Verdict, functions: &[Function], allowed: &AllowFailing) {
+    pub(super) fn conclude(&self, verdict: &mut Verdict, functions: &[Callee<'_>], allowed: &AllowFailing) {
         (verdict.calls, verdict.failures) = (self.compared(), self.failures());
         verdict.skipped = self.skipped();
         if verdict.ended_early {
@@ -75,28 +77,24 @@ impl<'g> Tally<'g> {
     }
 
     /// The functions of which no call was made.
-    fn not_called(&self, functions: &[Function]) -> Vec<String> {
-        let of = |function: &&Function| {
-            let counts = &self.functions[function.index()];
-            counts.compared + counts.skipped == 0
-        };
-        functions.iter().filter(of).map(|function| self.guest.function_name(*function).to_owned()).collect()
+    fn not_called(&self, functions: &[Callee<'_>]) -> Vec<String> {
+        functions.iter().filter(|callee| self.of(**callee).is_none()).map(|callee| callee.name.to_owned()).collect()
     }
 
     fn compared(&self) -> u64 {
-        self.functions.iter().map(|counts| counts.compared).sum()
+        self.functions.values().map(|counts| counts.compared).sum()
     }
 
     fn failures(&self) -> u64 {
-        self.functions.iter().map(|counts| counts.failed).sum()
+        self.functions.values().map(|counts| counts.failed).sum()
     }
 
     /// The functions of which calls were skipped.
     fn skipped(&self) -> Vec<Skipped> {
-        let skipped = self.named().filter(|(_, counts)| counts.skipped > 0);
+        let skipped = self.functions.values().filter(|counts| counts.skipped > 0);
         skipped
-            .map(|(name, counts)| Skipped {
-                function: name.clone(),
+            .map(|counts| Skipped {
+                function: counts.name.to_owned(),
                 calls: counts.skipped,
                 on_restored: counts.skipped_on_restored,
                 compared: counts.compared,
@@ -106,24 +104,20 @@ impl<'g> Tally<'g> {
 
     /// The functions of which calls were compared and none succeeded.
     fn never_succeeded(&self, allowed: &AllowFailing) -> Vec<NeverSucceeded> {
-        let failing = self.named().filter(|(_, counts)| counts.failed > 0 && counts.failed == counts.compared);
+        let failing = self.functions.values().filter(|counts| counts.failed > 0 && counts.failed == counts.compared);
         failing
-            .filter_map(|(name, counts)| {
+            .filter_map(|counts| {
                 let (kind, (message, calls)) = counts.causes.iter().max_by_key(|(_, (_, calls))| *calls)?;
                 Some(NeverSucceeded {
-                    function: name.clone(),
+                    function: counts.name.to_owned(),
                     calls: counts.compared,
                     cause: (*kind).to_owned(),
                     message: message.clone(),
                     of_that_cause: *calls,
-                    allowed: allowed.allows(name),
+                    allowed: allowed.allows(counts.name),
                     wanted: Vec::new(),
                 })
             })
             .collect()
-    }
-
-    fn named(&self) -> impl Iterator<Item = (&String, &OfFunction)> {
-        self.guest.functions().iter().zip(&self.functions)
     }
 }

@@ -4,7 +4,7 @@ use guest_host::snapshot::RegionKind;
 
 use super::*;
 use crate::report::{self, Content, Report, Settings, VerdictReport, VerifyReport};
-use guest_host::{Engine, EngineConfig, Residue};
+use guest_host::{Engine, EngineConfig, InstanceAllocation, Residue, RestoreStrategy};
 use guest_prepare::PrepareOptions;
 
 const GUEST: &str = r#"(module
@@ -130,6 +130,7 @@ fn every_difference() -> Vec<Difference> {
         Aspect::Output,
         Aspect::Trace,
         Aspect::Allocations,
+        Aspect::Blocks,
     ];
     for (index, aspect) in aspects.into_iter().enumerate() {
         let place = (index % 2 == 0).then(|| text("line 1 of 1"));

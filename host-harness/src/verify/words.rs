@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::blocks::{Blocks, Seen};
 use crate::intent_report::IntentReport;
 use guest_host::AllocationStats;
 
@@ -129,6 +130,60 @@ pub(super) fn counts(expected: Option<AllocationStats>, found: Option<Allocation
     (None, left.join(", "), right.join(", "))
 }
 
+/// The names of the blocks of a call.
+const RESULT: &str = "the result block";
+const INPUT: &str = "the input block";
+
+/// The first difference between the blocks of two calls; `None` if they are equal.
+pub(super) fn blocks(expected: &Blocks, found: &Blocks) -> Option<Difference> {
+    let counts = |blocks: &Blocks| format!("{} with {} bytes handed over", blocks.attached, blocks.handed_over);
+    let (left, right) = (counts(expected), counts(found));
+    block(RESULT, [expected, found].map(|blocks| blocks.result.as_ref()))
+        .or_else(|| block(INPUT, [expected, found].map(|blocks| blocks.input.as_ref())))
+        .or_else(|| (left != right).then(|| (Some("the attachments".to_owned()), left, right)))
+}
+
+/// Whether the input was given back on one side only.
+pub(super) fn given_back(input: [Option<&Seen>; 2]) -> Option<Difference> {
+    let texts = input.map(|seen| seen.map_or_else(|| NOTHING.to_owned(), holders));
+    differ(INPUT, texts)
+}
+
+fn holders(seen: &Seen) -> String {
+    seen.refused.map_or_else(|| "free".to_owned(), |refused| format!("not free ({refused})"))
+}
+
+fn differ(place: &str, [expected, found]: [String; 2]) -> Option<Difference> {
+    (expected != found).then(|| (Some(place.to_owned()), expected, found))
+}
+
+/// The first difference between two states of a block, fresh and restored.
+fn block(name: &str, sides: [Option<&Seen>; 2]) -> Option<Difference> {
+    let [Some(expected), Some(found)] = sides else {
+        let presence = |seen: &Seen| format!("a block of {} bytes", seen.size);
+        return differ(name, sides.map(|seen| seen.map_or_else(|| "no block".to_owned(), presence)));
+    };
+    if expected == found {
+        return None;
+    }
+    let both = [expected, found];
+    let unread = |seen: &Seen| {
+        let start = if seen.unread.start == 0 { String::new() } else { format!(" from byte {}", seen.unread.start) };
+        format!("{} bytes to read{start}", seen.unread.end - seen.unread.start)
+    };
+    let shared = |seen: &Seen| if seen.is_shared { "shared" } else { "for one reader" }.to_owned();
+    differ(name, both.map(|seen| format!("{} bytes", seen.size)))
+        .or_else(|| differ(name, both.map(unread)))
+        .or_else(|| differ(name, both.map(shared)))
+        .or_else(|| differ(name, both.map(holders)))
+        .or_else(|| {
+            let same =
+                expected.bytes.iter().zip(&found.bytes).take_while(|(expected, found)| expected == found).count();
+            let byte = |seen: &Seen| seen.bytes.get(same).map_or_else(|| NOTHING.to_owned(), u8::to_string);
+            differ(&format!("byte {same} of {name}"), both.map(byte))
+        })
+}
+
 /// Long texts are cut: the seed repeats the run.
 pub(super) fn shortened(text: String) -> String {
     const LIMIT: usize = 300;
@@ -209,6 +264,36 @@ mod tests {
         let (place, expected, found) = words(&[&short], &[&other]);
         assert_eq!(place, "the same values, encoded otherwise");
         assert_eq!((expected, found), (format!("{} bytes", short.len()), format!("{} bytes", short.len() + 1)));
+    }
+
+    #[test]
+    fn blocks_that_differ_are_told_with_the_place() {
+        let seen = Seen { size: 16, unread: 0..12, is_shared: false, bytes: vec![4; 16], refused: None };
+        let result = |result: Option<&Seen>| Blocks { result: result.cloned(), ..Blocks::default() };
+        let told = |change: &dyn Fn(&mut Seen)| {
+            let mut found = seen.clone();
+            change(&mut found);
+            let (place, expected, found) = blocks(&result(Some(&seen)), &result(Some(&found)))?;
+            Some(format!("{}: {expected}, {found}", place.unwrap_or_default()))
+        };
+        let is = |change: &dyn Fn(&mut Seen), text: &str| assert_eq!(told(change).as_deref(), Some(text));
+        assert_eq!(told(&|_| {}), None);
+        is(&|seen| seen.size = 17, "the result block: 16 bytes, 17 bytes");
+        is(&|seen| seen.unread = 2..12, "the result block: 12 bytes to read, 10 bytes to read from byte 2");
+        is(&|seen| seen.is_shared = true, "the result block: for one reader, shared");
+        is(&|seen| seen.bytes[15] = 3, "byte 15 of the result block: 4, 3");
+        let busy = told(&|seen| seen.refused = Some(guest_host::blocks::Refused::Busy)).unwrap();
+        assert!(
+            busy.starts_with("the result block: free, not free (the block is attached by another holder"),
+            "{busy}"
+        );
+        let (_, expected, found) = blocks(&result(None), &result(Some(&seen))).unwrap();
+        assert_eq!((expected.as_str(), found.as_str()), ("no block", "a block of 16 bytes"));
+        let one = Blocks { attached: 1, ..Blocks::default() };
+        let (place, expected, _) = blocks(&one, &Blocks::default()).unwrap();
+        assert_eq!((place.unwrap().as_str(), expected.as_str()), ("the attachments", "1 with 0 bytes handed over"));
+        let input = Blocks { input: Some(seen.clone()), ..Blocks::default() };
+        assert_eq!(blocks(&input, &Blocks::default()).unwrap().0.as_deref(), Some("the input block"));
     }
 
     #[test]
