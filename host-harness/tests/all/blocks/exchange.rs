@@ -160,12 +160,12 @@ fn a_writer_copies_the_cards_that_it_has_written() {
 
 #[test]
 fn attachments_are_counted_over_all_calls() {
-    for strategy in STRATEGIES {
-        let mut instance = instance("exchange", &InstanceConfig::default().with_strategy(strategy));
+    for way in Way::ALL {
+        let mut instance = instance_by(way, "exchange");
         for calls in 1..=3 {
             call(&mut instance, "increment", Some(published(100, &[1; 10], false)));
             let counts = instance.block_counts();
-            assert_eq!((counts.attached, counts.handed_over), (calls, 10 * calls), "{strategy}");
+            assert_eq!((counts.attached, counts.handed_over), (calls, 10 * calls), "{way}");
         }
     }
 }

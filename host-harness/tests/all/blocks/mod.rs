@@ -3,6 +3,7 @@
 mod adversary;
 mod exchange;
 mod ring;
+mod verify;
 
 use std::collections::HashMap;
 use std::fmt;
