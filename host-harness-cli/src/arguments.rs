@@ -106,7 +106,8 @@ pub(crate) enum Command {
     ///
     /// Makes a random sequence of calls on an instance that is restored after each call, and on a fresh instance for each
     /// call, and reports differences. The same seed and functions give the same sequence. A call that the deadline ends on
-    /// one side only is repeated, and skipped if that does not help.
+    /// one side only is repeated, and skipped if that does not help. It calls extension functions, functions of numbers with their
+    /// arguments, and stages with memory blocks.
     Verify(Verify),
     /// Build your guest crate as `compare` does, and print the modules and the commands that go on with them.
     ///
@@ -363,7 +364,7 @@ pub(crate) struct Run {
 /// The functions to call, and their state.
 #[derive(Debug, Args)]
 pub(crate) struct Work {
-    /// Call only this function; may be given more than once.
+    /// Call only this function; may be given more than once. `verify` takes stages, too.
     #[arg(long, value_name = "FUNCTION")]
     pub(crate) function: Vec<String>,
     /// The state that the guests read: a JSON array of records.

@@ -9,7 +9,7 @@ use guest_host::text::printable;
 use guest_host::{CodeOrigin, Engine, Function, Guest, InputError, LoadError, MemoryState, artefact};
 use guest_prepare::PrepareOptions;
 use guest_prepare::module_info::ContractKind;
-use host_harness::functions::is_bare;
+use host_harness::functions::{check_with_stages, is_bare};
 use host_harness::inspect::WHAT_WOULD_BE_CALLABLE;
 use host_harness::load_state_file;
 use host_harness::replay::{Numbering, TraceError, TraceFile};
@@ -60,6 +60,19 @@ impl GuestFile {
             }
         );
         Ok(())
+    }
+
+    /// Refuses a guest that has neither a function to call nor a stage.
+    pub(crate) fn has_functions_or_stages(&self, guest: &Guest) -> anyhow::Result<()> {
+        if guest.stages().next().is_some() { Ok(()) } else { self.has_functions(guest) }
+    }
+
+    /// Refuses a name that neither a function to call nor a stage has.
+    pub(crate) fn function_or_stage(&self, guest: &Guest, name: &str) -> anyhow::Result<()> {
+        match guest.stages().next() {
+            Some(_) => Ok(check_with_stages(guest, name).map_err(|error| self.error(error))?),
+            None => self.function(guest, name).map(drop),
+        }
     }
 
     /// The function of this name.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use guest_host::artefact::is_artefact;
 use guest_host::{Engine, Guest, LoadError, MemoryState};
-use host_harness::functions::select;
+use host_harness::functions::{select, select_with_stages};
 use host_harness::measure::{Variant, leaves_residue};
 use host_harness::report::{Content, Settings, VerdictReport, VerifyReport};
 use host_harness::verify::{AllowFailing, NotSuspended, VerifyOptions, verify, verify_suspension};
@@ -35,10 +35,17 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Option<Content>
         // The code of an artefact is what is verified, and it does not count.
         let counts = arguments.proof.max_instructions.0.is_some() && !is_artefact(&file.bytes);
         let guest = file.load(if counts { &counting } else { &engine }, common.prepare())?;
-        file.has_functions(&guest)?;
-        for function in arguments.work.function.iter().chain(arguments.work.named_failing()) {
-            file.function(&guest, function)?;
-        }
+        let names = || arguments.work.function.iter().chain(arguments.work.named_failing());
+        // No instance that sleeps has a block, so no stage is called.
+        let select = if arguments.suspend {
+            file.has_functions(&guest)?;
+            names().try_for_each(|name| file.function(&guest, name).map(drop))?;
+            select
+        } else {
+            file.has_functions_or_stages(&guest)?;
+            names().try_for_each(|name| file.function_or_stage(&guest, name))?;
+            select_with_stages
+        };
         let of_guest = common.config_of(&guest).arguments;
         let found = select(&guest, &arguments.work.function, &of_guest).map_err(|error| file.error(error))?;
         notes.extend(found.skipped.iter().map(|function| skipped(&guest, function)));

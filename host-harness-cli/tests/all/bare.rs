@@ -128,6 +128,31 @@ fn verify_proves_bare_modules_by_every_strategy_that_admits_them() {
     }
 }
 
+/// A stage that drops its block, and one that always fails.
+const STAGES: &str = r#"(module
+  (import "test:shm/exchange" "[resource-drop]memory-block" (func $drop (param i32)))
+  (memory (export "memory") 1)
+  (func (export "take") (param i32) (result i32)
+    (if (local.get 0) (then (call $drop (local.get 0)))) (i32.const 0))
+  (func (export "fail") (param i32) (result i32) (unreachable)))"#;
+
+#[test]
+fn verify_calls_stages_with_memory_blocks() {
+    let folder = folder();
+    folder.file("stages.wat", STAGES.as_bytes());
+    let said = folder.run("verify stages.wat --calls 40 --allow-failing fail --export-json r.json");
+    assert_eq!(said.status, Some(0), "{}{}", said.stdout, said.stderr);
+    assert_eq!(said.stderr, "", "nothing is skipped");
+    let said = folder.run("verify stages.wat --calls 40 --strategy full-copy");
+    assert!(said.status == Some(1) && said.stdout.contains("`fail` never succeeded"), "{}", said.stdout);
+    let said = folder.run("verify stages.wat --calls 10 --function take");
+    assert_eq!(said.status, Some(0), "{}{}", said.stdout, said.stderr);
+    folder.refuses_in_one_line("verify stages.wat --function toke", &["did you mean `take`?"]);
+    folder.refuses_in_one_line("verify stages.wat --allow-failing toke", &["did you mean `take`?"]);
+    // No instance that sleeps has a block.
+    folder.refuses_in_one_line("verify stages.wat --suspend", &["no arguments were given"]);
+}
+
 #[test]
 fn inspect_lists_functions_with_their_types_and_what_is_not_offered() {
     let folder = folder();
