@@ -9,6 +9,7 @@ pub mod functions;
 pub mod inspect;
 mod intent_report;
 pub mod measure;
+pub mod pipe;
 pub mod probe;
 pub mod replay;
 pub mod report;

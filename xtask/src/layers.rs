@@ -138,6 +138,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
             "verify",
             "inspect",
             "replay",
+            "pipe",
             "compare",
             "report",
         ],

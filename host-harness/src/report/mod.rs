@@ -31,6 +31,7 @@ pub use section::{Body, Section, TO_PASTE, Table};
 use serde::{Deserialize, Serialize};
 
 use crate::inspect::Inspection;
+use crate::pipe::PipeReport;
 use baseline::{Change, Comparison};
 
 /// Version of the JSON report's schema. It is raised when a field is taken away or changes its meaning; fields may be
@@ -92,6 +93,8 @@ pub enum Content {
     Compile(CompileReport),
     /// By `build`.
     Build(Box<BuildReport>),
+    /// By `pipe`.
+    Pipe(PipeReport),
 }
 
 impl Report {
@@ -113,6 +116,7 @@ impl Report {
             Content::Replay(_) => "replay",
             Content::Compile(_) => "compile",
             Content::Build(_) => "build",
+            Content::Pipe(_) => "pipe",
         }
     }
 
@@ -134,6 +138,7 @@ impl Report {
             Content::Measure(report) | Content::Compare(report) => report.passed(),
             Content::Verify(report) => report.verdicts.iter().all(|verdict| verdict.passed),
             Content::Replay(report) => report.passed(),
+            Content::Pipe(report) => report.passed(),
         }
     }
 
@@ -160,6 +165,7 @@ impl Report {
                 sections
             }
             Content::Replay(report) => views::replay::sections(report),
+            Content::Pipe(report) => views::pipe::sections(report),
         }
     }
 }

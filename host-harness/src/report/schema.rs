@@ -86,6 +86,6 @@ mod tests {
             .iter()
             .map(|command| command["properties"]["command"]["const"].as_str().unwrap())
             .collect();
-        assert_eq!(commands, ["inspect", "run", "measure", "verify", "compare", "replay", "compile", "build"]);
+        assert_eq!(commands, ["inspect", "run", "measure", "verify", "compare", "replay", "compile", "build", "pipe"]);
     }
 }

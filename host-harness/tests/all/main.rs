@@ -19,6 +19,7 @@ mod keeping_state;
 mod measure;
 mod memory;
 mod metrics;
+mod pipe;
 mod prepare;
 mod spans;
 #[cfg(target_os = "linux")]

@@ -8,6 +8,7 @@ pub(super) mod build;
 pub(super) mod compile;
 pub(super) mod inspect;
 pub(super) mod measure;
+pub(super) mod pipe;
 pub(super) mod replay;
 pub(super) mod run;
 pub(super) mod verify;
