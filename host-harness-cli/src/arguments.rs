@@ -8,6 +8,7 @@ mod functions;
 mod generate;
 mod guest_crate;
 mod inspect;
+mod pipe;
 mod program;
 
 use std::path::PathBuf;
@@ -34,6 +35,7 @@ pub(crate) use functions::{Call, FunctionModule, Functions};
 pub(crate) use generate::{Completions, Man};
 pub(crate) use guest_crate::GuestCrate;
 pub(crate) use inspect::Inspect;
+pub(crate) use pipe::Pipe;
 pub(crate) use program::ProgramArguments;
 
 use crate::commands::new::New;
@@ -125,6 +127,13 @@ pub(crate) enum Command {
     /// pages, fragmentation, and the operations refused under --memory-limit; a refused operation is not a failure.
     /// Instances are restored by full-copy unless --strategy names another strategy.
     Replay(Replay),
+    /// Run a pipeline of guests that hand each other memory blocks.
+    ///
+    /// A TOML file describes the source and the stages: see the page "Pipelines of guests" of the book. Each stage has an instance
+    /// and a thread of its own. Prints calls, bytes, times and queues for each stage, and with --verbose the lines that guests log.
+    /// Options such as --strategy, --memory-limit and --deadline hold for stages that do not set them. The exit status is 1 if a
+    /// failure stopped the pipeline, and 2 if the file is wrong.
+    Pipe(Pipe),
     /// Compile a guest ahead of time into an artefact, which every command accepts in place of the guest.
     ///
     /// An artefact contains the module, and machine code for this version on this kind of processor. The code is used only
@@ -174,13 +183,13 @@ pub(crate) struct Common {
     pub(crate) restore: RestorePolicy,
     /// How instances are restored: auto, reinstantiate, full-copy, dirty-cards, watermark or bump-reset; several with commas.
     ///
-    /// Default: `run` uses what `auto` picks as the cheapest for the guest, `replay` full-copy, the others all that can restore
+    /// Default: `run` and `pipe` use what `auto` picks as the cheapest for the guest, `replay` full-copy, the others all that can restore
     /// the guest.
     #[arg(long, global = true, value_name = "STRATEGY", value_delimiter = ',')]
     pub(crate) strategy: Vec<RestoreStrategy>,
     /// Whether bytes that an earlier call left out of the guest's reach are put back: scrub or keep.
     ///
-    /// Default: `run` and `replay` scrub, the others do both if it makes a difference.
+    /// Default: `run`, `pipe` and `replay` scrub, the others do both if it makes a difference.
     #[arg(long, global = true, value_name = "RESIDUE")]
     pub(crate) residue: Option<Residue>,
     /// Memory limit of an instance, such as 512KiB, 64MiB or 1GiB; at most 4GiB.

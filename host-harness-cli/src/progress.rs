@@ -84,6 +84,18 @@ impl Progress {
         self.bar.set_message(what);
     }
 
+    /// Shows a line with `--verbose`, and keeps it above the bar.
+    pub(crate) fn say(&self, line: impl FnOnce() -> String) {
+        if verbosity() != Verbosity::Verbose {
+            return;
+        }
+        let line = printable(&line()).into_owned();
+        match &self.lines {
+            Some(lines) => locked(&lines.step).say(&line),
+            None => self.bar.println(&line),
+        }
+    }
+
     /// A step is done.
     pub(crate) fn step(&self) {
         self.bar.inc(1);

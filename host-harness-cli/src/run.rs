@@ -12,6 +12,7 @@ use guest_host::guest_prepare::PrepareError;
 use guest_host::text::{printable, printable_lines};
 use guest_host::{AdmissionError, CompileError, ConfigError, InputError, LoadError, StartError};
 use host_harness::compare::state_file_beside;
+use host_harness::pipe::PipeError;
 use host_harness::replay::{Numbering, TraceError};
 use host_harness::report::Report;
 
@@ -91,7 +92,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
 /// which have the compiler's own lines.
 fn message(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
-    if let Some(hint) = error.downcast_ref().and_then(load_hint).or_else(|| error.downcast_ref().and_then(trace_hint)) {
+    if let Some(hint) = load_error(error).and_then(load_hint).or_else(|| error.downcast_ref().and_then(trace_hint)) {
         text = format!("{text}; {hint}");
     }
     match error.is::<guest_build::Error>() {
@@ -103,6 +104,12 @@ fn message(error: &anyhow::Error) -> String {
 /// How a crate comes to speak a contract.
 pub(crate) const ADD_AN_EXTENSION: &str =
     "in Rust, put `#[extension]` of `guest-sdk` before a function such as `fn total(cx: &mut Context) -> Result<()>`";
+
+/// The error of a guest that cannot be loaded, by itself or in a pipeline.
+fn load_error(error: &anyhow::Error) -> Option<&LoadError> {
+    let in_pipeline = || error.downcast_ref::<PipeError>().and_then(PipeError::load_error);
+    error.downcast_ref().or_else(in_pipeline)
+}
 
 /// The option or command that helps with a guest that cannot be loaded.
 fn load_hint(error: &LoadError) -> Option<&'static str> {
@@ -180,6 +187,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         Command::Verify(arguments) => commands::verify::run(arguments, common)?,
         Command::Compare(arguments) => commands::compare::run(arguments, common)?,
         Command::Replay(arguments) => Some(commands::replay::run(arguments, common)?),
+        Command::Pipe(arguments) => Some(commands::pipe::run(arguments, common)?),
         Command::Compile(arguments) => Some(commands::compile::run(arguments, common)?),
         Command::Build(arguments) => Some(commands::build::run(arguments, common)?),
         Command::Schema => {
@@ -248,6 +256,7 @@ fn guests_and_states(command: &Command) -> Vec<PathBuf> {
         Command::Verify(arguments) => with(&arguments.guests, &arguments.work.state),
         Command::Compare(arguments) => with(&arguments.guest.inputs(), &commands::compare::state_file(arguments)),
         Command::Replay(arguments) => commands::replay::inputs(arguments),
+        Command::Pipe(arguments) => commands::pipe::inputs(arguments),
         Command::Schema
         | Command::New(_)
         | Command::Watch(_)
@@ -326,7 +335,7 @@ fn absolute(path: &Path) -> PathBuf {
 
 /// The exit status for an error that kept a command from its end.
 fn status(error: &anyhow::Error) -> u8 {
-    match (error.downcast_ref::<LoadError>(), error.downcast_ref::<FunctionError>()) {
+    match (load_error(error), error.downcast_ref::<FunctionError>()) {
         (Some(error), _) | (_, Some(FunctionError::Load(error))) if is_of_the_guest(error) => FAILED,
         (_, Some(FunctionError::Call(_) | FunctionError::Row { .. })) => FAILED,
         _ => BAD_INPUT,

@@ -10,6 +10,7 @@ pub(super) mod generate;
 pub(super) mod inspect;
 pub(super) mod measure;
 pub(super) mod new;
+pub(super) mod pipe;
 pub(super) mod program;
 pub(super) mod replay;
 pub(super) mod run;

@@ -73,6 +73,13 @@ fn of_content(report: &Report) -> Vec<TestCase> {
                 Some(first) => failure_of(&class, &found.guest, "problem", first, &problems),
             }]
         }
+        Content::Pipe(pipe) => {
+            let case = |stage: &host_harness::pipe::StageReport| match &stage.failure {
+                Some(failure) if stage.stopped => failed(&stage.stage, failure),
+                _ => passed(&class, &stage.stage),
+            };
+            pipe.stages.iter().map(case).collect()
+        }
         Content::Compile(made) => vec![passed(&class, &made.guest)],
         _ => Vec::new(),
     }

@@ -23,7 +23,7 @@ fn is_progress(line: &str) -> bool {
 }
 
 /// Commands that compile guests. They find the code of those that an earlier test compiled.
-const COMPILING: [&str; 7] = ["call", "compare", "inspect", "measure", "replay", "run", "verify"];
+const COMPILING: [&str; 8] = ["call", "compare", "inspect", "measure", "pipe", "replay", "run", "verify"];
 
 /// A folder with guests and states in it, in which the harness runs.
 pub(crate) struct Folder(TempDir);

@@ -48,6 +48,11 @@ fn reports_of_every_command_are_valid_and_broken_ones_are_not() {
     let replaying = root().join("target/guests/replay-leaking.wasm");
     std::fs::copy(&replaying, folder.path().join("guests/replay-leaking.wasm")).unwrap();
     folder.file("t.trace", b"Alloc(8),\nFree(0),\n");
+    let exchange = root().join("target/guests/exchange-bump-reset.wasm");
+    let pipe = format!(
+        "[source]\nticks = 2\n[[stage]]\nmodule = {exchange:?}\nfunction = \"publish\"\n[[stage]]\nmodule = {exchange:?}\nfunction = \"check\"\n"
+    );
+    folder.file("pipe.toml", pipe.as_bytes());
     let mut files = Vec::new();
     let measure = "measure counted.wasm plain.wasm --function FUNCTION --calls 5 --budget 1ms --deadline 20ms";
     for (name, line) in [
@@ -62,6 +67,7 @@ fn reports_of_every_command_are_valid_and_broken_ones_are_not() {
         ("refused", "verify plain.wasm --calls 5 --function grow --strategy bump-reset"),
         ("compile", "compile plain.wasm -o plain.guest"),
         ("replay", "replay t.trace --guests guests --repeats 2 --budget 1ms"),
+        ("pipe", "pipe pipe.toml"),
     ] {
         let said = folder.run(&format!("{line} --export-json {name}.json"));
         assert_ne!(said.status, Some(2), "{line}: {}", said.stderr);

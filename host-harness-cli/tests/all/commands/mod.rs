@@ -10,6 +10,7 @@ mod generate;
 mod inspect;
 mod measure;
 pub(crate) mod new;
+mod pipe;
 mod program;
 mod replay;
 mod run;

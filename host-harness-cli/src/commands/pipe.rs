@@ -1,0 +1,54 @@
+//! `pipe`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use guest_host::{Engine, Level};
+use host_harness::pipe::{Observer, PipeConfig, Pipeline, Source};
+use host_harness::report::Content;
+
+use crate::arguments::{Common, Pipe};
+use crate::progress::Progress;
+use crate::source;
+
+pub(crate) fn run(arguments: &Pipe, common: &Common) -> Result<Content> {
+    let config = PipeConfig::from_file(&arguments.file)?;
+    let engine = Engine::new(&common.engine()?)?;
+    let instance = common.config().with_strategy(common.one_strategy("pipe")?);
+    let frames = config.source.frames();
+    let progress = frames.map_or_else(Progress::spinner, Progress::steps);
+    let load = |path: &Path| {
+        progress.doing(format!("compiling {}", path.display()));
+        source::guest(path)?.load(&engine, common.prepare())
+    };
+    let pipeline = Pipeline::new(config, &instance, load).map_err(|error| error.in_file(&arguments.file))?;
+    progress.doing(format!("running {} stages", pipeline.config().stages.len()));
+    let report = pipeline.run(&Shown(&progress)).map_err(|error| error.in_file(&arguments.file))?;
+    Ok(Content::Pipe(report))
+}
+
+/// Shows how far the pipeline is, and the lines that its guests log.
+struct Shown<'a>(&'a Progress);
+
+impl Observer for Shown<'_> {
+    fn frame(&self) {
+        self.0.step();
+    }
+
+    fn log(&self, stage: &str, level: Level, line: &str) {
+        self.0.say(|| format!("{stage}: {} {line}", level.name()));
+    }
+}
+
+/// The files that the command reads.
+pub(crate) fn inputs(arguments: &Pipe) -> Vec<PathBuf> {
+    let mut inputs = vec![arguments.file.clone()];
+    // The error of a file that cannot be read comes when it is needed.
+    if let Ok(config) = PipeConfig::from_file(&arguments.file) {
+        inputs.extend(config.stages.into_iter().map(|stage| stage.module));
+        if let Source::File { path, .. } = config.source {
+            inputs.push(path);
+        }
+    }
+    inputs
+}
