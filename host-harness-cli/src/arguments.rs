@@ -18,8 +18,8 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use guest_host::wasi::{Clock, Randomness};
 use guest_host::{
-    ArtefactKey, ArtefactTrust, CompileCache, EngineConfig, Guest, InstanceConfig, Residue, RestorePolicy,
-    RestoreStrategy,
+    ArtefactKey, ArtefactTrust, CompileCache, EngineConfig, Guest, InstanceAllocation, InstanceConfig, Residue,
+    RestorePolicy, RestoreStrategy,
 };
 use guest_prepare::PrepareOptions;
 use host_harness::functions::arguments_of;
@@ -204,6 +204,11 @@ pub(crate) struct Common {
     /// native contract gets 32KiB or 16KiB.
     #[arg(long, global = true, value_name = "SIZE", value_parser = exchange_size, allow_hyphen_values = true)]
     pub(crate) exchange_size: Option<u32>,
+    /// Map memory blocks of this size and more into guests instead of copying them, such as 16MiB.
+    ///
+    /// Default: never. On Linux, and under the strategy dirty-cards. Each instance has memory of its own then, and none from a pool.
+    #[arg(long, global = true, value_name = "SIZE", value_parser = size, allow_hyphen_values = true)]
+    pub(crate) map_blocks_from: Option<u64>,
     #[command(flatten)]
     pub(crate) call: CallArguments,
     /// Secret that the guest may read, with the value of the environment variable of this name; may be given more than once. Reports do not
@@ -263,6 +268,8 @@ impl Common {
         config.memory_limit = self.memory_limit;
         config.deadline = self.deadline.0;
         config.exchange_size = self.exchange_size;
+        let never = u64::from(u32::MAX);
+        config.limits.blocks_mapped_from = u32::try_from(self.map_blocks_from.unwrap_or(never)).unwrap_or(u32::MAX);
         config.arguments = self.call.arguments();
         config.wasi.environment.clone_from(&self.wasi_env);
         config.wasi.arguments.clone_from(&self.wasi_arg);
@@ -304,6 +311,9 @@ impl Common {
     /// The configuration of engines.
     pub(crate) fn engine(&self) -> Result<EngineConfig> {
         let mut config = EngineConfig::default();
+        if self.map_blocks_from.is_some() {
+            config.allocation = InstanceAllocation::OnDemand;
+        }
         if let Some(folder) = &self.compile_cache {
             config.compile_cache = CompileCache::Folder(folder.clone());
         }

@@ -78,9 +78,10 @@ impl Input {
         Self { bytes, published, consumed, is_shared }
     }
 
-    /// A block in this state.
-    pub(super) fn block(&self) -> Block {
-        let block = Block::new(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
+    /// A block in this state, which can be mapped if it has at least so many bytes.
+    pub(super) fn block(&self, mapped_from: u32) -> Block {
+        let size = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
+        let block = if size >= mapped_from { Block::mappable(size) } else { Block::new(size) };
         // Nobody else has it.
         if let Ok(mut writing) = block.write(self.is_shared) {
             writing.bytes(|bytes| bytes.copy_from_slice(&self.bytes));
@@ -174,9 +175,9 @@ mod tests {
             let drawn = (0..200).map(move |_| {
                 let drawn = inputs.draw(&mut random);
                 if let Some(input) = drawn.as_ref().filter(|input| input.bytes.len() == 7) {
-                    inputs.learn(Some(Seen::unattached(&input.block()).with_bytes(&input.block())));
+                    inputs.learn(Some(Seen::unattached(&input.block(u32::MAX)).with_bytes(&input.block(u32::MAX))));
                 }
-                drawn.map(|input| (Seen::unattached(&input.block()), input.bytes))
+                drawn.map(|input| (Seen::unattached(&input.block(u32::MAX)), input.bytes))
             });
             drawn.collect::<Vec<_>>()
         };
@@ -207,7 +208,7 @@ mod tests {
         let seen = Seen::unattached(&result).with_bytes(&result);
         (0..20).for_each(|_| inputs.learn(Some(seen.clone())));
         assert_eq!(inputs.results.len(), RESULTS);
-        let block = inputs.results[0].block();
+        let block = inputs.results[0].block(u32::MAX);
         assert_eq!((block.size(), block.read().unwrap().bytes(<[u8]>::to_vec)), (5, b"34567".to_vec()));
     }
 
@@ -215,7 +216,7 @@ mod tests {
     fn a_block_is_seen_whole_and_left_as_it_is() {
         let mut random = ChaCha8Rng::seed_from_u64(1);
         let input = Input { published: 60, consumed: 20, is_shared: false, ..Input::random(100, &mut random) };
-        let block = input.block();
+        let block = input.block(u32::MAX);
         let seen = Seen::unattached(&block).with_bytes(&block);
         assert_eq!((seen.size, seen.unread.clone(), seen.is_shared, seen.refused), (100, 20..60, false, None));
         assert_eq!(seen.bytes, input.bytes);

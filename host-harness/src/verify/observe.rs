@@ -139,7 +139,8 @@ impl Observed {
         let (mut values, mut intents) = (Vec::new(), Vec::new());
         let before = instance.block_counts();
         let (called, blocks) = if callee.is_stage {
-            let block = input.map(Input::block);
+            let mapped_from = instance.config().limits.blocks_mapped_from;
+            let block = input.map(|input| input.block(mapped_from));
             let called = instance.call_stage(callee.function, block.clone());
             let (called, result) = match called {
                 Ok(result) => (Ok(()), result),

@@ -258,6 +258,82 @@ fn a_hundred_thousand_attachments_take_nothing() {
     assert_eq!(group.block_counts(reader).attached, 2100);
 }
 
+/// The bytes that can be read of a block, and whether many may read them; none if it cannot be read.
+fn to_read(block: &Block) -> Option<(Vec<u8>, bool)> {
+    let reading = block.read().ok()?;
+    Some((reading.bytes(<[u8]>::to_vec), block.is_shared()))
+}
+
+/// A ring means the same as copies: random calls of three guests on both, breaches among them. Each guest is restored after each call, and
+/// each call of the copying ones is on a new instance.
+#[test]
+fn a_ring_means_what_copies_mean() {
+    const STAGES: [&str; 8] = [
+        "write",
+        "read",
+        "write_read",
+        "write_read_and_trap",
+        "write_published",
+        "write_published_and_trap",
+        "trap_writing",
+        "grow",
+    ];
+    let Some((mut group, writer, readers)) = group() else { return };
+    let config = InstanceConfig::default().with_strategy(RestoreStrategy::DirtyCards);
+    let mut seed = 1_u64;
+    let mut random = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(seed >> 33).unwrap() % below
+    };
+    let (mut succeeded, mut failed) = (0, 0);
+    for _ in 0..400 {
+        let block = group.slot().unwrap();
+        let copied = Block::new(SLOT);
+        let (valid, shared) = (u32::try_from(random(3)).unwrap() * 2500, random(2) == 0);
+        let fill = |bytes: &mut [u8]| {
+            bytes.fill(7);
+            valid
+        };
+        group.fill(&block, shared, fill).unwrap();
+        let mut writing = copied.write(shared).unwrap();
+        let valid = writing.bytes(fill);
+        writing.publish(valid);
+        for _ in 0..3 {
+            let member = if random(2) == 0 { writer } else { readers[random(2)] };
+            // A guest that reads the ring cannot write it, which it could if it had a copy.
+            let stage =
+                if member == writer { STAGES[random(STAGES.len())] } else { ["read", "write_read", "grow"][random(3)] };
+            let found = call(&mut group, member, stage, &block).map(|block| block.is_some());
+            let mut fresh = guest().instantiate(&config, MemoryState::new()).unwrap();
+            let function = fresh.guest().stage(stage).unwrap();
+            let expected = fresh.call_stage(function, Some(copied.clone())).map(|block| block.is_some());
+            let kind = |cause: Cause| cause.kind();
+            assert_eq!(found.map_err(kind), expected.map_err(|failure| kind(failure.cause)), "{stage}");
+            // A guest that writes the ring and changes what others may read takes that back, and has harmed nobody where it is copied.
+            let is_spoiled =
+                member == writer && (stage.starts_with("write_published") || stage.starts_with("write_read"));
+            match is_spoiled {
+                true => assert!(to_read(&block).is_none(), "{stage}"),
+                false => assert!(to_read(&block) == to_read(&copied), "{stage}"),
+            }
+            match expected_failed(stage) {
+                true => failed += 1,
+                false => succeeded += 1,
+            }
+            assert_restored(&group, member);
+            if is_spoiled {
+                break;
+            }
+        }
+    }
+    assert!(succeeded > 200 && failed > 200, "{succeeded}, {failed}");
+}
+
+/// Whether each call of a stage fails, whatever its block.
+fn expected_failed(stage: &str) -> bool {
+    !["write", "read", "grow"].contains(&stage)
+}
+
 #[test]
 fn guests_of_the_sdk_join_too() {
     let Ok(mut group) = RingGroup::new(2, 200_000) else { return };

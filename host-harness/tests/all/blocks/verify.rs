@@ -8,6 +8,7 @@ use guest_host::blocks::BlockSpecimen;
 use guest_host::{Arguments, Guest, Instance, MemoryState, PrepareOptions, Residue, RestoreStrategy};
 use host_harness::verify::{AllowFailing, Difference, Verdict, VerifyOptions, verify, verify_changed};
 
+use super::on_demand;
 use crate::guests::{config, engine, load};
 
 /// Calls of each verification of honest guests.
@@ -116,6 +117,21 @@ fn a_call_that_a_limit_ends_gives_its_block_back() {
         NEVER_ENDS,
         "the state of the memory blocks differs from that of a fresh instance in the input block: free expected, not free",
     );
+}
+
+#[test]
+fn guests_whose_blocks_are_mapped_pass_too() {
+    let mapped = |guest: &str, calls: u64, allow: AllowFailing| {
+        let guest = on_demand(&load(guest, Allocator::BumpReset));
+        let mut options =
+            options(&guest, RestoreStrategy::DirtyCards, Residue::Scrub).with_calls(calls).with_seed(SEED);
+        options.config.limits.blocks_mapped_from = 1;
+        verify(&guest, &options.with_allow_failing(allow), &MemoryState::new(), &mut |_| ()).unwrap()
+    };
+    let honest = mapped("exchange", CALLS, AllowFailing::None);
+    assert!(honest.passed() && honest.calls == CALLS, "{honest:?}");
+    let adversary = mapped("exchange-adversary", MANY, AllowFailing::All);
+    assert!(adversary.passed() && adversary.calls == MANY, "{adversary:?}");
 }
 
 /// Verifies a guest on an instance whose blocks are broken.
