@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::content::Content;
 use crate::error::Refused;
 use crate::ranges::without;
-use crate::ring::Slot;
+use crate::slots::{InSlot, Slot};
 use crate::state::{Attachment, State};
 
 /// Memory that guests hand to each other. It belongs to the host; one writer or many readers have it attached at a time.
@@ -249,9 +249,8 @@ impl Block {
     }
 }
 
-impl BlockInner {
-    /// Leaves nothing to read.
-    pub(crate) fn revoke(&self) {
+impl InSlot for BlockInner {
+    fn revoke(&self) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).revoke();
     }
 }

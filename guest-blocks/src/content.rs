@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::ring::Slot;
+use crate::slots::Slot;
 use crate::sys::{File, Pages};
 
 /// The bytes of a block and of all its parts.

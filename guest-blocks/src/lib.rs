@@ -8,6 +8,7 @@ mod error;
 mod memory;
 mod ranges;
 mod ring;
+mod slots;
 mod state;
 mod storage;
 mod sys;

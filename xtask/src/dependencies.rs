@@ -6,7 +6,8 @@ use std::process::Command;
 use crate::folders;
 
 /// The packages that the runtime compiles with its default features beside wasmtime and what that compiles. At most ten.
-const BESIDE_WASMTIME: [&str; 6] = ["getrandom", "guest-abi", "guest-image", "guest-prepare", "guest-state", "strsim"];
+const BESIDE_WASMTIME: [&str; 7] =
+    ["getrandom", "guest-abi", "guest-blocks", "guest-image", "guest-prepare", "guest-state", "strsim"];
 
 /// Large packages that the runtime and wasmtime both use. The versions are wasmtime's, so that they are compiled once.
 const SHARED_WITH_WASMTIME: [&str; 2] = ["wasm-encoder", "wasmparser"];

@@ -144,7 +144,13 @@ const LAYERS: [(&str, &[&str]); 13] = [
         ],
     ),
     ("guest-tenants", &["store", "redb_store", "error", "meter", "fresh", "program", "tenants"]),
-    ("guest-blocks", &["error", "ranges", "memory", "state", "content", "storage", "block", "table", "topic"]),
+    (
+        "guest-blocks",
+        &[
+            "error", "ranges", "sys", "memory", "state", "slots", "content", "storage", "block", "ring", "table",
+            "topic",
+        ],
+    ),
     ("guest-image", &["error", "cards", "values", "identity", "delta", "base", "change", "encoding", "file"]),
     (
         "guest-serve-nats",
