@@ -275,7 +275,7 @@ fn guest_of_values(engine: &Engine) -> Result<Guest> {
     guest(engine, 2 * MIB)
 }
 
-/// The calls of the system that map a file and end the mapping.
+/// The calls of the system that map a file amid other pages and end the mapping.
 #[cfg(target_os = "linux")]
 struct SystemCalls {
     file: std::os::fd::OwnedFd,
@@ -294,8 +294,14 @@ impl SystemCalls {
         ftruncate(&file, size as u64)?;
         // SAFETY: a new mapping, which nobody else uses.
         let area = unsafe {
-            mmap_anonymous(std::ptr::null_mut(), size, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)
-        }?;
+            mmap_anonymous(
+                std::ptr::null_mut(),
+                size + 2 * 4096,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::PRIVATE,
+            )?
+            .byte_add(4096)
+        };
         Ok(Self { file, area, size })
     }
 

@@ -131,6 +131,29 @@ impl Block {
         Ok(Self::of(Content::Lent(Box::new(bytes)), size, State::published(size, true)))
     }
 
+    /// As [`Block::from_bytes`], of an owner that lends its bytes in another way, such as a buffer of Arrow.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use guest_blocks::Block;
+    ///
+    /// struct Column {
+    ///     values: Arc<[u8]>,
+    /// }
+    ///
+    /// let column = Column { values: Arc::from([1, 2, 3]) };
+    /// let block = Block::from_owner(column, |column| &column.values)?;
+    /// assert_eq!(block.read()?.bytes(<[u8]>::to_vec), [1, 2, 3]);
+    /// # Ok::<(), guest_blocks::Refused>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Block::from_bytes`].
+    pub fn from_owner<T: Send + Sync + 'static>(owner: T, bytes: fn(&T) -> &[u8]) -> Result<Self, Refused> {
+        Self::from_bytes(Owned { owner, bytes })
+    }
+
     /// A block whose bytes are in a guest's memory.
     pub(crate) fn local(size: u32) -> Self {
         Self::of(Content::Local, size, State::default())
@@ -246,6 +269,18 @@ impl Block {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes of an owner.
+struct Owned<T> {
+    owner: T,
+    bytes: fn(&T) -> &[u8],
+}
+
+impl<T> AsRef<[u8]> for Owned<T> {
+    fn as_ref(&self) -> &[u8] {
+        (self.bytes)(&self.owner)
     }
 }
 

@@ -95,7 +95,8 @@ impl Content {
     pub(crate) fn read<T>(&self, range: Range<usize>, lend: impl FnOnce(&[u8]) -> T) -> T {
         match self {
             Self::Own(bytes) => lend(read(bytes).get(range)),
-            Self::Lent(bytes) => lend(&(**bytes).as_ref()[range]),
+            // An owner that lends fewer bytes than before lends none.
+            Self::Lent(bytes) => lend((**bytes).as_ref().get(range).unwrap_or_default()),
             Self::Local => lend(&[]),
             Self::Slot(slot) => lend(&slot.read(range)),
         }

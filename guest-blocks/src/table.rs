@@ -330,14 +330,27 @@ impl BlockTable {
         if flags & !(WRITE | SHARED) != 0 {
             return Err(Violation::Flags { flags });
         }
-        let entry = self.entry(id)?;
+        let index = usize::from(self.index(id)?);
+        // Out of the table meanwhile, so that it need not be cloned.
+        let mut entry = self.slots[index].entry.take().ok_or(Violation::UnknownBlock { id })?;
+        let attached = self.attach_entry(memory, &mut entry, flags);
+        self.slots[index].entry = Some(entry);
+        attached
+    }
+
+    fn attach_entry(
+        &mut self,
+        memory: &mut impl GuestMemory,
+        entry: &mut Entry,
+        flags: u32,
+    ) -> Result<Result<Area, Refused>, Violation> {
         if entry.attached.is_some() {
             return Ok(Err(Refused::Busy));
         }
-        let (block, local) = (entry.block.clone(), entry.local.clone());
+        let local = entry.local.clone();
         let attached = match flags & WRITE != 0 {
-            true => self.attach_writing(memory, &block, local, flags & SHARED != 0)?,
-            false => self.attach_reading(memory, &block, local)?,
+            true => self.attach_writing(memory, &entry.block, local, flags & SHARED != 0)?,
+            false => self.attach_reading(memory, &entry.block, local)?,
         };
         let (attached, area) = match attached {
             Ok(attached) => attached,
@@ -350,7 +363,7 @@ impl BlockTable {
             place => memory.forget_written(place.watched()),
         }
         self.counts.attached += 1;
-        self.entry_mut(id)?.attached = Some(attached);
+        entry.attached = Some(attached);
         Ok(Ok(area))
     }
 
