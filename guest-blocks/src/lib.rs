@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
-#![cfg_attr(not(feature = "map"), forbid(unsafe_code))]
+#![cfg_attr(not(any(feature = "map", test)), forbid(unsafe_code))]
 
 mod block;
 mod content;

@@ -1,5 +1,8 @@
 //! The rules of ownership: the holders of a block and the range to read, without the bytes themselves.
 
+#[cfg(test)]
+mod interleavings;
+
 use std::ops::Range;
 
 use crate::error::Refused;

@@ -5,11 +5,11 @@ use proptest::prelude::*;
 use crate::guest::{Guest, Way};
 use crate::model::{Model, told};
 
-const GUESTS: usize = 3;
+pub(crate) const GUESTS: usize = 3;
 
 /// An operation of a guest. Numbers choose among what there is.
 #[derive(Debug, Clone)]
-enum Op {
+pub(crate) enum Op {
     Create { size: u32 },
     Attach { which: usize, flags: u32 },
     Store { which: usize, offset: usize, bytes: Vec<u8> },
@@ -22,7 +22,7 @@ enum Op {
     Restore,
 }
 
-fn ops() -> impl Strategy<Value = Vec<(usize, Op)>> {
+pub(crate) fn ops() -> impl Strategy<Value = Vec<(usize, Op)>> {
     let which = 0..4_usize;
     let size = prop_oneof![1 => Just(0_u32), 8 => 1..1000_u32, 1 => 4000..9000_u32];
     let op = prop_oneof![
@@ -43,8 +43,8 @@ fn ops() -> impl Strategy<Value = Vec<(usize, Op)>> {
 }
 
 /// Guests and the model of them.
-struct World {
-    guests: Vec<Guest>,
+pub(crate) struct World {
+    pub(crate) guests: Vec<Guest>,
     /// The addresses of attachments, by guest and id.
     addresses: Vec<((usize, u32), u32)>,
     /// Ids that were given up.
@@ -53,7 +53,7 @@ struct World {
 }
 
 impl World {
-    fn new(way: Way) -> Self {
+    pub(crate) fn new(way: Way) -> Self {
         let guests = (0..GUESTS).map(|_| Guest::new(way)).collect();
         Self { guests, addresses: Vec::new(), gone: Vec::new(), model: Model::default() }
     }
@@ -70,7 +70,7 @@ impl World {
         self.addresses.iter().find(|(reference, _)| *reference == at).map_or(0, |(_, address)| *address as usize)
     }
 
-    fn step(&mut self, guest: usize, op: &Op) -> Result<(), TestCaseError> {
+    pub(crate) fn step(&mut self, guest: usize, op: &Op) -> Result<(), TestCaseError> {
         match op {
             Op::Create { size } => {
                 let id = self.guests[guest].table.create(*size).unwrap();
@@ -160,7 +160,7 @@ impl World {
         self.check()
     }
 
-    fn restore(&mut self, guest: usize) {
+    pub(crate) fn restore(&mut self, guest: usize) {
         // Ids begin again.
         self.gone.retain(|(other, _)| *other != guest);
         self.guests[guest].restore();
