@@ -97,8 +97,11 @@ fn beyond(name: &str, whole: &Measured, part: &Measured, by: f64) -> Measured {
     Measured { name: name.to_owned(), rounds }
 }
 
-/// A ring with one that writes and some that read.
-fn ring(engine: &Engine, size: usize, readers: usize) -> Result<Option<(RefCell<RingGroup>, Vec<Member>, Guest)>> {
+/// A ring with its members, the one that writes first, and their guest.
+type Members = (RefCell<RingGroup>, Vec<Member>, Guest);
+
+/// A ring with one that writes and some that read. None where the system has no rings.
+fn ring(engine: &Engine, size: usize, readers: usize) -> Result<Option<Members>> {
     let Ok(mut group) = RingGroup::new(2, u32::try_from(size)?) else { return Ok(None) };
     let guest = guest(engine, (2 * (size + 4096) + 65_536).next_multiple_of(65_536))?;
     let mut members = Vec::new();
