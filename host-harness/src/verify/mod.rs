@@ -184,7 +184,7 @@ pub fn verify(
     run(guest, subject, options, state, progress)
 }
 
-/// Verifies a guest under a strategy that is not one of [`RestoreStrategy`]'s.
+/// Verifies a guest under a strategy that is not one of [`RestoreStrategy`](guest_host::RestoreStrategy)'s.
 ///
 /// ```
 /// use guest_host::restore::FullCopy;
