@@ -487,6 +487,8 @@ impl Fault {
             Self::Panic { message, location } => Cause::Panic { message, location },
             Self::Guest { code, message } => Cause::GuestError { code, message },
             Self::InvalidGuestData(error) => Cause::InvalidGuestData(error),
+            // The guest has done nothing wrong.
+            Self::Block(Violation::NotUnmapped) => Cause::Engine(Violation::NotUnmapped.to_string()),
             Self::Block(violation) => Cause::Block(violation),
             Self::Interrupted => Cause::Interrupted,
             Self::State(error) => Cause::State(error),

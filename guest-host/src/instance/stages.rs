@@ -61,7 +61,8 @@ impl Instance {
     /// # Errors
     /// [`Failure`] with its cause. A block that was being written has nothing to read then.
     pub fn call_stage(&mut self, stage: Function, input: Option<Block>) -> Result<Option<Block>, Failure> {
-        self.call_with(stage, |call| {
+        // Once: a call that failed may have consumed its input.
+        self.call_with_once(stage, |call| {
             let input = input.clone().map_or(Ok(NO_BLOCK), |block| call.give_block(block))?;
             let mut slots = [ValRaw::u32(input)];
             call.call(&mut slots)?;

@@ -6,7 +6,7 @@ use guest_host::{
     Cause, Instance, InstanceConfig, MemoryState, PrepareOptions, RestorePolicy, RestoreStrategy, SuspendError,
 };
 
-use super::{Way, bytes, instance, instance_by, published};
+use super::{Way, bytes, instance, instance_by, on_demand, published};
 use crate::guests::{engine, load};
 
 fn call(instance: &mut Instance, stage: &str, block: Option<Block>) -> Option<Block> {
@@ -100,6 +100,21 @@ fn a_frame_goes_through_a_pipeline() {
                 assert!(snapshot.memory().is_empty() || memory == snapshot.memory(), "{way}");
             }
         }
+    }
+}
+
+#[test]
+fn nothing_is_mapped_over_memory_from_a_pool_or_without_marks() {
+    let block = published(1 << 20, &vec![7; 1 << 20], true);
+    let limits = Way::Map.config().limits;
+    let pooled = (load("exchange", Allocator::BumpReset), RestoreStrategy::DirtyCards);
+    let without_marks = (on_demand(&pooled.0), RestoreStrategy::FullCopy);
+    for (guest, strategy) in [pooled, without_marks] {
+        let config = InstanceConfig::default().with_strategy(strategy).with_limits(limits);
+        let mut reader = guest.instantiate(&config, MemoryState::new()).unwrap();
+        call(&mut reader, "measure", Some(block.clone()));
+        let counts = reader.block_counts();
+        assert_eq!((counts.attached, counts.mapped, counts.copied), (1, 0, 1 << 20), "{strategy}");
     }
 }
 
