@@ -19,6 +19,8 @@
 //!
 //! The flags are [`WRITE`] and [`SHARED`]. Errors are bytes: 0 no storage, 1 busy, 2 wrong size, 3 internal.
 //!
+//! `wit/exchange.wit` in this crate's folder has the same functions as an interface of the component model.
+//!
 //! # Stages
 //!
 //! A *stage* is a function that takes a block and returns one. It is exported as [`EXPORT_STAGE`] followed by its name, with the type
@@ -86,3 +88,50 @@ pub const EXPORT_STAGE: &str = "__guest_stage_";
 
 /// The number of no block.
 pub const NO_BLOCK: u32 = 0;
+
+#[cfg(test)]
+mod tests {
+    use alloc::borrow::ToOwned as _;
+    use alloc::format;
+
+    use super::{DROP, IMPORT_MODULE, IMPORTS, returns};
+
+    const WIT: &str = include_str!("../wit/exchange.wit");
+
+    /// The declaration of a function in the file, without its documentation.
+    fn declaration(name: &str) -> &'static str {
+        let method = name.rsplit('.').next().unwrap_or(name);
+        let begins = match name.split_once(']').map(|(kind, _)| kind) {
+            Some("[constructor") => "constructor(".to_owned(),
+            Some("[static") => format!("{method}: static func("),
+            _ => format!("{method}: func("),
+        };
+        let mut lines = WIT.lines().map(str::trim).filter(|line| line.starts_with(&begins) && line.ends_with(';'));
+        let line = lines.next().unwrap_or_else(|| panic!("the file has no `{begins}`"));
+        assert_eq!(lines.next(), None, "{name}");
+        line
+    }
+
+    #[test]
+    fn the_interface_has_the_same_functions() {
+        let (package, interface) = IMPORT_MODULE.split_once('/').unwrap();
+        assert!(WIT.contains(&format!("\npackage {package};\n")));
+        assert!(WIT.contains(&format!("\ninterface {interface} {{\n")));
+        assert!(WIT.contains("    resource memory-block {\n"), "{DROP} comes with the resource");
+        let functions = IMPORTS.iter().filter(|(name, _)| *name != DROP);
+        for (name, parameters) in functions.clone() {
+            let (_, rest) = declaration(name).split_once('(').unwrap();
+            let (named, result) = rest.split_once(')').unwrap();
+            let result = result.trim_end_matches(';').trim_start_matches(" -> ");
+            let is_method = name.starts_with("[method]");
+            // A result of more than one number goes to an address.
+            let goes_to_memory = result.starts_with("result<");
+            let count = named.split(", ").filter(|parameter| !parameter.is_empty()).count();
+            assert_eq!(count + usize::from(is_method) + usize::from(goes_to_memory), *parameters, "{name}");
+            let is_number = name.starts_with("[constructor]") || (!result.is_empty() && !goes_to_memory);
+            assert_eq!(is_number, returns(name), "{name}");
+        }
+        let declared = WIT.lines().filter(|line| line.trim().starts_with("constructor(") || line.contains("func("));
+        assert_eq!(declared.count(), functions.count());
+    }
+}
