@@ -70,3 +70,11 @@ fn all_of_a_page_stands_in_it() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn the_module_with_a_stage_is_the_one_that_tests_run() -> Result<()> {
+    let page = std::fs::read_to_string(sources().join("blocks/interface.md"))?;
+    let module = std::fs::read_to_string(folders::root().join("guest-host/examples/increment.wat"))?;
+    assert!(page.contains(&format!("```wat\n{module}```\n")), "blocks/interface.md shows another module");
+    Ok(())
+}
