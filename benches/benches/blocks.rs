@@ -72,7 +72,7 @@ fn instance(guest: &Guest, policy: RestorePolicy, mapped_from: u32) -> Result<In
 fn published(size: usize, in_file: bool) -> Result<Block> {
     let bytes = u32::try_from(size)?;
     let block = if in_file { Block::mappable(bytes) } else { Block::new(bytes) };
-    let mut writing = block.write(true)?;
+    let mut writing = block.write_shared()?;
     writing.bytes(|bytes| bytes.fill(1));
     writing.publish(bytes);
     Ok(block)
@@ -106,7 +106,8 @@ fn ring(engine: &Engine, size: usize, readers: usize) -> Result<Option<Members>>
     let guest = guest(engine, (2 * (size + 4096) + 65_536).next_multiple_of(65_536))?;
     let mut members = Vec::new();
     for number in 0..=readers {
-        let added = group.add(instance(&guest, RestorePolicy::EveryCall, u32::MAX)?, number == 0);
+        let instance = instance(&guest, RestorePolicy::EveryCall, u32::MAX)?;
+        let added = if number == 0 { group.add_writer(instance) } else { group.add_reader(instance) };
         members.push(added.map_err(|refused| anyhow!("{refused}"))?);
     }
     Ok(Some((RefCell::new(group), members, guest)))

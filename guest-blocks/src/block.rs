@@ -17,7 +17,7 @@ use crate::state::{Attachment, State};
 /// use guest_blocks::{Block, Refused};
 ///
 /// let block = Block::new(1024);
-/// let mut writing = block.write(true)?;
+/// let mut writing = block.write_shared()?;
 /// writing.bytes(|bytes| bytes[..5].copy_from_slice(b"frame"));
 /// // Nobody reads what is being written.
 /// assert_eq!(block.read().unwrap_err(), Refused::Busy);
@@ -186,7 +186,7 @@ impl Block {
     ///
     /// let block = Block::new(16);
     /// assert!(!block.is_shared());
-    /// block.write(true)?.publish(16);
+    /// block.write_shared()?.publish(16);
     /// assert!(block.is_shared());
     /// # Ok::<(), guest_blocks::Refused>(())
     /// ```
@@ -195,12 +195,28 @@ impl Block {
         self.state().is_shared()
     }
 
-    /// Attaches it for writing; what is published then is `shared` or not.
+    /// Attaches it for writing. One at a time will read what is published then, and consume it.
     ///
     /// # Errors
     /// [`Refused::Busy`] if anyone has it attached, or has a part of it, and [`Refused::Internal`] for bytes that are
     /// lent, for parts that are to be read, and for slots of a [`Ring`](crate::Ring), which has a function for it.
-    pub fn write(&self, shared: bool) -> Result<Writing, Refused> {
+    pub fn write(&self) -> Result<Writing, Refused> {
+        self.write_as(false)
+    }
+
+    /// Attaches it for writing. Many may read what is published then, at the same time, and nobody consumes it.
+    ///
+    /// # Errors
+    /// As for [`Block::write`].
+    pub fn write_shared(&self) -> Result<Writing, Refused> {
+        self.write_as(true)
+    }
+
+    /// As [`Block::write_shared`] or, if `shared` is false, as [`Block::write`].
+    ///
+    /// # Errors
+    /// As for [`Block::write`].
+    pub fn write_as(&self, shared: bool) -> Result<Writing, Refused> {
         if self.slot().is_some() {
             return Err(Refused::Internal);
         }

@@ -380,7 +380,7 @@ impl BlockTable {
         };
         let writing = match &place {
             Place::Slot(_) => block.write_anywhere(shared),
-            _ => block.write(shared),
+            _ => block.write_as(shared),
         };
         let writing = match writing {
             Ok(writing) => writing,

@@ -1,12 +1,13 @@
 //! The errors of extensions: a code for programs and a message for people, made without the heap.
 
 use alloc::borrow::Cow;
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use core::fmt;
 
 use guest_abi::ErrorCode;
 use guest_abi::cbor::{Reader, WireError};
 use guest_abi::document::{FieldError, PathError};
+use guest_abi::flat::{BuildError, ReadError};
 use guest_abi::value::{Kind, ValueError};
 
 /// The result of an extension, and of reading a value.
@@ -390,6 +391,24 @@ impl From<WireError> for Error {
             _ => None,
         };
         Self { code: ErrorCode::Malformed, subject: Subject::NONE, detail: Detail::Malformed { at } }
+    }
+}
+
+/// The message says which bytes are wrong.
+impl From<ReadError> for Error {
+    #[cold]
+    #[inline(never)]
+    fn from(error: ReadError) -> Self {
+        Self::new(ErrorCode::Malformed, error.to_string())
+    }
+}
+
+/// The first of the extension's own codes.
+impl From<BuildError> for Error {
+    #[cold]
+    #[inline(never)]
+    fn from(error: BuildError) -> Self {
+        Self::application(0, error.to_string())
     }
 }
 

@@ -16,13 +16,13 @@ use crate::block::{Block, Reading};
 /// let topic = Topic::new();
 /// let subscriber = topic.subscribe("screen", 4, Full::DropOldest);
 /// let block = Block::new(8);
-/// block.write(true)?.publish(8);
+/// block.write_shared()?.publish(8);
 /// topic.publish(&block)?;
 ///
 /// let frame = subscriber.try_receive()?;
-/// assert_eq!(block.write(true).unwrap_err(), Refused::Busy);
+/// assert_eq!(block.write_shared().unwrap_err(), Refused::Busy);
 /// drop(frame);
-/// assert!(block.write(true).is_ok());
+/// assert!(block.write_shared().is_ok());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]

@@ -62,7 +62,7 @@ fn a_writer_that_ends_keeps_its_bytes_to_itself() {
     let (mut guest, _) = guest();
     let block = Block::mappable(8192);
     for is_restored in [true, false] {
-        let mut writing = block.write(true).unwrap();
+        let mut writing = block.write_shared().unwrap();
         writing.bytes(|bytes| bytes.fill(7));
         writing.publish(8192);
         let id = guest.table.insert(block.clone()).unwrap();
@@ -76,7 +76,7 @@ fn a_writer_that_ends_keeps_its_bytes_to_itself() {
             drop(std::mem::replace(&mut guest, Guest::new(Way::Mapped)));
         }
         assert_eq!((block.unread(), block.read().unwrap_err()), (0..0, Refused::Busy));
-        block.write(false).unwrap().bytes(|bytes| assert!(bytes.len() == 8192 && bytes.iter().all(|byte| *byte == 0)));
+        block.write().unwrap().bytes(|bytes| assert!(bytes.len() == 8192 && bytes.iter().all(|byte| *byte == 0)));
     }
 }
 
@@ -84,7 +84,7 @@ fn a_writer_that_ends_keeps_its_bytes_to_itself() {
 fn a_reader_writes_to_pages_of_its_own() {
     let ((mut one, maps), (mut other, _)) = (guest(), guest());
     let block = Block::mappable(8192);
-    let mut writing = block.write(true).unwrap();
+    let mut writing = block.write_shared().unwrap();
     writing.bytes(|bytes| bytes.fill(7));
     writing.publish(8192);
     let ids = [&mut one, &mut other].map(|guest| {
@@ -115,7 +115,7 @@ fn parts_of_a_mapped_block_are_copied() {
     let Guest { memory, table, .. } = &mut guest;
     let part = table.create_partition(memory, id, 4000, 8000, WRITE).unwrap();
     let part = table.take(part).unwrap();
-    let mut writing = part.write(false).unwrap();
+    let mut writing = part.write().unwrap();
     writing.bytes(|bytes| {
         assert!(bytes.len() == 8000 && bytes.iter().all(|byte| *byte == 1));
         bytes.fill(2);
@@ -218,7 +218,7 @@ fn blocks_of_a_ring_are_handed_over_without_a_copy() {
         assert_eq!(guest.table.attach(&mut guest.memory, id, WRITE).unwrap(), Err(Refused::Internal));
         guest.end().unwrap();
     }
-    assert_eq!(block.write(false).unwrap_err(), Refused::Internal);
+    assert_eq!(block.write().unwrap_err(), Refused::Internal);
     assert_eq!(ring.write(&Block::new(1), false).unwrap_err(), Refused::Internal);
 }
 

@@ -57,7 +57,7 @@ fn no_reader_sees_half_of_what_was_written() {
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert_eq!(seen[..2], [0, 0]);
-    assert!(block.write(false).is_ok(), "nobody has it any more");
+    assert!(block.write().is_ok(), "nobody has it any more");
 }
 
 /// Operations of each thread: a million in all where the compiler optimises.
@@ -132,6 +132,6 @@ fn two_threads_do_what_the_model_says_and_read_no_torn_frame() {
         }
     });
     for frame in frames {
-        assert!(frame.write(false).is_ok(), "nobody has it any more");
+        assert!(frame.write().is_ok(), "nobody has it any more");
     }
 }

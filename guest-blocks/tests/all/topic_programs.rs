@@ -170,7 +170,7 @@ impl World {
                 }
             }
             Op::Publish { block, valid, shared } => {
-                let writing = self.blocks[*block].write(*shared);
+                let writing = self.blocks[*block].write_as(*shared);
                 prop_assert_eq!(writing.is_err(), self.model.is_read(*block));
                 if let Ok(mut writing) = writing {
                     self.byte = self.byte.wrapping_add(1);
@@ -244,6 +244,6 @@ proptest! {
         // Nobody holds a block back.
         world.subscribers.clear();
         world.kept.clear();
-        prop_assert!(world.blocks.iter().all(|block| block.write(true).is_ok()));
+        prop_assert!(world.blocks.iter().all(|block| block.write_shared().is_ok()));
     }
 }

@@ -53,9 +53,9 @@ fn all_subscribers_see_the_same_order_and_the_same_bytes() {
                 begin.wait();
                 for time in 0..TIMES {
                     // A block that nobody reads any more, or a new one.
-                    let free = blocks.iter().position(|block: &Block| block.write(true).is_ok());
+                    let free = blocks.iter().position(|block: &Block| block.write_shared().is_ok());
                     let block = free.map_or_else(|| Block::new(64), |at| blocks.swap_remove(at));
-                    let mut writing = block.write(true).unwrap();
+                    let mut writing = block.write_shared().unwrap();
                     let bytes = [[number; 4], time.to_le_bytes()].concat().repeat(8);
                     writing.bytes(|all| all.copy_from_slice(&bytes));
                     writing.publish(64);

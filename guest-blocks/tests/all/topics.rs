@@ -134,23 +134,23 @@ fn only_shared_bytes_are_published() {
     let subscriber = topic.subscribe("one", 9, Full::Refuse);
     let block = Block::new(100);
     assert_eq!(topic.publish(&block), Err(PublishError::NothingToRead));
-    block.write(false).unwrap().publish(100);
+    block.write().unwrap().publish(100);
     {
         // A block with one reader at a time stays free for its reader.
         let _reading = block.read().unwrap();
         assert_eq!(topic.publish(&block), Err(PublishError::NotShared));
     }
     assert_eq!(topic.publish(&block), Err(PublishError::NotShared));
-    block.write(true).unwrap().publish(100);
+    block.write_shared().unwrap().publish(100);
     {
-        let _writing = block.write(true).unwrap();
+        let _writing = block.write_shared().unwrap();
         assert_eq!(topic.publish(&block), Err(PublishError::Busy));
     }
     assert_eq!(topic.publish(&block), Err(PublishError::NothingToRead), "its writer gave up");
-    block.write(true).unwrap().publish(100);
+    block.write_shared().unwrap().publish(100);
     let part = block.part(0..10, Mode::Write).unwrap();
     assert_eq!(topic.publish(&block), Err(PublishError::Busy));
-    part.write(true).unwrap().publish(5);
+    part.write_shared().unwrap().publish(5);
     assert_eq!(topic.publish(&part), Ok(0), "a part is a block of its own");
     assert_eq!(subscriber.try_receive().unwrap().bytes(<[u8]>::len), 5);
     assert_eq!(topic.metrics().refused, 0);
@@ -162,25 +162,25 @@ fn a_block_is_not_written_as_long_as_there_is_a_frame_of_it() {
     let latest = topic.subscribe("latest", 1, Full::DropOldest);
     let blocks = [Block::new(8), Block::new(8)];
     for block in &blocks {
-        block.write(true).unwrap().publish(8);
+        block.write_shared().unwrap().publish(8);
         topic.publish(block).unwrap();
     }
-    assert!(blocks[0].write(true).is_ok(), "its frame was dropped");
-    assert!(blocks[1].write(true).is_err());
+    assert!(blocks[0].write_shared().is_ok(), "its frame was dropped");
+    assert!(blocks[1].write_shared().is_err());
     let frame = latest.try_receive().unwrap();
     let other = frame.clone();
     drop(frame);
-    assert!(blocks[1].write(true).is_err());
+    assert!(blocks[1].write_shared().is_err());
     drop(other);
-    assert!(blocks[1].write(true).is_ok());
+    assert!(blocks[1].write_shared().is_ok());
     // An unsubscribed queue, and a publication without subscribers or with a full queue, keep nothing.
-    blocks[0].write(true).unwrap().publish(8);
+    blocks[0].write_shared().unwrap().publish(8);
     let refuse = topic.subscribe("refuse", 1, Full::Refuse);
     topic.publish(&blocks[0]).unwrap();
     assert!(topic.publish(&blocks[0]).is_err());
     drop((latest, refuse));
     topic.publish(&blocks[0]).unwrap();
-    assert!(blocks[0].write(true).is_ok());
+    assert!(blocks[0].write_shared().is_ok());
 }
 
 #[test]

@@ -11,7 +11,7 @@ const SHARED: u32 = 2;
 fn attached(way: Way, flags: u32) -> (Guest, Block, u32, Area) {
     let mut guest = Guest::new(way);
     let block = Block::new(1000);
-    let mut writing = block.write(true).unwrap();
+    let mut writing = block.write_shared().unwrap();
     writing.bytes(|bytes| bytes.fill(7));
     writing.publish(900);
     let id = guest.table.insert(block.clone()).unwrap();
@@ -59,7 +59,7 @@ fn a_guest_that_ends_gives_everything_back() {
         assert!(guest.table.is_empty());
         if flags == WRITE {
             assert_eq!((block.unread(), block.read().unwrap_err()), (0..0, Refused::Busy));
-            block.write(false).unwrap().bytes(|bytes| assert_eq!(*bytes, [0; 1000]));
+            block.write().unwrap().bytes(|bytes| assert_eq!(*bytes, [0; 1000]));
         } else {
             block.read().unwrap().bytes(|bytes| assert_eq!(*bytes, [7; 900]));
         }
@@ -108,7 +108,7 @@ fn a_part_that_was_handed_out_is_not_the_writers_any_more() {
     memory.store(area.address as usize + 256, &[9; 256]);
     let part = table.create_partition(memory, id, 256, 256, WRITE).unwrap();
     let part = table.take(part).unwrap();
-    let mut writing = part.write(false).unwrap();
+    let mut writing = part.write().unwrap();
     writing.bytes(|bytes| assert_eq!(*bytes, [9; 256], "what the writer had written"));
     writing.bytes(|bytes| bytes.fill(5));
     writing.publish(256);
@@ -263,7 +263,7 @@ fn storage_that_does_not_suffice_costs_nothing() {
     let large = table.create(6 * 4096).unwrap();
     assert_eq!(table.attach(memory, large, WRITE).unwrap(), Err(Refused::NoStorage));
     let mut writing = Block::new(6 * 4096);
-    let mut first = writing.write(false).unwrap();
+    let mut first = writing.write().unwrap();
     first.bytes(|bytes| bytes[0] = 1);
     first.publish(6 * 4096);
     let id = table.insert(writing.clone()).unwrap();
@@ -297,7 +297,7 @@ fn a_guest_has_as_much_as_its_limits_say() {
 #[test]
 fn bytes_that_are_lent_are_read_and_never_written() {
     let block = Block::from_bytes(b"lent".as_slice()).unwrap();
-    assert_eq!(block.write(false).unwrap_err(), Refused::Internal);
+    assert_eq!(block.write().unwrap_err(), Refused::Internal);
     assert_eq!(block.part(0..2, Mode::Write).unwrap_err(), Refused::Internal);
     assert_eq!(block.part(3..5, Mode::Read).unwrap_err(), Refused::WrongSize);
     let part = block.part(1..3, Mode::ReadShared).unwrap();

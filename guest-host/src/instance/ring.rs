@@ -33,7 +33,7 @@ use crate::restore::policy::RestoreStrategy;
 ///
 /// // Without the feature `map`, and elsewhere than on Linux, there are no rings.
 /// let Ok(mut group) = RingGroup::new(2, 4096) else { return Ok(()) };
-/// let writer = group.add(guest.instantiate(&config, MemoryState::new())?, true)?;
+/// let writer = group.add_writer(guest.instantiate(&config, MemoryState::new())?)?;
 /// let block = group.slot().expect("both slots are free");
 /// group.fill(&block, false, |bytes| {
 ///     bytes[0] = 41;
@@ -80,11 +80,23 @@ impl RingGroup {
         Ok(Self { ring: Ring::new(slots, size)?, members: Vec::new() })
     }
 
-    /// Adds an instance that writes blocks of the ring, or only reads them. The instance is restored before.
+    /// Adds an instance that writes blocks of the ring and reads them. The instance is restored before.
     ///
     /// # Errors
     /// [`AddError`], with the instance as it was.
-    pub fn add(&mut self, mut instance: Instance, writes: bool) -> Result<Member, AddError> {
+    pub fn add_writer(&mut self, instance: Instance) -> Result<Member, AddError> {
+        self.add(instance, true)
+    }
+
+    /// Adds an instance that only reads blocks of the ring. The instance is restored before.
+    ///
+    /// # Errors
+    /// [`AddError`], with the instance as it was.
+    pub fn add_reader(&mut self, instance: Instance) -> Result<Member, AddError> {
+        self.add(instance, false)
+    }
+
+    fn add(&mut self, mut instance: Instance, writes: bool) -> Result<Member, AddError> {
         match instance.join(&self.ring, writes) {
             Ok(()) => {
                 self.members.push(Joined { instance, writes });

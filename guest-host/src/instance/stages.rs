@@ -7,7 +7,7 @@ use wasmtime::ValRaw;
 use super::Instance;
 use super::call_with::{GuestCall, GuestCallError};
 use crate::contract::blocks::BlocksView as _;
-use crate::failure::{Failure, Fault, InvalidData};
+use crate::failure::{Cause, Failure, Fault, InvalidData};
 use crate::guest::Function;
 
 impl GuestCall<'_> {
@@ -47,13 +47,12 @@ impl Instance {
     /// let engine = Engine::new(&EngineConfig::default())?;
     /// let guest = Guest::load(&engine, "increment", &wasm, PrepareOptions::default())?;
     /// let mut instance = guest.instantiate(&InstanceConfig::default(), MemoryState::new())?;
-    /// let increment = guest.stage("increment").expect("the module has it");
     ///
     /// let block = Block::new(1024);
-    /// let mut writing = block.write(false)?;
+    /// let mut writing = block.write()?;
     /// writing.bytes(|bytes| bytes[..3].copy_from_slice(&[1, 2, 3]));
     /// writing.publish(3);
-    /// let result = instance.call_stage(increment, Some(block))?.expect("it returns its block");
+    /// let result = instance.call_stage_by_name("increment", Some(block))?.expect("it returns its block");
     /// assert_eq!(result.read()?.bytes(<[u8]>::to_vec), [2, 2, 3]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -71,6 +70,21 @@ impl Instance {
                 id => call.take_block(id).map(Some),
             }
         })
+    }
+
+    /// Calls the [stage](guest_abi::block) of this name. See [`Instance::call_stage`].
+    ///
+    /// # Errors
+    /// As for [`Instance::call_stage`], and [`Cause::MissingExport`] with the stages that there are.
+    pub fn call_stage_by_name(&mut self, name: &str, input: Option<Block>) -> Result<Option<Block>, Failure> {
+        match self.guest().stage(name) {
+            Some(stage) => self.call_stage(stage, input),
+            None => {
+                let stages: Vec<_> = self.guest().stages().map(|(name, _)| name.to_owned()).collect();
+                let cause = Cause::missing_export(name, &stages);
+                Err(Failure { function: name.to_owned(), cause, backtrace: Vec::new(), retried: false })
+            }
+        }
     }
 
     /// The attachments of memory blocks since the instance was made, and their bytes; zeros if its guest imports no functions of theirs.

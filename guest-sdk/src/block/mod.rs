@@ -118,6 +118,13 @@ pub fn add_storage(count: u32, size: u32) -> bool {
     raw::add_storage(raw::optimum_size(count, size))
 }
 
+/// Allocates storage for a ring of `slots` blocks of `size` bytes each, if the host has a ring. Returns whether there was memory for it.
+pub fn add_ring_storage(slots: u32, size: u32) -> bool {
+    // Each slot is followed by a page, and so is the ring; and it begins at a page.
+    const PAGE: u32 = 4096;
+    raw::add_storage(raw::optimum_size(slots.saturating_add(1), size.saturating_add(PAGE)))
+}
+
 impl Block {
     /// Makes a block of as many bytes, all of them 0. It has nothing to read until something is published.
     pub fn new(size: u32) -> Self {

@@ -84,7 +84,7 @@ pub(crate) fn attach(id: u32, flags: u32) -> Result<(*mut u8, u32), Refused> {
             return Err(Refused::Busy);
         }
         let (mut bytes, length, offset, holds) = if flags & WRITE != 0 {
-            let mut writing = entry.block.write(flags & SHARED != 0)?;
+            let mut writing = entry.block.write_as(flags & SHARED != 0)?;
             let bytes = writing.bytes(|bytes| bytes.to_vec());
             (bytes, writing.unconsumed(), 0, Holds::Writing(writing))
         } else {

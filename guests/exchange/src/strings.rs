@@ -2,7 +2,7 @@
 
 use guest_sdk::block::Block;
 use guest_sdk::flat::{self, List, Text};
-use guest_sdk::{Error, Level, Result, log, stage};
+use guest_sdk::{Level, Result, log, stage};
 
 /// Strings of the list.
 const COUNT: usize = 10_000;
@@ -11,12 +11,11 @@ const COUNT: usize = 10_000;
 #[stage]
 pub fn list() -> Result<Block> {
     let words = || (0..COUNT).map(|number| format!("word {number}"));
-    let full = |error: flat::BuildError| Error::application(0, error.to_string());
     let list = flat::items(words());
-    let size = flat::measure::<List<Text>>(&list).map_err(full)?;
+    let size = flat::measure::<List<Text>>(&list)?;
     let mut block = Block::new(u32::try_from(size).unwrap_or(u32::MAX));
     let mut bytes = block.write_shared()?;
-    flat::Builder::new(&mut bytes).build::<List<Text>>(&list).map_err(full)?;
+    flat::Builder::new(&mut bytes).build::<List<Text>>(&list)?;
     bytes.publish(size);
     Ok(block)
 }
@@ -25,7 +24,7 @@ pub fn list() -> Result<Block> {
 #[stage]
 pub fn longest(block: Block) -> Result<()> {
     let bytes = block.read()?;
-    let words = flat::read::<List<Text>>(&bytes).map_err(|error| Error::application(1, error.to_string()))?;
+    let words = flat::read::<List<Text>>(&bytes)?;
     let longest = words.iter().max_by_key(|word| word.len()).unwrap_or_default();
     log(Level::Info, &format!("{} strings, the longest is `{longest}`", words.len()));
     Ok(())

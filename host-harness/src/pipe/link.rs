@@ -139,7 +139,7 @@ mod tests {
 
     fn published(shared: bool) -> Block {
         let block = Block::new(8);
-        block.write(shared).unwrap().publish(8);
+        block.write_as(shared).unwrap().publish(8);
         block
     }
 
@@ -149,7 +149,7 @@ mod tests {
         output.hand_on(published(false)).unwrap();
         drop(output);
         let received = inputs[0].receive().unwrap();
-        assert!(received.block().write(false).is_ok());
+        assert!(received.block().write().is_ok());
         assert!(inputs[0].receive().is_none());
         assert_eq!(inputs[0].figures(), Figures { delivered: 1, dropped: 0, most_queued: 1 });
     }
@@ -162,7 +162,7 @@ mod tests {
         drop(output);
         for input in &inputs {
             let received = input.receive().unwrap();
-            assert!(received.block().write(false).is_err());
+            assert!(received.block().write().is_err());
             assert!(input.receive().is_none());
             assert_eq!(input.figures(), Figures { delivered: 1, dropped: 0, most_queued: 1 });
         }

@@ -190,7 +190,7 @@ impl Frames<'_> {
 fn block(size: u32, shared: bool, fill: impl FnOnce(&mut [u8])) -> Block {
     let block = Block::new(size);
     // Nobody else has it.
-    if let Ok(mut writing) = block.write(shared) {
+    if let Ok(mut writing) = block.write_as(shared) {
         writing.bytes(fill);
         writing.publish(size);
     }

@@ -83,7 +83,7 @@ impl Input {
         let size = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
         let block = if size >= mapped_from { Block::mappable(size) } else { Block::new(size) };
         // Nobody else has it.
-        if let Ok(mut writing) = block.write(self.is_shared) {
+        if let Ok(mut writing) = block.write_as(self.is_shared) {
             writing.bytes(|bytes| bytes.copy_from_slice(&self.bytes));
             writing.publish(self.published);
         }
@@ -146,7 +146,7 @@ impl Seen {
 
     /// With the bytes, which stay as they are.
     fn with_bytes(self, block: &Block) -> Self {
-        match block.write(self.is_shared) {
+        match block.write_as(self.is_shared) {
             Ok(mut writing) => {
                 let bytes = writing.bytes(|bytes| bytes.to_vec());
                 writing.publish(self.size);
@@ -197,7 +197,7 @@ mod tests {
     fn results_become_inputs() {
         let mut inputs = Inputs::default();
         let result = Block::new(10);
-        let mut writing = result.write(false).unwrap();
+        let mut writing = result.write().unwrap();
         writing.bytes(|bytes| bytes.copy_from_slice(b"0123456789"));
         writing.publish(8);
         result.read().unwrap().consume(3);

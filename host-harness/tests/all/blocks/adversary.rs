@@ -75,7 +75,7 @@ fn each_breach_is_its_violation() {
             assert!(matches!(&cause, Cause::Block(found) if is_it(found)), "{stage} by {way}: {cause}");
             assert_eq!(cause.kind(), "block");
             // It was given back, whatever the guest did with it.
-            assert!(block.write(false).is_ok(), "{stage} by {way}");
+            assert!(block.write().is_ok(), "{stage} by {way}");
             goes_on(instance, stage);
         }
     });
@@ -107,14 +107,14 @@ fn a_block_that_was_being_written_goes_back_unpublished() {
             let expected = if stage == "traps_writing" { "unreachable" } else { "deadline-exceeded" };
             assert_eq!(cause.kind(), expected, "{way}: {cause}");
             assert!(block.unread().is_empty() && block.read().is_err());
-            block.write(false).unwrap().bytes(|bytes| assert!(bytes.iter().all(|byte| *byte == 0), "{stage}"));
+            block.write().unwrap().bytes(|bytes| assert!(bytes.iter().all(|byte| *byte == 0), "{stage}"));
             goes_on(instance, stage);
         }
         // The call succeeds, and the attachment ends all the same.
         let stage = instance.guest().stage("keeps_writing").unwrap();
         let block = instance.call_stage(stage, Some(published(10, &[7], false))).unwrap().unwrap();
         assert!(block.unread().is_empty(), "{way}");
-        assert!(block.write(false).is_ok());
+        assert!(block.write().is_ok());
     });
 }
 

@@ -124,7 +124,7 @@ fn bytes_of_the_embedders_are_read_without_a_block_of_their_own() {
     let mut reader = instance("exchange", &InstanceConfig::default());
     call(&mut reader, "measure", Some(block.clone()));
     assert_eq!(logged(&reader), ["65536 pixels, mean 7"]);
-    assert!(block.write(false).is_err());
+    assert!(block.write().is_err());
 }
 
 /// A bare module that writes one word of a block of 1 MiB.
@@ -210,10 +210,10 @@ fn a_guest_that_keeps_its_memory_gives_its_blocks_back_when_it_is_restored() {
     let block = published(1 << 20, &vec![9; 1 << 20], false);
     // It has the block attached still.
     call(&mut instance, "read", Some(block.clone()));
-    assert!(block.write(false).is_err());
+    assert!(block.write().is_err());
     assert_eq!(instance.suspend().unwrap_err(), SuspendError::HoldsBlocks);
     instance.restore().unwrap();
-    assert!(block.write(false).is_ok());
+    assert!(block.write().is_ok());
     let (memory, snapshot) = instance.memory().unwrap();
     assert!(memory == snapshot.memory());
 }

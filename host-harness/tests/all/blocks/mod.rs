@@ -94,7 +94,7 @@ fn instance_by(way: Way, guest: &str) -> Instance {
 /// A block of this size with these bytes, for one reader at a time or for many.
 fn published(size: u32, bytes: &[u8], shared: bool) -> Block {
     let block = Block::mappable(size);
-    let mut writing = block.write(shared).unwrap();
+    let mut writing = block.write_as(shared).unwrap();
     writing.bytes(|block| block[..bytes.len()].copy_from_slice(bytes));
     writing.publish(u32::try_from(bytes.len()).unwrap());
     block

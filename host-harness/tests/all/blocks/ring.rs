@@ -65,8 +65,8 @@ fn instance() -> Instance {
 /// A group of one that writes and two that read.
 fn group() -> Option<(RingGroup, Member, [Member; 2])> {
     let mut group = RingGroup::new(3, SLOT).ok()?;
-    let writer = group.add(instance(), true).unwrap();
-    let readers = [(); 2].map(|()| group.add(instance(), false).unwrap());
+    let writer = group.add_writer(instance()).unwrap();
+    let readers = [(); 2].map(|()| group.add_reader(instance()).unwrap());
     Some((group, writer, readers))
 }
 
@@ -184,7 +184,7 @@ fn slots_are_as_many_as_there_are() {
     let Some((group, _, _)) = group() else { return };
     let blocks: Vec<_> = std::iter::from_fn(|| group.slot()).collect();
     assert_eq!(blocks.len(), 3);
-    assert!(blocks[0].write(false).is_err(), "only the group writes");
+    assert!(blocks[0].write().is_err(), "only the group writes");
     drop(blocks);
     assert!(group.slot().is_some());
 }
@@ -202,12 +202,12 @@ fn instances_that_cannot_join_are_given_back_with_the_reason() {
         of(&guest(), RestoreStrategy::FullCopy),
         of(&guest(), RestoreStrategy::Reinstantiate),
     ] {
-        let mut refused = group.add(instance, false).unwrap_err();
+        let mut refused = group.add_reader(instance).unwrap_err();
         assert!(matches!(refused.error, JoinError::NotMappable), "{refused}");
         assert!(refused.instance.invoke_by_name("read_raw").is_err());
     }
     let mut large = RingGroup::new(100, SLOT).unwrap();
-    let refused = large.add(of(&guest(), RestoreStrategy::DirtyCards), true).unwrap_err();
+    let refused = large.add_writer(of(&guest(), RestoreStrategy::DirtyCards)).unwrap_err();
     assert!(refused.to_string().contains("bytes of storage in one piece"), "{refused}");
 }
 
@@ -219,7 +219,7 @@ fn an_instance_that_was_replaced_joins_again() {
     (retention.bytes, retention.restores) = (0, 1);
     let config = InstanceConfig::default().with_strategy(RestoreStrategy::DirtyCards);
     let config = config.with_retention(Some(retention));
-    let member = group.add(guest().instantiate(&config, MemoryState::new()).unwrap(), true).unwrap();
+    let member = group.add_writer(guest().instantiate(&config, MemoryState::new()).unwrap()).unwrap();
     let block = group.slot().unwrap();
     for turn in 1..4 {
         call(&mut group, member, "write", &block).unwrap();
@@ -296,7 +296,7 @@ fn a_ring_means_what_copies_mean() {
             valid
         };
         group.fill(&block, shared, fill).unwrap();
-        let mut writing = copied.write(shared).unwrap();
+        let mut writing = copied.write_as(shared).unwrap();
         let valid = writing.bytes(fill);
         writing.publish(valid);
         for _ in 0..3 {
@@ -339,8 +339,8 @@ fn guests_of_the_sdk_join_too() {
     let Ok(mut group) = RingGroup::new(2, 200_000) else { return };
     let guest = on_demand(&load("exchange", Allocator::BumpReset));
     let config = InstanceConfig::default().with_strategy(RestoreStrategy::DirtyCards);
-    let [writer, reader] =
-        [true, false].map(|writes| group.add(guest.instantiate(&config, MemoryState::new()).unwrap(), writes).unwrap());
+    let [writer, reader] = [RingGroup::add_writer, RingGroup::add_reader]
+        .map(|add| add(&mut group, guest.instantiate(&config, MemoryState::new()).unwrap()).unwrap());
     let block = group.slot().unwrap();
     group
         .fill(&block, false, |bytes| {
