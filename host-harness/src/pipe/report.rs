@@ -53,8 +53,6 @@ pub struct StageReport {
     pub handed_over_bytes: u64,
     /// Bytes that were copied for it.
     pub copied_bytes: u64,
-    /// Calls whose bytes are not counted, because the instance was replaced after them.
-    pub uncounted_calls: u64,
     /// Nanoseconds in the guest's calls, with the restores.
     pub call_ns: u64,
     /// Nanoseconds in which the stage waited for a block.

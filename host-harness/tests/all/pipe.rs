@@ -159,14 +159,8 @@ fn frames_go_through_three_stages_as_they_would_natively() {
             assert_eq!(line, format!("1048576 pixels, mean {}", sum >> 20));
         }
         let handed_over: Vec<_> = report.stages.iter().map(|stage| stage.handed_over_bytes >> 20).collect();
-        let is_new = strategy == RestoreStrategy::Reinstantiate;
-        assert_eq!(handed_over, if is_new { [0; 3] } else { [12, 24, 12] });
-        for stage in &report.stages {
-            assert_eq!(
-                (stage.strategy.as_str(), stage.uncounted_calls),
-                (strategy.name(), if is_new { count } else { 0 })
-            );
-        }
+        assert_eq!(handed_over, [12, 24, 12]);
+        assert!(report.stages.iter().all(|stage| stage.strategy == strategy.name()));
     }
 }
 

@@ -41,21 +41,6 @@ fn stages(report: &PipeReport) -> Section {
     Section::new("Stages", Body::Table(table)).remarks(remarks)
 }
 
-/// The bytes of a stage; `None` if they are those of no call.
-fn counted(stage: &StageReport, bytes: u64) -> Option<u64> {
-    (stage.calls > stage.uncounted_calls || stage.calls == 0).then_some(bytes)
-}
-
-/// That bytes are missing.
-fn uncounted(stage: &StageReport) -> Option<String> {
-    let calls = match stage.uncounted_calls {
-        0 => return None,
-        1 => "1 call".to_owned(),
-        calls => format!("{} calls", grouped(calls)),
-    };
-    Some(format!("{}: the bytes of {calls} are not counted, because the instance was replaced afterwards", stage.stage))
-}
-
 /// The first failure of a stage.
 fn failure(stage: &StageReport) -> Option<String> {
     let failure = stage.failure.as_ref()?;
@@ -73,8 +58,8 @@ fn work(report: &PipeReport) -> Section {
     for stage in &report.stages {
         table.row([
             stage.stage.clone(),
-            or_dash(counted(stage, stage.handed_over_bytes), bytes),
-            or_dash(counted(stage, stage.copied_bytes), bytes),
+            bytes(stage.handed_over_bytes),
+            bytes(stage.copied_bytes),
             nanoseconds(stage.call_ns),
             or_dash(stage.call_ns.checked_div(stage.calls), nanoseconds),
             nanoseconds(stage.input_wait_ns),
@@ -82,8 +67,7 @@ fn work(report: &PipeReport) -> Section {
         ]);
     }
     let explained = "idle: the stage waited for blocks; blocked: it waited for room in the queues of others".to_owned();
-    let remarks = std::iter::once(explained).chain(report.stages.iter().filter_map(uncounted));
-    Section::new("Bytes and time", Body::Table(table)).remarks(remarks)
+    Section::new("Bytes and time", Body::Table(table)).remarks([explained])
 }
 
 fn queues(report: &PipeReport) -> Section {
@@ -112,22 +96,21 @@ mod tests {
     }
 
     #[test]
-    fn failures_and_missing_bytes_have_remarks() {
+    fn failures_have_remarks() {
         let mut stage =
             StageReport { stage: "blend".to_owned(), calls: 9, copied_bytes: 2048, ..StageReport::default() };
         let report = |stage: &StageReport| PipeReport { stages: vec![stage.clone()], ..PipeReport::default() };
         let said = text(&report(&stage));
-        assert!(said.contains("2 KiB") && !said.contains("not counted") && !said.contains("FAILED"), "{said}");
+        assert!(said.contains("2 KiB") && !said.contains("FAILED"), "{said}");
 
-        (stage.uncounted_calls, stage.failed_calls, stage.stopped) = (1, 1, true);
+        (stage.failed_calls, stage.stopped) = (1, true);
         stage.failure = Some(FailedCall::by_host("not-shared", "it is not".to_owned(), 9));
         let said = text(&report(&stage));
         assert!(said.contains("FAILED: stopped by the stage `blend`"), "{said}");
-        assert!(said.contains("blend: the bytes of 1 call are not counted"), "{said}");
         assert!(said.contains("blend: call 9: it is not (not-shared); the pipeline stopped"), "{said}");
 
-        (stage.uncounted_calls, stage.on_failure, stage.stopped) = (9, OnFailure::Skip, false);
+        (stage.on_failure, stage.stopped) = (OnFailure::Skip, false);
         let said = text(&report(&stage));
-        assert!(!said.contains("2 KiB") && said.contains("the stage skipped the block"), "{said}");
+        assert!(said.contains("the stage skipped the block"), "{said}");
     }
 }
