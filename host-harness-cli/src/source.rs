@@ -51,6 +51,11 @@ impl GuestFile {
             self.path.display()
         );
         anyhow::ensure!(
+            !guest.functions().is_empty() || guest.stages().next().is_none(),
+            "{}: the module exports no extension function; `host-harness pipe` runs its stages, and `host-harness verify` verifies them",
+            self.path.display()
+        );
+        anyhow::ensure!(
             !guest.functions().is_empty(),
             "{}: the module exports no extension function; an extension function has type {}",
             self.path.display(),

@@ -47,6 +47,9 @@ pub struct Inspection {
     /// Names of its typed functions, which are called with arguments.
     #[serde(default)]
     pub typed_functions: Vec<String>,
+    /// Names of its stages, which take a memory block and return one.
+    #[serde(default)]
+    pub stages: Vec<String>,
     /// Of a bare module, the exported functions that cannot be called.
     #[serde(default)]
     pub not_callable: Vec<NotCallable>,
@@ -383,6 +386,7 @@ fn of_module(name: &str, info: &ModuleInfo, admission: &Admission) -> Inspection
             })
             .map(str::to_owned)
             .collect(),
+        stages: info.stages().map(|(name, _)| name.to_owned()).collect(),
         not_callable: not_callable(info),
         exports: info
             .exports

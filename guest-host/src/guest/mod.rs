@@ -20,8 +20,7 @@ use crate::guest::error::{AdmissionError, CompileError, InputError, LoadError};
 use crate::host::mode::Mode;
 
 use crate::spans::span;
-use guest_abi::block::EXPORT_STAGE;
-use guest_prepare::module_info::{ContractKind, ModuleInfo, Signature, ValueType};
+use guest_prepare::module_info::{ContractKind, ModuleInfo};
 use guest_prepare::{PrepareOptions, Prepared, prepare};
 use guest_state::input;
 
@@ -50,7 +49,7 @@ struct Inner {
     info: ModuleInfo,
     admission: Admission,
     functions: Vec<String>,
-    /// Names of the exports of typed functions.
+    /// Names of the exports of typed functions and of stages.
     typed: Vec<String>,
     options: PrepareOptions,
     wasm: Vec<u8>,
@@ -247,7 +246,7 @@ impl Guest {
             Ok(contract) => contract.functions().to_vec(),
             Err(errors) => return Err(AdmissionError::Contract(errors.clone()).into()),
         };
-        let typed = info.typed_functions().map(|export| export.name.clone()).collect();
+        let typed = info.callable_functions().skip(functions.len()).map(|export| export.name.clone()).collect();
         let plain = options.with_barrier(None).with_lowest_stack(false);
         let (plain, refused) = Compiled::new(engine, wasm, &info, plain, &code)?;
         let inner = Inner {
@@ -408,28 +407,12 @@ impl Guest {
     /// block and returns one. Bare modules export it under its own name. `None` if there is none.
     #[must_use]
     pub fn stage(&self, name: &str) -> Option<Function> {
-        let prefix = match self.info().contract() {
-            ContractKind::Bare => "",
-            ContractKind::Native => EXPORT_STAGE,
-            ContractKind::ExtTinyGo => return None,
-        };
-        self.export(&format!("{prefix}{name}")).filter(|function| self.is_stage(*function))
+        self.stages().find(|(stage, _)| *stage == name).map(|(_, function)| function)
     }
 
     /// All stages with their names.
     pub fn stages(&self) -> impl Iterator<Item = (&str, Function)> {
-        let is_bare = self.info().contract() == ContractKind::Bare;
-        self.exports().filter(|(_, function)| self.is_stage(*function)).filter_map(move |(export, function)| {
-            let name = if is_bare { Some(export) } else { export.strip_prefix(EXPORT_STAGE) };
-            Some((name?, function))
-        })
-    }
-
-    /// Whether a function has the type of a stage, in a module that imports the functions of memory blocks.
-    fn is_stage(&self, function: Function) -> bool {
-        let signature = Signature::new([ValueType::I32], [ValueType::I32]);
-        let own = self.info().exported_function(self.function_name(function));
-        self.info().imports_blocks() && own == Some(&signature)
+        self.info().stages().filter_map(|(name, export)| Some((name, self.export(&export.name)?)))
     }
 
     /// All functions that [`Guest::export`] finds, with their names.

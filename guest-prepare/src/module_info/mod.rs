@@ -226,21 +226,39 @@ impl ModuleInfo {
         self.imports.iter().any(|import| import.module == guest_abi::block::IMPORT_MODULE)
     }
 
-    /// The exports of [typed functions](guest_abi::function), aggregates, table functions and [stages](guest_abi::block), whose types
-    /// are numbers. Only modules of the native contract have them.
+    /// The [stages](guest_abi::block), with the name of each: functions that take a memory block and return one, in a module that imports
+    /// their functions. Bare modules export a stage under its own name.
+    pub fn stages(&self) -> impl Iterator<Item = (&str, &Export)> {
+        let (contract, imports) = (self.contract(), self.imports_blocks());
+        let ty = ExternType::Function(Signature::new([ValueType::I32], [ValueType::I32]));
+        self.callable_functions().filter(move |export| imports && export.ty == ty).filter_map(move |export| {
+            let name = match contract {
+                ContractKind::Bare => Some(export.name.as_str()),
+                _ => export.name.strip_prefix(EXPORT_STAGE),
+            };
+            Some((name?, export))
+        })
+    }
+
+    /// The exports of [typed functions](guest_abi::function), aggregates and table functions, whose types are numbers. Only
+    /// modules of the native contract have them.
     pub fn typed_functions(&self) -> impl Iterator<Item = &Export> {
+        self.named_functions(&[EXPORT_ROW, EXPORT_BATCH, EXPORT_AGGREGATE, EXPORT_TABLE])
+    }
+
+    /// The functions of numbers of a native module whose names begin with one of these.
+    fn named_functions(&self, prefixes: &'static [&'static str]) -> impl Iterator<Item = &Export> {
         let native = self.contract() == ContractKind::Native;
         self.exports.iter().filter(move |export| {
-            let prefixes = [EXPORT_ROW, EXPORT_BATCH, EXPORT_AGGREGATE, EXPORT_TABLE, EXPORT_STAGE];
             let is_named = prefixes.iter().any(|prefix| export.name.starts_with(prefix));
             native && is_named && numbers(&export.ty).is_some()
         })
     }
 
-    /// The exports that a host may call with a restore after the call: [extension functions](Self::extension_functions)
-    /// and [typed functions](Self::typed_functions).
+    /// The exports that a host may call with a restore after the call: [extension functions](Self::extension_functions),
+    /// [typed functions](Self::typed_functions) and the [stages](Self::stages) of a native module, in this order.
     pub fn callable_functions(&self) -> impl Iterator<Item = &Export> {
-        self.extension_functions().chain(self.typed_functions())
+        self.extension_functions().chain(self.typed_functions()).chain(self.named_functions(&[EXPORT_STAGE]))
     }
 
     /// The exported functions that are not extension functions, with their signatures.

@@ -152,3 +152,24 @@ fn an_interrupt_ends_it() {
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
 }
+
+#[test]
+fn stages_are_listed_and_other_commands_say_where_they_run() {
+    let folder = folder(1, &[]);
+    folder.file(
+        "stages.wat",
+        br#"(module
+            (import "test:shm/exchange" "[resource-drop]memory-block" (func (param i32)))
+            (memory (export "memory") 1)
+            (func (export "__guest_exchange") (param i32) (result i32) (i32.const 16))
+            (func (export "__guest_stage_pass") (param i32) (result i32) (local.get 0))
+            (@custom "guest-abi" "\01\00\00\00"))"#,
+    );
+    let said = folder.run("inspect stages.wat --width 100");
+    assert!(said.stdout.contains("\n  extension functions  none\n  stages               pass\n"), "{}", said.stdout);
+    let said = folder.run("measure stages.wat");
+    assert_eq!(said.status, Some(2));
+    assert!(said.stderr.contains("`host-harness pipe` runs its stages"), "{}", said.stderr);
+    let said = folder.run("inspect guest.wat --width 100");
+    assert!(said.stdout.contains("\n  stages            pass, trap\n"), "{}", said.stdout);
+}

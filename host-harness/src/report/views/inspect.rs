@@ -76,6 +76,9 @@ fn module(inspection: &Inspection) -> Section {
         ),
         ("prepared", or_dash(sizes.prepared, |size| format!("{} bytes", grouped(size)))),
     ];
+    if !inspection.stages.is_empty() {
+        facts.insert(4, ("stages", list(&inspection.stages)));
+    }
     if !inspection.typed_functions.is_empty() {
         // Behind the extension functions; `functions` has their signatures.
         facts.insert(4, ("typed functions", list(&inspection.typed_functions)));
