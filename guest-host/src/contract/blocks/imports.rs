@@ -94,18 +94,12 @@ fn with_result<X: BlocksView, T, const N: usize>(
 ) -> wasmtime::Result<()> {
     // An array of bytes has fewer than 4 GiB.
     let length = u32::try_from(N).unwrap_or(u32::MAX);
-    let result = run(caller, name, numbers, |own| {
+    run(caller, name, numbers, |own| {
         // Before anything is done that the guest would not hear of.
-        range("result of a function of memory blocks", out, length, own.memory.memory.len())?;
+        let out = range("result of a function of memory blocks", out, length, own.memory.memory.len())?;
         let result = result(body(own).map_err(Fault::Block)?);
-        Ok((result, result.iter().fold(0, |all, byte| all << 8 | i64::from(*byte))))
-    })?;
-    crossing(caller, |mut memory, data| {
-        // The same crossing goes on.
-        data.call.crossings -= 1;
-        let range = range("result of a function of memory blocks", out, length, memory.len())?;
-        memory.write(range, &mut data.dirty_ranges).copy_from_slice(&result);
-        Ok(())
+        own.memory.memory.write(out, own.memory.dirty_ranges).copy_from_slice(&result);
+        Ok(((), result.iter().fold(0, |all, byte| all << 8 | i64::from(*byte))))
     })
 }
 
