@@ -188,7 +188,8 @@ impl<'a> Cards<'a> {
     /// If the range reaches beyond the address space.
     pub fn forget(&mut self, range: Range<usize>) {
         // Few cards have marks, and to look for them takes half the time of writing all.
-        take_runs(&mut self.table[self.geometry.alone(range)], self.geometry.shift, |_| ());
+        let alone = self.alone(range);
+        take_runs(&mut self.table[alone], self.geometry.shift, |_| ());
     }
 
     /// Whether there was certainly a write in a range: a card has a mark, and lies in the range with the slack around it.
@@ -197,7 +198,7 @@ impl<'a> Cards<'a> {
     /// If the range reaches beyond the address space.
     #[must_use]
     pub fn is_written(&self, range: Range<usize>) -> bool {
-        next_mark(&self.table[self.geometry.alone(range)], 0).is_some()
+        next_mark(&self.table[self.alone(range)], 0).is_some()
     }
 
     /// The parts of a range in which there may have been writes, in ascending order and without overlap. The range does not reach
@@ -208,8 +209,8 @@ impl<'a> Cards<'a> {
     #[must_use]
     pub fn written(&self, range: Range<usize>) -> Vec<Range<usize>> {
         let (shift, slack) = (self.geometry.shift, SLACK as usize);
-        let near =
-            range.start.saturating_sub(slack) >> shift..(range.end + slack).div_ceil(1 << shift).min(self.table.len());
+        let end = (range.end + slack).div_ceil(1 << shift).min(self.table.len());
+        let near = (range.start.saturating_sub(slack) >> shift).min(end)..end;
         let (first, marks) = (near.start, &self.table[near]);
         let mut written: Vec<Range<usize>> = Vec::new();
         let mut card = 0;
@@ -295,6 +296,12 @@ impl<'a> Cards<'a> {
             (false, false) => SPACE,
         };
         [address(before)..address(SPACE), 0..if last { SLACK as usize } else { 0 }]
+    }
+
+    /// The cards of the table that lie in a range with the slack around them.
+    fn alone(&self, range: Range<usize>) -> Range<usize> {
+        let (alone, most) = (self.geometry.alone(range), self.table.len());
+        alone.start.min(most)..alone.end.min(most)
     }
 
     #[inline]
@@ -425,6 +432,24 @@ mod tests {
         assert_eq!(taken(19), (vec![(space - 256 - 64, space), (0, 64)], true));
         assert_eq!(taken(10), (vec![(2560 - 64, 2816 + 64)], true), "the slack before this card is the end of memory");
         assert_eq!(taken(12), (vec![], false));
+    }
+
+    #[test]
+    fn ranges_at_the_end_of_the_address_space_have_cards_too() {
+        let geometry = Geometry::new(1024).unwrap();
+        let mut table = vec![0; geometry.table_size()];
+        *table.last_mut().unwrap() = MARK;
+        let space = 1_usize << 32;
+        let mut cards = Cards::new(&mut table, geometry);
+        for start in [space - 16, space - 64, space - 1000, space] {
+            assert!(!cards.is_written(start..space));
+            cards.forget(start..space);
+        }
+        assert_eq!(cards.written(space - 16..space), vec![space - 16..space; 1]);
+        assert_eq!(cards.written(space..space), []);
+        // The slack behind the last card is the beginning of memory, so no range up to the end has it to itself.
+        cards.forget(0..space);
+        assert_eq!(cards.written(space - 4096..space), vec![space - 1024 - 64..space; 1]);
     }
 
     #[test]

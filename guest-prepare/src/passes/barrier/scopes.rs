@@ -59,6 +59,8 @@ pub(super) struct Scopes {
     /// Marked addresses.
     marks: Vec<Value>,
     blocks: Vec<Block>,
+    /// How often all marks were forgotten.
+    forgotten: u64,
 }
 
 /// An open block.
@@ -68,11 +70,13 @@ struct Block {
     loops: usize,
     /// The number of marks at its beginning.
     marks: usize,
+    /// How often all marks had been forgotten then.
+    forgotten: u64,
 }
 
 impl Scopes {
     pub(super) fn new(card_size: u32) -> Self {
-        Self { card_size: card_size.into(), marks: Vec::new(), blocks: Vec::new() }
+        Self { card_size: card_size.into(), marks: Vec::new(), blocks: Vec::new(), forgotten: 0 }
     }
 
     /// Enters and leaves blocks.
@@ -83,7 +87,7 @@ impl Scopes {
                     self.forget_all();
                 }
                 let loops = if *is_loop { self.loops() + 1 } else { 0 };
-                self.blocks.push(Block { loops, marks: self.marks.len() });
+                self.blocks.push(Block { loops, marks: self.marks.len(), forgotten: self.forgotten });
             }
             Site::Else => self.forget_since(self.blocks.last().copied()),
             Site::Close => {
@@ -98,14 +102,15 @@ impl Scopes {
 
     fn forget_since(&mut self, block: Option<Block>) {
         if let Some(block) = block {
-            self.marks.truncate(block.marks);
+            // Of the marks at its beginning there are none left if all were forgotten inside.
+            self.marks.truncate(if block.forgotten == self.forgotten { block.marks } else { 0 });
         }
     }
 
     /// A call may have cleared each mark.
     fn forget_all(&mut self) {
         self.marks.clear();
-        self.blocks.iter_mut().for_each(|block| block.marks = 0);
+        self.forgotten += 1;
     }
 
     /// The number of loops around, directly in each other.

@@ -37,6 +37,14 @@ pub(super) enum Site {
     Bulk { at: usize, address: Address, length: Length },
 }
 
+/// A block that is open.
+struct Open {
+    /// Where it begins among the sites.
+    site: usize,
+    /// Whether there was a call inside.
+    has_call: bool,
+}
+
 /// An address operand, as far as it is known.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Address {
@@ -120,7 +128,7 @@ impl Sites {
         }
         let mut values = Values::new(body, parameters, locals, stack_pointer)?;
         let mut found = Self { sites: Vec::new(), locals };
-        let mut open = Vec::new();
+        let mut open: Vec<Open> = Vec::new();
         let mut operators = body.get_operators_reader()?;
         while !operators.eof() {
             let (operator, at) = operators.read_with_offset()?;
@@ -132,7 +140,8 @@ impl Sites {
             }
             found.nested(&operator, &mut open);
             if with_calls && is_call(&operator) {
-                found.called(&open);
+                found.sites.push(Site::Call);
+                open.last_mut().into_iter().for_each(|block| block.has_call = true);
             }
             let arity = operator.operator_arity(validator);
             values.step(&operator, arity, (!reachable).then_some(floor));
@@ -162,32 +171,25 @@ impl Sites {
         }
     }
 
-    /// Records the beginning or the end of a block. `open` are the sites at which the open blocks begin.
-    fn nested(&mut self, operator: &Operator<'_>, open: &mut Vec<usize>) {
+    /// Records the beginning or the end of a block.
+    fn nested(&mut self, operator: &Operator<'_>, open: &mut Vec<Open>) {
         match operator {
             Operator::Loop { .. } | Operator::Block { .. } | Operator::If { .. } | Operator::TryTable { .. } => {
-                open.push(self.sites.len());
+                open.push(Open { site: self.sites.len(), has_call: false });
                 self.sites.push(Site::Open { is_loop: matches!(operator, Operator::Loop { .. }), calls: false });
             }
             Operator::Else => self.sites.push(Site::Else),
             Operator::End => {
-                open.pop();
+                // A block that ends tells the one around it: so each call takes the same time, however deep it is nested.
+                if let Some(Open { site, has_call: true }) = open.pop() {
+                    if let Site::Open { is_loop: true, calls } = &mut self.sites[site] {
+                        *calls = true;
+                    }
+                    open.last_mut().into_iter().for_each(|block| block.has_call = true);
+                }
                 self.sites.push(Site::Close);
             }
             _ => {}
-        }
-    }
-
-    /// Records a call within the open blocks.
-    fn called(&mut self, open: &[usize]) {
-        self.sites.push(Site::Call);
-        for block in open.iter().rev() {
-            match &mut self.sites[*block] {
-                // The blocks around know of the call already.
-                Site::Open { is_loop: true, calls: true } => break,
-                Site::Open { is_loop: true, calls } => *calls = true,
-                _ => {}
-            }
         }
     }
 
