@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::content::Content;
 use crate::error::Refused;
-use crate::ranges::without;
+use crate::ranges::{joined, without};
 use crate::slots::{InSlot, Slot};
 use crate::state::{Attachment, State};
 
@@ -115,6 +115,11 @@ impl Block {
             Content::Slot(slot) if self.inner.whole.is_none() => Some(slot),
             _ => None,
         }
+    }
+
+    /// Whether it is in a slot of a ring that somebody has spoiled, or a part of such a block.
+    fn is_revoked(&self) -> bool {
+        matches!(&*self.inner.content, Content::Slot(slot) if slot.is_revoked())
     }
 
     pub(crate) fn content(&self) -> &Content {
@@ -228,6 +233,9 @@ impl Block {
         if !self.inner.is_writable {
             return Err(Refused::Internal);
         }
+        if self.is_revoked() {
+            return Err(Refused::Busy);
+        }
         let unconsumed = self.state().begin_write(shared)?;
         Ok(Writing { block: self.clone(), unconsumed, end: End::Abandon })
     }
@@ -237,6 +245,9 @@ impl Block {
     /// # Errors
     /// [`Refused::Busy`] if it is being written, others read it who do not share it, or there is nothing to read.
     pub fn read(&self) -> Result<Reading, Refused> {
+        if self.is_revoked() {
+            return Err(Refused::Busy);
+        }
         let range = self.state().begin_read()?;
         Ok(Reading { block: self.clone(), range, consumed: 0 })
     }
@@ -273,9 +284,14 @@ impl Block {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Ranges that are parts of it.
+    /// Ranges that are parts of it, in ascending order and without overlap.
     pub(crate) fn handed_out(&self) -> Vec<Range<u32>> {
-        self.state().handed_out().collect()
+        joined(self.state().handed_out().collect())
+    }
+
+    /// A number that all blocks of the same bytes have while there are any.
+    pub(crate) fn content_id(&self) -> usize {
+        Arc::as_ptr(&self.inner.content).addr()
     }
 
     /// A range of it in the content.

@@ -10,7 +10,7 @@ use crate::sys::{File, Pages};
 
 /// The bytes of a block and of all its parts.
 ///
-/// [`State`](crate::state::State) decides which holder may read or write them. The lock is held only while bytes are copied or mapped.
+/// [`State`](crate::state::State) decides which holder may read or write them. The lock is held while bytes are lent, copied or mapped.
 pub(crate) enum Content {
     /// Bytes of the block's own.
     Own(RwLock<Bytes>),

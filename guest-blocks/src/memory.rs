@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::sys::Pages;
 
-/// The memory of a guest, in which blocks are attached by copying.
+/// The memory of a guest, in which blocks are attached.
 pub trait GuestMemory {
     /// All bytes, as far as the guest may use them.
     fn bytes(&self) -> &[u8];

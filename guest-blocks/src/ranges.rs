@@ -17,6 +17,19 @@ pub(crate) fn without<T: Copy + Ord>(range: Range<T>, others: impl IntoIterator<
     rest
 }
 
+/// The same numbers in ascending ranges that neither overlap nor touch.
+pub(crate) fn joined(mut ranges: Vec<Range<u32>>) -> Vec<Range<u32>> {
+    ranges.sort_unstable_by_key(|range| range.start);
+    let mut joined: Vec<Range<u32>> = Vec::new();
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => joined.push(range),
+        }
+    }
+    joined
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,7 @@ use crate::content::Content;
 use crate::error::Refused;
 use crate::slots::{InSlot, RingInner};
 use crate::state::State;
+use crate::sys::PAGE;
 
 /// Slots for blocks, in pages that stay mapped into the guests that [join](crate::BlockTable::join) it: no byte is copied, and an attachment
 /// costs the same whatever its size.
@@ -25,23 +26,24 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// A ring of so many slots, of `size` bytes each.
+    /// A ring of so many slots, of `size` bytes each, rounded up to whole pages.
     ///
     /// # Errors
     /// If the system has no memory files, or refuses one; always without the feature `map`.
     pub fn new(slots: usize, size: u32) -> io::Result<Self> {
-        Ok(Self { inner: Arc::new(RingInner::new(slots, size)?) })
+        let size = size.checked_next_multiple_of(PAGE as u32).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { inner: Arc::new(RingInner::new(slots, size.max(PAGE as u32))?) })
     }
 
     /// A free slot as a block. `None` while all slots have blocks.
     ///
-    /// All its bytes count as published, so that a guest which attaches it for writing hears how many there are. They are those of the
-    /// block that was in the slot before.
+    /// All its bytes count as published and not consumed, so that a guest which attaches it for writing hears how many there are. Its
+    /// writer finds the bytes of the block that was in the slot before; nobody reads it until something is published.
     #[must_use]
     pub fn slot(&self) -> Option<Block> {
         let slot = self.inner.take()?;
         let (index, size) = (slot.index, self.inner.size());
-        let block = Block::of(Content::Slot(slot), size, State::published(size, false));
+        let block = Block::of(Content::Slot(slot), size, State::fresh(size));
         let in_slot: Weak<dyn InSlot> = Arc::downgrade(&block.inner) as _;
         self.inner.occupy(index, in_slot);
         Some(block)

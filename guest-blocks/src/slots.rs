@@ -1,9 +1,12 @@
 //! The slots of a ring: their pages, and the blocks that are in them.
 
 use std::io;
+use std::iter;
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use crate::memory::GUARD;
 use crate::sys::{PAGE, Pages, RawFile};
 
 #[derive(Debug)]
@@ -19,6 +22,8 @@ struct Slots {
     free: Vec<usize>,
     /// The blocks that are in the slots.
     blocks: Vec<Option<Weak<dyn InSlot>>>,
+    /// Whether the block of each was spoiled.
+    revoked: Vec<Arc<AtomicBool>>,
 }
 
 /// A slot that a block has. Dropped, it is free.
@@ -26,6 +31,8 @@ struct Slots {
 pub(crate) struct Slot {
     pub(crate) ring: Arc<RingInner>,
     pub(crate) index: usize,
+    /// Whether somebody has spoiled it.
+    revoked: Arc<AtomicBool>,
 }
 
 /// A block in a slot.
@@ -43,14 +50,23 @@ impl RingInner {
     /// So many slots of `size` bytes each.
     pub(crate) fn new(slots: usize, size: u32) -> io::Result<Self> {
         let bytes = slots.checked_mul(stride(size)).ok_or(io::ErrorKind::OutOfMemory)?;
-        let slots = Slots { free: (0..slots).rev().collect(), blocks: vec![None; slots] };
+        let slots = Slots {
+            free: (0..slots).rev().collect(),
+            blocks: vec![None; slots],
+            revoked: iter::repeat_with(Arc::default).take(slots).collect(),
+        };
         Ok(Self { file: RawFile::new(bytes)?, size, slots: Mutex::new(slots) })
     }
 
     /// Takes a free slot.
     pub(crate) fn take(self: &Arc<Self>) -> Option<Slot> {
-        let index = self.slots().free.pop()?;
-        Some(Slot { ring: Arc::clone(self), index })
+        let mut slots = self.slots();
+        let index = slots.free.pop()?;
+        // A new one, as somebody may have the last block still.
+        let revoked = Arc::<AtomicBool>::default();
+        slots.revoked[index] = Arc::clone(&revoked);
+        drop(slots);
+        Some(Slot { ring: Arc::clone(self), index, revoked })
     }
 
     /// A block is in a slot.
@@ -91,16 +107,42 @@ impl RingInner {
         self.file.copy_on_write(pages)
     }
 
+    /// Leaves no bytes beside a slot: in the first and last bytes of the free pages, which marks of the slot may stand for, and in all of
+    /// a page that has marks of its own.
+    pub(crate) fn clear_around(&self, index: usize, before: bool, behind: bool) {
+        let slot = self.range(index);
+        let behind_from = slot.end.next_multiple_of(PAGE);
+        if slot.start > 0 {
+            let bytes = if before { PAGE } else { GUARD };
+            self.file.write(slot.start - bytes, &[0; PAGE][..bytes]);
+        }
+        let bytes = if behind { PAGE } else { GUARD };
+        self.file.write(behind_from, &[0; PAGE][..bytes]);
+    }
+
     /// Leaves nothing to read in any slot, as somebody wrote where nobody should.
     pub(crate) fn revoke(&self) {
-        let blocks: Vec<_> = self.slots().blocks.iter().flatten().filter_map(Weak::upgrade).collect();
+        let slots = self.slots();
+        slots.revoked.iter().for_each(|revoked| revoked.store(true, Ordering::Release));
+        let blocks: Vec<_> = slots.blocks.iter().flatten().filter_map(Weak::upgrade).collect();
+        drop(slots);
+        // Nor are there bytes in the free pages.
+        (0..self.count()).for_each(|index| self.clear_around(index, true, true));
         blocks.iter().for_each(|block| block.revoke());
     }
 }
 
 impl Slot {
-    /// A copy of some bytes of the slot.
+    /// Whether somebody has spoiled its bytes.
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.revoked.load(Ordering::Acquire)
+    }
+
+    /// A copy of some bytes of the slot; zeros if they are spoiled.
     pub(crate) fn read(&self, range: Range<usize>) -> Vec<u8> {
+        if self.is_revoked() {
+            return vec![0; range.len()];
+        }
         let start = self.ring.range(self.index).start;
         self.ring.file.read(start + range.start..start + range.end)
     }

@@ -15,6 +15,8 @@ pub(crate) struct State {
     unread: Range<u32>,
     /// Whether many may read what was published, and nobody consumes it.
     is_shared: bool,
+    /// Whether nobody has published anything yet: what counts as unread says how much there is to write.
+    is_fresh: bool,
     holders: Holders,
     parts: Vec<Part>,
     /// The number of the next part.
@@ -54,6 +56,11 @@ impl State {
         Self { unread: 0..size, is_shared, ..Self::default() }
     }
 
+    /// A slot of a ring before it is written: a writer hears how many bytes there are, and nobody reads those of the last block.
+    pub(crate) fn fresh(size: u32) -> Self {
+        Self { unread: 0..size, is_fresh: true, ..Self::default() }
+    }
+
     /// Bytes that were published and not consumed.
     pub(crate) fn unread(&self) -> Range<u32> {
         self.unread.clone()
@@ -77,6 +84,7 @@ impl State {
         self.is_shared = matches!(self.holders, Holders::Writer { shares: true });
         self.holders = Holders::None;
         self.unread = 0..valid;
+        self.is_fresh = false;
     }
 
     /// The writer goes away and has written nothing.
@@ -88,6 +96,7 @@ impl State {
     pub(crate) fn abandon_write(&mut self) {
         self.holders = Holders::None;
         self.unread = 0..0;
+        self.is_fresh = false;
     }
 
     /// Leaves nothing to read. Those who read already go on.
@@ -102,7 +111,7 @@ impl State {
             Holders::Readers(readers) if self.is_shared => readers,
             Holders::Readers(_) | Holders::Writer { .. } => return Err(Refused::Busy),
         };
-        if self.unread.is_empty() || self.parts.iter().any(|part| part.writes) {
+        if self.unread.is_empty() || self.is_fresh || self.parts.iter().any(|part| part.writes) {
             return Err(Refused::Busy);
         }
         self.holders = Holders::Readers(readers.checked_add(1).ok_or(Refused::Busy)?);
@@ -112,7 +121,7 @@ impl State {
     /// A reader ends, after it has consumed `consumed` bytes.
     pub(crate) fn end_read(&mut self, consumed: u32) {
         // Of a block that was revoked there is nothing left.
-        self.unread.start = (self.unread.start + consumed).min(self.unread.end);
+        self.unread.start = self.unread.start.saturating_add(consumed).min(self.unread.end);
         self.holders = match self.holders {
             Holders::Readers(readers) if readers > 1 => Holders::Readers(readers - 1),
             _ => Holders::None,

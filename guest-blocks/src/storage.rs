@@ -24,10 +24,15 @@ impl Storage {
         self.areas.iter().find(|area| overlap(area, range))
     }
 
+    /// Whether another one was offered in the same pieces.
+    pub(crate) fn is_of_same_areas(&self, other: &Self) -> bool {
+        self.areas == other.areas
+    }
+
     /// Takes storage that overlaps no other; whether it is large enough for anything.
     pub(crate) fn offer(&mut self, area: Range<usize>) -> bool {
         let usable = whole_cards(area.start + GUARD..area.end.saturating_sub(GUARD));
-        let is_usable = usable.start < usable.end;
+        let is_usable = usable.start < usable.end && self.areas.len() < MOST_AREAS;
         if is_usable {
             self.areas.push(area);
             self.release(usable);
@@ -52,7 +57,9 @@ impl Storage {
     pub(crate) fn take_pages(&mut self, bytes: usize) -> Option<Range<usize>> {
         let length = bytes_mapped(bytes);
         let fits = |free: &Range<usize>| {
-            let start = self.zeros.iter().filter(|zeros| overlap(zeros, free)).map(|zeros| {
+            let first = self.zeros.partition_point(|zeros| zeros.end <= free.start);
+            let over = self.zeros[first..].iter().take_while(|zeros| zeros.start < free.end);
+            let start = over.map(|zeros| {
                 let both = whole_cards(zeros.start.max(free.start)..zeros.end.min(free.end));
                 (both.len() >= length).then_some(both.start)
             });
@@ -70,6 +77,7 @@ impl Storage {
     pub(crate) fn find_zeros(&mut self, memory: &[u8]) {
         let is_zero = |area: &&Range<usize>| memory[(*area).clone()].iter().all(|byte| *byte == 0);
         self.zeros = self.areas.iter().filter(is_zero).cloned().collect();
+        self.zeros.sort_unstable_by_key(|zeros| zeros.start);
     }
 
     /// A place is free again.
@@ -86,6 +94,9 @@ impl Storage {
         }
     }
 }
+
+/// Pieces in which a guest may offer storage.
+const MOST_AREAS: usize = 1024;
 
 /// Bytes of the place of a block.
 fn place(bytes: u32) -> usize {

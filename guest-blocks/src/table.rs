@@ -1,12 +1,13 @@
 //! The blocks of one guest, and the functions of the contract.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::{io, mem};
 
 use crate::block::{Block, Mode, Reading, Writing};
 use crate::error::{JoinError, Refused, Violation};
-use crate::memory::{GuestMemory, Written};
+use crate::memory::{GUARD, GuestMemory, Written};
 use crate::ranges::{overlap, without};
 use crate::ring::Ring;
 use crate::slots::RingInner;
@@ -80,10 +81,10 @@ pub struct BlockTable {
     kept: Option<Storage>,
     /// Bytes of the blocks that the guest made and still has.
     own_bytes: u64,
+    /// The same by block, with the number of references and parts by which the guest has its bytes.
+    charges: HashMap<usize, Charge>,
     /// The rings that are mapped into the guest, for as long as it lives.
     rings: Vec<Joined>,
-    /// Whether it is known that the call which has ended wrote to rings as it may.
-    rings_checked: bool,
     counts: Counts,
 }
 
@@ -111,11 +112,16 @@ impl Slot {
     }
 }
 
+/// A block that counts as the guest's own.
+#[derive(Debug, Clone, Copy)]
+struct Charge {
+    bytes: u32,
+    references: u32,
+}
+
 #[derive(Debug)]
 struct Entry {
     block: Block,
-    /// Bytes that count as the guest's own.
-    own_bytes: u32,
     /// Where the bytes of a local block are.
     local: Option<Range<usize>>,
     attached: Option<Attached>,
@@ -168,7 +174,7 @@ impl Place {
         match self {
             Self::Storage(place) => guarded(place),
             Self::Mapped(place) | Self::Demoted(place) => place.clone(),
-            Self::Slot(slot) => guarded(&pages_of(slot)),
+            Self::Slot(slot) => slot.clone(),
             Self::Local(local) => local.clone(),
         }
     }
@@ -194,26 +200,57 @@ impl BlockTable {
         self.kept = Some(self.storage.clone());
     }
 
-    /// Ends all attachments and forgets all blocks, before the memory is restored. What was being written is not published.
+    /// Ends all attachments and forgets all blocks, before the memory is restored. What was being written is not published. `is_checked`
+    /// says that [`end_call`](Self::end_call) has found nothing since the last restore: of a call that failed nobody knows how it left
+    /// rings.
     ///
     /// # Errors
     /// [`Violation::NotUnmapped`] if the system cannot end a mapping. The guest must not run again then.
-    pub fn restore(&mut self, memory: &mut impl GuestMemory) -> Result<(), Violation> {
-        self.restore_rings(memory)?;
-        let Some(kept) = &self.kept else { return Ok(()) };
+    pub fn restore(&mut self, memory: &mut impl GuestMemory, is_checked: bool) -> Result<(), Violation> {
+        if !is_checked && self.check_rings(memory).is_err() {
+            self.spoil_rings(memory)?;
+        }
+        self.end_attachments(memory)?;
+        if let Some(kept) = &self.kept {
+            self.storage.clone_from(kept);
+        }
+        Ok(())
+    }
+
+    /// Ends all attachments and forgets all blocks, after a call that no restore follows. The guest keeps the storage that it has offered.
+    ///
+    /// # Errors
+    /// As for [`restore`](Self::restore).
+    pub fn end_attachments(&mut self, memory: &mut impl GuestMemory) -> Result<(), Violation> {
         for entry in self.slots.iter_mut().filter_map(|slot| slot.entry.as_mut()) {
-            if let Some(Attached { place: Place::Mapped(place), .. }) = &entry.attached {
-                unmap(memory, place, &entry.block)?;
-                memory.discard_written(place.clone());
+            let Some(Attached { place, holds }) = &entry.attached else { continue };
+            match (place, holds) {
+                (Place::Mapped(place), _) => {
+                    unmap(memory, place, &entry.block)?;
+                    settle(memory, place);
+                    self.storage.release(place.clone());
+                }
+                (Place::Storage(place) | Place::Demoted(place), _) => self.storage.release(place.clone()),
+                (Place::Slot(_), Holds::Writing(_)) => {
+                    let slot = entry.block.slot();
+                    slot.into_iter().for_each(|slot| leave_slot(memory, &self.rings, slot));
+                }
+                (Place::Slot(_) | Place::Local(_), _) => {}
             }
         }
         // Ids begin again, too: the guest sees those that a fresh instance would see.
         self.slots.clear();
         self.free.clear();
-        self.storage.clone_from(kept);
         self.left.clear();
+        self.charges.clear();
         self.own_bytes = 0;
         Ok(())
+    }
+
+    /// Whether the guest has no blocks, and the storage that it had when it was initialised.
+    #[must_use]
+    pub fn is_as_begun(&self) -> bool {
+        self.is_empty() && self.kept.as_ref().is_none_or(|kept| kept.is_of_same_areas(&self.storage))
     }
 
     /// Checks that a range is not storage.
@@ -262,7 +299,7 @@ impl BlockTable {
     /// # Errors
     /// [`Violation::TooMany`], and [`Violation::Initialising`].
     pub fn insert(&mut self, block: Block) -> Result<u32, Violation> {
-        self.enter(Entry { block, own_bytes: 0, local: None, attached: None })
+        self.enter(Entry { block, local: None, attached: None })
     }
 
     /// Takes a block from the guest.
@@ -282,9 +319,17 @@ impl BlockTable {
     /// [`Violation::TooLarge`], [`Violation::TooMany`] and [`Violation::Initialising`].
     pub fn create(&mut self, size: u32) -> Result<u32, Violation> {
         self.check_room(size)?;
-        let block = Block::new_in(size, size >= self.limits.mapped_from);
-        let entry = Entry { block, own_bytes: size, local: None, attached: None };
-        self.enter(entry)
+        let block = Block::new_in(size, self.maps(size));
+        let content = block.content_id();
+        let id = self.enter(Entry { block, local: None, attached: None })?;
+        self.charges.insert(content, Charge { bytes: size, references: 1 });
+        self.own_bytes += u64::from(size);
+        Ok(id)
+    }
+
+    /// Whether blocks of this size are mapped.
+    fn maps(&self, size: u32) -> bool {
+        size >= self.limits.mapped_from && self.limits.mapped_from != u32::MAX
     }
 
     /// `[method]memory-block.minimum-size`.
@@ -298,7 +343,7 @@ impl BlockTable {
     /// `[static]memory-block.optimum-size`.
     #[must_use]
     pub fn optimum_size(&self, count: u32, size: u32) -> u32 {
-        bytes_for(count, size, size >= self.limits.mapped_from)
+        bytes_for(count, size, self.maps(size))
     }
 
     /// `[static]memory-block.add-storage`. `taken` are the ranges of the memory that are something else, with what they are.
@@ -474,7 +519,7 @@ impl BlockTable {
             let (first, slot) = (mapped(&joined.place).start, slot.ring.range(slot.index));
             return Some(Place::Slot(first + slot.start..first + slot.end));
         }
-        if bytes >= self.limits.mapped_from
+        if self.maps(bytes)
             && block.is_mappable()
             && memory.pages(0..PAGE).is_some()
             && let Some(place) = self.storage.take_pages(block.size() as usize)
@@ -534,7 +579,10 @@ impl BlockTable {
     /// [`Violation::UnknownBlock`], [`Violation::NotAttached`], [`Violation::Length`], [`Violation::WroteWhileReading`] and
     /// [`Violation::WroteHandedOut`].
     pub fn detach(&mut self, memory: &mut impl GuestMemory, id: u32, bytes: u32) -> Result<(), Violation> {
-        let Entry { block, attached, .. } = self.entry_mut(id)?;
+        let index = usize::from(self.index(id)?);
+        let Some(Entry { block, attached, .. }) = &mut self.slots[index].entry else {
+            return Err(Violation::UnknownBlock { id });
+        };
         let Some(Attached { place, holds }) = attached else { return Err(Violation::NotAttached { id }) };
         let mut copied = 0;
         let most = match holds {
@@ -558,15 +606,13 @@ impl BlockTable {
         // Before others can have the block.
         if let Place::Mapped(place) = place {
             unmap(memory, place, block)?;
-            if let Holds::Writing(_) = holds {
-                memory.discard_written(place.clone());
-            }
+            settle(memory, place);
         }
         let Some(Attached { place, holds }) = attached.take() else { return Err(Violation::NotAttached { id }) };
         self.counts.copied += copied;
-        if let (Place::Slot(slot), Holds::Writing(_)) = (&place, &holds) {
+        if let (Some(slot), Place::Slot(_), Holds::Writing(_)) = (block.slot(), &place, &holds) {
             // From now on a mark is one of a write that must not be.
-            memory.discard_written(guarded(&pages_of(slot)));
+            leave_slot(memory, &self.rings, slot);
         }
         match holds {
             Holds::Writing(writing) => {
@@ -597,8 +643,7 @@ impl BlockTable {
     pub fn duplicate(&mut self, id: u32) -> Result<u32, Violation> {
         let entry = self.entry(id)?;
         let (block, local) = (entry.block.clone(), entry.local.clone());
-        // The bytes are counted once, with the reference that the guest made.
-        self.enter(Entry { block, own_bytes: 0, local, attached: None })
+        self.enter(Entry { block, local, attached: None })
     }
 
     /// `[static]memory-block.create-local`: a block whose bytes stay where they are. `taken` are the ranges of the memory that are
@@ -614,7 +659,7 @@ impl BlockTable {
         taken: &[(&'static str, Range<usize>)],
     ) -> Result<u32, Violation> {
         let range = self.own_range(memory, address, size, taken)?;
-        self.enter(Entry { block: Block::local(size), own_bytes: 0, local: Some(range), attached: None })
+        self.enter(Entry { block: Block::local(size), local: Some(range), attached: None })
     }
 
     /// `[method]memory-block.create-partition`: the flags say whether the part can be written, and whether many may read it.
@@ -657,7 +702,10 @@ impl BlockTable {
             Refused::Busy => Violation::PartInUse { id, start, size },
             _ => Violation::NotParted { id },
         })?;
-        if let Some(Attached { place, holds: Holds::Writing(writing) }) = &mut entry.attached {
+        // The bytes of a slot are the block's as soon as they are written.
+        if let Some(Attached { place, holds: Holds::Writing(writing) }) = &mut entry.attached
+            && !matches!(place, Place::Slot(_))
+        {
             // The holder of the part finds the bytes that the writer has written so far.
             let first = place.start();
             copied += collect(memory, first, start..end, &handed_out, writing)?;
@@ -679,7 +727,7 @@ impl BlockTable {
     ///
     /// # Errors
     /// [`Violation::WroteWhileReading`] and [`Violation::WroteAfterDetach`].
-    pub fn end_call(&mut self, memory: &impl GuestMemory) -> Result<(), Violation> {
+    pub fn end_call(&self, memory: &impl GuestMemory) -> Result<(), Violation> {
         let entries = self.slots.iter().filter_map(|slot| slot.entry.as_ref());
         for attached in entries.filter_map(|entry| entry.attached.as_ref()) {
             if let Attached { place, holds: Holds::Reading(reading) } = attached
@@ -689,8 +737,7 @@ impl BlockTable {
             }
         }
         self.left.iter().try_for_each(|place| check_untouched(memory, place, first_byte(place)))?;
-        self.rings_checked = self.rings.is_empty() || self.check_rings(memory).map(|()| true)?;
-        Ok(())
+        self.check_rings(memory)
     }
 
     /// Joins a ring: its pages are mapped into the guest for as long as that lives, so that blocks of the ring are attached without a
@@ -709,7 +756,7 @@ impl BlockTable {
         let mut storage = self.storage.clone();
         let place = storage.take_pages(bytes).ok_or(JoinError::NoStorage { bytes: bytes + 2 * PAGE })?;
         map_ring(memory, &ring.inner, &place, writes).map_err(JoinError::System)?;
-        memory.discard_written(place.clone());
+        discard_marks(memory, &mapped(&place), mapped(&place));
         (self.storage, self.kept) = (storage.clone(), Some(storage));
         self.rings.push(Joined { ring: Arc::clone(&ring.inner), place, writes });
         Ok(())
@@ -718,21 +765,26 @@ impl BlockTable {
     /// The parts of the memory that belong to rings. They are no part of the guest's state: a snapshot does not have them, and no restore
     /// writes them.
     pub fn rings(&self) -> impl Iterator<Item = Range<usize>> {
-        self.rings.iter().map(|joined| joined.place.clone())
+        self.rings.iter().map(|joined| mapped(&joined.place))
     }
 
-    /// Checks that the guest has written to no page of a ring but those of slots that it has attached for writing.
+    /// Checks that the guest has written to no page of a ring but those of slots that it has attached for writing, and the free ones beside
+    /// them: a mark there may stand for the first or the last bytes of the slot.
     fn check_rings(&self, memory: &impl GuestMemory) -> Result<(), Violation> {
-        for Joined { place, writes, .. } in &self.rings {
-            if !memory.has_written(guarded(place)) {
+        for Joined { ring, place, writes } in &self.rings {
+            let pages = mapped(place);
+            if !memory.has_written(guarded(&pages)) {
                 continue;
             }
-            let attached = self.slots.iter().filter_map(|slot| slot.entry.as_ref()?.attached.as_ref());
-            let written = attached.filter_map(|attached| match attached {
-                Attached { place: Place::Slot(slot), holds: Holds::Writing(_) } => Some(pages_of(slot)),
+            let entries = self.slots.iter().filter_map(|slot| slot.entry.as_ref());
+            let written = entries.filter_map(|entry| match &entry.attached {
+                Some(Attached { place: Place::Slot(_), holds: Holds::Writing(_) }) => {
+                    let slot = entry.block.slot().filter(|slot| Arc::ptr_eq(&slot.ring, ring))?;
+                    Some(around(&pages, &ring.range(slot.index)))
+                }
                 _ => None,
             });
-            for rest in without(place.clone(), written) {
+            for rest in without(pages.clone(), written) {
                 if memory.has_written(guarded(&rest)) {
                     let address = address(rest.start);
                     return Err(match writes {
@@ -745,22 +797,6 @@ impl BlockTable {
         Ok(())
     }
 
-    /// Leaves no mark in rings, as no restore puts their pages back.
-    fn restore_rings(&mut self, memory: &mut impl GuestMemory) -> Result<(), Violation> {
-        // A call that failed was not looked at.
-        if !std::mem::take(&mut self.rings_checked) && self.check_rings(memory).is_err() {
-            self.spoil_rings(memory)?;
-            self.rings.iter().for_each(|joined| memory.discard_written(guarded(&joined.place)));
-        }
-        let attached = self.slots.iter().filter_map(|slot| slot.entry.as_ref()?.attached.as_ref());
-        for attached in attached {
-            if let Attached { place: Place::Slot(slot), holds: Holds::Writing(_) } = attached {
-                memory.discard_written(guarded(&pages_of(slot)));
-            }
-        }
-        Ok(())
-    }
-
     /// A guest has written where it must not: nobody reads what it may have spoiled, and its own copies of pages go away.
     fn spoil_rings(&self, memory: &mut impl GuestMemory) -> Result<(), Violation> {
         for Joined { ring, place, writes } in &self.rings {
@@ -768,6 +804,7 @@ impl BlockTable {
                 true => ring.revoke(),
                 false => map_ring(memory, ring, place, false).map_err(|_| Violation::NotUnmapped)?,
             }
+            discard_marks(memory, &mapped(place), mapped(place));
         }
         Ok(())
     }
@@ -828,7 +865,10 @@ impl BlockTable {
             }
             None => return Err(Violation::TooMany { most: self.limits.blocks }),
         };
-        self.own_bytes += u64::from(entry.own_bytes);
+        // Another reference to bytes that count already, or a part of them.
+        if let Some(charge) = self.charges.get_mut(&entry.block.content_id()) {
+            charge.references += 1;
+        }
         let slot = &mut self.slots[usize::from(index)];
         slot.entry = Some(entry);
         Ok(slot.id(index))
@@ -846,7 +886,14 @@ impl BlockTable {
             slot.generation = generation;
             self.free.push(index);
         }
-        self.own_bytes -= u64::from(entry.own_bytes);
+        let content = entry.block.content_id();
+        if let Some(charge) = self.charges.get_mut(&content) {
+            charge.references -= 1;
+            if charge.references == 0 {
+                self.own_bytes -= u64::from(charge.bytes);
+                self.charges.remove(&content);
+            }
+        }
         Ok(entry)
     }
 
@@ -905,9 +952,12 @@ fn collect(
             return Err(Violation::WroteHandedOut { address: address(handed_out.start) });
         }
     }
+    let handed_out: Vec<_> = handed_out.iter().map(at).collect();
     let mut copied = 0;
     for range in written(memory, at(&range)) {
-        for range in without(range, handed_out.iter().map(at)) {
+        let behind = handed_out.partition_point(|part| part.end <= range.start);
+        let over = handed_out[behind..].iter().take_while(|part| part.start < range.end).cloned();
+        for range in without(range.clone(), over) {
             let offset = |at: usize| address(at - first);
             let bytes = &memory.bytes()[range.clone()];
             writing.range(offset(range.start)..offset(range.end), |block| {
@@ -952,9 +1002,44 @@ fn check_untouched(memory: &impl GuestMemory, place: &Range<usize>, first: usize
     }
 }
 
-/// The pages of a slot.
-fn pages_of(slot: &Range<usize>) -> Range<usize> {
-    slot.start..slot.end.next_multiple_of(PAGE)
+/// Leaves no mark in pages that were mapped until now, as no restore puts back what was written there. A mark may stand for bytes beside
+/// them: these are put back.
+fn settle(memory: &mut impl GuestMemory, place: &Range<usize>) {
+    let pages = mapped(place);
+    memory.discard_written(guarded(&pages));
+    memory.forget_written(guarded(&(place.start..pages.start)));
+    memory.forget_written(guarded(&(pages.end..place.end)));
+}
+
+/// The pages of a slot, and the free one on either side as far as the ring has it; by address, where the ring has these `pages`.
+fn around(pages: &Range<usize>, slot: &Range<usize>) -> Range<usize> {
+    let start = (pages.start + slot.start).saturating_sub(PAGE).max(pages.start);
+    start..(pages.start + slot.end.next_multiple_of(PAGE) + PAGE).min(pages.end)
+}
+
+/// A writer leaves a slot: there are no marks any more, and no bytes in the free pages beside it.
+fn leave_slot(memory: &mut impl GuestMemory, rings: &[Joined], slot: &crate::slots::Slot) {
+    let Some(joined) = rings.iter().find(|joined| Arc::ptr_eq(&joined.ring, &slot.ring)) else { return };
+    let (pages, own) = (mapped(&joined.place), slot.ring.range(slot.index));
+    let area = around(&pages, &own);
+    let written = |range: &Range<usize>| memory.has_written(guarded(range));
+    let first = pages.start + own.start;
+    let behind = first + own.len().next_multiple_of(PAGE);
+    let (is_before, is_behind) = (written(&(area.start..first)), written(&(behind..area.end)));
+    slot.ring.clear_around(slot.index, is_before, is_behind);
+    discard_marks(memory, &pages, area);
+}
+
+/// Leaves no mark in a part of a ring, which has these `pages`. Where the part reaches an end of the ring, a mark may stand for bytes
+/// beside the ring: these are put back, and nothing of the ring, which stays mapped.
+fn discard_marks(memory: &mut impl GuestMemory, pages: &Range<usize>, part: Range<usize>) {
+    memory.discard_written(guarded(&part));
+    if part.start == pages.start {
+        memory.forget_written(pages.start - GUARD..pages.start);
+    }
+    if part.end == pages.end {
+        memory.forget_written(pages.end..pages.end + GUARD);
+    }
 }
 
 /// Ends the mapping of a block. Its pages are 0 then.

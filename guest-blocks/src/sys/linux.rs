@@ -213,6 +213,10 @@ impl<'a> Pages<'a> {
     /// The bytes are memory that the process has mapped readable and writable for one guest. Whoever mapped it unmaps it as a whole, and
     /// until then neither moves it nor gives it to anything else: it is from no pool.
     ///
+    /// A [`GuestMemory`](crate::GuestMemory) whose `pages` returns them returns the pages of the range that it is asked for. A
+    /// [`BlockTable`](crate::BlockTable) that has worked with this memory works with no other until it is restored, and while it has
+    /// attachments the memory is not used after the table is gone.
+    ///
     /// Pages in which a guest [joins](crate::BlockTable::join) a [`Ring`](crate::Ring) show the writes of other guests. While a reference
     /// to bytes of the memory exists, no other guest runs that has joined the ring to write, and nobody has a block of the ring that
     /// [`Ring::write`](crate::Ring::write) attached.

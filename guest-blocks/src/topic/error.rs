@@ -8,7 +8,7 @@ pub enum PublishError {
     #[error("the block has nothing to read; publish bytes in it first")]
     NothingToRead,
     /// A block with a single reader at a time. The second subscriber would find it busy.
-    #[error("the bytes of the block are not shared; write it with `Block::write(true)`")]
+    #[error("the bytes of the block are not shared; write it with `Block::write_shared`")]
     NotShared,
     /// A block that a writer has attached, or of which a part can be written.
     #[error("the block is being written; end its writer and its parts first")]

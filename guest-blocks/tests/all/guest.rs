@@ -137,7 +137,7 @@ impl Guest {
     }
 
     pub(crate) fn restore(&mut self) {
-        self.table.restore(&mut self.memory).unwrap();
+        self.table.restore(&mut self.memory, false).unwrap();
         // Pages of a ring are no part of the guest's state.
         let mut from = 0;
         for ring in self.table.rings().chain(std::iter::once(MEMORY..MEMORY)) {

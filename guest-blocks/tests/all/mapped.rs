@@ -162,9 +162,12 @@ fn mappings_and_files_end_with_their_blocks() {
     assert!(after.0 < before.0 + 100 && after.1 < before.1 + 100, "{before:?}, {after:?}");
 }
 
+/// Bytes of a slot: two pages.
+const SLOT: u32 = 8192;
+
 /// A ring, with a guest that writes and one that reads.
 fn ring() -> Option<(Ring, Guest, Guest)> {
-    let ring = Ring::new(3, 5000).ok()?;
+    let ring = Ring::new(3, SLOT).ok()?;
     let ((mut writer, _), (mut reader, _)) = (guest(), guest());
     writer.table.join(&mut writer.memory, &ring, true).unwrap();
     reader.table.join(&mut reader.memory, &ring, false).unwrap();
@@ -189,7 +192,7 @@ fn blocks_of_a_ring_are_handed_over_without_a_copy() {
         assert_eq!(slots.len(), 3);
         for block in &slots {
             let area = publish(&mut writer, block, &[turn + 1; 300]);
-            assert_eq!(area.bytes, 5000, "a writer hears how much there is");
+            assert_eq!(area.bytes, SLOT, "a writer hears how much there is");
             writer.end().unwrap();
             let id = reader.table.insert(block.clone()).unwrap();
             let found = attach(&mut reader, id, 0);
@@ -287,7 +290,7 @@ fn a_writer_of_a_ring_that_gives_up_leaves_zeros() {
     assert!(block.read().is_err());
     ring.write(&block, false)
         .unwrap()
-        .bytes(|bytes| assert!(bytes.len() == 5000 && bytes.iter().all(|byte| *byte == 0)));
+        .bytes(|bytes| assert!(bytes.len() == SLOT as usize && bytes.iter().all(|byte| *byte == 0)));
 }
 
 #[test]

@@ -290,7 +290,7 @@ fn a_guest_has_as_much_as_its_limits_say() {
     assert_eq!(table.create(0), Err(Violation::TooMany { most: 2 }));
     table.drop_block(first).unwrap();
     table.create(600).unwrap();
-    table.restore(&mut PlainMemory(&mut [])).unwrap();
+    table.restore(&mut PlainMemory(&mut []), true).unwrap();
     table.create(1000).unwrap();
 }
 

@@ -319,6 +319,10 @@ impl Instance {
         if let Phase::Live { live, standing } = &mut self.phase {
             live.forget_refused_request();
             *standing = Standing::Used;
+            // Blocks belong to calls. An instance that cannot give them back is replaced.
+            if self.attended && blocks::end_attachments(&mut live.store).is_err() {
+                *standing = Standing::Poisoned;
+            }
         }
     }
 

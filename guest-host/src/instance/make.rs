@@ -11,7 +11,7 @@ use super::plan::{Mechanism, Plan};
 use super::start::start;
 use super::{Choice, Instance, InstanceConfig};
 use crate::arguments::Arguments;
-use crate::contract::{ContractState, Data};
+use crate::contract::{ContractState, Data, blocks};
 use crate::failure::Cause;
 use crate::guest::Guest;
 use crate::guest::admission::{NoWriteBarrier, Refusal};
@@ -90,7 +90,8 @@ impl Guest {
         self.admission().full_copy().map_err(|reasons| AdmissionError::Strategy { strategy: "custom", reasons })?;
         let compiled = if restore.wants_marks() { self.marking()? } else { self.plain() };
         let mechanism = Mechanism::InPlace { restore: self.with_blocks(restore), entrances: false };
-        let plan = Plan::new(Choice::asked(config.strategy), mechanism, compiled);
+        let mut plan = Plan::new(Choice::asked(config.strategy), mechanism, compiled);
+        plan.is_custom = true;
         let mut instance = self.absent(plan, config, Box::new(state))?;
         ready(instance.replace::<Blocking>())?;
         Ok(instance)
@@ -232,6 +233,12 @@ impl Instance {
     /// Makes a new instance in the place of the old one.
     pub(super) async fn replace<M: Mode>(&mut self) -> Result<(), LoadError> {
         self.idle = 0;
+        if self.attended
+            && let Some(live) = self.phase.live_mut()
+        {
+            // Others may have the blocks that it had. If that fails, its memory goes away all the same.
+            let _ = blocks::restore(&mut live.store);
+        }
         let Some(mut data) = self.phase.take_data() else {
             return Err(StartError::Instantiate("its state was lost".to_owned()).into());
         };

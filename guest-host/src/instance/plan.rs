@@ -15,6 +15,8 @@ pub(super) struct Plan {
     pub(super) compiled: Arc<Compiled>,
     /// Whether another strategy would serve better, while that is still being found out.
     pub(super) trial: Option<Box<Trial>>,
+    /// Whether the strategy is the embedder's own.
+    pub(super) is_custom: bool,
 }
 
 /// How the instance returns to its snapshot.
@@ -31,7 +33,7 @@ pub(super) enum Mechanism {
 impl Plan {
     /// Without a trial.
     pub(super) fn new(choice: Choice, mechanism: Mechanism, compiled: Arc<Compiled>) -> Self {
-        Self { choice, mechanism, compiled, trial: None }
+        Self { choice, mechanism, compiled, trial: None, is_custom: false }
     }
 
     pub(super) fn is_in_place(&self) -> bool {

@@ -16,7 +16,8 @@ use crate::restore::policy::RestoreStrategy;
 ///
 /// A block of the ring is in one of its slots. A guest that *writes* the ring attaches it for writing and publishes it, and those
 /// that *read* it find the same bytes. The instances belong to the group, and one of them runs at a time: a guest that writes
-/// into a block that it has published is found by the write barrier at the end of its call, before any other has seen it.
+/// into a block that it has published is found by the write barrier at the end of its call, before another of them runs. No block of the
+/// ring can be read any more then, and one that the host reads has zeros.
 ///
 /// The instances must not be from a pool, must be restored by `dirty-cards`, and their guests must offer storage for the whole ring when they
 /// are initialised.
@@ -58,6 +59,8 @@ pub struct Member(usize);
 struct Joined {
     instance: Instance,
     writes: bool,
+    /// It was replaced, and cannot join again.
+    has_copies: bool,
 }
 
 /// An instance that cannot join a [`RingGroup`].
@@ -72,7 +75,7 @@ pub struct AddError {
 }
 
 impl RingGroup {
-    /// A group without instances, with a ring of so many slots of `size` bytes each.
+    /// A group without instances, with a ring of so many slots of `size` bytes each, rounded up to whole pages.
     ///
     /// # Errors
     /// If the system has no memory files, or refuses one; always without the feature `map`.
@@ -83,7 +86,7 @@ impl RingGroup {
     /// Adds an instance that writes blocks of the ring and reads them. The instance is restored before.
     ///
     /// # Errors
-    /// [`AddError`], with the instance as it was.
+    /// [`AddError`], with the instance, restored.
     pub fn add_writer(&mut self, instance: Instance) -> Result<Member, AddError> {
         self.add(instance, true)
     }
@@ -91,7 +94,7 @@ impl RingGroup {
     /// Adds an instance that only reads blocks of the ring. The instance is restored before.
     ///
     /// # Errors
-    /// [`AddError`], with the instance as it was.
+    /// [`AddError`], with the instance, restored.
     pub fn add_reader(&mut self, instance: Instance) -> Result<Member, AddError> {
         self.add(instance, false)
     }
@@ -99,7 +102,7 @@ impl RingGroup {
     fn add(&mut self, mut instance: Instance, writes: bool) -> Result<Member, AddError> {
         match instance.join(&self.ring, writes) {
             Ok(()) => {
-                self.members.push(Joined { instance, writes });
+                self.members.push(Joined { instance, writes, has_copies: false });
                 Ok(Member(self.members.len() - 1))
             }
             Err(error) => Err(AddError { error, instance: Box::new(instance) }),
@@ -108,8 +111,8 @@ impl RingGroup {
 
     /// A free slot as a block. `None` while all slots have blocks; a slot is free again when nobody has its block any more.
     ///
-    /// All bytes of the slot count as published, so that a guest which attaches it for writing hears how many there are. They are those of
-    /// the block that was in the slot before.
+    /// All bytes of the slot count as published and not consumed, so that a guest which attaches it for writing hears how many there are. Its
+    /// writer finds the bytes of the block that was in the slot before; nobody reads it until something is published.
     #[must_use]
     pub fn slot(&self) -> Option<Block> {
         self.ring.slot()
@@ -142,10 +145,10 @@ impl RingGroup {
         stage: Function,
         input: Option<Block>,
     ) -> Result<Option<Block>, Failure> {
-        let Joined { instance, writes } = &mut self.members[member.0];
-        if instance.rings().is_empty() {
-            // It was replaced. Where it cannot join, it has copies.
-            let _ = instance.join(&self.ring, *writes);
+        let Joined { instance, writes, has_copies } = &mut self.members[member.0];
+        if !*has_copies && !instance.has_rings() {
+            // It was replaced.
+            *has_copies = instance.join(&self.ring, *writes).is_err();
         }
         instance.call_stage(stage, input)
     }
@@ -171,7 +174,7 @@ impl RingGroup {
 impl Instance {
     /// Maps a ring into the memory of this instance. See `RingGroup` for the rules that keep this sound.
     fn join(&mut self, ring: &Ring, writes: bool) -> Result<(), JoinError> {
-        if self.plan.choice.strategy != RestoreStrategy::DirtyCards || !self.plan.is_in_place() {
+        if self.plan.choice.strategy != RestoreStrategy::DirtyCards || !self.plan.is_in_place() || self.plan.is_custom {
             return Err(JoinError::NotMappable);
         }
         if !self.is_pristine() && !matches!(self.restore(), Ok(Some(_))) {
@@ -183,6 +186,10 @@ impl Instance {
             Some(live) => blocks::join(&mut live.store, ring, writes),
             None => Err(JoinError::NotPristine),
         }
+    }
+
+    fn has_rings(&mut self) -> bool {
+        self.phase.data_mut().and_then(|data| data.contract.blocks()).is_some_and(|blocks| blocks.has_rings())
     }
 
     /// The ranges of the instance's memory that belong to a ring. They are no part of its state: the snapshot does not have them, and no

@@ -49,8 +49,10 @@ pub(super) async fn start<M: Mode>(
     let blocks = guest.info().imports_blocks().then(|| {
         let mut limits = guest_blocks::Limits::default();
         (limits.blocks, limits.bytes) = (config.limits.blocks, config.limits.block_bytes);
-        limits.mapped_from = config.limits.blocks_mapped_from;
-        let is_mappable = guest.engine().config().allocation == InstanceAllocation::OnDemand;
+        // Files are made for guests into which they can be mapped.
+        let is_on_demand = guest.engine().config().allocation == InstanceAllocation::OnDemand;
+        let is_mappable = is_on_demand && compiled.prepared.barrier.is_some();
+        limits.mapped_from = if is_mappable { config.limits.blocks_mapped_from } else { u32::MAX };
         Blocks::new(limits, guest.admission().layout.as_ref(), is_mappable)
     });
     store.data_mut().contract.start(blocks);

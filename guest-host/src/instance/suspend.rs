@@ -33,9 +33,12 @@ pub enum SuspendError {
     /// A contract under which the host keeps handles for the guest.
     #[error("guests of the exttinygo contract cannot be suspended: the host keeps handles and buffers for them")]
     Contract,
-    /// An instance with memory blocks, which belong to its calls.
-    #[error("the instance has memory blocks, which an image cannot keep; drop them before the call returns")]
-    HoldsBlocks,
+    /// An instance that has offered storage for memory blocks in a call.
+    #[error(
+        "the guest offered storage for memory blocks in a call, which an image cannot keep; offer it when the guest is initialised, \
+         or restore the instance first"
+    )]
+    OffersStorage,
     /// An instance whose last call or restore did not come to its end.
     #[error("the instance is {}, and has no state to suspend; restore it first", status.name())]
     NotReady {
@@ -143,8 +146,8 @@ impl Instance {
         if !matches!(standing, Standing::Pristine | Standing::Used) {
             return Err(SuspendError::NotReady { status: self.phase.status() });
         }
-        if live.store.data_mut().contract.blocks().is_some_and(|blocks| !blocks.is_empty()) {
-            return Err(SuspendError::HoldsBlocks);
+        if live.store.data_mut().contract.blocks().is_some_and(|blocks| !blocks.is_as_begun()) {
+            return Err(SuspendError::OffersStorage);
         }
         let Live { store, handles, snapshot, suspension, .. } = live;
         blocks::mark(store);

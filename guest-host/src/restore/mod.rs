@@ -344,7 +344,22 @@ impl Written<'_> {
         let Self { memory, snapshot, mut cards, dirty_ranges, always } = self;
         let size = memory.len();
         let mut bytes = 0;
-        let mut back = |range: Range<usize>| bytes += put_back(memory, snapshot, clipped(range, size));
+        let mut back = |range: Range<usize>| {
+            // A mark may stand for bytes on either side of where such a range begins or ends.
+            let mut rest = clipped(range, size);
+            for apart in apart {
+                if apart.end <= rest.start || rest.end <= apart.start {
+                    continue;
+                }
+                if rest.start < apart.start {
+                    bytes += put_back(memory, snapshot, rest.start..apart.start);
+                }
+                rest.start = apart.end.min(rest.end);
+            }
+            if !rest.is_empty() {
+                bytes += put_back(memory, snapshot, rest);
+            }
+        };
         let mut starts = apart.iter().map(|apart| apart.start).chain([size]);
         cards.take(starts.next().unwrap_or(size), &mut back);
         for (apart, next) in apart.iter().zip(starts) {

@@ -90,9 +90,9 @@ impl Blocks {
         self.table.count_from(counts);
     }
 
-    /// Whether the guest has no blocks.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.table.is_empty()
+    /// Whether the guest has no blocks, and the storage that it had when it was initialised.
+    pub(crate) fn is_as_begun(&self) -> bool {
+        self.table.is_as_begun()
     }
 
     /// Gives the guest a block, and returns its number.
@@ -140,6 +140,18 @@ pub(crate) fn restore<X: BlocksView>(store: &mut Store<HostData<X>>) -> Result<V
     Ok(Vec::new())
 }
 
+/// Ends all attachments, after a call that no restore follows.
+///
+/// # Errors
+/// [`Violation::NotUnmapped`]: the instance must be replaced.
+pub(crate) fn end_attachments<X: BlocksView>(store: &mut Store<HostData<X>>) -> Result<(), Violation> {
+    let Some((mut memory, data)) = memory_and_data(store) else { return Ok(()) };
+    let HostData { contract, dirty_ranges, .. } = data;
+    let Some(blocks) = contract.blocks() else { return Ok(()) };
+    let mut own = blocks.with(&mut memory, dirty_ranges);
+    own.table.end_attachments(&mut own.memory)
+}
+
 /// Joins a ring.
 pub(crate) fn join<X: BlocksView>(
     store: &mut Store<HostData<X>>,
@@ -178,6 +190,11 @@ impl Blocks {
         Own { memory, table: &mut self.table, taken: &self.taken }
     }
 
+    /// Whether it has joined a ring.
+    pub(crate) fn has_rings(&self) -> bool {
+        self.table.rings().next().is_some()
+    }
+
     /// The parts of memory that belong to rings, in ascending order.
     pub(crate) fn rings(&self) -> Vec<Range<usize>> {
         let mut rings: Vec<_> = self.table.rings().collect();
@@ -203,8 +220,10 @@ impl Blocks {
             }
             _ => {}
         }
+        // Of a call that did not succeed nobody has looked at the end.
+        let is_checked = !dirty_ranges.is_unknown();
         let mut own = self.with(&mut memory, dirty_ranges);
-        own.table.restore(&mut own.memory)?;
+        own.table.restore(&mut own.memory, is_checked)?;
         self.unmarked.mark(memory);
         Ok(())
     }

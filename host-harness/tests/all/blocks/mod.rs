@@ -1,6 +1,7 @@
 //! Memory blocks between guests: the rules under every strategy, and guests that hand each other blocks.
 
 mod adversary;
+mod edges;
 mod exchange;
 mod ring;
 mod verify;

@@ -51,7 +51,7 @@ const GUEST: &str = r#"(module
     (func (export "read_raw") (param $address i32) (result i32) (i32.load8_u (local.get $address))))"#;
 
 /// Bytes of a slot.
-const SLOT: u32 = 300_000;
+const SLOT: u32 = 303_104;
 
 fn guest() -> Guest {
     on_demand(&Guest::load(engine(), "ring", &wat::parse_str(GUEST).unwrap(), PrepareOptions::default()).unwrap())
