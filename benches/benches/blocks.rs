@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::hint::black_box;
 
 use anyhow::{Context, Result, anyhow};
+use benches::copies::Copies;
 use benches::guests;
 use benches::ratios::{Ratios, Target};
 use benches::turns::{Contender, Measured, take_turns};
@@ -154,23 +155,6 @@ fn rings(engine: &Engine, ratios: &mut Ratios) -> Result<()> {
         ratios.add_medians(large, small, Target::AtMost(1.3));
     }
     Ok(())
-}
-
-/// Bytes that are copied, from one place to another.
-struct Copies {
-    from: Vec<u8>,
-    to: Vec<u8>,
-}
-
-impl Copies {
-    fn new(length: usize) -> Self {
-        Self { from: vec![1; length], to: vec![2; length] }
-    }
-
-    fn copy(&mut self) {
-        self.to.copy_from_slice(black_box(&self.from));
-        black_box(&mut self.to);
-    }
 }
 
 fn copies(engine: &Engine, ratios: &mut Ratios) -> Result<()> {

@@ -5,6 +5,7 @@ use std::fs;
 use std::hint::black_box;
 
 use anyhow::{Context, Result};
+use benches::copies::Copies;
 use benches::guests;
 use benches::ratios::{Ratios, Target};
 use benches::turns::{Contender, take_turns};
@@ -36,23 +37,6 @@ fn image(instance: &mut Instance, at: usize, byte: u8, length: usize) -> Result<
     instance.restore()?;
     fill(instance, at, byte, length)?;
     Ok(instance.suspend()?)
-}
-
-/// Bytes that are copied, from one place to another.
-struct Copies {
-    from: Vec<u8>,
-    to: Vec<u8>,
-}
-
-impl Copies {
-    fn new(length: usize) -> Self {
-        Self { from: vec![1; length], to: vec![2; length] }
-    }
-
-    fn copy(&mut self) {
-        self.to.copy_from_slice(black_box(&self.from));
-        black_box(&mut self.to);
-    }
 }
 
 fn main() -> Result<()> {

@@ -6,6 +6,7 @@
 
 pub mod bare;
 pub mod chart;
+pub mod copies;
 pub mod exttinygo;
 pub mod functions;
 pub mod guests;

@@ -13,10 +13,11 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use guest_build::Allocator;
 use guest_host::blocks::Block;
 use guest_host::{
-    Engine, EngineConfig, Guest, Instance, InstanceAllocation, InstanceConfig, MemoryState, RestoreStrategy,
+    Engine, EngineConfig, Guest, Instance, InstanceAllocation, InstanceConfig, MemoryState, PrepareOptions,
+    RestoreStrategy,
 };
 
-use crate::guests::load;
+use crate::guests::{engine, load};
 
 /// How a guest has blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +70,37 @@ impl fmt::Display for Way {
             Self::Map => f.write_str("mapping"),
         }
     }
+}
+
+/// What bare modules have, before functions of their own: 2 MiB of storage behind the first page, and a stage that fills a block with 7.
+const BARE: &str = r#"
+    (import "test:shm/exchange" "[static]memory-block.add-storage" (func $add_storage (param i32 i32 i32)))
+    (import "test:shm/exchange" "[method]memory-block.attach" (func $attach (param i32 i32 i32)))
+    (import "test:shm/exchange" "[method]memory-block.detach" (func $detach (param i32 i32)))
+    (import "test:shm/exchange" "[constructor]memory-block" (func $create (param i32) (result i32)))
+    (import "test:shm/exchange" "[method]memory-block.clone" (func $clone (param i32) (result i32)))
+    (import "test:shm/exchange" "[resource-drop]memory-block" (func $drop (param i32)))
+    (import "test:shm/exchange" "[static]memory-block.create-local" (func $local (param i32 i32) (result i32)))
+    (import "test:shm/exchange" "[method]memory-block.create-partition" (func $part (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 33)
+    (func (export "_initialize") (call $add_storage (i32.const 65536) (i32.const 2097152) (i32.const 0)))
+    (func $attached (param $block i32) (param $flags i32) (result i32)
+        (call $attach (local.get $block) (local.get $flags) (i32.const 0))
+        (if (i32.load8_u (i32.const 0)) (then (unreachable)))
+        (i32.load (i32.const 4)))
+    (func $fill (param $block i32) (param $byte i32) (result i32)
+        (local $at i32)
+        (local.set $at (call $attached (local.get $block) (i32.const 3)))
+        (memory.fill (local.get $at) (local.get $byte) (i32.load (i32.const 8)))
+        (call $detach (local.get $block) (i32.load (i32.const 8)))
+        (local.get $at))
+    (func (export "write") (param $block i32) (result i32)
+        (drop (call $fill (local.get $block) (i32.const 7))) (local.get $block))"#;
+
+/// A bare module with these functions too.
+fn bare(functions: &str) -> Guest {
+    let module = wat::parse_str(format!("(module {BARE} {functions})")).unwrap();
+    Guest::load(engine(), "bare", &module, PrepareOptions::default()).unwrap()
 }
 
 /// The guest with instances whose memory is mapped for each of them. Compiled once.

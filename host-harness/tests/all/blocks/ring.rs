@@ -2,32 +2,14 @@
 
 use guest_build::Allocator;
 use guest_host::blocks::{Block, JoinError, Member, RingGroup, Violation};
-use guest_host::{Cause, Guest, Instance, InstanceConfig, MemoryState, PrepareOptions, RestoreStrategy, Retention};
+use guest_host::{Cause, Guest, Instance, InstanceConfig, MemoryState, RestoreStrategy, Retention};
 
-use super::on_demand;
-use crate::guests::{engine, load};
+use super::{bare, on_demand};
+use crate::guests::load;
 
 /// A bare module with a ring's storage. It fills a block of a ring with a byte and publishes some of it, sums what it reads, and breaks
 /// the rules.
-const GUEST: &str = r#"(module
-    (import "test:shm/exchange" "[static]memory-block.add-storage" (func $add_storage (param i32 i32 i32)))
-    (import "test:shm/exchange" "[method]memory-block.attach" (func $attach (param i32 i32 i32)))
-    (import "test:shm/exchange" "[method]memory-block.detach" (func $detach (param i32 i32)))
-    (memory (export "memory") 33)
-    (global $sum (export "sum") (mut i32) (i32.const 0))
-    (func (export "_initialize") (call $add_storage (i32.const 65536) (i32.const 2097152) (i32.const 0)))
-    (func $attached (param $block i32) (param $flags i32) (result i32)
-        (call $attach (local.get $block) (local.get $flags) (i32.const 0))
-        (if (i32.load8_u (i32.const 0)) (then (unreachable)))
-        (i32.load (i32.const 4)))
-    (func $fill (param $block i32) (param $byte i32) (result i32)
-        (local $at i32)
-        (local.set $at (call $attached (local.get $block) (i32.const 3)))
-        (memory.fill (local.get $at) (local.get $byte) (i32.load (i32.const 8)))
-        (call $detach (local.get $block) (i32.load (i32.const 8)))
-        (local.get $at))
-    (func (export "write") (param $block i32) (result i32)
-        (drop (call $fill (local.get $block) (i32.const 7))) (local.get $block))
+const FUNCTIONS: &str = r#"
     (func (export "read") (param $block i32) (result i32)
         (if (i32.ne (i32.load8_u (call $attached (local.get $block) (i32.const 0))) (i32.const 7)) (then (unreachable)))
         (call $detach (local.get $block) (i32.const 0))
@@ -48,13 +30,13 @@ const GUEST: &str = r#"(module
         (memory.fill (call $attached (local.get $block) (i32.const 1)) (i32.const 9) (i32.const 4096))
         (unreachable))
     (func (export "grow") (param $block i32) (result i32) (drop (memory.grow (i32.const 5))) (i32.const 0))
-    (func (export "read_raw") (param $address i32) (result i32) (i32.load8_u (local.get $address))))"#;
+    (func (export "read_raw") (param $address i32) (result i32) (i32.load8_u (local.get $address)))"#;
 
 /// Bytes of a slot.
 const SLOT: u32 = 303_104;
 
 fn guest() -> Guest {
-    on_demand(&Guest::load(engine(), "ring", &wat::parse_str(GUEST).unwrap(), PrepareOptions::default()).unwrap())
+    on_demand(&bare(FUNCTIONS))
 }
 
 fn instance() -> Instance {
@@ -193,7 +175,7 @@ fn slots_are_as_many_as_there_are() {
 fn instances_that_cannot_join_are_given_back_with_the_reason() {
     let Ok(mut group) = RingGroup::new(3, SLOT) else { return };
     let config = InstanceConfig::default();
-    let pooled = Guest::load(engine(), "ring", &wat::parse_str(GUEST).unwrap(), PrepareOptions::default()).unwrap();
+    let pooled = bare(FUNCTIONS);
     let of = |guest: &Guest, strategy| {
         guest.instantiate(&config.clone().with_strategy(strategy), MemoryState::new()).unwrap()
     };
