@@ -7,8 +7,8 @@ pub enum Refused {
     /// No storage that is free and large enough.
     #[error("the guest has offered no storage that is free and large enough; offer more, or detach a block first")]
     NoStorage = 0,
-    /// Another holder has the block attached, or there is nothing to read.
-    #[error("the block is attached by another holder, or has nothing to read")]
+    /// The block is attached already, others may read it as a frame of a topic, or there is nothing to read.
+    #[error("the block is attached already, belongs to several takers, or has nothing to read")]
     Busy = 1,
     /// Storage that is too small for anything.
     #[error("the storage is too small")]
@@ -55,7 +55,10 @@ pub enum Violation {
         flags: u32,
     },
     /// More bytes published or consumed than there are.
-    #[error("{bytes} bytes of the block {id:#x} were reported at detach, which has {most}")]
+    #[error(
+        "{bytes} bytes of the block {id:#x} were reported at detach, and at most {most} may be: a writer publishes no more than the \
+         size, and a reader consumes no more than it has to read, and nothing of a shared block"
+    )]
     Length {
         /// The id.
         id: u32,

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::{io, mem};
+use std::{io, iter, mem};
 
 use crate::block::{Block, Mode, Reading, Writing};
 use crate::error::{JoinError, Refused, Violation};
 use crate::memory::{GUARD, GuestMemory, Written};
-use crate::ranges::{overlap, without};
+use crate::ranges::{joined, overlap, without};
 use crate::ring::Ring;
 use crate::slots::RingInner;
 use crate::state::Attachment;
@@ -72,8 +72,10 @@ pub struct Area {
 pub struct BlockTable {
     limits: Limits,
     slots: Vec<Slot>,
-    /// Slots without an entry.
+    /// Slots without an entry, but those that have no number left.
     free: Vec<u16>,
+    /// Slots with an entry.
+    live: usize,
     storage: Storage,
     /// Free places that had an attachment: a guest that writes there uses one that it has given up.
     left: Vec<Range<usize>>,
@@ -132,6 +134,15 @@ struct Entry {
 struct Attached {
     place: Place,
     holds: Holds,
+    /// What a writer has handed out as parts, in ascending ranges. It stays out of bounds when a part is gone: the holder of the part may
+    /// have written there.
+    handed_out: Vec<Range<u32>>,
+}
+
+impl Attached {
+    fn new(place: Place, holds: Holds) -> Self {
+        Self { place, holds, handed_out: Vec::new() }
+    }
 }
 
 /// Where a block is attached.
@@ -210,37 +221,49 @@ impl BlockTable {
         if !is_checked && self.check_rings(memory).is_err() {
             self.spoil_rings(memory)?;
         }
-        self.end_attachments(memory)?;
+        self.detach_all(memory, false)?;
+        // Ids begin again, too: the guest sees those that a fresh instance would see.
+        self.slots.clear();
+        self.free.clear();
+        self.live = 0;
         if let Some(kept) = &self.kept {
             self.storage.clone_from(kept);
         }
         Ok(())
     }
 
-    /// Ends all attachments and forgets all blocks, after a call that no restore follows. The guest keeps the storage that it has offered.
+    /// Ends all attachments and forgets all blocks, after a call that no restore follows.
+    ///
+    /// The guest keeps its memory, and perhaps numbers and addresses of what it had. So its old numbers name nothing until the next restore, and
+    /// the place of an attachment that it has not detached stays as it is, and is not used again.
     ///
     /// # Errors
     /// As for [`restore`](Self::restore).
     pub fn end_attachments(&mut self, memory: &mut impl GuestMemory) -> Result<(), Violation> {
+        self.detach_all(memory, true)?;
+        (0..self.slots.len()).for_each(|index| drop(self.vacate(index)));
+        Ok(())
+    }
+
+    /// Ends all attachments, perhaps leaving the bytes of mapped ones where they were.
+    fn detach_all(&mut self, memory: &mut impl GuestMemory, leaves_bytes: bool) -> Result<(), Violation> {
         for entry in self.slots.iter_mut().filter_map(|slot| slot.entry.as_mut()) {
-            let Some(Attached { place, holds }) = &entry.attached else { continue };
+            let Some(Attached { place, holds, .. }) = &entry.attached else { continue };
             match (place, holds) {
-                (Place::Mapped(place), _) => {
+                (Place::Mapped(place), holds) => {
                     unmap(memory, place, &entry.block)?;
                     settle(memory, place);
-                    self.storage.release(place.clone());
+                    if leaves_bytes {
+                        leave_bytes(memory, mapped(place).start, holds);
+                    }
                 }
-                (Place::Storage(place) | Place::Demoted(place), _) => self.storage.release(place.clone()),
                 (Place::Slot(_), Holds::Writing(_)) => {
                     let slot = entry.block.slot();
                     slot.into_iter().for_each(|slot| leave_slot(memory, &self.rings, slot));
                 }
-                (Place::Slot(_) | Place::Local(_), _) => {}
+                (Place::Storage(_) | Place::Demoted(_) | Place::Slot(_) | Place::Local(_), _) => {}
             }
         }
-        // Ids begin again, too: the guest sees those that a fresh instance would see.
-        self.slots.clear();
-        self.free.clear();
         self.left.clear();
         self.charges.clear();
         self.own_bytes = 0;
@@ -283,7 +306,7 @@ impl BlockTable {
     /// Whether the guest has no blocks.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.slots.iter().all(|slot| slot.entry.is_none())
+        self.live == 0
     }
 
     /// Numbers of the blocks that are attached, with their bytes.
@@ -446,7 +469,7 @@ impl BlockTable {
             self.counts.copied += writing.read(|bytes| placed(memory, first_byte(place), bytes));
         }
         let area = Area { address: address(place.start()), bytes: writing.unconsumed() };
-        Ok(Ok((Attached { place, holds: Holds::Writing(writing) }, area)))
+        Ok(Ok((Attached::new(place, Holds::Writing(writing)), area)))
     }
 
     /// Attaches a block by copying that could not be mapped.
@@ -463,7 +486,7 @@ impl BlockTable {
         self.check_place(memory, &place)?;
         self.counts.copied += writing.read(|bytes| placed(memory, place.start(), bytes));
         let area = Area { address: address(place.start()), bytes: writing.unconsumed() };
-        Ok(Ok((Attached { place, holds: Holds::Writing(writing) }, area)))
+        Ok(Ok((Attached::new(place, Holds::Writing(writing)), area)))
     }
 
     fn attach_reading(
@@ -497,7 +520,7 @@ impl BlockTable {
         }
         self.counts.handed_over += u64::from(bytes);
         let area = Area { address: address(first), bytes };
-        Ok(Ok((Attached { place, holds: Holds::Reading(reading) }, area)))
+        Ok(Ok((Attached::new(place, Holds::Reading(reading)), area)))
     }
 
     /// A place for an attachment of a block, of which `bytes` bytes are needed.
@@ -583,13 +606,13 @@ impl BlockTable {
         let Some(Entry { block, attached, .. }) = &mut self.slots[index].entry else {
             return Err(Violation::UnknownBlock { id });
         };
-        let Some(Attached { place, holds }) = attached else { return Err(Violation::NotAttached { id }) };
+        let Some(Attached { place, holds, handed_out }) = attached else { return Err(Violation::NotAttached { id }) };
         let mut copied = 0;
         let most = match holds {
             Holds::Writing(writing) => {
                 let most = writing.size();
                 if bytes <= most && !matches!(place, Place::Mapped(_) | Place::Slot(_)) {
-                    copied = collect(memory, place.start(), 0..most, &block.handed_out(), writing)?;
+                    copied = collect(memory, place.start(), 0..most, handed_out, writing)?;
                 }
                 most
             }
@@ -608,7 +631,7 @@ impl BlockTable {
             unmap(memory, place, block)?;
             settle(memory, place);
         }
-        let Some(Attached { place, holds }) = attached.take() else { return Err(Violation::NotAttached { id }) };
+        let Some(Attached { place, holds, .. }) = attached.take() else { return Err(Violation::NotAttached { id }) };
         self.counts.copied += copied;
         if let (Some(slot), Place::Slot(_), Holds::Writing(_)) = (block.slot(), &place, &holds) {
             // From now on a mark is one of a write that must not be.
@@ -680,6 +703,7 @@ impl BlockTable {
             flags if flags & !(WRITE | SHARED) == 0 => Mode::Write,
             flags => return Err(Violation::Flags { flags }),
         };
+        let most_ranges = self.limits.blocks;
         let entry = self.entry_mut(id)?;
         let most = entry.block.size();
         let end = start.checked_add(size).filter(|end| *end <= most);
@@ -689,9 +713,9 @@ impl BlockTable {
             Some(Holds::Reading(_)) => Attachment::Reads,
             Some(Holds::Writing(_)) => Attachment::Writes,
         };
-        let handed_out = entry.block.handed_out();
         let mut copied = 0;
-        if let Some(Attached { place: at @ Place::Mapped(_), holds: Holds::Writing(writing) }) = &mut entry.attached {
+        if let Some(Attached { place: at @ Place::Mapped(_), holds: Holds::Writing(writing), .. }) = &mut entry.attached
+        {
             // Others may write the part from now on, and neither must see the other's bytes.
             let place = at.watched();
             unmap_keeping(memory, &place, &entry.block, writing)?;
@@ -703,13 +727,18 @@ impl BlockTable {
             _ => Violation::NotParted { id },
         })?;
         // The bytes of a slot are the block's as soon as they are written.
-        if let Some(Attached { place, holds: Holds::Writing(writing) }) = &mut entry.attached
-            && !matches!(place, Place::Slot(_))
-        {
-            // The holder of the part finds the bytes that the writer has written so far.
-            let first = place.start();
-            copied += collect(memory, first, start..end, &handed_out, writing)?;
-            memory.forget_written(first + start as usize..first + end as usize);
+        if let Some(Attached { place, holds: Holds::Writing(writing), handed_out }) = &mut entry.attached {
+            let with_this = joined(handed_out.iter().cloned().chain(iter::once(start..end)).collect());
+            if with_this.len() > most_ranges {
+                return Err(Violation::TooMany { most: most_ranges });
+            }
+            if !matches!(place, Place::Slot(_)) {
+                // The holder of the part finds the bytes that the writer has written so far.
+                let first = place.start();
+                copied += collect(memory, first, start..end, handed_out, writing)?;
+                memory.forget_written(first + start as usize..first + end as usize);
+            }
+            *handed_out = with_this;
         }
         self.counts.copied += copied;
         self.insert(part)
@@ -730,7 +759,7 @@ impl BlockTable {
     pub fn end_call(&self, memory: &impl GuestMemory) -> Result<(), Violation> {
         let entries = self.slots.iter().filter_map(|slot| slot.entry.as_ref());
         for attached in entries.filter_map(|entry| entry.attached.as_ref()) {
-            if let Attached { place, holds: Holds::Reading(reading) } = attached
+            if let Attached { place, holds: Holds::Reading(reading), .. } = attached
                 && !matches!(place, Place::Slot(_))
             {
                 check_read(memory, place, reading)?;
@@ -778,7 +807,7 @@ impl BlockTable {
             }
             let entries = self.slots.iter().filter_map(|slot| slot.entry.as_ref());
             let written = entries.filter_map(|entry| match &entry.attached {
-                Some(Attached { place: Place::Slot(_), holds: Holds::Writing(_) }) => {
+                Some(Attached { place: Place::Slot(_), holds: Holds::Writing(_), .. }) => {
                     let slot = entry.block.slot().filter(|slot| Arc::ptr_eq(&slot.ring, ring))?;
                     Some(around(&pages, &ring.range(slot.index)))
                 }
@@ -856,15 +885,22 @@ impl BlockTable {
         if self.kept.is_none() {
             return Err(Violation::Initialising);
         }
+        if self.live >= self.limits.blocks {
+            return Err(Violation::TooMany { most: self.limits.blocks });
+        }
         let index = match self.free.pop() {
             Some(index) => index,
-            None if self.slots.len() < self.limits.blocks => {
+            // Of these every number has been used since the last restore.
+            None if self.slots.len() >= usize::from(u16::MAX) => {
+                return Err(Violation::TooMany { most: self.limits.blocks });
+            }
+            None => {
                 self.slots.push(Slot::default());
                 // There are fewer.
                 u16::try_from(self.slots.len() - 1).unwrap_or(u16::MAX)
             }
-            None => return Err(Violation::TooMany { most: self.limits.blocks }),
         };
+        self.live += 1;
         // Another reference to bytes that count already, or a part of them.
         if let Some(charge) = self.charges.get_mut(&entry.block.content_id()) {
             charge.references += 1;
@@ -879,13 +915,7 @@ impl BlockTable {
             return Err(Violation::Attached { id });
         }
         let index = self.index(id)?;
-        let slot = &mut self.slots[usize::from(index)];
-        let entry = slot.entry.take().ok_or(Violation::UnknownBlock { id })?;
-        // A slot without a number left is not used again: an old id must not name another block.
-        if let Some(generation) = slot.generation.checked_add(1) {
-            slot.generation = generation;
-            self.free.push(index);
-        }
+        let entry = self.vacate(usize::from(index)).ok_or(Violation::UnknownBlock { id })?;
         let content = entry.block.content_id();
         if let Some(charge) = self.charges.get_mut(&content) {
             charge.references -= 1;
@@ -895,6 +925,20 @@ impl BlockTable {
             }
         }
         Ok(entry)
+    }
+
+    /// Takes the entry of a slot, whose number names nothing any more.
+    fn vacate(&mut self, index: usize) -> Option<Entry> {
+        let slot = &mut self.slots[index];
+        let entry = slot.entry.take()?;
+        self.live -= 1;
+        // A slot without a number left is not used again: an old id must not name another block.
+        if let Some(generation) = slot.generation.checked_add(1) {
+            slot.generation = generation;
+            // There are fewer.
+            self.free.push(u16::try_from(index).unwrap_or(u16::MAX));
+        }
+        Some(entry)
     }
 
     fn entry(&self, id: u32) -> Result<&Entry, Violation> {
@@ -1062,6 +1106,17 @@ fn unmap_keeping(
     // The copy is no write of the guest's, and comes back with the restore. What it wrote before is in the block.
     memory.forget_written(guarded(place));
     Ok(())
+}
+
+/// Leaves what was seen of a mapped block where it was.
+fn leave_bytes(memory: &mut impl GuestMemory, first: usize, holds: &Holds) {
+    match holds {
+        Holds::Writing(writing) => writing.read(|bytes| memory.place(first, bytes)),
+        Holds::Reading(reading) => {
+            let first = first + reading.range().start as usize;
+            reading.bytes(|bytes| memory.place(first, bytes));
+        }
+    }
 }
 
 /// Maps a ring over the pages of a place.

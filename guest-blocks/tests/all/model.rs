@@ -26,6 +26,8 @@ struct Held {
     block: usize,
     /// The bytes that the guest sees, and whether what it publishes is shared.
     view: Option<(Vec<u8>, bool)>,
+    /// Of a writer, what it has handed out as parts, which may be gone.
+    handed_out: Vec<Range<usize>>,
 }
 
 /// All blocks and guests.
@@ -51,7 +53,7 @@ impl Model {
 
     fn add(&mut self, reference: Reference, block: Block) {
         self.blocks.push(block);
-        self.held.push(Held { reference, block: self.blocks.len() - 1, view: None });
+        self.held.push(Held { reference, block: self.blocks.len() - 1, view: None, handed_out: Vec::new() });
     }
 
     fn at(&self, reference: Reference) -> Option<usize> {
@@ -124,7 +126,7 @@ impl Model {
     pub(crate) fn is_handed_out(&self, reference: Reference, range: &Range<usize>) -> bool {
         let Some(at) = self.at(reference) else { return false };
         let overlaps = |part: &Range<usize>| part.start < range.end && range.start < part.end;
-        self.parts(self.held[at].block).iter().any(|(part, _)| overlaps(part))
+        self.held[at].handed_out.iter().any(overlaps)
     }
 
     /// A writer writes.
@@ -136,14 +138,13 @@ impl Model {
         }
     }
 
-    /// The bytes of a writer become those of the block, but for what it handed out.
-    fn collect(&mut self, at: usize, range: Range<usize>) {
+    /// The bytes of a writer become those of the block, but for these ranges.
+    fn collect(&mut self, at: usize, range: Range<usize>, without: &[Range<usize>]) {
         let number = self.held[at].block;
-        let parts = self.parts(number);
         let (root, begin) = self.blocks[number].root;
         let Some((view, _)) = &self.held[at].view else { return };
         for offset in range {
-            if !parts.iter().any(|(part, _)| part.contains(&offset)) {
+            if !without.iter().any(|part| part.contains(&offset)) {
                 self.bytes[root][begin + offset] = view[offset];
             }
         }
@@ -158,7 +159,8 @@ impl Model {
             if bytes > size {
                 return Err(());
             }
-            self.collect(at, 0..size);
+            let handed_out = std::mem::take(&mut self.held[at].handed_out);
+            self.collect(at, 0..size, &handed_out);
             let block = &mut self.blocks[number];
             (block.unread, block.is_shared, block.writer) = (0..bytes, view.1, None);
         } else {
@@ -175,7 +177,7 @@ impl Model {
 
     pub(crate) fn duplicate(&mut self, reference: Reference, new: Reference) {
         if let Some(at) = self.at(reference) {
-            self.held.push(Held { reference: new, block: self.held[at].block, view: None });
+            self.held.push(Held { reference: new, block: self.held[at].block, view: None, handed_out: Vec::new() });
         }
     }
 
@@ -212,7 +214,9 @@ impl Model {
             return false;
         }
         if self.is_writer(reference) {
-            self.collect(at, range.clone());
+            let handed_out = self.held[at].handed_out.clone();
+            self.collect(at, range.clone(), &handed_out);
+            self.held[at].handed_out.push(range.clone());
         }
         let unread = if writes { 0..0 } else { 0..range.len() };
         if let Some(new) = new {
@@ -243,7 +247,8 @@ impl Model {
             if self.is_writer(reference) {
                 let size = self.blocks[number].size;
                 self.held[at].view = Some((vec![0; size], false));
-                self.collect(at, 0..size);
+                let parts: Vec<_> = self.parts(number).into_iter().map(|(range, _)| range).collect();
+                self.collect(at, 0..size, &parts);
                 let block = &mut self.blocks[number];
                 (block.unread, block.writer) = (0..0, None);
             }

@@ -10,15 +10,43 @@ pub(crate) const GUESTS: usize = 3;
 /// An operation of a guest. Numbers choose among what there is.
 #[derive(Debug, Clone)]
 pub(crate) enum Op {
-    Create { size: u32 },
-    Attach { which: usize, flags: u32 },
-    Store { which: usize, offset: usize, bytes: Vec<u8> },
-    Detach { which: usize, bytes: u32 },
-    Duplicate { which: usize },
-    Drop { which: usize },
-    Part { which: usize, start: u32, size: u32, flags: u32 },
-    Hand { which: usize, to: usize },
-    Wrong { id: u32 },
+    Create {
+        size: u32,
+    },
+    Attach {
+        which: usize,
+        flags: u32,
+    },
+    Store {
+        which: usize,
+        offset: usize,
+        bytes: Vec<u8>,
+    },
+    Detach {
+        which: usize,
+        bytes: u32,
+    },
+    Duplicate {
+        which: usize,
+    },
+    Drop {
+        which: usize,
+    },
+    Part {
+        which: usize,
+        start: u32,
+        size: u32,
+        flags: u32,
+    },
+    Hand {
+        which: usize,
+        to: usize,
+    },
+    Wrong {
+        id: u32,
+    },
+    /// A call ends, and no restore follows.
+    EndCall,
     Restore,
 }
 
@@ -37,6 +65,7 @@ pub(crate) fn ops() -> impl Strategy<Value = Vec<(usize, Op)>> {
             .prop_map(|(which, start, size, flags)| Op::Part { which, start, size, flags }),
         4 => (which, 0..GUESTS).prop_map(|(which, to)| Op::Hand { which, to }),
         1 => any::<u32>().prop_map(|id| Op::Wrong { id }),
+        1 => Just(Op::EndCall),
         1 => Just(Op::Restore),
     ];
     prop::collection::vec((0..GUESTS, op), 1..200)
@@ -154,6 +183,13 @@ impl World {
                 prop_assert!(table.duplicate(*id).is_err() && table.drop_block(*id).is_err());
                 prop_assert!(table.take(*id).is_err() && table.minimum_size(*id).is_err());
                 prop_assert!(table.optimum_size(*id, *id) >= *id || *id == 0);
+            }
+            Op::EndCall => {
+                let Guest { memory, table, .. } = &mut self.guests[guest];
+                table.end_attachments(memory).unwrap();
+                prop_assert!(table.is_empty());
+                self.gone.extend(self.model.references(guest).into_iter().map(|(id, _)| (guest, id)));
+                self.model.restore(guest);
             }
             Op::Restore => self.restore(guest),
         }

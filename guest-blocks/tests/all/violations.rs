@@ -197,6 +197,74 @@ fn an_id_does_not_come_again_within_a_call() {
 }
 
 #[test]
+fn what_outlives_a_call_without_a_restore_meets_nothing_else() {
+    for (way, flags) in Way::ALL.into_iter().flat_map(|way| [(way, 0), (way, WRITE)]) {
+        let mut guest = Guest::new(way);
+        let Guest { memory, table, .. } = &mut guest;
+        let id = table.create(1000).unwrap();
+        let area = table.attach(memory, id, WRITE).unwrap().unwrap();
+        memory.store(area.address as usize, &[7; 1000]);
+        let area = match flags {
+            WRITE => area,
+            _ => {
+                table.detach(memory, id, 1000).unwrap();
+                table.attach(memory, id, 0).unwrap().unwrap()
+            }
+        };
+        table.end_attachments(memory).unwrap();
+        assert!(table.is_empty());
+        // The bytes stay, the number names nothing, and the place is not used again.
+        let kept = area.address as usize..area.address as usize + 1000;
+        assert_eq!(memory.bytes[kept.clone()], [7; 1000], "{way:?}, {flags}");
+        let other = table.create(1000).unwrap();
+        assert_eq!(table.attach(memory, id, 0), Err(Violation::UnknownBlock { id }));
+        let area = table.attach(memory, other, WRITE).unwrap().unwrap();
+        assert!(kept.end <= area.address as usize || area.address as usize + 1000 <= kept.start);
+        memory.store(kept.start, &[9; 1000]);
+        assert_eq!(table.end_call(memory), Ok(()));
+        guest.restore();
+        assert_eq!(guest.table.create(1000).unwrap(), id);
+    }
+}
+
+#[test]
+fn a_part_stays_out_of_bounds_for_its_writer_when_it_is_gone() {
+    for way in Way::ALL {
+        let mut guest = Guest::new(way);
+        let Guest { memory, table, .. } = &mut guest;
+        let id = table.create(1000).unwrap();
+        let whole = table.attach(memory, id, WRITE).unwrap().unwrap();
+        let part = table.create_partition(memory, id, 100, 50, WRITE).unwrap();
+        let area = table.attach(memory, part, WRITE).unwrap().unwrap();
+        memory.store(area.address as usize, &[3; 50]);
+        table.detach(memory, part, 50).unwrap();
+        table.drop_block(part).unwrap();
+        memory.store(whole.address as usize, &[1; 10]);
+        table.detach(memory, id, 1000).unwrap();
+        let block = table.take(id).unwrap();
+        block.read().unwrap().bytes(|bytes| {
+            assert_eq!((bytes[..10].to_vec(), bytes[100..150].to_vec()), (vec![1; 10], vec![3; 50]), "{way:?}");
+        });
+    }
+}
+
+#[test]
+fn the_ranges_that_a_writer_hands_out_are_limited() {
+    let mut guest = Guest::new(Way::Barrier);
+    let Guest { memory, table, .. } = &mut guest;
+    let id = table.create(5000).unwrap();
+    table.attach(memory, id, WRITE).unwrap().unwrap();
+    let mut hand_out = |start: u32| {
+        let part = table.create_partition(memory, id, start, 1, WRITE)?;
+        table.drop_block(part)
+    };
+    let most = Limits::default().blocks;
+    (0..most as u32).for_each(|number| hand_out(2 * number).unwrap());
+    assert_eq!(hand_out(4000), Err(Violation::TooMany { most }));
+    hand_out(1).unwrap();
+}
+
+#[test]
 fn nobody_reports_more_than_there_is() {
     let (mut guest, _, id, _) = attached(Way::Barrier, WRITE);
     let found = Violation::Length { id, bytes: 1001, most: 1000 };

@@ -100,7 +100,10 @@ impl Instance {
     /// The strategy that could take the place of `dirty-cards`: one that asks the guest's allocator, if the allocator keeps
     /// a control block.
     pub(super) fn alternative(&self) -> Option<RestoreStrategy> {
-        if self.plan.choice.strategy != RestoreStrategy::DirtyCards || self.guest.admission().allocator_aware().is_err()
+        // Marks also save comparing and copying the bytes of blocks, which a trial does not count.
+        if self.plan.choice.strategy != RestoreStrategy::DirtyCards
+            || self.guest.info().imports_blocks()
+            || self.guest.admission().allocator_aware().is_err()
         {
             return None;
         }

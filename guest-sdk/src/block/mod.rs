@@ -312,7 +312,7 @@ impl Refused {
     fn message(self) -> &'static str {
         match self {
             Self::NoStorage => "there is no memory left to attach a block",
-            Self::Busy => "the block is attached by another guest, or has nothing to read",
+            Self::Busy => "the block is attached already, belongs to several takers, or has nothing to read",
             Self::WrongSize => "the storage is too small",
             Self::Internal => "the host cannot attach the block in this way",
         }

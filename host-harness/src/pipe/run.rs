@@ -20,7 +20,8 @@ use crate::measure::FailedCall;
 /// Runs a pipeline to its end.
 pub(super) fn run(pipeline: &Pipeline, observer: &dyn Observer) -> Result<PipeReport, PipeError> {
     let source = &pipeline.config.source;
-    let frames = source.open().map_err(|error| unreadable(source, error))?;
+    let mapped_from = pipeline.stages.iter().map(|stage| stage.instance.limits.blocks_mapped_from).min();
+    let frames = source.open(mapped_from.unwrap_or(u32::MAX)).map_err(|error| unreadable(source, error))?;
     let shared = Shared { observer, is_stopped: AtomicBool::new(false) };
     let (output, workers) = workers(pipeline, &shared)?;
     let mut report = PipeReport::default();

@@ -124,11 +124,11 @@ impl Source {
         }
     }
 
-    /// Begins with its first frame.
+    /// Begins with its first frame. Frames of `mapped_from` bytes and more can be mapped.
     ///
     /// # Errors
     /// That of the system, if its file cannot be read.
-    pub(super) fn open(&self) -> io::Result<Frames<'_>> {
+    pub(super) fn open(&self, mapped_from: u32) -> io::Result<Frames<'_>> {
         let file = match self {
             Self::File { path, .. } => {
                 let file = File::open(path)?;
@@ -139,7 +139,7 @@ impl Source {
             }
             _ => None,
         };
-        Ok(Frames { source: self, file, next: 0 })
+        Ok(Frames { source: self, file, next: 0, mapped_from })
     }
 }
 
@@ -150,6 +150,8 @@ pub(super) struct Frames<'a> {
     file: Option<File>,
     /// The number of the next one.
     next: u64,
+    /// Bytes from which a frame can be mapped.
+    mapped_from: u32,
 }
 
 impl Frames<'_> {
@@ -158,14 +160,15 @@ impl Frames<'_> {
     /// # Errors
     /// That of the system, if the file cannot be read.
     pub(super) fn next(&mut self, shared: bool) -> io::Result<Option<Block>> {
-        let number = self.next;
+        let (number, mapped_from) = (self.next, self.mapped_from);
+        let block = |size, shared, fill: &mut dyn FnMut(&mut [u8])| block(size, size >= mapped_from, shared, fill);
         self.next += 1;
         match self.source {
             Source::Ticks { count, .. } if number >= *count => Ok(None),
             Source::Ticks { every, .. } => {
                 let nanoseconds = every.as_nanos().saturating_mul(number.into());
                 let time = u64::try_from(nanoseconds).unwrap_or(u64::MAX);
-                Ok(Some(block(TICK, shared, |bytes| {
+                Ok(Some(block(TICK, shared, &mut |bytes| {
                     bytes[..8].copy_from_slice(&number.to_le_bytes());
                     bytes[8..].copy_from_slice(&time.to_le_bytes());
                 })))
@@ -176,19 +179,19 @@ impl Frames<'_> {
                 // A file that is no regular one has no known size, and may give less at a time.
                 file.take((*frame).max(1).into()).read_to_end(&mut content)?;
                 let size = u32::try_from(content.len()).unwrap_or(u32::MAX);
-                Ok((size > 0).then(|| block(size, shared, |bytes| bytes.copy_from_slice(&content))))
+                Ok((size > 0).then(|| block(size, shared, &mut |bytes| bytes.copy_from_slice(&content))))
             }
             Source::Generated { frames, .. } if number >= *frames => Ok(None),
             Source::Generated { frame, seed, .. } => {
-                Ok(Some(block((*frame).max(1), shared, |bytes| generate(*seed, number, bytes))))
+                Ok(Some(block((*frame).max(1), shared, &mut |bytes| generate(*seed, number, bytes))))
             }
         }
     }
 }
 
 /// A block of bytes that are published.
-fn block(size: u32, shared: bool, fill: impl FnOnce(&mut [u8])) -> Block {
-    let block = Block::new(size);
+fn block(size: u32, is_mappable: bool, shared: bool, fill: &mut dyn FnMut(&mut [u8])) -> Block {
+    let block = if is_mappable { Block::mappable(size) } else { Block::new(size) };
     // Nobody else has it.
     if let Ok(mut writing) = block.write_as(shared) {
         writing.bytes(fill);
@@ -234,7 +237,7 @@ mod tests {
     }
 
     fn all(source: &Source) -> Vec<Vec<u8>> {
-        let mut frames = source.open().unwrap();
+        let mut frames = source.open(u32::MAX).unwrap();
         let next = || frames.next(false).unwrap();
         std::iter::from_fn(next).map(|block| block.read().unwrap().bytes(<[u8]>::to_vec)).collect()
     }
@@ -285,7 +288,7 @@ mod tests {
         let file = Source::File { path, frame: 2 };
         assert_eq!((all(&file), file.frames()), (vec![vec![1, 2], vec![3, 4], vec![5]], Some(3)));
         let folder = Source::File { path: folder.path().to_owned(), frame: 2 };
-        assert_eq!(folder.open().unwrap_err().to_string(), "it is a folder");
+        assert_eq!(folder.open(0).unwrap_err().to_string(), "it is a folder");
         assert_eq!(folder.frames(), None);
     }
 

@@ -13,6 +13,7 @@ use host_harness::pipe::{
     generate,
 };
 
+use crate::blocks::on_demand;
 use crate::guests::{engine, load, root};
 
 /// Loads the sample guest for every module of this name, and small guests by theirs.
@@ -123,6 +124,20 @@ fn two_subscribers_get_the_same_numbers_in_order() {
     assert_eq!((numbers.calls, numbers.published, numbers.failed_calls), (20, 20, 0));
     let froms: Vec<_> = report.stages.iter().map(|stage| stage.from.as_str()).collect();
     assert_eq!(froms, ["source", "numbers", "numbers"]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn frames_of_the_source_are_mapped_where_the_instance_says_so() {
+    for (mapped_from, copied) in [(0, 0), (17, 2 * 16)] {
+        let mut instance = InstanceConfig::default().with_deadline(None).with_strategy(RestoreStrategy::DirtyCards);
+        instance.limits = instance.limits.with_blocks_mapped_from(mapped_from);
+        let config = ticks(2).with_stage(stage("traps.wasm", "every_third"));
+        let load = |path: &Path| guest(path).map(|guest| on_demand(&guest));
+        let report = Pipeline::new(config, &instance, load).unwrap().run(&()).unwrap();
+        assert!(report.passed());
+        assert_eq!((report.stages[0].handed_over_bytes, report.stages[0].copied_bytes), (2 * 16, copied));
+    }
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn bare(functions: &str) -> Guest {
 }
 
 /// The guest with instances whose memory is mapped for each of them. Compiled once.
-fn on_demand(guest: &Guest) -> Guest {
+pub(crate) fn on_demand(guest: &Guest) -> Guest {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     static GUESTS: OnceLock<Mutex<HashMap<[u8; 32], Guest>>> = OnceLock::new();
     let engine = ENGINE
