@@ -75,8 +75,10 @@ pub enum Violation {
         /// Bytes that it may have.
         left: u64,
     },
-    /// More blocks than the guest may have.
-    #[error("the guest has {most} blocks, which are as many as it may have; drop some")]
+    /// More blocks than the guest may have, or more separate ranges that one attachment hands out as parts.
+    #[error(
+        "the guest has {most} blocks, or as many parts of one attachment, and may have no more; drop some, or detach"
+    )]
     TooMany {
         /// How many it may have.
         most: usize,
