@@ -284,7 +284,7 @@ mod tests {
         is(&|seen| seen.bytes[15] = 3, "byte 15 of the result block: 4, 3");
         let busy = told(&|seen| seen.refused = Some(guest_host::blocks::Refused::Busy)).unwrap();
         assert!(
-            busy.starts_with("the result block: free, not free (the block is attached by another holder"),
+            busy.starts_with("the result block: free, not free (the block is attached already"),
             "{busy}"
         );
         let (_, expected, found) = blocks(&result(None), &result(Some(&seen))).unwrap();
