@@ -283,10 +283,7 @@ mod tests {
         is(&|seen| seen.is_shared = true, "the result block: for one reader, shared");
         is(&|seen| seen.bytes[15] = 3, "byte 15 of the result block: 4, 3");
         let busy = told(&|seen| seen.refused = Some(guest_host::blocks::Refused::Busy)).unwrap();
-        assert!(
-            busy.starts_with("the result block: free, not free (the block is attached already"),
-            "{busy}"
-        );
+        assert!(busy.starts_with("the result block: free, not free (the block is attached already"), "{busy}");
         let (_, expected, found) = blocks(&result(None), &result(Some(&seen))).unwrap();
         assert_eq!((expected.as_str(), found.as_str()), ("no block", "a block of 16 bytes"));
         let one = Blocks { attached: 1, ..Blocks::default() };
