@@ -736,7 +736,11 @@ impl BlockTable {
                 // The holder of the part finds the bytes that the writer has written so far.
                 let first = place.start();
                 copied += collect(memory, first, start..end, handed_out, writing)?;
-                memory.forget_written(first + start as usize..first + end as usize);
+                // With what it touches: a mark that may stand for bytes of two parts stands for writes before.
+                let with_near = with_this.iter().find(|range| range.start <= start && end <= range.end);
+                if let Some(range) = with_near {
+                    memory.forget_written(first + range.start as usize..first + range.end as usize);
+                }
             }
             *handed_out = with_this;
         }
