@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 pub mod advice;
+mod blocks;
 pub mod budget;
 pub mod compare;
 mod digits;

@@ -128,6 +128,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
     (
         "host-harness",
         &[
+            "blocks",
             "digits",
             "intent_report",
             "advice",

@@ -9,6 +9,8 @@ use guest_host::blocks::Block;
 use guest_host::text::{duration, memory_size};
 use serde::Deserialize;
 
+use crate::blocks::published;
+
 /// Bytes of a tick.
 const TICK: u32 = 16;
 
@@ -161,14 +163,13 @@ impl Frames<'_> {
     /// That of the system, if the file cannot be read.
     pub(super) fn next(&mut self, shared: bool) -> io::Result<Option<Block>> {
         let (number, mapped_from) = (self.next, self.mapped_from);
-        let block = |size, shared, fill: &mut dyn FnMut(&mut [u8])| block(size, size >= mapped_from, shared, fill);
         self.next += 1;
         match self.source {
             Source::Ticks { count, .. } if number >= *count => Ok(None),
             Source::Ticks { every, .. } => {
                 let nanoseconds = every.as_nanos().saturating_mul(number.into());
                 let time = u64::try_from(nanoseconds).unwrap_or(u64::MAX);
-                Ok(Some(block(TICK, shared, &mut |bytes| {
+                Ok(Some(published((TICK, TICK), shared, mapped_from, |bytes| {
                     bytes[..8].copy_from_slice(&number.to_le_bytes());
                     bytes[8..].copy_from_slice(&time.to_le_bytes());
                 })))
@@ -179,25 +180,17 @@ impl Frames<'_> {
                 // A file that is no regular one has no known size, and may give less at a time.
                 file.take((*frame).max(1).into()).read_to_end(&mut content)?;
                 let size = u32::try_from(content.len()).unwrap_or(u32::MAX);
-                Ok((size > 0).then(|| block(size, shared, &mut |bytes| bytes.copy_from_slice(&content))))
+                let fill = |bytes: &mut [u8]| bytes.copy_from_slice(&content);
+                Ok((size > 0).then(|| published((size, size), shared, mapped_from, fill)))
             }
             Source::Generated { frames, .. } if number >= *frames => Ok(None),
             Source::Generated { frame, seed, .. } => {
-                Ok(Some(block((*frame).max(1), shared, &mut |bytes| generate(*seed, number, bytes))))
+                let size = (*frame).max(1);
+                let fill = |bytes: &mut [u8]| generate(*seed, number, bytes);
+                Ok(Some(published((size, size), shared, mapped_from, fill)))
             }
         }
     }
-}
-
-/// A block of bytes that are published.
-fn block(size: u32, is_mappable: bool, shared: bool, fill: &mut dyn FnMut(&mut [u8])) -> Block {
-    let block = if is_mappable { Block::mappable(size) } else { Block::new(size) };
-    // Nobody else has it.
-    if let Ok(mut writing) = block.write_as(shared) {
-        writing.bytes(fill);
-        writing.publish(size);
-    }
-    block
 }
 
 /// Fills the bytes of a generated frame. Equal seeds and numbers give equal bytes.

@@ -9,6 +9,8 @@ use rand::Rng as _;
 use rand::RngCore as _;
 use rand_chacha::ChaCha8Rng;
 
+use crate::blocks::published;
+
 /// Results of earlier calls that later ones may get as their input.
 const RESULTS: usize = 8;
 
@@ -78,15 +80,11 @@ impl Input {
         Self { bytes, published, consumed, is_shared }
     }
 
-    /// A block in this state, which can be mapped if it has at least so many bytes.
+    /// A block in this state. It can be mapped if it has at least `mapped_from` bytes.
     pub(super) fn block(&self, mapped_from: u32) -> Block {
         let size = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
-        let block = if size >= mapped_from { Block::mappable(size) } else { Block::new(size) };
-        // Nobody else has it.
-        if let Ok(mut writing) = block.write_as(self.is_shared) {
-            writing.bytes(|bytes| bytes.copy_from_slice(&self.bytes));
-            writing.publish(self.published);
-        }
+        let fill = |bytes: &mut [u8]| bytes.copy_from_slice(&self.bytes);
+        let block = published((size, self.published), self.is_shared, mapped_from, fill);
         if self.consumed > 0
             && let Ok(reading) = block.read()
         {

@@ -145,11 +145,7 @@ pub(crate) fn restore<X: BlocksView>(store: &mut Store<HostData<X>>) -> Result<V
 /// # Errors
 /// [`Violation::NotUnmapped`]: the instance must be replaced.
 pub(crate) fn end_attachments<X: BlocksView>(store: &mut Store<HostData<X>>) -> Result<(), Violation> {
-    let Some((mut memory, data)) = memory_and_data(store) else { return Ok(()) };
-    let HostData { contract, dirty_ranges, .. } = data;
-    let Some(blocks) = contract.blocks() else { return Ok(()) };
-    let mut own = blocks.with(&mut memory, dirty_ranges);
-    own.table.end_attachments(&mut own.memory)
+    with_own(store, |own| own.table.end_attachments(&mut own.memory)).unwrap_or(Ok(()))
 }
 
 /// Joins a ring.
@@ -158,11 +154,15 @@ pub(crate) fn join<X: BlocksView>(
     ring: &guest_blocks::Ring,
     writes: bool,
 ) -> Result<(), JoinError> {
-    let Some((mut memory, data)) = memory_and_data(store) else { return Err(JoinError::NotMappable) };
-    let HostData { contract, dirty_ranges, .. } = data;
-    let blocks = contract.blocks().ok_or(JoinError::NotMappable)?;
-    let mut own = blocks.with(&mut memory, dirty_ranges);
-    own.table.join(&mut own.memory, ring, writes)
+    let joined = with_own(store, |own| own.table.join(&mut own.memory, ring, writes));
+    joined.unwrap_or(Err(JoinError::NotMappable))
+}
+
+/// Does something with the blocks of an instance; `None` if it cannot have any.
+fn with_own<X: BlocksView, T>(store: &mut Store<HostData<X>>, body: impl FnOnce(&mut Own<'_, '_>) -> T) -> Option<T> {
+    let (mut memory, HostData { contract, dirty_ranges, .. }) = memory_and_data(store)?;
+    let blocks = contract.blocks()?;
+    Some(body(&mut blocks.with(&mut memory, dirty_ranges)))
 }
 
 /// Marks everything that was written, for those who compare memory with the snapshot by its marks.
@@ -214,7 +214,7 @@ impl Blocks {
                 let attached: Vec<_> = self.table.attached().collect();
                 let mut own = self.with(&mut memory, dirty_ranges);
                 for (id, bytes) in attached {
-                    // A reader cannot have consumed so many, and gives up as always.
+                    // A reader cannot consume that many bytes. The call fails, and the reader ends without consuming anything.
                     let _ = own.table.detach(&mut own.memory, id, bytes);
                 }
             }
