@@ -134,8 +134,8 @@ struct Entry {
 struct Attached {
     place: Place,
     holds: Holds,
-    /// What a writer has handed out as parts, in ascending ranges. It stays out of bounds when a part is gone: the holder of the part may
-    /// have written there.
+    /// Ranges of the parts that a writer has made, in ascending order. The writer may not write there, even after a part is gone, because the
+    /// holder of the part may have written there.
     handed_out: Vec<Range<u32>>,
 }
 
@@ -458,33 +458,19 @@ impl BlockTable {
             }
         };
         let place = match place {
-            Place::Mapped(place) => match self.map(memory, block, place, true)? {
+            Place::Mapped(place) => match self.map(memory, block, place, block.size(), true)? {
                 Some(place) => place,
-                None => return self.attach_again(memory, writing),
+                None => {
+                    writing.cancel();
+                    return Ok(Err(Refused::NoStorage));
+                }
             },
             place => place,
         };
-        self.check_place(memory, &place)?;
         if let Place::Storage(place) = &place {
+            self.check_left(memory, place)?;
             self.counts.copied += writing.read(|bytes| placed(memory, first_byte(place), bytes));
         }
-        let area = Area { address: address(place.start()), bytes: writing.unconsumed() };
-        Ok(Ok((Attached::new(place, Holds::Writing(writing)), area)))
-    }
-
-    /// Attaches a block by copying that could not be mapped.
-    fn attach_again(
-        &mut self,
-        memory: &mut impl GuestMemory,
-        writing: Writing,
-    ) -> Result<Result<(Attached, Area), Refused>, Violation> {
-        let Some(place) = self.storage.take(writing.size()) else {
-            writing.cancel();
-            return Ok(Err(Refused::NoStorage));
-        };
-        let place = Place::Storage(place);
-        self.check_place(memory, &place)?;
-        self.counts.copied += writing.read(|bytes| placed(memory, place.start(), bytes));
         let area = Area { address: address(place.start()), bytes: writing.unconsumed() };
         Ok(Ok((Attached::new(place, Holds::Writing(writing)), area)))
     }
@@ -505,17 +491,14 @@ impl BlockTable {
             return Ok(Err(Refused::NoStorage));
         };
         if let Place::Mapped(pages) = &place {
-            match self.map(memory, block, pages.clone(), false)? {
-                Some(mapped) => place = mapped,
-                None => match self.storage.take(bytes) {
-                    Some(copied) => place = Place::Storage(copied),
-                    None => return Ok(Err(Refused::NoStorage)),
-                },
+            match self.map(memory, block, pages.clone(), bytes, false)? {
+                Some(other) => place = other,
+                None => return Ok(Err(Refused::NoStorage)),
             }
         }
-        self.check_place(memory, &place)?;
         let first = place.first_to_read(&reading);
-        if let Place::Storage(_) = place {
+        if let Place::Storage(place) = &place {
+            self.check_left(memory, place)?;
             self.counts.copied += reading.bytes(|bytes| placed(memory, first, bytes));
         }
         self.counts.handed_over += u64::from(bytes);
@@ -559,12 +542,14 @@ impl BlockTable {
         }
     }
 
-    /// Maps a block over the pages of a place. `None`, and the place is free again, if the system does not like to.
+    /// Maps a block over the pages of a place. If the system refuses, the place is free again, and the block gets one for a copy of
+    /// `bytes` bytes; `None` if there is none.
     fn map(
         &mut self,
         memory: &mut impl GuestMemory,
         block: &Block,
         place: Range<usize>,
+        bytes: u32,
         writes: bool,
     ) -> Result<Option<Place>, Violation> {
         self.check_left(memory, &place)?;
@@ -583,16 +568,8 @@ impl BlockTable {
             }
             _ => {
                 self.storage.release(place);
-                Ok(None)
+                Ok(self.storage.take(bytes).map(Place::Storage))
             }
-        }
-    }
-
-    /// Checks a place that is going to be used.
-    fn check_place(&mut self, memory: &impl GuestMemory, place: &Place) -> Result<(), Violation> {
-        match place {
-            Place::Storage(place) => self.check_left(memory, place),
-            Place::Mapped(_) | Place::Demoted(_) | Place::Slot(_) | Place::Local(_) => Ok(()),
         }
     }
 

@@ -7,7 +7,7 @@ use guest_host::{
 
 use super::{bare, on_demand};
 
-/// What the guest does. Addresses are those of the first mapping in it, or of the first slot of a ring.
+/// The stages of the guest. The constant addresses lie at the first mapping in its memory, or at the first slot of a ring.
 const FUNCTIONS: &str = r#"
     (func (export "noop") (param i32) (result i32) (i32.const 0))
     (func (export "lead_trap") (param i32) (result i32) (i32.store8 (i32.const 69732) (i32.const 171)) (unreachable))

@@ -2,10 +2,10 @@
 
 use guest_build::Allocator;
 use guest_host::blocks::Block;
-use guest_host::{Cause, Instance, InstanceConfig, MemoryState, PrepareOptions, RestorePolicy, RestoreStrategy};
+use guest_host::{Cause, Instance, InstanceConfig, MemoryState, RestorePolicy, RestoreStrategy};
 
-use super::{Way, bytes, instance, instance_by, on_demand, published};
-use crate::guests::{engine, load};
+use super::{Way, bytes, instance, instance_by, on_demand, published, text_guest};
+use crate::guests::load;
 
 fn call(instance: &mut Instance, stage: &str, block: Option<Block>) -> Option<Block> {
     let function = instance.guest().stage(stage).unwrap_or_else(|| panic!("there is no stage `{stage}`"));
@@ -149,11 +149,6 @@ const WRITES_A_WORD: &str = r#"(module
             (call $detach (local.get $block) (i32.const 0))
             (br_if 0 (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
         (local.get $block)))"#;
-
-fn text_guest(text: &str) -> guest_host::Guest {
-    let wasm = wat::parse_str(text).unwrap();
-    guest_host::Guest::load(engine(), "text", &wasm, PrepareOptions::default()).unwrap()
-}
 
 #[test]
 fn a_writer_copies_the_cards_that_it_has_written() {

@@ -72,7 +72,7 @@ impl fmt::Display for Way {
     }
 }
 
-/// What bare modules have, before functions of their own: 2 MiB of storage behind the first page, and a stage that fills a block with 7.
+/// The beginning of every bare module here: 2 MiB of storage behind the first page, and a stage that fills a block with sevens.
 const BARE: &str = r#"
     (import "test:shm/exchange" "[static]memory-block.add-storage" (func $add_storage (param i32 i32 i32)))
     (import "test:shm/exchange" "[method]memory-block.attach" (func $attach (param i32 i32 i32)))
@@ -99,8 +99,12 @@ const BARE: &str = r#"
 
 /// A bare module with these functions too.
 fn bare(functions: &str) -> Guest {
-    let module = wat::parse_str(format!("(module {BARE} {functions})")).unwrap();
-    Guest::load(engine(), "bare", &module, PrepareOptions::default()).unwrap()
+    text_guest(&format!("(module {BARE} {functions})"))
+}
+
+/// The guest of a module in the text format.
+fn text_guest(text: &str) -> Guest {
+    Guest::load(engine(), "text", &wat::parse_str(text).unwrap(), PrepareOptions::default()).unwrap()
 }
 
 /// The guest with instances whose memory is mapped for each of them. Compiled once.

@@ -141,7 +141,7 @@ fn broken(guest: &str, strategy: RestoreStrategy, specimen: BlockSpecimen) -> Ve
     verify_changed(&guest, &options, &MemoryState::new(), |subject| subject.break_blocks(specimen)).unwrap()
 }
 
-/// A difference in this function is told in these words.
+/// Checks that the verdict reports a difference in this function, with these words.
 #[track_caller]
 fn found(verdict: &Verdict, function: &str, words: &str) {
     let told = |difference: &Difference| difference.function == function && difference.to_string().contains(words);
