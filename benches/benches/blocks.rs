@@ -79,7 +79,7 @@ fn published(size: usize, in_file: bool) -> Result<Block> {
     Ok(block)
 }
 
-/// What a call of a stage takes.
+/// Measures a call of a stage.
 fn calling<'a>(name: &str, instance: &'a RefCell<Instance>, stage: Function, block: &'a Block) -> Contender<'a> {
     Contender::new(name, move || {
         let result = instance.borrow_mut().call_stage(stage, Some(block.clone()));

@@ -26,7 +26,7 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// A ring of so many slots, of `size` bytes each, rounded up to whole pages.
+    /// Makes a ring with this number of slots. Each slot has `size` bytes, rounded up to whole pages.
     ///
     /// # Errors
     /// If the system has no memory files, or refuses one; always without the feature `map`.

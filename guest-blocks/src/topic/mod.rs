@@ -118,7 +118,7 @@ impl Topic {
     /// Publishes a block, and waits for room in the queues of subscribers with [`Full::Wait`]. Returns the frame's sequence
     /// number.
     ///
-    /// The block must have been published with [`Block::write`]`(true)`, or lent by [`Block::from_bytes`]. Nobody can write it
+    /// The block must have been published with [`Block::write_shared`], or lent by [`Block::from_bytes`]. Nobody can write it
     /// until all subscribers have dropped their frames of it.
     ///
     /// # Errors

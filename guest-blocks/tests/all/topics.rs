@@ -27,7 +27,7 @@ fn arrived(subscriber: &Subscriber) -> Vec<u64> {
     std::iter::from_fn(|| subscriber.try_receive().ok()).map(|frame| frame.sequence()).collect()
 }
 
-/// Returns when so many publications have begun to wait.
+/// Returns when at least `waits` publications of the topic have had to wait.
 fn until_waits(topic: &Topic, waits: u64) {
     let until = Instant::now() + PATIENCE;
     while topic.metrics().waits < waits {
@@ -51,7 +51,7 @@ impl<T> Running<T> {
     }
 }
 
-/// Publishes on a thread of its own, and returns when that thread waits as the so many-th of the topic.
+/// Publishes on another thread. Returns when that publication is the one with number `waits` that has had to wait.
 fn start_waiting(topic: &Topic, waits: u64, bytes: &[u8]) -> Running<Result<u64, PublishError>> {
     let (publisher, block) = (topic.clone(), shared(bytes));
     let running = start(move || publisher.publish(&block));

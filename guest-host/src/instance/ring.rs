@@ -75,7 +75,7 @@ pub struct AddError {
 }
 
 impl RingGroup {
-    /// A group without instances, with a ring of so many slots of `size` bytes each, rounded up to whole pages.
+    /// Makes a group without instances. Its ring has this number of slots, and each slot has `size` bytes, rounded up to whole pages.
     ///
     /// # Errors
     /// If the system has no memory files, or refuses one; always without the feature `map`.
