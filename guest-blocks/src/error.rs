@@ -176,7 +176,8 @@ pub enum JoinError {
     NotMappable,
     /// A guest without enough storage of zeros.
     #[error(
-        "the guest has offered no {bytes} bytes of storage in one piece that are 0; allocate them when it is initialised"
+        "the guest has offered no {bytes} bytes of storage in one piece that are 0; allocate them when it is initialised, or make the \
+         ring smaller"
     )]
     NoStorage {
         /// Bytes that the ring needs.

@@ -62,6 +62,12 @@ impl Ring {
         }
     }
 
+    /// All its bytes, as the host sees them: the slots in their order, with a free page behind each.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        self.inner.read_all()
+    }
+
     /// Bytes of a slot.
     #[must_use]
     pub fn slot_size(&self) -> u32 {

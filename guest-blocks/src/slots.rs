@@ -99,6 +99,11 @@ impl RingInner {
         start..start + self.size as usize
     }
 
+    /// A copy of all bytes of the file.
+    pub(crate) fn read_all(&self) -> Vec<u8> {
+        self.file.read(0..self.bytes())
+    }
+
     pub(crate) fn share(&self, pages: &mut Pages<'_>) -> io::Result<()> {
         self.file.share(pages)
     }

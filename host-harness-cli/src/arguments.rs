@@ -25,7 +25,7 @@ use guest_prepare::PrepareOptions;
 use host_harness::functions::arguments_of;
 use host_harness::recommend::Weights;
 use host_harness::replay::Numbering;
-use host_harness::verify::AllowFailing;
+use host_harness::verify::{AllowFailing, Ring, RingRole};
 
 pub(crate) use build::Build;
 pub(crate) use call::{CallArguments, skipped};
@@ -44,8 +44,8 @@ use crate::config;
 use crate::gate::{Gate, Outputs};
 use crate::output::Destination;
 use crate::values::{
-    Deadline, Instructions, Secret, clock, count, duration, exchange_size, file, instructions, manifest, memory_size,
-    policy, randomness, secret, size, variable,
+    Deadline, Instructions, RingSize, Secret, clock, count, duration, exchange_size, file, instructions, manifest,
+    memory_size, policy, randomness, ring, secret, size, variable,
 };
 
 /// Runs, restores, measures and verifies WebAssembly guests.
@@ -490,10 +490,38 @@ pub(crate) struct Verify {
     /// instances that are not.
     #[arg(long)]
     pub(crate) suspend: bool,
+    /// Call stages with memory blocks in a ring of as many slots of this size, such as 2x256KiB, and verify the ring.
+    ///
+    /// On Linux, by the strategy dirty-cards. The guest must offer storage for the whole ring when it is initialised. Blocks that are larger
+    /// than a slot are copied.
+    #[arg(long, value_name = "SLOTSxSIZE", value_parser = ring, conflicts_with = "suspend", allow_hyphen_values = true)]
+    pub(crate) ring: Option<RingSize>,
+    /// Whether the guest writes and reads the ring, or only reads it.
+    #[arg(long, value_name = "ROLE", value_enum, default_value = "writer", requires = "ring")]
+    pub(crate) ring_role: Role,
     #[command(flatten)]
     pub(crate) proof: Proof,
     #[command(flatten)]
     pub(crate) gate: Gate,
+}
+
+/// What a guest may do with blocks of a ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    Writer,
+    Reader,
+}
+
+impl Verify {
+    /// The ring that guests join.
+    pub(crate) fn ring(&self) -> Option<Ring> {
+        let RingSize { slots, slot_size } = self.ring?;
+        let role = match self.ring_role {
+            Role::Writer => RingRole::Writer,
+            Role::Reader => RingRole::Reader,
+        };
+        Some(Ring { slots, slot_size, role })
+    }
 }
 
 #[derive(Debug, Args)]

@@ -78,6 +78,24 @@ pub(crate) fn policy(text: &str) -> Result<RestorePolicy, String> {
     }
 }
 
+/// The slots of a ring of memory blocks, and the bytes of each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RingSize {
+    pub(crate) slots: usize,
+    pub(crate) slot_size: u32,
+}
+
+/// Reads the size of a ring.
+pub(crate) fn ring(text: &str) -> Result<RingSize, String> {
+    let wrong =
+        || format!("`{text}` is no ring: write the number of slots, `x` and the size of each, such as 4x256KiB");
+    let (slots, each) = text.split_once('x').ok_or_else(wrong)?;
+    let slots = count(1..=u16::MAX.into())(slots).ok().and_then(|slots| slots.try_into().ok()).ok_or_else(wrong)?;
+    let slot_size = u32::try_from(size(each)?).ok().filter(|bytes| *bytes > 0);
+    let slot_size = slot_size.ok_or_else(|| format!("`{each}` is no size of a slot: give 1B to less than 4GiB"))?;
+    Ok(RingSize { slots, slot_size })
+}
+
 /// Reads an environment variable.
 pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -140,6 +158,19 @@ mod tests {
         for wrong in ["0", "1001", "-1", "x", "99999999999999999999"] {
             assert_eq!(count(wrong), Err(format!("`{wrong}` is not a whole number from 1 to 1000")));
         }
+    }
+
+    #[test]
+    fn rings_have_slots_of_a_size() {
+        assert_eq!(ring("4x256KiB"), Ok(RingSize { slots: 4, slot_size: 262_144 }));
+        assert_eq!(ring("1x1B"), Ok(RingSize { slots: 1, slot_size: 1 }));
+        for wrong in ["4", "x1KiB", "0x1KiB", "-1x1KiB", "65536x1KiB", "4*1KiB", ""] {
+            assert!(ring(wrong).unwrap_err().contains("such as 4x256KiB"), "{wrong}");
+        }
+        for wrong in ["4x0B", "4x4GiB"] {
+            assert!(ring(wrong).unwrap_err().contains("is no size of a slot"), "{wrong}");
+        }
+        assert!(ring("4x1").is_err() && ring("4x").is_err());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::engine::EngineError;
 use crate::engine::artefact::ArtefactError;
 use crate::failure::{Cause, Failure};
 use crate::guest::admission::{ContractError, Refusal};
+use guest_blocks::JoinError;
 use guest_prepare::PrepareError;
 use guest_prepare::module_info::ModuleError;
 
@@ -19,6 +20,7 @@ use guest_prepare::module_info::ModuleError;
 /// | preparing and compiling | [`CompileError`] | raise a limit, or build the guest without a proposal |
 /// | checking the configuration | [`ConfigError`] | change the configuration |
 /// | starting an instance | [`StartError`] | mend the guest |
+/// | joining a ring of memory blocks | [`JoinError`] | offer storage for it, or use `dirty-cards` |
 ///
 /// The message of each error is complete and includes that of its [source](std::error::Error::source): print the outermost
 /// error alone. A phase adds no link to the chain of sources.
@@ -59,6 +61,9 @@ pub enum LoadError {
     /// The guest did not become an instance.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The instance cannot join a ring of memory blocks.
+    #[error(transparent)]
+    Ring(#[from] JoinError),
     /// A function of the guest that does not exist.
     #[error(transparent)]
     Function(Cause),

@@ -5,11 +5,15 @@ use std::ops::Range;
 
 use guest_blocks::{Block, JoinError, Refused, Ring};
 
+use wasmtime::Val;
+
 use super::Instance;
 use crate::contract::blocks::{self, BlocksView as _};
 use crate::failure::Failure;
 use crate::guest::Function;
+use crate::host::outcome::Outcome;
 use crate::restore::policy::RestoreStrategy;
+use crate::state::State;
 
 /// Instances that hand each other blocks of a ring: pages that stay mapped into all of them, so that an attachment copies nothing and costs
 /// the same whatever its size.
@@ -132,7 +136,7 @@ impl RingGroup {
 
     /// Calls a stage of an instance, as [`Instance::call_stage`] does. Blocks that are not of the ring are copied.
     ///
-    /// An instance that had to be replaced joins the ring again. If it cannot, blocks are copied for it from then on.
+    /// An instance that had to be replaced joins the ring again before. If it cannot, blocks are copied for it from then on.
     ///
     /// # Errors
     /// As for [`Instance::call_stage`].
@@ -145,12 +149,42 @@ impl RingGroup {
         stage: Function,
         input: Option<Block>,
     ) -> Result<Option<Block>, Failure> {
+        self.joined(member).call_stage(stage, input)
+    }
+
+    /// Calls a function of an instance, as [`Instance::invoke`] does. An instance that had to be replaced joins the ring again before, as for
+    /// [`RingGroup::call_stage`].
+    ///
+    /// # Errors
+    /// As for [`Instance::invoke`].
+    ///
+    /// # Panics
+    /// If the group has no such member.
+    pub fn invoke(&mut self, member: Member, function: Function) -> Result<Outcome<'_>, Failure> {
+        self.joined(member).invoke(function)
+    }
+
+    /// The instance, which joins the ring again if it was replaced.
+    fn joined(&mut self, member: Member) -> &mut Instance {
         let Joined { instance, writes, has_copies } = &mut self.members[member.0];
         if !*has_copies && !instance.has_rings() {
-            // It was replaced.
             *has_copies = instance.join(&self.ring, *writes).is_err();
         }
-        instance.call_stage(stage, input)
+        instance
+    }
+
+    /// Bytes of a slot: whole pages.
+    #[must_use]
+    pub fn slot_size(&self) -> u32 {
+        self.ring.slot_size()
+    }
+
+    /// All bytes of the ring, as the host sees them: the slots in their order, with a free page behind each.
+    ///
+    /// The pages of a member show the same, from the first of [`RingGroup::rings`] on.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        self.ring.bytes()
     }
 
     /// An instance of the group.
@@ -169,12 +203,47 @@ impl RingGroup {
     pub fn block_counts(&mut self, member: Member) -> guest_blocks::Counts {
         self.members[member.0].instance.block_counts()
     }
+
+    /// The ranges of the memory of an instance of the group that belong to the ring; none if blocks are copied for it. See
+    /// [`Instance::rings`].
+    ///
+    /// # Panics
+    /// If the group has no such member.
+    pub fn rings(&mut self, member: Member) -> Vec<Range<usize>> {
+        self.members[member.0].instance.rings()
+    }
+
+    /// The state that an instance of the group reads. See [`Instance::state_mut`].
+    ///
+    /// # Panics
+    /// If the group has no such member.
+    pub fn state_mut(&mut self, member: Member) -> Option<&mut dyn State> {
+        self.members[member.0].instance.state_mut()
+    }
+
+    /// The mutable globals of an instance of the group. See [`Instance::globals`].
+    ///
+    /// # Panics
+    /// If the group has no such member.
+    pub fn globals(&mut self, member: Member) -> Vec<(String, Val, Val)> {
+        self.members[member.0].instance.globals()
+    }
+
+    /// Names of the tables of an instance of the group that changed. See [`Instance::changed_tables`].
+    ///
+    /// # Panics
+    /// If the group has no such member.
+    pub fn changed_tables(&mut self, member: Member) -> Vec<String> {
+        self.members[member.0].instance.changed_tables()
+    }
 }
 
 impl Instance {
     /// Maps a ring into the memory of this instance. See `RingGroup` for the rules that keep this sound.
     fn join(&mut self, ring: &Ring, writes: bool) -> Result<(), JoinError> {
-        if self.plan.choice.strategy != RestoreStrategy::DirtyCards || !self.plan.is_in_place() || self.plan.is_custom {
+        // Other strategies that restore in place would put pages of the ring back. One that is made anew restores nothing.
+        let by_marks = self.plan.choice.strategy == RestoreStrategy::DirtyCards && !self.plan.is_custom;
+        if self.plan.is_in_place() && !by_marks {
             return Err(JoinError::NotMappable);
         }
         if !self.is_pristine() && !matches!(self.restore(), Ok(Some(_))) {

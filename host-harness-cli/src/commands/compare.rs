@@ -55,6 +55,7 @@ pub(crate) fn run(arguments: &Compare, common: &Common) -> Result<Option<Content
                 proof: &arguments.proof,
                 clock,
                 suspend: false,
+                ring: None,
                 allow_failing: arguments.work.allow_failing(),
                 common,
             };

@@ -3,13 +3,13 @@
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use guest_host::artefact::is_artefact;
-use guest_host::{Engine, Guest, LoadError, MemoryState};
+use guest_host::{Engine, Guest, InstanceAllocation, LoadError, MemoryState, RestoreStrategy};
 use host_harness::functions::{select, select_with_stages};
 use host_harness::measure::{Variant, leaves_residue};
-use host_harness::report::{Content, Settings, VerdictReport, VerifyReport};
-use host_harness::verify::{AllowFailing, NotSuspended, VerifyOptions, verify, verify_suspension};
+use host_harness::report::{Content, NotAdmitted, Settings, VerdictReport, VerifyReport};
+use host_harness::verify::{AllowFailing, NotSuspended, Ring, RingRole, VerifyOptions, verify, verify_suspension};
 
 use super::starving;
 use super::table::{asked, ways};
@@ -19,6 +19,11 @@ use crate::run::is_of_the_guest;
 use crate::source;
 
 pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Option<Content>> {
+    let ring = arguments.ring();
+    let others = common.strategy.iter().find(|strategy| **strategy != RestoreStrategy::DirtyCards);
+    if let Some(other) = others.filter(|_| ring.is_some()) {
+        bail!("a guest in a ring is restored by dirty-cards, and not by {other}: leave out --strategy or --ring");
+    }
     let files = source::guests(&arguments.guests)?;
     let state = source::state(arguments.work.state.as_deref())?;
     if let Some(file) = files.first().filter(|_| arguments.work.write_state.is_some())
@@ -26,8 +31,13 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Option<Content>
     {
         return Ok(None);
     }
-    let engine = Engine::new(&common.engine()?)?;
-    let counting = Engine::new(&common.engine()?.with_fuel(true))?;
+    let mut config = common.engine()?;
+    if ring.is_some() {
+        // Pages of a pool are never mapped over.
+        config.allocation = InstanceAllocation::OnDemand;
+    }
+    let engine = Engine::new(&config)?;
+    let counting = Engine::new(&config.with_fuel(true))?;
     let clock = Clock::start(arguments.proof.time_limit);
     let (mut verdicts, mut notes) = (Vec::new(), Vec::new());
     let mut guests = Vec::new();
@@ -48,6 +58,9 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Option<Content>
         };
         let of_guest = common.config_of(&guest).arguments;
         let found = select(&guest, &arguments.work.function, &of_guest).map_err(|error| file.error(error))?;
+        if ring.is_some() && found.stages.is_empty() {
+            bail!("{}: --ring is for guests with stages, and none is called", file.path.display());
+        }
         notes.extend(found.skipped.iter().map(|function| skipped(&guest, function)));
         guests.push((file, guest));
     }
@@ -65,11 +78,16 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Option<Content>
             clock,
             allow_failing: arguments.work.allow_failing(),
             suspend: arguments.suspend,
+            ring,
             common,
         };
         verdicts.extend(check.all(&variants).map_err(named)?);
         // A strategy that the user named and that cannot restore the guest is a failed check; others are not.
-        for refused in not_admitted.iter().filter(|_| !common.strategy.is_empty()) {
+        let is_asked = |refused: &&NotAdmitted| match ring {
+            Some(_) => refused.strategy == RestoreStrategy::DirtyCards.name(),
+            None => !common.strategy.is_empty(),
+        };
+        for refused in not_admitted.iter().filter(is_asked) {
             let reasons = refused.reasons.join("; ");
             verdicts.push(VerdictReport::not_verified(
                 guest.name(),
@@ -83,6 +101,15 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Option<Content>
     }
     let settings = Settings::of(&common.config(), common.prepare().virtual_growth);
     let mut report = VerifyReport::new(settings, verdicts);
+    if let Some(Ring { slots, slot_size, role }) = ring {
+        let does = match role {
+            RingRole::Writer => "writes and reads",
+            RingRole::Reader => "reads",
+        };
+        notes.push(format!(
+            "stages are called with blocks in a ring of {slots} x {slot_size} bytes, which the guest {does}"
+        ));
+    }
     report.notes = notes;
     Ok(Some(Content::Verify(report)))
 }
@@ -100,13 +127,18 @@ pub(super) struct Check<'a> {
     pub(super) allow_failing: AllowFailing,
     /// Whether suspensions are verified in the place of restores.
     pub(super) suspend: bool,
+    /// A ring that the guest joins.
+    pub(super) ring: Option<Ring>,
     pub(super) common: &'a Common,
 }
 
 impl Check<'_> {
     /// Verifies every way of restoring among `variants`; the baseline that is not restored is none.
     pub(super) fn all(&self, variants: &[Variant]) -> Result<Vec<VerdictReport>, LoadError> {
-        let strategies = asked(self.guest, self.common, self.state)?;
+        let strategies = match self.ring {
+            Some(_) => vec![RestoreStrategy::DirtyCards],
+            None => asked(self.guest, self.common, self.state)?,
+        };
         let asked = |variant: &Variant| {
             variant.strategy.is_some_and(|strategy| strategies.is_empty() || strategies.contains(&strategy))
         };
@@ -139,6 +171,7 @@ impl Check<'_> {
         options.functions = (!self.functions.is_empty()).then(|| self.functions.to_vec());
         options.calls = self.calls;
         options.seed = self.proof.seed;
+        options.ring = self.ring;
         options.allow_failing = self.allow_failing.clone();
         options.time_limit = match self.clock.left() {
             Some(Duration::ZERO) => {

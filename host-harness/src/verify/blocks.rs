@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use guest_host::Instance;
-use guest_host::blocks::{Block, Counts, Refused};
+use guest_host::blocks::{Block, Counts, Refused, RingGroup};
 use rand::Rng as _;
 use rand::RngCore as _;
 use rand_chacha::ChaCha8Rng;
 
+use super::tested::Tested;
 use crate::blocks::published;
 
 /// Results of earlier calls that later ones may get as their input.
@@ -21,6 +21,8 @@ const RESULTS: usize = 8;
 pub(super) struct Inputs {
     /// The last results of fresh instances.
     results: VecDeque<Input>,
+    /// Bytes that a block has at least: those of a slot, where blocks are of a ring.
+    slot_size: u32,
 }
 
 /// The state of a block that a stage is called with.
@@ -36,8 +38,17 @@ pub(super) struct Input {
 }
 
 impl Inputs {
+    /// Gives blocks at least as many bytes as a slot has, so that those that fit are in slots.
+    pub(super) fn fill_slots(&mut self, slot_size: u32) {
+        self.slot_size = slot_size;
+    }
+
     /// The next one; `None` for no block.
     pub(super) fn draw(&mut self, random: &mut ChaCha8Rng) -> Option<Input> {
+        self.drawn(random).map(|input| input.of_at_least(self.slot_size))
+    }
+
+    fn drawn(&self, random: &mut ChaCha8Rng) -> Option<Input> {
         match random.random_range(0..16) {
             0 => None,
             1 => Some(Input { published: 0, consumed: 0, ..Input::random(random.random_range(0..=4096), random) }),
@@ -80,17 +91,74 @@ impl Input {
         Self { bytes, published, consumed, is_shared }
     }
 
+    /// The same in a block of at least `size` bytes.
+    fn of_at_least(mut self, size: u32) -> Self {
+        let size = self.bytes.len().max(size as usize);
+        self.bytes.resize(size, 0);
+        self
+    }
+
+    /// Bytes of the block.
+    fn size(&self) -> u32 {
+        u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)
+    }
+
     /// A block in this state. It can be mapped if it has at least `mapped_from` bytes.
     pub(super) fn block(&self, mapped_from: u32) -> Block {
-        let size = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
         let fill = |bytes: &mut [u8]| bytes.copy_from_slice(&self.bytes);
-        let block = published((size, self.published), self.is_shared, mapped_from, fill);
+        let block = published((self.size(), self.published), self.is_shared, mapped_from, fill);
+        self.consume(&block);
+        block
+    }
+
+    /// A block in this state that is in a slot of a ring. `None` if it has another size than a slot, or no slot is free.
+    pub(super) fn block_in(&self, group: &mut RingGroup) -> Option<Block> {
+        if self.size() != group.slot_size() {
+            return None;
+        }
+        let block = group.slot()?;
+        let fill = |bytes: &mut [u8]| {
+            bytes.copy_from_slice(&self.bytes);
+            self.published
+        };
+        group.fill(&block, self.is_shared, fill).ok()?;
+        self.consume(&block);
+        Some(block)
+    }
+
+    /// Consumes what was consumed.
+    fn consume(&self, block: &Block) {
         if self.consumed > 0
             && let Ok(reading) = block.read()
         {
             reading.consume(self.consumed);
         }
-        block
+    }
+}
+
+/// All bytes of a block that nobody has attached, which stay as they are. Published are all of them then.
+///
+/// # Errors
+/// If it cannot be attached for writing.
+pub(super) fn all_bytes(block: &Block) -> Result<Vec<u8>, Refused> {
+    let mut writing = block.write_as(block.is_shared())?;
+    let bytes = writing.bytes(|bytes| bytes.to_vec());
+    writing.publish(block.size());
+    Ok(bytes)
+}
+
+/// As [`all_bytes`], also of a block that is in a slot of a ring.
+pub(super) fn all_bytes_in(group: &mut RingGroup, block: &Block) -> Result<Vec<u8>, Refused> {
+    match all_bytes(block) {
+        Err(Refused::Internal) => {
+            let mut all = Vec::new();
+            group.fill(block, block.is_shared(), |bytes| {
+                all.extend_from_slice(bytes);
+                block.size()
+            })?;
+            Ok(all)
+        }
+        found => found,
     }
 }
 
@@ -119,15 +187,15 @@ pub(super) struct Seen {
 
 impl Blocks {
     /// Those of a call with this input, which had this result and began at these counts.
-    pub(super) fn of(instance: &mut Instance, before: Counts, input: Option<&Block>, result: Option<Block>) -> Self {
+    pub(super) fn of(instance: &mut dyn Tested, before: Counts, input: Option<&Block>, result: Option<Block>) -> Self {
         let now = instance.block_counts();
         // The result may be the input. So nothing is attached before both were looked at.
         let input = input.map(|block| (Seen::unattached(block), block));
         let result = result.map(|block| (Seen::unattached(&block), block));
         // The result may also be a part of the input, which keeps the input from being written.
-        let result = result.map(|(seen, block)| seen.with_bytes(&block));
+        let result = result.map(|(seen, block)| seen.with(instance.bytes_of(&block), &block));
         Self {
-            input: input.map(|(seen, block)| seen.with_bytes(block)),
+            input: input.map(|(seen, block)| seen.with(instance.bytes_of(block), block)),
             result,
             attached: now.attached.saturating_sub(before.attached),
             handed_over: now.handed_over.saturating_sub(before.handed_over),
@@ -142,14 +210,10 @@ impl Seen {
         Self { size: block.size(), unread: block.unread(), is_shared: block.is_shared(), bytes, refused: None }
     }
 
-    /// With the bytes, which stay as they are.
-    fn with_bytes(self, block: &Block) -> Self {
-        match block.write_as(self.is_shared) {
-            Ok(mut writing) => {
-                let bytes = writing.bytes(|bytes| bytes.to_vec());
-                writing.publish(self.size);
-                Self { bytes, ..self }
-            }
+    /// With all the bytes; with those that are to be read, where the block cannot be attached for writing.
+    fn with(self, all: Result<Vec<u8>, Refused>, block: &Block) -> Self {
+        match all {
+            Ok(bytes) => Self { bytes, ..self },
             Err(refused) => {
                 let bytes = block.read().map(|reading| reading.bytes(<[u8]>::to_vec)).unwrap_or_default();
                 Self { bytes, refused: Some(refused), ..self }
@@ -165,6 +229,10 @@ mod tests {
 
     use super::*;
 
+    fn look_at(block: &Block) -> Seen {
+        Seen::unattached(block).with(all_bytes(block), block)
+    }
+
     #[test]
     fn the_same_seed_draws_the_same_blocks_of_every_kind() {
         let draw = |seed| {
@@ -173,7 +241,7 @@ mod tests {
             let drawn = (0..200).map(move |_| {
                 let drawn = inputs.draw(&mut random);
                 if let Some(input) = drawn.as_ref().filter(|input| input.bytes.len() == 7) {
-                    inputs.learn(Some(Seen::unattached(&input.block(u32::MAX)).with_bytes(&input.block(u32::MAX))));
+                    inputs.learn(Some(look_at(&input.block(u32::MAX))));
                 }
                 drawn.map(|input| (Seen::unattached(&input.block(u32::MAX)), input.bytes))
             });
@@ -200,10 +268,10 @@ mod tests {
         writing.publish(8);
         result.read().unwrap().consume(3);
         let empty = Block::new(10);
-        inputs.learn(Some(Seen::unattached(&empty).with_bytes(&empty)));
+        inputs.learn(Some(look_at(&empty)));
         inputs.learn(None);
         assert_eq!(inputs.results.len(), 0, "there is nothing to read");
-        let seen = Seen::unattached(&result).with_bytes(&result);
+        let seen = look_at(&result);
         (0..20).for_each(|_| inputs.learn(Some(seen.clone())));
         assert_eq!(inputs.results.len(), RESULTS);
         let block = inputs.results[0].block(u32::MAX);
@@ -211,20 +279,43 @@ mod tests {
     }
 
     #[test]
+    fn blocks_that_are_no_larger_than_a_slot_are_in_slots() {
+        let Ok(mut group) = RingGroup::new(1, 5000) else { return };
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        let mut inputs = Inputs::default();
+        inputs.fill_slots(group.slot_size());
+        let mut in_slots = 0;
+        for input in std::iter::repeat_with(|| inputs.draw(&mut random)).take(200).flatten() {
+            assert!(input.size() >= 8192);
+            let Some(block) = input.block_in(&mut group) else {
+                assert!(input.size() > 8192);
+                continue;
+            };
+            in_slots += 1;
+            let copied = input.block(u32::MAX);
+            assert_eq!((block.size(), block.unread(), block.is_shared()), (8192, copied.unread(), copied.is_shared()));
+            assert!(block.write().is_err(), "it is in the ring");
+            assert!(input.block_in(&mut group).is_none(), "no slot is free");
+            assert_eq!(all_bytes_in(&mut group, &block), all_bytes(&copied));
+        }
+        assert!(in_slots > 100, "{in_slots}");
+    }
+
+    #[test]
     fn a_block_is_seen_whole_and_left_as_it_is() {
         let mut random = ChaCha8Rng::seed_from_u64(1);
         let input = Input { published: 60, consumed: 20, is_shared: false, ..Input::random(100, &mut random) };
         let block = input.block(u32::MAX);
-        let seen = Seen::unattached(&block).with_bytes(&block);
+        let seen = look_at(&block);
         assert_eq!((seen.size, seen.unread.clone(), seen.is_shared, seen.refused), (100, 20..60, false, None));
         assert_eq!(seen.bytes, input.bytes);
-        assert_eq!(Seen::unattached(&block).with_bytes(&block).bytes, input.bytes);
+        assert_eq!(look_at(&block).bytes, input.bytes);
         // One that somebody reads.
         let reading = block.read().unwrap();
-        assert_eq!(Seen::unattached(&block).with_bytes(&block).refused, Some(Refused::Busy));
+        assert_eq!(look_at(&block).refused, Some(Refused::Busy));
         drop(reading);
         let part = block.part(10..20, Mode::Write).unwrap();
-        assert_eq!(Seen::unattached(&part).with_bytes(&part).bytes, input.bytes[10..20]);
-        assert_eq!(Seen::unattached(&block).with_bytes(&block).refused, Some(Refused::Busy));
+        assert_eq!(look_at(&part).bytes, input.bytes[10..20]);
+        assert_eq!(look_at(&block).refused, Some(Refused::Busy));
     }
 }

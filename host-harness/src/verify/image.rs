@@ -6,6 +6,7 @@ use std::ops::Range;
 use guest_abi::control_block::offset;
 use wasmtime::Val;
 
+use super::tested::Tested;
 use super::{RegionFinding, Residual, What};
 use guest_host::Instance;
 use guest_host::restore::Promise;
@@ -14,10 +15,12 @@ use guest_host::snapshot::RegionKind;
 /// Compares memory, globals and tables with the snapshot. What differs against the strategy's promise is a difference;
 /// what may differ is returned. `findings` learns of each region how it looks.
 pub(super) fn compare(
-    instance: &mut Instance,
+    tested: &mut dyn Tested,
     differences: &mut Vec<What>,
     findings: &mut Vec<RegionFinding>,
 ) -> Vec<Residual> {
+    let ring = tested.ring();
+    let instance = tested.instance();
     let residue = instance.config().residue;
     let mut residuals = Vec::new();
     // A region can lie in several places.
@@ -27,8 +30,11 @@ pub(super) fn compare(
             // A new instance has nothing to be compared with.
             let Some(restore) = instance.in_place() else { return residuals };
             let promise = restore.promise(region, residue);
-            let found = compare_range(memory, snapshot.memory(), region, range);
-            let bytes = found.as_ref().map_or(0, |found| found.bytes);
+            // The pages of a ring are no part of the instance's state.
+            let parts = beside(range, ring.as_ref().map(|(place, _)| place));
+            let found = parts.into_iter().filter_map(|part| compare_range(memory, snapshot.memory(), region, part));
+            let found: Vec<Residual> = found.collect();
+            let bytes = found.iter().map(|found| found.bytes).sum();
             match regions.iter_mut().find(|known| known.region == region) {
                 Some(known) => known.bytes += bytes,
                 None => regions.push(RegionFinding { region, promise, restores: 0, bytes }),
@@ -37,20 +43,22 @@ pub(super) fn compare(
                 // The mark explains nothing: a reset leaves it raised on purpose.
                 Promise::Residue if region == RegionKind::HighWater => {}
                 Promise::Residue => residuals.extend(found),
-                Promise::Exact => differences.extend(found.map(broken)),
+                Promise::Exact => differences.extend(found.into_iter().map(broken)),
             }
         }
+        let of_ring = ring.and_then(|(place, bytes)| compare_ring(memory, place, &bytes));
+        differences.extend(of_ring);
     }
     for finding in regions {
         RegionFinding::add(findings, finding);
     }
-    for (name, now, saved) in instance.globals() {
+    for (name, now, saved) in tested.globals() {
         if bits(&now) != bits(&saved) {
             let (expected, found) = (format!("{saved:?}"), format!("{now:?}"));
             differences.push(What::Global { name, expected, found });
         }
     }
-    differences.extend(instance.changed_tables().into_iter().map(|name| What::Table { name }));
+    differences.extend(tested.changed_tables().into_iter().map(|name| What::Table { name }));
     residuals
 }
 
@@ -84,6 +92,28 @@ pub(super) fn compare_new(instance: &Instance, fresh: &Instance, differences: &m
 fn broken(found: Residual) -> What {
     let Residual { region, address, expected, found, bytes } = found;
     What::Memory { region, address, expected, found, bytes }
+}
+
+/// The parts of a range before and behind another one.
+fn beside(range: Range<usize>, other: Option<&Range<usize>>) -> Vec<Range<usize>> {
+    let within = |address: usize| address.clamp(range.start, range.end);
+    match other {
+        Some(other) => vec![range.start..within(other.start), within(other.end)..range.end],
+        None => vec![range],
+    }
+}
+
+/// Compares the pages of a ring with its bytes as the host sees them.
+fn compare_ring(memory: &[u8], place: Range<usize>, bytes: &[u8]) -> Option<What> {
+    let pages = memory.get(place.clone()).unwrap_or_default();
+    let mut differing = (0..bytes.len()).filter(|at| pages.get(*at) != Some(&bytes[*at]));
+    let first = differing.next()?;
+    Some(What::Ring {
+        address: (place.start + first) as u64,
+        expected: bytes[first],
+        found: pages.get(first).copied().unwrap_or(0),
+        bytes: 1 + differing.count() as u64,
+    })
 }
 
 /// The first byte of the range that differs from what was saved, or from zero beyond it.

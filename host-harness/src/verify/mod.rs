@@ -18,9 +18,11 @@
 //! A function of which no call succeeded proves nothing: as far as anybody knows, what it does before it fails is all that was
 //! compared. The verdict names it, with the commonest cause, and passes only if [`AllowFailing`] allows that.
 //!
-//! Stages are called with memory blocks that the seed determines. Each side has equal blocks of its own. After the restore the result
+//! Stages are called with memory blocks that the seed determines. Each side has equal blocks of its own, which are copied, mapped, or in a
+//! [ring](Ring) as the options say. After the restore the result
 //! block and the input block are compared, whole, and the counts of attachments. Some breaches of the rules of blocks are found only by
-//! the marks of a write barrier; so the fresh instances have one exactly if the restored instance has.
+//! the marks of a write barrier; so the fresh instances have one exactly if the restored instance has. The pages of a ring are no part of
+//! the snapshot: after each call they are compared with the bytes that the host sees in the ring.
 //!
 //! It finds differences; it does not look for their cause, and it cannot judge a guest that is not a pure function of
 //! its state.
@@ -33,6 +35,7 @@ mod reference;
 mod sleeper;
 mod suspend;
 mod tally;
+mod tested;
 mod verdict;
 mod words;
 
@@ -52,6 +55,7 @@ use reference::Reference;
 pub use sleeper::{Sleep, Sleeper};
 pub use suspend::{NotSuspended, verify_suspension};
 use tally::Tally;
+use tested::{Tested, tested};
 pub use verdict::{Difference, NeverSucceeded, RegionFinding, Residual, Skipped, Verdict, What};
 
 /// Options of verification.
@@ -83,6 +87,34 @@ pub struct VerifyOptions {
     pub allow_failing: AllowFailing,
     /// Time after which it ends with what it has found; `None` for never. A call that is under way comes to its end.
     pub time_limit: Option<Duration>,
+    /// A ring that the instances join, so that stages are called with blocks in its slots; `None` for blocks that are copied or mapped.
+    /// Suspensions are verified without one.
+    pub ring: Option<Ring>,
+}
+
+/// A ring of memory blocks that instances join, see [`RingGroup`](guest_host::blocks::RingGroup). The restored instance joins one alone, and
+/// so does the fresh one, for each call anew.
+///
+/// The instances must not be from a pool, the strategy must be `dirty-cards`, and the guest must offer storage for the whole ring when it
+/// is initialised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ring {
+    /// Slots.
+    pub slots: usize,
+    /// Bytes of a slot, rounded up to whole pages. Blocks that are larger are in no slot.
+    pub slot_size: u32,
+    /// How the guest joins.
+    pub role: RingRole,
+}
+
+/// What a guest that joins a ring may do with blocks of the ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RingRole {
+    /// Write them and read them.
+    #[default]
+    Writer,
+    /// Read them.
+    Reader,
 }
 
 /// Functions of which every call may fail without making a verdict inconclusive.
@@ -135,6 +167,8 @@ impl VerifyOptions {
         with_allow_failing(allow_failing: AllowFailing);
         /// Sets [`Self::time_limit`].
         with_time_limit(time_limit: Option<Duration>);
+        /// Sets [`Self::ring`].
+        with_ring(ring: Option<Ring>);
     }
 }
 
@@ -148,6 +182,7 @@ impl Default for VerifyOptions {
             max_differences: 10,
             allow_failing: AllowFailing::None,
             time_limit: None,
+            ring: None,
         }
     }
 }
@@ -244,11 +279,14 @@ fn run(
     state: &MemoryState,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Verdict, LoadError> {
-    let reference = Reference::new(guest, &subject, subject_config(options), state)?;
+    let subject = tested(subject, options.ring)?;
+    let reference = Reference::new(guest, subject.instance(), subject_config(options), options.ring, state)?;
     let mut draw = Draw::new(guest, options)?;
-    let mut verdict = Verdict::new(subject.strategy_name(), options.seed);
+    draw.inputs.fill_slots(subject.slot_size());
+    let mut verdict = Verdict::new(subject.instance().strategy_name(), options.seed);
+    let pages = |tested: &dyn Tested| tested.instance().physical_pages();
     let mut pair = Pair {
-        most_pages: reference.instance.physical_pages().max(subject.physical_pages()),
+        most_pages: pages(&*reference.instance).max(pages(&*subject)),
         guest,
         subject,
         reference,
@@ -312,7 +350,7 @@ impl Ended {
 struct Pair<'g> {
     guest: &'g Guest,
     /// Restored after every call.
-    subject: Instance,
+    subject: Box<dyn Tested>,
     /// Made anew for every call.
     reference: Reference,
     /// The most pages that a call from a fresh instance is known to need.
@@ -334,14 +372,14 @@ impl<'g> Pair<'g> {
         verdict: &mut Verdict,
     ) -> Result<Ended, LoadError> {
         let mut on_restored = false;
-        self.reference.follow(&self.subject)?;
+        self.reference.follow(self.subject.instance())?;
         for _ in 0..=RETRIES {
             let mut differences = Vec::new();
             if std::mem::take(&mut self.subject_is_new) {
-                image::compare_new(&self.subject, &self.reference.instance, &mut differences);
+                self.compare_new(&mut differences);
             }
-            let mut expected = Observed::of(&mut self.reference.instance, callee, input);
-            let found = Observed::of(&mut self.subject, callee, input);
+            let mut expected = Observed::of(&mut *self.reference.instance, callee, input);
+            let found = Observed::of(&mut *self.subject, callee, input);
             let comparable = expected.cut_off == found.cut_off;
             if comparable {
                 expected.compare(&found, self.guest, &mut differences);
@@ -349,9 +387,10 @@ impl<'g> Pair<'g> {
             self.compare_instances(&expected, &found, &mut differences);
             // What is found after a call is also what the next one, or the next try, may see.
             let residue = std::mem::take(&mut self.residue);
-            self.residue = image::compare(&mut self.subject, &mut differences, &mut verdict.regions);
-            if self.subject.last_stats().replaced.is_some() || self.subject.in_place().is_none() {
-                image::compare_new(&self.subject, &self.reference.instance, &mut differences);
+            self.residue = image::compare(&mut *self.subject, &mut differences, &mut verdict.regions);
+            let subject = self.subject.instance();
+            if subject.last_stats().replaced.is_some() || subject.in_place().is_none() {
+                self.compare_new(&mut differences);
             }
             for what in differences {
                 verdict.add(Difference {
@@ -378,6 +417,11 @@ impl<'g> Pair<'g> {
         Ok(Ended::OneSided { on_restored })
     }
 
+    /// Compares the memory of a subject that is new.
+    fn compare_new(&self, differences: &mut Vec<What>) {
+        image::compare_new(self.subject.instance(), self.reference.instance.instance(), differences);
+    }
+
     /// Looks for creep, and for an instance that was replaced.
     fn compare_instances(&mut self, expected: &Observed, found: &Observed, differences: &mut Vec<What>) {
         self.most_pages = self.most_pages.max(expected.pages);
@@ -386,20 +430,20 @@ impl<'g> Pair<'g> {
             // the next call.
             self.most_pages = self.most_pages.max(found.pages);
         }
-        let pages = self.subject.physical_pages();
+        let pages = self.subject.instance().physical_pages();
         if self.guest.prepared().logical_pages_export.is_some() && pages > self.most_pages {
             differences.push(What::Creep { pages, fresh: self.most_pages });
             // Told once; it is worth telling again when there are still more.
             self.most_pages = pages;
         }
-        if self.subject.in_place().is_some() && found.unrestorable {
+        if self.subject.instance().in_place().is_some() && found.unrestorable {
             differences.push(What::Replaced);
         }
     }
 
     /// Applies what a call on the fresh instance left to the states of both.
     fn apply(&mut self, intents: &[u8]) {
-        for instance in [&mut self.reference.instance, &mut self.subject] {
+        for instance in [&mut *self.reference.instance, &mut *self.subject] {
             if let Some(state) = instance.state_mut() {
                 // The states are equal, so one that refuses them refuses them on both sides.
                 let _ = state.apply(intents);

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::blocks::{Blocks, Input};
 use super::draw::Callee;
+use super::tested::Tested;
 use super::{What, words};
 use crate::functions::Number;
-use guest_host::{AllocationStats, Cause, Failure, Guest, Instance, Replaced, TraceEntry, Val};
+use guest_host::{AllocationStats, Cause, Failure, Guest, Replaced, TraceEntry, Val};
 
 /// A part of a call's outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -135,12 +136,11 @@ pub(super) struct Observed {
 
 impl Observed {
     /// Calls a function, with a block of this input if it is a stage. Its intents are not applied.
-    pub(super) fn of(instance: &mut Instance, callee: Callee<'_>, input: Option<&Input>) -> Self {
+    pub(super) fn of(instance: &mut dyn Tested, callee: Callee<'_>, input: Option<&Input>) -> Self {
         let (mut values, mut intents) = (Vec::new(), Vec::new());
         let before = instance.block_counts();
         let (called, blocks) = if callee.is_stage {
-            let mapped_from = instance.config().limits.blocks_mapped_from;
-            let block = input.map(|input| input.block(mapped_from));
+            let block = input.map(|input| instance.block(input));
             let called = instance.call_stage(callee.function, block.clone());
             let (called, result) = match called {
                 Ok(result) => (Ok(()), result),
@@ -162,6 +162,7 @@ impl Observed {
                 (Err(CauseOfFailure { kind: cause.kind(), message: cause.to_string() }), timed_out, cut_off)
             }
         };
+        let instance = instance.instance();
         let stats = instance.last_stats();
         let log = instance.last_log().map(|(level, line)| (level, line.to_owned())).collect();
         let trace = instance.last_trace().to_vec();

@@ -5,38 +5,45 @@ use guest_host::{
     Engine, EngineConfig, Guest, Instance, InstanceAllocation, InstanceConfig, LoadError, MemoryState, RestoreStrategy,
 };
 
-/// An instance that is made anew for every call.
+use super::Ring;
+use super::tested::{Tested, tested};
+
+/// An instance that is made anew for every call, and joins a ring anew if the subject is in one.
 ///
 /// Some breaches of the rules of memory blocks are found only by the marks of a write barrier. So where a guest may have blocks, it has
 /// a write barrier exactly if the restored instance has one.
 pub(super) struct Reference {
     guest: Guest,
     config: InstanceConfig,
+    /// The ring that it joins.
+    ring: Option<Ring>,
     has_marks: bool,
-    pub(super) instance: Instance,
+    pub(super) instance: Box<dyn Tested>,
 }
 
 impl Reference {
-    /// One for this subject, which has this configuration.
+    /// One for this subject, which has this configuration and has joined such a ring.
     pub(super) fn new(
         guest: &Guest,
         subject: &Instance,
         config: InstanceConfig,
+        ring: Option<Ring>,
         state: &MemoryState,
     ) -> Result<Self, LoadError> {
         let guest = outside_of_pools(guest)?;
         let config = config.with_strategy(RestoreStrategy::Reinstantiate);
         let has_marks = needs_marks(subject);
-        let instance = make(&guest, &config, has_marks, state.clone())?;
-        Ok(Self { guest, config, has_marks, instance })
+        let instance = tested(make(&guest, &config, has_marks, state.clone())?, ring)?;
+        Ok(Self { guest, config, ring, has_marks, instance })
     }
 
     /// Takes a write barrier, or gives it up, if the strategy of the subject was replaced by another.
     pub(super) fn follow(&mut self, subject: &Instance) -> Result<(), LoadError> {
         let needs_marks = needs_marks(subject);
         if self.has_marks != needs_marks {
-            let state = self.instance.state_mut_as::<MemoryState>().cloned().unwrap_or_default();
-            self.instance = make(&self.guest, &self.config, needs_marks, state)?;
+            let state = self.instance.state_mut().and_then(|state| state.downcast_mut::<MemoryState>());
+            let state = state.cloned().unwrap_or_default();
+            self.instance = tested(make(&self.guest, &self.config, needs_marks, state)?, self.ring)?;
             self.has_marks = needs_marks;
         }
         Ok(())
@@ -83,13 +90,13 @@ mod tests {
         let subjects = [RestoreStrategy::DirtyCards, RestoreStrategy::FullCopy, RestoreStrategy::Reinstantiate];
         let [marking, comparing, new] = subjects.map(|strategy| by(&guest, strategy));
         let state = parse_state(r#"[{"storage": "s", "value": {}}]"#, Path::new("state.json")).unwrap();
-        let mut reference = Reference::new(&guest, &marking, InstanceConfig::default(), &state).unwrap();
+        let mut reference = Reference::new(&guest, &marking, InstanceConfig::default(), None, &state).unwrap();
         for (subject, has_marks) in [(&marking, true), (&comparing, false), (&marking, true), (&new, false)] {
             reference.follow(subject).unwrap();
             assert_eq!(reference.has_marks, has_marks);
             // It is still made anew for each call, and reads the same state.
-            assert!(reference.instance.in_place().is_none());
-            assert_eq!(reference.instance.state_mut_as::<MemoryState>().unwrap().len(), 1);
+            assert!(reference.instance.instance().in_place().is_none());
+            assert_eq!(reference.instance.state_mut().unwrap().downcast_mut::<MemoryState>().unwrap().len(), 1);
         }
         let without_blocks = load(r#"(module (memory (export "memory") 1) (func (export "f")))"#).unwrap();
         assert!(!needs_marks(&by(&without_blocks, RestoreStrategy::DirtyCards)), "nothing is found by the marks");

@@ -120,6 +120,7 @@ fn every_difference() -> Vec<Difference> {
         What::Global { name: text("__stack_pointer"), expected: text("I32(1)"), found: text("I32(2)") },
         What::Table { name: text("table") },
         What::Creep { pages: 3, fresh: 2 },
+        What::Ring { address: 0x11_000, expected: 7, found: 9, bytes: 1 },
         What::Replaced,
     ];
     let aspects = [

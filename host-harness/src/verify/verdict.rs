@@ -210,7 +210,9 @@ impl Difference {
             | (What::Table { name: one }, What::Table { name: two }) => one == two,
             (What::Outcome { aspect: one, .. }, What::Outcome { aspect: two, .. })
             | (What::ResumedOutcome { aspect: one, .. }, What::ResumedOutcome { aspect: two, .. }) => one == two,
-            (What::Creep { .. }, What::Creep { .. }) | (What::Replaced, What::Replaced) => true,
+            (What::Creep { .. }, What::Creep { .. })
+            | (What::Ring { .. }, What::Ring { .. })
+            | (What::Replaced, What::Replaced) => true,
             _ => false,
         };
         same && self.function == other.function
@@ -264,6 +266,17 @@ pub enum What {
         /// The byte found.
         found: u8,
         /// Bytes of the region that differ.
+        bytes: u64,
+    },
+    /// The pages of a ring of memory blocks, after the restore.
+    Ring {
+        /// First address that differs.
+        address: u64,
+        /// The byte that the host sees in the ring.
+        expected: u8,
+        /// The byte found.
+        found: u8,
+        /// Bytes of the ring that differ.
         bytes: u64,
     },
     /// A mutable global, after the restore.
@@ -375,6 +388,11 @@ impl fmt::Display for What {
                 f,
                 "a new instance differs from a fresh one in {bytes} byte(s) of the {region}, first at address \
                  {address:#x}: {expected:#04x} expected, {found:#04x} found"
+            ),
+            Self::Ring { address, expected, found, bytes } => write!(
+                f,
+                "after the restore the ring's pages differ from the ring in {bytes} byte(s), first at address {address:#x}: \
+                 {expected:#04x} expected, {found:#04x} found"
             ),
             Self::Global { name, expected, found } => write!(
                 f,

@@ -222,6 +222,8 @@ impl Blocks {
         }
         // Of a call that did not succeed nobody has looked at the end.
         let is_checked = !dirty_ranges.is_unknown();
+        #[cfg(feature = "specimens")]
+        let is_checked = is_checked || self.specimen == Some(BlockSpecimen::KeepsRingPages);
         let mut own = self.with(&mut memory, dirty_ranges);
         own.table.restore(&mut own.memory, is_checked)?;
         self.unmarked.mark(memory);

@@ -14,10 +14,18 @@ pub enum BlockSpecimen {
     PublishesEarly,
     /// The bytes of a writer do not get into the block.
     LosesCopy,
+    /// What a guest that only reads a ring writes there survives a restore: its pages do not show the ring any more.
+    KeepsRingPages,
 }
 
 impl BlockSpecimen {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::SurvivesRestore, Self::KeepsBytes, Self::StaleView, Self::PublishesEarly, Self::LosesCopy];
+    pub const ALL: [Self; 6] = [
+        Self::SurvivesRestore,
+        Self::KeepsBytes,
+        Self::StaleView,
+        Self::PublishesEarly,
+        Self::LosesCopy,
+        Self::KeepsRingPages,
+    ];
 }

@@ -1,5 +1,6 @@
 //! `verify`: the guests that it takes.
 
+use guest_host::blocks::RingGroup;
 use host_harness::report::{Content, read};
 use test_support::text_guests;
 
@@ -35,4 +36,40 @@ fn suspensions_are_verified_where_instances_can_be_suspended() {
     let said = folder.run("verify plain.wasm --function grow --calls 1 --suspend");
     assert_eq!(said.status, Some(1), "{}", said.stderr);
     assert!(said.stdout.contains("inconclusive: it was never suspended; make more calls"), "{}", said.stdout);
+}
+
+#[test]
+fn stages_are_verified_with_blocks_in_a_ring() {
+    if RingGroup::new(1, 1).is_err() {
+        return;
+    }
+    let folder = Folder::new();
+    folder.file("increment.wat", include_bytes!("../../../../guest-host/examples/increment.wat"));
+    for (options, does) in [("", "writes and reads"), (" --ring-role reader", "reads")] {
+        // A guest that only reads the ring gets no block of it to write.
+        let said = folder.run(&format!(
+            "verify increment.wat --ring 2x4KiB{options} --calls 50 --allow-failing increment --format json"
+        ));
+        assert_eq!(said.status, Some(0), "{}{}", said.stderr, said.stdout);
+        let Content::Verify(report) = read(&said.stdout).unwrap().content else { panic!("{}", said.stdout) };
+        let ways: Vec<_> = report.verdicts.iter().map(|verdict| (verdict.way(), verdict.passed)).collect();
+        assert_eq!(ways, [("dirty-cards".to_owned(), true)]);
+        let note = format!("in a ring of 2 x 4096 bytes, which the guest {does}");
+        assert!(report.notes.iter().any(|told| told.ends_with(&note)), "{:?}", report.notes);
+        assert_eq!(report.verdicts[0].never_succeeded.len(), usize::from(!options.is_empty()), "{}", said.stdout);
+    }
+    for (command, status, words) in [
+        ("increment.wat --ring 100x4KiB", 2, "increment.wat: the guest has offered no 827392 bytes of storage"),
+        (
+            "plain.wasm --function grow --ring 2x4KiB",
+            2,
+            "plain.wasm: --ring is for guests with stages, and none is called",
+        ),
+        ("increment.wat --ring 2x4KiB --strategy full-copy", 2, "restored by dirty-cards, and not by full-copy"),
+        ("increment.wat --ring 2x4KiB --suspend", 2, "cannot be used with '--suspend'"),
+        ("increment.wat --ring two", 2, "such as 4x256KiB"),
+    ] {
+        let said = folder.run(&format!("verify {command}"));
+        assert!(said.status == Some(status) && said.stderr.contains(words), "{command}: {}", said.stderr);
+    }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use guest_build::Allocator;
-use guest_host::blocks::BlockSpecimen;
-use guest_host::{Arguments, Guest, Instance, MemoryState, PrepareOptions, Residue, RestoreStrategy};
-use host_harness::verify::{AllowFailing, Difference, Verdict, VerifyOptions, verify, verify_changed};
+use guest_host::blocks::{BlockSpecimen, JoinError, RingGroup};
+use guest_host::{Arguments, Guest, Instance, LoadError, MemoryState, PrepareOptions, Residue, RestoreStrategy};
+use host_harness::verify::{AllowFailing, Difference, Ring, RingRole, Verdict, VerifyOptions, verify, verify_changed};
 
 use super::on_demand;
 use crate::guests::{config, engine, load};
@@ -132,6 +132,71 @@ fn guests_whose_blocks_are_mapped_pass_too() {
     assert!(honest.passed() && honest.calls == CALLS, "{honest:?}");
     let adversary = mapped("exchange-adversary", MANY, AllowFailing::All);
     assert!(adversary.passed() && adversary.calls == MANY, "{adversary:?}");
+}
+
+/// The roles of a guest in a ring.
+const ROLES: [RingRole; 2] = [RingRole::Writer, RingRole::Reader];
+
+/// A ring that fits into the storage of the guests.
+fn ring(role: RingRole) -> Ring {
+    Ring { slots: 2, slot_size: 65_536, role }
+}
+
+/// Verifies a guest in a ring, which `change` breaks first.
+fn in_ring(guest: &str, role: RingRole, calls: u64, change: impl FnOnce(&mut Instance)) -> Verdict {
+    let guest = on_demand(&load(guest, Allocator::BumpReset));
+    let options = options(&guest, RestoreStrategy::DirtyCards, Residue::Scrub).with_calls(calls).with_seed(SEED);
+    let options = options.with_ring(Some(ring(role))).with_allow_failing(AllowFailing::All);
+    verify_changed(&guest, &options, &MemoryState::new(), change).unwrap()
+}
+
+/// Whether the system has rings.
+fn has_rings() -> bool {
+    RingGroup::new(1, 1).is_ok()
+}
+
+#[test]
+fn guests_whose_blocks_are_in_a_ring_pass_too() {
+    for role in ROLES.into_iter().filter(|_| has_rings()) {
+        let honest = in_ring("exchange", role, CALLS, |_| ());
+        assert!(honest.passed() && honest.calls == CALLS, "{role:?}: {honest:?}");
+        assert!(honest.failures < CALLS / 2, "{role:?}: {}", honest.failures);
+        let adversary = in_ring("exchange-adversary", role, MANY, |_| ());
+        assert!(adversary.passed() && adversary.calls == MANY, "{role:?}: {adversary:?}");
+    }
+}
+
+#[test]
+fn pages_of_a_ring_that_do_not_show_the_ring_are_caught() {
+    if !has_rings() {
+        return;
+    }
+    let broken = |role| in_ring("exchange-adversary", role, MANY, |it| it.break_blocks(BlockSpecimen::KeepsRingPages));
+    let verdict = broken(RingRole::Reader);
+    found(&verdict, "writes_read", "the ring's pages differ from the ring in 1 byte(s)");
+    // What a writer writes is in the ring, as its pages are those of the ring. But nobody takes it back.
+    found(&broken(RingRole::Writer), "writes_published", "in the input block");
+}
+
+#[test]
+fn a_ring_needs_storage_and_a_write_barrier() {
+    if !has_rings() {
+        return;
+    }
+    let refused = |strategy, guest: &Guest, ring: Ring| {
+        let options = options(guest, strategy, Residue::Scrub).with_ring(Some(ring));
+        match verify(guest, &options, &MemoryState::new(), &mut |_| ()).unwrap_err() {
+            LoadError::Ring(refused) => refused,
+            other => panic!("{other:?}"),
+        }
+    };
+    let pooled = load("exchange", Allocator::BumpReset);
+    let guest = on_demand(&pooled);
+    let large = Ring { slots: 100, ..ring(RingRole::Writer) };
+    assert!(matches!(refused(RestoreStrategy::DirtyCards, &guest, large), JoinError::NoStorage { .. }));
+    for (strategy, guest) in [(RestoreStrategy::FullCopy, &guest), (RestoreStrategy::DirtyCards, &pooled)] {
+        assert!(matches!(refused(strategy, guest, ring(RingRole::Writer)), JoinError::NotMappable), "{strategy}");
+    }
 }
 
 /// Verifies a guest on an instance whose blocks are broken.
