@@ -1,5 +1,6 @@
 //! The description of a pipeline, and its TOML file.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -131,9 +132,13 @@ impl PipeConfig {
     /// # Errors
     /// [`PipeError`] if the file cannot be read, or is wrong.
     pub fn from_file(path: &Path) -> Result<Self, PipeError> {
-        let text = std::fs::read_to_string(path);
-        let text = text.map_err(|source| PipeError::Unreadable { path: path.to_owned(), source })?;
-        Self::parse(path, &text)
+        let unreadable = |source| PipeError::Unreadable { path: path.to_owned(), source };
+        let bytes = std::fs::read(path).map_err(unreadable)?;
+        if bytes.starts_with(b"\0asm") {
+            return Err(PipeError::Module { path: path.to_owned() });
+        }
+        let invalid = |_| unreadable(io::Error::new(io::ErrorKind::InvalidData, "it is not text in UTF-8"));
+        Self::parse(path, str::from_utf8(&bytes).map_err(invalid)?)
     }
 
     /// Reads the text of the file at `path`.
@@ -165,6 +170,9 @@ impl PipeConfig {
         }
         for (at, stage) in self.stages.iter().enumerate() {
             let name = stage.name();
+            if name.is_empty() {
+                return Err(PipeError::EmptyName);
+            }
             if name == SOURCE {
                 return Err(PipeError::ReservedName);
             }
@@ -354,6 +362,7 @@ deadline = "none""#;
                 &format!("{TICKS}{}{}", stage("a", ""), stage("a", "")),
                 "some/pipe.toml: two stages have the name `a`; give one of them another `name`",
             ),
+            (&format!("{TICKS}{}", stage("a", "name = \"\"")), "a stage has an empty `name`; leave it out"),
             (&format!("{TICKS}{}", stage("a", "name = \"source\"")), "`source` is the name of the source"),
             (
                 &format!("{TICKS}{}{}", stage("a", "from = \"b\""), stage("b", "")),
@@ -367,5 +376,15 @@ deadline = "none""#;
         }
         let missing = PipeConfig::from_file(Path::new("some/missing.toml")).unwrap_err().to_string();
         assert!(missing.starts_with("some/missing.toml: cannot be read: "), "{missing}");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("given");
+        for (bytes, expected) in [
+            (&b"\0asm\x01\0\0\0"[..], "is a WebAssembly module, and no pipeline: give a TOML file"),
+            (b"[source]\xff", "cannot be read: it is not text in UTF-8"),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let error = PipeConfig::from_file(&path).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 }

@@ -18,6 +18,15 @@ pub enum PipeError {
         /// The system's reason.
         source: io::Error,
     },
+    /// A module in the place of the file of a pipeline.
+    #[error(
+        "{} is a WebAssembly module, and no pipeline: give a TOML file whose stages name modules; `verify` and `run` take a module",
+        path.display()
+    )]
+    Module {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file that is not TOML, or that has an unknown key or a wrong value.
     #[error("{}:{line}:{column}: {message}", path.display())]
     Syntax {
@@ -33,6 +42,9 @@ pub enum PipeError {
     /// A pipeline without stages.
     #[error("the pipeline has no stages; add a table `[[stage]]` with `module` and `function`")]
     NoStages,
+    /// A stage without a name.
+    #[error("a stage has an empty `name`; leave it out for the name of the function, or give it one")]
+    EmptyName,
     /// Two stages of the same name.
     #[error("two stages have the name `{name}`; give one of them another `name`")]
     DuplicateName {

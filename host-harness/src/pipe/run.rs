@@ -202,6 +202,7 @@ impl Worker<'_> {
         let before = std::mem::replace(&mut self.counts, self.instance.block_counts());
         self.report.handed_over_bytes += self.counts.handed_over - before.handed_over;
         self.report.copied_bytes += self.counts.copied - before.copied;
+        self.report.mapped += self.counts.mapped - before.mapped;
     }
 }
 

@@ -129,14 +129,15 @@ fn two_subscribers_get_the_same_numbers_in_order() {
 #[test]
 #[cfg(target_os = "linux")]
 fn frames_of_the_source_are_mapped_where_the_instance_says_so() {
-    for (mapped_from, copied) in [(0, 0), (17, 2 * 16)] {
+    for (mapped_from, copied, mapped) in [(0, 0, 2), (17, 2 * 16, 0)] {
         let mut instance = InstanceConfig::default().with_deadline(None).with_strategy(RestoreStrategy::DirtyCards);
         instance.limits = instance.limits.with_blocks_mapped_from(mapped_from);
         let config = ticks(2).with_stage(stage("traps.wasm", "every_third"));
         let load = |path: &Path| guest(path).map(|guest| on_demand(&guest));
         let report = Pipeline::new(config, &instance, load).unwrap().run(&()).unwrap();
         assert!(report.passed());
-        assert_eq!((report.stages[0].handed_over_bytes, report.stages[0].copied_bytes), (2 * 16, copied));
+        let found = &report.stages[0];
+        assert_eq!((found.handed_over_bytes, found.copied_bytes, found.mapped), (2 * 16, copied, mapped));
     }
 }
 

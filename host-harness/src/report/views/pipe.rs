@@ -53,13 +53,14 @@ fn failure(stage: &StageReport) -> Option<String> {
 }
 
 fn work(report: &PipeReport) -> Section {
-    let figures = ["handed over", "copied", "in calls", "per call", "idle", "blocked"];
+    let figures = ["handed over", "copied", "mapped", "in calls", "per call", "idle", "blocked"];
     let mut table = Table::new(&["stage"], &figures);
     for stage in &report.stages {
         table.row([
             stage.stage.clone(),
             bytes(stage.handed_over_bytes),
             bytes(stage.copied_bytes),
+            grouped(stage.mapped),
             nanoseconds(stage.call_ns),
             or_dash(stage.call_ns.checked_div(stage.calls), nanoseconds),
             nanoseconds(stage.input_wait_ns),
