@@ -226,7 +226,8 @@ impl BlockTable {
         self.slots.clear();
         self.free.clear();
         self.live = 0;
-        if let Some(kept) = &self.kept {
+        // Most calls give back all places, and then there is nothing to copy.
+        if let Some(kept) = self.kept.as_ref().filter(|kept| **kept != self.storage) {
             self.storage.clone_from(kept);
         }
         Ok(())
@@ -270,10 +271,16 @@ impl BlockTable {
         Ok(())
     }
 
-    /// Whether the guest has no blocks, and the storage that it had when it was initialised.
+    /// Whether the guest has offered storage since it was initialised.
     #[must_use]
-    pub fn is_as_begun(&self) -> bool {
-        self.is_empty() && self.kept.as_ref().is_none_or(|kept| kept.is_of_same_areas(&self.storage))
+    pub fn has_new_storage(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| !kept.is_of_same_areas(&self.storage))
+    }
+
+    /// Whether the guest has blocks, or storage keeps the bytes of an attachment that a call left and that no restore followed.
+    #[must_use]
+    pub fn has_left_blocks(&self) -> bool {
+        !self.is_empty() || self.kept.as_ref().is_some_and(|kept| *kept != self.storage)
     }
 
     /// Checks that a range is not storage.

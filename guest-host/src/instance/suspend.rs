@@ -39,6 +39,12 @@ pub enum SuspendError {
          or restore the instance first"
     )]
     OffersStorage,
+    /// An instance that has kept the bytes of a memory block which a call left attached.
+    #[error(
+        "a call of the guest left a memory block attached, and an image cannot keep the place of its bytes; detach blocks before a call \
+         ends, or restore the instance first"
+    )]
+    LeftAttached,
     /// An instance whose last call or restore did not come to its end.
     #[error("the instance is {}, and has no state to suspend; restore it first", status.name())]
     NotReady {
@@ -146,8 +152,13 @@ impl Instance {
         if !matches!(standing, Standing::Pristine | Standing::Used) {
             return Err(SuspendError::NotReady { status: self.phase.status() });
         }
-        if live.store.data_mut().contract.blocks().is_some_and(|blocks| !blocks.is_as_begun()) {
-            return Err(SuspendError::OffersStorage);
+        if let Some(blocks) = live.store.data_mut().contract.blocks() {
+            if blocks.has_new_storage() {
+                return Err(SuspendError::OffersStorage);
+            }
+            if blocks.has_left_blocks() {
+                return Err(SuspendError::LeftAttached);
+            }
         }
         let Live { store, handles, snapshot, suspension, .. } = live;
         blocks::mark(store);

@@ -90,9 +90,14 @@ impl Blocks {
         self.table.count_from(counts);
     }
 
-    /// Whether the guest has no blocks, and the storage that it had when it was initialised.
-    pub(crate) fn is_as_begun(&self) -> bool {
-        self.table.is_as_begun()
+    /// Whether the guest has offered storage since it was initialised.
+    pub(crate) fn has_new_storage(&self) -> bool {
+        self.table.has_new_storage()
+    }
+
+    /// Whether the guest has blocks, or storage keeps the bytes of an attachment that a call left.
+    pub(crate) fn has_left_blocks(&self) -> bool {
+        self.table.has_left_blocks()
     }
 
     /// Gives the guest a block, and returns its number.

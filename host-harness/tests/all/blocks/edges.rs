@@ -48,6 +48,8 @@ const FUNCTIONS: &str = r#"
             (call $drop (local.get $b))
             (br_if $l (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 1000))))
         (i32.const 0))
+    (func (export "leave") (param i32) (result i32)
+        (i32.store8 (call $attached (call $create (i32.const 4096)) (i32.const 1)) (i32.const 9)) (i32.const 0))
     (func (export "offer") (param i32) (result i32)
         (drop (memory.grow (i32.const 2)))
         (call $add_storage (i32.const 2162688) (i32.const 65536) (i32.const 0)) (i32.const 0))"#;
@@ -193,6 +195,21 @@ fn storage_that_was_offered_in_a_call_is_in_no_image() {
     instance.delta().unwrap();
     instance.call_stage_by_name("offer", None).unwrap();
     assert_eq!(instance.suspend().unwrap_err(), SuspendError::OffersStorage);
+    instance.restore().unwrap();
+    instance.suspend().unwrap();
+}
+
+#[test]
+fn a_block_that_a_call_left_attached_is_in_no_image() {
+    let config = config().with_policy(RestorePolicy::OnError);
+    let mut instance = guest().instantiate(&config, MemoryState::new()).unwrap();
+    instance.call_stage_by_name("edge", None).unwrap();
+    instance.delta().unwrap();
+    instance.call_stage_by_name("leave", None).unwrap();
+    assert_eq!(instance.suspend().unwrap_err(), SuspendError::LeftAttached);
+    // The next call does not change that: the place stays as it is.
+    instance.call_stage_by_name("edge", None).unwrap();
+    assert_eq!(instance.suspend().unwrap_err(), SuspendError::LeftAttached);
     instance.restore().unwrap();
     instance.suspend().unwrap();
 }
