@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::hint::black_box;
+use std::io::Write as _;
 
 use anyhow::{Context, Result, anyhow};
 use benches::copies::Copies;
@@ -15,6 +16,7 @@ use guest_host::{
     Engine, EngineConfig, Function, Guest, Instance, InstanceAllocation, InstanceConfig, MemoryState, PrepareOptions,
     RestorePolicy, RestoreStrategy,
 };
+use guest_prepare::BarrierOptions;
 
 const MIB: usize = 1 << 20;
 
@@ -54,7 +56,12 @@ fn module(storage: usize) -> String {
 
 /// A guest for an engine whose memories can be mapped over.
 fn guest(engine: &Engine, storage: usize) -> Result<Guest> {
-    Ok(Guest::load(engine, "blocks", &wat::parse_str(module(storage))?, PrepareOptions::default())?)
+    guest_with_cards(engine, storage, BarrierOptions::default().card_size)
+}
+
+fn guest_with_cards(engine: &Engine, storage: usize, card_size: u32) -> Result<Guest> {
+    let options = PrepareOptions::default().with_barrier(Some(BarrierOptions::default().with_card_size(card_size)));
+    Ok(Guest::load(engine, "blocks", &wat::parse_str(module(storage))?, options)?)
 }
 
 fn stage(guest: &Guest, name: &str) -> Result<Function> {
@@ -101,10 +108,10 @@ fn beyond(name: &str, whole: &Measured, part: &Measured, by: f64) -> Measured {
 /// A ring with its members, the one that writes first, and their guest.
 type Members = (RefCell<RingGroup>, Vec<Member>, Guest);
 
-/// A ring with one that writes and some that read. None where the system has no rings.
-fn ring(engine: &Engine, size: usize, readers: usize) -> Result<Option<Members>> {
+/// A ring with one that writes and some that read, whose guests have cards of this size. None where the system has no rings.
+fn ring(engine: &Engine, size: usize, card_size: u32, readers: usize) -> Result<Option<Members>> {
     let Ok(mut group) = RingGroup::new(2, u32::try_from(size)?) else { return Ok(None) };
-    let guest = guest(engine, (2 * (size + 4096) + 65_536).next_multiple_of(65_536))?;
+    let guest = guest_with_cards(engine, (2 * (size + 4096) + 65_536).next_multiple_of(65_536), card_size)?;
     let mut members = Vec::new();
     for number in 0..=readers {
         let instance = instance(&guest, RestorePolicy::EveryCall, u32::MAX)?;
@@ -126,14 +133,17 @@ fn frame(group: &mut RingGroup, members: &[Member], stages: [Function; 2]) {
 }
 
 fn rings(engine: &Engine, ratios: &mut Ratios) -> Result<()> {
-    let mut taken = Vec::new();
-    for size in [4 << 10, 64 << 10, MIB, 16 * MIB] {
-        let Some((group, members, guest)) = ring(engine, size, 2)? else {
+    let (mut taken, mut whole) = (Vec::new(), Vec::new());
+    let usual = BarrierOptions::default().card_size;
+    for (size, card_size) in [(4 << 10, usual), (64 << 10, usual), (MIB, usual), (16 * MIB, usual), (16 * MIB, 4096)] {
+        let Some((group, members, guest)) = ring(engine, size, card_size, 2)? else {
             ratios.note("this system has no rings");
             return Ok(());
         };
         let (write, read, nothing) = (stage(&guest, "write")?, stage(&guest, "read")?, stage(&guest, "nothing")?);
-        let name = named(size);
+        let cards =
+            if card_size == usual { String::new() } else { format!(" with cards of {}", named(card_size as usize)) };
+        let name = named(size) + &cards;
         let measured = take_turns(
             &mut [
                 Contender::new(format!("ring, {name} to two"), || {
@@ -146,13 +156,18 @@ fn rings(engine: &Engine, ratios: &mut Ratios) -> Result<()> {
             guests::rounds(401),
         );
         let each = beyond(&format!("ring, {name}: handing to each of two"), &measured[0], &measured[1], 2.0);
-        ratios.add_figure(&format!("{}: nanoseconds", each.name), each.median(), Target::AtMost(300.0));
+        let target = if card_size == usual { Target::AtMost(300.0) } else { Target::None };
+        ratios.add_figure(&format!("{}: nanoseconds", each.name), each.median(), target);
         let copied: u64 = members.iter().map(|member| group.borrow_mut().block_counts(*member).copied).sum();
         ratios.add_figure(&format!("ring, {name}: bytes copied"), copied as f64, Target::AtMost(0.0));
         taken.push(each);
+        whole.extend(measured.into_iter().next());
     }
-    if let [small, .., large] = &taken[..] {
+    if let [small, .., large, _] = &taken[..] {
         ratios.add_medians(large, small, Target::AtMost(1.3));
+    }
+    if let [.., usual, large_cards] = &whole[..] {
+        ratios.add_medians(large_cards, usual, Target::None);
     }
     Ok(())
 }
@@ -201,17 +216,22 @@ fn maps(engine: &Engine, ratios: &mut Ratios) -> Result<()> {
         let block = published(size, true)?;
         let mut calls = SystemCalls::new(size)?;
         let name = named(size);
+        let map = || calling(&format!("map, {name}: a reader of one byte"), &mapped, read, &block);
+        let copy = calling(&format!("copy, {name}: a reader of one byte"), &copied, read, &block);
+        let [map_beside_copy, copy] = &take_turns(&mut [map(), copy], guests::rounds(101))[..] else {
+            unreachable!("there are two")
+        };
+        ratios.add(map_beside_copy, copy, Target::None);
+        // Apart from the copies, which leave nothing in the caches for whoever has the next turn.
         let measured = take_turns(
             &mut [
-                calling(&format!("map, {name}: a reader of one byte"), &mapped, read, &block),
-                calling(&format!("copy, {name}: a reader of one byte"), &copied, read, &block),
+                map(),
                 calling("a call alone", &mapped, nothing, &block),
                 Contender::new(format!("two calls of the system and a fault, {name}"), || calls.make()),
             ],
-            guests::rounds(101),
+            guests::rounds(401),
         );
-        let [map, copy, alone, system] = &measured[..] else { unreachable!("there are four") };
-        ratios.add(map, copy, Target::None);
+        let [map, alone, system] = &measured[..] else { unreachable!("there are three") };
         ratios.add(&beyond(&map.name, map, alone, 1.0), system, Target::AtMost(1.2));
     }
     Ok(())
@@ -219,7 +239,9 @@ fn maps(engine: &Engine, ratios: &mut Ratios) -> Result<()> {
 
 fn frames(engine: &Engine, ratios: &mut Ratios) -> Result<()> {
     const READERS: usize = 8;
-    let Some((group, members, guest)) = ring(engine, MIB, READERS)? else { return Ok(()) };
+    let Some((group, members, guest)) = ring(engine, MIB, BarrierOptions::default().card_size, READERS)? else {
+        return Ok(());
+    };
     let [write, read] = [stage(&guest, "write")?, stage(&guest, "read")?];
     // The same by values in memory that the host may use for arguments: it copies them out of one guest and into the others.
     let plain = guest_of_values(engine)?;
@@ -274,21 +296,29 @@ struct SystemCalls {
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "the baseline maps pages itself")]
 impl SystemCalls {
+    /// Around a page that is touched, the system maps those that lie in as many aligned bytes with it.
+    const AROUND: usize = 64 << 10;
+
+    /// Where the pages of the first block begin in such bytes: behind the end of the storage's first page that is not whole, and one page.
+    const AT: usize = 2 * 4096;
+
     fn new(size: usize) -> Result<Self> {
-        use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+        use rustix::fs::{MemfdFlags, memfd_create};
         use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 
         let file = memfd_create("baseline", MemfdFlags::CLOEXEC)?;
-        ftruncate(&file, size as u64)?;
-        // SAFETY: a new mapping, which nobody else uses.
+        // With all its pages, as the file of a block that was written has them: around the page that is touched the system maps others that
+        // there are.
+        std::fs::File::from(file.try_clone()?).write_all(&vec![1; size])?;
+        // SAFETY: a new mapping, which nobody else uses, and which has the area with bytes on either side.
         let area = unsafe {
-            mmap_anonymous(
+            let all = mmap_anonymous(
                 std::ptr::null_mut(),
-                size + 2 * 4096,
+                size + 3 * Self::AROUND,
                 ProtFlags::READ | ProtFlags::WRITE,
                 MapFlags::PRIVATE,
-            )?
-            .byte_add(4096)
+            )?;
+            all.byte_add(all.align_offset(Self::AROUND) + Self::AROUND + Self::AT)
         };
         Ok(Self { file, area, size })
     }

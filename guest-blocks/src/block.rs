@@ -78,6 +78,7 @@ enum End {
 pub struct Reading {
     block: Block,
     range: Range<u32>,
+    is_shared: bool,
     /// Bytes that are consumed when it ends.
     consumed: u32,
 }
@@ -248,8 +249,8 @@ impl Block {
         if self.is_revoked() {
             return Err(Refused::Busy);
         }
-        let range = self.state().begin_read()?;
-        Ok(Reading { block: self.clone(), range, consumed: 0 })
+        let (range, is_shared) = self.state().begin_read()?;
+        Ok(Reading { block: self.clone(), range, is_shared, consumed: 0 })
     }
 
     /// A part of it as a block of its own. While a part exists that can be written, the rest cannot be attached.
@@ -404,12 +405,12 @@ impl Reading {
     /// Whether others may read them, too, and nobody consumes them.
     #[must_use]
     pub fn is_shared(&self) -> bool {
-        self.block.state().is_shared()
+        self.is_shared
     }
 
     /// Bytes that it may consume.
     pub(crate) fn consumable(&self) -> u32 {
-        if self.is_shared() { 0 } else { self.size() }
+        if self.is_shared { 0 } else { self.size() }
     }
 
     /// Lends the bytes.

@@ -104,8 +104,8 @@ impl State {
         self.unread = self.unread.end..self.unread.end;
     }
 
-    /// A reader comes. Returns the bytes that it may read.
-    pub(crate) fn begin_read(&mut self) -> Result<Range<u32>, Refused> {
+    /// A reader comes. Returns the bytes that it may read, and whether others may read them, too.
+    pub(crate) fn begin_read(&mut self) -> Result<(Range<u32>, bool), Refused> {
         let readers = match self.holders {
             Holders::None => 0,
             Holders::Readers(readers) if self.is_shared => readers,
@@ -115,7 +115,8 @@ impl State {
             return Err(Refused::Busy);
         }
         self.holders = Holders::Readers(readers.checked_add(1).ok_or(Refused::Busy)?);
-        Ok(self.unread.clone())
+        // It stays so while there are readers.
+        Ok((self.unread.clone(), self.is_shared))
     }
 
     /// A reader ends, after it has consumed `consumed` bytes.
