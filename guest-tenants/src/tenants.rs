@@ -165,7 +165,10 @@ impl<S: Store> Tenants<S> {
         match call(&mut awake.instance) {
             Ok(value) => {
                 let scratch = self.scratch.get_or_insert_with(|| awake.image.delta.clone());
-                awake.instance.delta_into(scratch).map_err(TenantError::Suspend)?;
+                if let Err(error) = awake.instance.delta_into(scratch) {
+                    self.undo(tenant);
+                    return Err(TenantError::Suspend(error));
+                }
                 if *scratch != awake.image.delta {
                     std::mem::swap(scratch, &mut awake.image.delta);
                     awake.image.number += 1;
@@ -174,12 +177,20 @@ impl<S: Store> Tenants<S> {
                 Ok(value)
             }
             Err(failure) => {
-                if awake.instance.resume(&awake.image.delta).is_err() {
-                    // Its next call tries again, and says why.
-                    self.put_to_sleep(tenant);
-                }
+                self.undo(tenant);
                 Err(TenantError::Failed(failure))
             }
+        }
+    }
+
+    /// Puts the instance of a tenant back to the state before the call.
+    #[cold]
+    fn undo(&mut self, tenant: &str) {
+        if let Some(awake) = self.awake.peek_mut(tenant)
+            && awake.instance.resume(&awake.image.delta).is_err()
+        {
+            // Its next call tries again, and says why.
+            self.put_to_sleep(tenant);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Tests of tenants through the public interface.
 
+mod blocks;
 mod model;
 mod stores;
 
@@ -24,7 +25,11 @@ fn text(name: &str) -> String {
 }
 
 fn program(engine: &Engine, name: &str) -> Program {
-    let wasm = wat::parse_str(text(name)).unwrap();
+    program_of(engine, name, &text(name))
+}
+
+fn program_of(engine: &Engine, name: &str, text: &str) -> Program {
+    let wasm = wat::parse_str(text).unwrap();
     let guest = Guest::load(engine, name, &wasm, PrepareOptions::default()).unwrap();
     Program::new(&guest, &InstanceConfig::default().with_memory_limit(2 << 16))
 }
