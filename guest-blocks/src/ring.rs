@@ -29,7 +29,7 @@ impl Ring {
     /// Makes a ring with this number of slots. Each slot has `size` bytes, rounded up to whole pages.
     ///
     /// # Errors
-    /// If the system has no memory files, or refuses one; always without the feature `map`.
+    /// If there are no slots, or the system has no memory files, or refuses one; always without the feature `map`.
     pub fn new(slots: usize, size: u32) -> io::Result<Self> {
         let size = size.checked_next_multiple_of(PAGE as u32).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Self { inner: Arc::new(RingInner::new(slots, size.max(PAGE as u32))?) })

@@ -49,13 +49,18 @@ fn stride(size: u32) -> usize {
 impl RingInner {
     /// So many slots of `size` bytes each.
     pub(crate) fn new(slots: usize, size: u32) -> io::Result<Self> {
+        if slots == 0 {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a ring has at least one slot"));
+        }
         let bytes = slots.checked_mul(stride(size)).ok_or(io::ErrorKind::OutOfMemory)?;
+        // First, as the system refuses a number of slots that is much too large.
+        let file = RawFile::new(bytes)?;
         let slots = Slots {
             free: (0..slots).rev().collect(),
             blocks: vec![None; slots],
             revoked: iter::repeat_with(Arc::default).take(slots).collect(),
         };
-        Ok(Self { file: RawFile::new(bytes)?, size, slots: Mutex::new(slots) })
+        Ok(Self { file, size, slots: Mutex::new(slots) })
     }
 
     /// Takes a free slot.

@@ -205,6 +205,7 @@ impl Instance {
         self.end_call(called)?;
         if self.asks_guest() {
             self.ask_guest::<Awaiting>(pristine).await;
+            self.check_blocks()?;
         }
         Ok(())
     }

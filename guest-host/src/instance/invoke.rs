@@ -219,8 +219,22 @@ impl Instance {
         self.end_call(called)?;
         if self.asks_guest() {
             ready(self.ask_guest::<Blocking>(pristine));
+            return self.check_blocks();
         }
         Ok(())
+    }
+
+    /// Checks blocks again, after functions of the guest's own were asked.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn check_blocks(&mut self) -> Result<(), Box<UnnamedFailure>> {
+        let Some(live) = self.phase.live_mut().filter(|_| self.attended) else { return Ok(()) };
+        let Err(fault) = blocks::end_call(&mut live.store) else { return Ok(()) };
+        // Nobody knows what else the guest has done.
+        live.store.data_mut().dirty_ranges.call_begins();
+        let failed = live.failed(CallError::from(fault), &self.guest, &self.config);
+        live.leave_allocator();
+        Err(failed)
     }
 
     /// Makes the instance ready for a call of the function: its deadline runs from here. Returns whether the call begins at the
@@ -307,7 +321,8 @@ impl Instance {
             RestorePolicy::EveryCall => true,
             RestorePolicy::OnError | RestorePolicy::Never => false,
             RestorePolicy::OnHeapAbove(bytes) => match self.phase.live_mut() {
-                Some(live) => live.heap_in_use::<M>(self.deadline).await > bytes,
+                // A function of the guest's own that breaks the rules of blocks makes a restore necessary, too.
+                Some(live) => live.heap_in_use::<M>(self.deadline).await > bytes || self.check_blocks().is_err(),
                 None => true,
             },
         }

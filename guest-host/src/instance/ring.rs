@@ -7,7 +7,7 @@ use guest_blocks::{Block, JoinError, Refused, Ring};
 
 use wasmtime::Val;
 
-use super::Instance;
+use super::{Instance, Status};
 use crate::contract::blocks::{self, BlocksView as _};
 use crate::failure::Failure;
 use crate::guest::Function;
@@ -82,7 +82,7 @@ impl RingGroup {
     /// Makes a group without instances. Its ring has this number of slots, and each slot has `size` bytes, rounded up to whole pages.
     ///
     /// # Errors
-    /// If the system has no memory files, or refuses one; always without the feature `map`.
+    /// If there are no slots, or the system has no memory files, or refuses one; always without the feature `map`.
     pub fn new(slots: usize, size: u32) -> io::Result<Self> {
         Ok(Self { ring: Ring::new(slots, size)?, members: Vec::new() })
     }
@@ -136,7 +136,8 @@ impl RingGroup {
 
     /// Calls a stage of an instance, as [`Instance::call_stage`] does. Blocks that are not of the ring are copied.
     ///
-    /// An instance that had to be replaced joins the ring again before. If it cannot, blocks are copied for it from then on.
+    /// An instance that had to be replaced joins the ring again before the call. If it cannot, blocks are copied for it from then on, and it
+    /// cannot write blocks of the ring.
     ///
     /// # Errors
     /// As for [`Instance::call_stage`].
@@ -152,8 +153,8 @@ impl RingGroup {
         self.joined(member).call_stage(stage, input)
     }
 
-    /// Calls a function of an instance, as [`Instance::invoke`] does. An instance that had to be replaced joins the ring again before, as for
-    /// [`RingGroup::call_stage`].
+    /// Calls a function of an instance, as [`Instance::invoke`] does. An instance that had to be replaced joins the ring again before the call,
+    /// as for [`RingGroup::call_stage`].
     ///
     /// # Errors
     /// As for [`Instance::invoke`].
@@ -167,7 +168,11 @@ impl RingGroup {
     /// The instance, which joins the ring again if it was replaced.
     fn joined(&mut self, member: Member) -> &mut Instance {
         let Joined { instance, writes, has_copies } = &mut self.members[member.0];
-        if !*has_copies && !instance.has_rings() {
+        if !*has_copies && instance.status() != Status::Ready {
+            // Made anew before it joins. If it cannot be made now, its call tries again and says why.
+            let _ = instance.restore();
+        }
+        if !*has_copies && instance.status() == Status::Ready && !instance.has_rings() {
             *has_copies = instance.join(&self.ring, *writes).is_err();
         }
         instance
@@ -181,7 +186,7 @@ impl RingGroup {
 
     /// All bytes of the ring, as the host sees them: the slots in their order, with a free page behind each.
     ///
-    /// The pages of a member show the same, from the first of [`RingGroup::rings`] on.
+    /// The pages of a member at its [`place`](RingGroup::place) show the same.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
         self.ring.bytes()
@@ -204,13 +209,14 @@ impl RingGroup {
         self.members[member.0].instance.block_counts()
     }
 
-    /// The ranges of the memory of an instance of the group that belong to the ring; none if blocks are copied for it. See
-    /// [`Instance::rings`].
+    /// The range of the memory of an instance of the group that shows the ring; `None` if blocks are copied for it, and after it was replaced
+    /// until its next call.
     ///
     /// # Panics
     /// If the group has no such member.
-    pub fn rings(&mut self, member: Member) -> Vec<Range<usize>> {
-        self.members[member.0].instance.rings()
+    pub fn place(&mut self, member: Member) -> Option<Range<usize>> {
+        // It has joined no other.
+        self.members[member.0].instance.rings().into_iter().next()
     }
 
     /// The state that an instance of the group reads. See [`Instance::state_mut`].
@@ -246,7 +252,7 @@ impl Instance {
         if self.plan.is_in_place() && !by_marks {
             return Err(JoinError::NotMappable);
         }
-        if !self.is_pristine() && !matches!(self.restore(), Ok(Some(_))) {
+        if !self.is_pristine() && self.restore().is_err() {
             return Err(JoinError::NotPristine);
         }
         // A strategy that it would change to does not know of rings.

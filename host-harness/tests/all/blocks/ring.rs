@@ -2,7 +2,7 @@
 
 use guest_build::Allocator;
 use guest_host::blocks::{Block, JoinError, Member, RingGroup, Violation};
-use guest_host::{Cause, Guest, Instance, InstanceConfig, MemoryState, RestoreStrategy, Retention};
+use guest_host::{Cause, Guest, Instance, InstanceConfig, MemoryState, RestorePolicy, RestoreStrategy, Retention};
 
 use super::{bare, on_demand};
 use crate::guests::load;
@@ -212,6 +212,36 @@ fn an_instance_that_was_replaced_joins_again() {
         call(&mut group, member, "read", &block).unwrap();
         assert_eq!((group.block_counts(member).attached, group.block_counts(member).copied), (3 * turn, 0));
     }
+}
+
+/// Functions that the host asks after a call. One writes into the first slot of the ring, if there are sevens.
+const SPOILS_WHEN_ASKED: &str = r#"
+    (func (export "WasmGetMallocs") (result i64) (i64.const 0))
+    (func (export "WasmGetHeapInuse") (result i64)
+        (if (i32.eq (i32.load8_u (i32.const 73728)) (i32.const 7)) (then (i32.store8 (i32.const 73728) (i32.const 9))))
+        (i64.const 0))"#;
+
+#[test]
+fn a_guest_that_spoils_a_frame_when_it_is_asked_is_found_before_others_run() {
+    let guest = on_demand(&bare(&format!("{FUNCTIONS}{SPOILS_WHEN_ASKED}")));
+    let config = InstanceConfig::default().with_strategy(RestoreStrategy::DirtyCards);
+    let by_heap = config.clone().with_policy(RestorePolicy::OnHeapAbove(1 << 30));
+    for (config, fails) in [(config.with_count(true), true), (by_heap, false)] {
+        let Ok(mut group) = RingGroup::new(3, SLOT) else { return };
+        let writer = group.add_writer(guest.instantiate(&config, MemoryState::new()).unwrap()).unwrap();
+        let reader = group.add_reader(instance()).unwrap();
+        let block = group.slot().unwrap();
+        let called = call(&mut group, writer, "write", &block);
+        assert_eq!(matches!(called, Err(Cause::Block(Violation::WroteAfterDetach { .. }))), fails, "{called:?}");
+        assert!(block.read().is_err() && group.member(writer).is_pristine());
+        assert_eq!(call(&mut group, reader, "read", &block).unwrap_err().kind(), "unreachable");
+    }
+}
+
+#[test]
+fn a_ring_has_slots() {
+    assert!(RingGroup::new(0, 4096).is_err());
+    assert!(RingGroup::new(usize::MAX / 4096, 1).is_err(), "the system has no such file");
 }
 
 #[test]
