@@ -25,7 +25,7 @@ use guest_prepare::PrepareOptions;
 use host_harness::functions::arguments_of;
 use host_harness::recommend::Weights;
 use host_harness::replay::Numbering;
-use host_harness::verify::{AllowFailing, Ring, RingRole};
+use host_harness::verify::{AllowFailing, RingOptions, RingRole};
 
 pub(crate) use build::Build;
 pub(crate) use call::{CallArguments, skipped};
@@ -497,6 +497,8 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "SLOTSxSIZE", value_parser = ring, conflicts_with = "suspend", allow_hyphen_values = true)]
     pub(crate) ring: Option<RingSize>,
     /// Whether the guest writes and reads the ring, or only reads it.
+    ///
+    /// A stage that writes its input fails in a guest that only reads: leave it out with --function, or allow that with --allow-failing.
     #[arg(long, value_name = "ROLE", value_enum, default_value = "writer", requires = "ring")]
     pub(crate) ring_role: Role,
     #[command(flatten)]
@@ -514,13 +516,13 @@ pub(crate) enum Role {
 
 impl Verify {
     /// The ring that guests join.
-    pub(crate) fn ring(&self) -> Option<Ring> {
+    pub(crate) fn ring(&self) -> Option<RingOptions> {
         let RingSize { slots, slot_size } = self.ring?;
         let role = match self.ring_role {
             Role::Writer => RingRole::Writer,
             Role::Reader => RingRole::Reader,
         };
-        Some(Ring { slots, slot_size, role })
+        Some(RingOptions { slots, slot_size, role })
     }
 }
 

@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches};
 use guest_functions::FunctionError;
 use guest_host::admission::{ContractError, NoWriteBarrier, Refusal};
+use guest_host::blocks::JoinError;
 use guest_host::guest_prepare::PrepareError;
 use guest_host::text::{printable, printable_lines};
 use guest_host::{AdmissionError, CompileError, ConfigError, InputError, LoadError, StartError};
@@ -357,7 +358,7 @@ pub(crate) fn speaks_no_contract(error: &LoadError) -> bool {
 pub(crate) fn is_of_the_guest(error: &LoadError) -> bool {
     match error {
         LoadError::InFile { source, .. } => is_of_the_guest(source),
-        LoadError::Start(_) => true,
+        LoadError::Start(_) | LoadError::Ring(JoinError::NoStorage { .. }) => true,
         _ => false,
     }
 }

@@ -9,7 +9,9 @@ use guest_host::{Engine, Guest, InstanceAllocation, LoadError, MemoryState, Rest
 use host_harness::functions::{select, select_with_stages};
 use host_harness::measure::{Variant, leaves_residue};
 use host_harness::report::{Content, NotAdmitted, Settings, VerdictReport, VerifyReport};
-use host_harness::verify::{AllowFailing, NotSuspended, Ring, RingRole, VerifyOptions, verify, verify_suspension};
+use host_harness::verify::{
+    AllowFailing, NotSuspended, RingOptions, RingRole, VerifyOptions, verify, verify_suspension,
+};
 
 use super::starving;
 use super::table::{asked, ways};
@@ -101,7 +103,7 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Option<Content>
     }
     let settings = Settings::of(&common.config(), common.prepare().virtual_growth);
     let mut report = VerifyReport::new(settings, verdicts);
-    if let Some(Ring { slots, slot_size, role }) = ring {
+    if let Some(RingOptions { slots, slot_size, role }) = ring {
         let does = match role {
             RingRole::Writer => "writes and reads",
             RingRole::Reader => "reads",
@@ -128,7 +130,7 @@ pub(super) struct Check<'a> {
     /// Whether suspensions are verified in the place of restores.
     pub(super) suspend: bool,
     /// A ring that the guest joins.
-    pub(super) ring: Option<Ring>,
+    pub(super) ring: Option<RingOptions>,
     pub(super) common: &'a Common,
 }
 

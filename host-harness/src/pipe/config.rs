@@ -170,7 +170,7 @@ impl PipeConfig {
         }
         for (at, stage) in self.stages.iter().enumerate() {
             let name = stage.name();
-            if name.is_empty() {
+            if stage.name.as_deref() == Some("") {
                 return Err(PipeError::EmptyName);
             }
             if name == SOURCE {

@@ -53,7 +53,7 @@ pub struct StageReport {
     pub handed_over_bytes: u64,
     /// Bytes that were copied for it.
     pub copied_bytes: u64,
-    /// Attachments for which pages were mapped, so that nothing was copied.
+    /// Attachments for which pages were mapped.
     #[serde(default)]
     pub mapped: u64,
     /// Nanoseconds in the guest's calls, with the restores.

@@ -22,7 +22,7 @@ pub(super) struct Inputs {
     /// The last results of fresh instances.
     results: VecDeque<Input>,
     /// Bytes that a block has at least: those of a slot, where blocks are of a ring.
-    slot_size: u32,
+    least_size: u32,
 }
 
 /// The state of a block that a stage is called with.
@@ -39,13 +39,13 @@ pub(super) struct Input {
 
 impl Inputs {
     /// Gives blocks at least as many bytes as a slot has, so that those that fit are in slots.
-    pub(super) fn fill_slots(&mut self, slot_size: u32) {
-        self.slot_size = slot_size;
+    pub(super) fn with_least_size(&mut self, slot_size: u32) {
+        self.least_size = slot_size;
     }
 
     /// The next one; `None` for no block.
     pub(super) fn draw(&mut self, random: &mut ChaCha8Rng) -> Option<Input> {
-        self.drawn(random).map(|input| input.of_at_least(self.slot_size))
+        self.drawn(random).map(|input| input.of_at_least(self.least_size))
     }
 
     fn drawn(&self, random: &mut ChaCha8Rng) -> Option<Input> {
@@ -136,7 +136,7 @@ impl Input {
     }
 }
 
-/// All bytes of a block that nobody has attached, which stay as they are. Published are all of them then.
+/// All bytes of a block that nobody has attached, which stay as they are. All of them are published afterwards.
 ///
 /// # Errors
 /// If it cannot be attached for writing.
@@ -167,6 +167,8 @@ pub(super) fn all_bytes_in(group: &mut RingGroup, block: &Block) -> Result<Vec<u
 pub(super) struct Blocks {
     pub(super) input: Option<Seen>,
     pub(super) result: Option<Seen>,
+    /// A block in the ring that the call had nothing to do with.
+    pub(super) bystander: Option<Seen>,
     /// Attachments that the call made.
     pub(super) attached: u64,
     /// Bytes that it published, or was given to read. The bytes that were copied depend on the write barrier.
@@ -194,7 +196,12 @@ impl Blocks {
         let result = result.map(|block| (Seen::unattached(&block), block));
         // The result may also be a part of the input, which keeps the input from being written.
         let result = result.map(|(seen, block)| seen.with(instance.bytes_of(&block), &block));
+        let bystander = instance.bystander().map(|block| {
+            let seen = Seen::unattached(&block);
+            seen.with(instance.bytes_of(&block), &block)
+        });
         Self {
+            bystander,
             input: input.map(|(seen, block)| seen.with(instance.bytes_of(block), block)),
             result,
             attached: now.attached.saturating_sub(before.attached),
@@ -283,7 +290,7 @@ mod tests {
         let Ok(mut group) = RingGroup::new(1, 5000) else { return };
         let mut random = ChaCha8Rng::seed_from_u64(3);
         let mut inputs = Inputs::default();
-        inputs.fill_slots(group.slot_size());
+        inputs.with_least_size(group.slot_size());
         let mut in_slots = 0;
         for input in std::iter::repeat_with(|| inputs.draw(&mut random)).take(200).flatten() {
             assert!(input.size() >= 8192);

@@ -106,6 +106,9 @@ fn beside(range: Range<usize>, other: Option<&Range<usize>>) -> Vec<Range<usize>
 /// Compares the pages of a ring with its bytes as the host sees them.
 fn compare_ring(memory: &[u8], place: Range<usize>, bytes: &[u8]) -> Option<What> {
     let pages = memory.get(place.clone()).unwrap_or_default();
+    if pages == bytes {
+        return None;
+    }
     let mut differing = (0..bytes.len()).filter(|at| pages.get(*at) != Some(&bytes[*at]));
     let first = differing.next()?;
     Some(What::Ring {

@@ -19,7 +19,7 @@
 //! compared. The verdict names it, with the commonest cause, and passes only if [`AllowFailing`] allows that.
 //!
 //! Stages are called with memory blocks that the seed determines. Each side has equal blocks of its own, which are copied, mapped, or in a
-//! [ring](Ring) as the options say. After the restore the result
+//! [ring](RingOptions) as the options say. After the restore the result
 //! block and the input block are compared, whole, and the counts of attachments. Some breaches of the rules of blocks are found only by
 //! the marks of a write barrier; so the fresh instances have one exactly if the restored instance has. The pages of a ring are no part of
 //! the snapshot: after each call they are compared with the bytes that the host sees in the ring.
@@ -55,7 +55,7 @@ use reference::Reference;
 pub use sleeper::{Sleep, Sleeper};
 pub use suspend::{NotSuspended, verify_suspension};
 use tally::Tally;
-use tested::{Tested, tested};
+use tested::{Tested, in_ring_or_alone};
 pub use verdict::{Difference, NeverSucceeded, RegionFinding, Residual, Skipped, Verdict, What};
 
 /// Options of verification.
@@ -89,7 +89,7 @@ pub struct VerifyOptions {
     pub time_limit: Option<Duration>,
     /// A ring that the instances join, so that stages are called with blocks in its slots; `None` for blocks that are copied or mapped.
     /// Suspensions are verified without one.
-    pub ring: Option<Ring>,
+    pub ring: Option<RingOptions>,
 }
 
 /// A ring of memory blocks that instances join, see [`RingGroup`](guest_host::blocks::RingGroup). The restored instance joins one alone, and
@@ -98,7 +98,7 @@ pub struct VerifyOptions {
 /// The instances must not be from a pool, the strategy must be `dirty-cards`, and the guest must offer storage for the whole ring when it
 /// is initialised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ring {
+pub struct RingOptions {
     /// Slots.
     pub slots: usize,
     /// Bytes of a slot, rounded up to whole pages. Blocks that are larger are in no slot.
@@ -168,7 +168,7 @@ impl VerifyOptions {
         /// Sets [`Self::time_limit`].
         with_time_limit(time_limit: Option<Duration>);
         /// Sets [`Self::ring`].
-        with_ring(ring: Option<Ring>);
+        with_ring(ring: Option<RingOptions>);
     }
 }
 
@@ -279,10 +279,10 @@ fn run(
     state: &MemoryState,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Verdict, LoadError> {
-    let subject = tested(subject, options.ring)?;
+    let subject = in_ring_or_alone(subject, options.ring)?;
     let reference = Reference::new(guest, subject.instance(), subject_config(options), options.ring, state)?;
     let mut draw = Draw::new(guest, options)?;
-    draw.inputs.fill_slots(subject.slot_size());
+    draw.inputs.with_least_size(subject.slot_size());
     let mut verdict = Verdict::new(subject.instance().strategy_name(), options.seed);
     let pages = |tested: &dyn Tested| tested.instance().physical_pages();
     let mut pair = Pair {

@@ -5,8 +5,8 @@ use guest_host::{
     Engine, EngineConfig, Guest, Instance, InstanceAllocation, InstanceConfig, LoadError, MemoryState, RestoreStrategy,
 };
 
-use super::Ring;
-use super::tested::{Tested, tested};
+use super::RingOptions;
+use super::tested::{Tested, in_ring_or_alone};
 
 /// An instance that is made anew for every call, and joins a ring anew if the subject is in one.
 ///
@@ -16,7 +16,7 @@ pub(super) struct Reference {
     guest: Guest,
     config: InstanceConfig,
     /// The ring that it joins.
-    ring: Option<Ring>,
+    ring: Option<RingOptions>,
     has_marks: bool,
     pub(super) instance: Box<dyn Tested>,
 }
@@ -27,13 +27,13 @@ impl Reference {
         guest: &Guest,
         subject: &Instance,
         config: InstanceConfig,
-        ring: Option<Ring>,
+        ring: Option<RingOptions>,
         state: &MemoryState,
     ) -> Result<Self, LoadError> {
         let guest = outside_of_pools(guest)?;
         let config = config.with_strategy(RestoreStrategy::Reinstantiate);
         let has_marks = needs_marks(subject);
-        let instance = tested(make(&guest, &config, has_marks, state.clone())?, ring)?;
+        let instance = in_ring_or_alone(make(&guest, &config, has_marks, state.clone())?, ring)?;
         Ok(Self { guest, config, ring, has_marks, instance })
     }
 
@@ -43,7 +43,7 @@ impl Reference {
         if self.has_marks != needs_marks {
             let state = self.instance.state_mut().and_then(|state| state.downcast_mut::<MemoryState>());
             let state = state.cloned().unwrap_or_default();
-            self.instance = tested(make(&self.guest, &self.config, needs_marks, state)?, self.ring)?;
+            self.instance = in_ring_or_alone(make(&self.guest, &self.config, needs_marks, state)?, self.ring)?;
             self.has_marks = needs_marks;
         }
         Ok(())

@@ -6,7 +6,7 @@ use guest_host::blocks::{Block, Counts, Member, Refused, RingGroup};
 use guest_host::{Failure, Function, Instance, LoadError, Outcome, State, Val};
 
 use super::blocks::{self, Input};
-use super::{Ring, RingRole};
+use super::{RingOptions, RingRole};
 
 /// An instance as verification calls it and looks at it.
 pub(super) trait Tested {
@@ -24,14 +24,19 @@ pub(super) trait Tested {
 
     fn changed_tables(&mut self) -> Vec<String>;
 
-    /// A block of which a call begins.
+    /// The block that a call begins with.
     fn block(&mut self, input: &Input) -> Block {
         input.block(self.instance().config().limits.blocks_mapped_from)
     }
 
-    /// All bytes of a block that nobody has attached. Published are all of them then.
+    /// All bytes of a block that nobody has attached. All of them are published afterwards.
     fn bytes_of(&mut self, block: &Block) -> Result<Vec<u8>, Refused> {
         blocks::all_bytes(block)
+    }
+
+    /// Another block in the ring, which the call had nothing to do with.
+    fn bystander(&self) -> Option<Block> {
+        None
     }
 
     /// Bytes of the slots of its ring; 0 without a ring.
@@ -79,6 +84,22 @@ impl Tested for Instance {
 struct InRing {
     group: RingGroup,
     member: Member,
+    /// The block of the ring that the last call began with. It keeps its slot, so that the next block has another one.
+    last: Option<Block>,
+    /// The one before.
+    bystander: Option<Block>,
+}
+
+impl InRing {
+    fn block_in_slot(&mut self, input: &Input) -> Option<Block> {
+        self.bystander = self.last.take();
+        self.last = input.block_in(&mut self.group);
+        if self.last.is_none() && self.bystander.take().is_some() {
+            // There is one slot.
+            self.last = input.block_in(&mut self.group);
+        }
+        self.last.clone()
+    }
 }
 
 impl Tested for InRing {
@@ -112,7 +133,11 @@ impl Tested for InRing {
 
     fn block(&mut self, input: &Input) -> Block {
         let mapped_from = self.instance().config().limits.blocks_mapped_from;
-        input.block_in(&mut self.group).unwrap_or_else(|| input.block(mapped_from))
+        self.block_in_slot(input).unwrap_or_else(|| input.block(mapped_from))
+    }
+
+    fn bystander(&self) -> Option<Block> {
+        self.bystander.clone()
     }
 
     fn bytes_of(&mut self, block: &Block) -> Result<Vec<u8>, Refused> {
@@ -124,8 +149,13 @@ impl Tested for InRing {
     }
 
     fn ring(&mut self) -> Option<(Range<usize>, Vec<u8>)> {
-        // It has joined no other.
-        let place = self.group.rings(self.member).into_iter().next()?;
+        let place = match self.group.place(self.member) {
+            Some(place) => place,
+            // It joins with the next call.
+            None if self.instance().last_stats().replaced.is_some() => return None,
+            // No page shows the ring, though nothing was replaced.
+            None => 0..0,
+        };
         Some((place, self.group.bytes()))
     }
 }
@@ -134,13 +164,13 @@ impl Tested for InRing {
 ///
 /// # Errors
 /// [`LoadError::Ring`].
-pub(super) fn tested(instance: Instance, ring: Option<Ring>) -> Result<Box<dyn Tested>, LoadError> {
-    let Some(Ring { slots, slot_size, role }) = ring else { return Ok(Box::new(instance)) };
+pub(super) fn in_ring_or_alone(instance: Instance, ring: Option<RingOptions>) -> Result<Box<dyn Tested>, LoadError> {
+    let Some(RingOptions { slots, slot_size, role }) = ring else { return Ok(Box::new(instance)) };
     let mut group = RingGroup::new(slots, slot_size).map_err(guest_host::blocks::JoinError::System)?;
     let joined = match role {
         RingRole::Writer => group.add_writer(instance),
         RingRole::Reader => group.add_reader(instance),
     };
     let member = joined.map_err(|refused| refused.error)?;
-    Ok(Box::new(InRing { group, member }))
+    Ok(Box::new(InRing { group, member, last: None, bystander: None }))
 }

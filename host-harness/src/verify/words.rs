@@ -134,12 +134,15 @@ pub(super) fn counts(expected: Option<AllocationStats>, found: Option<Allocation
 const RESULT: &str = "the result block";
 const INPUT: &str = "the input block";
 
+const BYSTANDER: &str = "another block of the ring";
+
 /// The first difference between the blocks of two calls; `None` if they are equal.
 pub(super) fn blocks(expected: &Blocks, found: &Blocks) -> Option<Difference> {
     let counts = |blocks: &Blocks| format!("{} with {} bytes handed over", blocks.attached, blocks.handed_over);
     let (left, right) = (counts(expected), counts(found));
     block(RESULT, [expected, found].map(|blocks| blocks.result.as_ref()))
         .or_else(|| block(INPUT, [expected, found].map(|blocks| blocks.input.as_ref())))
+        .or_else(|| block(BYSTANDER, [expected, found].map(|blocks| blocks.bystander.as_ref())))
         .or_else(|| (left != right).then(|| (Some("the attachments".to_owned()), left, right)))
 }
 

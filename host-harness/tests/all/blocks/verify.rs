@@ -6,7 +6,9 @@ use std::time::Duration;
 use guest_build::Allocator;
 use guest_host::blocks::{BlockSpecimen, JoinError, RingGroup};
 use guest_host::{Arguments, Guest, Instance, LoadError, MemoryState, PrepareOptions, Residue, RestoreStrategy};
-use host_harness::verify::{AllowFailing, Difference, Ring, RingRole, Verdict, VerifyOptions, verify, verify_changed};
+use host_harness::verify::{
+    AllowFailing, Difference, RingOptions, RingRole, Verdict, VerifyOptions, verify, verify_changed,
+};
 
 use super::on_demand;
 use crate::guests::{config, engine, load};
@@ -138,8 +140,8 @@ fn guests_whose_blocks_are_mapped_pass_too() {
 const ROLES: [RingRole; 2] = [RingRole::Writer, RingRole::Reader];
 
 /// A ring that fits into the storage of the guests.
-fn ring(role: RingRole) -> Ring {
-    Ring { slots: 2, slot_size: 65_536, role }
+fn ring(role: RingRole) -> RingOptions {
+    RingOptions { slots: 2, slot_size: 65_536, role }
 }
 
 /// Verifies a guest in a ring, which `change` breaks first.
@@ -183,7 +185,7 @@ fn a_ring_needs_storage_and_a_write_barrier() {
     if !has_rings() {
         return;
     }
-    let refused = |strategy, guest: &Guest, ring: Ring| {
+    let refused = |strategy, guest: &Guest, ring: RingOptions| {
         let options = options(guest, strategy, Residue::Scrub).with_ring(Some(ring));
         match verify(guest, &options, &MemoryState::new(), &mut |_| ()).unwrap_err() {
             LoadError::Ring(refused) => refused,
@@ -192,7 +194,7 @@ fn a_ring_needs_storage_and_a_write_barrier() {
     };
     let pooled = load("exchange", Allocator::BumpReset);
     let guest = on_demand(&pooled);
-    let large = Ring { slots: 100, ..ring(RingRole::Writer) };
+    let large = RingOptions { slots: 100, ..ring(RingRole::Writer) };
     assert!(matches!(refused(RestoreStrategy::DirtyCards, &guest, large), JoinError::NoStorage { .. }));
     for (strategy, guest) in [(RestoreStrategy::FullCopy, &guest), (RestoreStrategy::DirtyCards, &pooled)] {
         assert!(matches!(refused(strategy, guest, ring(RingRole::Writer)), JoinError::NotMappable), "{strategy}");
