@@ -15,8 +15,17 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     read_at_most(path, LARGEST)
 }
 
-fn read_at_most(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
-    // Before it is opened: opening alone can have effects on a device.
+/// Opens a file of any length.
+///
+/// # Errors
+/// The system's, or one that says that the file is a folder or a device.
+pub fn open(path: &Path) -> io::Result<File> {
+    checked(path)?;
+    File::open(path)
+}
+
+/// What the system says of a file that is neither a folder nor a device. Before it is opened: opening alone can have effects on a device.
+fn checked(path: &Path) -> io::Result<Metadata> {
     let metadata = std::fs::metadata(path)?;
     if metadata.is_dir() {
         return Err(io::Error::new(ErrorKind::IsADirectory, "it is a folder; name a file in it"));
@@ -24,6 +33,11 @@ fn read_at_most(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
     if is_device(&metadata) {
         return Err(io::Error::new(ErrorKind::InvalidInput, "it is a device; give a file"));
     }
+    Ok(metadata)
+}
+
+fn read_at_most(path: &Path, largest: u64) -> io::Result<Vec<u8>> {
+    let metadata = checked(path)?;
     let too_large = || {
         let message = format!("it is larger than the {} MiB that are read of a file", largest >> 20);
         io::Error::new(ErrorKind::FileTooLarge, message)
@@ -75,6 +89,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn devices_are_refused() {
+        assert!(open(Path::new("/dev/zero")).unwrap_err().to_string().contains("it is a device"));
         assert!(read(Path::new("/dev/zero")).unwrap_err().to_string().contains("it is a device"));
     }
 }

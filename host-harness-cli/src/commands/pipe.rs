@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use guest_host::{Engine, Level};
+use guest_host::{Engine, InstanceAllocation, Level};
 use host_harness::pipe::{Observer, PipeConfig, Pipeline, Source};
 use host_harness::report::Content;
 
@@ -13,7 +13,12 @@ use crate::source;
 
 pub(crate) fn run(arguments: &Pipe, common: &Common) -> Result<Content> {
     let config = PipeConfig::from_file(&arguments.file)?;
-    let engine = Engine::new(&common.engine()?)?;
+    let mut engine = common.engine()?;
+    if let InstanceAllocation::Pooling { instances, .. } = &mut engine.allocation {
+        // Each stage has an instance for as long as the pipeline runs.
+        *instances = (*instances).max(u32::try_from(config.stages.len()).unwrap_or(u32::MAX));
+    }
+    let engine = Engine::new(&engine)?;
     let instance = common.config().with_strategy(common.one_strategy("pipe")?);
     let frames = config.source.frames();
     let progress = frames.map_or_else(Progress::spinner, Progress::steps);
@@ -43,8 +48,10 @@ impl Observer for Shown<'_> {
 /// The files that the command reads.
 pub(crate) fn inputs(arguments: &Pipe) -> Vec<PathBuf> {
     let mut inputs = vec![arguments.file.clone()];
-    // The error of a file that cannot be read comes when it is needed.
-    if let Ok(config) = PipeConfig::from_file(&arguments.file) {
+    // The error of a file that cannot be read comes when it is needed. A pipe can be read once.
+    if arguments.file.is_file()
+        && let Ok(config) = PipeConfig::from_file(&arguments.file)
+    {
         inputs.extend(config.stages.into_iter().map(|stage| stage.module));
         if let Source::File { path, .. } = config.source {
             inputs.push(path);

@@ -185,6 +185,7 @@ fn sizes_times_and_counts_that_cannot_be_are_told_as_what_they_are() {
 fn what_does_not_end_is_not_read() {
     let folder = Folder::new();
     for (line, words) in [
+        ("pipe /dev/zero", "/dev/zero: cannot be read: it is a device"),
         ("inspect /dev/zero", "/dev/zero: cannot be read: it is a device"),
         ("run plain.wasm do_nothing --state /dev/zero", "/dev/zero: it is a device"),
         ("inspect .", "error: .: cannot be read: it is a folder"),

@@ -1,5 +1,6 @@
 //! The description of a pipeline, and its TOML file.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,6 +8,8 @@ use std::time::Duration;
 use guest_host::RestoreStrategy;
 use guest_host::blocks::Full;
 use guest_host::text::{line_and_column, memory_size};
+use guest_state::input;
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::error::PipeError;
@@ -51,7 +54,7 @@ pub struct PipeConfig {
     /// The source.
     pub source: Source,
     /// The stages. Each takes from the source or from a stage before it.
-    #[serde(rename = "stage", default)]
+    #[serde(rename = "stage", default, deserialize_with = "tables")]
     pub stages: Vec<StageConfig>,
 }
 
@@ -63,6 +66,7 @@ pub struct StageConfig {
     /// Its name in the pipeline; `None` for that of the function.
     pub name: Option<String>,
     /// The module.
+    #[serde(deserialize_with = "file")]
     pub module: PathBuf,
     /// The function, as [`Guest::stage`](guest_host::Guest::stage) finds it.
     pub function: String,
@@ -133,7 +137,7 @@ impl PipeConfig {
     /// [`PipeError`] if the file cannot be read, or is wrong.
     pub fn from_file(path: &Path) -> Result<Self, PipeError> {
         let unreadable = |source| PipeError::Unreadable { path: path.to_owned(), source };
-        let bytes = std::fs::read(path).map_err(unreadable)?;
+        let bytes = input::read(path).map_err(unreadable)?;
         if bytes.starts_with(b"\0asm") {
             return Err(PipeError::Module { path: path.to_owned() });
         }
@@ -170,7 +174,7 @@ impl PipeConfig {
         }
         for (at, stage) in self.stages.iter().enumerate() {
             let name = stage.name();
-            if stage.name.as_deref() == Some("") {
+            if stage.name.as_deref().is_some_and(|name| name.trim().is_empty()) {
                 return Err(PipeError::EmptyName);
             }
             if name == SOURCE {
@@ -268,6 +272,57 @@ impl From<WhenFull> for Full {
     }
 }
 
+/// Sizes as a file has them.
+pub(super) const SIZE: &str = "a size in quotes, such as \"1MiB\"";
+
+/// Times as a file has them.
+pub(super) const TIME: &str = "a time in quotes, such as \"500ms\"";
+
+/// Takes a text, and says that it expects this.
+pub(super) struct Text(pub(super) &'static str);
+
+impl Visitor<'_> for Text {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<String, E> {
+        Ok(text.to_owned())
+    }
+}
+
+/// Takes the stages.
+struct Tables;
+
+impl<'de> Visitor<'de> for Tables {
+    type Value = Vec<StageConfig>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("tables `[[stage]]`, in double square brackets")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut tables: A) -> Result<Self::Value, A::Error> {
+        let mut stages = Vec::new();
+        while let Some(stage) = tables.next_element()? {
+            stages.push(stage);
+        }
+        Ok(stages)
+    }
+}
+
+fn tables<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<StageConfig>, D::Error> {
+    deserializer.deserialize_seq(Tables)
+}
+
+fn file<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+    match deserializer.deserialize_str(Text("the path of a file in quotes"))? {
+        path if path.is_empty() => Err(serde::de::Error::custom("the path is empty; name a file")),
+        path => Ok(path.into()),
+    }
+}
+
 fn default_queue() -> u32 {
     QUEUE
 }
@@ -280,12 +335,12 @@ fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Er
 }
 
 fn optional_memory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    let text = String::deserialize(deserializer)?;
+    let text = deserializer.deserialize_str(Text(SIZE))?;
     memory_size(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
 fn optional_deadline<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Duration>>, D::Error> {
-    let text = String::deserialize(deserializer)?;
+    let text = deserializer.deserialize_str(Text(TIME))?;
     match text.as_str() {
         "none" => Ok(Some(None)),
         text => guest_host::text::duration(text).map(Some).map(Some).map_err(serde::de::Error::custom),
@@ -350,6 +405,12 @@ deadline = "none""#;
             (TICKS, "some/pipe.toml: the pipeline has no stages; add a table `[[stage]]`"),
             (&format!("{TICKS}{}", stage("a", "quueue = 1")), "pipe.toml:6:1: unknown field `quueue`, expected one of"),
             (&format!("{TICKS}{}", stage("a", "queue = 0")), "pipe.toml:6:9: a queue has room for at least 1 block"),
+            ("[stage]\nmodule = \"m\"", "expected tables `[[stage]]`, in double square brackets"),
+            (&format!("{TICKS}[[stage]]\nmodule = \"\""), "pipe.toml:4:10: the path is empty; name a file"),
+            (&format!("{TICKS}{}", stage("a", "memory_limit = 7")), "expected a size in quotes, such as \"1MiB\""),
+            ("[source]\nframes = 1\nframe = 1024", "expected a size in quotes, such as \"1MiB\""),
+            ("[source]\nticks = 1\nevery = 1", "expected a time in quotes, such as \"500ms\""),
+            ("[source]\nfile = \"\"\nframe = \"1KiB\"", "`file` is empty; name a file"),
             (&format!("{TICKS}{}", stage("a", "full = \"no\"")), "expected one of `wait`, `refuse`, `drop-oldest`"),
             (&format!("{TICKS}{}", stage("a", "memory_limit = \"2MB\"")), "did you mean `2MiB`?"),
             (&format!("{TICKS}{}", stage("a", "deadline = \"2\"")), "`2` is not a time"),
@@ -362,7 +423,7 @@ deadline = "none""#;
                 &format!("{TICKS}{}{}", stage("a", ""), stage("a", "")),
                 "some/pipe.toml: two stages have the name `a`; give one of them another `name`",
             ),
-            (&format!("{TICKS}{}", stage("a", "name = \"\"")), "a stage has an empty `name`; leave it out"),
+            (&format!("{TICKS}{}", stage("a", "name = \" \"")), "a stage has an empty `name`; leave it out"),
             (&format!("{TICKS}{}", stage("a", "name = \"source\"")), "`source` is the name of the source"),
             (
                 &format!("{TICKS}{}{}", stage("a", "from = \"b\""), stage("b", "")),

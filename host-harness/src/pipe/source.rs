@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use guest_host::blocks::Block;
 use guest_host::text::{duration, memory_size};
-use serde::Deserialize;
+use guest_state::input;
+use serde::{Deserialize, Deserializer};
 
+use super::config::{SIZE, TIME, Text};
 use crate::blocks::published;
 
 /// Bytes of a tick.
@@ -53,11 +55,21 @@ pub enum Source {
 #[serde(deny_unknown_fields)]
 struct SourceTable {
     ticks: Option<u64>,
+    #[serde(default, deserialize_with = "text_of_a_time")]
     every: Option<String>,
     file: Option<PathBuf>,
     frames: Option<u64>,
+    #[serde(default, deserialize_with = "text_of_a_size")]
     frame: Option<String>,
     seed: Option<u64>,
+}
+
+fn text_of_a_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    deserializer.deserialize_str(Text(TIME)).map(Some)
+}
+
+fn text_of_a_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    deserializer.deserialize_str(Text(SIZE)).map(Some)
 }
 
 impl TryFrom<SourceTable> for Source {
@@ -95,6 +107,7 @@ impl TryFrom<SourceTable> for Source {
                 let every = every.map_or(Ok(EVERY), |every| duration(&every))?;
                 Ok(Self::Ticks { count: count(ticks)?, every })
             }
+            (_, Some(path), _) if path.as_os_str().is_empty() => Err("`file` is empty; name a file".to_owned()),
             (_, Some(path), _) => Ok(Self::File { path, frame: frame()? }),
             (.., frames) => {
                 let frames = count(frames.unwrap_or_default())?;
@@ -132,13 +145,7 @@ impl Source {
     /// That of the system, if its file cannot be read.
     pub(super) fn open(&self, mapped_from: u32) -> io::Result<Frames<'_>> {
         let file = match self {
-            Self::File { path, .. } => {
-                let file = File::open(path)?;
-                if file.metadata()?.is_dir() {
-                    return Err(io::Error::other("it is a folder"));
-                }
-                Some(file)
-            }
+            Self::File { path, .. } => Some(input::open(path)?),
             _ => None,
         };
         Ok(Frames { source: self, file, next: 0, mapped_from })
@@ -281,7 +288,7 @@ mod tests {
         let file = Source::File { path, frame: 2 };
         assert_eq!((all(&file), file.frames()), (vec![vec![1, 2], vec![3, 4], vec![5]], Some(3)));
         let folder = Source::File { path: folder.path().to_owned(), frame: 2 };
-        assert_eq!(folder.open(0).unwrap_err().to_string(), "it is a folder");
+        assert_eq!(folder.open(0).unwrap_err().to_string(), "it is a folder; name a file in it");
         assert_eq!(folder.frames(), None);
     }
 

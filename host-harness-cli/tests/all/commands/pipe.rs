@@ -65,6 +65,16 @@ fn the_samples_run_and_print_their_figures() {
 }
 
 #[test]
+fn a_pipeline_has_as_many_stages_as_its_file_says() {
+    let stages: Vec<_> =
+        (0..40).map(|at| format!("name = \"s{at}\"\nfunction = \"pass\"\nfrom = \"source\"")).collect();
+    let folder = folder(2, &stages.iter().map(String::as_str).collect::<Vec<_>>());
+    let said = folder.run("pipe pipe.toml --format json");
+    assert_eq!(said.status, Some(0), "{}", said.stderr);
+    assert_eq!(report(&said).stages.len(), 40);
+}
+
+#[test]
 fn with_verbose_the_lines_of_guests_are_shown() {
     let folder = Folder::new();
     let said = folder.run(&format!("pipe --verbose {}", samples().join("numbers.toml").display()));
