@@ -132,8 +132,10 @@ pub enum Violation {
         /// The id of the block.
         id: u32,
     },
-    /// A part of a block that has none: of a local block, or one to be written of bytes that are only read.
-    #[error("the block {id:#x} has no such parts: it is local, or its bytes are only read")]
+    /// A part of a block that has none: of a local block, or one to be written of bytes that are only read or in a ring.
+    #[error(
+        "the block {id:#x} has no such parts: it is local, its bytes are only read, or it is in a ring and the part would be written"
+    )]
     NotParted {
         /// The id of the block.
         id: u32,
@@ -184,6 +186,6 @@ pub enum JoinError {
         bytes: usize,
     },
     /// A refusal by the system.
-    #[error("the system refused to map the ring: {0}")]
+    #[error("the system refused to make or map the ring, which may be too large: {0}")]
     System(#[source] std::io::Error),
 }

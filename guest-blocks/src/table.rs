@@ -771,7 +771,10 @@ impl BlockTable {
         }
         let bytes = ring.inner.bytes();
         let mut storage = self.storage.clone();
-        let place = storage.take_pages(bytes).ok_or(JoinError::NoStorage { bytes: bytes + 2 * PAGE })?;
+        let place = storage.take_pages(bytes).ok_or_else(|| JoinError::NoStorage {
+            // Wherever the storage begins.
+            bytes: bytes_for(1, u32::try_from(bytes).unwrap_or(u32::MAX), true) as usize,
+        })?;
         map_ring(memory, &ring.inner, &place, writes).map_err(JoinError::System)?;
         discard_marks(memory, &mapped(&place), mapped(&place));
         (self.storage, self.kept) = (storage.clone(), Some(storage));

@@ -87,8 +87,11 @@ pub(crate) struct RingSize {
 
 /// Reads the size of a ring.
 pub(crate) fn ring(text: &str) -> Result<RingSize, String> {
-    let wrong =
-        || format!("`{text}` is no ring: write the number of slots, `x` and the size of each, such as 4x256KiB");
+    let wrong = || {
+        format!(
+            "`{text}` is no ring: write the number of slots, `x` and the size of each, such as 4x256KiB; it has 1 to 65535 slots"
+        )
+    };
     let (slots, each) = text.split_once('x').ok_or_else(wrong)?;
     let slots = count(1..=u16::MAX.into())(slots).ok().and_then(|slots| slots.try_into().ok()).ok_or_else(wrong)?;
     let slot_size = u32::try_from(size(each)?).ok().filter(|bytes| *bytes > 0);

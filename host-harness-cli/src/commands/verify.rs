@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Option<Content>
     let ring = arguments.ring();
     let others = common.strategy.iter().find(|strategy| **strategy != RestoreStrategy::DirtyCards);
     if let Some(other) = others.filter(|_| ring.is_some()) {
-        bail!("a guest in a ring is restored by dirty-cards, and not by {other}: leave out --strategy or --ring");
+        bail!("a guest in a ring is restored by dirty-cards, and not by {other}: leave out --ring, or the strategy");
     }
     let files = source::guests(&arguments.guests)?;
     let state = source::state(arguments.work.state.as_deref())?;
@@ -60,16 +60,20 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Option<Content>
         };
         let of_guest = common.config_of(&guest).arguments;
         let found = select(&guest, &arguments.work.function, &of_guest).map_err(|error| file.error(error))?;
-        if ring.is_some() && found.stages.is_empty() {
-            bail!("{}: --ring is for guests with stages, and none is called", file.path.display());
-        }
         notes.extend(found.skipped.iter().map(|function| skipped(&guest, function)));
-        guests.push((file, guest));
+        guests.push((file, guest, !found.stages.is_empty()));
     }
-    common.call.check_for(guests.iter().map(|(_, guest)| guest))?;
-    for (file, guest) in &guests {
+    common.call.check_for(guests.iter().map(|(_, guest, _)| guest))?;
+    for (file, guest, has_stages) in &guests {
         let named = |error| file.error(error);
         let (allocator, variants, not_admitted) = ways(guest, common, &state).map_err(named)?;
+        if ring.is_some() && !has_stages {
+            let reason = "--ring is for guests with stages, and none of this one is called";
+            let strategy = RestoreStrategy::DirtyCards.name();
+            let seed = arguments.proof.seed;
+            verdicts.push(VerdictReport::not_verified(guest.name(), &allocator, strategy, None, seed, &reason));
+            continue;
+        }
         let check = Check {
             guest,
             allocator: &allocator,
@@ -111,6 +115,9 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Option<Content>
         notes.push(format!(
             "stages are called with blocks in a ring of {slots} x {slot_size} bytes, which the guest {does}"
         ));
+    }
+    if let Some(bytes) = common.map_blocks_from {
+        notes.push(format!("memory blocks of {bytes} bytes and more are mapped where they can be, by dirty-cards"));
     }
     report.notes = notes;
     Ok(Some(Content::Verify(report)))

@@ -11,7 +11,7 @@ use crate::intent_report::IntentReport;
 use crate::measure::{FailedCall, MemoryMap, MemorySeries, Noise, Row, Spread, way};
 use crate::replay::{Numbering, ReplayRow, TraceSummary};
 use crate::report::recommend::Recommendation;
-use crate::verify::{AllowFailing, Difference, NeverSucceeded, RegionFinding, Skipped, Verdict};
+use crate::verify::{AllowFailing, BrokenRules, Difference, NeverSucceeded, RegionFinding, Skipped, Verdict};
 use guest_host::{Arguments, CallStats, Guest, InstanceConfig, Residue, RestoreStrategy};
 
 /// How instances were made.
@@ -240,6 +240,9 @@ pub struct VerdictReport {
     /// Functions of which no call succeeded.
     #[serde(default)]
     pub never_succeeded: Vec<NeverSucceeded>,
+    /// Functions that broke the rules of memory blocks in some calls.
+    #[serde(default)]
+    pub broken_rules: Vec<BrokenRules>,
     /// Whether the time limit ended it before all calls were made.
     #[serde(default)]
     pub ended_early: bool,
@@ -271,6 +274,7 @@ impl VerdictReport {
             regions: verdict.regions.clone(),
             inconclusive: verdict.skipped.clone(),
             never_succeeded: verdict.never_succeeded.clone(),
+            broken_rules: verdict.broken_rules.clone(),
             ended_early: verdict.ended_early,
             not_called: verdict.not_called.clone(),
             suspensions: verdict.suspensions,
@@ -326,6 +330,7 @@ impl VerdictReport {
             regions: Vec::new(),
             inconclusive: Vec::new(),
             never_succeeded: Vec::new(),
+            broken_rules: Vec::new(),
             ended_early: false,
             not_called: Vec::new(),
             suspensions: None,

@@ -56,7 +56,7 @@ pub use sleeper::{Sleep, Sleeper};
 pub use suspend::{NotSuspended, verify_suspension};
 use tally::Tally;
 use tested::{Tested, in_ring_or_alone};
-pub use verdict::{Difference, NeverSucceeded, RegionFinding, Residual, Skipped, Verdict, What};
+pub use verdict::{BrokenRules, Difference, NeverSucceeded, RegionFinding, Residual, Skipped, Verdict, What};
 
 /// Options of verification.
 ///

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::draw::Callee;
 use super::observe::CauseOfFailure;
-use super::{AllowFailing, Ended, NeverSucceeded, Skipped, Verdict};
+use super::{AllowFailing, BrokenRules, Ended, NeverSucceeded, Skipped, Verdict};
 
 /// The counts of a verification, by function.
 #[derive(Default)]
@@ -26,6 +26,9 @@ struct OfFunction<'g> {
     /// Calls that a limit ended on both sides.
     cut_off: u64,
 }
+
+/// The kind of [`Cause::Block`](guest_host::Cause::Block).
+const BREACH: &str = "block";
 
 /// A function is not called again after so many calls, all of which limits ended: more of them take long and prove nothing.
 const GIVE_UP: u64 = 3;
@@ -74,6 +77,7 @@ impl<'g> Tally<'g> {
             verdict.not_called = self.not_called(functions);
         }
         verdict.never_succeeded = self.never_succeeded(allowed);
+        verdict.broken_rules = self.broken_rules();
     }
 
     /// The functions of which no call was made.
@@ -98,6 +102,22 @@ impl<'g> Tally<'g> {
                 calls: counts.skipped,
                 on_restored: counts.skipped_on_restored,
                 compared: counts.compared,
+            })
+            .collect()
+    }
+
+    /// The functions that succeeded and broke the rules of memory blocks in other calls.
+    fn broken_rules(&self) -> Vec<BrokenRules> {
+        let some_succeeded = self.functions.values().filter(|counts| counts.failed < counts.compared);
+        some_succeeded
+            .filter_map(|counts| {
+                let (message, broken) = counts.causes.get(BREACH)?;
+                Some(BrokenRules {
+                    function: counts.name.to_owned(),
+                    calls: counts.compared,
+                    broken: *broken,
+                    message: message.clone(),
+                })
             })
             .collect()
     }

@@ -25,6 +25,8 @@ pub struct Verdict {
     pub skipped: Vec<Skipped>,
     /// Functions of which calls were compared and none succeeded.
     pub never_succeeded: Vec<NeverSucceeded>,
+    /// Functions that broke the rules of memory blocks in some calls, in the same way on both sides.
+    pub broken_rules: Vec<BrokenRules>,
     /// Whether the time limit ended it before all calls were made.
     pub ended_early: bool,
     /// Functions that were not called before the time limit.
@@ -48,6 +50,7 @@ impl Verdict {
             failures: 0,
             skipped: Vec::new(),
             never_succeeded: Vec::new(),
+            broken_rules: Vec::new(),
             ended_early: false,
             not_called: Vec::new(),
             differences: Vec::new(),
@@ -145,6 +148,29 @@ impl fmt::Display for NeverSucceeded {
             others.iter().try_for_each(|record| write!(f, ", {record}"))?;
         }
         Ok(())
+    }
+}
+
+/// A function that broke the rules of memory blocks in some of its calls and succeeded in others. Its restores are proved, and yet the guest has
+/// a fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct BrokenRules {
+    /// The function.
+    pub function: String,
+    /// Calls of it that were compared.
+    pub calls: u64,
+    /// Those among them that broke a rule.
+    pub broken: u64,
+    /// The first breach in a sentence.
+    pub message: String,
+}
+
+impl fmt::Display for BrokenRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { function, calls, broken, message } = self;
+        write!(f, "note: `{function}` failed in {broken} of {calls} call(s), on both sides alike: {message}")
     }
 }
 

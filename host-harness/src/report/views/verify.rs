@@ -45,7 +45,7 @@ fn share(count: u64, of: u64) -> String {
     }
 }
 
-/// A line for each difference, each function with skipped calls and each that never succeeded, and for the error that prevented verification.
+/// A line for each difference, each function with skipped calls, each that never succeeded and each that broke rules, and for the error that prevented verification.
 fn lines(verdict: &VerdictReport) -> impl Iterator<Item = String> {
     let differences = verdict.differences.iter().map(ToString::to_string);
     let skipped = verdict.inconclusive.iter().map(ToString::to_string);
@@ -54,7 +54,14 @@ fn lines(verdict: &VerdictReport) -> impl Iterator<Item = String> {
     let not_called = not_called.map(|name| format!("inconclusive: the time limit passed before `{name}` was called"));
     let never_slept = verdict.suspensions == Some(0) && verdict.error.is_none();
     let never_slept = never_slept.then(|| "inconclusive: it was never suspended; make more calls".to_owned());
-    differences.chain(skipped).chain(failing).chain(not_called).chain(never_slept).chain(verdict.error.clone())
+    let broken = verdict.broken_rules.iter().map(ToString::to_string);
+    differences
+        .chain(skipped)
+        .chain(failing)
+        .chain(broken)
+        .chain(not_called)
+        .chain(never_slept)
+        .chain(verdict.error.clone())
 }
 
 /// The lines about verdicts that did not pass: each line once, with the way of restoring or with the number of ways.

@@ -287,6 +287,24 @@ const BARE: &str = r#"(module
     (func (export "double") (param i64) (result i64) (i64.add (local.get 0) (local.get 0))))"#;
 
 #[test]
+fn functions_that_break_rules_in_some_calls_are_named() {
+    // It drops its block twice, if it has one.
+    let wasm = wat::parse_str(BARE.replacen(
+        "(call $drop (local.get 0))",
+        "(call $drop (local.get 0)) (call $drop (local.get 0))",
+        1,
+    ));
+    let guest = Guest::load(engine(), "bare", &wasm.unwrap(), PrepareOptions::default()).unwrap();
+    let options = VerifyOptions::default().with_functions(Some(vec!["take".to_owned()])).with_calls(60);
+    let verdict = verify(&guest, &options, &MemoryState::new(), &mut |_| ()).unwrap();
+    let [broken] = &verdict.broken_rules[..] else { panic!("{verdict:?}") };
+    assert!(verdict.passed() && verdict.never_succeeded.is_empty());
+    assert_eq!((broken.calls, broken.broken), (60, verdict.failures));
+    assert!((30..60).contains(&broken.broken) && broken.message.contains("is no block of this guest"), "{broken}");
+    assert!(broken.to_string().starts_with("note: `take` failed in "));
+}
+
+#[test]
 fn stages_of_a_bare_module_are_called_as_stages() {
     let wasm = wat::parse_str(BARE).unwrap();
     let guest = Guest::load(engine(), "bare", &wasm, PrepareOptions::default()).unwrap();
