@@ -175,6 +175,23 @@ mod tests {
     }
 
     #[test]
+    fn as_many_bytes_as_are_asked_for_serve_wherever_they_begin() {
+        for bytes in [1, PAGE as u32, 3 * PAGE as u32 + 1] {
+            let (mapped, copied) = (bytes_for(1, bytes, true) as usize, bytes_for(1, bytes, false) as usize);
+            let memory = vec![0; 2 * PAGE + mapped];
+            for start in [0, 1, GUARD, PAGE - GUARD - 1, PAGE - GUARD, PAGE - GUARD + 1, PAGE - 1] {
+                let mut storage = Storage::default();
+                assert!(storage.offer(PAGE + start..PAGE + start + mapped));
+                storage.find_zeros(&memory);
+                assert!(storage.take_pages(bytes as usize).is_some(), "{bytes} from {start}");
+                let mut storage = Storage::default();
+                assert!(storage.offer(PAGE + start..PAGE + start + copied));
+                assert!(storage.take(bytes).is_some(), "{bytes} from {start}");
+            }
+        }
+    }
+
+    #[test]
     fn storage_without_a_place_is_no_storage() {
         let mut storage = Storage::default();
         assert!(!storage.offer(4000..8192 + GUARD - 1) && storage.overlapping(&(0..10_000)).is_none());

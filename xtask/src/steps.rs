@@ -1,13 +1,14 @@
 //! Steps that run one after the other, and the summary of how each went.
 
-use std::{
-    fmt::Write as _,
-    time::{Duration, Instant},
-};
+use std::env;
+use std::fmt::Write as _;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
 use crate::console::Console;
+use crate::folders;
 
 /// How a step went.
 #[derive(Debug)]
@@ -49,6 +50,7 @@ impl<'a> Steps<'a> {
             Ok(()) => Outcome::Passed,
             Err(error) => {
                 self.console.say(&format!("{name}: {error:#}"));
+                self.console.say(&free_space());
                 Outcome::Failed(error)
             }
         };
@@ -100,11 +102,29 @@ impl<'a> Steps<'a> {
     }
 }
 
+/// The free space where steps build, and where tests make temporary folders. A test that fails as a disk is full says so in words of its own,
+/// if at all.
+fn free_space() -> String {
+    let told = Command::new("df").arg("-h").args([folders::root(), env::temp_dir()]).output();
+    match told {
+        Ok(told) => format!("free space:\n{}", String::from_utf8_lossy(&told.stdout).trim_end()),
+        Err(error) => format!("free space: unknown ({error})"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use anyhow::bail;
 
     use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn free_space_is_told_of_both_folders() {
+        let told = free_space();
+        // A heading and a line for each.
+        assert!(told.starts_with("free space:\n") && told.lines().count() == 4, "{told}");
+    }
 
     #[test]
     fn what_needs_a_failed_step_is_left_out_and_the_rest_runs() {
