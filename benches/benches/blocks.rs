@@ -299,7 +299,8 @@ impl SystemCalls {
     /// Around a page that is touched, the system maps those that lie in as many aligned bytes with it.
     const AROUND: usize = 64 << 10;
 
-    /// Where the pages of the first block begin in such bytes: behind the end of the storage's first page that is not whole, and one page.
+    /// The offset of a guest's first mapped page within so many bytes. The storage begins at a multiple of them; its first page is not used,
+    /// and the second is free beside the mapping.
     const AT: usize = 2 * 4096;
 
     fn new(size: usize) -> Result<Self> {

@@ -24,7 +24,7 @@ pub fn open(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// What the system says of a file that is neither a folder nor a device. Before it is opened: opening alone can have effects on a device.
+/// Returns the metadata of a file, and refuses folders and devices. Call it before you open the file: to open a device can already have effects.
 fn checked(path: &Path) -> io::Result<Metadata> {
     let metadata = std::fs::metadata(path)?;
     if metadata.is_dir() {

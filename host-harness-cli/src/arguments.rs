@@ -44,8 +44,8 @@ use crate::config;
 use crate::gate::{Gate, Outputs};
 use crate::output::Destination;
 use crate::values::{
-    Deadline, Instructions, RingSize, Secret, clock, count, duration, exchange_size, file, instructions, manifest,
-    memory_size, policy, randomness, ring, secret, size, variable,
+    Deadline, Instructions, Secret, clock, count, duration, exchange_size, file, instructions, manifest, memory_size,
+    policy, randomness, ring, secret, size, variable,
 };
 
 /// Runs, restores, measures and verifies WebAssembly guests.
@@ -161,7 +161,7 @@ pub(crate) enum Command {
     Man(Man),
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Common options")]
 pub(crate) struct Common {
     /// Format of the printed report.
@@ -495,7 +495,7 @@ pub(crate) struct Verify {
     /// On Linux, by the strategy dirty-cards. The guest must offer storage for the whole ring when it is initialised. Blocks that are larger
     /// than a slot are copied.
     #[arg(long, value_name = "SLOTSxSIZE", value_parser = ring, conflicts_with = "suspend", allow_hyphen_values = true)]
-    pub(crate) ring: Option<RingSize>,
+    pub(crate) ring: Option<RingOptions>,
     /// Whether the guest writes and reads the ring, or only reads it.
     ///
     /// A stage that writes its input fails in a guest that only reads: leave it out with --function, or allow that with --allow-failing.
@@ -507,7 +507,7 @@ pub(crate) struct Verify {
     pub(crate) gate: Gate,
 }
 
-/// What a guest may do with blocks of a ring.
+/// The access of a guest to the blocks of a ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Role {
     Writer,
@@ -517,12 +517,11 @@ pub(crate) enum Role {
 impl Verify {
     /// The ring that guests join.
     pub(crate) fn ring(&self) -> Option<RingOptions> {
-        let RingSize { slots, slot_size } = self.ring?;
         let role = match self.ring_role {
             Role::Writer => RingRole::Writer,
             Role::Reader => RingRole::Reader,
         };
-        Some(RingOptions { slots, slot_size, role })
+        self.ring.map(|ring| RingOptions { role, ..ring })
     }
 }
 

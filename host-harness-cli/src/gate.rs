@@ -43,7 +43,7 @@ impl Gate {
 }
 
 /// Outputs for those who are not at a terminal.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Common options")]
 pub(crate) struct Outputs {
     /// Also write the result as Markdown for a comment of a pull request; `-` prints it instead of the ordinary output.

@@ -52,7 +52,8 @@ impl GuestFile {
         );
         anyhow::ensure!(
             !guest.functions().is_empty() || guest.stages().next().is_none(),
-            "{}: the module exports no extension function; `host-harness pipe` runs its stages, and `host-harness verify` without --suspend verifies them",
+            "{}: the module exports no extension function; `host-harness pipe` runs its stages, and `host-harness verify` without \
+             --suspend verifies them",
             self.path.display()
         );
         anyhow::ensure!(

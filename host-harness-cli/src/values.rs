@@ -9,6 +9,7 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 use guest_host::RestorePolicy;
 pub(crate) use guest_host::text::{duration, exchange_size, memory_size, size};
 use guest_host::wasi::{Clock, Randomness};
+use host_harness::verify::{RingOptions, RingRole};
 
 /// A deadline: a time, or `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,15 +79,8 @@ pub(crate) fn policy(text: &str) -> Result<RestorePolicy, String> {
     }
 }
 
-/// The slots of a ring of memory blocks, and the bytes of each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RingSize {
-    pub(crate) slots: usize,
-    pub(crate) slot_size: u32,
-}
-
-/// Reads the size of a ring.
-pub(crate) fn ring(text: &str) -> Result<RingSize, String> {
+/// Reads the slots of a ring of memory blocks, and the size of each.
+pub(crate) fn ring(text: &str) -> Result<RingOptions, String> {
     let wrong = || {
         format!(
             "`{text}` is no ring: write the number of slots, `x` and the size of each, such as 4x256KiB; it has 1 to 65535 slots"
@@ -96,7 +90,7 @@ pub(crate) fn ring(text: &str) -> Result<RingSize, String> {
     let slots = count(1..=u16::MAX.into())(slots).ok().and_then(|slots| slots.try_into().ok()).ok_or_else(wrong)?;
     let slot_size = u32::try_from(size(each)?).ok().filter(|bytes| *bytes > 0);
     let slot_size = slot_size.ok_or_else(|| format!("`{each}` is no size of a slot: give 1B to less than 4GiB"))?;
-    Ok(RingSize { slots, slot_size })
+    Ok(RingOptions { slots, slot_size, role: RingRole::default() })
 }
 
 /// Reads an environment variable.
@@ -165,8 +159,8 @@ mod tests {
 
     #[test]
     fn rings_have_slots_of_a_size() {
-        assert_eq!(ring("4x256KiB"), Ok(RingSize { slots: 4, slot_size: 262_144 }));
-        assert_eq!(ring("1x1B"), Ok(RingSize { slots: 1, slot_size: 1 }));
+        let of = |slots, slot_size| Ok(RingOptions { slots, slot_size, role: RingRole::Writer });
+        assert_eq!((ring("4x256KiB"), ring("1x1B")), (of(4, 262_144), of(1, 1)));
         for wrong in ["4", "x1KiB", "0x1KiB", "-1x1KiB", "65536x1KiB", "4*1KiB", ""] {
             assert!(ring(wrong).unwrap_err().contains("such as 4x256KiB"), "{wrong}");
         }

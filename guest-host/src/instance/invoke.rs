@@ -232,9 +232,7 @@ impl Instance {
         let Err(fault) = blocks::end_call(&mut live.store) else { return Ok(()) };
         // Nobody knows what else the guest has done.
         live.store.data_mut().dirty_ranges.call_begins();
-        let failed = live.failed(CallError::from(fault), &self.guest, &self.config);
-        live.leave_allocator();
-        Err(failed)
+        Err(live.failed(CallError::from(fault), &self.guest, &self.config))
     }
 
     /// Makes the instance ready for a call of the function: its deadline runs from here. Returns whether the call begins at the
@@ -294,11 +292,7 @@ impl Instance {
                 live.store.data_mut().dirty_ranges.call_succeeded();
                 Ok(())
             }
-            Err(error) => {
-                let failed = live.failed(error, &self.guest, &self.config);
-                live.leave_allocator();
-                Err(failed)
-            }
+            Err(error) => Err(live.failed(error, &self.guest, &self.config)),
         }
     }
 

@@ -155,10 +155,10 @@ impl Live {
         Ok(())
     }
 
-    /// Why a call left no result.
+    /// Ends a call that failed, and says why. Nothing is under way in the guest's allocator any more.
     #[cold]
     pub(super) fn failed(&mut self, error: CallError, guest: &Guest, config: &InstanceConfig) -> Box<UnnamedFailure> {
-        match error {
+        let failed = match error {
             CallError::Trapped(error) => {
                 let stack_top = match self.handles.stack_pointer.map(|index| self.snapshot.globals[index]) {
                     Some(Val::I32(top)) => Some(top.cast_unsigned()),
@@ -181,7 +181,9 @@ impl Live {
                 let in_use = self.logical_bytes();
                 UnnamedFailure::boxed(fault.into_cause(in_use, self.store.data().limiter.limit() as u64))
             }
-        }
+        };
+        self.leave_allocator();
+        failed
     }
 
     /// Bytes of memory that the guest sees.

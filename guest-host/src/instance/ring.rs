@@ -4,7 +4,6 @@ use std::io;
 use std::ops::Range;
 
 use guest_blocks::{Block, JoinError, Refused, Ring};
-
 use wasmtime::Val;
 
 use super::{Instance, Status};
@@ -168,11 +167,14 @@ impl RingGroup {
     /// The instance, which joins the ring again if it was replaced.
     fn joined(&mut self, member: Member) -> &mut Instance {
         let Joined { instance, writes, has_copies } = &mut self.members[member.0];
-        if !*has_copies && instance.status() != Status::Ready {
+        if *has_copies {
+            return instance;
+        }
+        if instance.status() != Status::Ready {
             // Made anew before it joins. If it cannot be made now, its call tries again and says why.
             let _ = instance.restore();
         }
-        if !*has_copies && instance.status() == Status::Ready && !instance.has_rings() {
+        if instance.status() == Status::Ready && !instance.has_rings() {
             *has_copies = instance.join(&self.ring, *writes).is_err();
         }
         instance

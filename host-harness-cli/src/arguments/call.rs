@@ -9,7 +9,7 @@ use host_harness::functions::{SkippedFunction, arguments_of};
 type Call = (String, Vec<String>);
 
 /// The arguments of functions of bare modules.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct CallArguments {
     /// Arguments for a function of a bare module, such as 'gcd=48,18'; may be given once for each function.
     ///

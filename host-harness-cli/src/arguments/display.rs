@@ -17,7 +17,7 @@ pub(crate) enum Verbosity {
 }
 
 /// The options of what is shown.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Display {
     /// Show more of the work on standard error: each line of cargo and of the compilers, and each row.
     #[arg(short, long, global = true, action = ArgAction::SetTrue)]

@@ -8,7 +8,7 @@ use guest_host::artefact::is_artefact;
 use guest_host::{Engine, Guest, InstanceAllocation, LoadError, MemoryState, RestoreStrategy};
 use host_harness::functions::{select, select_with_stages};
 use host_harness::measure::{Variant, leaves_residue};
-use host_harness::report::{Content, NotAdmitted, Settings, VerdictReport, VerifyReport};
+use host_harness::report::{Content, Settings, VerdictReport, VerifyReport};
 use host_harness::verify::{
     AllowFailing, NotSuspended, RingOptions, RingRole, VerifyOptions, verify, verify_suspension,
 };
@@ -34,10 +34,13 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Option<Content>
         return Ok(None);
     }
     let mut config = common.engine()?;
+    let mut common = common.clone();
     if ring.is_some() {
         // Pages of a pool are never mapped over.
         config.allocation = InstanceAllocation::OnDemand;
+        common.strategy = vec![RestoreStrategy::DirtyCards];
     }
+    let common = &common;
     let engine = Engine::new(&config)?;
     let counting = Engine::new(&config.with_fuel(true))?;
     let clock = Clock::start(arguments.proof.time_limit);
@@ -89,11 +92,7 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Option<Content>
         };
         verdicts.extend(check.all(&variants).map_err(named)?);
         // A strategy that the user named and that cannot restore the guest is a failed check; others are not.
-        let is_asked = |refused: &&NotAdmitted| match ring {
-            Some(_) => refused.strategy == RestoreStrategy::DirtyCards.name(),
-            None => !common.strategy.is_empty(),
-        };
-        for refused in not_admitted.iter().filter(is_asked) {
+        for refused in not_admitted.iter().filter(|_| !common.strategy.is_empty()) {
             let reasons = refused.reasons.join("; ");
             verdicts.push(VerdictReport::not_verified(
                 guest.name(),
@@ -144,10 +143,7 @@ pub(super) struct Check<'a> {
 impl Check<'_> {
     /// Verifies every way of restoring among `variants`; the baseline that is not restored is none.
     pub(super) fn all(&self, variants: &[Variant]) -> Result<Vec<VerdictReport>, LoadError> {
-        let strategies = match self.ring {
-            Some(_) => vec![RestoreStrategy::DirtyCards],
-            None => asked(self.guest, self.common, self.state)?,
-        };
+        let strategies = asked(self.guest, self.common, self.state)?;
         let asked = |variant: &Variant| {
             variant.strategy.is_some_and(|strategy| strategies.is_empty() || strategies.contains(&strategy))
         };

@@ -31,7 +31,7 @@ pub(super) fn compare(
             let Some(restore) = instance.in_place() else { return residuals };
             let promise = restore.promise(region, residue);
             // The pages of a ring are no part of the instance's state.
-            let parts = beside(range, ring.as_ref().map(|(place, _)| place));
+            let parts = ring.as_ref().map_or_else(|| vec![range.clone()], |(place, _)| beside(&range, place).into());
             let found = parts.into_iter().filter_map(|part| compare_range(memory, snapshot.memory(), region, part));
             let found: Vec<Residual> = found.collect();
             let bytes = found.iter().map(|found| found.bytes).sum();
@@ -73,8 +73,7 @@ pub(super) fn compare_new(instance: &Instance, fresh: &Instance, differences: &m
             // The host writes this word, and its value depends on how the module is prepared.
             RegionKind::ControlBlock => {
                 let word = snapshot.control_block().map_or(0, |block| block.address) + offset::LOWEST_STACK;
-                let within = |address: usize| address.clamp(range.start, range.end);
-                vec![range.start..within(word), within(word + 4)..range.end]
+                beside(&range, &(word..word + 4)).into()
             }
             _ => vec![range],
         };
@@ -95,12 +94,9 @@ fn broken(found: Residual) -> What {
 }
 
 /// The parts of a range before and behind another one.
-fn beside(range: Range<usize>, other: Option<&Range<usize>>) -> Vec<Range<usize>> {
+fn beside(range: &Range<usize>, other: &Range<usize>) -> [Range<usize>; 2] {
     let within = |address: usize| address.clamp(range.start, range.end);
-    match other {
-        Some(other) => vec![range.start..within(other.start), within(other.end)..range.end],
-        None => vec![range],
-    }
+    [range.start..within(other.start), within(other.end)..range.end]
 }
 
 /// Compares the pages of a ring with its bytes as the host sees them.
@@ -109,14 +105,20 @@ fn compare_ring(memory: &[u8], place: Range<usize>, bytes: &[u8]) -> Option<What
     if pages == bytes {
         return None;
     }
-    let mut differing = (0..bytes.len()).filter(|at| pages.get(*at) != Some(&bytes[*at]));
-    let first = differing.next()?;
+    let (first, differing) = differing(0..bytes.len(), |at| pages.get(at) != Some(&bytes[at]))?;
     Some(What::Ring {
         address: (place.start + first) as u64,
         expected: bytes[first],
         found: pages.get(first).copied().unwrap_or(0),
-        bytes: 1 + differing.count() as u64,
+        bytes: differing,
     })
+}
+
+/// The first of the addresses whose bytes differ, and how many these are.
+fn differing(addresses: impl Iterator<Item = usize>, differs: impl Fn(usize) -> bool) -> Option<(usize, u64)> {
+    let mut differing = addresses.filter(|address| differs(*address));
+    let first = differing.next()?;
+    Some((first, 1 + differing.count() as u64))
 }
 
 /// The first byte of the range that differs from what was saved, or from zero beyond it.
@@ -128,15 +130,8 @@ fn compare_range(memory: &[u8], saved: &[u8], region: RegionKind, range: Range<u
         return None;
     }
     let expected = |address: usize| saved.get(address).copied().unwrap_or(0);
-    let mut differing = in_snapshot.chain(beyond).filter(|address| memory[*address] != expected(*address));
-    let first = differing.next()?;
-    Some(Residual {
-        region,
-        address: first as u64,
-        expected: expected(first),
-        found: memory[first],
-        bytes: 1 + differing.count() as u64,
-    })
+    let (first, bytes) = differing(in_snapshot.chain(beyond), |address| memory[address] != expected(address))?;
+    Some(Residual { region, address: first as u64, expected: expected(first), found: memory[first], bytes })
 }
 
 fn is_zero(bytes: &[u8]) -> bool {

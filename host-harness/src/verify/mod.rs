@@ -19,10 +19,10 @@
 //! compared. The verdict names it, with the commonest cause, and passes only if [`AllowFailing`] allows that.
 //!
 //! Stages are called with memory blocks that the seed determines. Each side has equal blocks of its own, which are copied, mapped, or in a
-//! [ring](RingOptions) as the options say. After the restore the result
-//! block and the input block are compared, whole, and the counts of attachments. Some breaches of the rules of blocks are found only by
-//! the marks of a write barrier; so the fresh instances have one exactly if the restored instance has. The pages of a ring are no part of
-//! the snapshot: after each call they are compared with the bytes that the host sees in the ring.
+//! [ring](RingOptions) as the options say. After the restore the result block and the input block are compared, whole, and the counts of
+//! attachments. Some breaches of the rules of blocks are found only by the marks of a write barrier; so the fresh instances have one exactly
+//! if the restored instance has. The pages of a ring are no part of the snapshot: after each call they are compared with the bytes that the
+//! host sees in the ring.
 //!
 //! It finds differences; it does not look for their cause, and it cannot judge a guest that is not a pure function of
 //! its state.
@@ -107,7 +107,7 @@ pub struct RingOptions {
     pub role: RingRole,
 }
 
-/// What a guest that joins a ring may do with blocks of the ring.
+/// The access of a guest to the blocks of a ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RingRole {
     /// Write them and read them.

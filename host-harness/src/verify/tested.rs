@@ -26,7 +26,13 @@ pub(super) trait Tested {
 
     /// The block that a call begins with.
     fn block(&mut self, input: &Input) -> Block {
-        input.block(self.instance().config().limits.blocks_mapped_from)
+        let mapped_from = self.instance().config().limits.blocks_mapped_from;
+        self.block_in_slot(input).unwrap_or_else(|| input.block(mapped_from))
+    }
+
+    /// The same in a slot of its ring, if there is one for it.
+    fn block_in_slot(&mut self, _input: &Input) -> Option<Block> {
+        None
     }
 
     /// All bytes of a block that nobody has attached. All of them are published afterwards.
@@ -90,18 +96,6 @@ struct InRing {
     bystander: Option<Block>,
 }
 
-impl InRing {
-    fn block_in_slot(&mut self, input: &Input) -> Option<Block> {
-        self.bystander = self.last.take();
-        self.last = input.block_in(&mut self.group);
-        if self.last.is_none() && self.bystander.take().is_some() {
-            // There is one slot.
-            self.last = input.block_in(&mut self.group);
-        }
-        self.last.clone()
-    }
-}
-
 impl Tested for InRing {
     fn instance(&self) -> &Instance {
         self.group.member(self.member)
@@ -131,9 +125,14 @@ impl Tested for InRing {
         self.group.changed_tables(self.member)
     }
 
-    fn block(&mut self, input: &Input) -> Block {
-        let mapped_from = self.instance().config().limits.blocks_mapped_from;
-        self.block_in_slot(input).unwrap_or_else(|| input.block(mapped_from))
+    fn block_in_slot(&mut self, input: &Input) -> Option<Block> {
+        self.bystander = self.last.take();
+        self.last = input.block_in(&mut self.group);
+        if self.last.is_none() && self.bystander.take().is_some() {
+            // There is one slot.
+            self.last = input.block_in(&mut self.group);
+        }
+        self.last.clone()
     }
 
     fn bystander(&self) -> Option<Block> {

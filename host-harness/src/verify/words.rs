@@ -133,7 +133,6 @@ pub(super) fn counts(expected: Option<AllocationStats>, found: Option<Allocation
 /// The names of the blocks of a call.
 const RESULT: &str = "the result block";
 const INPUT: &str = "the input block";
-
 const BYSTANDER: &str = "another block of the ring";
 
 /// The first difference between the blocks of two calls; `None` if they are equal.

@@ -14,7 +14,8 @@ pub enum BlockSpecimen {
     PublishesEarly,
     /// The bytes of a writer do not get into the block.
     LosesCopy,
-    /// What a guest that only reads a ring writes there survives a restore: its pages do not show the ring any more.
+    /// A guest that only reads a ring writes to its own pages of the ring, and the restore leaves these bytes. The pages do not show the ring any
+    /// more.
     KeepsRingPages,
 }
 

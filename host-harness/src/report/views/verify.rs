@@ -45,7 +45,8 @@ fn share(count: u64, of: u64) -> String {
     }
 }
 
-/// A line for each difference, each function with skipped calls, each that never succeeded and each that broke rules, and for the error that prevented verification.
+/// A line for each difference, each function with skipped calls, each that never succeeded and each that broke rules, and for the error that
+/// prevented verification.
 fn lines(verdict: &VerdictReport) -> impl Iterator<Item = String> {
     let differences = verdict.differences.iter().map(ToString::to_string);
     let skipped = verdict.inconclusive.iter().map(ToString::to_string);

@@ -188,30 +188,22 @@ fn blocks_may_lie_at_the_end_of_the_address_space() {
 }
 
 #[test]
-fn storage_that_was_offered_in_a_call_is_in_no_image() {
-    let config = config().with_policy(RestorePolicy::OnError);
-    let mut instance = guest().instantiate(&config, MemoryState::new()).unwrap();
-    instance.call_stage_by_name("noop", None).unwrap();
-    instance.delta().unwrap();
-    instance.call_stage_by_name("offer", None).unwrap();
-    assert_eq!(instance.suspend().unwrap_err(), SuspendError::OffersStorage);
-    instance.restore().unwrap();
-    instance.suspend().unwrap();
-}
-
-#[test]
-fn a_block_that_a_call_left_attached_is_in_no_image() {
-    let config = config().with_policy(RestorePolicy::OnError);
-    let mut instance = guest().instantiate(&config, MemoryState::new()).unwrap();
-    instance.call_stage_by_name("edge", None).unwrap();
-    instance.delta().unwrap();
-    instance.call_stage_by_name("leave", None).unwrap();
-    assert_eq!(instance.suspend().unwrap_err(), SuspendError::LeftAttached);
-    // The next call does not change that: the place stays as it is.
-    instance.call_stage_by_name("edge", None).unwrap();
-    assert_eq!(instance.suspend().unwrap_err(), SuspendError::LeftAttached);
-    instance.restore().unwrap();
-    instance.suspend().unwrap();
+fn what_a_call_leaves_of_blocks_is_in_no_image() {
+    for (stage, refused) in [("offer", SuspendError::OffersStorage), ("leave", SuspendError::LeftAttached)] {
+        let config = config().with_policy(RestorePolicy::OnError);
+        let mut instance = guest().instantiate(&config, MemoryState::new()).unwrap();
+        for without_effect in ["noop", "edge"] {
+            instance.call_stage_by_name(without_effect, None).unwrap();
+            instance.delta().unwrap();
+        }
+        instance.call_stage_by_name(stage, None).unwrap();
+        assert_eq!(instance.suspend().unwrap_err(), refused);
+        // The next call does not change that.
+        instance.call_stage_by_name("edge", None).unwrap();
+        assert_eq!(instance.suspend().unwrap_err(), refused);
+        instance.restore().unwrap();
+        instance.suspend().unwrap();
+    }
 }
 
 #[test]

@@ -176,7 +176,7 @@ fn pages_of_a_ring_that_do_not_show_the_ring_are_caught() {
     let broken = |role| in_ring("exchange-adversary", role, MANY, |it| it.break_blocks(BlockSpecimen::KeepsRingPages));
     let verdict = broken(RingRole::Reader);
     found(&verdict, "writes_read", "the ring's pages differ from the ring in 1 byte(s)");
-    // What a writer writes is in the ring, as its pages are those of the ring. But nobody takes it back.
+    // A writer changes the ring itself, so its pages still show the ring. But the frames that it spoiled can be read.
     found(&broken(RingRole::Writer), "writes_published", "in the input block");
 }
 
