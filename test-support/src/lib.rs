@@ -3,5 +3,6 @@
 pub mod compiled;
 pub mod counted_guests;
 pub mod exposition;
+pub mod programs;
 pub mod text_guests;
 pub mod wasi;

@@ -2,10 +2,11 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
+
+use test_support::programs;
 
 use super::{
     Way,
@@ -34,16 +35,21 @@ impl Machine {
         self.folder.path().join(name)
     }
 
-    fn write(&self, name: &str, text: &str) {
+    /// Where a file comes, in a folder that is there.
+    fn place(&self, name: &str) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        path
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.place(name), text).unwrap();
     }
 
     fn script(&self, name: &str, body: &str) {
         let log = self.path("log");
-        self.write(name, &format!("#!/bin/sh\necho \"$(basename \"$0\") $*\" >> '{}'\n{body}\n", log.display()));
-        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o755)).unwrap();
+        let text = format!("#!/bin/sh\necho \"$(basename \"$0\") $*\" >> '{}'\n{body}\n", log.display());
+        programs::script(&self.place(name), &text);
     }
 
     fn toolchain(&self, name: &str, release: &str) {

@@ -1,10 +1,11 @@
 //! The workflow of the book's page on continuous integration: its steps are run one by one in a small guest crate, once as the
 //! crate is and once with a regression planted.
 
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use test_support::programs;
 use yaml_rust2::{Yaml, YamlLoader};
 
 use crate::commands::new::FixedFolder;
@@ -55,8 +56,7 @@ impl Crate {
         std::fs::create_dir(this.path("bin")).unwrap();
         symlink(env!("CARGO_BIN_EXE_host-harness"), this.path("bin/host-harness")).unwrap();
         // Says what it was asked to do, and does nothing.
-        this.file("bin/gh", "#!/bin/sh\necho \"$GH_TOKEN: $*\" > ../said-to-gh\n");
-        std::fs::set_permissions(this.path("bin/gh"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        programs::script(&this.path("bin/gh"), "#!/bin/sh\necho \"$GH_TOKEN: $*\" > ../said-to-gh\n");
         this
     }
 

@@ -2,9 +2,10 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
+
+use test_support::programs;
 
 use super::{Clang, ClangWay, Surroundings};
 use crate::{
@@ -36,8 +37,7 @@ impl Machine {
     fn script(&self, name: &str, body: &str) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        programs::script(&path, &format!("#!/bin/sh\n{body}\n"));
     }
 
     fn linker(&self, name: &str, version: &str) {

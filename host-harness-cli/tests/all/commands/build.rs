@@ -129,9 +129,10 @@ fn what_does_not_compile_is_readable_on_a_terminal() {
 #[cfg(unix)]
 #[test]
 fn an_interrupt_ends_the_compilers_too() {
-    use std::os::unix::fs::PermissionsExt as _;
     use std::process::{Command, Stdio};
     use std::time::{Duration, Instant};
+
+    use test_support::programs;
 
     let until = |what: &str, is_so: &dyn Fn() -> bool| {
         let begun = Instant::now();
@@ -151,9 +152,8 @@ fn an_interrupt_ends_the_compilers_too() {
         let folder = Folder::new();
         folder.file("Cargo.toml", b"[package]\nname = \"x\"\n");
         folder.file("t.trace", b"Alloc(8),\n");
-        let cargo =
-            folder.file("cargo", b"#!/bin/sh\nsleep 600 &\necho $! > compiler.part\nmv compiler.part compiler\nwait\n");
-        std::fs::set_permissions(&cargo, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let cargo = "#!/bin/sh\nsleep 600 &\necho $! > compiler.part\nmv compiler.part compiler\nwait\n";
+        programs::script(&folder.path().join("cargo"), cargo);
         let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
         let mut child =
             folder.command(command).env("PATH", path).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

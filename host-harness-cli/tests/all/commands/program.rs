@@ -12,28 +12,41 @@ fn options_before_it_are_sent_behind_it() {
 
 #[cfg(unix)]
 mod on_unix {
-    use std::os::unix::fs::PermissionsExt as _;
     use std::path::Path;
+    use std::process::Command;
+
+    use test_support::programs;
 
     use crate::folder::Folder;
 
     /// A copy of the harness, so that what lies beside it is the test's.
-    fn alone(folder: &Folder) -> std::process::Command {
-        let copy = folder.path().join("host-harness");
-        std::fs::copy(env!("CARGO_BIN_EXE_host-harness"), &copy).unwrap();
-        let mut command = std::process::Command::new(copy);
-        command.current_dir(folder.path()).env("PATH", "/nowhere");
-        command
+    struct Alone(Folder);
+
+    impl Alone {
+        fn new() -> Self {
+            let folder = Folder::new();
+            programs::copy(Path::new(env!("CARGO_BIN_EXE_host-harness")), &folder.path().join("host-harness"));
+            Self(folder)
+        }
+
+        fn path(&self) -> &Path {
+            self.0.path()
+        }
+
+        fn command(&self) -> Command {
+            let mut command = Command::new(self.path().join("host-harness"));
+            command.current_dir(self.path()).env("PATH", "/nowhere");
+            command
+        }
     }
 
     fn program(path: &Path) {
-        std::fs::write(path, "#!/bin/sh\nfor word in \"$@\"; do echo \"<$word>\"; done\nexit 7\n").unwrap();
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        programs::script(path, "#!/bin/sh\nfor word in \"$@\"; do echo \"<$word>\"; done\nexit 7\n");
     }
 
     #[test]
     fn a_program_that_is_missing_is_told_with_how_to_install_it() {
-        let folder = Folder::new();
+        let alone = Alone::new();
         for (command, install) in [
             (
                 "query",
@@ -45,7 +58,7 @@ mod on_unix {
                 "`cargo install guest-serve-nats`; in a checkout, `cargo install --locked --path guest-serve-nats`",
             ),
         ] {
-            let output = alone(&folder).args([command, "x"]).output().unwrap();
+            let output = alone.command().args([command, "x"]).output().unwrap();
             let told = String::from_utf8(output.stderr).unwrap();
             assert_eq!((output.status.code(), output.stdout.len(), told.lines().count()), (Some(2), 0, 1), "{told}");
             assert!(
@@ -57,13 +70,12 @@ mod on_unix {
 
     #[test]
     fn words_and_the_status_are_passed_on() {
-        let folder = Folder::new();
-        let mut command = alone(&folder);
-        program(&folder.path().join("host-harness-query"));
-        program(&folder.path().join("host-harness-serve"));
-        let served = alone(&folder).args(["serve", "guests", "--help"]).output().unwrap();
+        let alone = Alone::new();
+        program(&alone.path().join("host-harness-query"));
+        program(&alone.path().join("host-harness-serve"));
+        let served = alone.command().args(["serve", "guests", "--help"]).output().unwrap();
         assert_eq!((served.status.code(), served.stdout.as_slice()), (Some(7), b"<guests>\n<--help>\n".as_slice()));
-        let output = command.args(["query", "SELECT 'a b'", "--format", "csv", "--help"]).output().unwrap();
+        let output = alone.command().args(["query", "SELECT 'a b'", "--format", "csv", "--help"]).output().unwrap();
         let printed = String::from_utf8(output.stdout).unwrap();
         assert_eq!(
             (output.status.code(), printed.as_str()),
@@ -73,13 +85,12 @@ mod on_unix {
 
     #[test]
     fn a_program_on_the_path_is_found() {
-        let folder = Folder::new();
-        let mut command = alone(&folder);
-        let elsewhere = folder.path().join("bin");
+        let alone = Alone::new();
+        let elsewhere = alone.path().join("bin");
         std::fs::create_dir(&elsewhere).unwrap();
         program(&elsewhere.join("host-harness-query"));
         // The script needs its shell's own commands alone.
-        let output = command.env("PATH", &elsewhere).arg("query").output().unwrap();
+        let output = alone.command().env("PATH", &elsewhere).arg("query").output().unwrap();
         assert_eq!((output.status.code(), output.stdout.len()), (Some(7), 0));
     }
 }
