@@ -64,7 +64,7 @@ pub struct Writing {
 
 /// The end of an attachment that writes.
 #[derive(Debug, Clone, Copy)]
-enum End {
+pub(crate) enum End {
     /// Nothing is published, and the bytes are 0.
     Abandon,
     /// As many bytes are published.
@@ -223,22 +223,80 @@ impl Block {
     /// # Errors
     /// As for [`Block::write`].
     pub fn write_as(&self, shared: bool) -> Result<Writing, Refused> {
+        let unconsumed = self.begin_write(shared)?;
+        Ok(Writing { block: self.clone(), unconsumed, end: End::Abandon })
+    }
+
+    /// As [`Block::write_as`], also of a slot of a ring.
+    pub(crate) fn write_anywhere(&self, shared: bool) -> Result<Writing, Refused> {
+        let unconsumed = self.begin_write_anywhere(shared)?;
+        Ok(Writing { block: self.clone(), unconsumed, end: End::Abandon })
+    }
+
+    /// Attaches it for writing until [`Block::end_write`]. Returns how many bytes were published before and not consumed.
+    #[inline]
+    pub(crate) fn begin_write(&self, shared: bool) -> Result<u32, Refused> {
         if self.slot().is_some() {
             return Err(Refused::Internal);
         }
-        self.write_anywhere(shared)
+        self.begin_write_anywhere(shared)
     }
 
-    /// As [`Block::write`], also of a slot of a ring.
-    pub(crate) fn write_anywhere(&self, shared: bool) -> Result<Writing, Refused> {
+    /// As [`Block::begin_write`], also of a slot of a ring.
+    #[inline]
+    pub(crate) fn begin_write_anywhere(&self, shared: bool) -> Result<u32, Refused> {
         if !self.inner.is_writable {
             return Err(Refused::Internal);
         }
         if self.is_revoked() {
             return Err(Refused::Busy);
         }
-        let unconsumed = self.state().begin_write(shared)?;
-        Ok(Writing { block: self.clone(), unconsumed, end: End::Abandon })
+        self.state().begin_write(shared)
+    }
+
+    /// Ends the attachment of the writer.
+    #[inline]
+    pub(crate) fn end_write(&self, end: End) {
+        match end {
+            End::Publish(valid) => self.state().publish(valid.min(self.size())),
+            End::Cancel => self.state().cancel_write(),
+            End::Abandon => self.abandon_write(),
+        }
+    }
+
+    #[cold]
+    fn abandon_write(&self) {
+        // It may have written half of something. The parts of others are theirs.
+        for range in without(0..self.size(), self.handed_out()) {
+            let is_whole = range == (0..self.size()) && self.inner.whole.is_none();
+            self.inner.content.clear(self.within(&range), is_whole);
+        }
+        self.state().abandon_write();
+    }
+
+    /// Attaches it for reading until [`Block::end_read`]. Returns the bytes to read, and whether others may read them, too.
+    #[inline]
+    pub(crate) fn begin_read(&self) -> Result<(Range<u32>, bool), Refused> {
+        if self.is_revoked() {
+            return Err(Refused::Busy);
+        }
+        self.state().begin_read()
+    }
+
+    /// Ends the attachment of a reader, which has consumed so many bytes.
+    #[inline]
+    pub(crate) fn end_read(&self, consumed: u32) {
+        self.state().end_read(consumed);
+    }
+
+    /// Lends some bytes to who has it attached.
+    pub(crate) fn bytes<T>(&self, range: &Range<u32>, read: impl FnOnce(&[u8]) -> T) -> T {
+        self.inner.content.read(self.within(range), read)
+    }
+
+    /// Lends some bytes to the writer.
+    pub(crate) fn bytes_mut<T>(&self, range: &Range<u32>, write: impl FnOnce(&mut [u8]) -> T) -> T {
+        self.inner.content.write(self.within(range), write)
     }
 
     /// Attaches it for reading.
@@ -246,10 +304,7 @@ impl Block {
     /// # Errors
     /// [`Refused::Busy`] if it is being written, others read it who do not share it, or there is nothing to read.
     pub fn read(&self) -> Result<Reading, Refused> {
-        if self.is_revoked() {
-            return Err(Refused::Busy);
-        }
-        let (range, is_shared) = self.state().begin_read()?;
+        let (range, is_shared) = self.begin_read()?;
         Ok(Reading { block: self.clone(), range, is_shared, consumed: 0 })
     }
 
@@ -340,47 +395,18 @@ impl Writing {
 
     /// Lends all bytes of the block, as they were left.
     pub fn bytes<T>(&mut self, write: impl FnOnce(&mut [u8]) -> T) -> T {
-        self.range(0..self.size(), write)
-    }
-
-    /// Lends some of its bytes.
-    pub(crate) fn range<T>(&mut self, range: Range<u32>, write: impl FnOnce(&mut [u8]) -> T) -> T {
-        self.block.inner.content.write(self.block.within(&range), write)
-    }
-
-    /// Lends all bytes, to be read.
-    pub(crate) fn read<T>(&self, read: impl FnOnce(&[u8]) -> T) -> T {
-        self.block.inner.content.read(self.block.inner.range.clone(), read)
-    }
-
-    pub(crate) fn size(&self) -> u32 {
-        self.block.size()
-    }
-
-    /// Ends the attachment, and leaves everything as it was before.
-    pub(crate) fn cancel(mut self) {
-        self.end = End::Cancel;
+        self.block.bytes_mut(&(0..self.block.size()), write)
     }
 
     /// Ends the attachment, and leaves the first `valid` bytes to be read; all of them if the block has fewer.
     pub fn publish(mut self, valid: u32) {
-        self.end = End::Publish(valid.min(self.size()));
+        self.end = End::Publish(valid);
     }
 }
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        match self.end {
-            End::Publish(valid) => return self.block.state().publish(valid),
-            End::Cancel => return self.block.state().cancel_write(),
-            End::Abandon => {}
-        }
-        // It may have written half of something. The parts of others are theirs.
-        for range in without(0..self.size(), self.block.handed_out()) {
-            let is_whole = range == (0..self.size()) && self.block.inner.whole.is_none();
-            self.block.inner.content.clear(self.block.within(&range), is_whole);
-        }
-        self.block.state().abandon_write();
+        self.block.end_write(self.end);
     }
 }
 
@@ -408,24 +434,20 @@ impl Reading {
         self.is_shared
     }
 
-    /// Bytes that it may consume.
-    pub(crate) fn consumable(&self) -> u32 {
-        if self.is_shared { 0 } else { self.size() }
-    }
-
     /// Lends the bytes.
     pub fn bytes<T>(&self, read: impl FnOnce(&[u8]) -> T) -> T {
-        self.block.inner.content.read(self.block.within(&self.range), read)
+        self.block.bytes(&self.range, read)
     }
 
     /// Ends the attachment. The first `bytes` of those that it read will not be read again, if the block is not shared.
     pub fn consume(mut self, bytes: u32) {
-        self.consumed = bytes.min(self.consumable());
+        let consumable = if self.is_shared { 0 } else { self.size() };
+        self.consumed = bytes.min(consumable);
     }
 }
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        self.block.state().end_read(self.consumed);
+        self.block.end_read(self.consumed);
     }
 }

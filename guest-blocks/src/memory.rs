@@ -23,9 +23,15 @@ pub trait GuestMemory {
     /// and lies in the range, with all bytes near it for which the mark may stand.
     fn has_written(&self, range: Range<usize>) -> bool;
 
-    /// As [`forget_written`](Self::forget_written), of bytes that no restore has to put back.
-    fn discard_written(&mut self, range: Range<usize>) {
+    /// As [`forget_written`](Self::forget_written), of bytes that no restore has to put back. Returns a range in which all these writes were;
+    /// `None` if there were none.
+    fn discard_written(&mut self, range: Range<usize>) -> Option<Range<usize>> {
+        let written = match self.written(range.clone()) {
+            Written::Unknown => Some(range.clone()),
+            Written::Ranges(ranges) => ranges.first().zip(ranges.last()).map(|(first, last)| first.start..last.end),
+        };
         self.forget_written(range);
+        written
     }
 
     /// Whole pages of the memory, if it lets them be replaced by mappings and a write barrier marks writes to them. No restore reads or

@@ -62,7 +62,7 @@ impl Ring {
         }
     }
 
-    /// All its bytes, as the host sees them: the slots in their order, with a free page behind each.
+    /// All its bytes, as the host sees them: the slots in their order, each with a free page on either side.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
         self.inner.read_all()
@@ -74,9 +74,33 @@ impl Ring {
         self.inner.size()
     }
 
-    /// Bytes of storage that a guest needs to join: all slots, each with a free page behind it.
+    /// Bytes of storage that a guest needs to join: all slots, each with a free page on either side.
     #[must_use]
     pub fn storage_size(&self) -> usize {
         self.inner.bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{Storage, bytes_for};
+
+    /// The guide and the SDK tell guests to offer so much.
+    #[test]
+    fn storage_for_one_slot_more_with_two_pages_more_serves_wherever_it_begins() {
+        for (slots, size) in [(1, 1), (1, 3796), (2, 4096), (3, 4097), (3, 8000), (7, 200_000), (40, 12_000)] {
+            let Ok(ring) = Ring::new(slots, size) else { return };
+            let count = u32::try_from(slots).unwrap();
+            for is_mapped in [false, true] {
+                let bytes = bytes_for(count + 1, size + 8192, is_mapped) as usize;
+                for start in [PAGE, PAGE + 1, 2 * PAGE - 129, 2 * PAGE - 128, 2 * PAGE - 127, 2 * PAGE - 1] {
+                    let mut storage = Storage::default();
+                    assert!(storage.offer(start..start + bytes));
+                    storage.find_zeros(&vec![0; start + bytes]);
+                    assert!(storage.take_pages(ring.storage_size()).is_some(), "{slots} x {size} from {start}");
+                }
+            }
+        }
     }
 }

@@ -12,6 +12,8 @@ use crate::sys::{PAGE, Pages, RawFile};
 #[derive(Debug)]
 pub(crate) struct RingInner {
     file: RawFile,
+    /// The number of slots.
+    count: usize,
     /// Bytes of a slot.
     size: u32,
     slots: Mutex<Slots>,
@@ -41,26 +43,27 @@ pub(crate) trait InSlot: Send + Sync + std::fmt::Debug {
     fn revoke(&self);
 }
 
-/// Bytes from a slot to the next. A page between them stays free, so that marks of a write barrier stand for one slot.
+/// Bytes from a slot to the next. Each has a free page on either side: a mark of a write barrier in a slot, or in one of its free pages, stands
+/// for no byte of another slot, and for none outside of the ring.
 fn stride(size: u32) -> usize {
-    (size as usize).max(1).next_multiple_of(PAGE) + PAGE
+    size as usize + 2 * PAGE
 }
 
 impl RingInner {
-    /// So many slots of `size` bytes each.
-    pub(crate) fn new(slots: usize, size: u32) -> io::Result<Self> {
-        if slots == 0 {
+    /// So many slots of `size` bytes each, which are whole pages.
+    pub(crate) fn new(count: usize, size: u32) -> io::Result<Self> {
+        if count == 0 {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a ring has at least one slot"));
         }
-        let bytes = slots.checked_mul(stride(size)).ok_or(io::ErrorKind::OutOfMemory)?;
+        let bytes = count.checked_mul(stride(size)).ok_or(io::ErrorKind::OutOfMemory)?;
         // First, as the system refuses a number of slots that is much too large.
         let file = RawFile::new(bytes)?;
         let slots = Slots {
-            free: (0..slots).rev().collect(),
-            blocks: vec![None; slots],
-            revoked: iter::repeat_with(Arc::default).take(slots).collect(),
+            free: (0..count).rev().collect(),
+            blocks: vec![None; count],
+            revoked: iter::repeat_with(Arc::default).take(count).collect(),
         };
-        Ok(Self { file, size, slots: Mutex::new(slots) })
+        Ok(Self { file, count, size, slots: Mutex::new(slots) })
     }
 
     /// Takes a free slot.
@@ -90,17 +93,12 @@ impl RingInner {
 
     /// Bytes of the file.
     pub(crate) fn bytes(&self) -> usize {
-        self.count() * stride(self.size)
-    }
-
-    /// The number of slots.
-    pub(crate) fn count(&self) -> usize {
-        self.slots().blocks.len()
+        self.count * stride(self.size)
     }
 
     /// The bytes of a slot in the file.
     pub(crate) fn range(&self, index: usize) -> Range<usize> {
-        let start = index * stride(self.size);
+        let start = index * stride(self.size) + PAGE;
         start..start + self.size as usize
     }
 
@@ -117,17 +115,17 @@ impl RingInner {
         self.file.copy_on_write(pages)
     }
 
-    /// Leaves no bytes beside a slot: in the first and last bytes of the free pages, which marks of the slot may stand for, and in all of
-    /// a page that has marks of its own.
+    /// Leaves no bytes beside a slot for which marks of the slot may stand. `before` and `behind` say that the free pages have marks of their
+    /// own: nothing of them is left either, nor of the bytes beside them.
     pub(crate) fn clear_around(&self, index: usize, before: bool, behind: bool) {
         let slot = self.range(index);
-        let behind_from = slot.end.next_multiple_of(PAGE);
-        if slot.start > 0 {
-            let bytes = if before { PAGE } else { GUARD };
-            self.file.write(slot.start - bytes, &[0; PAGE][..bytes]);
-        }
-        let bytes = if behind { PAGE } else { GUARD };
-        self.file.write(behind_from, &[0; PAGE][..bytes]);
+        let bytes = |has_marks| if has_marks { PAGE + GUARD } else { GUARD };
+        self.clear(slot.start.saturating_sub(bytes(before))..slot.start);
+        self.clear(slot.end..(slot.end + bytes(behind)).min(self.bytes()));
+    }
+
+    fn clear(&self, range: Range<usize>) {
+        self.file.write(range.start, &[0; PAGE + GUARD][..range.len()]);
     }
 
     /// Leaves nothing to read in any slot, as somebody wrote where nobody should.
@@ -137,7 +135,7 @@ impl RingInner {
         let blocks: Vec<_> = slots.blocks.iter().flatten().filter_map(Weak::upgrade).collect();
         drop(slots);
         // Nor are there bytes in the free pages.
-        (0..self.count()).for_each(|index| self.clear_around(index, true, true));
+        (0..self.count).for_each(|index| self.clear_around(index, true, true));
         blocks.iter().for_each(|block| block.revoke());
     }
 }

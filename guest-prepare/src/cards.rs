@@ -182,14 +182,21 @@ impl<'a> Cards<'a> {
         }
     }
 
-    /// Clears the marks that stand for writes in a range alone.
+    /// Clears the marks that stand for writes in a range alone. Returns the bytes from the first card that had one to the last; `None` if
+    /// no card had one.
     ///
     /// # Panics
     /// If the range reaches beyond the address space.
-    pub fn forget(&mut self, range: Range<usize>) {
+    pub fn forget(&mut self, range: Range<usize>) -> Option<Range<usize>> {
+        let (alone, shift) = (self.alone(range), self.geometry.shift);
+        let begin = alone.start << shift;
+        let mut marked: Option<Range<usize>> = None;
         // Few cards have marks, and to look for them takes half the time of writing all.
-        let alone = self.alone(range);
-        take_runs(&mut self.table[alone], self.geometry.shift, |_| ());
+        take_runs(&mut self.table[alone], shift, |run| {
+            let first = marked.as_ref().map_or(begin + run.start, |marked| marked.start);
+            marked = Some(first..begin + run.end);
+        });
+        marked
     }
 
     /// Whether there was certainly a write in a range: a card has a mark, and lies in the range with the slack around it.

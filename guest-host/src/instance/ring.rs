@@ -186,7 +186,7 @@ impl RingGroup {
         self.ring.slot_size()
     }
 
-    /// All bytes of the ring, as the host sees them: the slots in their order, with a free page behind each.
+    /// All bytes of the ring, as the host sees them: the slots in their order, each with a free page on either side.
     ///
     /// The pages of a member at its [`place`](RingGroup::place) show the same.
     #[must_use]

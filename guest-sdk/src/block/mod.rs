@@ -120,9 +120,9 @@ pub fn add_storage(count: u32, size: u32) -> bool {
 
 /// Allocates storage for a ring of `slots` blocks of `size` bytes each, if the host has a ring. Returns whether there was memory for it.
 pub fn add_ring_storage(slots: u32, size: u32) -> bool {
-    // Each slot is followed by a page, and so is the ring; and it begins at a page.
+    // Each slot has a page on either side, and so has the ring.
     const PAGE: u32 = 4096;
-    raw::add_storage(raw::optimum_size(slots.saturating_add(1), size.saturating_add(PAGE)))
+    raw::add_storage(raw::optimum_size(slots.saturating_add(1), size.saturating_add(2 * PAGE)))
 }
 
 impl Block {

@@ -59,9 +59,10 @@ impl guest_blocks::GuestMemory for Memory<'_, '_> {
         self.memory.cards().is_some_and(|cards| cards.is_written(range))
     }
 
-    fn discard_written(&mut self, range: Range<usize>) {
-        if let Some(cards) = self.memory.cards_mut() {
-            cards.forget(range);
+    fn discard_written(&mut self, range: Range<usize>) -> Option<Range<usize>> {
+        match self.memory.cards_mut() {
+            Some(cards) => cards.forget(range),
+            None => Some(range),
         }
     }
 

@@ -61,7 +61,7 @@ fn stages_are_verified_with_blocks_in_a_ring() {
     // A guest without the storage fails; another one would have its verdict.
     let said = folder.run("verify increment.wat --ring 100x4KiB --calls 50");
     assert_eq!(said.status, Some(1), "{}", said.stderr);
-    assert!(said.stdout.contains("the guest has offered no 831743 bytes of storage in one piece"), "{}", said.stdout);
+    assert!(said.stdout.contains("the guest has offered no 1241343 bytes of storage in one piece"), "{}", said.stdout);
     let said = folder.run("verify plain.wasm increment.wat --ring 2x4KiB --calls 50");
     assert_eq!(said.status, Some(1), "{}", said.stderr);
     for words in ["--ring is for guests with stages, and none of this one is called", "passed"] {

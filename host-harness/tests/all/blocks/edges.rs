@@ -1,19 +1,37 @@
 //! Bytes at the edges of attachments, mappings and slots, and states between calls: each was a fault once.
 
 use guest_host::blocks::{Block, Member, Mode, RingGroup, Violation};
+use guest_host::guest_prepare::BarrierOptions;
 use guest_host::{
-    CallLimits, Cause, Guest, InstanceConfig, MemoryState, RestorePolicy, RestoreStrategy, Retention, SuspendError,
+    CallLimits, Cause, Guest, InstanceConfig, MemoryState, PrepareOptions, RestorePolicy, RestoreStrategy, Retention,
+    SuspendError,
 };
 
-use super::{bare, on_demand};
+use super::{BARE, bare, on_demand, prepared, published};
 
-/// The stages of the guest. The constant addresses lie at the first mapping in its memory, or at the first slot of a ring.
+/// The stages of the guest. The constant addresses lie at the first mapping in its memory, at the first slot of a ring, or at an end of a
+/// ring with three slots of a page.
 const FUNCTIONS: &str = r#"
     (func (export "noop") (param i32) (result i32) (i32.const 0))
     (func (export "lead_trap") (param i32) (result i32) (i32.store8 (i32.const 69732) (i32.const 171)) (unreachable))
     (func (export "lead_probe") (param i32) (result i32) (if (i32.load8_u (i32.const 69732)) (then (unreachable))) (i32.const 0))
-    (func (export "spoil_trap") (param i32) (result i32) (i32.store8 (i32.const 73740) (i32.const 9)) (unreachable))
-    (func (export "spoil") (param i32) (result i32) (i32.store8 (i32.const 73740) (i32.const 9)) (i32.const 0))
+    (func (export "spoil_trap") (param i32) (result i32) (i32.store8 (i32.const 77836) (i32.const 9)) (unreachable))
+    (func (export "spoil") (param i32) (result i32) (i32.store8 (i32.const 77836) (i32.const 9)) (i32.const 0))
+    (func (export "across_the_beginning") (param i32) (result i32)
+        (i64.store (i32.const 73724) (i64.const -1)) (i32.const 0))
+    (func (export "across_the_end") (param i32) (result i32)
+        (call $two (i32.const 110572) (i32.const 1)) (i32.const 0))
+    (func (export "across_other_slot") (param $b i32) (result i32)
+        (drop (call $attached (local.get $b) (i32.const 1)))
+        (call $two (i32.const 81900) (i32.const 1))
+        (call $detach (local.get $b) (i32.const 4096)) (i32.const 0))
+    (func (export "beside_slot") (param $b i32) (result i32)
+        (drop (call $attached (local.get $b) (i32.const 1)))
+        (call $two (i32.const 85996) (i32.const 1))
+        (call $detach (local.get $b) (i32.const 0)) (i32.const 0))
+    (func (export "across_read") (param $b i32) (result i32)
+        (drop (call $attached (local.get $b) (i32.const 0)))
+        (i64.store (i32.const 73724) (i64.const -1)) (i32.const 0))
     (func (export "part") (param $b i32) (result i32)
         (local $at i32)
         (local.set $at (call $attached (local.get $b) (i32.const 1)))
@@ -58,14 +76,29 @@ fn guest() -> Guest {
     on_demand(&bare(FUNCTIONS))
 }
 
+/// The guest whose write barrier has cards of each size.
+fn guests() -> impl Iterator<Item = Guest> {
+    [256, 512, 1024, 2048, 4096].into_iter().map(|card_size| {
+        let barrier = BarrierOptions::default().with_card_size(card_size);
+        let options = PrepareOptions::default().with_barrier(Some(barrier));
+        // Named after the size, as guests are told apart by their modules.
+        let named = format!("(global (export \"cards of {card_size}\") i32 (i32.const 0))");
+        on_demand(&prepared(&format!("(module {BARE} {FUNCTIONS} {named})"), options))
+    })
+}
+
 fn config() -> InstanceConfig {
     InstanceConfig::default().with_strategy(RestoreStrategy::DirtyCards)
 }
 
 /// A group of one, which writes the ring or reads it. Its slots have a page.
 fn group(config: &InstanceConfig, writes: bool) -> Option<(RingGroup, Member)> {
+    group_of(&guest(), config, writes)
+}
+
+fn group_of(guest: &Guest, config: &InstanceConfig, writes: bool) -> Option<(RingGroup, Member)> {
     let mut group = RingGroup::new(3, 4096).ok()?;
-    let instance = guest().instantiate(config, MemoryState::new()).unwrap();
+    let instance = guest.instantiate(config, MemoryState::new()).unwrap();
     let member = if writes { group.add_writer(instance) } else { group.add_reader(instance) };
     Some((group, member.unwrap()))
 }
@@ -92,6 +125,77 @@ fn the_pages_beside_a_ring_are_restored() {
         let Some((mut group, member)) = group(&config(), writes) else { return };
         assert_eq!(call(&mut group, member, "lead_trap", None).unwrap_err().kind(), "unreachable");
         call(&mut group, member, "lead_probe", None).unwrap();
+    }
+}
+
+/// A mark may stand for bytes on both sides of an end of the ring: nothing of these is left behind.
+#[test]
+fn writes_across_an_end_of_a_ring_are_found() {
+    for guest in guests() {
+        for writes in [true, false] {
+            let Some((mut group, member)) = group_of(&guest, &config(), writes) else { return };
+            let place = 73_728..110_592;
+            assert_eq!(group.place(member), Some(place.clone()));
+            let block = sevens(&mut group);
+            for stage in ["across_the_beginning", "across_the_end"] {
+                let cause = call(&mut group, member, stage, None).unwrap_err();
+                let is_it = match writes {
+                    true => matches!(cause, Cause::Block(Violation::WroteAfterDetach { .. })),
+                    false => matches!(cause, Cause::Block(Violation::WroteWhileReading { .. })),
+                };
+                assert!(is_it, "{stage}: {cause}");
+                assert_eq!(block.read().is_err(), writes);
+                let (memory, snapshot) = group.member(member).memory().unwrap();
+                assert!(memory[place.clone()] == group.bytes()[..], "{stage}");
+                let ring = &memory[place.clone()];
+                assert!(ring[..4096].iter().chain(&ring[ring.len() - 4096..]).all(|byte| *byte == 0), "{stage}");
+                assert!(memory[..place.start] == snapshot.memory()[..place.start], "{stage}");
+                assert!(memory[place.end..] == snapshot.memory()[place.end..], "{stage}");
+            }
+        }
+    }
+}
+
+/// A mark beside the slot that the guest writes may stand for the last bytes of another one.
+#[test]
+fn writes_into_another_slot_are_found() {
+    for guest in guests() {
+        let Some((mut group, member)) = group_of(&guest, &config(), true) else { return };
+        let first = sevens(&mut group);
+        let second = group.slot().unwrap();
+        let cause = call(&mut group, member, "across_other_slot", Some(&second)).unwrap_err();
+        assert!(matches!(cause, Cause::Block(Violation::WroteAfterDetach { .. })), "{cause}");
+        assert!(first.read().is_err());
+    }
+}
+
+#[test]
+fn writes_between_slots_leave_nothing() {
+    for guest in guests() {
+        let Some((mut group, member)) = group_of(&guest, &config(), true) else { return };
+        let first = sevens(&mut group);
+        let second = group.slot().unwrap();
+        // Whether or not it is found depends on where the barrier marks it.
+        let found = call(&mut group, member, "beside_slot", Some(&second));
+        assert_eq!(found.is_err(), first.read().is_err(), "{found:?}");
+        let bytes = group.bytes();
+        assert!(bytes[2 * 4096..4 * 4096].iter().all(|byte| *byte == 0));
+        let place = group.place(member).unwrap();
+        assert!(group.member(member).memory().unwrap().0[place] == bytes[..]);
+    }
+}
+
+#[test]
+fn writes_across_the_beginning_of_a_mapped_block_are_found() {
+    for guest in guests() {
+        let config = config().with_limits(CallLimits::default().with_blocks_mapped_from(1));
+        let mut instance = guest.instantiate(&config, MemoryState::new()).unwrap();
+        let block = published(4096, &[7; 4096], true);
+        let cause = instance.call_stage_by_name("across_read", Some(block.clone())).unwrap_err().cause;
+        assert!(matches!(cause, Cause::Block(Violation::WroteWhileReading { .. })), "{cause}");
+        assert!(!block.is_mappable() || instance.block_counts().mapped > 0);
+        let (memory, snapshot) = instance.memory().unwrap();
+        assert!(instance.is_pristine() && memory == snapshot.memory());
     }
 }
 

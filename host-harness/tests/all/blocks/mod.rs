@@ -104,7 +104,11 @@ fn bare(functions: &str) -> Guest {
 
 /// The guest of a module in the text format.
 fn text_guest(text: &str) -> Guest {
-    Guest::load(engine(), "text", &wat::parse_str(text).unwrap(), PrepareOptions::default()).unwrap()
+    prepared(text, PrepareOptions::default())
+}
+
+fn prepared(text: &str, options: PrepareOptions) -> Guest {
+    Guest::load(engine(), "text", &wat::parse_str(text).unwrap(), options).unwrap()
 }
 
 /// The guest with instances whose memory is mapped for each of them. Compiled once.

@@ -61,7 +61,7 @@ fn call(group: &mut RingGroup, member: Member, stage: &str, block: &Block) -> Re
 fn assert_restored(group: &RingGroup, member: Member) {
     let instance = group.member(member);
     let (memory, snapshot) = instance.memory().unwrap();
-    let (first, last) = (65_536 + 4096, 65_536 + 4096 + 3 * (303_104 + 4096));
+    let (first, last) = (65_536 + 4096, 65_536 + 4096 + 3 * (303_104 + 2 * 4096));
     let (saved, grown) = memory.split_at(snapshot.memory().len());
     assert!(instance.is_pristine() && grown.iter().all(|byte| *byte == 0));
     assert!(saved[..first] == snapshot.memory()[..first] && saved[last + 4096..] == snapshot.memory()[last + 4096..]);
@@ -112,8 +112,8 @@ fn a_reader_that_writes_harms_itself_alone() {
     assert!(matches!(found, Cause::Block(Violation::WroteWhileReading { .. })), "{found}");
     assert_eq!(call(&mut group, one, "write_read_and_trap", &block).unwrap_err().kind(), "unreachable");
     for reader in [one, other] {
-        // The second page of the slot, where the guest wrote.
-        let address = 65_536 + 2 * 4096 + 2000;
+        // In the first slot, where the guest wrote.
+        let address = 65_536 + 3 * 4096 + 2000;
         let (memory, _) = group.member(reader).memory().unwrap();
         assert_eq!(memory[address], 7);
         call(&mut group, reader, "read", &block).unwrap();
@@ -218,7 +218,7 @@ fn an_instance_that_was_replaced_joins_again() {
 const SPOILS_WHEN_ASKED: &str = r#"
     (func (export "WasmGetMallocs") (result i64) (i64.const 0))
     (func (export "WasmGetHeapInuse") (result i64)
-        (if (i32.eq (i32.load8_u (i32.const 73728)) (i32.const 7)) (then (i32.store8 (i32.const 73728) (i32.const 9))))
+        (if (i32.eq (i32.load8_u (i32.const 77824)) (i32.const 7)) (then (i32.store8 (i32.const 77824) (i32.const 9))))
         (i64.const 0))"#;
 
 #[test]
