@@ -81,6 +81,8 @@ impl Measured {
 pub fn take_turns(contenders: &mut [Contender<'_>], rounds: usize) -> Vec<Measured> {
     let mut plans: Vec<u64> = Vec::new();
     for contender in &mut *contenders {
+        // The first run finds pages that are not there yet, and says little about those to come.
+        contender.run_once();
         let mut times = 1;
         while contender.time(times) < TURN && times < 1 << 30 {
             times *= 2;
