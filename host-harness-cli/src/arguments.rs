@@ -44,8 +44,8 @@ use crate::config;
 use crate::gate::{Gate, Outputs};
 use crate::output::Destination;
 use crate::values::{
-    Deadline, Instructions, Secret, clock, count, duration, exchange_size, file, instructions, manifest, memory_size,
-    policy, randomness, ring, secret, size, variable,
+    Deadline, Instructions, Secret, block_size, clock, count, duration, exchange_size, file, instructions, manifest,
+    memory_size, policy, randomness, ring, secret, size, variable,
 };
 
 /// Runs, restores, measures and verifies WebAssembly guests.
@@ -207,8 +207,8 @@ pub(crate) struct Common {
     /// Map memory blocks of this size and more into guests instead of copying them, such as 16MiB.
     ///
     /// Default: never. On Linux, and under the strategy dirty-cards. Each instance has memory of its own then, and none from a pool.
-    #[arg(long, global = true, value_name = "SIZE", value_parser = size, allow_hyphen_values = true)]
-    pub(crate) map_blocks_from: Option<u64>,
+    #[arg(long, global = true, value_name = "SIZE", value_parser = block_size, allow_hyphen_values = true)]
+    pub(crate) map_blocks_from: Option<u32>,
     #[command(flatten)]
     pub(crate) call: CallArguments,
     /// Secret that the guest may read, with the value of the environment variable of this name; may be given more than once. Reports do not
@@ -268,8 +268,7 @@ impl Common {
         config.memory_limit = self.memory_limit;
         config.deadline = self.deadline.0;
         config.exchange_size = self.exchange_size;
-        let never = u64::from(u32::MAX);
-        config.limits.blocks_mapped_from = u32::try_from(self.map_blocks_from.unwrap_or(never)).unwrap_or(u32::MAX);
+        config.limits.blocks_mapped_from = self.map_blocks_from.unwrap_or(u32::MAX);
         config.arguments = self.call.arguments();
         config.wasi.environment.clone_from(&self.wasi_env);
         config.wasi.arguments.clone_from(&self.wasi_arg);

@@ -93,6 +93,12 @@ pub(crate) fn ring(text: &str) -> Result<RingOptions, String> {
     Ok(RingOptions { slots, slot_size, role: RingRole::default() })
 }
 
+/// Reads a size of memory blocks.
+pub(crate) fn block_size(text: &str) -> Result<u32, String> {
+    let bytes = u32::try_from(size(text)?).ok().filter(|bytes| *bytes < u32::MAX);
+    bytes.ok_or_else(|| format!("no memory block has `{text}`: give less than 4GiB"))
+}
+
 /// Reads an environment variable.
 pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -168,6 +174,14 @@ mod tests {
             assert!(ring(wrong).unwrap_err().contains("is no size of a slot"), "{wrong}");
         }
         assert!(ring("4x1").is_err() && ring("4x").is_err());
+    }
+
+    #[test]
+    fn memory_blocks_have_less_than_4_gib() {
+        assert_eq!((block_size("0B"), block_size("16MiB")), (Ok(0), Ok(16 << 20)));
+        for wrong in ["4GiB", "4294967295B", "1TiB"] {
+            assert!(block_size(wrong).unwrap_err().contains("less than 4GiB"), "{wrong}");
+        }
     }
 
     #[test]

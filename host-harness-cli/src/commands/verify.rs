@@ -9,9 +9,7 @@ use guest_host::{Engine, Guest, InstanceAllocation, LoadError, MemoryState, Rest
 use host_harness::functions::{select, select_with_stages};
 use host_harness::measure::{Variant, leaves_residue};
 use host_harness::report::{Content, Settings, VerdictReport, VerifyReport};
-use host_harness::verify::{
-    AllowFailing, NotSuspended, RingOptions, RingRole, VerifyOptions, verify, verify_suspension,
-};
+use host_harness::verify::{AllowFailing, NotSuspended, RingOptions, VerifyOptions, verify, verify_suspension};
 
 use super::starving;
 use super::table::{asked, ways};
@@ -104,20 +102,9 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Option<Content>
             ));
         }
     }
-    let settings = Settings::of(&common.config(), common.prepare().virtual_growth);
+    let mut settings = Settings::of(&common.config(), common.prepare().virtual_growth);
+    settings.ring = ring;
     let mut report = VerifyReport::new(settings, verdicts);
-    if let Some(RingOptions { slots, slot_size, role }) = ring {
-        let does = match role {
-            RingRole::Writer => "writes and reads",
-            RingRole::Reader => "reads",
-        };
-        notes.push(format!(
-            "stages are called with blocks in a ring of {slots} x {slot_size} bytes, which the guest {does}"
-        ));
-    }
-    if let Some(bytes) = common.map_blocks_from {
-        notes.push(format!("memory blocks of {bytes} bytes and more are mapped where they can be, by dirty-cards"));
-    }
     report.notes = notes;
     Ok(Some(Content::Verify(report)))
 }

@@ -11,7 +11,9 @@ use crate::intent_report::IntentReport;
 use crate::measure::{FailedCall, MemoryMap, MemorySeries, Noise, Row, Spread, way};
 use crate::replay::{Numbering, ReplayRow, TraceSummary};
 use crate::report::recommend::Recommendation;
-use crate::verify::{AllowFailing, BrokenRules, Difference, NeverSucceeded, RegionFinding, Skipped, Verdict};
+use crate::verify::{
+    AllowFailing, BrokenRules, Difference, NeverSucceeded, RegionFinding, RingOptions, Skipped, Verdict,
+};
 use guest_host::{Arguments, CallStats, Guest, InstanceConfig, Residue, RestoreStrategy};
 
 /// How instances were made.
@@ -30,10 +32,16 @@ pub struct Settings {
     /// Arguments of functions of bare modules, by the function's name.
     #[serde(default)]
     pub arguments: Arguments,
+    /// Bytes from which memory blocks are mapped where they can be; null if they are copied.
+    #[serde(default)]
+    pub map_blocks_from: Option<u32>,
+    /// The ring in which stages got blocks; null for none.
+    #[serde(default)]
+    pub ring: Option<RingOptions>,
 }
 
 impl Settings {
-    /// The settings of this configuration.
+    /// The settings of this configuration, without a ring.
     #[must_use]
     pub fn of(config: &InstanceConfig, virtual_growth: bool) -> Self {
         Self {
@@ -42,6 +50,8 @@ impl Settings {
             exchange_size: config.exchange_size,
             virtual_growth,
             arguments: config.arguments.clone(),
+            map_blocks_from: Some(config.limits.blocks_mapped_from).filter(|bytes| *bytes != u32::MAX),
+            ring: None,
         }
     }
 }

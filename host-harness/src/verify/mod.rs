@@ -97,7 +97,8 @@ pub struct VerifyOptions {
 ///
 /// The instances must not be from a pool, the strategy must be `dirty-cards`, and the guest must offer storage for the whole ring when it
 /// is initialised.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RingOptions {
     /// Slots.
     pub slots: usize,
@@ -108,7 +109,9 @@ pub struct RingOptions {
 }
 
 /// The access of a guest to the blocks of a ring.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
 pub enum RingRole {
     /// Write them and read them.
     #[default]

@@ -2,6 +2,7 @@
 
 use guest_host::blocks::RingGroup;
 use host_harness::report::{Content, read};
+use host_harness::verify::{RingOptions, RingRole};
 use test_support::text_guests;
 
 use crate::folder::Folder;
@@ -45,7 +46,7 @@ fn stages_are_verified_with_blocks_in_a_ring() {
     }
     let folder = Folder::new();
     folder.file("increment.wat", include_bytes!("../../../../guest-host/examples/increment.wat"));
-    for (options, does) in [("", "writes and reads"), (" --ring-role reader", "reads")] {
+    for (options, role) in [("", RingRole::Writer), (" --ring-role reader", RingRole::Reader)] {
         // A guest that only reads the ring gets no block of it to write.
         let said = folder.run(&format!(
             "verify increment.wat --ring 2x4KiB{options} --calls 50 --allow-failing increment --format json"
@@ -54,14 +55,22 @@ fn stages_are_verified_with_blocks_in_a_ring() {
         let Content::Verify(report) = read(&said.stdout).unwrap().content else { panic!("{}", said.stdout) };
         let ways: Vec<_> = report.verdicts.iter().map(|verdict| (verdict.way(), verdict.passed)).collect();
         assert_eq!(ways, [("dirty-cards".to_owned(), true)]);
-        let note = format!("in a ring of 2 x 4096 bytes, which the guest {does}");
-        assert!(report.notes.iter().any(|told| told.ends_with(&note)), "{:?}", report.notes);
+        assert_eq!(report.settings.ring, Some(RingOptions { slots: 2, slot_size: 4096, role }));
         assert_eq!(report.verdicts[0].never_succeeded.len(), usize::from(!options.is_empty()), "{}", said.stdout);
     }
     // A guest without the storage fails; another one would have its verdict.
     let said = folder.run("verify increment.wat --ring 100x4KiB --calls 50");
     assert_eq!(said.status, Some(1), "{}", said.stderr);
-    assert!(said.stdout.contains("the guest has offered no 1241343 bytes of storage in one piece"), "{}", said.stdout);
+    for words in [
+        "the guest has offered no 1241343 bytes of storage in one piece",
+        "100 x 4 KiB, which the guest writes and reads",
+    ] {
+        assert!(said.stdout.contains(words), "{words}: {}", said.stdout);
+    }
+    // Reports of rings and of copies are not alike.
+    folder.run("verify increment.wat --strategy dirty-cards --calls 50 --export-json copies.json");
+    let said = folder.run("verify increment.wat --ring 2x4KiB --calls 50 --baseline copies.json");
+    assert!(said.stdout.contains("instances had other settings in the baseline"), "{}{}", said.stdout, said.stderr);
     let said = folder.run("verify plain.wasm increment.wat --ring 2x4KiB --calls 50");
     assert_eq!(said.status, Some(1), "{}", said.stderr);
     for words in ["--ring is for guests with stages, and none of this one is called", "passed"] {

@@ -6,6 +6,7 @@ use super::super::numbers::{NONE, bytes, grouped, or_dash, per_call, ratio, time
 use super::super::section::{Body, Section, Table};
 use super::{advice, answer, list, verify};
 use crate::measure::{Counts, FailedCall, NO_RESTORE, PerCall, Row, Spread};
+use crate::verify::{RingOptions, RingRole};
 
 pub(in super::super) fn sections(report: &MeasureReport) -> Vec<Section> {
     // A check that failed says why before it recommends anything.
@@ -62,6 +63,16 @@ pub(super) fn settings(settings: &Settings) -> Vec<(&'static str, String)> {
     let calls: Vec<String> = arguments.map(|(function, values)| format!("{function}({})", values.join(", "))).collect();
     if !calls.is_empty() {
         facts.push(("arguments", calls.join("; ")));
+    }
+    if let Some(from) = settings.map_blocks_from {
+        facts.push(("memory blocks", format!("mapped from {} where they can be", bytes(from.into()))));
+    }
+    if let Some(RingOptions { slots, slot_size, role }) = settings.ring {
+        let does = match role {
+            RingRole::Writer => "writes and reads",
+            RingRole::Reader => "reads",
+        };
+        facts.push(("ring", format!("{slots} x {}, which the guest {does}", bytes(slot_size.into()))));
     }
     facts
 }
