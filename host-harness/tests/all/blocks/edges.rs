@@ -1,13 +1,11 @@
 //! Bytes at the edges of attachments, mappings and slots, and states between calls: each was a fault once.
 
 use guest_host::blocks::{Block, Member, Mode, RingGroup, Violation};
-use guest_host::guest_prepare::BarrierOptions;
 use guest_host::{
-    CallLimits, Cause, Guest, InstanceConfig, MemoryState, PrepareOptions, RestorePolicy, RestoreStrategy, Retention,
-    SuspendError,
+    CallLimits, Cause, Guest, InstanceConfig, MemoryState, RestorePolicy, RestoreStrategy, Retention, SuspendError,
 };
 
-use super::{BARE, bare, on_demand, prepared, published};
+use super::{BARE, bare, guests_with_cards, on_demand, published};
 
 /// The stages of the guest. The constant addresses lie at the first mapping in its memory, at the first slot of a ring, or at an end of a
 /// ring with three slots of a page.
@@ -76,15 +74,9 @@ fn guest() -> Guest {
     on_demand(&bare(FUNCTIONS))
 }
 
-/// The guest whose write barrier has cards of each size.
+/// The guest with cards of each size.
 fn guests() -> impl Iterator<Item = Guest> {
-    [256, 512, 1024, 2048, 4096].into_iter().map(|card_size| {
-        let barrier = BarrierOptions::default().with_card_size(card_size);
-        let options = PrepareOptions::default().with_barrier(Some(barrier));
-        // Named after the size, as guests are told apart by their modules.
-        let named = format!("(global (export \"cards of {card_size}\") i32 (i32.const 0))");
-        on_demand(&prepared(&format!("(module {BARE} {FUNCTIONS} {named})"), options))
-    })
+    guests_with_cards(format!("{BARE} {FUNCTIONS}"))
 }
 
 fn config() -> InstanceConfig {

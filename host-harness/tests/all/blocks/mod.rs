@@ -3,6 +3,7 @@
 mod adversary;
 mod edges;
 mod exchange;
+mod pokes;
 mod ring;
 mod verify;
 
@@ -12,6 +13,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use guest_build::Allocator;
 use guest_host::blocks::Block;
+use guest_host::guest_prepare::BarrierOptions;
 use guest_host::{
     Engine, EngineConfig, Guest, Instance, InstanceAllocation, InstanceConfig, MemoryState, PrepareOptions,
     RestoreStrategy,
@@ -119,6 +121,16 @@ pub(crate) fn on_demand(guest: &Guest) -> Guest {
         .get_or_init(|| Engine::new(&EngineConfig::default().with_allocation(InstanceAllocation::OnDemand)).unwrap());
     let mut guests = GUESTS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     guests.entry(guest.hash()).or_insert_with(|| guest.for_engine(engine).unwrap()).clone()
+}
+
+/// The guest of a module with these functions, with cards of each size.
+fn guests_with_cards(functions: String) -> impl Iterator<Item = Guest> {
+    [256, 512, 1024, 2048, 4096].into_iter().map(move |card_size| {
+        let options = PrepareOptions::default().with_barrier(Some(BarrierOptions::default().with_card_size(card_size)));
+        // Named after the size, as guests are told apart by their modules.
+        let named = format!("(global (export \"cards of {card_size}\") i32 (i32.const 0))");
+        on_demand(&prepared(&format!("(module {functions} {named})"), options))
+    })
 }
 
 /// An instance of a guest with the bump allocator.

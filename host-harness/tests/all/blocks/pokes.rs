@@ -1,0 +1,161 @@
+//! Random stores near the edges of a ring and of its slots: each is allowed, or is found, or changes nothing that anybody can read.
+
+use guest_host::blocks::{Block, Member, RingGroup};
+use guest_host::{InstanceConfig, MemoryState, RestoreStrategy};
+
+use super::{BARE, guests_with_cards};
+
+/// Bytes of a slot, and of a free page.
+const PAGE: usize = 4096;
+
+const SLOTS: usize = 3;
+
+/// Where the ring is in the memory of the guest.
+const RING: usize = 73_728;
+
+/// `poke` attaches a block for writing and `peek` one for reading. The block begins with an address, a way of storing there, a number of bytes,
+/// and whether to store after the block is detached. `poke` leaves its number of the way everywhere else in the block.
+const FUNCTIONS: &str = r#"
+    (func $store (param $at i32) (param $way i32) (param $bytes i32)
+        (block $copy (block $fill (block $wide (block $apart (block $beside (block $one
+            (br_table $one $beside $apart $wide $fill $copy (local.get $way)))
+            (i32.store8 (local.get $at) (i32.const 255)) (return))
+            (i32.store8 (local.get $at) (i32.const 255)) (i32.store8 offset=40 (local.get $at) (i32.const 255)) (return))
+            (i64.store (local.get $at) (i64.const -1)) (i64.store offset=100 (local.get $at) (i64.const -1)) (return))
+            (v128.store (local.get $at) (v128.const i64x2 -1 -1)) (return))
+            (memory.fill (local.get $at) (i32.const 255) (local.get $bytes)) (return))
+        (memory.copy (local.get $at) (i32.const 4096) (local.get $bytes)))
+    (func $run (param $block i32) (param $flags i32)
+        (local $own i32) (local $at i32) (local $way i32) (local $bytes i32) (local $late i32) (local $valid i32)
+        (memory.fill (i32.const 4096) (i32.const 255) (i32.const 256))
+        (local.set $own (call $attached (local.get $block) (local.get $flags)))
+        (local.set $at (i32.load (local.get $own)))
+        (local.set $way (i32.load offset=4 (local.get $own)))
+        (local.set $bytes (i32.load offset=8 (local.get $own)))
+        (local.set $late (i32.load offset=12 (local.get $own)))
+        (if (local.get $flags) (then
+            (memory.fill (local.get $own) (local.get $way) (i32.const 4096))
+            (local.set $valid (i32.const 4096))))
+        (if (i32.eqz (local.get $late)) (then (call $store (local.get $at) (local.get $way) (local.get $bytes))))
+        (call $detach (local.get $block) (local.get $valid))
+        (if (local.get $late) (then (call $store (local.get $at) (local.get $way) (local.get $bytes)))))
+    (func (export "poke") (param $block i32) (result i32) (call $run (local.get $block) (i32.const 3)) (i32.const 0))
+    (func (export "peek") (param $block i32) (result i32) (call $run (local.get $block) (i32.const 0)) (i32.const 0))"#;
+
+/// A sequence of numbers that look random (Knuth's MMIX generator).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % below
+    }
+}
+
+/// The bytes of a slot in the ring.
+fn slot(index: usize) -> std::ops::Range<usize> {
+    let start = index * 3 * PAGE + PAGE;
+    start..start + PAGE
+}
+
+/// The bytes that a way of storing writes.
+fn stored(at: usize, way: usize, bytes: usize) -> Vec<std::ops::Range<usize>> {
+    match way {
+        0 => vec![at..at + 1],
+        1 => vec![at..at + 1, at + 40..at + 41],
+        2 => vec![at..at + 8, at + 100..at + 108],
+        3 => vec![at..at + 16],
+        _ => vec![at..at + bytes],
+    }
+}
+
+fn fill(group: &mut RingGroup, index: usize, bytes: &[u8]) -> Block {
+    let block = group.slot().unwrap();
+    let write = |to: &mut [u8]| {
+        to.fill(u8::try_from(index).unwrap() + 100);
+        to[..bytes.len()].copy_from_slice(bytes);
+        u32::try_from(PAGE).unwrap()
+    };
+    group.fill(&block, true, write).unwrap();
+    block
+}
+
+#[test]
+fn stores_near_edges_are_allowed_or_found_or_change_nothing() {
+    let config = InstanceConfig::default().with_strategy(RestoreStrategy::DirtyCards);
+    let mut numbers = Numbers(1);
+    let (mut allowed, mut found) = (0, 0);
+    for guest in guests_with_cards(format!("{BARE} {FUNCTIONS}")) {
+        for writes in [true, false] {
+            let Ok(mut group) = RingGroup::new(SLOTS, u32::try_from(PAGE).unwrap()) else { return };
+            let instance = guest.instantiate(&config, MemoryState::new()).unwrap();
+            let member = if writes { group.add_writer(instance) } else { group.add_reader(instance) }.unwrap();
+            assert_eq!(group.place(member).unwrap().start, RING);
+            for _ in 0..400 {
+                match turn(&mut group, member, writes, &mut numbers) {
+                    true => allowed += 1,
+                    false => found += 1,
+                }
+            }
+        }
+    }
+    assert!(allowed > 300 && found > 1000, "{allowed}, {found}");
+}
+
+/// One call with a random store. Returns whether it was allowed.
+fn turn(group: &mut RingGroup, member: Member, writes: bool, numbers: &mut Numbers) -> bool {
+    // An edge of a page of the ring, or of a page beside it.
+    let edge = RING + numbers.below(SLOTS * 3 + 3) * PAGE - PAGE;
+    let (at, way, bytes) = (edge + numbers.below(300) - 200, numbers.below(6), numbers.below(200));
+    let late = numbers.below(3) == 0;
+    let own = numbers.below(SLOTS);
+    let words = [at, way, bytes, usize::from(late)].map(|word| u32::try_from(word).unwrap().to_le_bytes());
+    let blocks: Vec<_> =
+        (0..SLOTS).map(|index| fill(group, index, if index == own { words.as_flattened() } else { &[] })).collect();
+    let before = group.bytes();
+    // Whichever slot each got.
+    let place =
+        |index: usize| (0..SLOTS).map(slot).find(|slot| usize::from(before[slot.start + 100]) == index + 100).unwrap();
+    let stage = group.member(member).guest().stage(if writes { "poke" } else { "peek" }).unwrap();
+    let called = group.call_stage(member, stage, Some(blocks[own].clone()));
+    let told = format!(
+        "store of {bytes} bytes in way {way} at {at}, late: {late}, writes {:?}: {writes}: {called:?}",
+        place(own)
+    );
+    let after = group.bytes();
+    let (memory, snapshot) = group.member(member).memory().unwrap();
+    let shown = RING..RING + after.len();
+    assert!(memory[shown.clone()] == after[..], "{told}");
+    assert!(memory[..shown.start] == snapshot.memory()[..shown.start], "{told}");
+    assert!(memory[shown.end..] == snapshot.memory()[shown.end..], "{told}");
+    for index in 0..SLOTS {
+        let slot = slot(index);
+        assert!(
+            after[slot.start - PAGE..slot.start].iter().chain(&after[slot.end..slot.end + PAGE]).all(|byte| *byte == 0),
+            "{told}"
+        );
+    }
+    let mut is_allowed = true;
+    for (index, block) in blocks.iter().enumerate() {
+        let slot = place(index);
+        let (first, end) = (RING + slot.start, RING + slot.end);
+        let is_own = index == own && writes;
+        let stored = stored(at, way, bytes).into_iter().map(|range| range.start.max(first)..range.end.min(end));
+        let stored: Vec<_> = stored.filter(|range| range.start < range.end).collect();
+        if !stored.is_empty() && (!is_own || late) {
+            assert!(called.is_err(), "{told}");
+        }
+        let Ok(reading) = block.read() else {
+            assert!(called.is_err() && writes, "{told}");
+            is_allowed = false;
+            continue;
+        };
+        let mut expected = before[slot.clone()].to_vec();
+        if is_own {
+            expected.fill(u8::try_from(way).unwrap());
+            stored.into_iter().for_each(|range| expected[range.start - first..range.end - first].fill(255));
+        }
+        assert!(reading.bytes(|bytes| bytes == expected), "{told}");
+    }
+    is_allowed && called.is_ok()
+}
