@@ -1,9 +1,12 @@
-//! Random stores near the edges of a ring and of its slots: each is allowed, or is found, or changes nothing that anybody can read.
+//! Random stores near the edges of attachments, of a ring and of its slots: each is allowed, or is found, or changes nothing that anybody
+//! can read.
+
+use std::ops::Range;
 
 use guest_host::blocks::{Block, Member, RingGroup};
-use guest_host::{InstanceConfig, MemoryState, RestoreStrategy};
+use guest_host::{Instance, InstanceConfig, MemoryState, RestoreStrategy};
 
-use super::{BARE, guests_with_cards};
+use super::{BARE, Way, guests_with_cards, published};
 
 /// Bytes of a slot, and of a free page.
 const PAGE: usize = 4096;
@@ -53,19 +56,55 @@ impl Numbers {
 }
 
 /// The bytes of a slot in the ring.
-fn slot(index: usize) -> std::ops::Range<usize> {
+fn slot(index: usize) -> Range<usize> {
     let start = index * 3 * PAGE + PAGE;
     start..start + PAGE
 }
 
-/// The bytes that a way of storing writes.
-fn stored(at: usize, way: usize, bytes: usize) -> Vec<std::ops::Range<usize>> {
-    match way {
-        0 => vec![at..at + 1],
-        1 => vec![at..at + 1, at + 40..at + 41],
-        2 => vec![at..at + 8, at + 100..at + 108],
-        3 => vec![at..at + 16],
-        _ => vec![at..at + bytes],
+/// A store of `poke` or `peek`.
+#[derive(Debug)]
+struct Store {
+    at: usize,
+    way: usize,
+    bytes: usize,
+    is_late: bool,
+}
+
+impl Store {
+    /// One near an address.
+    fn near(edge: usize, numbers: &mut Numbers) -> Self {
+        let (at, way, bytes) = (edge + numbers.below(300) - 200, numbers.below(6), numbers.below(200));
+        Self { at, way, bytes, is_late: numbers.below(3) == 0 }
+    }
+
+    /// As the block has it.
+    fn words(&self) -> [u8; 16] {
+        let words = [self.at, self.way, self.bytes, usize::from(self.is_late)];
+        let words = words.map(|word| u32::try_from(word).unwrap().to_le_bytes());
+        words.as_flattened().try_into().unwrap()
+    }
+
+    /// The bytes of this range that it writes, from the beginning of the range on.
+    fn within(&self, range: &Range<usize>) -> Vec<Range<usize>> {
+        let at = self.at;
+        let all = match self.way {
+            0 => vec![at..at + 1],
+            1 => vec![at..at + 1, at + 40..at + 41],
+            2 => vec![at..at + 8, at + 100..at + 108],
+            3 => vec![at..at + 16],
+            _ => vec![at..at + self.bytes],
+        };
+        let within = all.into_iter().map(|one| one.start.max(range.start)..one.end.min(range.end));
+        within.filter(|one| one.start < one.end).map(|one| one.start - range.start..one.end - range.start).collect()
+    }
+
+    /// What `poke` publishes of a block that is attached here.
+    fn published(&self, range: &Range<usize>) -> Vec<u8> {
+        let mut bytes = vec![u8::try_from(self.way).unwrap(); range.len()];
+        if !self.is_late {
+            self.within(range).into_iter().for_each(|one| bytes[one].fill(255));
+        }
+        bytes
     }
 }
 
@@ -105,23 +144,16 @@ fn stores_near_edges_are_allowed_or_found_or_change_nothing() {
 /// One call with a random store. Returns whether it was allowed.
 fn turn(group: &mut RingGroup, member: Member, writes: bool, numbers: &mut Numbers) -> bool {
     // An edge of a page of the ring, or of a page beside it.
-    let edge = RING + numbers.below(SLOTS * 3 + 3) * PAGE - PAGE;
-    let (at, way, bytes) = (edge + numbers.below(300) - 200, numbers.below(6), numbers.below(200));
-    let late = numbers.below(3) == 0;
-    let own = numbers.below(SLOTS);
-    let words = [at, way, bytes, usize::from(late)].map(|word| u32::try_from(word).unwrap().to_le_bytes());
-    let blocks: Vec<_> =
-        (0..SLOTS).map(|index| fill(group, index, if index == own { words.as_flattened() } else { &[] })).collect();
+    let store = Store::near(RING + numbers.below(SLOTS * 3 + 3) * PAGE - PAGE, numbers);
+    let (own, words) = (numbers.below(SLOTS), store.words());
+    let blocks: Vec<_> = (0..SLOTS).map(|index| fill(group, index, if index == own { &words } else { &[] })).collect();
     let before = group.bytes();
     // Whichever slot each got.
     let place =
         |index: usize| (0..SLOTS).map(slot).find(|slot| usize::from(before[slot.start + 100]) == index + 100).unwrap();
     let stage = group.member(member).guest().stage(if writes { "poke" } else { "peek" }).unwrap();
     let called = group.call_stage(member, stage, Some(blocks[own].clone()));
-    let told = format!(
-        "store of {bytes} bytes in way {way} at {at}, late: {late}, writes {:?}: {writes}: {called:?}",
-        place(own)
-    );
+    let told = format!("{store:?}, a block in {:?}, writes: {writes}, {called:?}", place(own));
     let after = group.bytes();
     let (memory, snapshot) = group.member(member).memory().unwrap();
     let shown = RING..RING + after.len();
@@ -138,11 +170,9 @@ fn turn(group: &mut RingGroup, member: Member, writes: bool, numbers: &mut Numbe
     let mut is_allowed = true;
     for (index, block) in blocks.iter().enumerate() {
         let slot = place(index);
-        let (first, end) = (RING + slot.start, RING + slot.end);
+        let attached = RING + slot.start..RING + slot.end;
         let is_own = index == own && writes;
-        let stored = stored(at, way, bytes).into_iter().map(|range| range.start.max(first)..range.end.min(end));
-        let stored: Vec<_> = stored.filter(|range| range.start < range.end).collect();
-        if !stored.is_empty() && (!is_own || late) {
+        if !store.within(&attached).is_empty() && (!is_own || store.is_late) {
             assert!(called.is_err(), "{told}");
         }
         let Ok(reading) = block.read() else {
@@ -150,12 +180,50 @@ fn turn(group: &mut RingGroup, member: Member, writes: bool, numbers: &mut Numbe
             is_allowed = false;
             continue;
         };
-        let mut expected = before[slot.clone()].to_vec();
-        if is_own {
-            expected.fill(u8::try_from(way).unwrap());
-            stored.into_iter().for_each(|range| expected[range.start - first..range.end - first].fill(255));
-        }
+        let expected = if is_own { store.published(&attached) } else { before[slot].to_vec() };
         assert!(reading.bytes(|bytes| bytes == expected), "{told}");
     }
     is_allowed && called.is_ok()
+}
+
+#[test]
+fn stores_near_edges_of_copies_and_mappings_are_allowed_or_found_or_change_nothing() {
+    // A place for one block, and the block in it.
+    let (copied, mapped) = (69_760..69_760 + PAGE, RING..RING + PAGE);
+    let mut numbers = Numbers(2);
+    let (mut allowed, mut found) = (0, 0);
+    for guest in guests_with_cards(format!("{BARE} {FUNCTIONS}")) {
+        for way in [Way::Copy(RestoreStrategy::DirtyCards), Way::Map] {
+            let mut instance = guest.instantiate(&way.config(), MemoryState::new()).unwrap();
+            let is_mapped = way == Way::Map && Block::mappable(1).is_mappable();
+            let attached = if is_mapped { &mapped } else { &copied };
+            for _ in 0..400 {
+                let store = Store::near(attached.start + numbers.below(4) * PAGE - PAGE, &mut numbers);
+                match call(&mut instance, &store, attached, numbers.below(2) == 0) {
+                    true => allowed += 1,
+                    false => found += 1,
+                }
+            }
+            assert_eq!(instance.block_counts().mapped > 0, is_mapped);
+        }
+    }
+    assert!(allowed > 1000 && found > 500, "{allowed}, {found}");
+}
+
+/// One call with a block that is attached at a place. Returns whether it was allowed.
+fn call(instance: &mut Instance, store: &Store, attached: &Range<usize>, writes: bool) -> bool {
+    let mut before = vec![100; PAGE];
+    before[..16].copy_from_slice(&store.words());
+    let block = published(u32::try_from(PAGE).unwrap(), &before, true);
+    let called = instance.call_stage_by_name(if writes { "poke" } else { "peek" }, Some(block.clone()));
+    let told = format!("{store:?}, writes: {writes}, {called:?}");
+    if !store.within(attached).is_empty() && (!writes || store.is_late) {
+        assert!(called.is_err(), "{told}");
+    }
+    let (memory, snapshot) = instance.memory().unwrap();
+    assert!(memory == snapshot.memory(), "{told}");
+    // Nobody else has seen anything but what was published.
+    let expected = if writes { store.published(attached) } else { before };
+    assert!(block.read().unwrap().bytes(|bytes| bytes == expected), "{told}");
+    called.is_ok()
 }
