@@ -78,7 +78,8 @@ impl Delta {
             let now = own.or_else(|| from.globals.get(number as usize).copied());
             globals.extend(now.filter(|now| now != saved).map(|now| (number, now)));
         }
-        Ok(Self { identity: to.identity.clone(), memory_size: self.memory_size, cards, globals, host: self.host })
+        let (identity, block_uses) = (to.identity.clone(), self.block_uses.clone());
+        Ok(Self { identity, memory_size: self.memory_size, cards, globals, host: self.host, block_uses })
     }
 }
 

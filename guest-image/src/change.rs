@@ -38,6 +38,8 @@ pub struct Change {
     /// All globals of the later delta.
     pub(crate) globals: Vec<(u32, GlobalValue)>,
     pub(crate) host: Option<HostState>,
+    /// That of the later delta.
+    pub(crate) block_uses: Vec<u32>,
 }
 
 impl Change {
@@ -59,8 +61,15 @@ impl Change {
             }
         }
         before.for_each(|(gone, _)| push_card(&mut cleared, gone));
-        let (identity, globals) = (later.identity.clone(), later.globals.clone());
-        Ok(Self { identity, memory_size: later.memory_size, cards, cleared, globals, host: later.host })
+        Ok(Self {
+            identity: later.identity.clone(),
+            memory_size: later.memory_size,
+            cards,
+            cleared,
+            globals: later.globals.clone(),
+            host: later.host,
+            block_uses: later.block_uses.clone(),
+        })
     }
 
     /// Bytes that the change from `earlier` to `later` takes as an image, or a few more, without making it; `None` if they are of different
@@ -106,6 +115,7 @@ impl Change {
             && self.memory_size == earlier.memory_size
             && self.globals == earlier.globals
             && self.host == earlier.host
+            && self.block_uses == earlier.block_uses
     }
 
     /// The later delta. `earlier` is the one that the change leads from.
@@ -137,6 +147,7 @@ impl Change {
             cards,
             globals: self.globals.clone(),
             host: self.host,
+            block_uses: self.block_uses.clone(),
         };
         later.check()?;
         Ok(later)

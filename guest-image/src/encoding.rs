@@ -18,12 +18,12 @@
 //! | 116 | 4 | runs of cleared cards; only a change has some |
 //! | 120 | 4 | globals |
 //! | 124 | 4 | 1 if there is a state of the host, else 0 |
-//! | 128 | 4 | 0 |
+//! | 128 | 4 | slots of memory blocks whose numbers were used |
 //! | 132 | 4 | the CRC-32 of the header before |
 //!
 //! The payload has, one behind the other: each run as the number of its first card and the number of its cards (4 bytes each), the
-//! cleared runs likewise, each global as its number (4), its type (4) and its bits (16), the host's state (40), and the bytes
-//! of the cards. A base has the bytes of its memory there, and behind them those of its contract.
+//! cleared runs likewise, each global as its number (4), its type (4) and its bits (16), the host's state (40), how often each slot was
+//! used (4), and the bytes of the cards. A base has the bytes of its memory there, and behind them those of its contract.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -45,6 +45,7 @@ pub const HEADER: usize = 136;
 const MAGIC: [u8; 8] = *b"wasmimg\0";
 const GLOBAL: usize = 24;
 const HOST: usize = 40;
+const USES: usize = 4;
 
 /// An image that was read, by its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,13 +82,15 @@ struct Parts<'a> {
     cleared: &'a [Run],
     globals: &'a mut dyn ExactSizeIterator<Item = (u32, GlobalValue)>,
     host: Option<&'a HostState>,
+    block_uses: &'a [u32],
     bytes: &'a [&'a [u8]],
 }
 
 impl Parts<'_> {
     fn write(self, to: &mut impl Write) -> io::Result<u64> {
         let globals = self.globals.len();
-        let tables = (self.runs.len() + self.cleared.len()) * RUN + globals * GLOBAL + HOST;
+        let runs = self.runs.len() + self.cleared.len();
+        let tables = runs * RUN + globals * GLOBAL + HOST + self.block_uses.len() * USES;
         let mut head = Vec::with_capacity(HEADER + tables);
         head.resize(HEADER, 0);
         for run in self.runs.iter().chain(self.cleared) {
@@ -103,6 +106,7 @@ impl Parts<'_> {
         if let Some(host) = self.host {
             head.extend(host_bytes(host));
         }
+        self.block_uses.iter().for_each(|uses| head.extend(uses.to_le_bytes()));
         let mut checksum = crc32fast::Hasher::new();
         checksum.update(&head[HEADER..]);
         self.bytes.iter().for_each(|bytes| checksum.update(bytes));
@@ -119,8 +123,9 @@ impl Parts<'_> {
         put(88, &self.number.to_le_bytes());
         put(96, &self.after.to_le_bytes());
         put(104, &payload.to_le_bytes());
-        for (at, count) in [(112, self.runs.len()), (116, self.cleared.len()), (120, globals)] {
-            // A guest's memory has less than that many cards, and its module is smaller than that.
+        let counts = [self.runs.len(), self.cleared.len(), globals, self.block_uses.len()];
+        for (at, count) in [112, 116, 120, 128].into_iter().zip(counts) {
+            // A guest's memory has less than that many cards, its module is smaller than that, and it has fewer blocks.
             put(at, &u32::try_from(count).map_err(io::Error::other)?.to_le_bytes());
         }
         put(124, &u32::from(self.host.is_some()).to_le_bytes());
@@ -151,6 +156,7 @@ impl Base {
             cleared: &[],
             globals: &mut self.globals.iter().copied().enumerate().map(|(at, value)| (number_of(at), value)),
             host: None,
+            block_uses: &[],
             bytes: &[&self.memory, &self.contract],
         }
         .write(to)
@@ -173,6 +179,7 @@ impl Delta {
             cleared: &[],
             globals: &mut self.globals.iter().copied(),
             host: self.host.as_ref(),
+            block_uses: &self.block_uses,
             bytes: &[self.cards.bytes()],
         }
         .write(to)
@@ -198,7 +205,7 @@ impl Delta {
     /// Bytes that it takes as an image beside its cards.
     pub(crate) fn encoded_bytes_without_cards(&self) -> u64 {
         let host = if self.host.is_some() { HOST } else { 0 };
-        (HEADER + self.globals.len() * GLOBAL + host) as u64
+        (HEADER + self.globals.len() * GLOBAL + host + self.block_uses.len() * USES) as u64
     }
 }
 
@@ -208,7 +215,8 @@ impl Change {
     pub fn encoded_bytes(&self) -> u64 {
         let host = if self.host.is_some() { HOST } else { 0 };
         let runs = self.cards.runs().len() + self.cleared.len();
-        (HEADER + runs * RUN + self.globals.len() * GLOBAL + host + self.cards.bytes().len()) as u64
+        let tables = runs * RUN + self.globals.len() * GLOBAL + host + self.block_uses.len() * USES;
+        (HEADER + tables + self.cards.bytes().len()) as u64
     }
 
     /// Writes it as the change from the state `after` to the state `number`, and returns the number of bytes.
@@ -226,6 +234,7 @@ impl Change {
             cleared: &self.cleared,
             globals: &mut self.globals.iter().copied(),
             host: self.host.as_ref(),
+            block_uses: &self.block_uses,
             bytes: &[self.cards.bytes()],
         }
         .write(to)
@@ -245,6 +254,7 @@ struct Header {
     cleared: u32,
     globals: u32,
     has_host: bool,
+    slots: u32,
 }
 
 impl Header {
@@ -274,6 +284,7 @@ impl Header {
             cleared: word(116),
             globals: word(120),
             has_host: word(124) != 0,
+            slots: word(128),
         })
     }
 
@@ -281,7 +292,7 @@ impl Header {
     fn tables(&self) -> u64 {
         let runs = u64::from(self.runs) + u64::from(self.cleared);
         let host = if self.has_host { HOST as u64 } else { 0 };
-        runs * RUN as u64 + u64::from(self.globals) * GLOBAL as u64 + host
+        runs * RUN as u64 + u64::from(self.globals) * GLOBAL as u64 + host + u64::from(self.slots) * USES as u64
     }
 }
 
@@ -358,14 +369,16 @@ impl Header {
         }
         let (runs, rest) = tables.split_at(self.runs as usize * RUN);
         let (cleared, rest) = rest.split_at(self.cleared as usize * RUN);
-        let (globals, host) = rest.split_at(self.globals as usize * GLOBAL);
+        let (globals, rest) = rest.split_at(self.globals as usize * GLOBAL);
+        let (host, uses) = rest.split_at(if self.has_host { HOST } else { 0 });
         let globals = globals.chunks_exact(GLOBAL).map(global).collect::<Option<Vec<_>>>();
         let globals =
             globals.ok_or(ImageError::Invalid { what: "a global has a value that its type does not have" })?;
         let host = host.first_chunk().map(host_of);
+        let block_uses: Vec<u32> = uses.chunks_exact(USES).map(|uses| u32::from_le_bytes(array(uses))).collect();
         let identity = Arc::new(self.identity);
         match self.kind {
-            0 if self.runs == 0 && self.cleared == 0 && !self.has_host => {
+            0 if self.runs == 0 && self.cleared == 0 && !self.has_host && self.slots == 0 => {
                 let size = usize::try_from(self.memory_size).unwrap_or(usize::MAX);
                 let Some((memory, contract)) = bytes.split_at_checked(size) else {
                     return Err(ImageError::Invalid { what: "it has fewer bytes than its memory" });
@@ -386,11 +399,11 @@ impl Header {
                 let cleared = runs_of(cleared);
                 checked(&cleared)?;
                 let memory_size = self.memory_size;
-                let delta = Delta { identity, memory_size, cards, globals, host };
+                let delta = Delta { identity, memory_size, cards, globals, host, block_uses };
                 delta.check()?;
                 if self.kind == 2 {
-                    let Delta { identity, cards, globals, .. } = delta;
-                    let change = Change { identity, memory_size, cards, cleared, globals, host };
+                    let Delta { identity, cards, globals, block_uses, .. } = delta;
+                    let change = Change { identity, memory_size, cards, cleared, globals, host, block_uses };
                     return Ok(Image::Change { change, after: self.after, number: self.number });
                 }
                 match cleared.is_empty() {

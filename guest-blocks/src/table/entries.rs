@@ -24,10 +24,13 @@ pub(super) struct Entries {
 
 #[derive(Debug, Default)]
 struct Slot {
-    /// How often it had an entry before.
-    generation: u16,
+    /// How often it had an entry before. One that has had as many as there are numbers is not used again.
+    uses: u32,
     entry: Option<Entry>,
 }
+
+/// Numbers of a slot.
+const NUMBERS: u32 = 1 << (u32::BITS - INDEX_BITS);
 
 /// A block that the guest has.
 #[derive(Debug)]
@@ -57,7 +60,7 @@ impl Entry {
 impl Slot {
     /// The number by which the guest knows the entry of the slot with this index. None is 0.
     fn id(&self, index: u16) -> u32 {
-        u32::from(self.generation) << INDEX_BITS | (u32::from(index) + 1)
+        self.uses << INDEX_BITS | (u32::from(index) + 1)
     }
 }
 
@@ -99,13 +102,13 @@ impl Entries {
 
     #[inline]
     pub(super) fn get(&self, id: u32) -> Result<&Entry, Violation> {
-        let slot = self.slots.get(index(id)).filter(|slot| u32::from(slot.generation) == id >> INDEX_BITS);
+        let slot = self.slots.get(index(id)).filter(|slot| slot.uses == id >> INDEX_BITS);
         slot.and_then(|slot| slot.entry.as_ref()).ok_or(Violation::UnknownBlock { id })
     }
 
     #[inline]
     pub(super) fn get_mut(&mut self, id: u32) -> Result<&mut Entry, Violation> {
-        let slot = self.slots.get_mut(index(id)).filter(|slot| u32::from(slot.generation) == id >> INDEX_BITS);
+        let slot = self.slots.get_mut(index(id)).filter(|slot| slot.uses == id >> INDEX_BITS);
         slot.and_then(|slot| slot.entry.as_mut()).ok_or(Violation::UnknownBlock { id })
     }
 
@@ -124,9 +127,9 @@ impl Entries {
         let slot = &mut self.slots[index];
         let entry = slot.entry.take()?;
         self.live -= 1;
+        slot.uses += 1;
         // A slot without a number left is not used again: an old id must not name another block.
-        if let Some(generation) = slot.generation.checked_add(1) {
-            slot.generation = generation;
+        if slot.uses < NUMBERS {
             // There are fewer.
             self.free.push(u16::try_from(index).unwrap_or(u16::MAX));
         }
@@ -139,6 +142,21 @@ impl Entries {
             self.slots[index].entry.iter_mut().for_each(Entry::give_back);
             drop(self.vacate(index));
         }
+        // So that the next numbers depend on how often each slot was used, and on nothing else.
+        self.free.sort_unstable_by(|one, other| other.cmp(one));
+    }
+
+    /// How often each slot was used, where there are no entries.
+    pub(super) fn uses(&self) -> impl Iterator<Item = u32> {
+        self.slots.iter().map(|slot| slot.uses)
+    }
+
+    /// Goes on where another guest's entries stopped, of which there were none any more.
+    pub(super) fn continue_from(&mut self, uses: &[u32]) {
+        self.clear();
+        self.slots = uses.iter().map(|uses| Slot { uses: *uses, entry: None }).collect();
+        let usable = (0..=u16::MAX).zip(uses).filter(|(_, uses)| **uses < NUMBERS);
+        self.free = usable.map(|(index, _)| index).rev().collect();
     }
 
     /// Removes all, one after the other, and numbers begin again.
@@ -163,4 +181,51 @@ impl Drop for Entries {
 #[inline]
 fn index(id: u32) -> usize {
     ((id & ((1 << INDEX_BITS) - 1)) as usize).wrapping_sub(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry() -> Entry {
+        Entry::new(Block::new(1), None)
+    }
+
+    #[test]
+    fn entries_go_on_with_the_numbers_of_others() {
+        let mut entries = Entries::default();
+        let ids: Vec<u32> = (0..4).map(|_| entries.add(entry()).unwrap()).collect();
+        for id in [ids[2], ids[0]] {
+            entries.remove(id).unwrap();
+        }
+        let again = entries.add(entry()).unwrap();
+        entries.remove_all();
+        let uses: Vec<u32> = entries.uses().collect();
+        assert_eq!(uses, [2, 1, 1, 1]);
+        let mut others = Entries::default();
+        others.add(entry()).unwrap();
+        others.continue_from(&uses);
+        assert_eq!((others.count(), others.uses().collect::<Vec<_>>()), (0, uses));
+        for id in ids.into_iter().chain([again]) {
+            assert!(others.get(id).is_err());
+        }
+        for _ in 0..6 {
+            assert_eq!(others.add(entry()), entries.add(entry()));
+        }
+    }
+
+    #[test]
+    fn a_number_is_used_once() {
+        let mut entries = Entries::default();
+        entries.continue_from(&[NUMBERS - 1, NUMBERS, 7]);
+        let last = entries.add(entry()).unwrap();
+        assert_eq!(last, (NUMBERS - 1) << INDEX_BITS | 1);
+        entries.remove(last).unwrap();
+        assert!(entries.get(last).is_err());
+        assert_eq!(entries.add(entry()), Some(7 << INDEX_BITS | 3), "two slots have no number left");
+        entries.remove_all();
+        assert_eq!(entries.uses().collect::<Vec<_>>(), [NUMBERS, NUMBERS, 8]);
+        entries.continue_from(&[NUMBERS; MOST]);
+        assert_eq!(entries.add(entry()), None);
+    }
 }

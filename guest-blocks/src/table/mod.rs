@@ -171,6 +171,18 @@ impl BlockTable {
         !self.is_empty() || self.places.kept.as_ref().is_some_and(|kept| *kept != self.places.storage)
     }
 
+    /// How often each number of a block was used since the last restore, for a guest without blocks: none of these numbers names anything
+    /// until the next restore. It is part of what a guest can see, as the next numbers depend on it.
+    pub fn uses(&self) -> impl Iterator<Item = u32> {
+        self.entries.uses()
+    }
+
+    /// The guest, which was just restored, is put into the state of one whose numbers were used as often as [`uses`](Self::uses) said.
+    /// Of more slots or uses than there can be the surplus counts as used up.
+    pub fn continue_from(&mut self, uses: &[u32]) {
+        self.entries.continue_from(&uses[..uses.len().min(MOST)]);
+    }
+
     /// Checks that a range is not storage.
     ///
     /// # Errors

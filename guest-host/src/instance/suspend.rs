@@ -169,6 +169,8 @@ impl Instance {
         target.difference(size, &mut suspension.touched, &mut delta.cards);
         changed_globals(live, &mut delta.globals);
         delta.host = live.store.data().contract.changed_since_snapshot();
+        delta.block_uses.clear();
+        delta.block_uses.extend(live.store.data_mut().contract.blocks().into_iter().flat_map(|blocks| blocks.uses()));
         Ok(())
     }
 
@@ -275,6 +277,9 @@ impl Instance {
         }
         if let Some(host) = &delta.host {
             live.store.data_mut().contract.resume(host);
+        }
+        if let Some(blocks) = live.store.data_mut().contract.blocks() {
+            blocks.continue_from(&delta.block_uses);
         }
         *standing = Standing::Used;
         self.resumed = true;

@@ -21,6 +21,7 @@ fn sample() -> (Delta, Vec<u8>) {
     state.globals[1] = GlobalValue::I64(u64::MAX);
     let mut delta = state.delta(&base);
     delta.host = Some(host());
+    delta.block_uses = vec![1, 65_536];
     let mut bytes = Vec::new();
     assert_eq!(delta.write_to(7, &mut bytes).unwrap(), bytes.len() as u64);
     assert_eq!(delta.encoded_bytes(), bytes.len() as u64);
@@ -29,18 +30,27 @@ fn sample() -> (Delta, Vec<u8>) {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read(steps in prop::collection::vec(step(), 0..12), has_host: bool, number: u64) {
+    fn what_is_written_is_read(
+        steps in prop::collection::vec(step(), 0..12),
+        has_host: bool,
+        uses in prop::collection::vec(1_u32..=65_536, 0..4),
+        number: u64,
+    ) {
         let base = base(3);
         let mut state = State::of(&base);
         let pristine = state.delta(&base);
         steps.iter().for_each(|step| step.run(&mut state, &base));
         let mut delta = state.delta(&base);
         delta.host = has_host.then(host);
+        delta.block_uses = uses;
         let change = Change::between(&pristine, &delta).unwrap();
         let (mut as_base, mut as_delta, mut as_change) = (Vec::new(), Vec::new(), Vec::new());
         base.write_to(&mut as_base).unwrap();
         delta.write_to(number, &mut as_delta).unwrap();
         change.write_to(5, number, &mut as_change).unwrap();
+        prop_assert_eq!([delta.encoded_bytes(), change.encoded_bytes()], [as_delta.len() as u64, as_change.len() as u64]);
+        let applied = change.apply(&pristine);
+        prop_assert_eq!(applied.as_ref(), Ok(&delta));
         prop_assert_eq!(Image::from_bytes(&as_base), Ok(Image::Base(base)));
         prop_assert_eq!(Image::from_bytes(&as_delta), Ok(Image::Delta { delta, number }));
         prop_assert_eq!(Image::from_bytes(&as_change), Ok(Image::Change { change, after: 5, number }));
@@ -99,6 +109,19 @@ fn every_cut_is_found() {
     assert!(matches!(Image::from_bytes(&behind), Err(ImageError::Invalid { .. })));
     let (read, number) = Delta::read_from(&mut &behind[..]).unwrap().unwrap();
     assert_eq!((read, number), (delta, 7));
+}
+
+#[test]
+fn numbers_of_blocks_are_used_as_often_as_they_can_be() {
+    let base = base(3);
+    for uses in [vec![0], vec![1, 65_537], vec![1; 65_536]] {
+        let mut delta = State::of(&base).delta(&base);
+        delta.block_uses = uses;
+        assert!(matches!(delta.check(), Err(ImageError::Invalid { .. })));
+        let mut bytes = Vec::new();
+        delta.write_to(1, &mut bytes).unwrap();
+        assert!(Image::from_bytes(&bytes).is_err());
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use guest_host::artefact::is_artefact;
 use guest_host::{Engine, Guest, InstanceAllocation, LoadError, MemoryState, RestoreStrategy};
-use host_harness::functions::{select, select_with_stages};
+use host_harness::functions::select_with_stages;
 use host_harness::measure::{Variant, leaves_residue};
 use host_harness::report::{Content, Settings, VerdictReport, VerifyReport};
 use host_harness::verify::{AllowFailing, NotSuspended, RingOptions, VerifyOptions, verify, verify_suspension};
@@ -49,18 +49,11 @@ pub(crate) fn run(arguments: &Verify, common: &Common) -> Result<Option<Content>
         let counts = arguments.proof.max_instructions.0.is_some() && !is_artefact(&file.bytes);
         let guest = file.load(if counts { &counting } else { &engine }, common.prepare())?;
         let names = || arguments.work.function.iter().chain(arguments.work.named_failing());
-        // No instance that sleeps has a block, so no stage is called.
-        let select = if arguments.suspend {
-            file.has_functions(&guest)?;
-            names().try_for_each(|name| file.function(&guest, name).map(drop))?;
-            select
-        } else {
-            file.has_functions_or_stages(&guest)?;
-            names().try_for_each(|name| file.function_or_stage(&guest, name))?;
-            select_with_stages
-        };
+        file.has_functions_or_stages(&guest)?;
+        names().try_for_each(|name| file.function_or_stage(&guest, name))?;
         let of_guest = common.config_of(&guest).arguments;
-        let found = select(&guest, &arguments.work.function, &of_guest).map_err(|error| file.error(error))?;
+        let found =
+            select_with_stages(&guest, &arguments.work.function, &of_guest).map_err(|error| file.error(error))?;
         notes.extend(found.skipped.iter().map(|function| skipped(&guest, function)));
         guests.push((file, guest, !found.stages.is_empty()));
     }

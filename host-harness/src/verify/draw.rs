@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use super::blocks::{Input, Inputs};
 use super::tally::Tally;
 use super::{Verdict, VerifyOptions};
-use crate::functions::{Selection, select, select_with_stages};
+use crate::functions::select_with_stages;
 use guest_host::{Function, Guest, LoadError};
 
 /// A function that is called.
@@ -33,16 +33,7 @@ pub(super) struct Draw<'a> {
 impl<'a> Draw<'a> {
     /// The sequence over the guest's functions, and its stages.
     pub(super) fn new(guest: &'a Guest, options: &'a VerifyOptions) -> Result<Self, LoadError> {
-        Self::among(guest, options, select_with_stages)
-    }
-
-    /// The sequence over the guest's functions.
-    pub(super) fn without_stages(guest: &'a Guest, options: &'a VerifyOptions) -> Result<Self, LoadError> {
-        Self::among(guest, options, select)
-    }
-
-    fn among(guest: &'a Guest, options: &'a VerifyOptions, select: Select) -> Result<Self, LoadError> {
-        let functions = callees(guest, options, select)?;
+        let functions = callees(guest, options)?;
         let random = ChaCha8Rng::seed_from_u64(options.seed);
         Ok(Self { options, functions, random, inputs: Inputs::default(), begin: Instant::now(), calls: 0 })
     }
@@ -79,15 +70,12 @@ impl<'a> Draw<'a> {
     }
 }
 
-/// Selects functions of a guest.
-type Select = fn(&Guest, &[String], &guest_host::Arguments) -> Result<Selection, LoadError>;
-
 /// The functions that are called.
-fn callees<'g>(guest: &'g Guest, options: &VerifyOptions, select: Select) -> Result<Vec<Callee<'g>>, LoadError> {
+fn callees<'g>(guest: &'g Guest, options: &VerifyOptions) -> Result<Vec<Callee<'g>>, LoadError> {
     let selection = match options.functions.as_deref() {
         // No function is not all of them.
         Some([]) => return Ok(Vec::new()),
-        asked => select(guest, asked.unwrap_or_default(), &options.config.arguments)?,
+        asked => select_with_stages(guest, asked.unwrap_or_default(), &options.config.arguments)?,
     };
     let function = |name: &String| {
         let function = guest.function(name).map_err(LoadError::Function)?;

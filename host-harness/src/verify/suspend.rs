@@ -9,10 +9,11 @@
 //! A call that fails is undone on both sides by resuming the state before it. So sequences go on, and each failure tests a
 //! resumption. After some calls both begin anew: guests that are written to be restored keep what they allocate.
 //!
-//! Stages are not called: an instance that keeps a memory block between calls cannot be suspended.
+//! Where an image cannot keep what a call left of memory blocks, both sides begin anew, too.
 
 use rand::Rng as _;
 
+use super::blocks::Input;
 use super::draw::{Callee, Draw};
 use super::observe::Observed;
 use super::sleeper::{Sleep, Sleeper};
@@ -80,11 +81,11 @@ pub(super) fn run(
     let instance = || guest.instantiate(&config, state.clone());
     let mut pair = Pair { guest, awake: instance()?, sleeper: Sleeper::new([instance()?, instance()?]), broken };
     pair.awake.identity()?;
-    let mut draw = Draw::without_stages(guest, options)?;
+    let mut draw = Draw::new(guest, options)?;
     let mut verdict = Verdict::new(pair.awake.strategy_name(), options.seed);
     let mut suspensions = 0;
     let mut tally = Tally::default();
-    let mut previous = None;
+    let (mut previous, mut refused) = (None, None);
     while let Some((call, callee)) = draw.next(&tally, &mut verdict) {
         let mut differences = Vec::new();
         if call % SEQUENCE == 0 {
@@ -94,7 +95,9 @@ pub(super) fn run(
             pair.sleep(Sleep::of_bits(draw.random.random()), &mut differences, &mut verdict.regions);
         }
         // States that differ give outcomes that do.
-        let ended = differences.is_empty().then(|| pair.call(callee, &mut differences)).transpose()?;
+        let input = draw.input(callee);
+        let calls = differences.is_empty();
+        let ended = calls.then(|| pair.call(callee, input.as_ref(), &mut differences)).transpose()?;
         let differs = !differences.is_empty();
         for what in differences {
             verdict.add(Difference {
@@ -106,18 +109,29 @@ pub(super) fn run(
                 what,
             });
         }
-        if let Some(ended) = ended {
+        if let Some(mut ended) = ended {
+            draw.inputs.learn(ended.take_block());
             tally.add(callee, ended);
         }
-        if differs {
+        let left = pair.awake.delta().err().filter(leaves_blocks);
+        if differs || left.is_some() {
             pair.begin(state)?;
         }
+        refused = left.or(refused);
         previous = Some(callee.name);
         progress(call + 1);
+    }
+    if let Some(error) = refused.filter(|_| suspensions == 0) {
+        return Err(error.into());
     }
     verdict.suspensions = Some(suspensions);
     tally.conclude(&mut verdict, &draw.functions, &options.allow_failing);
     Ok(verdict)
+}
+
+/// Whether an instance cannot be suspended for what a call left of memory blocks.
+fn leaves_blocks(error: &SuspendError) -> bool {
+    matches!(error, SuspendError::LeftAttached | SuspendError::OffersStorage)
 }
 
 /// The instance that never sleeps, and the one that does.
@@ -160,7 +174,12 @@ impl Pair<'_> {
     }
 
     /// Makes one call on both sides, and compares.
-    fn call(&mut self, callee: Callee<'_>, differences: &mut Vec<What>) -> Result<Ended, LoadError> {
+    fn call(
+        &mut self,
+        callee: Callee<'_>,
+        input: Option<&Input>,
+        differences: &mut Vec<What>,
+    ) -> Result<Ended, LoadError> {
         let mut on_sleeper = false;
         let sleep = |error: &dyn std::fmt::Display| What::Sleep { reason: error.to_string() };
         for _ in 0..=RETRIES {
@@ -171,8 +190,8 @@ impl Pair<'_> {
                     break;
                 }
             };
-            let expected = Observed::of(&mut self.awake, callee, None);
-            let found = Observed::of(self.sleeper.instance(), callee, None);
+            let mut expected = Observed::of(&mut self.awake, callee, input);
+            let found = Observed::of(self.sleeper.instance(), callee, input);
             let comparable = expected.cut_off == found.cut_off;
             if comparable {
                 let mut outcomes = Vec::new();
@@ -199,7 +218,8 @@ impl Pair<'_> {
                         let _ = state.apply(&expected.intents);
                     }
                 }
-                return Ok(Ended::Compared { result: expected.result, cut_off: expected.cut_off, block: None });
+                let block = expected.blocks.result.take();
+                return Ok(Ended::Compared { result: expected.result, cut_off: expected.cut_off, block });
             }
             on_sleeper = found.cut_off;
             // Instructions are the same at the next try.

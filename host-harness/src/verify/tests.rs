@@ -4,7 +4,7 @@ use guest_host::snapshot::RegionKind;
 
 use super::*;
 use crate::report::{self, Content, Report, Settings, VerdictReport, VerifyReport};
-use guest_host::{Engine, EngineConfig, InstanceAllocation, Residue, RestoreStrategy};
+use guest_host::{Engine, EngineConfig, InstanceAllocation, Residue, RestoreStrategy, SuspendError};
 use guest_prepare::PrepareOptions;
 
 const GUEST: &str = r#"(module
@@ -192,10 +192,34 @@ const KEEPS: &str = r#"(module
       (if (i32.lt_u (memory.size) (i32.const 3)) (then (drop (memory.grow (i32.const 1))))) (memory.size))
     (func (export "fail") (result i32) (i32.store (i32.const 2048) (i32.const 99)) unreachable))"#;
 
+/// Keeps the number of a block, which names nothing any more in later calls. A stage uses it nonetheless, and another one leaves a block attached.
+const KEEPS_NUMBERS: &str = r#"(module
+    (import "test:shm/exchange" "[static]memory-block.add-storage" (func $add_storage (param i32 i32 i32)))
+    (import "test:shm/exchange" "[method]memory-block.attach" (func $attach (param i32 i32 i32)))
+    (import "test:shm/exchange" "[method]memory-block.detach" (func $detach (param i32 i32)))
+    (import "test:shm/exchange" "[method]memory-block.clone" (func $clone (param i32) (result i32)))
+    (memory (export "memory") 33)
+    (func (export "_initialize") (call $add_storage (i32.const 65536) (i32.const 2097152) (i32.const 0)))
+    (func (export "keep") (param $block i32) (result i32)
+        (if (local.get $block) (then (i32.store (i32.const 2048) (call $clone (local.get $block)))))
+        (local.get $block))
+    (func (export "fail") (param $block i32) (result i32)
+        (call $attach (i32.load (i32.const 2048)) (i32.const 1) (i32.const 0))
+        (call $detach (i32.load (i32.const 2048)) (i32.const 0))
+        (local.get $block))
+    (func (export "leave") (param $block i32) (result i32)
+        (if (local.get $block) (then (call $attach (local.get $block) (i32.const 1) (i32.const 0))))
+        (i32.const 0)))"#;
+
 /// Verifies the suspension of [`KEEPS`], with a fault in each state that is resumed.
 fn verdict_of_sleep(strategy: RestoreStrategy, broken: suspend::Break) -> Verdict {
+    verdict_of_sleeping(KEEPS, strategy, broken)
+}
+
+/// Verifies the suspension of a guest whose function `fail` fails, with a fault in each state that is resumed.
+fn verdict_of_sleeping(guest: &str, strategy: RestoreStrategy, broken: suspend::Break) -> Verdict {
     let engine = Engine::new(&EngineConfig::default()).unwrap();
-    let guest = Guest::load(&engine, "keeps", &wat::parse_str(KEEPS).unwrap(), PrepareOptions::default()).unwrap();
+    let guest = Guest::load(&engine, "keeps", &wat::parse_str(guest).unwrap(), PrepareOptions::default()).unwrap();
     let mut options = VerifyOptions::default().with_calls(200).with_max_differences(100);
     options.config.strategy = strategy;
     options.allow_failing = AllowFailing::Functions(vec!["fail".to_owned()]);
@@ -246,6 +270,29 @@ fn states_that_lack_something_when_they_are_resumed_are_caught() {
             assert!(found && !verdict.passed(), "{strategy} without {lacks}: {:?}", verdict.differences);
         }
     }
+}
+
+#[test]
+fn numbers_of_blocks_name_nothing_after_a_suspension() {
+    for strategy in [RestoreStrategy::FullCopy, RestoreStrategy::DirtyCards] {
+        let honest = verdict_of_sleeping(KEEPS_NUMBERS, strategy, |_| {});
+        assert!(honest.passed() && honest.calls == 200, "{strategy}: {:?}", honest.differences);
+        assert!(honest.suspensions > Some(50) && honest.failures > 20, "{honest:?}");
+        let verdict = verdict_of_sleeping(KEEPS_NUMBERS, strategy, |delta| delta.block_uses.clear());
+        let is_found = |what: &What| matches!(what, What::ResumedOutcome { .. } | What::ResumedMemory { .. });
+        assert!(verdict.differences.iter().any(|found| is_found(&found.what)), "{strategy}: {:?}", verdict.differences);
+    }
+}
+
+#[test]
+fn a_guest_that_always_leaves_a_block_attached_is_told_why_it_never_sleeps() {
+    let engine = Engine::new(&EngineConfig::default()).unwrap();
+    let wasm = wat::parse_str(KEEPS_NUMBERS).unwrap();
+    let guest = Guest::load(&engine, "keeps", &wasm, PrepareOptions::default()).unwrap();
+    let mut options = VerifyOptions::default().with_functions(Some(vec!["leave".to_owned()])).with_calls(1);
+    options.config.strategy = RestoreStrategy::FullCopy;
+    let refused = verify_suspension(&guest, &options, &MemoryState::new(), &mut |_| ());
+    assert!(matches!(refused, Err(NotSuspended::Suspend(SuspendError::LeftAttached))), "{refused:?}");
 }
 
 #[test]

@@ -100,6 +100,16 @@ impl Blocks {
         self.table.has_left_blocks()
     }
 
+    /// How often each number was used since the last restore.
+    pub(crate) fn uses(&self) -> impl Iterator<Item = u32> {
+        self.table.uses()
+    }
+
+    /// Goes on with the numbers of an instance that was suspended.
+    pub(crate) fn continue_from(&mut self, uses: &[u32]) {
+        self.table.continue_from(uses);
+    }
+
     /// Gives the guest a block, and returns its number.
     pub(crate) fn give(&mut self, block: Block) -> Result<u32, Fault> {
         self.table.insert(block).map_err(Fault::Block)

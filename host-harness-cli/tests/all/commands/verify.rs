@@ -58,6 +58,11 @@ fn stages_are_verified_with_blocks_in_a_ring() {
         assert_eq!(report.settings.ring, Some(RingOptions { slots: 2, slot_size: 4096, role }));
         assert_eq!(report.verdicts[0].never_succeeded.len(), usize::from(!options.is_empty()), "{}", said.stdout);
     }
+    // Stages are verified asleep, too.
+    let said = folder.run("verify increment.wat --suspend --calls 50 --strategy dirty-cards --format json");
+    assert_eq!(said.status, Some(0), "{}{}", said.stderr, said.stdout);
+    let Content::Verify(report) = read(&said.stdout).unwrap().content else { panic!("{}", said.stdout) };
+    assert!(report.verdicts[0].suspensions > Some(20), "{}", said.stdout);
     // A guest without the storage fails; another one would have its verdict.
     let said = folder.run("verify increment.wat --ring 100x4KiB --calls 50");
     assert_eq!(said.status, Some(1), "{}", said.stderr);

@@ -87,12 +87,13 @@ impl Store {
     /// The bytes of this range that it writes, from the beginning of the range on.
     fn within(&self, range: &Range<usize>) -> Vec<Range<usize>> {
         let at = self.at;
+        let none = at..at;
         let all = match self.way {
-            0 => vec![at..at + 1],
-            1 => vec![at..at + 1, at + 40..at + 41],
-            2 => vec![at..at + 8, at + 100..at + 108],
-            3 => vec![at..at + 16],
-            _ => vec![at..at + self.bytes],
+            0 => [at..at + 1, none],
+            1 => [at..at + 1, at + 40..at + 41],
+            2 => [at..at + 8, at + 100..at + 108],
+            3 => [at..at + 16, none],
+            _ => [at..at + self.bytes, none],
         };
         let within = all.into_iter().map(|one| one.start.max(range.start)..one.end.min(range.end));
         within.filter(|one| one.start < one.end).map(|one| one.start - range.start..one.end - range.start).collect()
