@@ -142,8 +142,8 @@ pub(crate) enum Command {
     Compile(Compile),
     /// Print the JSON Schema of the reports that this version writes.
     Schema,
-    /// Make a crate to start from: an extension or user-defined functions with tests and a CI job, or a service that embeds the
-    /// runtime.
+    /// Make a crate to start from: an extension, user-defined functions, a program or stages with tests and a CI job, or a service that
+    /// embeds the runtime.
     ///
     /// Nothing is overwritten and nothing is downloaded.
     New(New),

@@ -27,6 +27,9 @@ pub(crate) struct New {
     /// Make a program, which keeps its memory between events of connections, such as a chat room, instead of an extension.
     #[arg(long, group = "kind")]
     pub(crate) program: bool,
+    /// Make stages, which hand each other memory blocks, and a pipeline of them, instead of an extension.
+    #[arg(long, group = "kind")]
+    pub(crate) stages: bool,
     /// Make a service that embeds the runtime, instead of an extension.
     #[arg(long, group = "kind")]
     pub(crate) host: bool,
@@ -47,12 +50,13 @@ pub(crate) struct New {
 /// written. Nothing is left of the crate then.
 pub(crate) fn run(arguments: &New) -> Result<()> {
     let name = name_of(arguments)?;
-    let kind = match (arguments.functions, arguments.program, arguments.host) {
-        (true, _, _) => Kind::Functions,
-        (_, true, _) => Kind::Program,
-        (_, _, true) => Kind::Host,
-        _ => Kind::Extension,
-    };
+    let kinds = [
+        (arguments.functions, Kind::Functions),
+        (arguments.program, Kind::Program),
+        (arguments.stages, Kind::Stages),
+        (arguments.host, Kind::Host),
+    ];
+    let kind = kinds.into_iter().find_map(|(is_asked, kind)| is_asked.then_some(kind)).unwrap_or(Kind::Extension);
     let sdk = Sdk::find(arguments.sdk.as_deref())?;
     let values = Values { name: &name, sdk: &sdk };
     let files = kind.files().iter().map(|(path, text)| (Path::new(path), values.fill(text)));

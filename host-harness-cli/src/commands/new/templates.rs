@@ -12,6 +12,8 @@ pub(super) enum Kind {
     Functions,
     /// A program, which compiles to a guest that keeps its memory between events.
     Program,
+    /// Stages, which compile to a guest that takes memory blocks and returns them.
+    Stages,
     /// A service that embeds the runtime.
     Host,
 }
@@ -34,7 +36,6 @@ macro_rules! guest_files {
             ".github/workflows/ci.yml" = $folder / "ci.yml",
             ".gitignore" = "common" / "gitignore",
             "README.md" = $folder / "README.md",
-            "guest.toml" = $folder / "guest.toml",
             "harness.toml" = $folder / "harness.toml",
             "src/lib.rs" = $folder / "src/lib.rs",
             $($path = $folder / $file,)*
@@ -42,11 +43,13 @@ macro_rules! guest_files {
     };
 }
 
-const EXTENSION: &[File] = guest_files!("extension", "state.json" = "state.json");
+const EXTENSION: &[File] = guest_files!("extension", "guest.toml" = "guest.toml", "state.json" = "state.json");
 
-const FUNCTIONS: &[File] = guest_files!("functions");
+const FUNCTIONS: &[File] = guest_files!("functions", "guest.toml" = "guest.toml");
 
-const PROGRAM: &[File] = guest_files!("program");
+const PROGRAM: &[File] = guest_files!("program", "guest.toml" = "guest.toml");
+
+const STAGES: &[File] = guest_files!("stages", "pipeline.toml" = "pipeline.toml");
 
 const HOST: &[File] = files!(
     "Cargo.toml" = "host" / "Cargo.toml.template",
@@ -64,6 +67,7 @@ impl Kind {
             Self::Extension => EXTENSION,
             Self::Functions => FUNCTIONS,
             Self::Program => PROGRAM,
+            Self::Stages => STAGES,
             Self::Host => HOST,
         }
     }
@@ -74,6 +78,7 @@ impl Kind {
             Self::Extension => "the extension",
             Self::Functions => "the functions",
             Self::Program => "the program",
+            Self::Stages => "the stages",
             Self::Host => "the service",
         }
     }
@@ -98,6 +103,11 @@ impl Kind {
             Self::Program => &[
                 ("cargo test", "calls the program natively"),
                 ("host-harness build", "compiles it; README.md says how to serve it"),
+            ],
+            Self::Stages => &[
+                ("cargo test", "calls the stages natively"),
+                ("host-harness build", "compiles them"),
+                ("host-harness pipe --verbose pipeline.toml", "sends 100 frames through them"),
             ],
             Self::Host => &[
                 ("cargo test", "serves orders with a small guest"),
@@ -134,7 +144,7 @@ mod tests {
     fn no_template_has_a_value_that_is_not_filled_in() {
         for sdk in [Sdk::Version("0.1.0".to_owned()), Sdk::Checkout("/checkout".into())] {
             let values = Values { name: &Name::check("shop").unwrap(), sdk: &sdk };
-            let kinds = [Kind::Extension, Kind::Functions, Kind::Program, Kind::Host];
+            let kinds = [Kind::Extension, Kind::Functions, Kind::Program, Kind::Stages, Kind::Host];
             for (path, template) in kinds.iter().flat_map(|kind| kind.files()) {
                 let filled = values.fill(template);
                 assert!(!filled.replace("${{", "").contains("{{"), "{path}: {filled}");

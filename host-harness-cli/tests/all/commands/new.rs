@@ -116,6 +116,24 @@ fn scripts_of_ci(made: &Path, job: &str) -> Vec<String> {
     scripts.filter(is_here).map(str::to_owned).collect()
 }
 
+/// Runs scripts in a crate as its workflow does: the harness is on the path, and modules are where cargo puts them by itself.
+#[cfg(unix)]
+fn shell(place: &FixedFolder, made: &Path) -> impl Fn(&str) -> (Option<i32>, String, String) {
+    std::os::unix::fs::symlink("../../target", made.join("target")).unwrap();
+    let bin = place.crates().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_host-harness"), bin.join("host-harness")).unwrap();
+    move |script| {
+        let mut bash = Command::new("bash");
+        guest_build::clean(&mut bash);
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+        bash.args(["-e", "-o", "pipefail", "-c", script]).current_dir(made);
+        let output = bash.env("PATH", path).env("CARGO_NET_OFFLINE", "true").output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn functions_are_tested_built_listed_and_called_as_they_were_written() {
@@ -126,23 +144,10 @@ fn functions_are_tested_built_listed_and_called_as_they_were_written() {
     let start = format!("Made the functions `offers` in {}. It depends on the checkout ", made.display());
     assert!(said.stdout.starts_with(&start) && said.stdout.contains("\n  host-harness build  # "), "{}", said.stdout);
     std::fs::copy(root().join("Cargo.lock"), made.join("Cargo.lock")).unwrap();
-    // The workflow has the module where cargo puts it by itself.
-    std::os::unix::fs::symlink("../../target", made.join("target")).unwrap();
     assert!(cargo(&made, "test --lib").contains("3 passed"));
     cargo(&made, "fmt --check");
 
-    let bin = place.crates().join("bin");
-    std::fs::create_dir(&bin).unwrap();
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_host-harness"), bin.join("host-harness")).unwrap();
-    let shell = |script: &str| {
-        let mut bash = Command::new("bash");
-        guest_build::clean(&mut bash);
-        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-        bash.args(["-e", "-o", "pipefail", "-c", script]).current_dir(&made);
-        let output = bash.env("PATH", path).env("CARGO_NET_OFFLINE", "true").output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (output.status.code(), text(output.stdout), text(output.stderr))
-    };
+    let shell = shell(&place, &made);
     let scripts = scripts_of_ci(&made, "functions");
     assert_eq!(scripts.len(), 4, "{scripts:?}");
     for script in &scripts {
@@ -176,6 +181,41 @@ fn functions_are_tested_built_listed_and_called_as_they_were_written() {
     }
     folder.refuses("new d --functions --host", &["--functions", "--host"]);
     folder.refuses("new d --functions --program", &["--functions", "--program"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn stages_are_tested_built_verified_and_run_as_they_were_written() {
+    let (folder, place) = (Folder::new(), FixedFolder::new());
+    let made = place.crates().join("frames");
+    let said = folder.run(&format!("new {} --stages", made.display()));
+    assert_eq!((said.status, said.stderr.as_str()), (Some(0), ""));
+    assert!(said.stdout.starts_with(&format!("Made the stages `frames` in {}. ", made.display())), "{}", said.stdout);
+    let next = "\n  host-harness pipe --verbose pipeline.toml  # ";
+    assert!(said.stdout.contains("\n  host-harness build  ") && said.stdout.contains(next), "{}", said.stdout);
+    std::fs::copy(root().join("Cargo.lock"), made.join("Cargo.lock")).unwrap();
+    assert!(cargo(&made, "test --lib").contains("1 passed"));
+    cargo(&made, "fmt --check");
+    // The book shows what it makes.
+    let guide = std::fs::read_to_string(root().join("docs/src/blocks.md")).unwrap();
+    for (file, language) in [("src/lib.rs", "rust,frames"), ("pipeline.toml", "toml")] {
+        let text = std::fs::read_to_string(made.join(file)).unwrap();
+        let text = text.split_once("\n\n").unwrap().1;
+        assert!(guide.contains(&format!("```{language}\n{text}```\n")), "{file}: {text}");
+    }
+
+    let shell = shell(&place, &made);
+    let scripts = scripts_of_ci(&made, "stages");
+    assert_eq!(scripts.len(), 4, "{scripts:?}");
+    for script in scripts.iter().map(String::as_str).chain(["host-harness pipe --verbose pipeline.toml"]) {
+        let (status, stdout, stderr) = shell(script);
+        assert_eq!(status, Some(0), "{script}: {stdout}{stderr}");
+        if script.contains("--verbose") {
+            let is_measured = |line: &&str| line.contains("1048576 pixels, mean 1");
+            assert_eq!([stdout, stderr].concat().lines().filter(is_measured).count(), 100, "{script}");
+        }
+    }
+    folder.refuses("new d --functions --stages", &["--functions", "--stages"]);
 }
 
 #[test]
