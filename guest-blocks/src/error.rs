@@ -31,7 +31,9 @@ impl Refused {
 #[non_exhaustive]
 pub enum Violation {
     /// An id that the guest was not given, or that it has dropped.
-    #[error("{id:#x} is no block of this guest: it was dropped, is another guest's, or was made up")]
+    #[error(
+        "{id:#x} is no block of this guest: it was dropped, is of an earlier call or another guest's, or was made up"
+    )]
     UnknownBlock {
         /// The id.
         id: u32,
@@ -178,8 +180,8 @@ pub enum JoinError {
     NotMappable,
     /// A guest without enough storage of zeros.
     #[error(
-        "the guest has offered no {bytes} bytes of storage in one piece that are 0; allocate them when it is initialised, or make the \
-         ring smaller"
+        "the guest has offered no {bytes} bytes of storage in one piece that are 0: offer them when it is initialised \
+         (`block::add_ring_storage` of guest-sdk), with a memory limit that has room for them, or make the ring smaller"
     )]
     NoStorage {
         /// Bytes that the ring needs.

@@ -23,8 +23,8 @@ pub trait GuestMemory {
     /// and lies in the range, with all bytes near it for which the mark may stand.
     fn has_written(&self, range: Range<usize>) -> bool;
 
-    /// As [`forget_written`](Self::forget_written), of bytes that no restore has to put back. Returns a range in which all these writes were;
-    /// `None` if there were none.
+    /// As [`forget_written`](Self::forget_written), of bytes that no restore has to put back. Returns a range in which, or near which, all
+    /// these writes were: no further than [`GUARD`] from it. `None` if there were none.
     fn discard_written(&mut self, range: Range<usize>) -> Option<Range<usize>> {
         let written = match self.written(range.clone()) {
             Written::Unknown => Some(range.clone()),

@@ -43,8 +43,8 @@ pub(crate) trait InSlot: Send + Sync + std::fmt::Debug {
     fn revoke(&self);
 }
 
-/// Bytes from a slot to the next. Each has a free page on either side: a mark of a write barrier in a slot, or in one of its free pages, stands
-/// for no byte of another slot, and for none outside of the ring.
+/// Bytes from a slot to the next. Each has a free page on either side: a mark of a write barrier in a slot stands for no byte outside of
+/// its free pages, and one in a free page for no byte of another slot.
 fn stride(size: u32) -> usize {
     size as usize + 2 * PAGE
 }

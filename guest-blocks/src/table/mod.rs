@@ -69,7 +69,7 @@ pub struct Area {
 ///
 /// Its methods are the functions of the contract. The outer error of those that can fail in both ways is a [`Violation`], which ends
 /// the call; the guest gets the inner one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct BlockTable {
     limits: Limits,
     entries: Entries,
@@ -87,12 +87,19 @@ struct Charge {
     references: u32,
 }
 
+impl Default for BlockTable {
+    fn default() -> Self {
+        Self::new(Limits::default())
+    }
+}
+
 impl BlockTable {
     /// The table of a guest that is initialised now.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         let limits = Limits { blocks: limits.blocks.min(MOST), ..limits };
-        Self { limits, places: Places::new(limits.mapped_from), ..Self::default() }
+        let places = Places::new(limits.mapped_from);
+        Self { limits, entries: Entries::default(), places, own_bytes: 0, charges: HashMap::new() }
     }
 
     /// The guest is initialised: restores keep the storage that it has offered until now.

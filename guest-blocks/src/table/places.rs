@@ -1,8 +1,8 @@
 //! The parts of a guest's memory in which blocks are attached.
 
-use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::{io, mem};
 
 use super::address;
 use super::attached::{Attached, Holds, Place};
@@ -10,14 +10,14 @@ use super::entries::Entry;
 use super::{Area, Counts};
 use crate::block::{Block, End};
 use crate::error::{JoinError, Refused, Violation};
-use crate::memory::{GUARD, GuestMemory};
+use crate::memory::{GUARD, GuestMemory, Written};
 use crate::ranges::{overlap, without};
 use crate::slots::{RingInner, Slot};
 use crate::storage::{Storage, bytes_for, first_byte, guarded, mapped};
 use crate::sys::PAGE;
 
 /// The storage of a guest, the rings that it has joined, and what was attached there.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Places {
     /// Bytes from which a block is mapped.
     mapped_from: u32,
@@ -41,9 +41,28 @@ pub(super) struct Joined {
     writes: bool,
 }
 
+/// Ends an attachment that reads, which nothing keeps yet: whatever goes wrong, others can have the block then.
+struct EndsRead<'b>(&'b Block);
+
+impl Drop for EndsRead<'_> {
+    fn drop(&mut self) {
+        self.0.end_read(0);
+    }
+}
+
+/// The same of an attachment that writes, in this way.
+struct EndsWrite<'b>(&'b Block, End);
+
+impl Drop for EndsWrite<'_> {
+    fn drop(&mut self) {
+        self.0.end_write(self.1);
+    }
+}
+
 impl Places {
     pub(super) fn new(mapped_from: u32) -> Self {
-        Self { mapped_from, ..Self::default() }
+        let storage = Storage::default();
+        Self { mapped_from, storage, left: Vec::new(), kept: None, rings: Vec::new(), counts: Counts::default() }
     }
 
     /// Whether blocks of this size are mapped.
@@ -75,17 +94,12 @@ impl Places {
                 return Ok(Err(refused));
             }
         };
-        let place = match self.fill_for_writing(memory, block, place) {
-            Ok(Some(place)) => place,
-            Ok(None) => {
-                block.end_write(End::Cancel);
-                return Ok(Err(Refused::NoStorage));
-            }
-            Err(violation) => {
-                block.end_write(End::Abandon);
-                return Err(violation);
-            }
+        let mut unless_kept = EndsWrite(block, End::Abandon);
+        let Some(place) = self.fill_for_writing(memory, block, place)? else {
+            unless_kept.1 = End::Cancel;
+            return Ok(Err(Refused::NoStorage));
         };
+        mem::forget(unless_kept);
         let area = Area { address: address(place.start()), bytes: unconsumed };
         entry.attached = Some(Attached::new(place, Holds::Writing));
         Ok(Ok(area))
@@ -125,13 +139,11 @@ impl Places {
             Ok(begun) => begun,
             Err(refused) => return Ok(Err(refused)),
         };
-        let place = match self.fill_for_reading(memory, block, &range, entry.local.as_ref()) {
-            Ok(Some(place)) => place,
-            other => {
-                block.end_read(0);
-                return other.map(|_| Err(Refused::NoStorage));
-            }
+        let unless_kept = EndsRead(block);
+        let Some(place) = self.fill_for_reading(memory, block, &range, entry.local.as_ref())? else {
+            return Ok(Err(Refused::NoStorage));
         };
+        mem::forget(unless_kept);
         let bytes = range.end - range.start;
         self.counts.handed_over += u64::from(bytes);
         let area = Area { address: address(place.first_to_read(&range)), bytes };
@@ -238,7 +250,7 @@ impl Places {
     /// Checks a place that is used again, which counts as left no more.
     fn check_left(&mut self, memory: &impl GuestMemory, place: &Range<usize>) -> Result<(), Violation> {
         let (again, left): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.left).into_iter().partition(|left| overlap(left, place));
+            mem::take(&mut self.left).into_iter().partition(|left| overlap(left, place));
         self.left = left;
         for left in again {
             check_untouched(memory, &left, first_byte(&left))?;
@@ -302,8 +314,12 @@ impl Places {
             });
             for rest in without(place.clone(), written) {
                 if memory.has_written(guarded(&rest)) {
-                    let address = address(rest.start);
-                    return Err(match writes {
+                    let address = address(first_written(memory, rest));
+                    let mut read = entries().filter_map(|entry| match &entry.attached {
+                        Some(Attached { place: Place::Slot(slot), holds: Holds::Reading { .. }, .. }) => Some(slot),
+                        _ => None,
+                    });
+                    return Err(match *writes && !read.any(|slot| memory.has_written(guarded(slot))) {
                         true => Violation::WroteAfterDetach { address },
                         false => Violation::WroteWhileReading { address },
                     });
@@ -337,6 +353,14 @@ impl Places {
             None => (false, false),
         };
         slot.ring.clear_around(slot.index, is_before, is_behind);
+    }
+}
+
+/// About where the guest has written first in a range.
+fn first_written(memory: &impl GuestMemory, range: Range<usize>) -> usize {
+    match memory.written(range.clone()) {
+        Written::Ranges(ranges) => ranges.first().map_or(range.start, |first| first.start),
+        Written::Unknown => range.start,
     }
 }
 

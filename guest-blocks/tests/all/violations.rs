@@ -1,5 +1,9 @@
 //! Each violation by itself, and what becomes of the block.
 
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use guest_blocks::{Area, Block, BlockTable, Limits, Mode, PlainMemory, Refused, Violation};
 
 use crate::guest::{Guest, MEMORY, STORAGE, STORAGE_SIZE, Way};
@@ -378,4 +382,31 @@ fn bytes_that_are_lent_are_read_and_never_written() {
     let id = table.insert(part.clone()).unwrap();
     let area = table.attach(&mut PlainMemory(&mut memory), id, 0).unwrap().unwrap();
     assert_eq!((area, &memory[4224..4227]), (Area { address: 4224, bytes: 2 }, b"en\0".as_slice()));
+}
+
+/// Bytes of an owner that panics once.
+struct Panics(AtomicBool);
+
+#[test]
+fn an_attachment_that_panics_is_none() {
+    let bytes = |owner: &Panics| -> &[u8] {
+        assert!(!owner.0.swap(false, Ordering::Relaxed), "the owner panics");
+        b"lent"
+    };
+    let owner = Arc::new(Panics(AtomicBool::new(false)));
+    let block = Block::from_owner((Arc::clone(&owner), bytes), |(owner, bytes)| bytes(owner)).unwrap();
+    let part = block.part(0..4, Mode::Read).unwrap();
+    let mut guest = Guest::new(Way::Barrier);
+    let id = guest.table.insert(part.clone()).unwrap();
+    owner.0.store(true, Ordering::Relaxed);
+    let Guest { memory, table, .. } = &mut guest;
+    let attached = std::panic::catch_unwind(AssertUnwindSafe(|| table.attach(memory, id, 0)));
+    assert!(attached.is_err());
+    assert_eq!(part.read().unwrap().bytes(<[u8]>::to_vec), b"lent");
+}
+
+#[test]
+fn a_table_has_the_usual_limits_by_default() {
+    let [own, usual] = [BlockTable::default(), BlockTable::new(Limits::default())];
+    assert_eq!(own.optimum_size(1, 10), usual.optimum_size(1, 10));
 }

@@ -315,8 +315,12 @@ impl Instance {
             RestorePolicy::EveryCall => true,
             RestorePolicy::OnError | RestorePolicy::Never => false,
             RestorePolicy::OnHeapAbove(bytes) => match self.phase.live_mut() {
-                // A function of the guest's own that breaks the rules of blocks makes a restore necessary, too.
-                Some(live) => live.heap_in_use::<M>(self.deadline).await > bytes || self.check_blocks().is_err(),
+                Some(live) => {
+                    let is_above = live.heap_in_use::<M>(self.deadline).await > bytes;
+                    // A function of the guest's own may have broken the rules of blocks. That makes a restore necessary, too, and the
+                    // restore must know of it.
+                    self.check_blocks().is_err() || is_above
+                }
                 None => true,
             },
         }

@@ -258,6 +258,11 @@ impl Instance {
         let Phase::Live { live, standing } = &mut self.phase else {
             return Err(SuspendError::NotReady { status: self.phase.status() }.into());
         };
+        if !delta.block_uses.is_empty() && live.store.data_mut().contract.blocks().is_none() {
+            return Err(
+                ImageError::Invalid { what: "it has numbers of memory blocks, and the guest has no blocks" }.into()
+            );
+        }
         let globals = checked_globals(live, delta)?;
         grow(live, delta.memory_size)?;
         // From here on nothing fails but what would be a fault of the engine.

@@ -214,16 +214,23 @@ fn an_instance_that_was_replaced_joins_again() {
     }
 }
 
-/// Functions that the host asks after a call. One writes into the first slot of the ring, if there are sevens.
+/// Functions that the host asks after a call. One writes into the first slot of the ring, if there are sevens, and says how much of the heap
+/// is in use.
 const SPOILS_WHEN_ASKED: &str = r#"
     (func (export "WasmGetMallocs") (result i64) (i64.const 0))
     (func (export "WasmGetHeapInuse") (result i64)
         (if (i32.eq (i32.load8_u (i32.const 77824)) (i32.const 7)) (then (i32.store8 (i32.const 77824) (i32.const 9))))
-        (i64.const 0))"#;
+        (i64.const IN_USE))"#;
 
 #[test]
 fn a_guest_that_spoils_a_frame_when_it_is_asked_is_found_before_others_run() {
-    let guest = on_demand(&bare(&format!("{FUNCTIONS}{SPOILS_WHEN_ASKED}")));
+    for in_use in ["0", "-1"] {
+        let functions = SPOILS_WHEN_ASKED.replace("IN_USE", in_use);
+        spoils_when_asked(&on_demand(&bare(&format!("{FUNCTIONS}{functions}"))));
+    }
+}
+
+fn spoils_when_asked(guest: &Guest) {
     let config = InstanceConfig::default().with_strategy(RestoreStrategy::DirtyCards);
     let by_heap = config.clone().with_policy(RestorePolicy::OnHeapAbove(1 << 30));
     for (config, fails) in [(config.with_count(true), true), (by_heap, false)] {
