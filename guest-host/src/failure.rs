@@ -228,8 +228,9 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// That none of the guest's functions has this name.
-    pub(crate) fn missing_export(name: &str, functions: &[String]) -> Self {
+    /// [`Cause::MissingExport`] of this name, where there are these functions.
+    #[must_use]
+    pub fn missing_export(name: &str, functions: &[String]) -> Self {
         let nearest = nearest(name, functions.iter().map(String::as_str));
         Self::MissingExport { name: name.to_owned(), nearest, functions: functions.into() }
     }

@@ -280,6 +280,14 @@ impl Common {
     /// Refuses options that contradict each other.
     pub(crate) fn check(&self) -> Result<()> {
         self.call.check()?;
+        let maps = |strategy: &RestoreStrategy| matches!(strategy, RestoreStrategy::DirtyCards | RestoreStrategy::Auto);
+        let unmapped = self.strategy.iter().find(|strategy| self.map_blocks_from.is_some() && !maps(strategy));
+        if let Some(other) = unmapped {
+            anyhow::bail!(
+                "blocks are mapped into instances that are restored by dirty-cards, and not by {other}: leave out --map-blocks-from, or \
+                 the strategy"
+            );
+        }
         // If even the default is too large, every module is, and the module's own error says how much it needs.
         if let Some(size) = self.exchange_size.filter(|size| u64::from(*size) >= self.memory_limit) {
             anyhow::bail!(

@@ -52,8 +52,7 @@ impl GuestFile {
         );
         anyhow::ensure!(
             !guest.functions().is_empty() || guest.stages().next().is_none(),
-            "{}: the module exports no extension function; `host-harness pipe` runs its stages, and `host-harness verify` without \
-             --suspend verifies them",
+            "{}: the module exports no extension function; `host-harness pipe` runs its stages, and `host-harness verify` verifies them",
             self.path.display()
         );
         anyhow::ensure!(
@@ -83,6 +82,12 @@ impl GuestFile {
 
     /// The function of this name.
     pub(crate) fn function(&self, guest: &Guest, name: &str) -> anyhow::Result<Function> {
+        anyhow::ensure!(
+            guest.function(name).is_ok() || guest.stage(name).is_none(),
+            "{}: `{name}` is a stage, which takes a memory block: `host-harness pipe` runs stages, and `host-harness verify` verifies \
+             them",
+            self.path.display()
+        );
         if !is_bare(guest) {
             return Ok(guest.function(name).map_err(LoadError::Function).map_err(|error| self.error(error))?);
         }

@@ -131,10 +131,10 @@ fn select_among(
 /// [`LoadError::Function`] with the names that there are.
 pub fn check_with_stages(guest: &Guest, name: &str) -> Result<(), LoadError> {
     match guest.function(name) {
-        Err(Cause::MissingExport { name, nearest, functions }) if guest.stage(&name).is_none() => {
+        Err(Cause::MissingExport { name, functions, .. }) if guest.stage(&name).is_none() => {
             let stages = guest.stages().map(|(stage, _)| stage.to_owned()).filter(|stage| !functions.contains(stage));
-            let functions = functions.iter().cloned().chain(stages).collect();
-            Err(LoadError::Function(Cause::MissingExport { name, nearest, functions }))
+            let functions: Vec<String> = functions.iter().cloned().chain(stages).collect();
+            Err(LoadError::Function(Cause::missing_export(&name, &functions)))
         }
         // Nothing else is wrong with a name.
         _ => Ok(()),

@@ -36,6 +36,7 @@ pub(crate) fn run(arguments: &Build, common: &Common) -> Result<Content> {
                 report.modules.push(inspected.module);
                 callable.function = callable.function.or(inspected.callable.function);
                 callable.is_typed |= inspected.callable.is_typed;
+                callable.has_stages |= inspected.callable.has_stages;
                 is_no_extension |= inspected.is_no_extension;
                 last = Some(guest);
             }
@@ -61,6 +62,8 @@ struct Callable {
     function: Option<String>,
     /// Whether there are typed functions.
     is_typed: bool,
+    /// Whether there are stages.
+    has_stages: bool,
 }
 
 /// A module, as the report has it, and what can be called in it.
@@ -97,7 +100,11 @@ fn inspect(engine: &Engine, built: &BuiltGuest, common: &Common, state: &MemoryS
     // A function whose arguments nobody has given would be refused.
     let function =
         select(&guest, &[], &common.config_of(&guest).arguments).unwrap_or_default().functions.into_iter().next();
-    let callable = Callable { function, is_typed: guest.info().typed_functions().next().is_some() };
+    let callable = Callable {
+        function,
+        is_typed: guest.info().typed_functions().next().is_some(),
+        has_stages: guest.stages().next().is_some(),
+    };
     Ok(Inspected { module, callable, is_no_extension: is_bare(&guest) && guest.functions().is_empty() })
 }
 
@@ -129,12 +136,15 @@ fn next(asked: &GuestCrate, modules: &[BuiltModule], callable: &Callable, state:
     if let (Some(module), Some(function)) = (&module, &callable.function) {
         next.push(format!("host-harness run {module} {}{state}", quoted(function)));
     }
-    if let Some(module) = module.filter(|_| callable.is_typed) {
+    if let Some(module) = module.as_ref().filter(|_| callable.is_typed) {
         next.push(format!("host-harness functions {module}"));
-        // Typed functions take arguments, which `compare` does not have.
-        if callable.function.is_none() {
-            return next;
-        }
+    }
+    if let Some(module) = module.filter(|_| callable.has_stages) {
+        next.push(format!("host-harness verify {module}"));
+    }
+    // Typed functions take arguments and stages blocks, which `compare` does not have.
+    if callable.function.is_none() && (callable.is_typed || callable.has_stages) {
+        return next;
     }
     let mut compare = "host-harness compare".to_owned();
     if !is_of_the_working_folder(&asked.manifest_path) {

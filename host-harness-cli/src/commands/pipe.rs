@@ -28,7 +28,14 @@ pub(crate) fn run(arguments: &Pipe, common: &Common) -> Result<Content> {
     };
     let pipeline = Pipeline::new(config, &instance, load).map_err(|error| error.in_file(&arguments.file))?;
     progress.doing(format!("running {} stages", pipeline.config().stages.len()));
-    let report = pipeline.run(&Shown(&progress)).map_err(|error| error.in_file(&arguments.file))?;
+    let mut report = pipeline.run(&Shown(&progress)).map_err(|error| error.in_file(&arguments.file))?;
+    if common.map_blocks_from.is_some() && report.stages.iter().all(|stage| stage.mapped == 0) {
+        report.notes.push(
+            "no block was mapped: the blocks were smaller than --map-blocks-from says, the stages are not restored by dirty-cards, or \
+             their guests had offered no storage for them in one piece when they were initialised"
+                .to_owned(),
+        );
+    }
     Ok(Content::Pipe(report))
 }
 

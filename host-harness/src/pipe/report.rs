@@ -22,6 +22,9 @@ pub struct PipeReport {
     pub bytes_per_second: u64,
     /// The stages, in the order of the file.
     pub stages: Vec<StageReport>,
+    /// Notes for the reader.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// The figures of a stage.

@@ -12,7 +12,8 @@ use crate::measure::{FailedCall, MemoryMap, MemorySeries, Noise, Row, Spread, wa
 use crate::replay::{Numbering, ReplayRow, TraceSummary};
 use crate::report::recommend::Recommendation;
 use crate::verify::{
-    AllowFailing, BrokenRules, Difference, NeverSucceeded, RegionFinding, RingOptions, Skipped, Verdict,
+    AllowFailing, BrokenRules, Compared, Difference, NeverSucceeded, RegionFinding, RingOptions, Skipped, Unsuspended,
+    Verdict,
 };
 use guest_host::{Arguments, CallStats, Guest, InstanceConfig, Residue, RestoreStrategy};
 
@@ -247,6 +248,9 @@ pub struct VerdictReport {
     /// Functions of which calls were skipped.
     #[serde(default)]
     pub inconclusive: Vec<Skipped>,
+    /// The functions and stages of which calls were compared; empty in reports of earlier versions.
+    #[serde(default)]
+    pub functions: Vec<Compared>,
     /// Functions of which no call succeeded.
     #[serde(default)]
     pub never_succeeded: Vec<NeverSucceeded>,
@@ -262,6 +266,9 @@ pub struct VerdictReport {
     /// Times that the instance was suspended and resumed, if that was verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspensions: Option<u64>,
+    /// Calls after which it could not be suspended, if there were some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsuspended: Option<Unsuspended>,
     /// Why nothing could be verified; null when it could.
     pub error: Option<String>,
 }
@@ -283,11 +290,13 @@ impl VerdictReport {
             differences: verdict.differences.clone(),
             regions: verdict.regions.clone(),
             inconclusive: verdict.skipped.clone(),
+            functions: verdict.functions.clone(),
             never_succeeded: verdict.never_succeeded.clone(),
             broken_rules: verdict.broken_rules.clone(),
             ended_early: verdict.ended_early,
             not_called: verdict.not_called.clone(),
             suspensions: verdict.suspensions,
+            unsuspended: verdict.unsuspended.clone(),
             error: None,
         }
     }
@@ -339,11 +348,13 @@ impl VerdictReport {
             differences: Vec::new(),
             regions: Vec::new(),
             inconclusive: Vec::new(),
+            functions: Vec::new(),
             never_succeeded: Vec::new(),
             broken_rules: Vec::new(),
             ended_early: false,
             not_called: Vec::new(),
             suspensions: None,
+            unsuspended: None,
             error: Some(error.to_string()),
         }
     }

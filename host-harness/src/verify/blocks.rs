@@ -23,6 +23,8 @@ pub(super) struct Inputs {
     results: VecDeque<Input>,
     /// Bytes that a block has at least: those of a slot, where blocks are of a ring.
     least_size: u32,
+    /// Whether no block has more.
+    is_exact: bool,
 }
 
 /// The state of a block that a stage is called with.
@@ -38,14 +40,15 @@ pub(super) struct Input {
 }
 
 impl Inputs {
-    /// Gives blocks at least as many bytes as a slot has, so that those that fit are in slots.
-    pub(super) fn with_least_size(&mut self, slot_size: u32) {
-        self.least_size = slot_size;
+    /// Gives blocks at least as many bytes as a slot has, so that those that fit are in slots. If `is_exact`, all fit.
+    pub(super) fn with_least_size(&mut self, slot_size: u32, is_exact: bool) {
+        (self.least_size, self.is_exact) = (slot_size, is_exact);
     }
 
     /// The next one; `None` for no block.
     pub(super) fn draw(&mut self, random: &mut ChaCha8Rng) -> Option<Input> {
-        self.drawn(random).map(|input| input.of_at_least(self.least_size))
+        let input = self.drawn(random)?.of_at_least(self.least_size);
+        Some(if self.is_exact { input.of_at_most(self.least_size) } else { input })
     }
 
     fn drawn(&self, random: &mut ChaCha8Rng) -> Option<Input> {
@@ -95,6 +98,15 @@ impl Input {
     fn of_at_least(mut self, size: u32) -> Self {
         let size = self.bytes.len().max(size as usize);
         self.bytes.resize(size, 0);
+        self
+    }
+
+    /// The same in a block of at most `size` bytes.
+    fn of_at_most(mut self, size: u32) -> Self {
+        self.bytes.truncate(size as usize);
+        self.published = self.published.min(size);
+        // Some of what was published is left, as before.
+        self.consumed = self.consumed.min(self.published.saturating_sub(1));
         self
     }
 
@@ -290,7 +302,7 @@ mod tests {
         let Ok(mut group) = RingGroup::new(1, 5000) else { return };
         let mut random = ChaCha8Rng::seed_from_u64(3);
         let mut inputs = Inputs::default();
-        inputs.with_least_size(group.slot_size());
+        inputs.with_least_size(group.slot_size(), false);
         let mut in_slots = 0;
         for input in std::iter::repeat_with(|| inputs.draw(&mut random)).take(200).flatten() {
             assert!(input.size() >= 8192);

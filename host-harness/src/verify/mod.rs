@@ -56,7 +56,9 @@ pub use sleeper::{Sleep, Sleeper};
 pub use suspend::{NotSuspended, verify_suspension};
 use tally::Tally;
 use tested::{Tested, in_ring_or_alone};
-pub use verdict::{BrokenRules, Difference, NeverSucceeded, RegionFinding, Residual, Skipped, Verdict, What};
+pub use verdict::{
+    BrokenRules, Compared, Difference, NeverSucceeded, RegionFinding, Residual, Skipped, Unsuspended, Verdict, What,
+};
 
 /// Options of verification.
 ///
@@ -285,7 +287,9 @@ fn run(
     let subject = in_ring_or_alone(subject, options.ring)?;
     let reference = Reference::new(guest, subject.instance(), subject_config(options), options.ring, state)?;
     let mut draw = Draw::new(guest, options)?;
-    draw.inputs.with_least_size(subject.slot_size());
+    // A block that is in no slot is copied, and a guest that only reads the ring may write it.
+    let only_reads = options.ring.is_some_and(|ring| ring.role == RingRole::Reader);
+    draw.inputs.with_least_size(subject.slot_size(), only_reads);
     let mut verdict = Verdict::new(subject.instance().strategy_name(), options.seed);
     let pages = |tested: &dyn Tested| tested.instance().physical_pages();
     let mut pair = Pair {

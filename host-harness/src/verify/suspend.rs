@@ -18,7 +18,9 @@ use super::draw::{Callee, Draw};
 use super::observe::Observed;
 use super::sleeper::{Sleep, Sleeper};
 use super::tally::Tally;
-use super::{Difference, Ended, RETRIES, RegionFinding, Verdict, VerifyOptions, What, image, subject_config};
+use super::{
+    Difference, Ended, RETRIES, RegionFinding, Unsuspended, Verdict, VerifyOptions, What, image, subject_config,
+};
 use guest_host::guest_image::Delta;
 use guest_host::snapshot::RegionKind;
 use guest_host::{Guest, Instance, LoadError, MemoryState, Residue, RestorePolicy, SuspendError};
@@ -85,13 +87,15 @@ pub(super) fn run(
     let mut verdict = Verdict::new(pair.awake.strategy_name(), options.seed);
     let mut suspensions = 0;
     let mut tally = Tally::default();
-    let (mut previous, mut refused) = (None, None);
+    let (mut previous, mut refused, mut unsuspended) = (None, None, 0);
+    let mut is_new = true;
     while let Some((call, callee)) = draw.next(&tally, &mut verdict) {
         let mut differences = Vec::new();
         if call % SEQUENCE == 0 {
             pair.begin(state)?;
         } else if draw.random.random_range(0..3) > 0 {
-            suspensions += 1;
+            // To sleep before anything happened proves nothing.
+            suspensions += u64::from(!is_new);
             pair.sleep(Sleep::of_bits(draw.random.random()), &mut differences, &mut verdict.regions);
         }
         // States that differ give outcomes that do.
@@ -114,15 +118,23 @@ pub(super) fn run(
             tally.add(callee, ended);
         }
         let left = pair.awake.delta().err().filter(leaves_blocks);
-        if differs || left.is_some() {
+        is_new = differs || left.is_some();
+        if is_new {
             pair.begin(state)?;
         }
-        refused = left.or(refused);
+        if let Some(error) = left {
+            unsuspended += 1;
+            refused = Some(error);
+        }
         previous = Some(callee.name);
         progress(call + 1);
     }
-    if let Some(error) = refused.filter(|_| suspensions == 0) {
-        return Err(error.into());
+    match refused {
+        Some(error) if suspensions == 0 => return Err(error.into()),
+        refused => {
+            let message = refused.map(|error| error.to_string());
+            verdict.unsuspended = message.map(|message| Unsuspended { calls: unsuspended, message });
+        }
     }
     verdict.suspensions = Some(suspensions);
     tally.conclude(&mut verdict, &draw.functions, &options.allow_failing);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::draw::Callee;
 use super::observe::CauseOfFailure;
-use super::{AllowFailing, BrokenRules, Ended, NeverSucceeded, Skipped, Verdict};
+use super::{AllowFailing, BrokenRules, Compared, Ended, NeverSucceeded, Skipped, Verdict};
 
 /// The counts of a verification, by function.
 #[derive(Default)]
@@ -76,6 +76,7 @@ impl<'g> Tally<'g> {
         if verdict.ended_early {
             verdict.not_called = self.not_called(functions);
         }
+        verdict.functions = self.functions();
         verdict.never_succeeded = self.never_succeeded(allowed);
         verdict.broken_rules = self.broken_rules();
     }
@@ -91,6 +92,14 @@ impl<'g> Tally<'g> {
 
     fn failures(&self) -> u64 {
         self.functions.values().map(|counts| counts.failed).sum()
+    }
+
+    /// The functions of which calls were compared.
+    fn functions(&self) -> Vec<Compared> {
+        let compared = self.functions.values().filter(|counts| counts.compared > 0);
+        compared
+            .map(|counts| Compared { function: counts.name.to_owned(), calls: counts.compared, failed: counts.failed })
+            .collect()
     }
 
     /// The functions of which calls were skipped.

@@ -293,6 +293,12 @@ fn a_guest_that_always_leaves_a_block_attached_is_told_why_it_never_sleeps() {
     options.config.strategy = RestoreStrategy::FullCopy;
     let refused = verify_suspension(&guest, &options, &MemoryState::new(), &mut |_| ());
     assert!(matches!(refused, Err(NotSuspended::Suspend(SuspendError::LeftAttached))), "{refused:?}");
+    // Some calls get no block to leave.
+    options.calls = 100;
+    let verdict = verify_suspension(&guest, &options, &MemoryState::new(), &mut |_| ()).unwrap();
+    let told = verdict.unsuspended.as_ref().map(ToString::to_string).unwrap_or_default();
+    assert!(told.starts_with("after 9") && told.contains("left a memory block attached"), "{told}");
+    assert!(verdict.suspensions < Some(10), "{verdict:?}");
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub struct Verdict {
     pub failures: u64,
     /// Functions of which calls were skipped, as they ended by the deadline on one side only.
     pub skipped: Vec<Skipped>,
+    /// The functions and stages of which calls were compared.
+    pub functions: Vec<Compared>,
     /// Functions of which calls were compared and none succeeded.
     pub never_succeeded: Vec<NeverSucceeded>,
     /// Functions that broke the rules of memory blocks in some calls, in the same way on both sides.
@@ -36,8 +38,10 @@ pub struct Verdict {
     /// How each region of memory looked after the restores, in the order of [`RegionKind`]; empty where a new instance
     /// took the place of each.
     pub regions: Vec<RegionFinding>,
-    /// Times that the instance was suspended and resumed; `None` where restores were verified.
+    /// Times that the instance was suspended after a call and resumed; `None` where restores were verified.
     pub suspensions: Option<u64>,
+    /// Calls after which it could not be suspended, if there were some.
+    pub unsuspended: Option<Unsuspended>,
 }
 
 impl Verdict {
@@ -49,6 +53,7 @@ impl Verdict {
             calls: 0,
             failures: 0,
             skipped: Vec::new(),
+            functions: Vec::new(),
             never_succeeded: Vec::new(),
             broken_rules: Vec::new(),
             ended_early: false,
@@ -56,6 +61,7 @@ impl Verdict {
             differences: Vec::new(),
             regions: Vec::new(),
             suspensions: None,
+            unsuspended: None,
         }
     }
 
@@ -113,6 +119,37 @@ impl fmt::Display for Skipped {
             calls - on_restored
         )
     }
+}
+
+/// Calls after which an instance could not be suspended, so that what it does when it wakes from there is not proved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct Unsuspended {
+    /// The number of these calls.
+    pub calls: u64,
+    /// Why, of the last of them.
+    pub message: String,
+}
+
+impl fmt::Display for Unsuspended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { calls, message } = self;
+        write!(f, "after {calls} call(s) it could not be suspended: {message}")
+    }
+}
+
+/// A function of which calls were compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct Compared {
+    /// The function.
+    pub function: String,
+    /// Calls of it that were compared.
+    pub calls: u64,
+    /// Calls among them that failed, in the same way on both sides.
+    pub failed: u64,
 }
 
 /// A function of which no call succeeded, so that the comparison of its calls proves nothing about those that do.

@@ -40,6 +40,35 @@ fn suspensions_are_verified_where_instances_can_be_suspended() {
 }
 
 #[test]
+fn a_stage_that_is_lost_or_fails_more_often_is_worse_than_the_baseline() {
+    let folder = Folder::new();
+    let module = |stages: &str| {
+        let text = format!(
+            r#"(module (import "test:shm/exchange" "[resource-drop]memory-block" (func $drop (param i32))) (memory (export "memory") 1)
+            (func (export "give") (param i32) (result i32) (local.get 0)) {stages})"#
+        );
+        folder.file("stages.wat", text.as_bytes());
+    };
+    let take = |then: &str| format!(r#"(func (export "take") (param i32) (result i32) {then} (i32.const 0))"#);
+    let line = "verify stages.wat --calls 100 --strategy full-copy";
+    module(&take(""));
+    assert_eq!(folder.run(&format!("{line} --export-json before.json")).status, Some(0));
+    let said = folder.run(&format!("{line} --baseline before.json"));
+    assert_eq!(said.status, Some(0), "{}{}", said.stdout, said.stderr);
+    // Without a block it fails now, which calls without one show.
+    module(&take("(if (i32.eqz (local.get 0)) (then (unreachable)))"));
+    let said = folder.run(&format!("{line} --baseline before.json"));
+    assert!(said.status == Some(1) && said.stdout.contains("0 calls fail"), "{}{}", said.stdout, said.stderr);
+    module("");
+    let said = folder.run(&format!("{line} --baseline before.json"));
+    assert!(said.status == Some(1) && said.stdout.contains("missing"), "{}{}", said.stdout, said.stderr);
+    // Suspensions are no restores.
+    module(&take(""));
+    let said = folder.run(&format!("{line} --suspend --baseline before.json"));
+    assert!(said.status == Some(1) && said.stdout.contains("not verified"), "{}{}", said.stdout, said.stderr);
+}
+
+#[test]
 fn stages_are_verified_with_blocks_in_a_ring() {
     if RingGroup::new(1, 1).is_err() {
         return;
@@ -82,6 +111,12 @@ fn stages_are_verified_with_blocks_in_a_ring() {
         assert!(said.stdout.contains(words), "{words}: {}", said.stdout);
     }
     for (command, status, words) in [
+        (
+            "increment.wat --map-blocks-from 1B --strategy watermark",
+            2,
+            "and not by watermark: leave out --map-blocks-from",
+        ),
+        ("increment.wat --map-blocks-from 4GiB", 2, "less than 4GiB"),
         ("increment.wat --ring 2x4KiB --strategy full-copy", 2, "restored by dirty-cards, and not by full-copy"),
         ("increment.wat --ring 2x4KiB --suspend", 2, "cannot be used with '--suspend'"),
         ("increment.wat --ring two", 2, "such as 4x256KiB"),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Change, Comparison, Direction, Figure, Rules, Value};
 use crate::measure::{Counts, PerCall, Row, Times};
 use crate::report::{Content, GuestSummary, Header, Report, Settings, VerdictReport};
+use crate::verify::Compared;
 
 /// Whether reports of its command can be compared.
 pub(super) fn is_comparable(report: &Report) -> bool {
@@ -55,8 +56,9 @@ fn row_key(row: &Row) -> RowKey<'_> {
     (&row.guest, &row.function, &row.strategy, row.residue.as_deref(), &row.policy)
 }
 
-fn verdict_key(verdict: &VerdictReport) -> (&str, &str, Option<&str>) {
-    (&verdict.guest, &verdict.strategy, verdict.residue.as_deref())
+/// What makes a verdict the same in two reports: one on restores is none on suspensions.
+fn verdict_key(verdict: &VerdictReport) -> (&str, &str, Option<&str>, bool) {
+    (&verdict.guest, &verdict.strategy, verdict.residue.as_deref(), verdict.suspensions.is_some())
 }
 
 pub(super) fn compare(before: &Report, after: &Report, rules: &Rules) -> Comparison {
@@ -292,6 +294,45 @@ impl<'a> Work<'a> {
                 (true, false) => self.word(Figure::Verdict, place, ["passed", after.findings().0], Direction::Worse),
                 (false, true) => self.word(Figure::Verdict, place, [before.findings().0, "passed"], Direction::Better),
                 _ => {}
+            }
+            // Rows say it of measured functions.
+            if old.rows.is_empty() && new.rows.is_empty() {
+                self.compared_functions(place, before, after);
+            }
+        }
+    }
+
+    /// Functions of which a verification compared calls, on either side.
+    fn compared_functions(&mut self, place: Place<'_>, before: &VerdictReport, after: &VerdictReport) {
+        // Earlier versions did not name them, and nothing was compared where there is an error.
+        if before.functions.is_empty() || after.functions.is_empty() {
+            return;
+        }
+        let of = |functions: &[Compared], name: &str| functions.iter().find(|other| other.function == name).cloned();
+        for old in &before.functions {
+            let place = Place { function: Some(&old.function), ..place };
+            let Some(new) = of(&after.functions, &old.function) else {
+                // Which functions are called before the time limit is chance.
+                if !after.ended_early {
+                    self.word(Figure::Lost, place, ["there", "missing"], Direction::Worse);
+                }
+                continue;
+            };
+            self.found.compared += 1;
+            // The same number of calls of the same sequence, or calls where none failed before.
+            let comparable = before.seed == after.seed && old.calls == new.calls;
+            let words = [old.failed, new.failed].map(|failed| format!("{failed} calls fail"));
+            let words = [words[0].as_str(), words[1].as_str()];
+            if new.failed > old.failed && (comparable || old.failed == 0) {
+                self.word(Figure::Failing, place, words, Direction::Worse);
+            } else if new.failed < old.failed && (comparable || new.failed == 0) {
+                self.word(Figure::Failing, place, words, Direction::Better);
+            }
+        }
+        for new in after.functions.iter().filter(|new| of(&before.functions, &new.function).is_none()) {
+            let place = Place { function: Some(&new.function), ..place };
+            if !before.ended_early {
+                self.word(Figure::Added, place, ["missing", "there"], Direction::Neutral);
             }
         }
     }

@@ -75,7 +75,7 @@ fn verdict(budget: &Budget) -> String {
     match (budget.fits, budget.missing) {
         // An instance starts, and that is all that is known.
         (true, _) if budget.calls.is_empty() => {
-            "yes, at the start; no function was called, as each needs arguments".to_owned()
+            "yes, at the start; no function was called: none goes without arguments or memory blocks".to_owned()
         }
         (true, _) => "yes".to_owned(),
         (false, Some(missing)) => format!("no: {} bytes are missing; {cause}", grouped(missing)),

@@ -5,7 +5,9 @@ use super::super::section::{Body, Section, Table};
 use crate::pipe::{OnFailure, PipeReport, StageReport};
 
 pub(in super::super) fn sections(report: &PipeReport) -> Vec<Section> {
-    vec![whole(report), stages(report), work(report), queues(report)]
+    let mut sections = vec![whole(report), stages(report), work(report), queues(report)];
+    sections.extend(super::notes(&report.notes));
+    sections
 }
 
 fn whole(report: &PipeReport) -> Section {

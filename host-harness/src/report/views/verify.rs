@@ -62,6 +62,7 @@ fn lines(verdict: &VerdictReport) -> impl Iterator<Item = String> {
         .chain(broken)
         .chain(not_called)
         .chain(never_slept)
+        .chain(verdict.unsuspended.as_ref().map(ToString::to_string))
         .chain(verdict.error.clone())
 }
 
@@ -174,8 +175,8 @@ fn remarks(verdicts: &[VerdictReport]) -> Vec<String> {
     let unproved = |verdict: &VerdictReport| verdict.never_succeeded.iter().any(|function| !function.allowed);
     if verdicts.iter().any(unproved) {
         remarks.push(
-            "a function that never succeeded is not proved: give it the state that it reads, or allow it to fail if that is \
-             what it does",
+            "a function that never succeeded is not proved: give it the state that it reads, verify a stage together with one \
+             that makes its blocks, make more calls, or allow it to fail if that is what it does",
         );
     }
     if verdicts.iter().any(|verdict| verdict.ended_early) {
