@@ -126,7 +126,7 @@ fn verdicts_have_a_baseline_too() {
     let folder = folder(line);
     let said = gate(&folder, line);
     assert_eq!(said.status, Some(0), "{}", said.stdout);
-    assert!(said.stdout.starts_with("Baseline: passed, nothing changed in 1 figures"), "{}", said.stdout);
+    assert!(said.stdout.starts_with("Baseline: passed, nothing changed in 2 figures"), "{}", said.stdout);
     // Asked for a strategy that cannot restore it, the verdict on the other one is missing.
     let said = gate(&folder, "verify g.wasm --calls 20 --strategy bump-reset");
     assert_eq!(said.status, Some(1));
