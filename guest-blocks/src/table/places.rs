@@ -99,6 +99,7 @@ impl Places {
             unless_kept.1 = End::Cancel;
             return Ok(Err(Refused::NoStorage));
         };
+        // The entry keeps it from here on.
         mem::forget(unless_kept);
         let area = Area { address: address(place.start()), bytes: unconsumed };
         entry.attached = Some(Attached::new(place, Holds::Writing));
@@ -143,6 +144,7 @@ impl Places {
         let Some(place) = self.fill_for_reading(memory, block, &range, entry.local.as_ref())? else {
             return Ok(Err(Refused::NoStorage));
         };
+        // The entry keeps it from here on.
         mem::forget(unless_kept);
         let bytes = range.end - range.start;
         self.counts.handed_over += u64::from(bytes);
