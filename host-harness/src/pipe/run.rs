@@ -34,6 +34,9 @@ pub(super) fn run(pipeline: &Pipeline, observer: &dyn Observer) -> Result<PipeRe
     });
     report.elapsed_ns = nanoseconds_since(begun);
     read.map_err(|error| unreadable(source, error))?;
+    if let (0, Source::File { path, .. }) = (report.frames, source) {
+        report.notes.push(format!("no frame was read: {} is empty", path.display()));
+    }
     let per_second = u128::from(report.bytes) * 1_000_000_000 / u128::from(report.elapsed_ns.max(1));
     report.bytes_per_second = u64::try_from(per_second).unwrap_or(u64::MAX);
     // The instances go away here, when the time has been taken.

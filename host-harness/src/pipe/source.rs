@@ -8,6 +8,7 @@ use std::time::Duration;
 use guest_host::blocks::Block;
 use guest_host::text::{duration, memory_size};
 use guest_state::input;
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use super::config::{SIZE, TIME, Text};
@@ -55,21 +56,23 @@ pub enum Source {
 #[serde(deny_unknown_fields)]
 struct SourceTable {
     ticks: Option<u64>,
-    #[serde(default, deserialize_with = "text_of_a_time")]
-    every: Option<String>,
+    #[serde(default, deserialize_with = "time")]
+    every: Option<Duration>,
     file: Option<PathBuf>,
     frames: Option<u64>,
-    #[serde(default, deserialize_with = "text_of_a_size")]
-    frame: Option<String>,
+    #[serde(default, deserialize_with = "size_of_a_frame")]
+    frame: Option<u32>,
     seed: Option<u64>,
 }
 
-fn text_of_a_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    deserializer.deserialize_str(Text(TIME)).map(Some)
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = deserializer.deserialize_str(Text(TIME))?;
+    duration(&text).map(Some).map_err(D::Error::custom)
 }
 
-fn text_of_a_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    deserializer.deserialize_str(Text(SIZE)).map(Some)
+fn size_of_a_frame<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let text = deserializer.deserialize_str(Text(SIZE))?;
+    frame_size(&text).map(Some).map_err(D::Error::custom)
 }
 
 impl TryFrom<SourceTable> for Source {
@@ -92,21 +95,17 @@ impl TryFrom<SourceTable> for Source {
                 return Err(format!("`{key}` is for a source with `{}`; leave it out", of.join("` or `")));
             }
         }
-        let frame = || match frame {
-            Some(text) => frame_size(&text),
-            None => {
-                Err(format!("a source with `{kind}` needs the size of a frame; add for instance `frame = \"1MiB\"`"))
-            }
+        let frame = || {
+            let missing =
+                || format!("a source with `{kind}` needs the size of a frame; add for instance `frame = \"1MiB\"`");
+            frame.ok_or_else(missing)
         };
         let count = |count: u64| match count {
             0 => Err(format!("`{kind}` is at least 1")),
             count => Ok(count),
         };
         match (ticks, file, frames) {
-            (Some(ticks), ..) => {
-                let every = every.map_or(Ok(EVERY), |every| duration(&every))?;
-                Ok(Self::Ticks { count: count(ticks)?, every })
-            }
+            (Some(ticks), ..) => Ok(Self::Ticks { count: count(ticks)?, every: every.unwrap_or(EVERY) }),
             (_, Some(path), _) if path.as_os_str().is_empty() => Err("`file` is empty; name a file".to_owned()),
             (_, Some(path), _) => Ok(Self::File { path, frame: frame()? }),
             (.., frames) => {

@@ -115,6 +115,21 @@ fn options_hold_for_stages_that_do_not_set_them() {
 }
 
 #[test]
+fn what_did_not_happen_is_told() {
+    let folder = folder(1, &["function = \"pass\""]);
+    // The guest has no storage.
+    let said = folder.run("pipe pipe.toml --map-blocks-from 1B");
+    assert!(said.status == Some(0) && said.stdout.contains("no block was mapped"), "{}{}", said.stdout, said.stderr);
+    folder.file("nothing.bin", b"");
+    folder.file(
+        "file.toml",
+        b"[source]\nfile = \"nothing.bin\"\nframe = \"1KiB\"\n[[stage]]\nmodule = \"guest.wat\"\nfunction = \"pass\"\n",
+    );
+    let said = folder.run("pipe file.toml");
+    assert!(said.status == Some(0) && said.stdout.contains("nothing.bin is empty"), "{}{}", said.stdout, said.stderr);
+}
+
+#[test]
 fn errors_name_the_file_and_say_what_to_do() {
     let folder = folder(1, &["function = \"pas\""]);
     folder.file("empty.toml", b"[source]\nticks = 1\n");
