@@ -204,6 +204,9 @@ pub(crate) struct Common {
     /// native contract gets 32KiB or 16KiB.
     #[arg(long, global = true, value_name = "SIZE", value_parser = exchange_size, allow_hyphen_values = true)]
     pub(crate) exchange_size: Option<u32>,
+    /// Limit of the bytes of the memory blocks that a guest made and still has, such as 256MiB.
+    #[arg(long, global = true, value_name = "SIZE", default_value = "64MiB", value_parser = size, allow_hyphen_values = true)]
+    pub(crate) block_limit: u64,
     /// Map memory blocks of this size and more into guests instead of copying them, such as 16MiB.
     ///
     /// Default: never. On Linux, and under the strategy dirty-cards. Each instance has memory of its own then, and none from a pool.
@@ -268,6 +271,7 @@ impl Common {
         config.memory_limit = self.memory_limit;
         config.deadline = self.deadline.0;
         config.exchange_size = self.exchange_size;
+        config.limits.block_bytes = self.block_limit;
         config.limits.blocks_mapped_from = self.map_blocks_from.unwrap_or(u32::MAX);
         config.arguments = self.call.arguments();
         config.wasi.environment.clone_from(&self.wasi_env);

@@ -86,6 +86,9 @@ pub struct StageConfig {
     /// Bytes of memory that its instance may have; `None` for the limit of the pipeline.
     #[serde(default, deserialize_with = "optional_memory")]
     pub memory_limit: Option<u64>,
+    /// Bytes of the memory blocks that its guest made and still has; `None` for the limit of the pipeline.
+    #[serde(default, deserialize_with = "optional_memory")]
+    pub block_limit: Option<u64>,
     /// The time that a call may take, `Some(None)` for any; `None` for the deadline of the pipeline.
     #[serde(default, deserialize_with = "optional_deadline")]
     pub deadline: Option<Option<Duration>>,
@@ -220,6 +223,7 @@ impl StageConfig {
             on_failure: OnFailure::default(),
             strategy: None,
             memory_limit: None,
+            block_limit: None,
             deadline: None,
         }
     }
@@ -239,6 +243,8 @@ impl StageConfig {
         with_strategy(strategy: Option<RestoreStrategy>);
         /// Sets [`Self::memory_limit`].
         with_memory_limit(memory_limit: Option<u64>);
+        /// Sets [`Self::block_limit`].
+        with_block_limit(block_limit: Option<u64>);
         /// Sets [`Self::deadline`].
         with_deadline(deadline: Option<Option<Duration>>);
     }
@@ -371,6 +377,7 @@ full = "drop-oldest"
 on_failure = "skip"
 strategy = "full-copy"
 memory_limit = "2MiB"
+block_limit = "3MiB"
 deadline = "none""#;
         let config = parse(&format!("{TICKS}{}{}", stage("f", text), stage("g", "deadline = \"2s\""))).unwrap();
         let expected = StageConfig::new("some/m.wasm", "f")
@@ -381,6 +388,7 @@ deadline = "none""#;
             .with_on_failure(OnFailure::Skip)
             .with_strategy(Some(RestoreStrategy::FullCopy))
             .with_memory_limit(Some(2 << 20))
+            .with_block_limit(Some(3 << 20))
             .with_deadline(Some(None));
         assert_eq!(config.stages[0], expected);
         assert_eq!(

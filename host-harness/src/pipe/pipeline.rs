@@ -106,6 +106,7 @@ impl Pipeline {
             let mut instance = instance.clone();
             instance.strategy = stage.strategy.unwrap_or(instance.strategy);
             instance.memory_limit = stage.memory_limit.unwrap_or(instance.memory_limit);
+            instance.limits.block_bytes = stage.block_limit.unwrap_or(instance.limits.block_bytes);
             instance.deadline = stage.deadline.unwrap_or(instance.deadline);
             stages.push(Stage { config: stage.clone(), from, guest, function, instance });
         }

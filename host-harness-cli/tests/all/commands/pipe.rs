@@ -115,6 +115,26 @@ fn options_hold_for_stages_that_do_not_set_them() {
 }
 
 #[test]
+fn a_guest_has_as_many_bytes_of_blocks_as_its_limit_says() {
+    const MAKES: &str = r#"(module
+        (import "test:shm/exchange" "[constructor]memory-block" (func $make (param i32) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "make") (param i32) (result i32) (drop (call $make (i32.const 1048576))) (i32.const 0)))"#;
+    let folder = Folder::new();
+    folder.file("makes.wat", MAKES.as_bytes());
+    let file = |more: &str| {
+        let text = format!("[source]\nticks = 1\n[[stage]]\nmodule = \"makes.wat\"\nfunction = \"make\"\n{more}");
+        folder.file("pipe.toml", text.as_bytes());
+    };
+    file("");
+    assert_eq!(folder.run("pipe pipe.toml --block-limit 1MiB").status, Some(0));
+    let said = folder.run("pipe pipe.toml --block-limit 1023KiB");
+    assert!(said.status == Some(1) && said.stdout.contains("a block of 1048576 bytes is more"), "{}", said.stdout);
+    file("block_limit = \"1MiB\"\n");
+    assert_eq!(folder.run("pipe pipe.toml --block-limit 1023KiB").status, Some(0));
+}
+
+#[test]
 fn what_did_not_happen_is_told() {
     let folder = folder(1, &["function = \"pass\""]);
     // The guest has no storage.
