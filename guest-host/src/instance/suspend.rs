@@ -152,6 +152,7 @@ impl Instance {
         if !matches!(standing, Standing::Pristine | Standing::Used) {
             return Err(SuspendError::NotReady { status: self.phase.status() });
         }
+        delta.block_uses.clear();
         if let Some(blocks) = live.store.data_mut().contract.blocks() {
             if blocks.has_new_storage() {
                 return Err(SuspendError::OffersStorage);
@@ -159,6 +160,7 @@ impl Instance {
             if blocks.has_left_blocks() {
                 return Err(SuspendError::LeftAttached);
             }
+            delta.block_uses.extend(blocks.uses());
         }
         let Live { store, handles, snapshot, suspension, .. } = live;
         blocks::mark(store);
@@ -169,8 +171,6 @@ impl Instance {
         target.difference(size, &mut suspension.touched, &mut delta.cards);
         changed_globals(live, &mut delta.globals);
         delta.host = live.store.data().contract.changed_since_snapshot();
-        delta.block_uses.clear();
-        delta.block_uses.extend(live.store.data_mut().contract.blocks().into_iter().flat_map(|blocks| blocks.uses()));
         Ok(())
     }
 

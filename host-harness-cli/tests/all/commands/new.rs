@@ -55,11 +55,16 @@ impl FixedFolder {
 
     /// Makes an extension of this name, with the workspace's versions.
     pub(crate) fn extension(&self, folder: &Folder, name: &str) -> PathBuf {
+        self.made(folder, name, "").0
+    }
+
+    /// Makes a crate with these options, with the workspace's versions. Returns its folder and what `new` printed.
+    fn made(&self, folder: &Folder, name: &str, options: &str) -> (PathBuf, String) {
         let made = self.crates().join(name);
-        let said = folder.run(&format!("new {}", made.display()));
+        let said = folder.run(&format!("new {} {options}", made.display()));
         assert_eq!((said.status, said.stderr.as_str()), (Some(0), ""));
         std::fs::copy(root().join("Cargo.lock"), made.join("Cargo.lock")).unwrap();
-        made
+        (made, said.stdout)
     }
 }
 
@@ -78,13 +83,10 @@ fn cargo(crate_folder: &Path, line: &str) -> String {
 #[test]
 fn an_extension_is_tested_compared_and_formatted_as_it_was_written() {
     let (folder, place) = (Folder::new(), FixedFolder::new());
-    let made = place.crates().join("my-shop");
-    let said = folder.run(&format!("new {}", made.display()));
-    assert_eq!((said.status, said.stderr.as_str()), (Some(0), ""));
+    let (made, said) = place.made(&folder, "my-shop", "");
     let start = format!("Made the extension `my-shop` in {}. It depends on the checkout ", made.display());
-    assert!(said.stdout.starts_with(&start), "{}", said.stdout);
-    assert!(said.stdout.contains(&format!("\n  cd {}\n", made.display())), "{}", said.stdout);
-    std::fs::copy(root().join("Cargo.lock"), made.join("Cargo.lock")).unwrap();
+    assert!(said.starts_with(&start), "{}", said);
+    assert!(said.contains(&format!("\n  cd {}\n", made.display())), "{}", said);
 
     assert!(cargo(&made, "test --lib").contains("3 passed"));
     cargo(&made, "fmt --check");
@@ -138,12 +140,9 @@ fn shell(place: &FixedFolder, made: &Path) -> impl Fn(&str) -> (Option<i32>, Str
 #[test]
 fn functions_are_tested_built_listed_and_called_as_they_were_written() {
     let (folder, place) = (Folder::new(), FixedFolder::new());
-    let made = place.crates().join("offers");
-    let said = folder.run(&format!("new {} --functions", made.display()));
-    assert_eq!((said.status, said.stderr.as_str()), (Some(0), ""));
+    let (made, said) = place.made(&folder, "offers", "--functions");
     let start = format!("Made the functions `offers` in {}. It depends on the checkout ", made.display());
-    assert!(said.stdout.starts_with(&start) && said.stdout.contains("\n  host-harness build  # "), "{}", said.stdout);
-    std::fs::copy(root().join("Cargo.lock"), made.join("Cargo.lock")).unwrap();
+    assert!(said.starts_with(&start) && said.contains("\n  host-harness build  # "), "{}", said);
     assert!(cargo(&made, "test --lib").contains("3 passed"));
     cargo(&made, "fmt --check");
 
@@ -187,13 +186,10 @@ fn functions_are_tested_built_listed_and_called_as_they_were_written() {
 #[test]
 fn stages_are_tested_built_verified_and_run_as_they_were_written() {
     let (folder, place) = (Folder::new(), FixedFolder::new());
-    let made = place.crates().join("frames");
-    let said = folder.run(&format!("new {} --stages", made.display()));
-    assert_eq!((said.status, said.stderr.as_str()), (Some(0), ""));
-    assert!(said.stdout.starts_with(&format!("Made the stages `frames` in {}. ", made.display())), "{}", said.stdout);
+    let (made, said) = place.made(&folder, "frames", "--stages");
+    assert!(said.starts_with(&format!("Made the stages `frames` in {}. ", made.display())), "{}", said);
     let next = "\n  host-harness pipe --verbose pipeline.toml  # ";
-    assert!(said.stdout.contains("\n  host-harness build  ") && said.stdout.contains(next), "{}", said.stdout);
-    std::fs::copy(root().join("Cargo.lock"), made.join("Cargo.lock")).unwrap();
+    assert!(said.contains("\n  host-harness build  ") && said.contains(next), "{}", said);
     assert!(cargo(&made, "test --lib").contains("1 passed"));
     cargo(&made, "fmt --check");
     // The book shows what it makes.
@@ -221,12 +217,9 @@ fn stages_are_tested_built_verified_and_run_as_they_were_written() {
 #[test]
 fn a_program_is_tested_built_and_fits_its_memory_as_it_was_written() {
     let (folder, place) = (Folder::new(), FixedFolder::new());
-    let made = place.crates().join("room");
-    let said = folder.run(&format!("new {} --program", made.display()));
-    assert_eq!((said.status, said.stderr.as_str()), (Some(0), ""));
+    let (made, said) = place.made(&folder, "room", "--program");
     let start = format!("Made the program `room` in {}. It depends on the checkout ", made.display());
-    assert!(said.stdout.starts_with(&start) && said.stdout.contains("\n  host-harness build  # "), "{}", said.stdout);
-    std::fs::copy(root().join("Cargo.lock"), made.join("Cargo.lock")).unwrap();
+    assert!(said.starts_with(&start) && said.contains("\n  host-harness build  # "), "{}", said);
     assert!(cargo(&made, "test --lib").contains("2 passed"));
     cargo(&made, "fmt --check");
     let built = folder.run(&format!("build --manifest-path {}/Cargo.toml", made.display()));

@@ -56,7 +56,7 @@ fn row_key(row: &Row) -> RowKey<'_> {
     (&row.guest, &row.function, &row.strategy, row.residue.as_deref(), &row.policy)
 }
 
-/// What makes a verdict the same in two reports: one on restores is none on suspensions.
+/// The key by which the verdicts of two reports belong together. A verdict on restores does not belong to one on suspensions.
 fn verdict_key(verdict: &VerdictReport) -> (&str, &str, Option<&str>, bool) {
     (&verdict.guest, &verdict.strategy, verdict.residue.as_deref(), verdict.suspensions.is_some())
 }
@@ -308,7 +308,9 @@ impl<'a> Work<'a> {
         if before.functions.is_empty() || after.functions.is_empty() {
             return;
         }
-        let of = |functions: &[Compared], name: &str| functions.iter().find(|other| other.function == name).cloned();
+        fn of<'c>(functions: &'c [Compared], name: &str) -> Option<&'c Compared> {
+            functions.iter().find(|other| other.function == name)
+        }
         for old in &before.functions {
             let place = Place { function: Some(&old.function), ..place };
             let Some(new) = of(&after.functions, &old.function) else {
@@ -321,8 +323,8 @@ impl<'a> Work<'a> {
             self.found.compared += 1;
             // The same number of calls of the same sequence, or calls where none failed before.
             let comparable = before.seed == after.seed && old.calls == new.calls;
-            let words = [old.failed, new.failed].map(|failed| format!("{failed} calls fail"));
-            let words = [words[0].as_str(), words[1].as_str()];
+            let words = [old, new].map(|compared| format!("{} calls fail", compared.failed));
+            let words = words.each_ref().map(String::as_str);
             if new.failed > old.failed && (comparable || old.failed == 0) {
                 self.word(Figure::Failing, place, words, Direction::Worse);
             } else if new.failed < old.failed && (comparable || new.failed == 0) {

@@ -74,6 +74,16 @@ impl fmt::Display for Way {
     }
 }
 
+/// A sequence of numbers that look random (Knuth's MMIX generator).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % below
+    }
+}
+
 /// The beginning of every bare module here: 2 MiB of storage behind the first page, and a stage that fills a block with sevens.
 const BARE: &str = r#"
     (import "test:shm/exchange" "[static]memory-block.add-storage" (func $add_storage (param i32 i32 i32)))
@@ -127,7 +137,7 @@ pub(crate) fn on_demand(guest: &Guest) -> Guest {
 fn guests_with_cards(functions: String) -> impl Iterator<Item = Guest> {
     [256, 512, 1024, 2048, 4096].into_iter().map(move |card_size| {
         let options = PrepareOptions::default().with_barrier(Some(BarrierOptions::default().with_card_size(card_size)));
-        // Named after the size, as guests are told apart by their modules.
+        // `on_demand` finds a guest by the hash of its module, so each module exports another name.
         let named = format!("(global (export \"cards of {card_size}\") i32 (i32.const 0))");
         on_demand(&prepared(&format!("(module {functions} {named})"), options))
     })

@@ -6,7 +6,7 @@ use std::ops::Range;
 use guest_host::blocks::{Block, Member, RingGroup};
 use guest_host::{Instance, InstanceConfig, MemoryState, RestoreStrategy};
 
-use super::{BARE, Way, guests_with_cards, published};
+use super::{BARE, Numbers, Way, guests_with_cards, published};
 
 /// Bytes of a slot, and of a free page.
 const PAGE: usize = 4096;
@@ -44,16 +44,6 @@ const FUNCTIONS: &str = r#"
         (if (local.get $late) (then (call $store (local.get $at) (local.get $way) (local.get $bytes)))))
     (func (export "poke") (param $block i32) (result i32) (call $run (local.get $block) (i32.const 3)) (i32.const 0))
     (func (export "peek") (param $block i32) (result i32) (call $run (local.get $block) (i32.const 0)) (i32.const 0))"#;
-
-/// A sequence of numbers that look random (Knuth's MMIX generator).
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % below
-    }
-}
 
 /// The bytes of a slot in the ring.
 fn slot(index: usize) -> Range<usize> {

@@ -4,7 +4,7 @@ use guest_build::Allocator;
 use guest_host::blocks::{Block, JoinError, Member, RingGroup, Violation};
 use guest_host::{Cause, Guest, Instance, InstanceConfig, MemoryState, RestorePolicy, RestoreStrategy, Retention};
 
-use super::{bare, on_demand};
+use super::{Numbers, bare, on_demand};
 use crate::guests::load;
 
 /// A bare module with a ring's storage. It fills a block of a ring with a byte and publishes some of it, sums what it reads, and breaks
@@ -299,11 +299,8 @@ fn a_ring_means_what_copies_mean() {
     ];
     let Some((mut group, writer, readers)) = group() else { return };
     let config = InstanceConfig::default().with_strategy(RestoreStrategy::DirtyCards);
-    let mut seed = 1_u64;
-    let mut random = |below: usize| {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(seed >> 33).unwrap() % below
-    };
+    let mut numbers = Numbers(1);
+    let mut random = |below| numbers.below(below);
     let mut copying = guest().instantiate(&config, MemoryState::new()).unwrap();
     let (mut succeeded, mut failed) = (0, 0);
     for _ in 0..300 {
