@@ -299,8 +299,8 @@ impl SystemCalls {
     /// Around a page that is touched, the system maps those that lie in as many aligned bytes with it.
     const AROUND: usize = 64 << 10;
 
-    /// The offset of a guest's first mapped page within so many bytes. The storage begins at a multiple of them; its first page is not used,
-    /// and the second is free beside the mapping.
+    /// The distance from a multiple of [`Self::AROUND`] to the first page that is mapped in a guest. The storage begins at such a multiple. Its
+    /// first page is not used, and its second page stays free beside the mapping.
     const AT: usize = 2 * 4096;
 
     fn new(size: usize) -> Result<Self> {

@@ -283,7 +283,7 @@ impl Block {
         self.state().begin_read()
     }
 
-    /// Ends the attachment of a reader, which has consumed so many bytes.
+    /// Ends the attachment of a reader. `consumed` is the number of bytes that it has consumed.
     #[inline]
     pub(crate) fn end_read(&self, consumed: u32) {
         self.state().end_read(consumed);

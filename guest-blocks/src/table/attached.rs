@@ -41,7 +41,7 @@ pub(super) enum Place {
     Local(Range<usize>),
 }
 
-/// What the holder of an attachment may do.
+/// The access that an attachment gives.
 #[derive(Debug)]
 pub(super) enum Holds {
     Writing,
